@@ -1,0 +1,196 @@
+//! The time: an instant in milliseconds, the zone of naive times, and a clock that tests can set.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+
+/// Milliseconds of one UTC day.
+const DAY_MS: i64 = 86_400_000;
+
+/// The first instant a line can carry: before it, version 7 ids have no time.
+const FIRST_MS: i64 = 0;
+
+/// The last instant a line can carry, `9999-12-31T23:59:59.999Z`: a later year has five digits.
+const LAST_MS: i64 = 253_402_300_799_999;
+
+/// An instant in UTC, in whole milliseconds, from 1970 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Returns the instant so many milliseconds after 1970, clamped to the years 1970 to 9999.
+    #[must_use]
+    pub const fn from_millis(ms: i64) -> Self {
+        Self(if ms < FIRST_MS {
+            FIRST_MS
+        } else if ms > LAST_MS {
+            LAST_MS
+        } else {
+            ms
+        })
+    }
+
+    /// Returns the milliseconds since 1970.
+    #[must_use]
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Reads an RFC 3339 time; one without a zone is taken in `zone`. It is cut, not rounded, to milliseconds.
+    ///
+    /// A blank instead of `T` is accepted, as is a time without seconds' fraction.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it is no such time or outside the years 1970 to 9999.
+    pub fn parse(text: &str, zone: &Zone) -> Result<Self, Error> {
+        let refuse = |why: &str| Error::input(format!("time {text:?}: {why}"), "write it as 2026-11-23T08:15:00Z");
+        // A fixed shape first: jiff reads more (week dates, bare dates, zone annotations) than a line may hold.
+        let bytes = text.as_bytes();
+        let fits = (16..=64).contains(&bytes.len())
+            && bytes[4] == b'-'
+            && bytes[7] == b'-'
+            && matches!(bytes[10], b'T' | b't' | b' ')
+            && bytes[13] == b':'
+            && bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')
+            && !text.contains('[');
+        if !fits {
+            return Err(refuse("not RFC 3339"));
+        }
+        let instant = match text.parse::<jiff::Timestamp>() {
+            Ok(instant) => instant,
+            Err(_) => text
+                .parse::<jiff::civil::DateTime>()
+                .ok()
+                .and_then(|naive| zone.0.to_zoned(naive).ok())
+                .map(|zoned| zoned.timestamp())
+                .ok_or_else(|| refuse("not RFC 3339"))?,
+        };
+        let ms = instant.as_nanosecond().div_euclid(1_000_000);
+        match i64::try_from(ms) {
+            Ok(ms @ FIRST_MS..=LAST_MS) => Ok(Self(ms)),
+            _ => Err(refuse("outside the years 1970 to 9999")),
+        }
+    }
+
+    /// Returns the UTC date, which names the day file.
+    #[must_use]
+    pub const fn date(self) -> Date {
+        Date((self.0 / DAY_MS) as i32)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// Writes `2026-11-23T08:15:00.123Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0 % DAY_MS;
+        let (second, ms) = (ms / 1_000, ms % 1_000);
+        write!(f, "{}T{:02}:{:02}:{:02}.{ms:03}Z", self.date(), second / 3_600, second / 60 % 60, second % 60)
+    }
+}
+
+/// A UTC date, from 1970-01-01 to 9999-12-31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Date(i32);
+
+impl Date {
+    /// Reads `YYYY-MM-DD`, `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = text.as_bytes();
+        if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+            return None;
+        }
+        let number = |range: std::ops::Range<usize>| {
+            let digits = text.get(range)?;
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i16>().ok())?
+        };
+        let date =
+            jiff::civil::Date::new(number(0..4)?, number(5..7)?.try_into().ok()?, number(8..10)?.try_into().ok()?);
+        let days = (date.ok()? - jiff::civil::date(1970, 1, 1)).get_days();
+        (days >= 0).then_some(Self(days))
+    }
+
+    /// Returns the date so many days later (earlier if negative), within 1970 to 9999.
+    #[must_use]
+    pub fn plus_days(self, days: i64) -> Self {
+        let last = (LAST_MS / DAY_MS) as i32;
+        Self((i64::from(self.0) + days).clamp(0, i64::from(last)) as i32)
+    }
+
+    /// Returns the first instant of the date.
+    #[must_use]
+    pub const fn start(self) -> Timestamp {
+        Timestamp(self.0 as i64 * DAY_MS)
+    }
+}
+
+impl fmt::Display for Date {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Days to a civil date, by eras of 400 years that begin on 1 March 0000 (the days before 1970 are 719,468).
+        let days = i64::from(self.0) + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = era * 400 + year_of_era + i64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{:02}", day_of_year - (153 * shifted + 2) / 5 + 1)
+    }
+}
+
+/// The zone in which times without one are read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+impl Zone {
+    /// UTC.
+    pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
+
+    /// Returns the system's zone; UTC where it has none.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC))
+    }
+
+    /// Returns the zone of an IANA name such as `Europe/Berlin`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the name is unknown.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        let found = jiff::tz::TimeZone::get(name);
+        found
+            .map(Self)
+            .map_err(|_| Error::input(format!("zone {name:?}: unknown"), "use an IANA name such as Europe/Berlin"))
+    }
+}
+
+/// Where the time comes from: the system's clock, or a test's.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Returns the time of day.
+    fn now(&self) -> Timestamp;
+
+    /// Returns a reading that never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The system's clock.
+#[derive(Debug)]
+pub struct SystemClock(Instant);
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(LAST_MS))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -1,0 +1,114 @@
+//! The only door to the operating system's files.
+//!
+//! A path is a few plain names below a root; no name can climb or follow a link. Two implementers exist: the real
+//! disk here, and a test's that tears, fills and forgets.
+
+mod real;
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+pub use real::RealDisk;
+
+/// Files and folders below one root, reached by plain names.
+///
+/// Each name of a path is one component: never empty, `.`, `..` or with a `/`. Links are never followed, and only
+/// regular files are opened.
+pub trait Disk: Send + Sync + fmt::Debug {
+    /// Lists a folder's entries, in no order; the empty path is the root. A missing folder has none.
+    ///
+    /// # Errors
+    /// What the system says; a link in the path is an error.
+    fn list(&self, folder: &[&str]) -> io::Result<Vec<Listed>>;
+
+    /// Opens a file for reading, `None` if it is missing.
+    ///
+    /// # Errors
+    /// What the system says; a link, a FIFO, a device or a folder is an error, at once.
+    fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>>;
+
+    /// Opens a file for appending, and makes it and its folders where they are missing, durably.
+    ///
+    /// # Errors
+    /// As [`Disk::open`]; also a file with more than one link.
+    fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Puts a whole small file in place of another at once: after a crash either stands there, never a part.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()>;
+
+    /// Removes a file; a missing one is no error.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn remove(&self, file: &[&str]) -> io::Result<()>;
+
+    /// Takes the lock of a lock file, which is made if missing, and waits for it at most so long.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if another holds it all the while.
+    fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>>;
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::exhaustive_structs, reason = "a name and what it is")]
+pub struct Listed {
+    /// Its name; names that are not UTF-8 are left out of a listing, as we write none.
+    pub name: String,
+    /// Whether it is a folder; links are neither.
+    pub folder: bool,
+}
+
+/// A held lock; dropping it releases it, as does the end of the process.
+pub trait Lock: fmt::Debug {}
+
+/// An open regular file.
+pub trait DiskFile: Send + Sync + fmt::Debug {
+    /// Returns what the file is now.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn stat(&self) -> io::Result<Stat>;
+
+    /// Reads at most the buffer's length from an offset; fewer bytes only at the end of the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Appends with one system call and returns how many bytes it took, which may be fewer.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Cuts the file to a length.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn cut(&self, len: u64) -> io::Result<()>;
+
+    /// Makes the contents durable (`fdatasync`).
+    ///
+    /// # Errors
+    /// What the system says; after an error nobody knows what is durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// What an open file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the identity and size of a file")]
+pub struct Stat {
+    /// Bytes.
+    pub len: u64,
+    /// Which file system it is on.
+    pub device: u64,
+    /// Which file it is there.
+    pub inode: u64,
+    /// Names it has; 0 when it was removed while open.
+    pub links: u64,
+}

@@ -1,0 +1,228 @@
+//! The real disk: each name of a path opened below the one before, no links, regular files only.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use super::{Disk, DiskFile, Listed, Lock, Stat};
+
+/// First and longest pause between two tries for a lock: short for the common short hold, long enough not to spin.
+const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
+
+/// Files and folders below a root on the machine's file system.
+#[derive(Debug)]
+pub struct RealDisk {
+    root: OwnedFd,
+    file_mode: Mode,
+    folder_mode: Mode,
+}
+
+impl RealDisk {
+    /// Opens an existing root folder. New files are 0600 and folders 0700; with `group` 0640 and 0750.
+    ///
+    /// The root itself may be a link: whoever names it means where it leads.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(root: &Path, group: bool) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root, flags, Mode::empty())?;
+        let (file_mode, folder_mode) = if group { (0o640, 0o750) } else { (0o600, 0o700) };
+        Ok(Self { root, file_mode: Mode::from_raw_mode(file_mode), folder_mode: Mode::from_raw_mode(folder_mode) })
+    }
+
+    /// Opens the folder of a path below the root, or makes it and syncs its parents.
+    fn folder(&self, names: &[&str], make: bool) -> io::Result<OwnedFd> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut here = self.root.try_clone()?;
+        for name in names {
+            let name = plain(name)?;
+            let next = match rustix::fs::openat(&here, name, flags, Mode::empty()) {
+                Err(rustix::io::Errno::NOENT) if make => {
+                    match rustix::fs::mkdirat(&here, name, self.folder_mode) {
+                        // The umask may have taken bits that the mode promises.
+                        Ok(()) => {
+                            let made = rustix::fs::openat(&here, name, flags, Mode::empty())?;
+                            rustix::fs::fchmod(&made, self.folder_mode)?;
+                            rustix::fs::fsync(&here)?;
+                            Ok(made)
+                        }
+                        Err(rustix::io::Errno::EXIST) => rustix::fs::openat(&here, name, flags, Mode::empty()),
+                        Err(error) => Err(error),
+                    }
+                }
+                other => other,
+            };
+            here = next?;
+        }
+        Ok(here)
+    }
+
+    /// Opens a regular file; `None` if it or its folder is missing.
+    fn file(&self, path: &[&str], flags: OFlags) -> io::Result<Option<File>> {
+        let (name, folder) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let make = flags.contains(OFlags::CREATE);
+        let folder = match self.folder(folder, make) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        // NONBLOCK: opening a FIFO that stands under the name must not hang.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let name = plain(name)?;
+        let opened = if make {
+            match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
+                Ok(made) => {
+                    rustix::fs::fchmod(&made, self.file_mode)?;
+                    // The name is durable before the first line is: a power cut must not take the file away.
+                    rustix::fs::fsync(&folder)?;
+                    Ok(made)
+                }
+                Err(rustix::io::Errno::EXIST) => {
+                    rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty())
+                }
+                Err(error) => Err(error),
+            }
+        } else {
+            rustix::fs::openat(&folder, name, flags, Mode::empty())
+        };
+        let file = match opened {
+            Err(rustix::io::Errno::NOENT) if !make => return Ok(None),
+            other => File::from(other?),
+        };
+        let kind = file.metadata()?.file_type();
+        if !kind.is_file() {
+            let what = if kind.is_fifo() { "a FIFO" } else { "no regular file" };
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        Ok(Some(file))
+    }
+}
+
+impl Disk for RealDisk {
+    fn list(&self, folder: &[&str]) -> io::Result<Vec<Listed>> {
+        let folder = match self.folder(folder, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let mut found = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&folder)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().to_str() else { continue };
+            if name == "." || name == ".." {
+                continue;
+            }
+            let folder = match entry.file_type() {
+                rustix::fs::FileType::Unknown => {
+                    let stat = rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                    rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir()
+                }
+                kind => kind.is_dir(),
+            };
+            found.push(Listed { name: name.to_owned(), folder });
+        }
+        Ok(found)
+    }
+
+    fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>> {
+        Ok(self.file(file, OFlags::RDONLY)?.map(|file| Box::new(file) as Box<dyn DiskFile>))
+    }
+
+    fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        let opened = self.file(file, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)?;
+        let opened = opened.ok_or(io::ErrorKind::NotFound)?;
+        if opened.metadata()?.nlink() > 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
+        }
+        Ok(Box::new(opened))
+    }
+
+    fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()> {
+        let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.folder(folder, true)?;
+        let (name, temporary) = (plain(name)?, format!(".{}.{}.new", name, std::process::id()));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let new = File::from(rustix::fs::openat(&folder, &*temporary, flags, self.file_mode)?);
+        io::Write::write_all(&mut &new, bytes)?;
+        rustix::fs::fsync(&new)?;
+        rustix::fs::renameat(&folder, &*temporary, &folder, name)?;
+        Ok(rustix::fs::fsync(&folder)?)
+    }
+
+    fn remove(&self, file: &[&str]) -> io::Result<()> {
+        let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let removed = self
+            .folder(folder, false)
+            .and_then(|folder| Ok(rustix::fs::unlinkat(&folder, plain(name)?, AtFlags::empty())?));
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>> {
+        let opened = self.file(file, OFlags::RDWR | OFlags::CREATE)?.ok_or(io::ErrorKind::NotFound)?;
+        let start = Instant::now();
+        let mut pause = LOCK_PAUSES.0;
+        loop {
+            match opened.try_lock() {
+                Ok(()) => return Ok(Box::new(opened)),
+                Err(std::fs::TryLockError::WouldBlock) if start.elapsed() < wait => {
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LOCK_PAUSES.1);
+                }
+                Err(std::fs::TryLockError::WouldBlock) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Lock for File {}
+
+impl DiskFile for File {
+    fn stat(&self) -> io::Result<Stat> {
+        let meta = self.metadata()?;
+        Ok(Stat { len: meta.len(), device: meta.dev(), inode: meta.ino(), links: meta.nlink() })
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match FileExt::read_at(self, &mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match io::Write::write(&mut &*self, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Returns the name if it is one plain component.
+fn plain(name: &str) -> io::Result<&str> {
+    let climbs = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
+    if climbs { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file name")) } else { Ok(name) }
+}

@@ -1,0 +1,241 @@
+//! Where files live: the home, and the folder of each user.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::Date;
+use crate::disk::{Disk, RealDisk};
+use crate::error::Error;
+
+/// The folder below a user's folder that holds the day files.
+pub(crate) const TRAIL_FOLDER: &str = "tool_audit";
+
+/// Our own folder below the home.
+pub(crate) const OWN_FOLDER: &str = ".tooltrail";
+
+/// The user of entries that belong to nobody else.
+pub const SYSTEM_USER: &str = "_system";
+
+/// The user of a call whose user is not known.
+pub const UNKNOWN_USER: &str = "unknown";
+
+/// The layout that this version writes, and the newest it reads.
+const FORMAT: &str = "1";
+
+/// Longest encoded folder name; beyond it the name is cut and a hash follows.
+const FOLDER_BYTES_MAX: usize = 200;
+
+/// How much of a long encoded name stays readable before its hash.
+const FOLDER_BYTES_KEPT: usize = 100;
+
+/// The root folder of all trails.
+#[derive(Clone, Debug)]
+pub struct Home {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+}
+
+impl Home {
+    /// Opens a home to read it, as it is: a seed's folder, which has no `.tooltrail`, too.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if there is no such folder, [`Error::Format`] if a newer version wrote it.
+    pub fn open(root: impl AsRef<Path>) -> Result<Self, Error> {
+        let root = root.as_ref();
+        if !root.is_dir() {
+            return Err(Error::Missing { path: root.to_owned() });
+        }
+        let disk = RealDisk::open(root, false).map_err(Error::io("open", root))?;
+        let home = Self { root: root.to_owned(), disk: Arc::new(disk) };
+        home.check_format()?;
+        Ok(home)
+    }
+
+    /// Opens a home to write to it: makes a missing one and adopts a folder that has none of our files yet.
+    ///
+    /// `group` lets the folder's group read (0640 and 0750 instead of 0600 and 0700).
+    ///
+    /// # Errors
+    /// As [`Home::open`], and whatever the system says.
+    pub fn create(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
+        let root = root.as_ref();
+        make_root(root, group).map_err(Error::io("create", root))?;
+        let disk = RealDisk::open(root, group).map_err(Error::io("open", root))?;
+        let home = Self { root: root.to_owned(), disk: Arc::new(disk) };
+        let own = |name| home.root.join(OWN_FOLDER).join(name);
+        if !home.check_format()? {
+            let format = format!("{FORMAT}\n");
+            home.disk
+                .replace(&[OWN_FOLDER, "format"], format.as_bytes())
+                .map_err(Error::io("write", &own("format")))?;
+        }
+        home.id()?;
+        Ok(home)
+    }
+
+    /// Returns the folder's path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the door to its files.
+    #[must_use]
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// Returns the home's id (32 lower-case hex digits), which names its folder of keys; makes it if there is none.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    pub fn id(&self) -> Result<String, Error> {
+        let path = self.root.join(OWN_FOLDER).join("id");
+        if let Some(id) = self.own_file("id")?.filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Ok(id);
+        }
+        // Two processes may meet a new home at once: under the lock only the first makes an id.
+        let wait = std::time::Duration::from_secs(2);
+        let _lock = self.disk.lock(&[OWN_FOLDER, "id.lock"], wait).map_err(Error::io("lock", &path))?;
+        if let Some(id) = self.own_file("id")? {
+            return Ok(id);
+        }
+        let mut bits = [0; 16];
+        getrandom::fill(&mut bits).map_err(|error| Error::io("make an id for", &path)(std::io::Error::other(error)))?;
+        let id = bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        self.disk.replace(&[OWN_FOLDER, "id"], format!("{id}\n").as_bytes()).map_err(Error::io("write", &path))?;
+        Ok(id)
+    }
+
+    /// Returns the path of a day file, for messages.
+    #[must_use]
+    pub(crate) fn day_path(&self, folder: &str, date: Date) -> PathBuf {
+        self.root.join(folder).join(TRAIL_FOLDER).join(day_name(date))
+    }
+
+    /// Returns whether a format file stands there.
+    fn check_format(&self) -> Result<bool, Error> {
+        match self.own_file("format")?.as_deref() {
+            None => Ok(false),
+            Some(FORMAT) => Ok(true),
+            Some(other) => Err(Error::Format {
+                path: self.root.join(OWN_FOLDER).join("format"),
+                offset: 0,
+                what: format!("format {other:?} is not ours; a newer tooltrail wrote this home: upgrade this one"),
+            }),
+        }
+    }
+
+    /// Reads one of our small files, without the white space around it.
+    fn own_file(&self, name: &str) -> Result<Option<String>, Error> {
+        let path = self.root.join(OWN_FOLDER).join(name);
+        let read = || {
+            let Some(file) = self.disk.open(&[OWN_FOLDER, name])? else { return Ok(None) };
+            let mut bytes = vec![0; 256];
+            let read = file.read_at(&mut bytes, 0)?;
+            Ok(Some(String::from_utf8_lossy(&bytes[..read]).trim().to_owned()))
+        };
+        read().map_err(Error::io("read", &path))
+    }
+}
+
+/// Makes the root folder if it is missing; ours alone, unless its group may read.
+fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
+    if root.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, if group { 0o750 } else { 0o700 });
+    builder.create(root)
+}
+
+/// Returns the name of a day file.
+#[must_use]
+pub(crate) fn day_name(date: Date) -> String {
+    format!("{date}.jsonl")
+}
+
+/// Returns the date of a day file's name, `None` for any other name.
+#[must_use]
+pub(crate) fn day_of(name: &str) -> Option<Date> {
+    Date::parse(name.strip_suffix(".jsonl")?)
+}
+
+/// Returns the folder of a user: an injective encoding of the id, safe on any file system.
+///
+/// `[a-z0-9_-]` stand for themselves, every other byte is `%XX`; over 200 bytes the name is cut to its first 100 at
+/// a whole escape and the id's SHA-256 follows. `_system` is our own; an outside user of that name is
+/// [`outside_folder`]'s.
+#[must_use]
+pub fn folder_of(user: &str) -> String {
+    let mut encoded = String::with_capacity(user.len());
+    for byte in user.bytes() {
+        push_byte(&mut encoded, byte);
+    }
+    if encoded.len() <= FOLDER_BYTES_MAX {
+        return encoded;
+    }
+    let mut kept = FOLDER_BYTES_KEPT;
+    // At most two steps back reach the start of an escape that the cut would halve.
+    for back in 1..=2 {
+        if encoded.as_bytes()[FOLDER_BYTES_KEPT - back] == b'%' {
+            kept = FOLDER_BYTES_KEPT - back;
+        }
+    }
+    let hash = Sha256::digest(user.as_bytes());
+    format!("{}.{}", &encoded[..kept], hex(&hash))
+}
+
+/// Returns the folder of a user named from outside: as [`folder_of`], but `_system` becomes `%5Fsystem`.
+#[must_use]
+pub fn outside_folder(user: &str) -> String {
+    if user == SYSTEM_USER { "%5Fsystem".to_owned() } else { folder_of(user) }
+}
+
+/// Returns the folder of a user whose id held a secret: the redacted text's encoding and a keyed hash of the id.
+#[must_use]
+pub(crate) fn redacted_folder(redacted: &str, keyed: &str) -> String {
+    format!("{}.{keyed}", folder_of(redacted))
+}
+
+/// Returns the user that a folder stands for, `None` where the name is no canonical encoding of one id.
+///
+/// A cut or redacted name does not hold its id; those are read from the entries inside.
+#[must_use]
+pub fn user_of(folder: &str) -> Option<String> {
+    if folder == "%5Fsystem" {
+        return Some(SYSTEM_USER.to_owned());
+    }
+    let mut bytes = Vec::with_capacity(folder.len());
+    let mut rest = folder.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits = [rest.next()?, rest.next()?];
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    let user = String::from_utf8(bytes).ok()?;
+    (!user.is_empty() && folder_of(&user) == folder).then_some(user)
+}
+
+/// Appends one byte of an id to its folder name.
+fn push_byte(encoded: &mut String, byte: u8) {
+    match byte {
+        b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' => encoded.push(char::from(byte)),
+        _ => {
+            encoded.push('%');
+            encoded.push_str(&format!("{byte:02X}"));
+        }
+    }
+}
+
+/// Returns bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,37 @@
+//! JSON as it was received: order, digits and all, and a clear word where JSON cannot carry a value faithfully.
+//!
+//! A general JSON library turns numbers into machine numbers, lets the last of two equal keys win and stops at a
+//! nesting of some hundred levels. An audit trail may do none of that, so the reader is our own.
+
+mod read;
+mod write;
+
+pub use read::is_number;
+pub(crate) use read::{Flaw, check, members, string, unescape};
+pub(crate) use write::{compact, is_escaped, push_string};
+
+/// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// A JSON value with members in the order received and numbers with their digits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    /// The digits as received.
+    Number(String),
+    String(String),
+    Array(Vec<Json>),
+    /// Keys are unique when read from text.
+    Object(Vec<(String, Json)>),
+    /// The compact text of a list or object below [`DEPTH_MAX`] levels.
+    Deep(String),
+}
+
+impl Json {
+    /// Reads one value and nothing after it but white space.
+    pub(crate) fn read(text: &str) -> Result<Self, Flaw> {
+        check(text)?;
+        Ok(read::build(text))
+    }
+}

@@ -1,0 +1,409 @@
+//! JSON text to values: a check that never recurses, then a tree of bounded depth.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::write::compact;
+use super::{DEPTH_MAX, Json};
+
+/// Why a text is no JSON value that can be kept faithfully.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Not JSON, at this byte.
+    Syntax(usize),
+    /// An object has one key twice.
+    DuplicateKey,
+    /// A string holds half a surrogate pair.
+    LoneSurrogate,
+}
+
+/// Keys of one object up to which comparing each with each is cheaper than hashing.
+const KEYS_LINEAR_MAX: usize = 8;
+
+/// Checks that a text is one JSON value (RFC 8259) without equal keys in an object or lone surrogates, at any depth.
+///
+/// Syntax is judged first: a text that is no JSON at all is that, whatever else is wrong with it.
+pub(crate) fn check(text: &str) -> Result<(), Flaw> {
+    let mut reader = Reader { text, at: 0 };
+    let mut flaw = None;
+    // One element an open container: the keys seen of an object, nothing for a list.
+    let mut open: Vec<Option<Keys<'_>>> = Vec::new();
+    loop {
+        reader.space();
+        match reader.peek() {
+            Some(b'{') => {
+                reader.at += 1;
+                reader.space();
+                if !reader.take(b'}') {
+                    let mut keys = Keys::default();
+                    reader.key(&mut keys, &mut flaw)?;
+                    open.push(Some(keys));
+                    continue;
+                }
+            }
+            Some(b'[') => {
+                reader.at += 1;
+                reader.space();
+                if !reader.take(b']') {
+                    open.push(None);
+                    continue;
+                }
+            }
+            Some(b'"') => {
+                let (_, lone) = reader.string()?;
+                if lone {
+                    flaw = flaw.or(Some(Flaw::LoneSurrogate));
+                }
+            }
+            _ => reader.scalar()?,
+        }
+        // A value has ended: what follows it?
+        loop {
+            reader.space();
+            match open.last_mut() {
+                None if reader.at == text.len() => return flaw.map_or(Ok(()), Err),
+                None => return Err(reader.syntax()),
+                Some(Some(keys)) => {
+                    if reader.take(b',') {
+                        reader.space();
+                        reader.key(keys, &mut flaw)?;
+                        break;
+                    }
+                    reader.expect(b'}')?;
+                    open.pop();
+                }
+                Some(None) => {
+                    if reader.take(b',') {
+                        break;
+                    }
+                    reader.expect(b']')?;
+                    open.pop();
+                }
+            }
+        }
+    }
+}
+
+/// Whether a text is exactly one JSON number.
+#[must_use]
+pub fn is_number(text: &str) -> bool {
+    let mut reader = Reader { text, at: 0 };
+    reader.number().is_ok() && reader.at == text.len()
+}
+
+/// Returns the members of an object's text: each key decoded, each value as it stands.
+///
+/// Keys that occur twice are returned twice. Only the outermost level is looked at beyond syntax.
+pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
+    match check(text) {
+        Err(Flaw::Syntax(at)) => return Err(Flaw::Syntax(at)),
+        Ok(()) | Err(_) => {}
+    }
+    let mut reader = Reader { text, at: 0 };
+    reader.space();
+    reader.expect(b'{')?;
+    let mut found = Vec::new();
+    reader.space();
+    if reader.take(b'}') {
+        return Ok(found);
+    }
+    loop {
+        reader.space();
+        let (key, lone) = reader.string()?;
+        if lone {
+            return Err(Flaw::LoneSurrogate);
+        }
+        reader.space();
+        reader.expect(b':')?;
+        reader.space();
+        let value = reader.skip();
+        found.push((unescape(key), value));
+        reader.space();
+        if !reader.take(b',') {
+            return Ok(found);
+        }
+    }
+}
+
+/// Returns the string that a JSON string's text stands for, `None` if the text is no faithful string.
+pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
+    let mut reader = Reader { text, at: 0 };
+    let (inner, lone) = reader.string().ok()?;
+    (!lone && reader.at == text.len()).then(|| unescape(inner))
+}
+
+/// Returns the tree of a text that passed [`check`].
+pub(super) fn build(text: &str) -> Json {
+    let mut reader = Reader { text, at: 0 };
+    reader.build(1)
+}
+
+/// The keys of one object, to find a second one.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    /// Adds a key; returns whether it was there.
+    fn seen(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.len() < KEYS_LINEAR_MAX && self.many.is_empty() {
+            if self.few.contains(&key) {
+                return true;
+            }
+            self.few.push(key);
+            return false;
+        }
+        self.many.extend(self.few.drain(..));
+        !self.many.insert(key)
+    }
+}
+
+/// A position in a text.
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn syntax(&self) -> Flaw {
+        Flaw::Syntax(self.at)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let here = self.peek() == Some(byte);
+        self.at += usize::from(here);
+        here
+    }
+
+    fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
+        if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Reads a key and its colon, and notes whether it stood before.
+    fn key(&mut self, keys: &mut Keys<'a>, flaw: &mut Option<Flaw>) -> Result<(), Flaw> {
+        let (key, lone) = self.string()?;
+        if lone {
+            *flaw = flaw.or(Some(Flaw::LoneSurrogate));
+        } else if keys.seen(unescape(key)) {
+            *flaw = flaw.or(Some(Flaw::DuplicateKey));
+        }
+        self.space();
+        self.expect(b':')
+    }
+
+    /// Reads a string; returns its inside as it stands, and whether it holds a lone surrogate.
+    fn string(&mut self) -> Result<(&'a str, bool), Flaw> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let mut lone = false;
+        loop {
+            match self.peek().ok_or_else(|| self.syntax())? {
+                b'"' => {
+                    self.at += 1;
+                    return Ok((&self.text[start..self.at - 1], lone));
+                }
+                b'\\' => match bytes.get(self.at + 1) {
+                    Some(b'u') => {
+                        let unit = self.hex(self.at + 2)?;
+                        self.at += 6;
+                        let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
+                        match unit {
+                            0xD800..=0xDBFF => match low() {
+                                Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
+                                _ => lone = true,
+                            },
+                            0xDC00..=0xDFFF => lone = true,
+                            _ => {}
+                        }
+                    }
+                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
+                    _ => return Err(self.syntax()),
+                },
+                0..=0x1F => return Err(self.syntax()),
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    fn hex(&self, at: usize) -> Result<u32, Flaw> {
+        let digits = self.text.as_bytes().get(at..at + 4).ok_or(Flaw::Syntax(at))?;
+        digits.iter().try_fold(0, |unit, byte| {
+            char::from(*byte).to_digit(16).map(|digit| unit << 4 | digit).ok_or(Flaw::Syntax(at))
+        })
+    }
+
+    /// Reads a number or one of the three words.
+    fn scalar(&mut self) -> Result<(), Flaw> {
+        for word in ["null", "true", "false"] {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(());
+            }
+        }
+        self.number()
+    }
+
+    fn number(&mut self) -> Result<(), Flaw> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Flaw> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(self.syntax()) }
+    }
+
+    /// Steps over one value of a checked text and returns it as it stands.
+    fn skip(&mut self) -> &'a str {
+        let start = self.at;
+        let mut depth = 0_usize;
+        loop {
+            match self.peek() {
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b'"') => {
+                    let _inner = self.string();
+                }
+                Some(b',' | b':' | b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                _ => {
+                    let _checked = self.scalar();
+                }
+            }
+            if depth == 0 {
+                return &self.text[start..self.at];
+            }
+        }
+    }
+
+    /// Builds the value at this position of a checked text; `level` counts containers from 1.
+    fn build(&mut self, level: usize) -> Json {
+        self.space();
+        match self.peek() {
+            Some(b'{' | b'[') if level > DEPTH_MAX => Json::Deep(compact(self.skip())),
+            Some(b'{') => {
+                self.at += 1;
+                let mut members = Vec::new();
+                self.space();
+                while !self.take(b'}') {
+                    self.space();
+                    let key = self.checked_string();
+                    self.space();
+                    self.take(b':');
+                    members.push((key, self.build(level + 1)));
+                    self.space();
+                    self.take(b',');
+                }
+                Json::Object(members)
+            }
+            Some(b'[') => {
+                self.at += 1;
+                let mut elements = Vec::new();
+                self.space();
+                while !self.take(b']') {
+                    elements.push(self.build(level + 1));
+                    self.space();
+                    self.take(b',');
+                    self.space();
+                }
+                Json::Array(elements)
+            }
+            Some(b'"') => Json::String(self.checked_string()),
+            _ => match self.skip() {
+                "null" => Json::Null,
+                "true" => Json::Bool(true),
+                "false" => Json::Bool(false),
+                number => Json::Number(number.to_owned()),
+            },
+        }
+    }
+
+    fn checked_string(&mut self) -> String {
+        self.string().map(|(inner, _)| unescape(inner).into_owned()).unwrap_or_default()
+    }
+}
+
+/// Resolves the escapes of a checked string's inside; a lone surrogate becomes U+FFFD.
+pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
+    let Some(first) = memchr::memchr(b'\\', inner.as_bytes()) else { return Cow::Borrowed(inner) };
+    let mut out = String::with_capacity(inner.len());
+    out.push_str(&inner[..first]);
+    let mut rest = &inner[first..];
+    let mut high = None;
+    while let Some(tail) = rest.strip_prefix('\\') {
+        let (escape, mut after) = tail.split_at(tail.chars().next().map_or(0, char::len_utf8));
+        if escape == "u" {
+            let unit = after.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0xFFFD);
+            after = after.get(4..).unwrap_or("");
+            if let Some(first) = high.take() {
+                if (0xDC00..=0xDFFF).contains(&unit) {
+                    out.extend(char::decode_utf16([first, unit]).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+                    rest = push_raw(&mut out, after);
+                    continue;
+                }
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+            if (0xD800..=0xDBFF).contains(&unit) && after.starts_with("\\u") {
+                high = Some(unit);
+                rest = after;
+                continue;
+            }
+            out.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
+        } else {
+            if high.take().is_some() {
+                out.push(char::REPLACEMENT_CHARACTER);
+            }
+            out.push(match escape {
+                "b" => '\u{8}',
+                "f" => '\u{c}',
+                "n" => '\n',
+                "r" => '\r',
+                "t" => '\t',
+                other => other.chars().next().unwrap_or('\\'),
+            });
+        }
+        rest = push_raw(&mut out, after);
+    }
+    Cow::Owned(out)
+}
+
+/// Copies up to the next escape and returns what follows.
+fn push_raw<'a>(out: &mut String, text: &'a str) -> &'a str {
+    let end = memchr::memchr(b'\\', text.as_bytes()).unwrap_or(text.len());
+    out.push_str(&text[..end]);
+    &text[end..]
+}

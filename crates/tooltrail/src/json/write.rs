@@ -1,0 +1,129 @@
+//! Values to JSON text: compact, with the escapes that keep a line one line on any terminal.
+
+use super::Json;
+use super::read::unescape;
+
+/// Whether a character is written as `\u` and four hex digits (or one of the short escapes).
+///
+/// Beyond what JSON demands: C1 controls, which some terminals obey, and the characters that break lines or turn
+/// the direction of text.
+pub(crate) const fn is_escaped(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\\'
+            | '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{61c}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// Appends a string as JSON, with its quotes.
+pub(crate) fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut clean = 0;
+    // Every escaped character is ASCII or begins with one of these four bytes; all others pass unseen.
+    for (at, byte) in text.bytes().enumerate() {
+        if !matches!(byte, 0..=0x1F | b'"' | b'\\' | 0x7F | 0xC2 | 0xD8 | 0xE2) {
+            continue;
+        }
+        let Some(c) = text[at..].chars().next().filter(|c| is_escaped(*c)) else { continue };
+        out.push_str(&text[clean..at]);
+        clean = at + c.len_utf8();
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ => push_unit(out, c as u32),
+        }
+    }
+    out.push_str(&text[clean..]);
+    out.push('"');
+}
+
+/// Appends `\u` and four lower-case hex digits; every escaped character is below U+10000.
+fn push_unit(out: &mut String, unit: u32) {
+    out.push_str("\\u");
+    for shift in [12, 8, 4, 0] {
+        out.push(char::from_digit(unit >> shift & 0xF, 16).unwrap_or('0'));
+    }
+}
+
+/// Returns the compact form of a checked text: no space between tokens, strings with our escapes.
+///
+/// Never recurses, so nesting of any depth is fine.
+pub(crate) fn compact(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    let bytes = text.as_bytes();
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => at += 1,
+            b'"' => {
+                let start = at + 1;
+                let mut end = start;
+                while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[end..]) {
+                    end += found;
+                    if bytes[end] == b'"' {
+                        break;
+                    }
+                    end += 2;
+                }
+                push_string(&mut out, &unescape(&text[start..end]));
+                at = end + 1;
+            }
+            _ => {
+                out.push(char::from(*byte));
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+impl Json {
+    /// Appends the value as compact JSON.
+    pub(crate) fn push_to(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(digits) => out.push_str(digits),
+            Self::String(text) | Self::Deep(text) => push_string(out, text),
+            Self::Array(elements) => {
+                out.push('[');
+                for (n, element) in elements.iter().enumerate() {
+                    if n > 0 {
+                        out.push(',');
+                    }
+                    element.push_to(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (n, (key, value)) in members.iter().enumerate() {
+                    if n > 0 {
+                        out.push(',');
+                    }
+                    push_string(out, key);
+                    out.push(':');
+                    value.push_to(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// Returns the value as compact JSON.
+    pub(crate) fn to_text(&self) -> String {
+        let mut out = String::new();
+        self.push_to(&mut out);
+        out
+    }
+}

@@ -1,0 +1,28 @@
+//! The audit trail of AI agents' tool calls: record, read and summarise them.
+//!
+//! A [`Recorder`] writes each [`Call`] as one line of JSON into a plain file per user per day; a [`Trail`] answers
+//! a [`Question`] about those files. The library has no async runtime, no HTTP, prints nothing and reads no
+//! environment variable.
+//!
+//! The folders show the flow: `call` → `redact` → `clip` → `entry` → `day` on the way in, `day` → `query` → `read`
+//! and `stats` on the way back; `disk` is the only door to the operating system.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+// Plain data.
+mod call;
+mod clock;
+mod error;
+mod json;
+mod random;
+
+// The only door to the operating system.
+pub mod disk;
+
+// Where files live.
+mod home;
+
+pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
+pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
+pub use error::Error;
+pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
+pub use random::{Random, SystemRandom};
