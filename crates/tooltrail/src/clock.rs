@@ -62,8 +62,7 @@ impl Timestamp {
             Err(_) => text
                 .parse::<jiff::civil::DateTime>()
                 .ok()
-                .and_then(|naive| zone.0.to_zoned(naive).ok())
-                .map(|zoned| zoned.timestamp())
+                .and_then(|naive| zone.0.to_timestamp(naive).ok())
                 .ok_or_else(|| refuse("not RFC 3339"))?,
         };
         let ms = instant.as_nanosecond().div_euclid(1_000_000);

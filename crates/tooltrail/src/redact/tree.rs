@@ -1,0 +1,63 @@
+//! A JSON value as redaction sees it: each string only so far as it can reach the line, with its full length.
+
+use crate::json::Json;
+
+/// Characters beyond a limit that redaction still sees, so that a secret across the limit is recognised.
+pub(crate) const WINDOW_BEYOND: usize = 4_096;
+
+/// A string: what redaction sees of it, later what redaction left of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    /// The window of the text; after redaction, with marks in place of secrets.
+    pub(crate) text: String,
+    /// Characters received, before windowing and redaction.
+    pub(crate) chars: u64,
+    /// Whether more was received than the window holds.
+    pub(crate) cut: bool,
+}
+
+impl Seen {
+    /// Takes the window of a text that may reach `limit` characters of the line.
+    pub(crate) fn window(text: String, limit: usize) -> Self {
+        let chars = text.chars().count();
+        let window = limit + WINDOW_BEYOND;
+        if chars <= window {
+            return Self { text, chars: chars as u64, cut: false };
+        }
+        let end = text.char_indices().nth(window).map_or(text.len(), |(at, _)| at);
+        let mut text = text;
+        text.truncate(end);
+        Self { text, chars: chars as u64, cut: true }
+    }
+}
+
+/// A JSON value whose strings are windows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Tree {
+    Null,
+    Bool(bool),
+    /// The digits as received.
+    Number(String),
+    String(Seen),
+    Array(Vec<Tree>),
+    Object(Vec<(Seen, Tree)>),
+    /// The compact text of a list or object below the deepest level that stays structured.
+    Deep(Seen),
+}
+
+impl Tree {
+    /// Windows every string of a value: keys to `keys`, all else to `strings` characters and the window beyond.
+    pub(crate) fn of(value: Json, keys: usize, strings: usize) -> Self {
+        match value {
+            Json::Null => Self::Null,
+            Json::Bool(value) => Self::Bool(value),
+            Json::Number(digits) => Self::Number(digits),
+            Json::String(text) => Self::String(Seen::window(text, strings)),
+            Json::Deep(text) => Self::Deep(Seen::window(text, strings)),
+            Json::Array(elements) => Self::Array(elements.into_iter().map(|e| Self::of(e, keys, strings)).collect()),
+            Json::Object(members) => Self::Object(
+                members.into_iter().map(|(k, v)| (Seen::window(k, keys), Self::of(v, keys, strings))).collect(),
+            ),
+        }
+    }
+}
