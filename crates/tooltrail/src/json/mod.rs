@@ -11,6 +11,8 @@ pub(crate) use read::{Flaw, check, members, string, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 
 /// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.
+///
+/// It also bounds recursion wherever a tree is walked.
 pub(crate) const DEPTH_MAX: usize = 64;
 
 /// A JSON value with members in the order received and numbers with their digits.
@@ -29,9 +31,9 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// Reads one value and nothing after it but white space.
-    pub(crate) fn read(text: &str) -> Result<Self, Flaw> {
+    /// Reads one value and nothing after it but white space; lists and objects stay structured down to `levels`.
+    pub(crate) fn read(text: &str, levels: usize) -> Result<Self, Flaw> {
         check(text)?;
-        Ok(read::build(text))
+        Ok(read::build(text, levels.min(DEPTH_MAX)))
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::write::compact;
-use super::{DEPTH_MAX, Json};
+use super::Json;
 
 /// Why a text is no JSON value that can be kept faithfully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,14 +110,12 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
     loop {
         reader.space();
         let (key, lone) = reader.string()?;
-        if lone {
-            return Err(Flaw::LoneSurrogate);
-        }
         reader.space();
         reader.expect(b':')?;
         reader.space();
         let value = reader.skip();
-        found.push((unescape(key), value));
+        // Half a surrogate pair stays written as its escape.
+        found.push((if lone { Cow::Borrowed(key) } else { unescape(key) }, value));
         reader.space();
         if !reader.take(b',') {
             return Ok(found);
@@ -133,9 +131,9 @@ pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
 }
 
 /// Returns the tree of a text that passed [`check`].
-pub(super) fn build(text: &str) -> Json {
+pub(super) fn build(text: &str, levels: usize) -> Json {
     let mut reader = Reader { text, at: 0 };
-    reader.build(1)
+    reader.build(levels)
 }
 
 /// The keys of one object, to find a second one.
@@ -310,11 +308,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Builds the value at this position of a checked text; `level` counts containers from 1.
-    fn build(&mut self, level: usize) -> Json {
+    /// Builds the value at this position of a checked text, with so many levels of containers below it.
+    fn build(&mut self, levels: usize) -> Json {
         self.space();
         match self.peek() {
-            Some(b'{' | b'[') if level > DEPTH_MAX => Json::Deep(compact(self.skip())),
+            Some(b'{' | b'[') if levels == 0 => Json::Deep(compact(self.skip())),
             Some(b'{') => {
                 self.at += 1;
                 let mut members = Vec::new();
@@ -324,7 +322,7 @@ impl<'a> Reader<'a> {
                     let key = self.checked_string();
                     self.space();
                     self.take(b':');
-                    members.push((key, self.build(level + 1)));
+                    members.push((key, self.build(levels - 1)));
                     self.space();
                     self.take(b',');
                 }
@@ -335,7 +333,7 @@ impl<'a> Reader<'a> {
                 let mut elements = Vec::new();
                 self.space();
                 while !self.take(b']') {
-                    elements.push(self.build(level + 1));
+                    elements.push(self.build(levels - 1));
                     self.space();
                     self.take(b',');
                     self.space();

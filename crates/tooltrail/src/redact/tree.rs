@@ -1,9 +1,7 @@
 //! A JSON value as redaction sees it: each string only so far as it can reach the line, with its full length.
 
 use crate::json::Json;
-
-/// Characters beyond a limit that redaction still sees, so that a secret across the limit is recognised.
-pub(crate) const WINDOW_BEYOND: usize = 4_096;
+use crate::limits::WINDOW_BEYOND;
 
 /// A string: what redaction sees of it, later what redaction left of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,16 +16,28 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Takes the window of a text that may reach `limit` characters of the line.
-    pub(crate) fn window(text: String, limit: usize) -> Self {
-        let chars = text.chars().count();
-        let window = limit + WINDOW_BEYOND;
-        if chars <= window {
-            return Self { text, chars: chars as u64, cut: false };
-        }
-        let end = text.char_indices().nth(window).map_or(text.len(), |(at, _)| at);
-        let mut text = text;
+    pub(crate) fn window(mut text: String, limit: usize) -> Self {
+        let (end, chars) = Self::lend(&text, limit);
+        let cut = end < text.len();
         text.truncate(end);
-        Self { text, chars: chars as u64, cut: true }
+        Self { text, chars, cut }
+    }
+
+    /// Copies the window of a text that may reach `limit` characters of the line.
+    pub(crate) fn copy(text: &str, limit: usize) -> Self {
+        let (end, chars) = Self::lend(text, limit);
+        Self { text: text[..end].to_owned(), chars, cut: end < text.len() }
+    }
+
+    /// Returns where the window ends and how many characters the whole text has.
+    fn lend(text: &str, limit: usize) -> (usize, u64) {
+        let window = limit + WINDOW_BEYOND;
+        let chars = text.chars().count();
+        // A text of no more bytes than the window has no more characters either.
+        if text.len() <= window || chars <= window {
+            return (text.len(), chars as u64);
+        }
+        (text.char_indices().nth(window).map_or(text.len(), |(at, _)| at), chars as u64)
     }
 }
 

@@ -1,0 +1,230 @@
+//! Large values cut to what a line holds: strings, lists, depth, and in the end the line itself.
+
+use crate::json::{is_escaped, push_string};
+use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
+use crate::redact::{Redacted, Seen, Tree, mark_across};
+
+/// A redacted call whose every value fits: what `entry` encodes.
+#[derive(Debug)]
+pub(crate) struct Clipped {
+    redacted: Redacted,
+    args: String,
+    extra: Option<String>,
+}
+
+impl Clipped {
+    /// Clips every value of a redacted call.
+    pub(crate) fn of(redacted: Redacted) -> Self {
+        let mut args = clipped_object(redacted.args());
+        if args.len() > ARGS_BYTES_MAX {
+            args = as_text(redacted.args(), redacted.fields().args.chars());
+        }
+        let mut extra = redacted.extra().map(clipped_object);
+        if extra.as_ref().is_some_and(|extra| extra.len() > EXTRA_BYTES_MAX) {
+            extra = extra_as_text(&redacted);
+        }
+        Self { redacted, args, extra }
+    }
+
+    /// Returns the call.
+    pub(crate) fn redacted(&self) -> &Redacted {
+        &self.redacted
+    }
+
+    /// Returns the args as encoded JSON.
+    pub(crate) fn args(&self) -> &str {
+        &self.args
+    }
+
+    /// Returns what else was received as encoded JSON.
+    pub(crate) fn extra(&self) -> Option<&str> {
+        self.extra.as_deref()
+    }
+
+    /// Makes `extra` one short text, for a line that is still too long.
+    pub(crate) fn give_up_extra(&mut self) {
+        self.extra = extra_as_text(&self.redacted);
+    }
+
+    /// Makes the args one short text, for a line that is still too long.
+    pub(crate) fn give_up_args(&mut self) {
+        self.args = as_text(self.redacted.args(), self.redacted.fields().args.chars());
+    }
+}
+
+/// Returns a string field or a key, clipped.
+pub(crate) fn field(seen: &Seen) -> String {
+    string(seen, FIELD_CHARS_MAX)
+}
+
+/// Returns the first characters of a result, without a marker.
+pub(crate) fn snippet(seen: &Seen) -> &str {
+    &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
+}
+
+/// Returns a string of at most `limit` characters, and a marker where there was more.
+fn string(seen: &Seen, limit: usize) -> String {
+    match cut_at(&seen.text, limit) {
+        None if !seen.cut => seen.text.clone(),
+        cut => format!("{} …[{} chars total]", &seen.text[..cut.unwrap_or(seen.text.len())], seen.chars),
+    }
+}
+
+/// Returns where a text over `limit` characters is cut: there, or before the mark that the cut would halve.
+fn cut_at(text: &str, limit: usize) -> Option<usize> {
+    if text.len() <= limit {
+        return None;
+    }
+    let at = text.char_indices().nth(limit)?.0;
+    Some(mark_across(text, at).unwrap_or(at))
+}
+
+/// Returns a value with every part clipped, encoded.
+fn clipped_object(tree: &Tree) -> String {
+    let mut out = String::new();
+    push_clipped(&mut out, tree);
+    out
+}
+
+fn push_clipped(out: &mut String, tree: &Tree) {
+    match tree {
+        Tree::Null => out.push_str("null"),
+        Tree::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Tree::Number(digits) => out.push_str(digits),
+        Tree::String(seen) | Tree::Deep(seen) => push_string(out, &string(seen, ARG_CHARS_MAX)),
+        Tree::Array(elements) => {
+            out.push('[');
+            for (n, element) in elements.iter().take(MEMBERS_MAX).enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                push_clipped(out, element);
+            }
+            if elements.len() > MEMBERS_MAX {
+                out.push(',');
+                push_string(out, &members_total(elements.len()));
+            }
+            out.push(']');
+        }
+        Tree::Object(members) => {
+            out.push('{');
+            let mut keys = std::collections::HashSet::new();
+            for (n, (key, value)) in members.iter().take(MEMBERS_MAX).enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                let key = unlike(field(key), &keys);
+                push_string(out, &key);
+                keys.insert(key);
+                out.push(':');
+                push_clipped(out, value);
+            }
+            if members.len() > MEMBERS_MAX {
+                out.push(',');
+                push_string(out, &unlike(members_total(members.len()), &keys));
+                out.push_str(":true");
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn members_total(members: usize) -> String {
+    format!(" …[{members} members total]")
+}
+
+/// Returns a key that differs from the earlier ones: itself, or with `#2`, `#3`, … appended.
+fn unlike(key: String, earlier: &std::collections::HashSet<String>) -> String {
+    if !earlier.contains(&key) {
+        return key;
+    }
+    (2..).map(|n| format!("{key}#{n}")).find(|key| !earlier.contains(key)).unwrap_or(key)
+}
+
+/// Returns `{"clipped": T}`, T the beginning of a structure's compact text.
+fn as_text(tree: &Tree, chars: u64) -> String {
+    // One character more than the limit shows that there is more; a mark across the limit is then whole too, as
+    // marks are far shorter than the window beyond.
+    let mut text = Prefix { text: String::new(), left: ARG_CHARS_MAX + crate::limits::WINDOW_BEYOND };
+    text.tree(tree);
+    let seen = Seen { text: text.text, chars, cut: true };
+    let mut out = "{\"clipped\":".to_owned();
+    push_string(&mut out, &string(&seen, ARG_CHARS_MAX));
+    out.push('}');
+    out
+}
+
+fn extra_as_text(redacted: &Redacted) -> Option<String> {
+    let received = redacted.fields().extra.as_ref()?;
+    Some(as_text(redacted.extra()?, received.chars()))
+}
+
+/// The beginning of a value's compact text, so that a large value costs no more than what is kept of it.
+struct Prefix {
+    text: String,
+    left: usize,
+}
+
+impl Prefix {
+    fn push(&mut self, text: &str) {
+        let end = text.char_indices().nth(self.left).map_or(text.len(), |(at, _)| at);
+        self.left -= text[..end].chars().count();
+        self.text.push_str(&text[..end]);
+    }
+
+    fn string(&mut self, text: &str) {
+        // Escaping never makes a text shorter, so what is beyond the budget before it is beyond it after.
+        let end = text.char_indices().nth(self.left).map_or(text.len(), |(at, _)| at);
+        if text[..end].chars().any(is_escaped) {
+            let mut escaped = String::new();
+            push_string(&mut escaped, &text[..end]);
+            self.push(&escaped);
+        } else {
+            self.push("\"");
+            self.push(&text[..end]);
+            self.push("\"");
+        }
+    }
+
+    fn tree(&mut self, tree: &Tree) {
+        if self.left == 0 {
+            return;
+        }
+        match tree {
+            Tree::Null => self.push("null"),
+            Tree::Bool(value) => self.push(if *value { "true" } else { "false" }),
+            Tree::Number(digits) => self.push(digits),
+            Tree::String(seen) => self.string(&seen.text),
+            // Below the structured depth the text is the value.
+            Tree::Deep(seen) => self.push(&seen.text),
+            Tree::Array(elements) => {
+                self.push("[");
+                for (n, element) in elements.iter().enumerate() {
+                    if self.left == 0 {
+                        return;
+                    }
+                    if n > 0 {
+                        self.push(",");
+                    }
+                    self.tree(element);
+                }
+                self.push("]");
+            }
+            Tree::Object(members) => {
+                self.push("{");
+                for (n, (key, value)) in members.iter().enumerate() {
+                    if self.left == 0 {
+                        return;
+                    }
+                    if n > 0 {
+                        self.push(",");
+                    }
+                    self.string(&key.text);
+                    self.push(":");
+                    self.tree(value);
+                }
+                self.push("}");
+            }
+        }
+    }
+}

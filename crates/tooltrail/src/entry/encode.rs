@@ -1,0 +1,122 @@
+//! A clipped call to the bytes of its line.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::call::EntryId;
+use crate::clip::{Clipped, field, snippet};
+use crate::clock::Date;
+use crate::json::push_string;
+use crate::limits::LINE_BYTES_MAX;
+use crate::redact::{Seen, count_marks};
+
+/// Bytes of a salt: as many as make guessing an erased line hopeless.
+const SALT_BYTES: usize = 16;
+
+/// A finished line and the file it belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Line {
+    /// The user's folder.
+    pub(crate) folder: String,
+    /// The UTC date of its `ts`.
+    pub(crate) date: Date,
+    /// The bytes with their newline.
+    pub(crate) text: String,
+}
+
+/// Encodes a call; the same call, random bits and salt always give the same bytes.
+///
+/// `bits` make the id where the call brought none.
+pub(crate) fn encode(mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
+    let mut text = line(&call, bits, salt);
+    if text.len() > LINE_BYTES_MAX && call.extra().is_some() {
+        call.give_up_extra();
+        text = line(&call, bits, salt);
+    }
+    if text.len() > LINE_BYTES_MAX {
+        call.give_up_args();
+        text = line(&call, bits, salt);
+    }
+    Line { folder: call.redacted().folder().to_owned(), date: call.redacted().fields().ts.date(), text }
+}
+
+fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
+    let fields = call.redacted().fields();
+    let mut out = Members { text: String::with_capacity(512 + call.args().len()) };
+    out.string("ts", &fields.ts.to_string());
+    out.string("user", &field(&fields.user.seen));
+    out.string("tool", &field(&fields.tool));
+    out.raw("args", call.args());
+    out.string("status", fields.status.as_str());
+    out.raw("result_chars", &fields.result_chars.to_string());
+    out.string("result_snippet", snippet(&fields.result));
+
+    out.string("id", &fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)).to_string());
+    if let Some(duration) = &fields.duration_ms {
+        out.raw("duration_ms", duration.as_str());
+    }
+    out.known("reason", fields.reason.map(|reason| reason.as_str()));
+    out.seen("session", fields.session.as_ref());
+    out.seen("call_id", fields.call_id.as_ref());
+    out.seen("parent", fields.parent.as_ref());
+    out.seen("agent", fields.agent.as_ref());
+    out.seen("model", fields.model.as_ref());
+    out.seen("client", fields.client.as_ref());
+    out.seen("server", fields.server.as_ref());
+    out.string("via", fields.via.as_str());
+    out.known("identity", fields.identity.map(|identity| identity.as_str()));
+    out.seen("claimed_user", fields.claimed_user.as_ref());
+    out.seen("rule", fields.rule.as_ref());
+
+    let mut tail = Members { text: String::new() };
+    tail.known("trace_id", fields.trace_id.as_deref());
+    tail.known("span_id", fields.span_id.as_deref());
+    if let Some(extra) = call.extra() {
+        tail.raw("extra", extra);
+    }
+    // The count stands before what it counts, so that comes last.
+    let marks = count_marks(&out.text) + count_marks(&tail.text);
+    if marks > 0 {
+        out.raw("redacted", &marks.to_string());
+    }
+    if !tail.text.is_empty() {
+        out.text.push(',');
+        out.text.push_str(&tail.text);
+    }
+    out.string("salt", &URL_SAFE_NO_PAD.encode(salt));
+    format!("{{{}}}\n", out.text)
+}
+
+/// The members of an object, one after another.
+struct Members {
+    text: String,
+}
+
+impl Members {
+    fn raw(&mut self, name: &str, json: &str) {
+        if !self.text.is_empty() {
+            self.text.push(',');
+        }
+        self.text.push('"');
+        self.text.push_str(name);
+        self.text.push_str("\":");
+        self.text.push_str(json);
+    }
+
+    fn string(&mut self, name: &str, value: &str) {
+        self.raw(name, "");
+        push_string(&mut self.text, value);
+    }
+
+    fn known(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.string(name, value);
+        }
+    }
+
+    fn seen(&mut self, name: &str, value: Option<&Seen>) {
+        if let Some(value) = value {
+            self.string(name, &field(value));
+        }
+    }
+}

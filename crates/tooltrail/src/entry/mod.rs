@@ -1,0 +1,7 @@
+//! A call as one line of the trail: written, and read from what others send.
+
+mod encode;
+mod receive;
+
+pub(crate) use encode::{Line, encode};
+pub use receive::receive;

@@ -1,0 +1,195 @@
+//! A line that somebody sends, to a call: the common form, our own entry, the seed's.
+
+use std::collections::HashSet;
+
+use crate::call::{Call, DurationMs, EntryId, Kept, Outcome, Payload, Reason, Status};
+use crate::clock::{Timestamp, Zone};
+use crate::error::Error;
+use crate::json::{Flaw, members, string};
+
+/// Where a line's own faults are explained.
+const HINT: &str = "docs/format.md lists the fields and their types";
+
+/// Reads one received line into a call: the common form, our own entry, or the seed's.
+///
+/// `user` is empty where the line names none. Fields that only the recorder may set, and unknown ones, are in
+/// `extra`. `via` is left at its default: the capture knows by which path the line came.
+///
+/// ```
+/// use tooltrail::Zone;
+///
+/// let call = tooltrail::entry::receive(r#"{"tool":"fs.read","args":{"path":"a"},"status":"ok"}"#, &Zone::UTC)?;
+/// assert_eq!(call.tool, "fs.read");
+/// # Ok::<(), tooltrail::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Input`] for what is no JSON object, has a top-level key twice, lacks `tool`, or has a defined field of
+/// the wrong type, an unknown status or an unreadable time.
+pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
+    let members = members(line).map_err(|flaw| match flaw {
+        Flaw::Syntax(at) => refuse(format!("not a JSON object (at byte {at})")),
+        Flaw::DuplicateKey | Flaw::LoneSurrogate => refuse("not a JSON object".to_owned()),
+    })?;
+    let mut seen = HashSet::new();
+    if let Some((key, _)) = members.iter().find(|(key, _)| !seen.insert(key.as_ref())) {
+        return Err(refuse(format!("the key {key:?} stands twice")));
+    }
+    let mut received = Received::new(zone);
+    for (key, value) in &members {
+        if *value != "null" {
+            received.member(key, value)?;
+        }
+    }
+    received.finish()
+}
+
+fn refuse(what: String) -> Error {
+    Error::input(what, HINT)
+}
+
+/// What of a line has been understood so far.
+struct Received<'a> {
+    zone: &'a Zone,
+    call: Call,
+    has_tool: bool,
+    status: Option<Status>,
+    reason: Option<Reason>,
+    result: Option<Payload>,
+    error: Option<String>,
+    chars: Option<u64>,
+    snippet: Option<String>,
+    id: Option<EntryId>,
+}
+
+impl<'a> Received<'a> {
+    fn new(zone: &'a Zone) -> Self {
+        Self {
+            zone,
+            call: Call::default(),
+            has_tool: false,
+            status: None,
+            reason: None,
+            result: None,
+            error: None,
+            chars: None,
+            snippet: None,
+            id: None,
+        }
+    }
+
+    /// Takes one member that is not null.
+    fn member(&mut self, key: &str, value: &str) -> Result<(), Error> {
+        match key {
+            "ts" => self.call.ts = Some(Timestamp::parse(&text(key, value)?, self.zone)?),
+            "user" => self.call.user = text(key, value)?,
+            "tool" => {
+                self.call.tool = text(key, value)?;
+                self.has_tool = true;
+            }
+            "args" => self.call.args = value.to_owned(),
+            "status" => {
+                let word = text(key, value)?;
+                let status = Status::parse(&word);
+                self.status = Some(status.ok_or_else(|| refuse(format!("status {word:?} is not ok, error or denied")))?);
+            }
+            "result" => {
+                self.result = Some(match string(value) {
+                    Some(text) => Payload::Text(text.into_owned()),
+                    None => Payload::Json(value.to_owned()),
+                });
+            }
+            "error" if value.starts_with('"') => self.error = Some(text(key, value)?),
+            "result_chars" => {
+                let chars = value.parse::<u64>();
+                self.chars = Some(chars.map_err(|_| refuse(format!("result_chars {value} is no whole number")))?);
+            }
+            "result_snippet" => self.snippet = Some(text(key, value)?),
+            "reason" => match Reason::parse(&text(key, value)?) {
+                Some(reason) => self.reason = Some(reason),
+                None => self.extra(key, value),
+            },
+            "duration_ms" => {
+                if !crate::json::is_number(value) {
+                    return Err(refuse(format!("duration_ms {value} is no number")));
+                }
+                match DurationMs::received(value) {
+                    Some(duration) => self.call.duration_ms = Some(duration),
+                    None => self.extra(key, value),
+                }
+            }
+            "session" => self.call.session = Some(text(key, value)?),
+            "call_id" => self.call.call_id = Some(text(key, value)?),
+            "parent" => self.call.parent = Some(text(key, value)?),
+            "agent" => self.call.agent = Some(text(key, value)?),
+            "model" => self.call.model = Some(text(key, value)?),
+            "client" => self.call.client = Some(text(key, value)?),
+            "server" => self.call.server = Some(text(key, value)?),
+            "trace_id" => self.call.trace_id = Some(text(key, value)?),
+            "span_id" => self.call.span_id = Some(text(key, value)?),
+            "id" => match string(value).and_then(|id| EntryId::parse(&id)) {
+                Some(id) => self.id = Some(id),
+                None => self.extra(key, value),
+            },
+            "extra" => {
+                let inner = members(value).map_err(|_| refuse("extra is no object".to_owned()))?;
+                for (key, value) in inner {
+                    self.extra(&key, value);
+                }
+            }
+            _ => self.extra(key, value),
+        }
+        Ok(())
+    }
+
+    fn extra(&mut self, key: &str, value: &str) {
+        self.call.extra.push((key.to_owned(), value.to_owned()));
+    }
+
+    /// Puts the parts together once all are known.
+    fn finish(mut self) -> Result<Call, Error> {
+        if !self.has_tool {
+            return Err(refuse("tool is missing".to_owned()));
+        }
+        // Our form and the seed's are known by their cut result; a whole result makes that one needless.
+        let cut = self.snippet.is_some() && self.result.is_none() && self.error.is_none();
+        if let Some(id) = self.id {
+            if cut && self.call.ts.is_some_and(|ts| EntryId::new(ts, [0; 10]).same_time(id)) {
+                self.call.id = Some(id);
+            } else {
+                self.extra("id", &format!("\"{id}\""));
+            }
+        }
+        if !cut {
+            if let Some(chars) = self.chars {
+                self.extra("result_chars", &chars.to_string());
+            }
+            if let Some(snippet) = self.snippet.take() {
+                let mut json = String::new();
+                crate::json::push_string(&mut json, &snippet);
+                self.extra("result_snippet", &json);
+            }
+        }
+        let reason = if self.status.is_none() { self.reason.or(Some(Reason::Interrupted)) } else { self.reason };
+        self.call.outcome = Some(Outcome {
+            status: self.status.unwrap_or_default(),
+            reason,
+            result: self.result,
+            error: self.error,
+            kept: self.snippet.map(|result_snippet| Kept {
+                result_chars: self.chars.unwrap_or_else(|| result_snippet.chars().count() as u64),
+                result_snippet,
+            }),
+        });
+        Ok(self.call)
+    }
+}
+
+/// Returns the text of a string field; half a surrogate pair in it stays written as its escape.
+fn text(key: &str, value: &str) -> Result<String, Error> {
+    match string(value) {
+        Some(text) => Ok(text.into_owned()),
+        None if value.starts_with('"') => Ok(value.trim_matches('"').to_owned()),
+        None => Err(refuse(format!("{key} is no string"))),
+    }
+}

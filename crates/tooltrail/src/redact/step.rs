@@ -1,0 +1,101 @@
+//! The step from a call as received to one without secrets: the only way to something that can be encoded.
+
+use crate::home::redacted_folder;
+use crate::json::{DEPTH_MAX, Json};
+use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
+use crate::redact::Redactor;
+use crate::redact::tree::{Seen, Tree};
+use crate::redact::window::{Structure, Windowed};
+
+/// A call without secrets. Only [`Redactor::redact`] makes one, and only this can be clipped and encoded.
+#[derive(Clone, Debug)]
+pub(crate) struct Redacted {
+    fields: Windowed,
+    folder: String,
+    args: Tree,
+    extra: Option<Tree>,
+}
+
+impl Redactor {
+    /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
+    pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
+        let args = self.structure(&call.args, "value");
+        let extra = call.extra.as_ref().map(|extra| self.structure(extra, "value"));
+        let received = call.user.seen.text.clone();
+        let user = &mut call.user;
+        self.seen(&mut user.seen);
+        let folder = if user.seen.text == received {
+            user.folder.clone()
+        } else {
+            redacted_folder(&user.seen.text, &user.keyed)
+        };
+        for text in [&mut call.tool, &mut call.result] {
+            self.seen(text);
+        }
+        let fields = [
+            &mut call.session,
+            &mut call.call_id,
+            &mut call.parent,
+            &mut call.agent,
+            &mut call.model,
+            &mut call.client,
+            &mut call.server,
+            &mut call.claimed_user,
+            &mut call.rule,
+        ];
+        for text in fields.into_iter().flatten() {
+            self.seen(text);
+        }
+        Redacted { fields: call, folder, args, extra }
+    }
+
+    /// Reads args or extra into an object and redacts it; what is no object is put under `wrapped`.
+    fn structure(&self, structure: &Structure, wrapped: &str) -> Tree {
+        let (text, strings) = (&structure.text, ARG_CHARS_MAX);
+        let member = |name: &str, value| Tree::Object(vec![(Seen::copy(name, FIELD_CHARS_MAX), value)]);
+        let whole = |name: &str, cut: bool| {
+            let mut seen = Seen::copy(text, strings);
+            (seen.chars, seen.cut) = (structure.chars(), seen.cut || cut);
+            member(name, Tree::String(seen))
+        };
+        let mut tree = if structure.cut {
+            whole("clipped", true)
+        } else if text.trim().is_empty() {
+            Tree::Object(Vec::new())
+        } else {
+            let object = text.trim_start().starts_with('{');
+            match Json::read(text, if object { DEPTH_MAX } else { DEPTH_MAX - 1 }) {
+                Err(_) => whole("raw", false),
+                Ok(Json::Null) => Tree::Object(Vec::new()),
+                Ok(value) => {
+                    let tree = Tree::of(value, FIELD_CHARS_MAX, strings);
+                    if object { tree } else { member(wrapped, tree) }
+                }
+            }
+        };
+        self.tree(&mut tree);
+        tree
+    }
+}
+
+impl Redacted {
+    /// Returns the fields that are no structure.
+    pub(crate) fn fields(&self) -> &Windowed {
+        &self.fields
+    }
+
+    /// Returns the folder of the user.
+    pub(crate) fn folder(&self) -> &str {
+        &self.folder
+    }
+
+    /// Returns the args, always an object.
+    pub(crate) fn args(&self) -> &Tree {
+        &self.args
+    }
+
+    /// Returns what else was received.
+    pub(crate) fn extra(&self) -> Option<&Tree> {
+        self.extra.as_ref()
+    }
+}

@@ -1,0 +1,193 @@
+//! What of a call is seen at all: each value so far as it can reach the line, and the length of the rest.
+
+use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
+use crate::clock::Timestamp;
+use crate::home::{UNKNOWN_USER, folder_of};
+use crate::json::{check, compact, push_string};
+use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
+use crate::redact::Redactor;
+use crate::redact::tree::Seen;
+
+/// A call as the recorder takes it from its caller: owned, bounded, not yet redacted.
+#[derive(Clone, Debug)]
+pub(crate) struct Windowed {
+    pub(crate) ts: Timestamp,
+    pub(crate) id: Option<EntryId>,
+    pub(crate) user: User,
+    pub(crate) tool: Seen,
+    pub(crate) args: Structure,
+    pub(crate) status: Status,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) result_chars: u64,
+    pub(crate) result: Seen,
+    pub(crate) duration_ms: Option<DurationMs>,
+    pub(crate) session: Option<Seen>,
+    pub(crate) call_id: Option<Seen>,
+    pub(crate) parent: Option<Seen>,
+    pub(crate) agent: Option<Seen>,
+    pub(crate) model: Option<Seen>,
+    pub(crate) client: Option<Seen>,
+    pub(crate) server: Option<Seen>,
+    pub(crate) via: Via,
+    pub(crate) identity: Option<Identity>,
+    pub(crate) claimed_user: Option<Seen>,
+    pub(crate) rule: Option<Seen>,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) span_id: Option<String>,
+    pub(crate) extra: Option<Structure>,
+}
+
+/// A user's id, and what can only be known from the whole of it.
+#[derive(Clone, Debug)]
+pub(crate) struct User {
+    pub(crate) seen: Seen,
+    /// The folder, if redaction leaves the id as it is.
+    pub(crate) folder: String,
+    /// The keyed hash that the folder ends in if it does not.
+    pub(crate) keyed: String,
+}
+
+/// Args or extra as JSON text.
+#[derive(Clone, Debug)]
+pub(crate) struct Structure {
+    /// The text; if `cut`, only its beginning.
+    pub(crate) text: String,
+    /// Characters received.
+    pub(crate) chars: u64,
+    /// Whether more was received than is copied.
+    pub(crate) cut: bool,
+}
+
+impl Windowed {
+    /// Takes what can reach the line of a call from outside, which ended at `now` unless it says otherwise.
+    pub(crate) fn outside(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
+        let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
+        // Only our own events are ours, whatever a caller writes into the field.
+        let via = if call.via == Via::Tooltrail { Via::Library } else { call.via };
+        Self::of(call, now, via, User::new(user, crate::home::outside_folder(user), redactor))
+    }
+
+    /// Takes one of our own events.
+    pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
+        Self::of(call, now, Via::Tooltrail, User::new(&call.user, folder_of(&call.user), redactor))
+    }
+
+    /// Returns about how many bytes of memory it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        let extra = self.extra.as_ref().map_or(0, |extra| extra.text.len());
+        size_of::<Self>() + self.args.text.len() + self.result.text.len() + self.user.seen.text.len() + extra
+    }
+
+    fn of(call: &Call, now: Timestamp, via: Via, user: User) -> Self {
+        let field = |text: &Option<String>| text.as_deref().map(|text| Seen::copy(text, FIELD_CHARS_MAX));
+        let interrupted = Outcome { reason: Some(Reason::Interrupted), ..Outcome::default() };
+        let outcome = call.outcome.as_ref().unwrap_or(&interrupted);
+        let (result_chars, result) = result_of(outcome);
+        let (trace_id, stray_trace) = hex_id(&call.trace_id, 32);
+        let (span_id, stray_span) = hex_id(&call.span_id, 16);
+        let strays = [("trace_id", stray_trace), ("span_id", stray_span)];
+        Self {
+            ts: call.ts.unwrap_or(now),
+            id: call.id,
+            user,
+            tool: Seen::copy(&call.tool, FIELD_CHARS_MAX),
+            args: Structure::copy(&call.args),
+            status: outcome.status,
+            reason: outcome.reason,
+            result_chars,
+            result,
+            duration_ms: call.duration_ms.clone(),
+            session: field(&call.session),
+            call_id: field(&call.call_id),
+            parent: field(&call.parent),
+            agent: field(&call.agent),
+            model: field(&call.model),
+            client: field(&call.client),
+            server: field(&call.server),
+            via,
+            identity: call.identity,
+            claimed_user: field(&call.claimed_user),
+            rule: field(&call.rule),
+            trace_id,
+            span_id,
+            extra: extra_of(&call.extra, strays),
+        }
+    }
+}
+
+impl User {
+    fn new(id: &str, folder: String, redactor: &Redactor) -> Self {
+        Self { seen: Seen::copy(id, FIELD_CHARS_MAX), folder, keyed: redactor.keyed_hash(id) }
+    }
+}
+
+impl Structure {
+    /// Copies a text whole if it is within the bound of a call, else the beginning that can reach the line.
+    fn copy(text: &str) -> Self {
+        if text.len() <= CALL_BYTES_MAX {
+            // Counted only where it is needed: when the text is clipped.
+            return Self { text: text.to_owned(), chars: 0, cut: false };
+        }
+        let seen = Seen::copy(text, ARG_CHARS_MAX);
+        Self { text: seen.text, chars: seen.chars, cut: true }
+    }
+
+    /// Returns the characters received.
+    pub(crate) fn chars(&self) -> u64 {
+        if self.cut { self.chars } else { self.text.chars().count() as u64 }
+    }
+}
+
+/// Returns the characters and the window of a result; the error text wins where both exist.
+fn result_of(outcome: &Outcome) -> (u64, Seen) {
+    if let Some(kept) = &outcome.kept {
+        return (kept.result_chars, Seen::copy(&kept.result_snippet, SNIPPET_CHARS_MAX));
+    }
+    let result = outcome.result.as_ref().map(|result| match result {
+        Payload::Text(text) => Seen::copy(text, SNIPPET_CHARS_MAX),
+        Payload::Json(text) if text.trim() == "null" => Seen::copy("", SNIPPET_CHARS_MAX),
+        // What JSON cannot carry faithfully is its text as it came.
+        Payload::Json(text) if check(text).is_err() => Seen::copy(text, SNIPPET_CHARS_MAX),
+        Payload::Json(text) => Seen::window(compact(text), SNIPPET_CHARS_MAX),
+    });
+    let error = outcome.error.as_deref().map(|text| Seen::copy(text, SNIPPET_CHARS_MAX));
+    match (result, error) {
+        (Some(result), Some(error)) => (result.chars, if error.text.is_empty() { result } else { error }),
+        (Some(seen), None) | (None, Some(seen)) => (seen.chars, seen),
+        (None, None) => (0, Seen::copy("", SNIPPET_CHARS_MAX)),
+    }
+}
+
+/// Returns an id of so many lower-case hex digits; anything else is returned as a stray.
+fn hex_id(text: &Option<String>, digits: usize) -> (Option<String>, Option<&str>) {
+    match text {
+        Some(id) if id.len() == digits && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
+            (Some(id.clone()), None)
+        }
+        other => (None, other.as_deref()),
+    }
+}
+
+/// Returns the object of what else was received, as text; nulls are left out.
+fn extra_of(extra: &[(String, String)], strays: [(&str, Option<&str>); 2]) -> Option<Structure> {
+    let mut text = String::new();
+    let mut add = |name: &str, write: &mut dyn FnMut(&mut String)| {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        push_string(&mut text, name);
+        text.push(':');
+        write(&mut text);
+    };
+    for (name, value) in extra.iter().filter(|(_, value)| value.trim() != "null") {
+        add(name, &mut |text| text.push_str(value));
+    }
+    for (name, value) in strays.iter().filter_map(|(name, value)| value.map(|value| (*name, value))) {
+        // An id of any length is no reason to copy more than a window of it.
+        let seen = Seen::copy(value, ARG_CHARS_MAX + WINDOW_BEYOND);
+        add(name, &mut |text| push_string(text, &seen.text));
+    }
+    if text.is_empty() {
+        return None;
+    }
+    text.push('}');
+    Some(Structure::copy(&text))
+}
