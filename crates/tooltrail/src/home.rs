@@ -143,7 +143,7 @@ impl Home {
 }
 
 /// Makes the root folder if it is missing; ours alone, unless its group may read.
-fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
+pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     if root.is_dir() {
         return Ok(());
     }

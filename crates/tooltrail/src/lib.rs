@@ -13,6 +13,7 @@ mod call;
 mod clock;
 mod error;
 mod json;
+mod limits;
 mod random;
 
 // The only door to the operating system.
@@ -21,8 +22,23 @@ pub mod disk;
 // Where files live.
 mod home;
 
+// What is secret; how large a value may be.
+mod clip;
+mod redact;
+
+// A call as one line.
+pub mod entry;
+
+// One day file.
+mod day;
+
+// The way in.
+mod record;
+
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
 pub use random::{Random, SystemRandom};
+pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
+pub use redact::{RedactionKey, Redactor};

@@ -3,5 +3,4 @@
 mod append;
 mod tail;
 
-pub(crate) use append::{Appended, append};
-pub(crate) use tail::Torn;
+pub(crate) use append::append;

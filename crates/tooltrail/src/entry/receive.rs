@@ -91,7 +91,8 @@ impl<'a> Received<'a> {
             "status" => {
                 let word = text(key, value)?;
                 let status = Status::parse(&word);
-                self.status = Some(status.ok_or_else(|| refuse(format!("status {word:?} is not ok, error or denied")))?);
+                self.status =
+                    Some(status.ok_or_else(|| refuse(format!("status {word:?} is not ok, error or denied")))?);
             }
             "result" => {
                 self.result = Some(match string(value) {

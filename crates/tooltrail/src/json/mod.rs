@@ -6,8 +6,7 @@
 mod read;
 mod write;
 
-pub use read::is_number;
-pub(crate) use read::{Flaw, check, members, string, unescape};
+pub(crate) use read::{Flaw, check, is_number, members, string};
 pub(crate) use write::{compact, is_escaped, push_string};
 
 /// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.
@@ -23,9 +22,9 @@ pub(crate) enum Json {
     /// The digits as received.
     Number(String),
     String(String),
-    Array(Vec<Json>),
+    Array(Vec<Self>),
     /// Keys are unique when read from text.
-    Object(Vec<(String, Json)>),
+    Object(Vec<(String, Self)>),
     /// The compact text of a list or object below [`DEPTH_MAX`] levels.
     Deep(String),
 }

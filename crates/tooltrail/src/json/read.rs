@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::write::compact;
 use super::Json;
+use super::write::compact;
 
 /// Why a text is no JSON value that can be kept faithfully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +85,7 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
 }
 
 /// Whether a text is exactly one JSON number.
-#[must_use]
-pub fn is_number(text: &str) -> bool {
+pub(crate) fn is_number(text: &str) -> bool {
     let mut reader = Reader { text, at: 0 };
     reader.number().is_ok() && reader.at == text.len()
 }
@@ -95,9 +94,8 @@ pub fn is_number(text: &str) -> bool {
 ///
 /// Keys that occur twice are returned twice. Only the outermost level is looked at beyond syntax.
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
-    match check(text) {
-        Err(Flaw::Syntax(at)) => return Err(Flaw::Syntax(at)),
-        Ok(()) | Err(_) => {}
+    if let Err(Flaw::Syntax(at)) = check(text) {
+        return Err(Flaw::Syntax(at));
     }
     let mut reader = Reader { text, at: 0 };
     reader.space();

@@ -1,6 +1,5 @@
 //! Values to JSON text: compact, with the escapes that keep a line one line on any terminal.
 
-use super::Json;
 use super::read::unescape;
 
 /// Whether a character is written as `\u` and four hex digits (or one of the short escapes).
@@ -84,46 +83,4 @@ pub(crate) fn compact(text: &str) -> String {
         }
     }
     out
-}
-
-impl Json {
-    /// Appends the value as compact JSON.
-    pub(crate) fn push_to(&self, out: &mut String) {
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(true) => out.push_str("true"),
-            Self::Bool(false) => out.push_str("false"),
-            Self::Number(digits) => out.push_str(digits),
-            Self::String(text) | Self::Deep(text) => push_string(out, text),
-            Self::Array(elements) => {
-                out.push('[');
-                for (n, element) in elements.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    element.push_to(out);
-                }
-                out.push(']');
-            }
-            Self::Object(members) => {
-                out.push('{');
-                for (n, (key, value)) in members.iter().enumerate() {
-                    if n > 0 {
-                        out.push(',');
-                    }
-                    push_string(out, key);
-                    out.push(':');
-                    value.push_to(out);
-                }
-                out.push('}');
-            }
-        }
-    }
-
-    /// Returns the value as compact JSON.
-    pub(crate) fn to_text(&self) -> String {
-        let mut out = String::new();
-        self.push_to(&mut out);
-        out
-    }
 }

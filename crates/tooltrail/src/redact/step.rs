@@ -1,6 +1,7 @@
 //! The step from a call as received to one without secrets: the only way to something that can be encoded.
 
-use crate::home::redacted_folder;
+use crate::call::Via;
+use crate::home::{folder_of, outside_folder, redacted_folder};
 use crate::json::{DEPTH_MAX, Json};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
 use crate::redact::Redactor;
@@ -21,13 +22,16 @@ impl Redactor {
     pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
         let args = self.structure(&call.args, "value");
         let extra = call.extra.as_ref().map(|extra| self.structure(extra, "value"));
-        let received = call.user.seen.text.clone();
-        let user = &mut call.user;
-        self.seen(&mut user.seen);
-        let folder = if user.seen.text == received {
-            user.folder.clone()
-        } else {
-            redacted_folder(&user.seen.text, &user.keyed)
+        let id = call.user.seen.text.clone();
+        self.seen(&mut call.user.seen);
+        let (redacted, long) = (&call.user.seen.text, call.user.long.as_ref());
+        let folder = match long {
+            _ if *redacted != id => {
+                redacted_folder(redacted, &long.map_or_else(|| self.keyed_hash(&id), |long| long.1.clone()))
+            }
+            Some((folder, _)) => folder.clone(),
+            None if call.via == Via::Tooltrail => folder_of(&id),
+            None => outside_folder(&id),
         };
         for text in [&mut call.tool, &mut call.result] {
             self.seen(text);

@@ -49,8 +49,8 @@ pub(crate) enum Tree {
     /// The digits as received.
     Number(String),
     String(Seen),
-    Array(Vec<Tree>),
-    Object(Vec<(Seen, Tree)>),
+    Array(Vec<Self>),
+    Object(Vec<(Seen, Self)>),
     /// The compact text of a list or object below the deepest level that stays structured.
     Deep(Seen),
 }

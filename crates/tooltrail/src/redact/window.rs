@@ -2,7 +2,7 @@
 
 use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 use crate::clock::Timestamp;
-use crate::home::{UNKNOWN_USER, folder_of};
+use crate::home::{UNKNOWN_USER, outside_folder};
 use crate::json::{check, compact, push_string};
 use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
 use crate::redact::Redactor;
@@ -41,10 +41,8 @@ pub(crate) struct Windowed {
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     pub(crate) seen: Seen,
-    /// The folder, if redaction leaves the id as it is.
-    pub(crate) folder: String,
-    /// The keyed hash that the folder ends in if it does not.
-    pub(crate) keyed: String,
+    /// Of an id longer than its window: the folder, and the keyed hash that a redacted id's folder ends in.
+    pub(crate) long: Option<(String, String)>,
 }
 
 /// Args or extra as JSON text.
@@ -64,12 +62,12 @@ impl Windowed {
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
         // Only our own events are ours, whatever a caller writes into the field.
         let via = if call.via == Via::Tooltrail { Via::Library } else { call.via };
-        Self::of(call, now, via, User::new(user, crate::home::outside_folder(user), redactor))
+        Self::of(call, now, via, User::new(user, redactor))
     }
 
     /// Takes one of our own events.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
-        Self::of(call, now, Via::Tooltrail, User::new(&call.user, folder_of(&call.user), redactor))
+        Self::of(call, now, Via::Tooltrail, User::new(&call.user, redactor))
     }
 
     /// Returns about how many bytes of memory it holds.
@@ -116,8 +114,10 @@ impl Windowed {
 }
 
 impl User {
-    fn new(id: &str, folder: String, redactor: &Redactor) -> Self {
-        Self { seen: Seen::copy(id, FIELD_CHARS_MAX), folder, keyed: redactor.keyed_hash(id) }
+    fn new(id: &str, redactor: &Redactor) -> Self {
+        let seen = Seen::copy(id, FIELD_CHARS_MAX);
+        let long = seen.cut.then(|| (outside_folder(id), redactor.keyed_hash(id)));
+        Self { seen, long }
     }
 }
 

@@ -1,0 +1,47 @@
+//! The redaction key: made once, kept outside the home.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::disk::{Disk, RealDisk};
+use crate::error::Error;
+use crate::home::{hex, make_root};
+use crate::random::Random;
+use crate::redact::RedactionKey;
+
+/// The file of the first key; a rotation would add the next number.
+const FILE: &str = "redact-1.key";
+
+/// How long another process may take to make the key.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Returns the redaction key of a folder of keys, and makes both if they are missing.
+pub(crate) fn redaction_key(folder: &Path, random: &dyn Random) -> Result<RedactionKey, Error> {
+    make_root(folder, false).map_err(Error::io("create", folder))?;
+    let path = folder.join(FILE);
+    let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
+    let _lock = disk.lock(&["redact.lock"], LOCK_WAIT).map_err(Error::io("lock", &path))?;
+    if let Some(file) = disk.open(&[FILE]).map_err(Error::io("open", &path))? {
+        let mut text = [0; 65];
+        let read = file.read_at(&mut text, 0).map_err(Error::io("read", &path))?;
+        let bytes = parse(text[..read].trim_ascii()).ok_or_else(|| Error::Format {
+            path: path.clone(),
+            offset: 0,
+            what: "not 64 hex digits".to_owned(),
+        })?;
+        return Ok(RedactionKey { number: 1, bytes });
+    }
+    let mut bytes = [0; 32];
+    random.fill(&mut bytes);
+    disk.replace(&[FILE], format!("{}\n", hex(&bytes)).as_bytes()).map_err(Error::io("write", &path))?;
+    Ok(RedactionKey { number: 1, bytes })
+}
+
+fn parse(digits: &[u8]) -> Option<[u8; 32]> {
+    let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.len() == 64 && digits.is_ascii())?;
+    let mut bytes = [0; 32];
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).ok()?;
+    }
+    Some(bytes)
+}

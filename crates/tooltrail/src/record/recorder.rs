@@ -1,0 +1,228 @@
+//! The recorder: what callers hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::call::Call;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Error;
+use crate::home::{Home, OWN_FOLDER};
+use crate::random::{Random, SystemRandom};
+use crate::record::event::Event;
+use crate::record::keys::redaction_key;
+use crate::record::open::Open;
+use crate::record::promise::{Ack, promise};
+use crate::record::queue::Queue;
+use crate::record::reads::Reads;
+use crate::record::writer::Writer;
+use crate::redact::{Redactor, Windowed};
+
+/// Longest wait for a flush: a full queue on a slow disk.
+const FLUSH_WAIT: Duration = Duration::from_secs(30);
+
+/// How a recorder is opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Options {
+    /// The home; made if it is missing.
+    pub home: PathBuf,
+    /// The folder of the home's keys, which must lie outside the home; without one, marks of secrets carry no tags.
+    pub keys: Option<PathBuf>,
+    /// Whether the folder's group may read.
+    pub group: bool,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// Where random bits come from.
+    pub random: Arc<dyn Random>,
+}
+
+impl Options {
+    /// Returns the defaults for a home: no keys, the system's clock and random bits.
+    #[must_use]
+    pub fn new(home: impl AsRef<Path>) -> Self {
+        Self {
+            home: home.as_ref().to_owned(),
+            keys: None,
+            group: false,
+            clock: Arc::new(SystemClock::default()),
+            random: Arc::new(SystemRandom),
+        }
+    }
+
+    /// Opens the home for writing and starts the writer.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
+    pub fn open(self) -> Result<Recorder, Error> {
+        let home = Home::create(&self.home, self.group)?;
+        let key = match &self.keys {
+            None => None,
+            Some(keys) if lies_below(keys, home.root()) => {
+                let what = format!("the keys {} lie below the home", keys.display());
+                return Err(Error::input(what, "keep keys where agents cannot read: --keys DIR"));
+            }
+            Some(keys) => Some(redaction_key(keys, &*self.random)?),
+        };
+        let redactor = Arc::new(Redactor::new(key));
+        let state = Arc::new(State::default());
+        let writer = Writer::new(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state));
+        let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(Error::io("start a writer for", home.root()))?;
+        Ok(Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(Some(thread)) })
+    }
+}
+
+/// Writes entries. One per process and home; share it between threads, `&self` is all it needs.
+///
+/// ```
+/// # let home = tempfile::tempdir().unwrap();
+/// use tooltrail::{Call, Recorder};
+///
+/// let recorder = Recorder::open(home.path())?;
+/// recorder.record(&Call::new("alice", "fs.read", r#"{"path":"a.txt"}"#).ok("hello"));
+/// recorder.close()?;
+/// # Ok::<(), tooltrail::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Recorder {
+    home: Home,
+    redactor: Arc<Redactor>,
+    clock: Arc<dyn Clock>,
+    state: Arc<State>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the recorder and its writer share.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) queue: Queue,
+    /// Why the last batch could not be written.
+    pub(crate) trouble: Mutex<Option<String>>,
+    pub(crate) reads: Mutex<Reads>,
+}
+
+impl Recorder {
+    /// Opens a home with the defaults of [`Options`].
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open(home: impl AsRef<Path>) -> Result<Self, Error> {
+        Options::new(home).open()
+    }
+
+    /// Records a call and returns at once: never waits, never fails.
+    ///
+    /// Where the queue is full the call is counted, and the count becomes a `tooltrail.gap`.
+    pub fn record(&self, call: &Call) {
+        self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor));
+    }
+
+    /// Takes all of these calls or none; the acknowledgement resolves when all are in synced day files.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
+    pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
+        let now = self.clock.now();
+        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
+        let (ack, promises) = promise(entries.len());
+        self.state.queue.offer_all(entries, promises)?;
+        Ok(ack)
+    }
+
+    /// Notes that a call begins; the guard records how it ends and how long it took.
+    pub fn begin(&self, call: Call) -> Open<'_> {
+        Open::new(self, call)
+    }
+
+    /// Records one of our own events.
+    pub fn event(&self, event: Event) {
+        let now = self.clock.monotonic();
+        let mut reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(event) = reads.first(event, now) else { return };
+        drop(reads);
+        let call = event.into_call(None);
+        self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor));
+    }
+
+    /// Waits until all that was accepted before is visible and durable, at most 30 s.
+    ///
+    /// # Errors
+    /// [`Error::Unwritten`] with the count of entries accepted since the last flush that could not be written.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.barrier(false)
+    }
+
+    /// Flushes, and then takes no more. A second close does nothing.
+    ///
+    /// # Errors
+    /// As [`Recorder::flush`].
+    pub fn close(&self) -> Result<(), Error> {
+        let flushed = self.barrier(true);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match (flushed, writer.map(JoinHandle::join)) {
+            (Ok(()), Some(Err(_))) => Err(Error::Unwritten { entries: 0, why: "the writer panicked".to_owned() }),
+            (flushed, _) => flushed,
+        }
+    }
+
+    /// Says whether the home can be written just now; tries it with a small file.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn health(&self) -> Result<(), String> {
+        let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
+        probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
+        let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(writer) => writer.is_finished(),
+            None => true,
+        };
+        if stopped {
+            return Err("the writer has stopped".to_owned());
+        }
+        let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        trouble.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns the home it writes to.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
+    pub(crate) fn count_shed(&self, entries: u64) {
+        self.state.queue.count_shed("queue_full", entries);
+    }
+
+    fn barrier(&self, close: bool) -> Result<(), Error> {
+        let (ack, promises) = promise(1);
+        for promise in promises {
+            self.state.queue.flush(promise, close);
+        }
+        ack.wait_for(FLUSH_WAIT)
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        // Nobody is left to tell; whoever wants to know calls `close`.
+        let _unheard = self.close();
+    }
+}
+
+/// Whether a folder that may not exist yet lies below another, links resolved.
+fn lies_below(folder: &Path, home: &Path) -> bool {
+    let resolved = folder.ancestors().find_map(|ancestor| {
+        let rest = folder.strip_prefix(ancestor).ok()?;
+        Some(ancestor.canonicalize().ok()?.join(rest))
+    });
+    match (resolved, home.canonicalize()) {
+        (Some(folder), Ok(home)) => folder.starts_with(home),
+        _ => folder.starts_with(home),
+    }
+}

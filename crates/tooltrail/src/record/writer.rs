@@ -1,0 +1,298 @@
+//! The writer's thread: everything after the queue, batch by batch.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use crate::clip::Clipped;
+use crate::clock::{Clock, Date};
+use crate::day::append;
+use crate::disk::DiskFile;
+use crate::entry::{Line, encode};
+use crate::error::Error;
+use crate::home::{Home, OWN_FOLDER};
+use crate::random::Random;
+use crate::record::event::Event;
+use crate::record::promise::Promise;
+use crate::record::queue::{Batch, Item};
+use crate::record::recorder::{Options, State};
+use crate::redact::{Redactor, Windowed};
+
+/// How long lines without an acknowledgement may wait for their sync, and counted losses for the next try.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Files that may wait for their sync at once, below the usual limit of 1,024 open files.
+const UNSYNCED_MAX: usize = 256;
+
+/// How long another process may hold the append lock: it holds it for one batch of appends, never across a sync.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// A day file: the user's folder and the date.
+type Day = (String, Date);
+
+/// Turns queued entries into lines of day files.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    home: Home,
+    redactor: Arc<Redactor>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    state: Arc<State>,
+    /// Files with lines that are not synced yet, and how many.
+    unsynced: BTreeMap<Day, (Box<dyn DiskFile>, u64)>,
+    /// Entries that are not in the trail, by why, until a gap says so.
+    lost: BTreeMap<String, u64>,
+    /// Entries lost since the last flush.
+    lost_since_flush: u64,
+    /// Events of the writer's own, for the next batch.
+    events: Vec<(Event, Option<u64>)>,
+}
+
+/// Lines for one day file and who waits for them.
+#[derive(Debug, Default)]
+struct Group {
+    text: Vec<u8>,
+    waiting: Vec<Waiting>,
+}
+
+/// Who waits for a line.
+#[derive(Debug)]
+enum Waiting {
+    Nobody,
+    Promise(Promise),
+    /// The line is a gap: if it cannot be written, these are still to be told.
+    Gap(BTreeMap<String, u64>),
+}
+
+impl Writer {
+    pub(crate) fn new(home: Home, redactor: Arc<Redactor>, options: &Options, state: Arc<State>) -> Self {
+        Self {
+            home,
+            redactor,
+            clock: Arc::clone(&options.clock),
+            random: Arc::clone(&options.random),
+            state,
+            unsynced: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            lost_since_flush: 0,
+            events: Vec::new(),
+        }
+    }
+
+    /// Writes batches until the queue is closed.
+    pub(crate) fn run(mut self) {
+        loop {
+            let batch = self.state.queue.take(self.patience());
+            let closed = batch.closed;
+            self.end_reads(closed);
+            self.write(batch);
+            if closed {
+                // What the last batch itself had to tell, and what could not be told before.
+                self.write(Batch::default());
+                self.sync();
+                return;
+            }
+        }
+    }
+
+    /// Returns how long the writer may sleep with nothing to do.
+    fn patience(&self) -> Option<Duration> {
+        let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(self.clock.monotonic());
+        let settle = if !self.events.is_empty() {
+            Some(Duration::ZERO)
+        } else if !self.unsynced.is_empty() || !self.lost.is_empty() {
+            Some(SETTLE)
+        } else {
+            None
+        };
+        reads.into_iter().chain(settle).min()
+    }
+
+    fn end_reads(&mut self, all: bool) {
+        let mut reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = reads.ended(self.clock.monotonic(), all);
+        self.events.extend(ended.into_iter().map(|(event, count)| (event, Some(count))));
+    }
+
+    /// Writes one batch: lines by file, appended under the lock, synced where somebody waits.
+    fn write(&mut self, batch: Batch) {
+        let idle = batch.items.is_empty();
+        for (why, count) in batch.shed {
+            *self.lost.entry(why.to_owned()).or_default() += count;
+            self.lost_since_flush += count;
+        }
+        let mut groups = BTreeMap::new();
+        let mut flushes = Vec::new();
+        for item in batch.items {
+            match item {
+                Item::Entry(entry, promise) => {
+                    self.add(&mut groups, *entry, promise.map_or(Waiting::Nobody, Waiting::Promise));
+                }
+                Item::Flush(promise) => flushes.push(promise),
+            }
+        }
+        for (event, count) in std::mem::take(&mut self.events) {
+            self.add_event(&mut groups, event, count, Waiting::Nobody);
+        }
+        if !self.lost.is_empty() {
+            let lost = std::mem::take(&mut self.lost);
+            let why = lost.iter().map(|(why, count)| (why.clone(), *count)).collect();
+            let event = Event::Gap { user: None, lost: lost.values().sum(), why, token: None };
+            self.add_event(&mut groups, event, None, Waiting::Gap(lost));
+        }
+        if !groups.is_empty() {
+            self.append(groups);
+        }
+        if !flushes.is_empty() || idle || self.unsynced.len() > UNSYNCED_MAX {
+            self.sync();
+        }
+        for flush in flushes {
+            match std::mem::take(&mut self.lost_since_flush) {
+                0 => flush.keep(),
+                lost => flush.fail(lost, &self.trouble().unwrap_or_else(|| "the queue was full".to_owned())),
+            }
+        }
+    }
+
+    fn add_event(&mut self, groups: &mut BTreeMap<Day, Group>, event: Event, count: Option<u64>, waiting: Waiting) {
+        let call = event.into_call(count);
+        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
+        self.add(groups, entry, waiting);
+    }
+
+    /// Adds an entry's line to the group of its file.
+    fn add(&mut self, groups: &mut BTreeMap<Day, Group>, entry: Windowed, waiting: Waiting) {
+        // One call that we cannot handle must not end the recording of all others.
+        match catch_unwind(AssertUnwindSafe(|| self.line(entry))) {
+            Ok(line) => {
+                let group = groups.entry((line.folder, line.date)).or_default();
+                group.text.extend_from_slice(line.text.as_bytes());
+                group.waiting.push(waiting);
+            }
+            Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
+        }
+    }
+
+    /// Redacts, clips and encodes an entry.
+    fn line(&self, entry: Windowed) -> Line {
+        let mut random = [0; 26];
+        self.random.fill(&mut random);
+        let (mut bits, mut salt) = ([0; 10], [0; 16]);
+        bits.copy_from_slice(&random[..10]);
+        salt.copy_from_slice(&random[10..]);
+        encode(Clipped::of(self.redactor.redact(entry)), bits, salt)
+    }
+
+    /// Appends each group to its file under the home's lock, then syncs where somebody waits.
+    fn append(&mut self, groups: BTreeMap<Day, Group>) {
+        let lock_path = self.home.root().join(OWN_FOLDER).join("append.lock");
+        let lock = match self.home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT) {
+            Ok(lock) => lock,
+            Err(error) => {
+                let why = Error::io("lock", &lock_path)(error).to_string();
+                for group in groups.into_values() {
+                    self.lose_all(group.waiting, &why);
+                }
+                self.set_trouble(Some(why));
+                return;
+            }
+        };
+        let mut trouble = None;
+        let mut appended = Vec::new();
+        for (day, group) in groups {
+            match append(&**self.home.disk(), &day.0, day.1, &group.text) {
+                Ok(done) => {
+                    if let Some((torn, fragment)) = done.torn {
+                        self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment), None));
+                    }
+                    appended.push((day, done.file, group.waiting));
+                }
+                Err(error) => {
+                    let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    self.lose_all(group.waiting, &why);
+                    trouble = Some(why);
+                }
+            }
+        }
+        drop(lock);
+        for (day, file, waiting) in appended {
+            if !waiting.iter().any(|waiting| matches!(waiting, Waiting::Promise(_))) {
+                let unsynced = self.unsynced.entry(day).or_insert((file, 0));
+                unsynced.1 += waiting.len() as u64;
+                continue;
+            }
+            match file.sync() {
+                Ok(()) => {
+                    self.unsynced.remove(&day);
+                    for waiting in waiting {
+                        if let Waiting::Promise(promise) = waiting {
+                            promise.keep();
+                        }
+                    }
+                }
+                Err(error) => {
+                    let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    self.lose_all(waiting, &why);
+                    trouble = Some(why);
+                }
+            }
+        }
+        self.set_trouble(trouble);
+    }
+
+    /// Makes all appended lines durable.
+    fn sync(&mut self) {
+        for ((folder, date), (file, entries)) in std::mem::take(&mut self.unsynced) {
+            // A failed sync is not tried again: the system may then say yes without having written.
+            if let Err(error) = file.sync() {
+                let why = Error::io("sync", &self.home.day_path(&folder, date))(error).to_string();
+                *self.lost.entry("unsynced".to_owned()).or_default() += entries;
+                self.lost_since_flush += entries;
+                self.set_trouble(Some(why));
+            }
+        }
+    }
+
+    fn lose_all(&mut self, waiting: Vec<Waiting>, why: &str) {
+        for waiting in waiting {
+            self.lose(waiting, "unwritten", why);
+        }
+    }
+
+    /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
+    fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
+        match waiting {
+            Waiting::Promise(promise) => promise.fail(1, why),
+            Waiting::Nobody => {
+                *self.lost.entry(reason.to_owned()).or_default() += 1;
+                self.lost_since_flush += 1;
+            }
+            Waiting::Gap(lost) => {
+                for (reason, count) in lost {
+                    *self.lost.entry(reason).or_default() += count;
+                }
+            }
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+}
+
+fn torn_tail(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {
+    let facts = [
+        ("folder", day.0.clone()),
+        ("day", day.1.to_string()),
+        ("offset", offset.to_string()),
+        ("bytes", bytes.to_string()),
+        ("fragment", fragment),
+    ];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Event::Incident { what: "torn tail".to_owned(), facts }
+}
