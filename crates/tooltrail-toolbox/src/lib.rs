@@ -1,1 +1,52 @@
-//! stub
+//! A registry of tools whose every dispatch is in the trail.
+//!
+//! A [`Toolbox`] holds async [`Tool`]s, each with a name, a description and a JSON Schema. [`Toolbox::call`] decides
+//! whether the caller may have the tool, checks the arguments, runs it and records exactly one entry, however the call
+//! ends: answered, failed, panicked, too slow, given up, refused.
+//!
+//! The [`Gate`] is plain data and a pure function; other captures use it without a toolbox.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use serde_json::{Value, json};
+//! use tooltrail::Recorder;
+//! use tooltrail_toolbox::{Context, Tool, ToolError, Toolbox};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let home = folder.path();
+//! let recorder = Arc::new(Recorder::open(home)?);
+//! let schema = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+//! let upper = Tool::new("text.upper", "Returns the text in capitals", schema, |_, args: Value| async move {
+//!     let text = args["text"].as_str().ok_or_else(|| ToolError::new("no text"))?;
+//!     Ok(text.to_uppercase())
+//! });
+//! let toolbox = Toolbox::builder(Arc::clone(&recorder)).tool(upper).build()?;
+//!
+//! let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+//! let answer = runtime.block_on(toolbox.call(&Context::new("alice"), "text.upper", r#"{"text":"hello"}"#))?;
+//! assert_eq!(answer.to_text(), "HELLO");
+//! recorder.close()?; // `alice/tool_audit/<date>.jsonl` now has the entry
+//! # Ok(())
+//! # }
+//! ```
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+// What is called, and by whom.
+mod context;
+mod tool;
+
+// Whether a call may run.
+mod gate;
+mod schema;
+
+// The registry and its one door.
+mod dispatch;
+mod toolbox;
+
+pub use context::Context;
+pub use dispatch::{CallError, Durability, REFUSAL};
+pub use gate::{Asked, Effect, Gate, Rule, Verdict};
+pub use tool::{Output, Tool, ToolError};
+pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};

@@ -1,1 +1,15 @@
-//! x
+//! The toolbox as a program uses it: every case read back from the day file.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+// What every test stands on.
+mod house;
+
+// One call.
+mod dispatch;
+mod durability;
+mod gate;
+mod names;
+
+// Many calls.
+mod crowd;
+mod dropped;

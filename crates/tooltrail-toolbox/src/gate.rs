@@ -1,0 +1,180 @@
+//! Whether a call may run: rules as plain data, and a pure function over them.
+
+/// The rules that allow or deny a call before it runs.
+///
+/// Of the rules that match, any that denies wins, wherever it stands; then any that allows; then `default`. The empty
+/// gate allows everything.
+///
+/// ```
+/// use tooltrail_toolbox::{Asked, Effect, Gate, Rule};
+///
+/// let mut no_shell = Rule::deny("no-shell");
+/// no_shell.tools = vec!["shell.*".to_owned()];
+/// let gate = Gate { rules: vec![no_shell], default: Effect::Allow };
+///
+/// let verdict = gate.decide(Asked { user: "alice", role: None, tool: "shell.run" });
+/// assert_eq!((verdict.effect, verdict.rule), (Effect::Deny, Some("no-shell")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "configuration builds it field by field")]
+pub struct Gate {
+    /// The rules; their order decides only which of several names is reported.
+    pub rules: Vec<Rule>,
+    /// What holds where no rule matches.
+    pub default: Effect,
+}
+
+/// Allow or deny.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a call runs or it does not")]
+pub enum Effect {
+    /// The call may run.
+    #[default]
+    Allow,
+    /// The call is refused.
+    Deny,
+}
+
+/// One rule: it matches when each of its three lists is empty or has a glob that matches.
+///
+/// In a glob `*` stands for any characters, none too; every other character for itself. The whole name must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "configuration builds it field by field")]
+pub struct Rule {
+    /// The name that goes into the entry of each call it decides; empty is no name.
+    pub name: String,
+    /// What follows from it.
+    pub effect: Effect,
+    /// Globs over the user; empty: everybody.
+    pub users: Vec<String>,
+    /// Globs over the role, no role being the empty one; empty: every role.
+    pub roles: Vec<String>,
+    /// Globs over the tool's name; empty: every tool.
+    pub tools: Vec<String>,
+}
+
+impl Rule {
+    /// Returns a rule that allows everything; narrow it by its lists.
+    #[must_use]
+    pub fn allow(name: impl Into<String>) -> Self {
+        Self { name: name.into(), effect: Effect::Allow, ..Self::default() }
+    }
+
+    /// Returns a rule that denies everything; narrow it by its lists.
+    #[must_use]
+    pub fn deny(name: impl Into<String>) -> Self {
+        Self { name: name.into(), effect: Effect::Deny, ..Self::default() }
+    }
+
+    /// Returns whether the rule speaks about this call.
+    #[must_use]
+    pub fn matches(&self, asked: Asked<'_>) -> bool {
+        any_matches(&self.users, asked.user)
+            && any_matches(&self.roles, asked.role.unwrap_or_default())
+            && any_matches(&self.tools, asked.tool)
+    }
+}
+
+/// What a gate is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the three things a rule may name")]
+pub struct Asked<'a> {
+    /// Whose agent calls.
+    pub user: &'a str,
+    /// The user's role.
+    pub role: Option<&'a str>,
+    /// The tool's name as called.
+    pub tool: &'a str,
+}
+
+/// What a gate answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "an effect and whose it is")]
+pub struct Verdict<'a> {
+    /// May it run?
+    pub effect: Effect,
+    /// The name of the rule that decided; `None` where the default did or the rule has no name.
+    pub rule: Option<&'a str>,
+}
+
+impl Gate {
+    /// Decides about one call; the same question always has the same answer.
+    #[must_use]
+    pub fn decide(&self, asked: Asked<'_>) -> Verdict<'_> {
+        let first = |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.matches(asked));
+        match first(Effect::Deny).or_else(|| first(Effect::Allow)) {
+            Some(rule) => {
+                let name = rule.name.as_str();
+                Verdict { effect: rule.effect, rule: (!name.is_empty()).then_some(name) }
+            }
+            None => Verdict { effect: self.default, rule: None },
+        }
+    }
+}
+
+/// Returns whether the list is empty or one of its globs matches the whole name.
+pub(crate) fn any_matches(globs: &[String], name: &str) -> bool {
+    globs.is_empty() || globs.iter().any(|glob| glob_matches(glob, name))
+}
+
+/// Returns whether a glob matches the whole name, in time linear in both.
+fn glob_matches(glob: &str, name: &str) -> bool {
+    let Some((head, rest)) = glob.split_once('*') else {
+        return glob == name;
+    };
+    let (middle, tail) = rest.rsplit_once('*').unwrap_or(("", rest));
+    let Some(mut inner) = name.strip_prefix(head).and_then(|name| name.strip_suffix(tail)) else {
+        return false;
+    };
+    // The leftmost place for each piece leaves most room for the next: no need to ever go back.
+    for piece in middle.split('*') {
+        match inner.find(piece) {
+            Some(at) => inner = &inner[at + piece.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob_matches;
+
+    #[track_caller]
+    fn check(glob: &str, name: &str, want: bool) {
+        assert_eq!(glob_matches(glob, name), want, "{glob:?} over {name:?}");
+    }
+
+    #[test]
+    fn globs_match_whole_names() {
+        check("", "", true);
+        check("", "a", false);
+        check("*", "", true);
+        check("**", "", true);
+        check("*", "any.thing", true);
+        check("fs.read", "fs.read", true);
+        check("fs.read", "fs.reader", false);
+        check("fs.*", "fs.read", true);
+        check("fs.*", "fs.", true);
+        check("fs.*", "xfs.read", false);
+        check("*.read", "fs.read", true);
+        check("*.read", "fs.read.x", false);
+        check("a*a", "a", false);
+        check("a*a", "aa", true);
+        check("a*b*c", "a-b-b-c", true);
+        check("a*b*c", "acb", false);
+        check("*ab*ab*", "abab", true);
+        check("*ab*ab*", "aab", false);
+        check("fs.?", "fs.x", false);
+        check("[a-z]*", "b", false);
+        check("ÿ*✓", "ÿ→✓", true);
+        check("FS.*", "fs.read", false);
+    }
+
+    #[test]
+    fn a_long_glob_over_a_long_name_is_quick() {
+        // Backtracking would not end within a lifetime.
+        check(&"*a".repeat(5_000), &"a".repeat(5_000), true);
+        check(&format!("{}b", "*a".repeat(5_000)), &"a".repeat(10_000), false);
+    }
+}

@@ -1,0 +1,152 @@
+//! The registry: which tools there are and who sees them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tooltrail::Recorder;
+
+use crate::context::Context;
+use crate::dispatch::Durability;
+use crate::gate::{Effect, Gate};
+use crate::schema::Schema;
+use crate::tool::Tool;
+
+/// The limit of time of a tool without its own: longer than a slow fetch, shorter than a person's patience.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
+
+/// Tools, the gate before them and the recorder behind them; share it between tasks (`&self` everywhere).
+#[derive(Debug)]
+pub struct Toolbox {
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) gate: Gate,
+    pub(crate) durability: Durability,
+    pub(crate) timeout: Duration,
+    tools: BTreeMap<String, Registered>,
+}
+
+/// A tool and its compiled schema.
+#[derive(Debug)]
+pub(crate) struct Registered {
+    pub(crate) tool: Tool,
+    pub(crate) schema: Schema,
+}
+
+impl Toolbox {
+    /// Returns a builder of a toolbox without tools, whose gate allows everything.
+    pub fn builder(recorder: Arc<Recorder>) -> ToolboxBuilder {
+        ToolboxBuilder {
+            recorder,
+            tools: Vec::new(),
+            gate: Gate::default(),
+            durability: Durability::default(),
+            timeout: TIMEOUT_DEFAULT,
+        }
+    }
+
+    /// Returns the tools a model may be offered, by name: those whose call this caller would not be refused.
+    pub fn tools_for<'a>(&'a self, ctx: &'a Context) -> impl Iterator<Item = &'a Tool> {
+        self.tools
+            .values()
+            .map(|registered| &registered.tool)
+            .filter(|tool| tool.visible_to(ctx) && self.gate.decide(ctx.asks(tool.name())).effect == Effect::Allow)
+    }
+
+    /// Returns the tool of that name, if there is one and this caller sees it.
+    pub(crate) fn find(&self, ctx: &Context, name: &str) -> Option<&Registered> {
+        self.tools.get(name).filter(|registered| registered.tool.visible_to(ctx))
+    }
+}
+
+/// Builds a [`Toolbox`].
+#[derive(Debug)]
+#[must_use]
+pub struct ToolboxBuilder {
+    recorder: Arc<Recorder>,
+    tools: Vec<Tool>,
+    gate: Gate,
+    durability: Durability,
+    timeout: Duration,
+}
+
+impl ToolboxBuilder {
+    /// Adds a tool.
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Sets the gate.
+    pub fn gate(mut self, gate: Gate) -> Self {
+        self.gate = gate;
+        self
+    }
+
+    /// Sets when an answer may be handed out.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Sets the limit of time of tools without their own.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = limit;
+        self
+    }
+
+    /// Compiles every schema and returns the toolbox.
+    ///
+    /// # Errors
+    /// [`BuildError`] for a tool without a name, two of one name, or a schema that does not compile.
+    pub fn build(self) -> Result<Toolbox, BuildError> {
+        let mut tools = BTreeMap::new();
+        for tool in self.tools {
+            let name = tool.name().to_owned();
+            if name.is_empty() {
+                return Err(BuildError::Unnamed);
+            }
+            let schema = match Schema::compile(tool.schema()) {
+                Ok(schema) => schema,
+                Err(why) => return Err(BuildError::Schema { tool: name, why }),
+            };
+            if tools.insert(name.clone(), Registered { tool, schema }).is_some() {
+                return Err(BuildError::Twice { tool: name });
+            }
+        }
+        let Self { recorder, gate, durability, timeout, .. } = self;
+        Ok(Toolbox { recorder, gate, durability, timeout, tools })
+    }
+}
+
+/// Why a toolbox could not be built.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A tool has no name.
+    Unnamed,
+    /// Two tools have one name.
+    Twice {
+        /// The name.
+        tool: String,
+    },
+    /// A schema does not compile.
+    Schema {
+        /// Whose.
+        tool: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unnamed => f.write_str("a tool has no name"),
+            Self::Twice { tool } => write!(f, "two tools are named {tool:?}"),
+            Self::Schema { tool, why } => write!(f, "the schema of {tool:?} does not compile: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}

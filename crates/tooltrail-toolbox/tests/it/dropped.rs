@@ -1,0 +1,85 @@
+//! Calls given up at random moments: one entry each, whatever the moment.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context as Waking, Poll, Waker};
+
+use serde_json::{Value, json};
+use tooltrail_toolbox::{Context, Tool, Toolbox};
+
+use crate::house::House;
+
+/// A small generator with a fixed seed.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    /// Returns a number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        // A 64-bit linear congruential step; its high half is even enough for tests.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Returns control so many times before it answers.
+async fn steps(count: u64) {
+    for _ in 0..count {
+        let mut first = true;
+        std::future::poll_fn(|_| if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_future_is_cancelled() {
+    const CALLS: u64 = 500;
+    let house = House::new();
+    let tool = Tool::new("steps", "Takes its time", json!(true), |_, args: Value| async move {
+        steps(args["steps"].as_u64().unwrap_or_default()).await;
+        Ok("done")
+    });
+    let toolbox = Toolbox::builder(house.recorder.clone()).tool(tool).build().unwrap();
+
+    let mut random = Random(42);
+    let mut wants = HashMap::new();
+    for n in 0..CALLS {
+        // A call of s steps ends with poll s + 1; without a poll it was still asked for.
+        let (count, polls) = (random.below(6), random.below(8));
+        let mut ctx = Context::new("alice");
+        ctx.session = Some(n.to_string());
+        let args = json!({"steps": count}).to_string();
+        let mut call = pin!(toolbox.call(&ctx, "steps", &args));
+        let mut ended = false;
+        for _ in 0..polls {
+            ended = ended || call.as_mut().poll(&mut Waking::from_waker(Waker::noop())).is_ready();
+        }
+        assert_eq!(ended, polls > count, "{count} steps, {polls} polls");
+        wants.insert(n.to_string(), if ended { ("ok", Value::Null) } else { ("error", json!("cancelled")) });
+    }
+
+    let entries = house.entries();
+    assert_eq!(entries.len() as u64, CALLS);
+    for entry in entries {
+        let (status, reason) = wants.remove(entry["session"].as_str().unwrap()).expect("each call has one entry");
+        assert_eq!((&entry["status"], &entry["reason"]), (&json!(status), &reason), "{entry}");
+        assert!(entry["duration_ms"].is_number(), "{entry}");
+    }
+}
+
+#[tokio::test]
+async fn an_aborted_task_is_cancelled() {
+    let house = House::new();
+    let endless = Tool::new("endless", "Never ends", json!(true), |_, _| async {
+        std::future::pending::<()>().await;
+        Ok("")
+    });
+    let toolbox = Toolbox::builder(house.recorder.clone()).tool(endless).build().unwrap();
+    let task = tokio::spawn(async move { toolbox.call(&Context::new("alice"), "endless", "{}").await });
+    tokio::task::yield_now().await;
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+
+    let entries = house.entries();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0]["reason"], "cancelled");
+}

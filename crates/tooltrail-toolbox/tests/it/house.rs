@@ -1,0 +1,109 @@
+//! A home, a recorder and a toolbox for one test, and the entries read back from its day files.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tooltrail::Recorder;
+use tooltrail_toolbox::{Context, Gate, Tool, ToolError, Toolbox, ToolboxBuilder};
+
+/// A home that goes away with the test.
+pub(crate) struct House {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) recorder: Arc<Recorder>,
+}
+
+impl House {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let recorder = Arc::new(Recorder::open(folder.path().join("home")).unwrap());
+        Self { folder, recorder }
+    }
+
+    /// Returns every entry of every user, after a flush.
+    pub(crate) fn entries(&self) -> Vec<Value> {
+        self.recorder.flush().unwrap();
+        let mut entries = Vec::new();
+        for user in files(&self.folder.path().join("home")) {
+            for day in files(&user.join("tool_audit")) {
+                let text = std::fs::read_to_string(&day).unwrap();
+                assert!(text.ends_with('\n'), "{} has a torn tail", day.display());
+                entries.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+            }
+        }
+        entries
+    }
+
+    /// Returns a toolbox with one tool for each way to end.
+    pub(crate) fn toolbox(&self, gate: Gate) -> Toolbox {
+        tools(Toolbox::builder(Arc::clone(&self.recorder)).gate(gate)).build().unwrap()
+    }
+}
+
+/// Returns a caller of whom everything is known.
+pub(crate) fn alice() -> Context {
+    let mut ctx = Context::new("alice");
+    ctx.role = Some("member".to_owned());
+    ctx.session = Some("s-1".to_owned());
+    ctx.call_id = Some("toolu_1".to_owned());
+    ctx.agent = Some("helper".to_owned());
+    ctx.model = Some("m-1".to_owned());
+    ctx.trace_id = Some("0af7651916cd43dd8448eb211c80319c".to_owned());
+    ctx.span_id = Some("b7ad6b7169203331".to_owned());
+    ctx
+}
+
+/// Adds one tool for each way to end.
+pub(crate) fn tools(builder: ToolboxBuilder) -> ToolboxBuilder {
+    let echo = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
+    builder
+        .tool(Tool::new("echo", "Says it again", echo, |_, args: Value| async move {
+            Ok(args["text"].as_str().unwrap_or_default().to_owned())
+        }))
+        .tool(Tool::new("args", "Returns its arguments", json!(true), |_, args: Value| async move { Ok(args) }))
+        .tool(Tool::new("fail", "Fails", json!(true), |_, _| async {
+            Err::<String, _>(ToolError::new("no such file"))
+        }))
+        .tool(Tool::new("source", "Fails with a cause", json!(true), |_, _| async {
+            let wrong = "x".parse::<u8>().map_err(std::io::Error::other)?;
+            Ok(wrong.to_string())
+        }))
+        .tool(Tool::new("panic", "Panics when polled", json!(true), |_, args: Value| async move {
+            assert!(args.is_null(), "out of {}", "cheese");
+            Ok("")
+        }))
+        .tool(Tool::new("panic.start", "Panics when called", json!(true), |_, args: Value| {
+            assert!(args.is_null(), "not even a future");
+            async { Ok("") }
+        }))
+        .tool(
+            Tool::new("panic.drop", "Panics when dropped", json!(true), |_, _| {
+                let bomb = Bomb;
+                async move {
+                    let _bomb = bomb;
+                    std::future::pending::<Result<String, ToolError>>().await
+                }
+            })
+            .timeout(Duration::from_millis(5)),
+        )
+        .tool(
+            Tool::new("slow", "Never ends", json!(true), |_, _| std::future::pending::<Result<String, ToolError>>())
+                .timeout(Duration::from_millis(5)),
+        )
+        .tool(Tool::new("admin.tool", "For admins", json!(true), |_, _| async { Ok("root") }).roles(["admin"]))
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("dropped badly");
+    }
+}
+
+/// Returns what is in a folder, nothing where there is no such folder.
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(folder).into_iter().flatten().map(|found| found.unwrap().path()).collect()
+}
