@@ -332,12 +332,6 @@ impl EntryId {
         Self(uuid::Uuid::from_u128(millis << 80 | 7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
     }
 
-    /// Whether two ids carry the same instant.
-    #[must_use]
-    pub fn same_time(self, other: Self) -> bool {
-        self.0.as_u128() >> 80 == other.0.as_u128() >> 80
-    }
-
     /// Returns the id written as a UUID of version 7, `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

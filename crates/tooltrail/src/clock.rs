@@ -11,10 +11,10 @@ const DAY_MS: i64 = 86_400_000;
 /// The first instant a line can carry: before it, version 7 ids have no time.
 const FIRST_MS: i64 = 0;
 
-/// The last instant a line can carry, `9999-12-31T23:59:59.999Z`: a later year has five digits.
-const LAST_MS: i64 = 253_402_300_799_999;
+/// The last instant a line can carry, `9999-12-30T22:00:00.999Z`: in no zone has its year five digits.
+const LAST_MS: i64 = 253_402_207_200_999;
 
-/// An instant in UTC, in whole milliseconds, from 1970 to 9999.
+/// An instant in UTC, in whole milliseconds, from 1970 to the last day but one of 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 

@@ -5,3 +5,6 @@ mod receive;
 
 pub(crate) use encode::{Line, encode};
 pub use receive::receive;
+
+#[cfg(test)]
+mod vectors;

@@ -155,7 +155,7 @@ impl<'a> Received<'a> {
         // Our form and the seed's are known by their cut result; a whole result makes that one needless.
         let cut = self.snippet.is_some() && self.result.is_none() && self.error.is_none();
         if let Some(id) = self.id {
-            if cut && self.call.ts.is_some_and(|ts| EntryId::new(ts, [0; 10]).same_time(id)) {
+            if cut {
                 self.call.id = Some(id);
             } else {
                 self.extra("id", &format!("\"{id}\""));

@@ -1,1 +1,1 @@
-//! x
+//! The library from outside, over a real disk.
