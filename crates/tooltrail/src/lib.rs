@@ -32,13 +32,23 @@ pub mod entry;
 // One day file.
 mod day;
 
-// The way in.
+// A question, its grammar, and whether a line answers it.
+mod query;
+
+// The way in, and the way back.
+mod read;
 mod record;
+
+// Counts and quantiles.
+mod stats;
 
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
+pub use query::{Cursor, Query, Question};
 pub use random::{Random, SystemRandom};
+pub use read::{Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
 pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
+pub use stats::{Quantiles, Stats, ToolStats};

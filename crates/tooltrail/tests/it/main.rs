@@ -1,1 +1,4 @@
-//! The library from outside, over a real disk.
+//! The library as a user sees it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod reading;

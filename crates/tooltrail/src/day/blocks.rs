@@ -1,0 +1,197 @@
+//! A day file read backwards, a block at a time: its lines from the last to the first.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+
+/// First block: enough for the newest few lines of a file that may not be needed at all.
+const BLOCK_BYTES_FIRST: usize = 8 * 1024;
+
+/// Largest block: above it a read costs what its bytes cost.
+const BLOCK_BYTES: usize = 128 * 1024;
+
+/// Longest line that is read: a thousand times what we write, and still held in memory with ease.
+const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What stands before the place reached.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found<'a> {
+    /// A line without its newline, and where it begins.
+    Line(u64, &'a [u8]),
+    /// A line of more than 64 MiB.
+    TooLong,
+    /// Bytes after the last newline.
+    Torn,
+}
+
+/// A day file as long as it was when it was opened.
+///
+/// The file is opened anew for each block, so that any number of them can be under way. A file that was replaced or
+/// cut meanwhile ends where that was noticed.
+#[derive(Debug)]
+pub(crate) struct Blocks {
+    disk: Arc<dyn Disk>,
+    path: Vec<String>,
+    /// Device and inode: the file that was opened first.
+    identity: (u64, u64),
+    /// Where the buffer begins in the file.
+    base: u64,
+    buffer: Vec<u8>,
+    /// What of the buffer was not returned yet; it ends with a newline, but at first and inside a long line.
+    end: usize,
+    /// Whether the last newline of the file was found.
+    started: bool,
+    /// Whether bytes were dropped of what stands before `end`.
+    dropped: bool,
+    block_bytes: usize,
+    bytes_read: u64,
+}
+
+impl Blocks {
+    /// Opens a file at its end, or at `end` if that is earlier; `None` if it is missing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], end: Option<u64>) -> io::Result<Option<Self>> {
+        let Some(file) = disk.open(path)? else { return Ok(None) };
+        let stat = file.stat()?;
+        Ok(Some(Self {
+            disk: Arc::clone(disk),
+            path: path.iter().map(|name| (*name).to_owned()).collect(),
+            identity: (stat.device, stat.inode),
+            base: end.unwrap_or(stat.len).min(stat.len),
+            buffer: Vec::new(),
+            end: 0,
+            started: false,
+            dropped: false,
+            block_bytes: BLOCK_BYTES_FIRST,
+            bytes_read: 0,
+        }))
+    }
+
+    /// Returns the bytes read so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+
+    /// Whether the next line needs no reading.
+    pub(crate) fn is_buffered(&self) -> bool {
+        self.started && self.end > 0 && memchr::memrchr(b'\n', &self.buffer[..self.end - 1]).is_some()
+    }
+
+    /// Returns what stands before the place reached, `None` at the beginning of the file.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn back(&mut self) -> io::Result<Option<Found<'_>>> {
+        // Bytes before this index of the buffer are new to the search.
+        let mut unseen = self.end.saturating_sub(usize::from(self.started));
+        loop {
+            if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[..unseen]) {
+                return Ok(Some(self.cut_at(newline + 1)));
+            }
+            if self.base == 0 {
+                return Ok((self.end > 0 || self.dropped).then(|| self.cut_at(0)));
+            }
+            if !self.started || self.end > LINE_BYTES_MAX {
+                // A torn tail or a line too long: nobody needs its bytes, only where it begins.
+                self.dropped |= self.end > 0;
+                self.buffer.clear();
+                self.end = 0;
+            }
+            unseen = self.load()?;
+        }
+    }
+
+    /// Takes what stands from an index of the buffer to its end.
+    fn cut_at(&mut self, start: usize) -> Found<'_> {
+        let (end, dropped) = (self.end, std::mem::take(&mut self.dropped));
+        self.end = start;
+        if !std::mem::replace(&mut self.started, true) {
+            // Without a torn tail the last newline ends the last line.
+            if end > start || dropped {
+                return Found::Torn;
+            }
+            return Found::Line(self.base + start as u64, &[]);
+        }
+        if dropped || end - start > LINE_BYTES_MAX + 1 {
+            return Found::TooLong;
+        }
+        Found::Line(self.base + start as u64, &self.buffer[start..end.saturating_sub(1)])
+    }
+
+    /// Puts the block before the buffer into it; returns its length, 0 if the file is no longer what it was.
+    fn load(&mut self) -> io::Result<usize> {
+        // A long line doubles the block, so that moving it costs no more than reading it.
+        let length = self.block_bytes.max(self.end).min(usize::try_from(self.base).unwrap_or(usize::MAX));
+        self.block_bytes = (self.block_bytes * 4).min(BLOCK_BYTES);
+        let path = self.path.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut block = vec![0; length + self.end];
+        let at = self.base - length as u64;
+        let mut whole = false;
+        if let Some(file) = self.disk.open(&path)? {
+            let stat = file.stat()?;
+            whole = (stat.device, stat.inode) == self.identity && file.read_at(&mut block[..length], at)? == length;
+        }
+        if !whole {
+            (self.base, self.end, self.dropped) = (0, 0, false);
+            self.buffer.clear();
+            return Ok(0);
+        }
+        self.bytes_read += length as u64;
+        block[length..].copy_from_slice(&self.buffer[..self.end]);
+        (self.base, self.buffer, self.end) = (at, block, length + self.end);
+        Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::RealDisk;
+
+    fn check(text: &[u8], expected: &[(u64, &[u8])], torn: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("f"), text).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path(), false).unwrap());
+        let mut blocks = Blocks::open(&disk, &["f"], None).unwrap().unwrap();
+        let (mut lines, mut tail) = (Vec::new(), false);
+        while let Some(found) = blocks.back().unwrap() {
+            match found {
+                Found::Line(_, []) => {}
+                Found::Line(at, line) => lines.push((at, line.to_vec())),
+                Found::Torn => tail = true,
+                Found::TooLong => panic!("no line here is too long"),
+            }
+        }
+        let expected: Vec<_> = expected.iter().rev().map(|(at, line)| (*at, line.to_vec())).collect();
+        assert!(lines == expected && tail == torn, "{:?}", String::from_utf8_lossy(&text[..text.len().min(80)]));
+    }
+
+    #[test]
+    fn lines_come_from_the_last_to_the_first() {
+        check(b"", &[], false);
+        check(b"a", &[], true);
+        check(b"\n", &[], false);
+        check(b"a\n", &[(0, b"a")], false);
+        check(b"a\n\nbc\nd", &[(0, b"a"), (3, b"bc")], true);
+        let long = [vec![b'x'; 1_000_000], b"\n".to_vec()].concat();
+        check(&[b"a\n", &*long, b"b\n"].concat(), &[(0, b"a"), (2, &long[..1_000_000]), (1_000_003, b"b")], false);
+        check(&[&*long, &long[..1_000_000]].concat(), &[(0, &long[..1_000_000])], true);
+    }
+
+    #[test]
+    fn a_line_too_long_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = [b"a\n".to_vec(), vec![b'x'; LINE_BYTES_MAX + 1], b"\nb\n".to_vec()].concat();
+        std::fs::write(folder.path().join("f"), text).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path(), false).unwrap());
+        let mut blocks = Blocks::open(&disk, &["f"], None).unwrap().unwrap();
+        assert!(matches!(blocks.back().unwrap(), Some(Found::Line(_, []))));
+        assert!(matches!(blocks.back().unwrap(), Some(Found::Line(_, b"b"))));
+        assert_eq!(blocks.back().unwrap(), Some(Found::TooLong));
+        assert_eq!(blocks.back().unwrap(), Some(Found::Line(0, b"a")));
+        assert_eq!(blocks.back().unwrap(), None);
+    }
+}

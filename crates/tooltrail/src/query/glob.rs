@@ -1,0 +1,86 @@
+//! Patterns over whole names: `*` stands for any text, in linear time.
+
+use memchr::memmem;
+
+/// A pattern, as the literal parts between its stars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glob {
+    /// Never empty; one part means no star. Only the first and the last may be empty.
+    parts: Vec<String>,
+}
+
+impl Glob {
+    /// Returns the pattern of these parts with a star between each two.
+    pub(crate) fn new(mut parts: Vec<String>) -> Self {
+        // Two stars in a row say no more than one.
+        let last = parts.len().saturating_sub(1);
+        let mut n = 0;
+        parts.retain(|part| {
+            n += 1;
+            !part.is_empty() || n == 1 || n == last + 1
+        });
+        if parts.is_empty() {
+            parts.push(String::new());
+        }
+        Self { parts }
+    }
+
+    /// Returns the literal parts in order.
+    pub(crate) fn parts(&self) -> &[String] {
+        &self.parts
+    }
+
+    /// Returns the only name that fits, where there is no star.
+    pub(crate) fn exact(&self) -> Option<&str> {
+        if let [only] = &*self.parts { Some(only) } else { None }
+    }
+
+    /// Whether the whole name fits.
+    ///
+    /// Each middle part is taken where it first occurs: a later place never helps the parts after it.
+    pub(crate) fn fits(&self, name: &str) -> bool {
+        let [first, middle @ .., last] = &*self.parts else { return self.exact() == Some(name) };
+        let Some(mut rest) = name.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last)) else {
+            return false;
+        };
+        for part in middle {
+            let Some(at) = memmem::find(rest.as_bytes(), part.as_bytes()) else { return false };
+            rest = &rest[at + part.len()..];
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, fits: &[&str], others: &[&str]) {
+        let glob = Glob::new(pattern.split('*').map(str::to_owned).collect());
+        for name in fits {
+            assert!(glob.fits(name), "{pattern} {name}");
+        }
+        for name in others {
+            assert!(!glob.fits(name), "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn whole_names_fit() {
+        check("fs.read", &["fs.read"], &["fs.rea", "fs.read2", "xfs.read", "FS.READ", ""]);
+        check("fs.*", &["fs.", "fs.read"], &["fs", "xfs.read"]);
+        check("*", &["", "x"], &[]);
+        check("**", &["", "x"], &[]);
+        check("a**b", &["ab", "axb"], &["a", "b"]);
+        check("*a*b*", &["ab", "xaxbx"], &["ba"]);
+        check("aa*aa", &["aaaa", "aaxaa"], &["aaa", "aa"]);
+        check("", &[""], &["x"]);
+        check("é*設", &["é設", "éx設"], &["e設"]);
+    }
+
+    #[test]
+    fn many_stars_stay_linear() {
+        let (pattern, name) = ("a*".repeat(2_000), "a".repeat(100_000));
+        check(&format!("{pattern}b"), &[], &[&name]);
+    }
+}

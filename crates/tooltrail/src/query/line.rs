@@ -1,0 +1,132 @@
+//! One stored line as a query sees it: its instant, cheaply, and its fields.
+
+use std::borrow::Cow;
+
+use crate::call::Status;
+use crate::clock::{Date, Timestamp, Zone};
+use crate::json;
+
+/// How our own lines begin; the seed's writer puts a blank after the colon.
+const HEAD: &[u8] = br#"{"ts":"2026-11-23T08:15:00.123Z""#;
+
+/// An entry: a JSON object with a readable `ts`, a `user`, a `tool` and one of the three statuses.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    /// The instant by which it is ordered.
+    pub(crate) ts: Timestamp,
+    /// How the call ended.
+    pub(crate) status: Status,
+    members: Vec<(Cow<'a, str>, &'a str)>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line, `None` if it is no entry. A naive `ts` is taken in `zone`.
+    pub(crate) fn parse(text: &'a str, zone: &Zone) -> Option<Self> {
+        let members = json::members(text).ok()?;
+        let line = Self { ts: Timestamp::from_millis(0), status: Status::Ok, members };
+        let written = line.string("ts")?;
+        let ts = head(text.as_bytes()).or_else(|| Timestamp::parse(&written, zone).ok())?;
+        let status = Status::parse(&line.string("status")?)?;
+        line.string("user")?;
+        line.string("tool")?;
+        Some(Self { ts, status, ..line })
+    }
+
+    /// Returns a string field, decoded; the first of its name.
+    pub(crate) fn string(&self, name: &str) -> Option<Cow<'a, str>> {
+        let value = self.raw(name)?;
+        // A half surrogate pair in a foreign line is shown as U+FFFD rather than losing the entry.
+        let inner = value.strip_prefix('"')?.strip_suffix('"')?;
+        Some(json::unescape(inner))
+    }
+
+    /// Returns a field that is a number.
+    pub(crate) fn number(&self, name: &str) -> Option<f64> {
+        self.raw(name)?.parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// Returns every member: its name and its text as it stands.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
+        self.members.iter().map(|(name, value)| (&**name, *value))
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a str> {
+        self.members.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+/// Returns the instant of a line, `None` if it has none that can be read.
+///
+/// Our own lines begin with it, so only others are parsed.
+pub(crate) fn instant(line: &[u8], zone: &Zone) -> Option<Timestamp> {
+    head(line).or_else(|| Line::parse(std::str::from_utf8(line).ok()?, zone).map(|line| line.ts))
+}
+
+/// Reads the instant of a line that begins as ours do.
+fn head(line: &[u8]) -> Option<Timestamp> {
+    let head = line.get(..HEAD.len())?;
+    let punctuation = [0..7, 11..12, 14..15, 17..18, 20..21, 23..24, 26..27, 30..32];
+    if !punctuation.into_iter().all(|range| head[range.clone()] == HEAD[range]) {
+        return None;
+    }
+    let number = |from: usize, to: usize| {
+        head[from..to]
+            .iter()
+            .try_fold(0_i64, |all, byte| byte.is_ascii_digit().then(|| all * 10 + i64::from(byte - b'0')))
+    };
+    let date = Date::parse(std::str::from_utf8(&head[7..17]).ok()?)?;
+    let (hour, minute, second, ms) = (number(18, 20)?, number(21, 23)?, number(24, 26)?, number(27, 30)?);
+    // A leap second is left to the parser.
+    (hour < 24 && minute < 60 && second < 60)
+        .then(|| Timestamp::from_millis(date.start().as_millis() + ((hour * 60 + minute) * 60 + second) * 1_000 + ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ts: &str) {
+        let line = format!(r#"{{"ts":"{ts}","user":"a","tool":"t","status":"ok"}}"#);
+        let parsed = Timestamp::parse(ts, &Zone::UTC).ok();
+        assert_eq!(instant(line.as_bytes(), &Zone::UTC), parsed, "{ts}");
+        if let Some(head) = head(line.as_bytes()) {
+            assert_eq!(Some(head), parsed, "{ts}");
+        }
+    }
+
+    #[test]
+    fn the_cheap_reader_agrees_with_the_parser() {
+        for ts in [
+            "2026-11-23T08:15:00.123Z",
+            "1970-01-01T00:00:00.000Z",
+            "9999-12-30T21:59:59.999Z",
+            "2028-02-29T00:00:00.001Z",
+            "2026-02-29T00:00:00.001Z",
+            "2026-11-23T24:00:00.000Z",
+            "2026-11-23T08:15:60.000Z",
+            "2026-11-23 08:15:00.123Z",
+            "2026-11-23T08:15:00.12Z",
+            "2026-11-23T08:15:00",
+            "2026-11-23T08:15:00.123+02:00",
+            "2026-1x-23T08:15:00.123Z",
+            "yesterday",
+        ] {
+            check(ts);
+        }
+        assert!(head(br#"{"ts":"2026-11-23T08:15:00.123Z","#).is_some());
+    }
+
+    #[test]
+    fn what_is_no_entry_is_none() {
+        let no = |text: &str| assert!(Line::parse(text, &Zone::UTC).is_none(), "{text}");
+        no("[]");
+        no("{}");
+        no(r#"{"ts":"2026-11-23T08:15:00Z","user":"a","tool":"t"}"#);
+        no(r#"{"ts":"2026-11-23T08:15:00Z","user":"a","tool":"t","status":"fine"}"#);
+        no(r#"{"ts":"2026-11-23T08:15:00Z","user":1,"tool":"t","status":"ok"}"#);
+        no(r#"{"ts":1,"user":"a","tool":"t","status":"ok"}"#);
+        let glued = r#"{"ts":"2026-11-23T08:15:00Z","user":"a","tool":"t","status":"ok"}"#;
+        assert!(Line::parse(glued, &Zone::UTC).is_some());
+        no(&format!("{glued}{glued}"));
+    }
+}

@@ -1,0 +1,190 @@
+//! Whether a line answers a query: its bytes first, then its fields.
+
+use super::Line;
+use super::needle::Needle;
+use super::terms::{Quantity, Query, Term, unit_ms};
+use crate::clock::Timestamp;
+use crate::json;
+
+/// A query made ready for one question: needles built, spans turned into instants.
+#[derive(Debug)]
+pub(crate) struct Filter<'a> {
+    terms: &'a [Term],
+    needles: Vec<Needle>,
+    now: Timestamp,
+}
+
+impl<'a> Filter<'a> {
+    /// Returns the filter of a query asked at this moment.
+    pub(crate) fn new(query: &'a Query, now: Timestamp) -> Self {
+        let needles = query.terms.iter().filter_map(|term| match term {
+            Term::Text(text) => Needle::of(text, true),
+            Term::Name { glob, negated: false, .. } => {
+                Needle::of(glob.parts().iter().max_by_key(|part| part.len())?, false)
+            }
+            _ => None,
+        });
+        Self { terms: &query.terms, needles: needles.collect(), now }
+    }
+
+    /// Whether the line's bytes leave room for an answer; `false` is certain.
+    pub(crate) fn may_match(&self, line: &[u8]) -> bool {
+        self.needles.iter().all(|needle| needle.may_stand_in(line))
+    }
+
+    /// Whether the entry answers.
+    pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
+        self.terms.iter().all(|term| self.holds(term, line))
+    }
+
+    fn holds(&self, term: &Term, line: &Line<'_>) -> bool {
+        match term {
+            Term::Text(text) => holds_text(line, text),
+            Term::Name { field, glob, negated } => line.string(field).is_some_and(|name| glob.fits(&name)) != *negated,
+            Term::Number { field, comparison, value } => {
+                let name = match field {
+                    Quantity::Duration => "duration_ms",
+                    Quantity::Chars => "result_chars",
+                };
+                line.number(name).is_some_and(|number| comparison.holds(number, *value))
+            }
+            Term::Since(ts) => line.ts >= *ts,
+            Term::Until(ts) => line.ts < *ts,
+            Term::Last { count, unit } => {
+                let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
+                line.ts.as_millis() >= self.now.as_millis().saturating_sub(span)
+            }
+        }
+    }
+}
+
+/// Whether a text stands in a string of the entry (a key or value inside args and extra, too) or a number of args.
+///
+/// `ts` and `salt` are left out: nobody looks for them, and they hold every digit.
+fn holds_text(line: &Line<'_>, text: &str) -> bool {
+    line.members().filter(|(name, _)| !matches!(*name, "ts" | "salt")).any(|(_, value)| value_holds(value, text))
+}
+
+/// Looks through the strings and numbers of a checked value, at any depth, without recursion.
+fn value_holds(value: &str, text: &str) -> bool {
+    let bytes = value.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'"' => {
+                let start = at + 1;
+                at = start;
+                while bytes.get(at).is_some_and(|byte| *byte != b'"') {
+                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+                }
+                if holds(&json::unescape(&value[start..at.min(bytes.len())]), text) {
+                    return true;
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let start = at;
+                while bytes.get(at).is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')) {
+                    at += 1;
+                }
+                if holds(&value[start..at], text) {
+                    return true;
+                }
+            }
+            _ => at += 1,
+        }
+    }
+    false
+}
+
+/// Whether one text holds another, ASCII letters of either case.
+fn holds(hay: &str, text: &str) -> bool {
+    memchr::memmem::find(hay.to_ascii_lowercase().as_bytes(), text.to_ascii_lowercase().as_bytes()).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Zone;
+    use proptest::prelude::*;
+
+    fn check(query: &str, line: &str, expected: bool) {
+        let query = Query::parse(query).unwrap();
+        let now = Timestamp::parse("2026-11-23T09:00:00Z", &Zone::UTC).unwrap();
+        let filter = Filter::new(&query, now);
+        let parsed = Line::parse(line, &Zone::UTC).unwrap();
+        assert_eq!(filter.matches(&parsed), expected, "{query} {line}");
+        assert!(!expected || filter.may_match(line.as_bytes()), "the bytes deny what the fields say: {query} {line}");
+    }
+
+    const LINE: &str = r#"{"ts":"2026-11-23T08:15:00.123Z","user":"alice","tool":"fs.read","args":{"Path":["a\/b","\u00e9\ud83d\ude00",8080]},"status":"error","result_chars":5,"result_snippet":"Not \u0066ound \"x\"","duration_ms":500.5,"session":"s-1"}"#;
+
+    #[test]
+    fn terms_answer() {
+        for yes in [
+            "",
+            "tool=fs.*",
+            "status=error",
+            "user!=bob",
+            "reason!=timeout",
+            "session=s-1",
+            "duration>500ms",
+            "chars=5",
+            "last=1h",
+            "since=2026-11-23",
+            "until=2026-11-23",
+            "path",
+            "a/b",
+            "é",
+            "😀",
+            "é😀",
+            "8080",
+            "\"not found\"",
+            r#""\"x\"""#,
+            "tool=*read status=err*",
+        ] {
+            check(yes, LINE, true);
+        }
+        for no in [
+            "tool=FS.*",
+            "status=ok",
+            "user=bob",
+            "session!=s-1",
+            "duration>501ms",
+            "chars>5",
+            "last=10m",
+            "since=2026-11-24",
+            "until=2026-11-22",
+            "result_snippet",
+            "É",
+            "found8080",
+            "reason=timeout",
+        ] {
+            check(no, LINE, false);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_never_deny_what_fields_say(
+            text in "[aAbé設😀/\"\\\\ ]{1,4}", before in "[aAbé/ ]{0,3}", spelling in proptest::collection::vec(0..4_u8, 12),
+        ) {
+            let mut inside = String::new();
+            for (n, c) in format!("{before}{text}").chars().enumerate() {
+                let mut units = [0; 2];
+                let escape = |units: &[u16]| units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+                match (spelling[n % 12], c) {
+                    (0, _) => inside.push_str(&escape(c.encode_utf16(&mut units))),
+                    (1, _) => inside.push_str(&escape(c.encode_utf16(&mut units)).to_uppercase().replace("\\U", "\\u")),
+                    (2, '/') => inside.push_str("\\/"),
+                    (_, '"' | '\\') => { inside.push('\\'); inside.push(c); }
+                    _ => inside.push(c),
+                }
+            }
+            let line = format!(r#"{{"ts":"2026-11-23T08:15:00Z","user":"u","tool":"{inside}","status":"ok"}}"#);
+            let quoted = text.replace('\\', r"\\").replace('"', "\\\"");
+            check(&format!("\"{quoted}\""), &line, true);
+            check(&format!("tool=*\"{quoted}\"").replace("=*\"", "=\"*"), &line, true);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! A question, its grammar, and whether a line answers it.
+
+mod cursor;
+mod glob;
+mod grammar;
+mod line;
+mod matches;
+mod needle;
+mod question;
+mod terms;
+
+pub use cursor::Cursor;
+pub(crate) use line::{Line, instant};
+pub(crate) use matches::Filter;
+pub use question::Question;
+pub use terms::Query;

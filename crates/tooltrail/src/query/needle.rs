@@ -1,0 +1,68 @@
+//! Bytes that every line which answers must hold: looked for before anything is parsed.
+
+use memchr::{memchr2_iter, memmem};
+
+/// Bytes that a line must hold in one of these spellings.
+#[derive(Clone, Debug)]
+pub(super) enum Needle {
+    /// ASCII that JSON writers leave as it stands.
+    Plain(Box<memmem::Finder<'static>>),
+    /// The same, letters of either case.
+    AnyCase(Vec<u8>),
+    /// One character beyond ASCII: raw, or as `\u` escapes in either case.
+    Wide { raw: Vec<u8>, escaped: Vec<u8> },
+}
+
+impl Needle {
+    /// Returns the needle of a text that must stand in one string, `None` where no bytes are certain.
+    pub(super) fn of(text: &str, any_case: bool) -> Option<Self> {
+        let runs = text.split(|c: char| !is_plain(c));
+        let longest = runs.max_by_key(|run| run.len()).filter(|run| !run.is_empty());
+        if let Some(run) = longest {
+            return Some(if any_case {
+                Self::AnyCase(run.to_ascii_lowercase().into_bytes())
+            } else {
+                Self::Plain(Box::new(memmem::Finder::new(run.as_bytes()).into_owned()))
+            });
+        }
+        let wide = text.chars().find(|c| !c.is_ascii())?;
+        let escaped = wide.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+        Some(Self::Wide { raw: wide.to_string().into_bytes(), escaped: escaped.into_bytes() })
+    }
+
+    /// Whether the line may hold the text; a line that spells plain ASCII with escapes always may.
+    pub(super) fn may_stand_in(&self, line: &[u8]) -> bool {
+        match self {
+            Self::Plain(finder) => finder.find(line).is_some() || is_odd(line),
+            Self::AnyCase(lower) => holds_any_case(line, lower) || is_odd(line),
+            Self::Wide { raw, escaped } => memmem::find(line, raw).is_some() || holds_any_case(line, escaped),
+        }
+    }
+}
+
+/// Whether every usual JSON writer leaves the character as it stands.
+fn is_plain(c: char) -> bool {
+    matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
+}
+
+/// Whether a line spells some plain character as an escape: legal, and nobody's habit.
+fn is_odd(line: &[u8]) -> bool {
+    let printable = |at: usize| matches!(line.get(at + 4), Some(b'2'..=b'7'));
+    memmem::find_iter(line, br"\u00").any(printable) || memmem::find(line, br"\/").is_some()
+}
+
+/// Whether the line holds these lower-case bytes, letters of either case.
+fn holds_any_case(line: &[u8], lower: &[u8]) -> bool {
+    // The rarest byte is the anchor: white space and vowels stand everywhere.
+    let rarity = |byte: u8| match byte {
+        b' ' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 0,
+        b'a'..=b'z' => 1,
+        _ => 2,
+    };
+    let Some(anchor) = (0..lower.len()).max_by_key(|at| rarity(lower[*at])) else { return true };
+    let byte = lower[anchor];
+    memchr2_iter(byte, byte.to_ascii_uppercase(), line).any(|at| {
+        let found = at.checked_sub(anchor).and_then(|start| line.get(start..start + lower.len()));
+        found.is_some_and(|found| found.eq_ignore_ascii_case(lower))
+    })
+}

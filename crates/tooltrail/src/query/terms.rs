@@ -1,0 +1,114 @@
+//! What a query says, term by term.
+
+use super::glob::Glob;
+use crate::clock::Timestamp;
+
+/// Terms joined by AND; none of them: every entry.
+///
+/// ```
+/// use tooltrail::Query;
+///
+/// let query = Query::parse(r#"tool=fs.* status=error last=1h duration>500ms "free text""#).unwrap();
+/// assert_eq!(Query::parse(&query.to_string()).unwrap(), query);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    pub(super) terms: Vec<Term>,
+}
+
+impl Query {
+    /// Whether it has no term: every entry answers it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Whether it asks for our own events by name (`tool=tooltrail.*`).
+    #[must_use]
+    pub fn names_own_events(&self) -> bool {
+        self.terms.iter().any(|term| match term {
+            Term::Name { field: "tool", glob, negated: false } => glob.parts()[0].starts_with("tooltrail."),
+            _ => false,
+        })
+    }
+
+    /// Returns the one user that it asks for by whole name, if it does.
+    #[must_use]
+    pub fn only_user(&self) -> Option<&str> {
+        self.terms.iter().find_map(|term| match term {
+            Term::Name { field: "user", glob, negated: false } => glob.exact(),
+            _ => None,
+        })
+    }
+}
+
+/// One condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Term {
+    /// A text anywhere in the entry, ASCII letters of either case.
+    Text(String),
+    /// A string field that fits a pattern, or does not.
+    Name { field: &'static str, glob: Glob, negated: bool },
+    /// A number compared; an entry without it never answers.
+    Number { field: Quantity, comparison: Comparison, value: f64 },
+    /// At or after an instant.
+    Since(Timestamp),
+    /// Before an instant.
+    Until(Timestamp),
+    /// Within a span before now.
+    Last { count: u32, unit: char },
+}
+
+/// A field that is a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quantity {
+    /// `duration_ms`.
+    Duration,
+    /// `result_chars`.
+    Chars,
+}
+
+/// How a number is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Less,
+    AtMost,
+    Equal,
+    AtLeast,
+    More,
+}
+
+impl Comparison {
+    /// Every comparison with its sign; a sign comes before its own beginning.
+    pub(super) const ALL: [(Self, &'static str); 5] =
+        [(Self::AtMost, "<="), (Self::AtLeast, ">="), (Self::Less, "<"), (Self::More, ">"), (Self::Equal, "=")];
+
+    /// Whether the comparison holds.
+    pub(super) fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Self::Less => left < right,
+            Self::AtMost => left <= right,
+            Self::Equal => left == right,
+            Self::AtLeast => left >= right,
+            Self::More => left > right,
+        }
+    }
+}
+
+/// Returns the milliseconds of a unit of `last`.
+pub(super) const fn unit_ms(unit: char) -> Option<i64> {
+    match unit {
+        's' => Some(1_000),
+        'm' => Some(60_000),
+        'h' => Some(3_600_000),
+        'd' => Some(86_400_000),
+        'w' => Some(604_800_000),
+        _ => None,
+    }
+}
+
+/// The string fields that a query can name.
+pub(super) const NAMES: [&str; 16] = [
+    "tool", "status", "user", "session", "agent", "model", "client", "server", "via", "reason", "call_id", "parent",
+    "id", "rule", "trace_id", "identity",
+];

@@ -1,0 +1,109 @@
+//! The newest answers of many files: always the file read on whose next line may be newest.
+
+use std::collections::{BTreeMap, BinaryHeap};
+
+use super::scan::{Bound, Outlook, Scan};
+use super::trail::Asked;
+use super::{DayFile, Page};
+use crate::error::Error;
+use crate::query::{Cursor, Filter, Line};
+
+/// Most bytes of one page's lines: a thousand of the longest that we write.
+const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// The best answers so far, one more than a page holds: the one more tells that there is a next page.
+struct Best {
+    lines: BTreeMap<Cursor, String>,
+    room: usize,
+    bytes: usize,
+}
+
+impl Best {
+    /// Whether an answer at this place could be among the best.
+    fn wants(&self, place: &Cursor) -> bool {
+        self.lines.len() < self.room || self.lines.first_key_value().is_some_and(|(last, _)| place > last)
+    }
+
+    fn put(&mut self, place: Cursor, line: String) {
+        self.bytes += line.len();
+        self.lines.insert(place, line);
+        while self.lines.len() > self.room || (self.bytes > PAGE_BYTES_MAX && self.lines.len() > 2) {
+            if self.lines.len() <= self.room {
+                self.room = self.lines.len() - 1;
+            }
+            self.bytes -= self.lines.pop_first().map_or(0, |(_, line)| line.len());
+        }
+    }
+
+    /// Whether nothing ordered at or below this millisecond is among the best.
+    fn settled(&self, upto: i64) -> bool {
+        self.lines.len() >= self.room
+            && self.lines.first_key_value().is_some_and(|(last, _)| last.ts.as_millis() > upto)
+    }
+}
+
+/// Returns the page of a question over these files.
+pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>, bound: Bound) -> Result<Page, Error> {
+    let question = asked.question;
+    let filter = Filter::new(&question.query, asked.clock.now());
+    let first = asked.first.start().as_millis();
+    let start = asked.clock.monotonic();
+    let mut page = Page { complete: true, ..Page::default() };
+    let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0 };
+    let cursor = question.cursor.as_ref();
+    let ceiling = cursor.map_or(i64::MAX, |cursor| cursor.ts.as_millis());
+    let files = files.into_iter().filter(|file| file.window.0 <= ceiling);
+    let mut scans = files.map(Scan::new).collect::<Vec<_>>();
+    let mut order = scans.iter().enumerate().map(|(n, scan)| (scan.file.window.1, n)).collect::<BinaryHeap<_>>();
+    while let Some((upto, n)) = order.pop() {
+        if upto < first || best.settled(upto) {
+            break;
+        }
+        let spent = page.scanned.bytes >= bound.bytes_max || asked.clock.monotonic() - start >= bound.time_max;
+        // A page that stops before it got below its own beginning would be asked for again for ever.
+        if spent && upto < ceiling && page.scanned.files > 0 {
+            let from = Cursor::below(crate::clock::Timestamp::from_millis(upto + 1));
+            best.lines = best.lines.split_off(&from);
+            page.complete = false;
+            page.next = Some(from.to_string());
+            break;
+        }
+        let outlook = scans[n].step(
+            (asked.home, asked.zone),
+            (&mut page.skipped, &mut page.scanned),
+            |place, ts, line, skipped| {
+                if ts.as_millis() < first
+                    || cursor.is_some_and(|cursor| place >= *cursor)
+                    || !best.wants(&place)
+                    || !filter.may_match(line)
+                {
+                    return;
+                }
+                let text = std::str::from_utf8(line).ok();
+                match text.and_then(|text| Some((text, Line::parse(text, asked.zone)?))) {
+                    Some((text, entry)) => {
+                        if filter.matches(&entry) {
+                            best.put(place, text.to_owned());
+                        }
+                    }
+                    None => skipped.line(line),
+                }
+            },
+        )?;
+        if let Outlook::UpTo(upto) = outlook {
+            order.push((upto, n));
+        }
+    }
+    let more = best.lines.len() >= best.room;
+    let shown = if more { best.room - 1 } else { best.lines.len() };
+    let mut last = None;
+    for (place, line) in best.lines.into_iter().rev().take(shown) {
+        page.lines.push(line);
+        last = Some(place);
+    }
+    if more {
+        page.next = last.map(|place| place.to_string());
+        page.complete = true;
+    }
+    Ok(page)
+}
