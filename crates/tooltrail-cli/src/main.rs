@@ -1,2 +1,33 @@
-//! x
-fn main() {}
+//! The command line: parse, dispatch, exit code.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+mod commands;
+mod common;
+mod config;
+mod failure;
+mod import;
+mod output;
+mod question;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::commands::Cli;
+use crate::failure::Exit;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) => {
+            // Help that nobody reads to the end (a closed pipe) is no failure.
+            let _ = refused.print();
+            return if refused.use_stderr() { Exit::CouldNot.into() } else { Exit::Yes.into() };
+        }
+    };
+    output::choose_colour(cli.common.color);
+    match cli.run() {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,1 +1,6 @@
-//! x
+//! The real binary, run as people and programs run it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod cli;
+mod import;
+mod support;

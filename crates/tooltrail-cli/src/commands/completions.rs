@@ -1,0 +1,32 @@
+//! `tooltrail completions`: what a shell needs to complete our commands.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+
+use crate::commands::Cli;
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::Data;
+
+/// Print the completions of a shell
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail completions bash > ~/.local/share/bash-completion/completions/tooltrail
+  tooltrail completions zsh > ~/.zfunc/_tooltrail
+  tooltrail completions fish > ~/.config/fish/completions/tooltrail.fish")]
+pub(crate) struct Args {
+    /// Which shell
+    shell: clap_complete::Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(args: Args, _common: &Common) -> Result<ExitCode, Failure> {
+    // Into memory first: the generator panics where a write fails, and a closed pipe is success.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "tooltrail", &mut script);
+    let mut data = Data::exact();
+    data.bytes(&script)?;
+    data.finish()?;
+    Ok(Exit::Yes.into())
+}

@@ -1,0 +1,125 @@
+//! `tooltrail import`: calls recorded elsewhere.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::import::{Job, Outcome, Report, name_of};
+use crate::output;
+
+/// Rejected lines told to a person one by one.
+const REJECTED_TOLD_MAX: usize = 10;
+
+/// Take in calls recorded elsewhere
+///
+/// Each line of a FILE is one call as a JSON object, in one of three forms: the common form (ts, user, session, tool, args, status,
+/// result, duration_ms; null is absent), an entry of tooltrail, or a seed's line. Lines may come in any order. An
+/// import that was cut short goes on when the same command is run again, and stores nothing twice.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail import calls.jsonl.zst --user alice   lines without a user are alice's
+  jq -c .calls[] log.json | tooltrail import -    from another program
+  tooltrail import calls.jsonl --again            the same content once more
+
+Exit codes: 0 all lines were taken in, 1 a line was rejected or a file refused, 2 could not.")]
+pub(crate) struct Args {
+    /// Files of JSON lines, plain or zstd; - is stdin
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+
+    /// The user of lines that name none
+    #[arg(long, short, value_name = "USER", default_value = "imported")]
+    user: String,
+
+    /// Import content again that was imported before
+    #[arg(long)]
+    again: bool,
+}
+
+/// Imports the files one after another.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let zone = common.zone()?;
+    let home = common.create_home()?;
+    let recorder = common.recorder(&home)?;
+    let job = Job { home: &home, recorder: &recorder, zone: &zone, user: &args.user, again: args.again };
+    let mut reports = Vec::new();
+    let mut failed = None;
+    for path in &args.files {
+        match job.import(path) {
+            Ok(report) => {
+                tell(path, &report, common.json);
+                reports.push((path, report));
+            }
+            Err(failure) => {
+                failed = Some(failure);
+                break;
+            }
+        }
+    }
+    recorder.close()?;
+    if let Some(failure) = failed {
+        return Err(failure);
+    }
+    if common.json {
+        output::print_json(&answer(&reports))?;
+    }
+    let no = reports.iter().any(|(_, report)| report.rejected.count > 0 || report.outcome == Outcome::Refused);
+    Ok(if no { Exit::No } else { Exit::Yes }.into())
+}
+
+/// Tells a person what became of a file; for a program, only what went wrong.
+fn tell(path: &Path, report: &Report, json: bool) {
+    let name = name_of(path);
+    let told = if json { 0 } else { REJECTED_TOLD_MAX };
+    for (line, error) in report.rejected.named.iter().take(told) {
+        output::talk(&format!("{name} line {line}: {error}"));
+    }
+    if report.rejected.count > told as u64 {
+        output::talk(&format!("{name}: {} lines rejected in all", report.rejected.count));
+    }
+    match report.outcome {
+        Outcome::Refused => {
+            output::talk_error(&format!("{name} was imported already"));
+            output::talk_hint("give --again to store it once more");
+        }
+        Outcome::Nothing => output::talk(&format!("{name}: no calls")),
+        Outcome::Stored { accepted, before: 0, .. } => output::talk(&format!("{name}: {accepted} entries stored")),
+        Outcome::Stored { accepted, before, .. } => {
+            output::talk(&format!("{name}: {accepted} entries stored, {before} stood there since it was cut short"));
+        }
+    }
+}
+
+/// Returns the answer for a program.
+fn answer(reports: &[(&PathBuf, Report)]) -> Value {
+    let accepted = |report: &Report| match report.outcome {
+        Outcome::Stored { accepted, .. } => accepted,
+        Outcome::Nothing | Outcome::Refused => 0,
+    };
+    let rejected = reports.iter().flat_map(|(path, report)| {
+        let name = name_of(path);
+        report.rejected.named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error }))
+    });
+    let files = reports.iter().map(|(path, report)| {
+        let mut file = json!({
+            "file": name_of(path),
+            "sha256": report.sha256,
+            "accepted": accepted(report),
+            "rejected": report.rejected.count,
+            "refused": report.outcome == Outcome::Refused,
+        });
+        if let Outcome::Stored { run, before, .. } = report.outcome {
+            file["run"] = run.into();
+            file["before"] = before.into();
+        }
+        file
+    });
+    json!({
+        "accepted": reports.iter().map(|(_, report)| accepted(report)).sum::<u64>(),
+        "rejected": rejected.collect::<Vec<_>>(),
+        "files": files.collect::<Vec<_>>(),
+    })
+}

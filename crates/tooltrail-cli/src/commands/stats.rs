@@ -1,0 +1,152 @@
+//! `tooltrail stats`: counts and quantiles.
+
+use std::process::ExitCode;
+
+use tooltrail::{Quantiles, Stats};
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Cell, Column, Data, Table};
+use crate::question::Asked;
+
+/// Rows of a table for people; --json has them all.
+const ROWS_MAX: usize = 20;
+
+/// Columns of the longest bar.
+const BAR_COLUMNS: u64 = 30;
+
+/// Count calls by status, tool, user and day
+///
+/// Our own events (tooltrail.*) are left out unless the query names them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail stats                        the last week, everybody
+  tooltrail stats --user alice --days 30
+  tooltrail stats 'tool=fs.*' --json | jq .by_status")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    asked: Asked,
+}
+
+/// Asks and prints.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let question = args.asked.question()?;
+    question.check()?;
+    let stats = common.trail()?.stats(&question)?;
+    if common.json {
+        output::print_json(&output::stats_json(&stats))?;
+    } else {
+        let mut data = Data::styled();
+        data.bytes(report(&stats).as_bytes())?;
+        data.finish()?;
+    }
+    let skipped = &stats.skipped;
+    let lost = skipped.torn + skipped.nul + skipped.invalid_json + skipped.too_long;
+    if lost > 0 && !common.json {
+        output::talk(&format!("{lost} lines that are no entries were skipped"));
+    }
+    if !stats.complete {
+        output::talk("this answer is partial: it reached its bound of bytes or time");
+    }
+    Ok(Exit::Yes.into())
+}
+
+/// Returns the whole report for people.
+fn report(stats: &Stats) -> String {
+    let head = format!("{} calls, {} to {}\n", stats.total, stats.from, stats.to);
+    if stats.total == 0 {
+        return head;
+    }
+    [head, by_status(stats), by_tool(stats), counts("user", &stats.by_user, stats.total), by_day(stats)].join("\n")
+}
+
+/// Returns how calls ended.
+fn by_status(stats: &Stats) -> String {
+    let mut table = Table::new(&[Column::fixed("status"), Column::number("calls"), Column::number("share")]);
+    for status in tooltrail::Status::ALL {
+        let calls = stats.by_status.get(status.as_str()).copied().unwrap_or(0);
+        let cells = [calls.to_string(), share(calls, stats.total)];
+        let mut row = vec![Cell::status(status.as_str())];
+        row.extend(cells.iter().map(|cell| Cell::new(cell)));
+        table.row(row);
+    }
+    table.render()
+}
+
+/// Returns the tools, most called first.
+fn by_tool(stats: &Stats) -> String {
+    let mut table = Table::new(&[
+        Column::text("tool"),
+        Column::number("calls"),
+        Column::number("error"),
+        Column::number("denied"),
+        Column::number("ms p50"),
+        Column::number("p90"),
+        Column::number("p99"),
+        Column::number("chars p50"),
+        Column::number("p99"),
+    ]);
+    let mut tools = stats.by_tool.iter().collect::<Vec<_>>();
+    tools.sort_by_key(|(_, tool)| std::cmp::Reverse(tool.calls));
+    let quantile = |quantiles: &Option<Quantiles>, of: fn(&Quantiles) -> f64| {
+        quantiles.as_ref().map(|quantiles| number(of(quantiles))).unwrap_or_default()
+    };
+    for (name, tool) in tools.iter().take(ROWS_MAX) {
+        let cells = [
+            (*name).clone(),
+            tool.calls.to_string(),
+            nonzero(tool.error),
+            nonzero(tool.denied),
+            quantile(&tool.duration_ms, |q| q.p50),
+            quantile(&tool.duration_ms, |q| q.p90),
+            quantile(&tool.duration_ms, |q| q.p99),
+            quantile(&tool.result_chars, |q| q.p50),
+            quantile(&tool.result_chars, |q| q.p99),
+        ];
+        table.row(cells.iter().map(|cell| Cell::new(cell)).collect());
+    }
+    table.render() + &more(tools.len())
+}
+
+/// Returns names with their counts, largest first.
+fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, total: u64) -> String {
+    let mut table = Table::new(&[Column::text(head), Column::number("calls"), Column::number("share")]);
+    let mut sorted = counts.iter().collect::<Vec<_>>();
+    sorted.sort_by_key(|(_, calls)| std::cmp::Reverse(**calls));
+    for (name, calls) in sorted.iter().take(ROWS_MAX) {
+        table.row(vec![Cell::new(name), Cell::new(&calls.to_string()), Cell::new(&share(**calls, total))]);
+    }
+    table.render() + &more(sorted.len())
+}
+
+/// Returns the days in order, each with a bar.
+fn by_day(stats: &Stats) -> String {
+    let mut table = Table::new(&[Column::fixed("day"), Column::number("calls"), Column::text("")]);
+    let most = stats.by_day.values().copied().max().unwrap_or(0).max(1);
+    let passed_over = stats.by_day.len().saturating_sub(ROWS_MAX);
+    for (day, calls) in stats.by_day.iter().skip(passed_over) {
+        let bar = "▇".repeat(usize::try_from((calls * BAR_COLUMNS).div_ceil(most)).unwrap_or(0));
+        table.row(vec![Cell::new(day), Cell::new(&calls.to_string()), Cell::dim(&bar)]);
+    }
+    table.render() + &more(stats.by_day.len())
+}
+
+/// Returns how many rows are not shown.
+fn more(rows: usize) -> String {
+    if rows > ROWS_MAX { format!("and {} more (--json shows all)\n", rows - ROWS_MAX) } else { String::new() }
+}
+
+/// Returns a count, or a blank where it is 0: what went wrong stands out.
+fn nonzero(count: u64) -> String {
+    if count == 0 { String::new() } else { count.to_string() }
+}
+
+/// Returns a part of a whole.
+fn share(part: u64, whole: u64) -> String {
+    format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
+}
+
+/// Returns a measured number with as many digits as matter.
+fn number(value: f64) -> String {
+    if value < 10.0 && value.fract() != 0.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}

@@ -1,0 +1,102 @@
+//! What went wrong, what to do next, and the exit code that says so.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use crate::output;
+
+/// The three answers that a shell can test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done; an empty answer too.
+    Yes,
+    /// Done, and the answer is no: a line was rejected, a file was refused.
+    No,
+    /// Not done.
+    CouldNot,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::CouldNot => 2,
+        })
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Whoever read our output stopped: success.
+    ClosedPipe,
+    /// Something for the person at the terminal.
+    Told {
+        /// What is wrong, without a full stop.
+        what: String,
+        /// What to do next.
+        hint: Option<String>,
+        /// Whether the answer is no, or there is none.
+        exit: Exit,
+    },
+}
+
+impl Failure {
+    /// The command could not do its work.
+    pub(crate) fn could_not(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Told { what: what.into(), hint: Some(hint.into()), exit: Exit::CouldNot }
+    }
+
+    /// Something could not be read or written.
+    pub(crate) fn io(action: &str, on: impl fmt::Display, source: &io::Error) -> Self {
+        let hint = match source.kind() {
+            io::ErrorKind::NotFound => "check the name",
+            io::ErrorKind::PermissionDenied => "run it as somebody who may",
+            io::ErrorKind::StorageFull => "free some space and run it again",
+            _ => "run it again; if it stays, the disk or its file system has more to say",
+        };
+        Self::could_not(format!("could not {action} {on}: {source}"), hint)
+    }
+
+    /// Tells the person on stderr and returns the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::ClosedPipe => Exit::Yes.into(),
+            Self::Told { what, hint, exit } => {
+                output::talk_error(&what);
+                if let Some(hint) = hint {
+                    output::talk_hint(&hint);
+                }
+                exit.into()
+            }
+        }
+    }
+}
+
+impl From<tooltrail::Error> for Failure {
+    fn from(error: tooltrail::Error) -> Self {
+        let hint = error.hint().unwrap_or("run it again; what was acknowledged is safe").to_owned();
+        Self::Told { what: error.to_string(), hint: Some(hint), exit: Exit::CouldNot }
+    }
+}
+
+/// Only for what is written to stdout: everything else names its file with [`Failure::io`].
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::ClosedPipe,
+            _ => Self::io("write to", "stdout", &error),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedPipe => f.write_str("the reader of our output stopped"),
+            Self::Told { what, .. } => f.write_str(what),
+        }
+    }
+}

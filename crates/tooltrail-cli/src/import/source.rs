@@ -1,0 +1,198 @@
+//! Where lines come from: a file, plain or compressed, or stdin; read once from end to end and then by offset.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+use tooltrail::disk::Disk;
+
+use crate::import::scratch::Scratch;
+
+/// Longest line taken in; a longer one is rejected without being held in memory. The largest tool results known are
+/// about a megabyte, and only their first 300 characters are stored.
+pub(crate) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 256 * 1024;
+
+/// How a zstd frame begins (RFC 8878, section 3.1.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// The name that stands for stdin.
+pub(crate) const STDIN: &str = "-";
+
+/// Lines on their first way through.
+pub(crate) struct Source {
+    reader: BufReader<Box<dyn Read>>,
+    hash: Sha256,
+    offset: u64,
+    number: u64,
+    kept: Kept,
+}
+
+/// Where a line can be read again.
+enum Kept {
+    File(File),
+    Spool(Scratch),
+}
+
+/// One line of the first way through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// From 1.
+    pub(crate) number: u64,
+    /// Of its first byte, uncompressed.
+    pub(crate) offset: u64,
+    /// Bytes without the newline, 0 where the line was too long.
+    pub(crate) len: u32,
+    /// Whether it was longer than [`LINE_BYTES_MAX`].
+    pub(crate) too_long: bool,
+}
+
+impl Source {
+    /// Opens a file or stdin; `watch` sees the raw input pass, for progress.
+    pub(crate) fn open(
+        path: &Path,
+        disk: &dyn Disk,
+        watch: impl FnOnce(Option<u64>, Box<dyn Read>) -> Box<dyn Read>,
+    ) -> io::Result<Self> {
+        let (input, file): (Box<dyn Read>, _) = if path.as_os_str() == STDIN {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(path)?;
+            let kind = file.metadata()?.file_type();
+            if kind.is_dir() {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            (Box::new(file.try_clone()?), kind.is_file().then_some(file))
+        };
+        let len = file.as_ref().map(|file| file.metadata().map(|meta| meta.len())).transpose()?;
+        let mut input = watch(len, input);
+        let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
+        input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
+        let compressed = first == ZSTD_MAGIC;
+        let whole: Box<dyn Read> = Box::new(io::Cursor::new(first).chain(input));
+        let reader: Box<dyn Read> = if compressed { Box::new(zstd::stream::read::Decoder::new(whole)?) } else { whole };
+        let kept = match file {
+            Some(file) if !compressed => Kept::File(file),
+            _ => Kept::Spool(Scratch::new(disk)?),
+        };
+        let reader = BufReader::with_capacity(READ_BYTES, reader);
+        Ok(Self { reader, hash: Sha256::new(), offset: 0, number: 0, kept })
+    }
+
+    /// Reads the next line into the buffer, without its newline; `None` at the end.
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Option<Place>> {
+        line.clear();
+        let offset = self.offset;
+        let mut too_long = false;
+        let mut ended = false;
+        while !ended {
+            let chunk = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            };
+            if chunk.is_empty() {
+                break;
+            }
+            let newline = chunk.iter().position(|byte| *byte == b'\n');
+            let taken = newline.map_or(chunk.len(), |at| at + 1);
+            let text = &chunk[..newline.unwrap_or(taken)];
+            if too_long || line.len() + text.len() > LINE_BYTES_MAX {
+                too_long = true;
+                *line = Vec::new();
+            } else {
+                line.extend_from_slice(text);
+            }
+            self.hash.update(&chunk[..taken]);
+            if let Kept::Spool(scratch) = &mut self.kept {
+                scratch.push(&chunk[..taken])?;
+            }
+            self.reader.consume(taken);
+            self.offset += taken as u64;
+            ended = newline.is_some();
+        }
+        if self.offset == offset {
+            return Ok(None);
+        }
+        self.number += 1;
+        let len = u32::try_from(line.len()).expect("a line is at most 32 MiB");
+        Ok(Some(Place { number: self.number, offset, len, too_long }))
+    }
+
+    /// Ends the first way through: returns the content's SHA-256 and where to read lines again.
+    pub(crate) fn finish(self) -> io::Result<([u8; 32], Again)> {
+        let mut kept = self.kept;
+        if let Kept::Spool(scratch) = &mut kept {
+            scratch.write_out()?;
+        }
+        Ok((self.hash.finalize().into(), Again(kept)))
+    }
+}
+
+/// Lines by their offset.
+pub(crate) struct Again(Kept);
+
+impl Again {
+    /// Reads a line again.
+    pub(crate) fn read(&self, offset: u64, len: u32) -> io::Result<Vec<u8>> {
+        let mut line = vec![0; len as usize];
+        let read = match &self.0 {
+            Kept::File(file) => file.read_exact_at(&mut line, offset).map(|()| line.len()),
+            Kept::Spool(scratch) => scratch.read_at(&mut line, offset),
+        }?;
+        if read < line.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINE_BYTES_MAX, Source};
+    use sha2::Digest as _;
+    use tooltrail::Home;
+
+    #[test]
+    fn lines_come_with_their_places_and_can_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(folder.path().join("home"), false).unwrap();
+        let check = |content: &[u8], expected: &[&[u8]]| {
+            for compressed in [false, true] {
+                let path = folder.path().join("lines");
+                let bytes = if compressed { zstd::encode_all(content, 1).unwrap() } else { content.to_vec() };
+                std::fs::write(&path, bytes).unwrap();
+                let mut source = Source::open(&path, home.disk().as_ref(), |_, input| input).unwrap();
+                let (mut line, mut places) = (Vec::new(), Vec::new());
+                while let Some(place) = source.next(&mut line).unwrap() {
+                    places.push(place);
+                }
+                let (hash, again) = source.finish().unwrap();
+                assert_eq!(hash, <[u8; 32]>::from(sha2::Sha256::digest(content)));
+                let lines = places.iter().map(|place| again.read(place.offset, place.len).unwrap());
+                assert_eq!(lines.collect::<Vec<_>>(), expected);
+                assert!(places.iter().zip(1..).all(|(place, number)| place.number == number));
+            }
+        };
+        check(b"", &[]);
+        check(b"one", &[b"one"]);
+        check(b"one\n", &[b"one"]);
+        check(b"one\n\nthree\r\nfour", &[b"one", b"", b"three\r", b"four"]);
+    }
+
+    #[test]
+    fn a_huge_line_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(folder.path().join("home"), false).unwrap();
+        let path = folder.path().join("lines");
+        let mut content = vec![b'x'; LINE_BYTES_MAX + 1];
+        content.extend_from_slice(b"\nsmall\n");
+        std::fs::write(&path, content).unwrap();
+        let mut source = Source::open(&path, home.disk().as_ref(), |_, input| input).unwrap();
+        let mut line = Vec::new();
+        let first = source.next(&mut line).unwrap().unwrap();
+        assert!(first.too_long && line.capacity() == 0);
+        assert!(!source.next(&mut line).unwrap().unwrap().too_long);
+        assert_eq!(line, b"small");
+    }
+}

@@ -1,0 +1,236 @@
+//! How far an import came, kept in the home so that one cut short goes on.
+//!
+//! `.tooltrail/imports/<sha256 of the content>.<run>` holds lines of JSON: what is imported, then after each
+//! acknowledged batch how many entries are stored, then that it is finished. A count is on the disk before the batch
+//! after the next begins, so beyond the count at most the batches in flight can be in the day files.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tooltrail::Timestamp;
+use tooltrail::disk::{Disk, DiskFile, Lock};
+
+/// Where the states are.
+pub(crate) const FOLDER: [&str; 2] = [".tooltrail", "imports"];
+
+/// Longest wait for another import of the same content: long enough for one that is just ending.
+const LOCK_WAIT: Duration = Duration::from_millis(500);
+
+/// Counts appended before the file is written anew and short.
+const COUNTS_MAX: u32 = 1_000;
+
+/// Longest state file: a head and [`COUNTS_MAX`] counts are far below.
+const STATE_BYTES_MAX: usize = 256 * 1024;
+
+/// What is imported; a resumed import must find the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    /// The time given to lines without one, in milliseconds since 1970.
+    started_ms: i64,
+    /// A hash over whose and when every entry is.
+    plan: String,
+}
+
+/// A line after the head.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Mark {
+    /// So many sorted entries are acknowledged.
+    Done(u64),
+    /// All are.
+    Finished(u64),
+}
+
+/// The imports of one content, and the lock that makes this process the only one at it.
+#[derive(Debug)]
+pub(crate) struct Runs {
+    disk: Arc<dyn Disk>,
+    content: String,
+    newest: Option<(u32, Head, Mark)>,
+    _lock: Box<dyn Lock>,
+}
+
+/// What was found about a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Never imported.
+    New,
+    /// An import was cut short.
+    CutShort,
+    /// It was imported.
+    Finished,
+}
+
+impl Runs {
+    /// Looks up a content; [`io::ErrorKind::TimedOut`] while another process imports it.
+    pub(crate) fn open(disk: &Arc<dyn Disk>, content: &[u8; 32]) -> io::Result<Self> {
+        let content = content.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let lock = disk.lock(&[FOLDER[0], FOLDER[1], &format!("{content}.lock")], LOCK_WAIT)?;
+        let listed = disk.list(&FOLDER)?;
+        let number = |name: &str| name.strip_prefix(&content)?.strip_prefix('.')?.parse::<u32>().ok();
+        let newest = match listed.iter().filter_map(|listed| number(&listed.name)).max() {
+            None => None,
+            Some(run) => {
+                let (head, mark) = read(disk.as_ref(), &format!("{content}.{run}"))?;
+                Some((run, head, mark))
+            }
+        };
+        Ok(Self { disk: Arc::clone(disk), content, newest, _lock: lock })
+    }
+
+    /// Returns what was found.
+    pub(crate) fn found(&self) -> Found {
+        match self.newest {
+            None => Found::New,
+            Some((_, _, Mark::Done(_))) => Found::CutShort,
+            Some((_, _, Mark::Finished(_))) => Found::Finished,
+        }
+    }
+
+    /// Goes on with the run that was cut short, else begins the next one.
+    ///
+    /// `plan` and `now` are those of this process; `None` if the one cut short had another plan.
+    pub(crate) fn begin(self, plan: &str, now: Timestamp) -> io::Result<Option<Progress>> {
+        let (run, head, done, resumed) = match &self.newest {
+            Some((_, head, Mark::Done(_))) if head.plan != plan => return Ok(None),
+            Some((run, head, Mark::Done(done))) => (*run, head.clone(), *done, true),
+            other => {
+                let run = other.as_ref().map_or(0, |(run, _, _)| run + 1);
+                (run, Head { started_ms: now.as_millis(), plan: plan.to_owned() }, 0, false)
+            }
+        };
+        let mut progress = Progress { runs: self, run, head, done, resumed, file: None, counts: 0 };
+        // A torn last line of the process before goes away with this.
+        progress.rewrite(Mark::Done(done))?;
+        Ok(Some(progress))
+    }
+
+    /// Returns the content's hash in hex.
+    pub(crate) fn content(&self) -> &str {
+        &self.content
+    }
+}
+
+/// An import under way.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    runs: Runs,
+    run: u32,
+    head: Head,
+    done: u64,
+    resumed: bool,
+    file: Option<Box<dyn DiskFile>>,
+    counts: u32,
+}
+
+impl Progress {
+    /// Returns the number of this import of the content, from 0.
+    pub(crate) fn run(&self) -> u32 {
+        self.run
+    }
+
+    /// Returns the time given to lines without one.
+    pub(crate) fn started(&self) -> Timestamp {
+        Timestamp::from_millis(self.head.started_ms)
+    }
+
+    /// Returns how many sorted entries are acknowledged.
+    pub(crate) fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// Whether this goes on with an import that was cut short.
+    pub(crate) fn resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// Notes durably that so many more are acknowledged.
+    pub(crate) fn acknowledged(&mut self, entries: u64) -> io::Result<()> {
+        self.done += entries;
+        let mark = Mark::Done(self.done);
+        self.counts += 1;
+        if self.counts >= COUNTS_MAX {
+            return self.rewrite(mark);
+        }
+        if self.file.is_none() {
+            self.file = Some(self.runs.disk.append(&[FOLDER[0], FOLDER[1], &self.name()])?);
+        }
+        let Some(file) = &self.file else { return Ok(()) };
+        let line = line(&mark);
+        let mut rest = line.as_bytes();
+        while !rest.is_empty() {
+            rest = &rest[file.append(rest)?..];
+        }
+        file.sync()
+    }
+
+    /// Notes durably that all is stored.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.rewrite(Mark::Finished(self.done))
+    }
+
+    fn rewrite(&mut self, mark: Mark) -> io::Result<()> {
+        self.file = None;
+        self.counts = 0;
+        let text = line(&self.head) + &line(&mark);
+        self.runs.disk.replace(&[FOLDER[0], FOLDER[1], &self.name()], text.as_bytes())
+    }
+
+    fn name(&self) -> String {
+        format!("{}.{}", self.runs.content(), self.run)
+    }
+}
+
+/// Returns one line of the file.
+fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers and hex digits are JSON") + "\n"
+}
+
+/// Reads the head and the last whole mark.
+fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
+    let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("{name} in .tooltrail/imports is damaged"));
+    let file = disk.open(&[FOLDER[0], FOLDER[1], name])?.ok_or_else(broken)?;
+    let mut bytes = vec![0; STATE_BYTES_MAX];
+    let read = file.read_at(&mut bytes, 0)?;
+    let text = std::str::from_utf8(&bytes[..read]).map_err(|_| broken())?;
+    let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    let head = lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or_else(broken)?;
+    let mark = lines.next_back().and_then(|line| serde_json::from_str(line).ok()).ok_or_else(broken)?;
+    Ok((head, mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{COUNTS_MAX, Found, Runs};
+    use tooltrail::{Home, Timestamp};
+
+    #[test]
+    fn an_import_cut_short_goes_on_and_a_finished_one_makes_room_for_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::create(folder.path(), false).unwrap();
+        let open = || Runs::open(home.disk(), &[7; 32]);
+        let at = Timestamp::from_millis;
+        assert_eq!(open().unwrap().found(), Found::New);
+        let mut first = open().unwrap().begin("p", at(5)).unwrap().unwrap();
+        assert_eq!(open().unwrap_err().kind(), std::io::ErrorKind::TimedOut, "two at once");
+        first.acknowledged(3).unwrap();
+        first.acknowledged(4).unwrap();
+        drop(first);
+        let path = folder.path().join(".tooltrail/imports").join(format!("{}.0", "07".repeat(32)));
+        let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut torn, b"{\"done\":9").unwrap();
+        assert_eq!(open().unwrap().found(), Found::CutShort);
+        assert!(open().unwrap().begin("another plan", at(9)).unwrap().is_none());
+        let mut second = open().unwrap().begin("p", at(9)).unwrap().unwrap();
+        assert_eq!((second.run(), second.done(), second.started(), second.resumed()), (0, 7, at(5), true));
+        for _ in 0..COUNTS_MAX + 2 {
+            second.acknowledged(1).unwrap();
+        }
+        second.finish().unwrap();
+        assert_eq!(open().unwrap().found(), Found::Finished);
+        let third = open().unwrap().begin("q", at(11)).unwrap().unwrap();
+        assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
+    }
+}

@@ -1,0 +1,13 @@
+//! How answers look on a terminal and in a pipe.
+
+mod answer;
+mod escape;
+mod stream;
+mod table;
+
+pub(crate) use answer::stats_json;
+pub(crate) use escape::{escaped, escaped_json};
+pub(crate) use stream::{
+    Data, choose_colour, print_json, stderr_is_terminal, stdout_is_terminal, talk, talk_error, talk_hint,
+};
+pub(crate) use table::{Cell, Column, Table};
