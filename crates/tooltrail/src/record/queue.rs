@@ -206,3 +206,44 @@ impl Inner {
         items
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Call;
+    use crate::clock::Timestamp;
+    use crate::record::promise::promise;
+    use crate::redact::Redactor;
+
+    /// Fills a queue with entries, some awaited, and checks how many come out at once.
+    fn check(buffered: usize, awaited: usize, batches: &[usize]) {
+        let (queue, redactor) = (Queue::default(), Redactor::new(None));
+        let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
+        (0..buffered).for_each(|_| queue.offer(entry()));
+        let (_ack, promises) = promise(awaited);
+        queue.offer_all((0..awaited).map(|_| entry()).collect(), promises).unwrap();
+        let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
+        assert_eq!(taken, batches);
+        let inner = queue.lock();
+        assert_eq!((inner.items.len(), inner.bytes, inner.awaited), (0, 0, 0), "{buffered} {awaited}");
+    }
+
+    #[test]
+    fn a_batch_is_bounded_where_somebody_waits() {
+        check(0, 0, &[0]);
+        check(10, 0, &[10]);
+        check(10_000, 0, &[10_000]);
+        check(0, 10_000, &[AWAITED_ENTRIES_MAX, 10_000 - AWAITED_ENTRIES_MAX]);
+        check(9_000, 10, &[AWAITED_ENTRIES_MAX, 9_010 - AWAITED_ENTRIES_MAX]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes() {
+        let (queue, redactor) = (Queue::default(), Redactor::new(None));
+        let call = Call::new("alice", "t", format!("{{\"a\":\"{}\"}}", "x".repeat(1_000_000)));
+        (0..20).for_each(|_| queue.offer(Windowed::outside(&call, Timestamp::from_millis(0), &redactor)));
+        assert_eq!(queue.take(None).items.len(), BATCH_BYTES_MAX.div_ceil(1_000_000));
+        queue.take(None);
+        assert_eq!(queue.lock().bytes, 0);
+    }
+}
