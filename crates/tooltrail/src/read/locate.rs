@@ -5,7 +5,7 @@ use std::io;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::disk::Listed;
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
+use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
 
 /// How far a line may lie from its place: below an earlier line, or outside its file's day.
 ///
@@ -44,39 +44,71 @@ impl DayFile {
     }
 }
 
+/// The folders that are one user's, by their names.
+#[derive(Clone, Debug)]
+pub(crate) struct Owned {
+    names: Vec<String>,
+    /// An id that held a secret is known by its redacted text alone: how its folders begin.
+    prefix: Option<String>,
+}
+
+impl Owned {
+    pub(crate) fn by(user: &str) -> Self {
+        let mut names = vec![folder_of(user), outside_folder(user)];
+        // The seed's folders are the bare ids; one that is another user's encoding is that user's.
+        if user_of(user).is_none() || user == SYSTEM_USER {
+            names.push(user.to_owned());
+        }
+        names.retain(|name| name != OWN_FOLDER && !name.is_empty());
+        names.sort();
+        names.dedup();
+        Self { names, prefix: user.contains('[').then(|| format!("{}.", folder_of(user))) }
+    }
+
+    /// Whether a folder is the user's.
+    pub(crate) fn holds(&self, folder: &str) -> bool {
+        let begins = self.prefix.as_ref().is_some_and(|prefix| folder.starts_with(prefix));
+        begins || self.names.iter().any(|name| name == folder)
+    }
+}
+
+/// Returns the names of the folders of one user, which need not exist, or of all.
+///
+/// # Errors
+/// [`Error::Io`] where the system does not let us look.
+pub(crate) fn names(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
+    let Some(user) = user else { return folder_names(home) };
+    let owned = Owned::by(user);
+    if owned.prefix.is_none() {
+        return Ok(owned.names);
+    }
+    let mut names = folder_names(home)?;
+    names.retain(|name| owned.holds(name));
+    names.extend(owned.names);
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Returns the dates of a folder's day files, newest first.
+///
+/// # Errors
+/// [`Error::Io`] where the system does not let us look.
+pub(crate) fn days(home: &Home, name: &str) -> Result<Vec<Date>, Error> {
+    let files = quiet(home, home.disk().list(&[name, TRAIL_FOLDER]))?.unwrap_or_default();
+    let mut days = files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
+    days.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(days)
+}
+
 /// Returns the folders of one user, or of all, that hold day files.
 ///
 /// # Errors
 /// [`Error::Io`] where the system does not let us look.
 pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Error> {
-    let names = match user {
-        None => folder_names(home)?,
-        Some(user) => {
-            let mut names = vec![folder_of(user), outside_folder(user)];
-            // The seed's folders are the bare ids; one that is another user's encoding is that user's.
-            if user_of(user).is_none() {
-                names.push(user.to_owned());
-            }
-            if user == crate::home::SYSTEM_USER {
-                names.push(user.to_owned());
-            }
-            // An id that held a secret is known by its redacted text alone.
-            if user.contains('[') {
-                let prefix = format!("{}.", folder_of(user));
-                names.extend(folder_names(home)?.into_iter().filter(|name| name.starts_with(&prefix)));
-            }
-            names.retain(|name| name != OWN_FOLDER && !name.is_empty());
-            names.sort();
-            names.dedup();
-            names
-        }
-    };
     let mut found = Vec::new();
-    for name in names {
-        let files = quiet(home, home.disk().list(&[&name, TRAIL_FOLDER]))?.unwrap_or_default();
-        let mut days =
-            files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
-        days.sort_unstable_by(|a, b| b.cmp(a));
+    for name in names(home, user)? {
+        let days = days(home, &name)?;
         if !days.is_empty() {
             found.push(Folder { name, days });
         }
