@@ -6,6 +6,8 @@ mod common;
 mod config;
 mod failure;
 mod import;
+#[cfg_attr(not(test), expect(dead_code, reason = "the service's stream is its only user"))]
+mod live;
 mod output;
 mod question;
 

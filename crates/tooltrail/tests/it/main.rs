@@ -1,5 +1,8 @@
 //! The library as a user sees it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod following;
+mod layers;
 mod reading;
+mod recording;
