@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Sender;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tooltrail::{Follow, Followed};
@@ -108,12 +108,11 @@ fn until_told(following: Following) -> Result<ExitCode, Failure> {
 
 /// Waits until whoever reads our output has closed it; for ever where the system cannot tell.
 async fn reader_is_gone() {
-    let watched = std::io::stdout().as_fd().try_clone_to_owned().and_then(|stdout| {
-        AsyncFd::register_with_interest(stdout, Interest::ERROR)
-    });
-    match watched {
-        Ok(stdout) => {
-            let _closed = stdout.ready(Interest::ERROR).await;
+    // A copy of the descriptor is watched and never written to; what is no pipe or terminal is refused.
+    let copy = std::io::stdout().as_fd().try_clone_to_owned();
+    match copy.and_then(Sender::from_owned_fd_unchecked) {
+        Ok(pipe) => {
+            let _closed = pipe.ready(Interest::ERROR).await;
         }
         Err(_) => std::future::pending().await,
     }

@@ -127,6 +127,7 @@ fn twenty_thousand_lines_of_two_processes_are_followed() {
 fn the_newest_come_last() {
     let place = Place::new();
     import(&place, &calls("a", 0..50));
+    assert_eq!(place.stored().len(), 50);
     let check = |args: &[&str], expected: std::ops::Range<usize>| {
         let ran = place.run(args);
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
