@@ -5,9 +5,11 @@ mod commands;
 mod common;
 mod config;
 mod failure;
+mod http;
 mod import;
 mod output;
 mod question;
+mod tokens;
 
 use std::process::ExitCode;
 
