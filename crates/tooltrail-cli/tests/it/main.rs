@@ -2,5 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod cli;
+mod http_conversation;
+mod http_limits;
 mod import;
+mod openapi;
+mod service;
 mod support;
+mod tokens;
