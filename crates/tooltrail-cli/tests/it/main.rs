@@ -6,6 +6,7 @@ mod cli;
 mod http_conversation;
 mod http_limits;
 mod import;
+mod kills;
 mod licences;
 mod openapi;
 mod service;
