@@ -48,7 +48,7 @@ pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
 pub use query::{Cursor, Query, Question};
 pub use random::{Random, SystemRandom};
-pub use read::{Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
+pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
 pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

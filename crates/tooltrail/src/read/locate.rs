@@ -3,15 +3,10 @@
 use std::io;
 
 use crate::clock::{Date, Timestamp, Zone};
+use crate::day::LATE_MS;
 use crate::disk::Listed;
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
-
-/// How far a line may lie from its place: below an earlier line, or outside its file's day.
-///
-/// Entries that arrive together are written in the order of their queue, not of their instants; a minute is far more
-/// than a queue holds.
-pub(crate) const LATE_MS: i64 = 60_000;
 
 /// A user's folder and its day files, newest first.
 #[derive(Clone, Debug)]

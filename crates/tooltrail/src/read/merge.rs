@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
-use super::scan::{Bound, Outlook, Scan};
+use super::scan::{Looking, Outlook, Scan};
 use super::trail::Asked;
 use super::{DayFile, Page};
 use crate::error::Error;
 use crate::query::{Cursor, Filter, Line};
-
-/// Most bytes of one page's lines: a thousand of the longest that we write.
-const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The best answers so far, one more than a page holds: the one more tells that there is a next page.
 struct Best {
     lines: BTreeMap<Cursor, String>,
     room: usize,
     bytes: usize,
+    bytes_max: usize,
 }
 
 impl Best {
@@ -27,7 +25,7 @@ impl Best {
     fn put(&mut self, place: Cursor, line: String) {
         self.bytes += line.len();
         self.lines.insert(place, line);
-        while self.lines.len() > self.room || (self.bytes > PAGE_BYTES_MAX && self.lines.len() > 2) {
+        while self.lines.len() > self.room || (self.bytes > self.bytes_max && self.lines.len() > 2) {
             if self.lines.len() <= self.room {
                 self.room = self.lines.len() - 1;
             }
@@ -43,13 +41,16 @@ impl Best {
 }
 
 /// Returns the page of a question over these files.
-pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>, bound: Bound) -> Result<Page, Error> {
+pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>) -> Result<Page, Error> {
     let question = asked.question;
     let filter = Filter::new(&question.query, asked.clock.now());
     let first = asked.first.start().as_millis();
     let start = asked.clock.monotonic();
     let mut page = Page { complete: true, ..Page::default() };
-    let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0 };
+    let bound = asked.bounds.page;
+    let mut looking = Looking::new(asked.home, asked.zone);
+    let bytes_max = asked.bounds.page_lines_bytes_max;
+    let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0, bytes_max };
     let cursor = question.cursor.as_ref();
     let ceiling = cursor.map_or(i64::MAX, |cursor| cursor.ts.as_millis());
     let files = files.into_iter().filter(|file| file.window.0 <= ceiling);
@@ -59,41 +60,35 @@ pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>, bound: Bound) -> Re
         if upto < first || best.settled(upto) {
             break;
         }
-        let spent = page.scanned.bytes >= bound.bytes_max || asked.clock.monotonic() - start >= bound.time_max;
+        let spent = looking.scanned.bytes >= bound.bytes_max || asked.clock.monotonic() - start >= bound.time_max;
         // A page that stops before it got below its own beginning would be asked for again for ever.
-        if spent && upto < ceiling && page.scanned.files > 0 {
+        if spent && upto < ceiling && looking.scanned.files > 0 {
             let from = Cursor::below(crate::clock::Timestamp::from_millis(upto + 1));
             best.lines = best.lines.split_off(&from);
             page.complete = false;
             page.next = Some(from.to_string());
             break;
         }
-        let outlook = scans[n].step(
-            (asked.home, asked.zone),
-            (&mut page.skipped, &mut page.scanned),
-            |place, ts, line, skipped| {
-                if ts.as_millis() < first
-                    || cursor.is_some_and(|cursor| place >= *cursor)
-                    || !best.wants(&place)
-                    || !filter.may_match(line)
-                {
-                    return;
-                }
-                let text = std::str::from_utf8(line).ok();
-                match text.and_then(|text| Some((text, Line::parse(text, asked.zone)?))) {
-                    Some((text, entry)) => {
-                        if filter.matches(&entry) {
-                            best.put(place, text.to_owned());
-                        }
+        let outlook = scans[n].step(&mut looking, |place, ts, line, skipped| {
+            let shown = cursor.is_some_and(|cursor| place >= *cursor);
+            if ts.as_millis() < first || shown || !best.wants(&place) || !filter.may_match(line) {
+                return;
+            }
+            let text = std::str::from_utf8(line).ok();
+            match text.and_then(|text| Some((text, Line::parse(text, asked.zone)?))) {
+                Some((text, entry)) => {
+                    if filter.matches(&entry) {
+                        best.put(place, text.to_owned());
                     }
-                    None => skipped.line(line),
                 }
-            },
-        )?;
+                None => skipped.line(line),
+            }
+        })?;
         if let Outlook::UpTo(upto) = outlook {
             order.push((upto, n));
         }
     }
+    (page.skipped, page.scanned) = (looking.skipped, looking.scanned);
     let more = best.lines.len() >= best.room;
     let shown = if more { best.room - 1 } else { best.lines.len() };
     let mut last = None;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::locate::{folders, is_hashed};
-use super::scan::{Outlook, Scan};
-use super::{DayFile, Folder, Scanned, Skipped, Trail};
+use super::scan::{Looking, Outlook, Scan};
+use super::{DayFile, Folder, Trail};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::home::user_of;
@@ -109,12 +109,10 @@ impl Trail {
 
     /// Calls with each line of a file, from its end, until the call says no.
     fn each(&self, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) -> Result<(), Error> {
-        let (mut scan, mut skipped, mut scanned) = (Scan::new(file), Skipped::default(), Scanned::default());
+        let (mut scan, mut looking) = (Scan::new(file), Looking::new(&self.home, &self.zone));
         let mut go_on = true;
         while go_on {
-            let outlook = scan.step((&self.home, &self.zone), (&mut skipped, &mut scanned), |_, ts, line, _| {
-                go_on = go_on && call(ts, line);
-            })?;
+            let outlook = scan.step(&mut looking, |_, ts, line, _| go_on = go_on && call(ts, line))?;
             go_on &= outlook != Outlook::Done;
         }
         Ok(())

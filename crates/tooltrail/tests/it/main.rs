@@ -1,4 +1,5 @@
 //! The library as a user sees it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod late;
 mod reading;

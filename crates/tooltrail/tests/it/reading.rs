@@ -20,9 +20,9 @@ impl Clock for Still {
     }
 }
 
-const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
+pub(crate) const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
 
-fn trail(home: &Path, zone: Zone) -> Trail {
+pub(crate) fn trail(home: &Path, zone: Zone) -> Trail {
     Trail::new(Home::open(home).unwrap(), Arc::new(Still(Timestamp::from_millis(NOON))), zone)
 }
 
@@ -40,7 +40,7 @@ fn put(home: &Path, folder: &str, day: &str, text: &str) {
     std::fs::write(folder.join(format!("{day}.jsonl")), text).unwrap();
 }
 
-fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
+pub(crate) fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
     let (mut lines, mut pages) = (Vec::new(), 0);
     loop {
         let page: Page = trail.recent(&question).unwrap();
@@ -53,7 +53,7 @@ fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
 }
 
 /// A small generator with a fixed seed.
-fn random(state: &mut u64, below: u64) -> u64 {
+pub(crate) fn random(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
 }
