@@ -46,28 +46,52 @@ pub(crate) struct Blocks {
     dropped: bool,
     block_bytes: usize,
     bytes_read: u64,
+    len: u64,
 }
 
 impl Blocks {
-    /// Opens a file at its end, or at `end` if that is earlier; `None` if it is missing.
+    /// Opens a file at its end; `None` if it is missing.
+    ///
+    /// `from` is where reading may begin instead, in the file of that inode: it counts if a line still ends there.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], end: Option<u64>) -> io::Result<Option<Self>> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], from: Option<(u64, u64)>) -> io::Result<Option<Self>> {
         let Some(file) = disk.open(path)? else { return Ok(None) };
         let stat = file.stat()?;
+        let mut base = stat.len;
+        if let Some((end, _)) = from.filter(|(end, inode)| *inode == stat.inode && *end < stat.len) {
+            let mut newline = [b'\n'];
+            if end > 0 {
+                file.read_at(&mut newline, end - 1)?;
+            }
+            if newline == [b'\n'] {
+                base = end;
+            }
+        }
         Ok(Some(Self {
             disk: Arc::clone(disk),
             path: path.iter().map(|name| (*name).to_owned()).collect(),
             identity: (stat.device, stat.inode),
-            base: end.unwrap_or(stat.len).min(stat.len),
+            base,
             buffer: Vec::new(),
             end: 0,
             started: false,
             dropped: false,
             block_bytes: BLOCK_BYTES_FIRST,
             bytes_read: 0,
+            len: stat.len,
         }))
+    }
+
+    /// Returns the end of the next line, which is the length of the file or an earlier place at first.
+    pub(crate) fn place(&self) -> u64 {
+        self.base + self.end as u64
+    }
+
+    /// Returns the file's length and inode when it was opened.
+    pub(crate) fn opened(&self) -> (u64, u64) {
+        (self.len, self.identity.1)
     }
 
     /// Returns the bytes read so far.

@@ -10,6 +10,7 @@ mod question;
 mod terms;
 
 pub use cursor::Cursor;
+pub(crate) use cursor::{Mark, Place};
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;
 pub use question::Question;

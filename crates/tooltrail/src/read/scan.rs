@@ -6,7 +6,7 @@ use crate::clock::{Date, Timestamp, Zone};
 use crate::day::{Blocks, Found, LATE_MS, Notes};
 use crate::error::Error;
 use crate::home::Home;
-use crate::query::{Cursor, instant};
+use crate::query::{Mark, Place, instant};
 
 use super::locate::{DayFile, quiet};
 use super::page::{Scanned, Skipped};
@@ -58,11 +58,45 @@ pub(crate) struct Scan {
     late_ms: i64,
     /// Whether the note was read after the file was opened, so that it allows for every line seen.
     fresh: bool,
+    /// Where to begin instead of at the end.
+    from: Option<Mark>,
+    /// The file's length and inode, once it is open.
+    opened: Option<(u64, u64)>,
+    /// Every block read, and where the last one began.
+    read: Vec<Read>,
+    place: u64,
+}
+
+/// One block read.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    /// Where its last line ends, and the lowest millisecond after that.
+    end: u64,
+    lowest: i64,
+    /// The lowest millisecond of its lines.
+    least: i64,
 }
 
 impl Scan {
     pub(crate) fn new(file: DayFile) -> Self {
-        Self { lowest: file.window.1, file, blocks: None, late_ms: LATE_MS, fresh: false }
+        let lowest = file.window.1;
+        let (late_ms, fresh, from, opened) = (LATE_MS, false, None, None);
+        Self { file, blocks: None, lowest, late_ms, fresh, from, opened, read: Vec::new(), place: 0 }
+    }
+
+    /// Returns the scan that passes over what a mark says is above the question's cursor.
+    pub(crate) fn from(mut self, mark: Option<Mark>) -> Self {
+        self.from = mark;
+        self
+    }
+
+    /// Returns the mark for a cursor at this millisecond, and the bytes that it saves.
+    pub(crate) fn mark(&self, cursor: i64) -> Option<(u64, Mark)> {
+        let Some((len, inode)) = self.opened else { return Some((0, self.from.clone()?)) };
+        let needed = self.read.iter().find(|read| read.least <= cursor);
+        let (end, lowest) = needed.map_or((self.place, self.lowest), |read| (read.end, read.lowest));
+        let (folder, day) = (self.file.folder.clone(), self.file.day);
+        Some((len.saturating_sub(end), Mark { folder, day, end, lowest, inode }))
     }
 
     pub(crate) fn outlook(&self) -> Outlook {
@@ -73,24 +107,23 @@ impl Scan {
     pub(crate) fn step(
         &mut self,
         looking: &mut Looking<'_>,
-        mut each: impl FnMut(Cursor, Timestamp, &[u8], &mut Skipped),
+        mut each: impl FnMut(Place, Timestamp, &[u8], &mut Skipped),
     ) -> Result<Outlook, Error> {
         let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
-            None => {
-                let home = looking.home;
-                let opened = quiet(home, self.file.with_path(|path| Blocks::open(home.disk(), path, None)))?.flatten();
-                let Some(blocks) = opened else { return Ok(Outlook::Done) };
-                looking.scanned.files += 1;
-                self.late_ms = looking.late_ms(&self.file, false)?;
-                blocks
-            }
+            None => match self.open(looking)? {
+                Some(blocks) => blocks,
+                None => return Ok(Outlook::Done),
+            },
         };
         let before = blocks.bytes_read();
+        let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
         loop {
             match quiet(looking.home, blocks.back())?.flatten() {
                 None => {
                     looking.scanned.bytes += blocks.bytes_read() - before;
+                    self.read.push(read);
+                    self.place = 0;
                     return Ok(Outlook::Done);
                 }
                 Some(Found::Torn) => looking.skipped.torn += 1,
@@ -102,8 +135,9 @@ impl Scan {
                         // Nothing stands here.
                     } else if let Some(ts) = instant(line, looking.zone) {
                         let ordered = self.order(looking, ts.as_millis())?;
+                        read.least = read.least.min(ordered);
                         let (folder, day) = (self.file.folder.clone(), self.file.day);
-                        let place = Cursor { ts: Timestamp::from_millis(ordered), folder, day, offset };
+                        let place = Place { ts: Timestamp::from_millis(ordered), folder, day, offset };
                         each(place, ts, line, &mut looking.skipped);
                     } else {
                         looking.skipped.line(line);
@@ -112,10 +146,28 @@ impl Scan {
             }
             if !blocks.is_buffered() {
                 looking.scanned.bytes += blocks.bytes_read() - before;
+                self.read.push(read);
+                self.place = blocks.place();
                 self.blocks = Some(blocks);
                 return Ok(self.outlook());
             }
         }
+    }
+
+    fn open(&mut self, looking: &mut Looking<'_>) -> Result<Option<Blocks>, Error> {
+        let home = looking.home;
+        let from = self.from.as_ref().map(|mark| (mark.end, mark.inode));
+        let opened = quiet(home, self.file.with_path(|path| Blocks::open(home.disk(), path, from)))?.flatten();
+        let Some(blocks) = opened else { return Ok(None) };
+        looking.scanned.files += 1;
+        let (len, inode) = blocks.opened();
+        self.opened = Some((len, inode));
+        self.place = blocks.place();
+        if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
+            self.lowest = self.lowest.min(mark.lowest);
+        }
+        self.late_ms = looking.late_ms(&self.file, false)?;
+        Ok(Some(blocks))
     }
 
     /// Returns the millisecond by which the next line is ordered.

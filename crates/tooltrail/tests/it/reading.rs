@@ -146,6 +146,45 @@ fn the_newest_page_costs_the_page() {
 }
 
 #[test]
+fn the_fiftieth_page_costs_the_page() {
+    let home = tempfile::tempdir().unwrap();
+    let lines: Vec<_> = (0..200_000).map(|n| line(NOON - 40_000_000 + n * 200, "a", n as usize)).collect();
+    put(home.path(), "a", "2026-11-23", &(lines.join("\n") + "\n"));
+    let trail = trail(home.path(), Zone::UTC);
+    let mut question = Question::new();
+    for n in 0..50 {
+        let page = trail.recent(&question).unwrap();
+        assert!(page.lines.iter().eq(lines.iter().rev().skip(n * 200).take(200)), "page {n}");
+        assert!(page.scanned.bytes <= 4 * 128 * 1024, "page {n}: {:?}", page.scanned);
+        question.cursor = Some(Cursor::parse(&page.next.unwrap()).unwrap());
+    }
+    // The place alone counts where the file is no longer the same.
+    put(home.path(), "b", "2026-11-23", &(lines[..150_000].join("\n") + "\n"));
+    let file = |user: &str| home.path().join(user).join("tool_audit/2026-11-23.jsonl");
+    std::fs::rename(file("b"), file("a")).unwrap();
+    assert!(trail.recent(&question).unwrap().lines.iter().eq(lines[..150_000].iter().rev().take(200)));
+}
+
+#[test]
+fn wrong_places_in_a_large_file_lose_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut state, mut lines) = (5, Vec::new());
+    for n in 0..6_000 {
+        // Now and then a line that nobody noted as late: by minutes, hours, or of another day.
+        let back = [0, 0, 0, 0, 0, 0, 0, 200_000, 9_000_000, 200_000_000][random(&mut state, 10) as usize];
+        let back = if n % 1_500 < 1_300 { 0 } else { back };
+        lines.push(line(NOON - 6_000_000 + n as i64 * 1_000 - back, "a", n));
+    }
+    put(home.path(), "a", "2026-11-23", &(lines.join("\n") + "\n"));
+    let mut question = Question::new();
+    (question.limit, question.days) = (40, 3_650);
+    let mut found = all(&trail(home.path(), Zone::UTC), question).0;
+    found.sort();
+    lines.sort();
+    assert!(found == lines);
+}
+
+#[test]
 fn naive_times_are_read_in_the_zone_and_links_never() {
     let home = tempfile::tempdir().unwrap();
     let seed = |ts: &str| {
