@@ -4,7 +4,7 @@ use std::io;
 
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::LATE_MS;
-use crate::disk::Listed;
+use crate::disk::{Listed, is_trouble};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
 
@@ -98,13 +98,7 @@ fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
 pub(crate) fn quiet<T>(home: &Home, result: io::Result<T>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),
-        // Not being allowed to look, or having no descriptor left, must not pass for an empty trail.
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::OutOfMemory)
-                || matches!(error.raw_os_error(), Some(5 | 23 | 24)) =>
-        {
-            Err(Error::io("read", home.root())(error))
-        }
+        Err(error) if is_trouble(&error) => Err(Error::io("read", home.root())(error)),
         Err(_) => Ok(None),
     }
 }
