@@ -66,6 +66,23 @@ pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Er
             names
         }
     };
+    with_days(home, names)
+}
+
+/// Returns the folders that may be a user's whose id is too long for a line: its clipped text is all that is known.
+///
+/// # Errors
+/// As [`folders`].
+pub(crate) fn cut_folders(home: &Home, clipped: &str) -> Result<Vec<Folder>, Error> {
+    let encoded = folder_of(clipped);
+    let Some((readable, _)) = encoded.rsplit_once('.').filter(|_| is_hashed(&encoded)) else { return Ok(Vec::new()) };
+    let prefix = format!("{readable}.");
+    let mut names = folder_names(home)?;
+    names.retain(|name| name.starts_with(&prefix) && is_hashed(name));
+    with_days(home, names)
+}
+
+fn with_days(home: &Home, names: Vec<String>) -> Result<Vec<Folder>, Error> {
     let mut found = Vec::new();
     for name in names {
         let files = quiet(home, home.disk().list(&[&name, TRAIL_FOLDER]))?.unwrap_or_default();

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::locate::folders;
-use super::{Bounds, DayFile, Page, merge};
+use super::locate::{cut_folders, folders};
+use super::{Bounds, DayFile, Folder, Page, merge};
 use crate::clock::{Clock, Date, SystemClock, Zone};
 use crate::error::Error;
 use crate::home::Home;
@@ -62,6 +62,20 @@ impl Trail {
         merge::newest(&asked, files)
     }
 
+    /// Returns the folders of one user, or of all, that hold day files.
+    pub(crate) fn folders(&self, user: Option<&str>) -> Result<Vec<Folder>, Error> {
+        let mut found = folders(&self.home, user)?;
+        if let Some(user) = user.filter(|user| user.ends_with(" chars total]")) {
+            for folder in cut_folders(&self.home, user)? {
+                let known = found.iter().any(|known| known.name == folder.name);
+                if !known && self.user_of(&folder)? == user {
+                    found.push(folder);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<Asked<'a>, Error> {
         question.check()?;
         let today = self.clock.now().date();
@@ -74,7 +88,7 @@ impl Trail {
         let user = asked.question.user.as_deref().or_else(|| asked.question.query.only_user());
         let from = asked.first.plus_days(-1);
         let mut files = Vec::new();
-        for folder in folders(&self.home, user)? {
+        for folder in self.folders(user)? {
             let days = folder.days.iter().filter(|day| **day >= from);
             files.extend(days.map(|day| DayFile::new(&folder.name, *day, &self.zone)));
         }

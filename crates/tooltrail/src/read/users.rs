@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::locate::{folders, is_hashed};
+use super::locate::is_hashed;
 use super::scan::{Looking, Outlook, Scan};
 use super::{DayFile, Folder, Trail};
 use crate::clock::Timestamp;
@@ -47,7 +47,7 @@ impl Trail {
     /// [`Error::Io`] if the system refuses to let us read.
     pub fn users_page(&self, only: Option<&str>, after: Option<&str>, limit: usize) -> Result<UsersPage, Error> {
         let mut by_user = BTreeMap::<String, Vec<Folder>>::new();
-        for folder in folders(&self.home, only)? {
+        for folder in self.folders(only)? {
             let user = match only {
                 Some(user) => user.to_owned(),
                 None => self.user_of(&folder)?,
@@ -87,7 +87,7 @@ impl Trail {
     }
 
     /// Returns the user of a folder; a name that does not hold the id is asked of the newest entry inside.
-    fn user_of(&self, folder: &Folder) -> Result<String, Error> {
+    pub(super) fn user_of(&self, folder: &Folder) -> Result<String, Error> {
         if let Some(user) = user_of(&folder.name) {
             return Ok(user);
         }

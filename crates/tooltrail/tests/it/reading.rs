@@ -26,7 +26,7 @@ pub(crate) fn trail(home: &Path, zone: Zone) -> Trail {
     Trail::new(Home::open(home).unwrap(), Arc::new(Still(Timestamp::from_millis(NOON))), zone)
 }
 
-fn line(ms: i64, user: &str, mark: usize) -> String {
+pub(crate) fn line(ms: i64, user: &str, mark: usize) -> String {
     let ts = Timestamp::from_millis(ms);
     format!(
         r#"{{"ts":"{ts}","user":"{user}","tool":"t{}","args":{{"n":{mark}}},"status":"ok","result_chars":{mark},"result_snippet":"mark-{mark}-"}}"#,
@@ -34,7 +34,7 @@ fn line(ms: i64, user: &str, mark: usize) -> String {
     )
 }
 
-fn put(home: &Path, folder: &str, day: &str, text: &str) {
+pub(crate) fn put(home: &Path, folder: &str, day: &str, text: &str) {
     let folder = home.join(folder).join("tool_audit");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{day}.jsonl")), text).unwrap();
