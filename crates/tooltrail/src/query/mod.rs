@@ -11,6 +11,7 @@ mod terms;
 
 pub use cursor::Cursor;
 pub(crate) use cursor::{Mark, Place};
+pub use glob::glob_matches;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;
 pub use question::Question;
