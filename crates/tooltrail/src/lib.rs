@@ -46,6 +46,8 @@ pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reas
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
+#[doc(hidden)]
+pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
 pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
