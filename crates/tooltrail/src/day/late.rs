@@ -36,18 +36,26 @@ const TAIL_BYTES: u64 = 256 * 1024;
 const KNOWN_FILES_MAX: usize = 16_384;
 
 /// The notes of one date: how late lines come in each folder's file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Notes {
+    day: Date,
     late_ms: BTreeMap<String, i64>,
+    /// Kept open, so that no other file can have its inode: it tells whether these notes are still the last.
+    file: Option<Box<dyn DiskFile>>,
 }
 
 impl Notes {
+    /// Returns no notes.
+    pub(crate) fn none(day: Date) -> Self {
+        Self { day, late_ms: BTreeMap::new(), file: None }
+    }
+
     /// Reads the notes of a date; there are none where no line came late.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn read(disk: &dyn Disk, day: Date) -> io::Result<Self> {
-        let Some(file) = disk.open(&[OWN_FOLDER, "late", &day.to_string()])? else { return Ok(Self::default()) };
+        let Some(file) = Self::open(disk, day)? else { return Ok(Self::none(day)) };
         let len = file.stat()?.len.min(NOTES_BYTES_MAX);
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         let read = file.read_at(&mut bytes, 0)?;
@@ -57,7 +65,25 @@ impl Notes {
             let late = late.parse::<i64>().ok().filter(|late| (LATE_MS..=LATE_MS_MAX).contains(late))?;
             Some((folder.to_owned(), late))
         };
-        Ok(Self { late_ms: text.lines().filter_map(note).collect() })
+        Ok(Self { day, late_ms: text.lines().filter_map(note).collect(), file: Some(file) })
+    }
+
+    /// Whether these are the notes of a date as they stand now.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn are_current(&self, disk: &dyn Disk, day: Date) -> io::Result<bool> {
+        let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode));
+        Ok(day == self.day
+            && match (&self.file, Self::open(disk, day)?) {
+                (None, None) => true,
+                (Some(read), Some(now)) => identity(&**read)? == identity(&*now)?,
+                _ => false,
+            })
+    }
+
+    fn open(disk: &dyn Disk, day: Date) -> io::Result<Option<Box<dyn DiskFile>>> {
+        disk.open(&[OWN_FOLDER, "late", &day.to_string()])
     }
 
     /// Returns how late lines of a folder's file may come.

@@ -1,8 +1,6 @@
 //! One day file from its end: which line may still come, and by which instant each is ordered.
 
-use std::collections::HashMap;
-
-use crate::clock::{Date, Timestamp, Zone};
+use crate::clock::{Timestamp, Zone};
 use crate::day::{Blocks, Found, LATE_MS, Notes};
 use crate::error::Error;
 use crate::home::Home;
@@ -25,23 +23,29 @@ pub(crate) enum Outlook {
 pub(crate) struct Looking<'a> {
     home: &'a Home,
     zone: &'a Zone,
-    notes: HashMap<Date, Notes>,
+    notes: Option<Notes>,
     pub(crate) skipped: Skipped,
     pub(crate) scanned: Scanned,
 }
 
 impl<'a> Looking<'a> {
     pub(crate) fn new(home: &'a Home, zone: &'a Zone) -> Self {
-        Self { home, zone, notes: HashMap::new(), skipped: Skipped::default(), scanned: Scanned::default() }
+        Self { home, zone, notes: None, skipped: Skipped::default(), scanned: Scanned::default() }
     }
 
-    /// Returns how late lines of a file may come; `fresh` asks for what was noted since the answer began, too.
-    fn late_ms(&mut self, file: &DayFile, fresh: bool) -> Result<i64, Error> {
-        if fresh || !self.notes.contains_key(&file.day) {
-            let notes = quiet(self.home, Notes::read(&**self.home.disk(), file.day))?.unwrap_or_default();
-            self.notes.insert(file.day, notes);
+    /// Returns how late lines of a file may come that was opened before.
+    ///
+    /// The note of a late line is there before the line is: so the notes must not be older than what is read.
+    fn late_ms(&mut self, file: &DayFile) -> Result<i64, Error> {
+        let disk = &**self.home.disk();
+        let current = match &self.notes {
+            Some(notes) => quiet(self.home, notes.are_current(disk, file.day))?.unwrap_or(false),
+            None => false,
+        };
+        if !current {
+            self.notes = quiet(self.home, Notes::read(disk, file.day))?;
         }
-        Ok(self.notes.get(&file.day).map_or(LATE_MS, |notes| notes.late_ms(&file.folder)))
+        Ok(self.notes.get_or_insert_with(|| Notes::none(file.day)).late_ms(&file.folder))
     }
 }
 
@@ -56,8 +60,6 @@ pub(crate) struct Scan {
     blocks: Option<Blocks>,
     lowest: i64,
     late_ms: i64,
-    /// Whether the note was read after the file was opened, so that it allows for every line seen.
-    fresh: bool,
     /// Where to begin instead of at the end.
     from: Option<Mark>,
     /// The file's length and inode, once it is open.
@@ -80,8 +82,8 @@ struct Read {
 impl Scan {
     pub(crate) fn new(file: DayFile) -> Self {
         let lowest = file.window.1;
-        let (late_ms, fresh, from, opened) = (LATE_MS, false, None, None);
-        Self { file, blocks: None, lowest, late_ms, fresh, from, opened, read: Vec::new(), place: 0 }
+        let (late_ms, from, opened) = (LATE_MS, None, None);
+        Self { file, blocks: None, lowest, late_ms, from, opened, read: Vec::new(), place: 0 }
     }
 
     /// Returns the scan that passes over what a mark says is above the question's cursor.
@@ -134,7 +136,7 @@ impl Scan {
                     if line.iter().all(u8::is_ascii_whitespace) {
                         // Nothing stands here.
                     } else if let Some(ts) = instant(line, looking.zone) {
-                        let ordered = self.order(looking, ts.as_millis())?;
+                        let ordered = self.order(ts.as_millis());
                         read.least = read.least.min(ordered);
                         let (folder, day) = (self.file.folder.clone(), self.file.day);
                         let place = Place { ts: Timestamp::from_millis(ordered), folder, day, offset };
@@ -166,23 +168,17 @@ impl Scan {
         if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
             self.lowest = self.lowest.min(mark.lowest);
         }
-        self.late_ms = looking.late_ms(&self.file, false)?;
+        self.late_ms = looking.late_ms(&self.file)?;
         Ok(Some(blocks))
     }
 
     /// Returns the millisecond by which the next line is ordered.
-    fn order(&mut self, looking: &mut Looking<'_>, ts: i64) -> Result<i64, Error> {
+    fn order(&mut self, ts: i64) -> i64 {
         let (from, to) = self.file.window;
-        let wanted = ts.clamp(from, to);
-        if wanted > self.lowest.saturating_add(self.late_ms) && !self.fresh {
-            // A line may have come, and its note, after the note was read.
-            self.fresh = true;
-            self.late_ms = self.late_ms.max(looking.late_ms(&self.file, true)?);
-        }
-        let ordered = wanted.min(self.lowest.saturating_add(self.late_ms));
+        let ordered = ts.clamp(from, to).min(self.lowest.saturating_add(self.late_ms));
         if (from..=to).contains(&ts) {
             self.lowest = self.lowest.min(ordered);
         }
-        Ok(ordered)
+        ordered
     }
 }

@@ -1,6 +1,7 @@
 //! Several sorted runs written into one day file: the order stays that of the instants.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use tooltrail::{Call, Question, Recorder, Timestamp, Zone};
 
@@ -110,4 +111,40 @@ fn random_runs_keep_the_order() {
         }
         check(home.path(), written, if seed == 1 { &[5, 23] } else { &[13, 200] });
     }
+}
+
+#[test]
+fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let done = Mutex::new((Vec::new(), false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let recorder = Recorder::open(home.path()).unwrap();
+            let (mut state, mut mark) = (3, 0);
+            for _ in 0..150 {
+                let user = ["a", "b", "c", "d"][random(&mut state, 4) as usize];
+                let from = NOON - random(&mut state, 40_000_000) as i64;
+                let written = run(&recorder, user, &every(from, 1_000, 60), &mut mark);
+                done.lock().unwrap().0.extend(written);
+            }
+            done.lock().unwrap().1 = true;
+        });
+        let (mut rounds, mut state) = (0, 9);
+        loop {
+            let (before, last) = done.lock().unwrap().clone();
+            let mut question = Question::new();
+            (question.limit, question.days) = (20 + random(&mut state, 500) as usize, 30);
+            let mut found: Vec<_> =
+                all(&trail(home.path(), Zone::UTC), question).0.iter().map(|line| read(line)).collect();
+            found.sort_unstable();
+            assert!(found.windows(2).all(|two| two[0] != two[1]), "doubled in round {rounds}");
+            let lost = before.iter().filter(|entry| found.binary_search(entry).is_err()).count();
+            assert_eq!(lost, 0, "round {rounds}: {} before, {} found", before.len(), found.len());
+            rounds += usize::from(!before.is_empty());
+            if last {
+                break;
+            }
+        }
+        assert!(rounds > 3, "{rounds} rounds");
+    });
 }
