@@ -4,12 +4,15 @@
 mod commands;
 mod common;
 mod config;
+mod demo;
 mod failure;
+mod http;
 mod import;
 #[cfg_attr(not(test), expect(dead_code, reason = "the service's stream is its only user"))]
 mod live;
 mod output;
 mod question;
+mod tokens;
 
 use std::process::ExitCode;
 

@@ -1,10 +1,13 @@
 //! One file per command, complete in itself: help, arguments, function.
 
 mod completions;
+mod demo;
 mod import;
 mod recent;
+mod serve;
 mod stats;
 mod tail;
+mod token;
 
 use std::process::ExitCode;
 
@@ -40,7 +43,10 @@ enum Command {
     Recent(recent::Args),
     Tail(tail::Args),
     Stats(stats::Args),
+    Serve(serve::Args),
     Import(import::Args),
+    Token(token::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -52,7 +58,10 @@ impl Cli {
             Command::Recent(args) => recent::run(args, common),
             Command::Tail(args) => tail::run(args, common),
             Command::Stats(args) => stats::run(args, common),
+            Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
+            Command::Token(args) => token::run(args, common),
+            Command::Demo(args) => demo::run(args, common),
             Command::Completions(args) => completions::run(args, common),
         }
     }

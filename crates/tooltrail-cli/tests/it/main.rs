@@ -3,8 +3,15 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod cli;
+mod demo;
+mod http_conversation;
+mod http_limits;
 mod import;
+mod kills;
 mod licences;
+mod openapi;
+mod service;
 mod support;
 mod tail;
+mod tokens;
 mod traces;

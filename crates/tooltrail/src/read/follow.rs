@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::locate::{Owned, days, names, quiet};
+use super::locate::{Owned, days, followed, quiet};
 use super::rounds::{Key, Look, Rounds};
 use super::{Skipped, Trail};
 use crate::clock::Date;
@@ -114,7 +114,7 @@ impl Trail {
             skipped: Skipped::default(),
             buffer: Vec::new(),
         };
-        for folder in names(&self.home, follow.user())? {
+        for folder in followed(&self.home, follow.user())? {
             let dates = days(&self.home, &folder)?;
             if !dates.is_empty() {
                 follow.rounds.listed(&folder);
@@ -139,12 +139,18 @@ impl Trail {
         let owned = question.user.as_deref().map(Owned::by);
         let filter = Filter::new(&question.query, self.clock.now());
         let answers = |entry: &Arrived| {
-            owned.as_ref().is_none_or(|owned| owned.holds(&entry.folder))
-                && filter.may_match(entry.line.as_bytes())
-                && Line::parse(&entry.line, &self.zone).is_some_and(|line| line.ts >= first && filter.matches(&line))
+            filter.may_match(entry.line.as_bytes())
+                && Line::parse(&entry.line, &self.zone).is_some_and(|line| {
+                    line.ts >= first && is_owned(owned.as_ref(), &entry.folder, &line) && filter.matches(&line)
+                })
         };
         Ok(entries.into_iter().map(answers).collect())
     }
+}
+
+/// Whether a folder's line is one of this user's; everybody's are, where no user is asked for.
+fn is_owned(owned: Option<&Owned>, folder: &str, line: &Line<'_>) -> bool {
+    owned.is_none_or(|owned| owned.holds(folder, line.string("user").as_deref()))
 }
 
 /// A day file, and what it was when it was opened.
@@ -273,6 +279,7 @@ impl Follow {
     fn read(&mut self, key: &Key, file: &dyn DiskFile, upto: u64, batch: &mut Batch) -> Result<bool, Error> {
         let Self { trail, question, rounds, skipped, buffer } = self;
         let first = trail.ask(question)?.first.start();
+        let owned = question.user.as_deref().map(Owned::by);
         let filter = Filter::new(&question.query, trail.clock.now());
         let mut done = false;
         while !done && !batch.is_full() {
@@ -295,7 +302,11 @@ impl Follow {
                         }
                         let text = std::str::from_utf8(line).ok();
                         match text.and_then(|text| Some((text, Line::parse(text, &trail.zone)?))) {
-                            Some((text, entry)) if entry.ts >= first && filter.matches(&entry) => {
+                            Some((text, entry))
+                                if entry.ts >= first
+                                    && is_owned(owned.as_ref(), &key.0, &entry)
+                                    && filter.matches(&entry) =>
+                            {
                                 batch.entry(key, text)
                             }
                             Some(_) => {}

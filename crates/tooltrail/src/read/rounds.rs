@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::locate::{days, names};
+use super::locate::{days, followed};
 use crate::clock::Date;
 use crate::day::Forwards;
 use crate::error::Error;
@@ -98,7 +98,7 @@ impl Rounds {
         if self.today.replace(today).is_some_and(|before| before != today) {
             self.watched.retain(|(_, day), _| *day >= from);
         }
-        for name in names(home, user)? {
+        for name in followed(home, user)? {
             self.folders.entry(name).or_insert(false);
         }
         let watched = &self.watched;
