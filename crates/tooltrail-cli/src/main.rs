@@ -8,7 +8,6 @@ mod demo;
 mod failure;
 mod http;
 mod import;
-#[cfg_attr(not(test), expect(dead_code, reason = "the service's stream is its only user"))]
 mod live;
 mod output;
 mod question;

@@ -12,6 +12,7 @@ mod read_log;
 mod recent;
 mod service;
 mod stats;
+mod stream;
 mod users;
 
 use std::sync::Arc;
@@ -35,11 +36,12 @@ use crate::http::error::Problem;
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// Every route.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
     [
         ("/api/audit/recent", get(recent::recent)),
         ("/api/audit/stats", get(stats::stats)),
         ("/api/audit/users", get(users::users)),
+        ("/api/audit/stream", get(stream::stream)),
         ("/api/audit/entries", post(entries::entries)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),

@@ -15,7 +15,7 @@ use crate::failure::Failure;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Days followed: lines of older dates are an import, not news, and each day file followed costs a look.
-const DAYS: u32 = 31;
+pub(crate) const LIVE_DAYS: u32 = 31;
 
 /// Events handed out at once: the ring's lock is held for their copying, some microseconds.
 const HANDED_MAX: usize = 256;
@@ -36,26 +36,20 @@ struct Shared {
     ring: Mutex<Ring>,
     /// The number of the newest event; `None` when no more will come.
     newest: watch::Sender<Option<u64>>,
-    /// Why the last look failed.
-    trouble: Mutex<Option<String>>,
 }
 
 impl Hub {
     /// Begins to follow a home from now on. It looks once at every day file of the month: call it where that may block.
     pub(crate) fn start(trail: &Trail) -> Result<Self, Failure> {
         let mut question = Question::new();
-        question.days = DAYS;
+        question.days = LIVE_DAYS;
         let follow = trail.follow(&question)?;
         let mut bits = [0; 8];
         getrandom::fill(&mut bits).map_err(|error| {
             Failure::could_not(format!("no random bits from the system: {error}"), "run it again in a moment")
         })?;
         let start = format!("{:016x}", u64::from_be_bytes(bits));
-        let shared = Arc::new(Shared {
-            ring: Mutex::new(Ring::new(&start)),
-            newest: watch::Sender::new(Some(0)),
-            trouble: Mutex::new(None),
-        });
+        let shared = Arc::new(Shared { ring: Mutex::new(Ring::new(&start)), newest: watch::Sender::new(Some(0)) });
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("tooltrail-live".to_owned()).spawn({
             let shared = Arc::clone(&shared);
@@ -70,11 +64,6 @@ impl Hub {
         let news = self.shared.newest.subscribe();
         let place = self.shared.ring().place(since);
         Subscriber { shared: Arc::clone(&self.shared), news, place }
-    }
-
-    /// Returns why the home could not be looked at just now, in words.
-    pub(crate) fn trouble(&self) -> Option<String> {
-        self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends every subscription: once what is in the ring was given, there is no more.
@@ -101,11 +90,15 @@ impl Shared {
 
     /// Follows until the hub is dropped.
     fn run(&self, mut follow: Follow, stopped: &mpsc::Receiver<()>) {
+        let mut trouble = None;
         loop {
             let batch = follow.next_batch();
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-                batch.as_ref().err().map(ToString::to_string);
-            // What a failed look did not give, the next one gives.
+            // A failed look is told once, until one succeeds; what it did not give, a later one gives.
+            let failed = batch.as_ref().err().map(ToString::to_string);
+            if let Some(why) = failed.as_ref().filter(|_| trouble.is_none()) {
+                tracing::warn!(why, "the home could not be followed; trying again");
+            }
+            trouble = failed;
             let batch = batch.unwrap_or_default();
             if !batch.is_empty() {
                 let mut ring = self.ring();
@@ -234,6 +227,5 @@ mod tests {
         let first = block_on(idle.next()).unwrap();
         assert_eq!(first[0].1, Event::Lost(Some(2_000)));
         assert_eq!(first.len(), HANDED_MAX);
-        assert!(hub.trouble().is_none());
     }
 }

@@ -3,7 +3,5 @@
 mod hub;
 mod ring;
 
-#[expect(unused_imports, reason = "the service's stream is their only user")]
-pub(crate) use hub::{Hub, Subscriber};
-#[expect(unused_imports, reason = "the service's stream is their only user")]
+pub(crate) use hub::{Hub, LIVE_DAYS, Subscriber};
 pub(crate) use ring::{Event, EventId, Since};

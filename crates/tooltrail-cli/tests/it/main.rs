@@ -11,6 +11,7 @@ mod kills;
 mod licences;
 mod openapi;
 mod service;
+mod stream;
 mod support;
 mod tail;
 mod tokens;

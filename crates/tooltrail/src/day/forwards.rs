@@ -1,9 +1,8 @@
 //! A day file read forwards as it grows: its whole lines, each once, whatever becomes of the file.
 
-use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hasher as _};
 use std::io;
 
+use crate::day::known::{Ends, Mark};
 use crate::day::tail::last_newline;
 use crate::disk::{DiskFile, Stat};
 
@@ -18,9 +17,6 @@ const TAIL_BYTES: usize = 128;
 
 /// Bytes of a file's beginning by which its content is known again: they hold the first line's time, user and tool.
 const HEAD_BYTES: usize = 256;
-
-/// Ends of lines remembered, so that a file cut back by so many lines is gone on with exactly. 24 bytes each.
-const ENDS_MAX: usize = 32;
 
 /// Bytes of a file's end in which its last lines are looked for first.
 const END_BYTES: u64 = 4 * 1024;
@@ -60,43 +56,11 @@ pub(crate) struct Forwards {
     /// The first bytes of the file.
     head: Mark,
     /// The last lines before the offset.
-    ends: VecDeque<End>,
+    ends: Ends,
     /// Inside a line too long: all up to the next newline is passed over.
     skipping: bool,
     /// Up to where no newline was found beyond a whole chunk: not searched again until the file has grown.
     searched: u64,
-}
-
-/// Some bytes known again by their hash.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Mark {
-    length: usize,
-    hash: u64,
-}
-
-impl Mark {
-    fn of(bytes: &[u8]) -> Self {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(bytes);
-        Self { length: bytes.len(), hash: hasher.finish() }
-    }
-
-    /// Whether the file holds these bytes at an offset.
-    fn stands(&self, file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
-        let mut bytes = vec![0; self.length];
-        Ok(file.read_at(&mut bytes, offset)? == self.length && self.fits(&bytes))
-    }
-
-    fn fits(&self, bytes: &[u8]) -> bool {
-        self.length == 0 || Self::of(bytes) == *self
-    }
-}
-
-/// The end of a line that was given, and the line.
-#[derive(Clone, Copy, Debug)]
-struct End {
-    offset: u64,
-    line: Mark,
 }
 
 impl Forwards {
@@ -129,7 +93,7 @@ impl Forwards {
             return Ok(None);
         }
         let same = self.identity == Some(identity);
-        let before = self.offset - self.tail.length as u64;
+        let before = self.offset - self.tail.length() as u64;
         if same && stat.len >= self.offset && self.tail.stands(file, before)? {
             return Ok(None);
         }
@@ -151,7 +115,7 @@ impl Forwards {
             return Ok((Ahead::Nothing, 0));
         }
         let wanted = usize::try_from(room).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
-        let before = self.tail.length;
+        let before = self.tail.length();
         buffer.resize(before + wanted, 0);
         let read = file.read_at(buffer, self.offset - before as u64)?;
         buffer.truncate(read);
@@ -187,7 +151,7 @@ impl Forwards {
         if from == 0 {
             self.head = Mark::of(&lines[..HEAD_BYTES.min(lines.len())]);
         }
-        self.remember(lines, from);
+        self.ends.remember(lines, from);
         if lines.is_empty() { Ahead::Skipped } else { Ahead::Lines(from, lines) }
     }
 
@@ -235,14 +199,10 @@ impl Forwards {
     /// Finds the place in content that is not what it was.
     fn settle(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<()> {
         (self.skipping, self.searched) = (false, 0);
-        while let Some(end) = self.ends.back().copied() {
-            let start = end.offset - end.line.length as u64;
-            if end.offset <= len && end.line.stands(file, start)? {
-                return self.go_to(file, end.offset);
-            }
-            self.ends.pop_back();
+        if let Some(end) = self.ends.newest_standing(file, len)? {
+            return self.go_to(file, end);
         }
-        let known = self.head.length > 0 && len >= self.head.length as u64 && self.head.stands(file, 0)?;
+        let known = self.head.length() > 0 && self.head.stands(file, 0)?;
         if known {
             return self.go_to_end(file, len);
         }
@@ -261,7 +221,7 @@ impl Forwards {
                 let lines = &end[..=newline];
                 // What stands before the first newline may be half a line.
                 let whole = if start == 0 { 0 } else { memchr::memchr(b'\n', lines).map_or(0, |at| at + 1) };
-                self.remember(&lines[whole..], start + whole as u64);
+                self.ends.remember(&lines[whole..], start + whole as u64);
                 start + newline as u64 + 1
             }
             None => last_newline(file, start)?,
@@ -279,22 +239,9 @@ impl Forwards {
         let before = offset - tail.len() as u64;
         let read = file.read_at(&mut tail, before)?;
         // A file that shrinks at this very moment has no mark that stands, so that the next check looks again.
-        self.tail = if read == tail.len() { Mark::of(&tail) } else { Mark { length: tail.len(), hash: 0 } };
+        self.tail = if read == tail.len() { Mark::of(&tail) } else { Mark::none(tail.len()) };
         self.offset = offset;
         Ok(())
-    }
-
-    /// Remembers where the last of these lines end.
-    fn remember(&mut self, lines: &[u8], from: u64) {
-        let mut found = [End { offset: 0, line: Mark::default() }; ENDS_MAX];
-        let (mut count, mut end) = (0, lines.len());
-        while end > 0 && count < ENDS_MAX {
-            let start = memchr::memrchr(b'\n', &lines[..end - 1]).map_or(0, |newline| newline + 1);
-            found[count] = End { offset: from + end as u64, line: Mark::of(&lines[start..end]) };
-            (count, end) = (count + 1, start);
-        }
-        self.ends.extend(found[..count].iter().rev());
-        self.ends.drain(..self.ends.len().saturating_sub(ENDS_MAX));
     }
 }
 

@@ -4,6 +4,7 @@
 mod append;
 mod blocks;
 mod forwards;
+mod known;
 mod late;
 mod tail;
 
