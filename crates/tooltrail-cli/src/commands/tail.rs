@@ -180,6 +180,10 @@ impl Printer {
 
     /// Prints lines and sends them on their way.
     fn print<'l>(&self, lines: impl Iterator<Item = &'l str>) -> Result<(), Failure> {
+        let mut lines = lines.peekable();
+        if lines.peek().is_none() {
+            return Ok(());
+        }
         let mut data = if matches!(self, Self::Lanes(_)) { Data::styled() } else { Data::exact() };
         for line in lines {
             match self {

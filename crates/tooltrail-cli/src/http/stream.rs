@@ -34,8 +34,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Longest time until a revoked token ends its streams: with the service's own look at the tokens below a second.
 const TOKEN_LOOK: Duration = Duration::from_millis(400);
 
-/// Events on their way to one client: with the longest lines 4 MiB, times the streams there may be.
-const SENT_MAX: usize = 64;
+/// Events on their way to one client: with the longest lines that we write 1 MiB, times the streams there may be.
+const SENT_MAX: usize = 16;
 
 /// How long a client may take nothing while events wait for it.
 const CLIENT_WAIT: Duration = Duration::from_secs(10);

@@ -105,7 +105,11 @@ impl Shared {
                 batch.into_iter().for_each(|followed| ring.push(followed));
                 let newest = ring.newest();
                 drop(ring);
-                self.newest.send_if_modified(|known| known.replace(newest).is_some_and(|known| known != newest));
+                // Once it was said that no more comes, it stays said.
+                self.newest.send_if_modified(|known| match known {
+                    Some(known) => std::mem::replace(known, newest) != newest,
+                    None => false,
+                });
             }
             let pause = if follow.caught_up() { PAUSE } else { Duration::ZERO };
             if stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
@@ -197,6 +201,9 @@ mod tests {
             let mut back = hub.subscribe(&Since::After(id));
             assert_eq!(lines(&mut back, 100).await, all[400..]);
             hub.stop();
+            recorder.record(&call(501));
+            recorder.flush().unwrap();
+            while one.next().await.is_some() {}
             assert_eq!(one.next().await, None);
         });
     }
