@@ -59,10 +59,11 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             }
         }
     }
-    recorder.close()?;
+    let closed = recorder.close();
     if let Some(failure) = failed {
         return Err(failure);
     }
+    closed?;
     if common.json {
         output::print_json(&answer(&reports))?;
     }
