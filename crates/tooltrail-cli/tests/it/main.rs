@@ -7,4 +7,7 @@ mod import;
 mod import_crowd;
 mod import_cut;
 mod import_size;
+mod reading;
+mod stats;
 mod support;
+mod terminal;
