@@ -8,6 +8,7 @@ mod import_crowd;
 mod import_cut;
 mod import_size;
 mod reading;
+mod seed;
 mod stats;
 mod support;
 mod terminal;
