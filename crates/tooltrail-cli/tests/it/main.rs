@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a test tells what it measured")]
 
 mod cli;
+mod help;
 mod import;
 mod import_crowd;
 mod import_cut;
