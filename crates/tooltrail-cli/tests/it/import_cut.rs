@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Dice, Place, Ran, line, lines, minutes_ago};
 
-/// Rounds, each with a home of its own.
+/// Rounds, each with a home of its own; `TOOLTRAIL_KILL_ROUNDS` asks for more.
 const ROUNDS: u64 = 20;
 
 /// Kills in a round before the import is left in peace.
@@ -41,8 +41,9 @@ fn killed_at_any_moment_every_line_is_there_once() {
     let begun = Instant::now();
     assert_eq!(calm.run(&["import", &file]).code, Some(0));
     let whole_run = begun.elapsed();
+    let rounds = std::env::var("TOOLTRAIL_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let (mut inside, mut kills) = (0, 0);
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let place = Place::new();
         let file = place.file(["lines", "lines.zst"][round as usize % 2], {
             let text = text(&mut dice);
@@ -70,7 +71,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
         let times = untimed.map(|entry| entry["ts"].as_str().unwrap()).collect::<BTreeSet<_>>();
         assert_eq!(times.len(), 1, "round {round}: the import's time is fixed when it begins");
     }
-    println!("{kills} of {} runs were killed, {inside} of them with a part of the lines stored", ROUNDS * KILLS as u64);
+    println!("{kills} of {} runs were killed, {inside} of them with a part of the lines stored", rounds * KILLS as u64);
     assert!(inside > 0, "no kill fell inside an import");
 }
 
