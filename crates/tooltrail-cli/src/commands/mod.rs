@@ -1,9 +1,12 @@
 //! One file per command, complete in itself: help, arguments, function.
 
 mod completions;
+mod demo;
 mod import;
 mod recent;
+mod serve;
 mod stats;
+mod token;
 
 use std::process::ExitCode;
 
@@ -37,7 +40,10 @@ stdout carries data, stderr everything else; --json makes the data JSON.";
 enum Command {
     Recent(recent::Args),
     Stats(stats::Args),
+    Serve(serve::Args),
     Import(import::Args),
+    Token(token::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -48,7 +54,10 @@ impl Cli {
         match self.command {
             Command::Recent(args) => recent::run(args, common),
             Command::Stats(args) => stats::run(args, common),
+            Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
+            Command::Token(args) => token::run(args, common),
+            Command::Demo(args) => demo::run(args, common),
             Command::Completions(args) => completions::run(args, common),
         }
     }

@@ -7,7 +7,7 @@ const RULE_CHARS_MAX: usize = 40;
 const OPENING: &str = "[redacted:";
 
 /// Returns the length of the mark at the start of a text: `[redacted:<rule>]` or `[redacted:<rule>:<number>.<tag>]`.
-pub(crate) fn mark_len(text: &str) -> Option<usize> {
+fn mark_len(text: &str) -> Option<usize> {
     let rest = text.strip_prefix(OPENING)?;
     let rule = run(rest, |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if rule == 0 || rule > RULE_CHARS_MAX {
@@ -25,9 +25,15 @@ pub(crate) fn mark_len(text: &str) -> Option<usize> {
     text[at..].starts_with(']').then_some(at + 1)
 }
 
+/// Returns where marks stand in a text: start and end of each.
+pub(crate) fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let starts = memchr::memmem::find_iter(text.as_bytes(), OPENING);
+    starts.filter_map(move |at| mark_len(&text[at..]).map(|len| (at, at + len)))
+}
+
 /// Returns how many marks stand in a text.
 pub(crate) fn count_marks(text: &str) -> usize {
-    memchr::memmem::find_iter(text.as_bytes(), OPENING).filter(|at| mark_len(&text[*at..]).is_some()).count()
+    marks(text).count()
 }
 
 /// Returns where the mark begins that a cut at `at` would halve, if it would.

@@ -1,13 +1,38 @@
-//! What is secret, and the step that takes it out of a call.
+//! What is secret, and the marks that take its place.
+//!
+//! Found: tokens by their published shapes, alone or beside their vendor's word; values whose name says that they
+//! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags and JSON inside text;
+//! passwords in URLs and after the flags of known commands; credentials of `Basic` and `Bearer`; private keys;
+//! password hashes; card numbers; one-time codes; links of invitation; values of a Kubernetes secret.
+//!
+//! Not found: a secret that neither its shape nor its surroundings betray (a password in a sentence, a bare UUID),
+//! one split over several strings, and one that is encoded a second time. Not secret: empty, masked and example
+//! values, references such as `${NAME}`, digests, identifiers, public keys and certificates.
+//!
+//! All searches take time linear in the text, and redacting twice changes nothing.
 
-mod engine;
-mod marks;
+// What is seen of a call, and the step that takes secrets out of it.
 mod step;
 mod tree;
 mod window;
 
-pub use engine::{RedactionKey, Redactor};
-pub(crate) use marks::{count_marks, mark_across, mark_len};
+// What is secret.
+mod benign;
+mod engine;
+mod names;
+mod shapes;
+mod text;
+
+// The marks that take a secret's place.
+mod marks;
+mod tag;
+
+#[cfg(test)]
+mod measure;
+
+pub use engine::Redactor;
+pub(crate) use marks::{count_marks, mark_across};
 pub(crate) use step::Redacted;
+pub use tag::RedactionKey;
 pub(crate) use tree::{Seen, Tree};
 pub(crate) use window::Windowed;

@@ -1,4 +1,7 @@
 //! The library as a user sees it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
+mod layers;
 mod reading;
+mod recording;

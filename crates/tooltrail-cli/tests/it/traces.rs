@@ -1,0 +1,103 @@
+//! Recorded traces of real agents, imported whole, against counts taken without our code.
+//!
+//! `TOOLTRAIL_TRACES` names a folder of `*.jsonl.zst` files in the common form (one of secrets is left out). Without
+//! it the suite says that it was skipped: traces are other people's data and not part of this repository.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::Place;
+
+const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/counts.py");
+
+fn traces() -> Option<Vec<PathBuf>> {
+    let Some(folder) = std::env::var_os("TOOLTRAIL_TRACES") else {
+        eprintln!("skipped: traces (TOOLTRAIL_TRACES is not set)");
+        return None;
+    };
+    let entries = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut files = entries
+        .filter(|path| name(path).ends_with(".jsonl.zst") && !name(path).starts_with("secrets"))
+        .collect::<Vec<_>>();
+    files.sort();
+    assert!(!files.is_empty(), "no traces in {}", folder.display());
+    Some(files)
+}
+
+fn counts(files: &[PathBuf]) -> Value {
+    let output = Command::new("python3").arg(COUNTS).args(files).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Returns every stored line that answers, page by page, and checks that each page is full but the last.
+fn all(place: &Place, query: &[&str]) -> Vec<Value> {
+    let (mut lines, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut args = vec!["recent", "--json", "--days", "3650", "--limit", "777"];
+        args.extend(query);
+        if let Some(cursor) = &cursor {
+            args.extend(["--cursor", cursor]);
+        }
+        let ran = place.run(&args);
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        lines.extend(ran.out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        let next = ran.err.lines().find_map(|line| line.split("--cursor ").nth(1));
+        match next {
+            Some(next) => cursor = Some(next.split_whitespace().next().unwrap().trim_matches('\'').to_owned()),
+            None => return lines,
+        }
+    }
+}
+
+#[test]
+fn answers_agree_with_counts_taken_from_the_input() {
+    let Some(files) = traces() else { return };
+    let truth = counts(&files);
+    let place = Place::new();
+    for file in &files {
+        let ran = place.run(&["import", "--json", file.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(0), "{}: {}", file.display(), ran.err);
+        let answer: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(answer["accepted"], counts(std::slice::from_ref(file))["total"], "{}", file.display());
+    }
+
+    let ran = place.run(&["stats", "--json", "--days", "3650"]);
+    let stats: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(stats["total"], truth["total"]);
+    for status in ["ok", "error", "denied"] {
+        let expected = truth["by_status"].get(status).cloned().unwrap_or(0.into());
+        assert_eq!(stats["by_status"][status], expected, "{status}");
+    }
+    for (name, map) in [("by_tool", "calls"), ("by_user", "")] {
+        for (key, count) in truth[name].as_object().unwrap() {
+            let found = if map.is_empty() { &stats[name][key] } else { &stats[name][key][map] };
+            assert_eq!(found, count, "{name} {key}");
+        }
+        assert_eq!(stats[name].as_object().unwrap().len(), truth[name].as_object().unwrap().len(), "{name}");
+    }
+
+    let lines = all(&place, &[]);
+    assert_eq!(lines.len() as u64, truth["total"].as_u64().unwrap());
+    let ids = lines.iter().map(|line| line["id"].as_str().unwrap()).collect::<std::collections::HashSet<_>>();
+    assert_eq!(ids.len(), lines.len(), "ids are unique");
+    let chars = lines.iter().map(|line| line["result_chars"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(chars, truth["chars"].as_u64().unwrap());
+    let durations = lines.iter().filter(|line| !line["duration_ms"].is_null()).count();
+    assert_eq!(durations as u64, truth["durations"].as_u64().unwrap());
+    let times = lines.iter().map(|line| line["ts"].as_str().unwrap()).collect::<Vec<_>>();
+    assert!(times.is_sorted_by(|newer, older| newer >= older), "newest first");
+
+    for (tool, count) in truth["by_tool"].as_object().unwrap().iter().take(25) {
+        let found = all(&place, &[&format!("tool=\"{tool}\"")]);
+        assert_eq!(found.len() as u64, count.as_u64().unwrap(), "{tool}");
+    }
+    for (user, count) in truth["by_user"].as_object().unwrap().iter().take(10) {
+        assert_eq!(all(&place, &["--user", user]).len() as u64, count.as_u64().unwrap(), "{user}");
+    }
+    let denied = truth["by_status"].get("denied").and_then(Value::as_u64).unwrap_or(0);
+    assert_eq!(all(&place, &["status=denied"]).len() as u64, denied);
+}

@@ -1,0 +1,44 @@
+//! The mark in a secret's place, and the keyed tag by which equal secrets can be told equal.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+/// Hexadecimal digits of a tag.
+const TAG_DIGITS: usize = 16;
+
+/// The key of tags, and its number in marks.
+#[derive(Clone)]
+pub struct RedactionKey {
+    /// Stands in marks, so that tags of different keys are not compared.
+    pub number: u32,
+    /// The secret itself.
+    pub bytes: [u8; 32],
+}
+
+impl fmt::Debug for RedactionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedactionKey").field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+/// The mark for a secret: tagged where there is a key and the rule allows it.
+pub(super) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret: &str) -> String {
+    match key {
+        Some(key) if tagged => format!("[redacted:{rule}:{}.{}]", key.number, digest(Some(key), secret)),
+        _ => format!("[redacted:{rule}]"),
+    }
+}
+
+/// The first 64 bits of a keyed hash in hexadecimal; of a plain one without a key.
+pub(super) fn digest(key: Option<&RedactionKey>, text: &str) -> String {
+    let bytes: [u8; 32] = match key.and_then(|key| Hmac::<Sha256>::new_from_slice(&key.bytes).ok()) {
+        Some(mut mac) => {
+            mac.update(text.as_bytes());
+            mac.finalize().into_bytes().into()
+        }
+        None => Sha256::digest(text.as_bytes()).into(),
+    };
+    bytes[..TAG_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,325 @@
+//! The recorder over a real disk: what is accepted is there once, whatever stands in the way, and losses are counted.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::Value;
+use tooltrail::{Call, Error, Event, Options, Outcome, Reason, Recorder, Timestamp, folder_of, outside_folder};
+
+/// Returns every line of every day file below a home, by folder.
+fn stored(home: &Path) -> HashMap<String, Vec<Value>> {
+    let mut found = HashMap::new();
+    for user in std::fs::read_dir(home).unwrap().map(Result::unwrap) {
+        let Ok(days) = std::fs::read_dir(user.path().join("tool_audit")) else { continue };
+        let lines = days.map(Result::unwrap).filter(|day| day.path().is_file()).flat_map(|day| {
+            let text = std::fs::read_to_string(day.path()).unwrap();
+            assert!(text.is_empty() || text.ends_with('\n'));
+            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+        });
+        found.insert(user.file_name().into_string().unwrap(), lines.collect());
+    }
+    found
+}
+
+fn call(user: &str, tool: &str) -> Call {
+    Call::new(user, tool, r#"{"n":1}"#).ok("done")
+}
+
+fn day_file(home: &Path, user: &str, ts: Timestamp) -> PathBuf {
+    home.join(folder_of(user)).join("tool_audit").join(format!("{}.jsonl", ts.date()))
+}
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millis(1_764_000_000_000 + ms)
+}
+
+/// Sums what the gaps of a home say was lost.
+fn lost(home: &Path) -> u64 {
+    let lines = stored(home).remove("_system").unwrap_or_default();
+    let gaps = lines.iter().filter(|line| line["tool"] == "tooltrail.gap");
+    gaps.map(|gap| gap["args"]["lost"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn each_door_stores_a_call_once() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    recorder.record(&call("alice", "record"));
+    recorder.record_durable(vec![call("alice", "durable"), call("bob", "durable")]).unwrap().wait().unwrap();
+    recorder.begin(Call::new("alice", "finish", "")).finish(Outcome::ok("x")).unwrap().wait().unwrap();
+    recorder.begin(Call::new("alice", "buffered", "")).finish_buffered(Outcome::error("x"));
+    drop(recorder.begin(Call::new("alice", "dropped", "")));
+    recorder.event(Event::Start { version: "1".into() });
+    recorder.flush().unwrap();
+    let lines = stored(home.path());
+    let tools = lines["alice"].iter().map(|line| line["tool"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(tools, ["record", "durable", "finish", "buffered", "dropped"]);
+    assert_eq!(lines["alice"][4]["reason"], Reason::Cancelled.as_str());
+    assert!(lines["alice"][4]["duration_ms"].is_number());
+    assert_eq!(lines["bob"].len(), 1);
+    assert_eq!(lines["_system"][0]["via"], "tooltrail");
+    recorder.close().unwrap();
+    recorder.close().unwrap();
+    assert!(matches!(recorder.record_durable(vec![call("alice", "late")]), Err(Error::Closed)));
+    assert_eq!(stored(home.path())["alice"].len(), 5);
+}
+
+#[test]
+fn nobody_outside_can_write_our_own_events() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    let mut forged = call("_system", "tooltrail.gap");
+    forged.via = tooltrail::Via::Tooltrail;
+    recorder.record(&forged);
+    recorder.close().unwrap();
+    let lines = stored(home.path());
+    assert_eq!(lines["%5Fsystem"][0]["via"], "library");
+    assert!(!lines.contains_key("_system"));
+}
+
+#[test]
+fn a_torn_tail_is_kept_and_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    let mut first = call("alice", "first");
+    first.ts = Some(at(0));
+    recorder.record_durable(vec![first.clone()]).unwrap().wait().unwrap();
+    let file = day_file(home.path(), "alice", at(0));
+    for tail in [&b"{\"ts\":\"2025"[..], &[0; 5000], &[0xFF, b'x']] {
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, [&whole, tail].concat()).unwrap();
+        recorder.record_durable(vec![first.clone()]).unwrap().wait().unwrap();
+        let now = std::fs::read(&file).unwrap();
+        assert!(now.starts_with(&whole) && now.ends_with(b"\n"));
+        assert_eq!(now[whole.len()..].iter().filter(|byte| **byte == b'\n').count(), 1);
+        let fragment = format!("{}.{}.alice", at(0).date(), whole.len());
+        assert_eq!(std::fs::read(home.path().join(".tooltrail/fragments").join(fragment)).unwrap(), tail);
+    }
+    recorder.close().unwrap();
+    let incidents = &stored(home.path())["_system"];
+    assert_eq!(incidents.iter().filter(|line| line["tool"] == "tooltrail.incident").count(), 3);
+}
+
+#[test]
+fn what_a_full_queue_sheds_is_counted_exactly() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Arc::new(Recorder::open(home.path()).unwrap());
+    recorder.record(&call("alice", "warm"));
+    recorder.flush().unwrap();
+    // While somebody else holds the append lock the writer stands still and the queue fills.
+    let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
+    lock.lock().unwrap();
+    let sent = 100_000;
+    let threads = (0..4).map(|_| {
+        let recorder = Arc::clone(&recorder);
+        std::thread::spawn(move || (0..sent / 4).for_each(|_| recorder.record(&call("alice", "burst"))))
+    });
+    threads.collect::<Vec<_>>().into_iter().for_each(|thread| thread.join().unwrap());
+    drop(lock);
+    let _shed_is_an_error = recorder.flush();
+    recorder.close().unwrap();
+    let kept = stored(home.path())["alice"].len() as u64 - 1;
+    assert!(kept < sent, "the queue must have overflowed for this test to mean anything");
+    assert_eq!(kept + lost(home.path()), sent);
+}
+
+#[test]
+fn one_file_that_cannot_be_written_does_not_stop_the_others() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    let outside = home.path().join("elsewhere");
+    std::fs::write(&outside, "").unwrap();
+    let mut bad = Vec::new();
+    for (n, user) in ["folder", "link", "fifo", "hard"].into_iter().enumerate() {
+        let file = day_file(home.path(), user, at(0));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        match n {
+            0 => std::fs::create_dir(&file).unwrap(),
+            1 => std::os::unix::fs::symlink(&outside, &file).unwrap(),
+            2 => assert!(Command::new("mkfifo").arg(&file).status().unwrap().success()),
+            _ => std::fs::hard_link(&outside, &file).unwrap(),
+        }
+        let mut call = call(user, "refused");
+        call.ts = Some(at(0));
+        let began = std::time::Instant::now();
+        let refused = recorder.record_durable(vec![call.clone()]).unwrap().wait();
+        assert!(matches!(refused, Err(Error::Unwritten { entries: 1, .. })), "{user}: {refused:?}");
+        assert!(began.elapsed() < Duration::from_secs(2), "{user} is refused at once");
+        bad.push(call);
+    }
+    bad.iter().for_each(|call| recorder.record(call));
+    recorder.record_durable(vec![call("good", "kept")]).unwrap().wait().unwrap();
+    assert!(matches!(recorder.flush(), Err(Error::Unwritten { entries: 4, .. })));
+    recorder.close().unwrap();
+    assert_eq!(std::fs::read(&outside).unwrap(), b"", "nothing is written through a link");
+    assert_eq!(lost(home.path()), 4);
+    assert_eq!(stored(home.path())["good"].len(), 1);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_acknowledged_and_heals() {
+    let home = tempfile::tempdir().unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(home.path()).output();
+    if !mounted.is_ok_and(|mount| mount.status.success()) {
+        eprintln!("skipped: full disk (mounting a small file system needs root)");
+        return;
+    }
+    struct Unmount(PathBuf);
+    impl Drop for Unmount {
+        fn drop(&mut self) {
+            let _best_effort = Command::new("umount").arg("-l").arg(&self.0).status();
+        }
+    }
+    let _unmount = Unmount(home.path().to_owned());
+    let recorder = Recorder::open(home.path()).unwrap();
+    let big = Call::new("alice", "big", format!("{{\"text\":\"{}\"}}", "x y ".repeat(120))).ok("x".repeat(250));
+    let (mut kept, mut refused) = (0, 0);
+    while refused < 20 {
+        let batch = vec![big.clone(); 30];
+        match recorder.record_durable(batch).unwrap().wait() {
+            Ok(()) => kept += 30,
+            Err(Error::Unwritten { entries, .. }) => {
+                assert_eq!(entries, 30, "a batch for one file is written whole or not at all");
+                refused += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(recorder.health().is_err(), "a full disk shows");
+    (0..30).for_each(|_| recorder.record(&big));
+    let Err(Error::Unwritten { entries: shed, .. }) = recorder.flush() else { panic!("30 calls found no room") };
+    kept += 30 - usize::try_from(shed).unwrap();
+    let lines = std::fs::read_to_string(
+        std::fs::read_dir(home.path().join("alice/tool_audit")).unwrap().next().unwrap().unwrap().path(),
+    );
+    assert_eq!(lines.unwrap().lines().count(), kept);
+    let resized = Command::new("mount").args(["-o", "remount,size=8m"]).arg(home.path()).status().unwrap();
+    assert!(resized.success());
+    recorder.record_durable(vec![big]).unwrap().wait().unwrap();
+    recorder.close().unwrap();
+    assert_eq!(stored(home.path())["alice"].len(), kept + 1);
+    assert_eq!(lost(home.path()), shed, "buffered calls that found no room are counted");
+}
+
+#[test]
+fn keys_below_the_home_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let mut options = Options::new(home.path());
+    options.keys = Some(home.path().join("keys"));
+    let refused = options.open();
+    assert!(matches!(refused, Err(Error::Input { .. })));
+}
+
+#[test]
+fn a_newer_format_is_refused_and_a_seed_s_home_is_adopted() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join("alice/tool_audit")).unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    recorder.close().unwrap();
+    let format = home.path().join(".tooltrail/format");
+    assert_eq!(std::fs::read_to_string(&format).unwrap().trim(), "1");
+    std::fs::write(&format, "2\n").unwrap();
+    assert!(matches!(Recorder::open(home.path()), Err(Error::Format { .. })));
+}
+
+#[test]
+fn files_and_folders_are_private_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (group, file_mode, folder_mode) in [(false, 0o600, 0o700), (true, 0o640, 0o750)] {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = Options::new(place.path().join("home"));
+        options.group = group;
+        let recorder = options.open().unwrap();
+        let mut dated = call("alice", "t");
+        dated.ts = Some(at(0));
+        recorder.record(&dated);
+        recorder.close().unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+        let file = day_file(&place.path().join("home"), "alice", at(0));
+        assert_eq!(mode(&file), file_mode);
+        assert_eq!(mode(file.parent().unwrap()), folder_mode);
+        assert_eq!(mode(&place.path().join("home")), folder_mode);
+    }
+}
+
+/// Names that have broken file systems, shells and parsers.
+const HOSTILE: [&str; 32] = [
+    "",
+    ".",
+    "..",
+    "../bob",
+    "a/b",
+    "/etc/passwd",
+    "a\0b",
+    "a\nb",
+    "a\r\nb",
+    "CON",
+    "a.",
+    " a",
+    "a ",
+    "Alice",
+    "alice",
+    "ALICE",
+    "%41lice",
+    "%2e%2e",
+    "\u{202e}evil",
+    "ａｌｉｃｅ",
+    "e\u{301}",
+    "é",
+    ".tooltrail",
+    "tool_audit",
+    "_system",
+    "%5Fsystem",
+    "unknown",
+    "-rf",
+    "~",
+    "$HOME",
+    "a\\b",
+    "😀",
+];
+
+fn check_names(names: &HashSet<String>) {
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().join("home");
+    let recorder = Recorder::open(&home).unwrap();
+    for name in names {
+        recorder.record(&Call::new(name.as_str(), name.as_str(), name.as_str()).ok(name.as_str()));
+    }
+    recorder.close().unwrap();
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1, "nothing outside the home");
+    let mut lines = stored(&home);
+    lines.remove("_system");
+    lines.remove(".tooltrail");
+    assert_eq!(lines.values().map(Vec::len).sum::<usize>(), names.len(), "one line each");
+    let ids = names.iter().map(|name| if name.is_empty() { "unknown" } else { name }).collect::<HashSet<_>>();
+    assert_eq!(lines.len(), ids.len(), "no two users share a folder");
+    for id in ids {
+        assert!(lines.contains_key(&outside_folder(id)), "{id:?}");
+    }
+}
+
+#[test]
+fn hostile_names_stay_inside_and_apart() {
+    let long = [
+        "a".repeat(200),
+        "a".repeat(201),
+        "é".repeat(40),
+        format!("{}b", "é".repeat(40)),
+        "x".repeat(10_000),
+        "%".repeat(300),
+    ];
+    check_names(&HOSTILE.iter().map(|name| (*name).to_owned()).chain(long).collect());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_names_stay_inside_and_apart(names in prop::collection::hash_set(any::<String>(), 1..40)) {
+        check_names(&names);
+    }
+}
