@@ -226,34 +226,3 @@ fn lies_below(folder: &Path, home: &Path) -> bool {
         _ => folder.starts_with(home),
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::Recorder;
-    use crate::call::Call;
-    use crate::clock::{Timestamp, Zone};
-    use crate::error::Error;
-
-    #[test]
-    fn what_was_not_written_is_told_by_acknowledgement_and_flush() {
-        let home = tempfile::tempdir().unwrap();
-        let ts = Timestamp::parse("2026-11-23T08:15:00Z", &Zone::UTC).unwrap();
-        // A folder stands where the day file belongs.
-        std::fs::create_dir_all(home.path().join("alice/tool_audit/2026-11-23.jsonl")).unwrap();
-        let recorder = Recorder::open(home.path()).unwrap();
-        let call = |user: &str| Call { ts: Some(ts), ..Call::new(user, "t", "{}").ok("") };
-        let lost = |result| match result {
-            Ok(()) => 0,
-            Err(Error::Unwritten { entries, .. }) => entries,
-            Err(other) => panic!("{other}"),
-        };
-        for (users, expected) in [(&["bob"][..], 0), (&["alice", "bob", "alice"], 2), (&["bob", "bob"], 0)] {
-            let calls = users.iter().map(|user| call(user)).collect();
-            assert_eq!(lost(recorder.record_durable(calls).unwrap().wait()), expected, "{users:?}");
-            assert_eq!(lost(recorder.flush()), expected, "{users:?}");
-        }
-        // Nobody waits for this acknowledgement.
-        drop(recorder.record_durable(vec![call("alice")]).unwrap());
-        assert_eq!(lost(recorder.close()), 1);
-    }
-}
