@@ -28,6 +28,9 @@ const UNSYNCED_MAX: usize = 256;
 /// How long another process may hold the append lock: it holds it for one batch of appends, never across a sync.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
+/// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
+const LAST_TRIES: usize = 3;
+
 /// A day file: the user's folder and the date.
 type Day = (String, Date);
 
@@ -88,8 +91,12 @@ impl Writer {
             self.end_reads(closed);
             self.write(batch);
             if closed {
-                // What the last batch itself had to tell, and what could not be told before.
-                self.write(Batch::default());
+                // What the last batches themselves had to tell, and what could not be told before.
+                for _ in 0..LAST_TRIES {
+                    if !self.events.is_empty() || !self.lost.is_empty() {
+                        self.write(Batch::default());
+                    }
+                }
                 self.sync();
                 return;
             }
