@@ -110,7 +110,11 @@ impl Ack {
         self.wait_for(DURABLE_WAIT)
     }
 
-    pub(crate) fn wait_for(self, longest: Duration) -> Result<(), Error> {
+    /// Waits until all is durable, at most so long: for whoever would rather wait than not know.
+    ///
+    /// # Errors
+    /// As [`Ack::wait`].
+    pub fn wait_for(self, longest: Duration) -> Result<(), Error> {
         let state = self.0.lock();
         let waited = self.0.resolved.wait_timeout_while(state, longest, |state| state.pending > 0);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
