@@ -37,6 +37,8 @@ struct State {
     failed: u64,
     why: Option<String>,
     waker: Option<Waker>,
+    /// Nobody will hear the answer.
+    unheard: bool,
 }
 
 /// Returns an acknowledgement of so many entries and a promise for each.
@@ -51,6 +53,11 @@ impl Promise {
     /// The entry is durable.
     pub(crate) fn keep(mut self) {
         self.resolve(None);
+    }
+
+    /// Whether nobody holds the acknowledgement any more: a failure is then to be told elsewhere.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.shared.lock().unheard
     }
 
     /// So many entries are not, because of this.
@@ -74,6 +81,12 @@ impl Promise {
                 waker.wake();
             }
         }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        self.0.lock().unheard = true;
     }
 }
 
