@@ -10,6 +10,8 @@ import tempfile
 import threading
 import time
 import unittest
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 from unittest import mock
@@ -47,10 +49,12 @@ class Trail:
         self.home, self.keys = root / "home", root / "keys"
         self.flags = ["--home", str(self.home), "--keys", str(self.keys)]
         # No zone and no configuration of the machine.
-        self._environment = {**os.environ, "TOOLTRAIL_CONFIG": "", "TOOLTRAIL_ZONE": "", "XDG_CONFIG_HOME": str(root)}
+        machine = {name: value for name, value in os.environ.items() if not name.startswith("TOOLTRAIL_")}
+        self._environment = {**machine, "XDG_CONFIG_HOME": str(root)}
         self.url = ""
         self._service: "Optional[subprocess.Popen[str]]" = None
-        self.ingest = self.token("sender", "ingest")
+        # Made before the service starts: a later one counts within a second only.
+        self.ingest, self.admin = self.token("sender", "ingest"), self.token("reader", "admin")
 
     def run(self, *args: str) -> str:
         command = [binary(), *args, *self.flags]
@@ -70,6 +74,15 @@ class Trail:
         assert self._service.stdout is not None
         self.url = self._service.stdout.readline().strip()
         assert self.url, "the service did not start"
+        wait_until(self._is_ready, "the service is ready")
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=WAIT_S) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return False
 
     def stop(self) -> None:
         service, self._service = self._service, None

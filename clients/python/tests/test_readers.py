@@ -161,7 +161,7 @@ class Reading(Home):
             read.append(length)
             return pread(descriptor, length, at)
 
-        with mock.patch.object(_files.os, "pread", counted):
+        with mock.patch.object(os, "pread", counted):
             self.assertEqual(self.tools(limit=200), [str(n) for n in range(79_999, 79_799, -1)])
         self.assertLess(sum(read), 200_000)
 
