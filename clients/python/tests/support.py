@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,9 @@ from unittest import mock
 
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 sys.path.insert(0, str(SOURCE))
+
+# The outages are made on purpose; tests that want the words catch them.
+logging.getLogger("tooltrail").addHandler(logging.NullHandler())
 
 # Longest wait for anything that a test expects; far more than it takes on a slow machine.
 WAIT_S = 30.0

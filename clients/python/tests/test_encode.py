@@ -58,6 +58,8 @@ class Values(unittest.TestCase):
         def check(value: object, expected: object) -> None:
             self.assertEqual(json.loads(_encode.json_text(value)), expected)
 
+        # Characters are counted as they are sent.
+        self.assertEqual(_encode.json_text({"é": "✓\n"}), '{"é":"✓\\n"}')
         check({"a": [1, 2.5, None, True, "é\n\u2028"]}, {"a": [1, 2.5, None, True, "é\n\u2028"]})
         check((1, (2,)), [1, [2]])
         check({1: "a", None: "b"}, {"1": "a", "null": "b"})

@@ -38,7 +38,9 @@ class Sending(unittest.TestCase):
         # Not by the environment: a sender of another test may still be at work.
         with mock.patch.dict(os.environ, {"TOOLTRAIL_URL": told.url + "/prefix/", "TOOLTRAIL_TOKEN": " tt_x\n"}):
             settings = service()
-        return Sender(Connection(lambda: settings), **bounds)
+        sender = Sender(Connection(lambda: settings), **bounds)
+        self.addCleanup(sender.connection.close)
+        return sender
 
     def sent(self, sender: Sender, count: int, first: int = 0) -> None:
         for n in range(first, first + count):

@@ -46,9 +46,9 @@ if hasattr(inspect, "markcoroutinefunction"):
 
 
 def flush(timeout: float = EXIT_WAIT_S) -> bool:
-    """Waits until everything recorded so far is in the trail; false if it is not after `timeout` seconds.
+    """Waits until the service has answered for every call queued so far; false if it did not in `timeout` seconds.
 
-    The end of the process does this by itself.
+    A call that was answered for is in the trail. The end of the process does this by itself.
     """
     return _sender.flush(timeout)
 
