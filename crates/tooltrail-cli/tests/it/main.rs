@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod cli;
+mod demo;
 mod http_conversation;
 mod http_limits;
 mod import;
