@@ -14,7 +14,7 @@ from unittest import mock
 
 from support import Entry, WithTrail, wait_until
 
-from tooltrail import _record, audited, current_user, flush, read_recent, read_recent_all_users, record
+from tooltrail import _encode, _record, audited, current_user, flush, read_recent, read_recent_all_users, record
 from tooltrail._post import Connection
 from tooltrail._sender import Sender
 
@@ -418,6 +418,19 @@ class Readers(WithTrail):
                     read = read_recent_all_users(limit=limit) if asked is None else read_recent(asked, limit=limit)
                     self.assertEqual(read, expected, (zone, asked, limit))
                     self.assertGreater(len(read), 0)
+
+
+    def test_calls_that_arrive_hours_late_have_their_place(self) -> None:
+        now = _encode.now_ms()
+        sender = Sender(Connection())
+        for minutes in (0, 300, 10, 200, 1, 301, *[0] * 50):
+            sender.put(_encode.line("alice", f"t{minutes}", "{}", "ok", ts_ms=now - minutes * 60_000))
+        self.assertTrue(sender.flush(30))
+        for limit in (1, 51, 52, 56):
+            stored = self.trail.run("recent", "--json", "--user", "alice", "--limit", str(limit))
+            expected = [json.loads(line) for line in stored.splitlines()]
+            self.assertEqual(read_recent("alice", limit=limit), expected)
+        self.assertEqual([entry["tool"] for entry in expected[51:]], ["t1", "t10", "t200", "t300", "t301"])
 
 
 async def _wait_for(awaitable: Any) -> None:

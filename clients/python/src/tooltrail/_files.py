@@ -6,7 +6,7 @@ import stat
 from contextlib import contextmanager
 from typing import Iterator, List, Optional, Sequence, Tuple
 
-from tooltrail._folders import is_text
+from tooltrail._folders import OWN_FOLDER, is_text
 from tooltrail._settings import TrailError
 
 # First block: enough for the newest few lines of a file that may not be needed at all.
@@ -39,8 +39,8 @@ def opened_home(path: "os.PathLike[str]") -> Iterator[int]:
     except (FileNotFoundError, NotADirectoryError):
         raise TrailError(f"{path} is no folder; TOOLTRAIL_HOME names the home that `tooltrail serve` uses") from None
     try:
-        written = _small_file(home, (".tooltrail", "format"))
-        if written not in (None, FORMAT):
+        written = beginning(home, (OWN_FOLDER, "format"), 256)
+        if written is not None and written.strip() != FORMAT:
             raise TrailError(f"{path} was written by a newer tooltrail; upgrade this module")
         yield home
     finally:
@@ -94,6 +94,15 @@ def blocks(home: int, path: Sequence[str]) -> Iterator[List[Tuple[int, bytes]]]:
         yield lines
 
 
+def beginning(home: int, path: Sequence[str], bytes_max: int) -> Optional[bytes]:
+    """Returns the first bytes of a file below the home, `None` if it is missing."""
+    opened = _open(home, path, _FILE_FLAGS)
+    if opened is None:
+        return None
+    with open(opened, "rb") as file:
+        return file.read(bytes_max)
+
+
 def _look(home: int, path: Sequence[str]) -> Tuple[int, Tuple[int, int]]:
     """Returns a file's length and identity; a missing one is empty."""
     opened = _open(home, path, _FILE_FLAGS)
@@ -123,16 +132,6 @@ def _read(home: int, path: Sequence[str], identity: Tuple[int, int], at: int, le
             pieces.append(piece)
             missing -= len(piece)
         return b"".join(pieces)
-    finally:
-        os.close(opened)
-
-
-def _small_file(home: int, path: Sequence[str]) -> Optional[bytes]:
-    opened = _open(home, path, _FILE_FLAGS)
-    if opened is None:
-        return None
-    try:
-        return os.read(opened, 256).strip()
     finally:
         os.close(opened)
 

@@ -10,16 +10,13 @@ from typing import Any, Dict, List, Optional, Tuple
 from tooltrail import _files, _settings
 from tooltrail._folders import OWN_FOLDER, folders_of
 from tooltrail._instant import day_of, instant, start_of
+from tooltrail._late import LATE_MS, Notes
 
 # The folder below a user's folder that holds the day files.
 TRAIL_FOLDER = "tool_audit"
 
 # What every entry has.
 FIELDS = ("ts", "user", "tool", "args", "status", "result_chars", "result_snippet")
-
-# How far a line may lie from its place, below an earlier line or outside its file's day: entries that arrive together
-# are written in the order of their queue, and a minute is far more than a queue holds.
-LATE_MS = 60_000
 
 _DAY_MS = 86_400_000
 _OUR_HEAD = re.compile(rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",')
@@ -50,8 +47,9 @@ def _newest(user: Optional[str], days: int, limit: int) -> List[Entry]:
     today = datetime.now(timezone.utc).date()
     first = today - timedelta(days=min(days, (today - date(1970, 1, 1)).days) - 1)
     with _files.opened_home(_settings.home()) as home:
+        notes = Notes(home)
         scans = [
-            _Scan(home, folder, day, zone)
+            _Scan(home, notes, folder, day, zone)
             for folder in _folders(home, user)
             for day in map(day_of, _files.names(home, (folder, TRAIL_FOLDER), folders=False))
             # A naive time may belong to the next date.
@@ -95,12 +93,11 @@ def _merged(scans: "List[_Scan]", first_ms: int, limit: int) -> List[Entry]:
 class _Scan:
     """A backward scan of one day file.
 
-    A line is ordered by its `ts`, with two exceptions that keep the order of files: a `ts` outside the file's day
-    counts as the day's edge, and one that more than a minute of later lines contradict counts as a minute above the
-    lowest.
+    A line is ordered by its `ts`, with two exceptions: a `ts` outside the file's day counts as the day's edge, and a
+    line before one that is later than any note allows counts as so much above the lowest of those after it.
     """
 
-    def __init__(self, home: int, folder: str, day: date, zone: Optional[tzinfo]) -> None:
+    def __init__(self, home: int, notes: Notes, folder: str, day: date, zone: Optional[tzinfo]) -> None:
         self.folder, self.day, self.zone = folder, day, zone
         utc, local = start_of(day, timezone.utc), start_of(day, zone)
         # A local day has up to 25 hours.
@@ -108,18 +105,22 @@ class _Scan:
         self.to_ms = max(utc + _DAY_MS, local + _DAY_MS + _DAY_MS // 24) + LATE_MS
         self.lowest = self.to_ms
         self.done = False
+        self.late_ms: Optional[int] = None
+        self._notes = notes
         self._blocks = _files.blocks(home, (folder, TRAIL_FOLDER, f"{day.isoformat()}.jsonl"))
 
     @property
     def up_to(self) -> int:
         """The latest millisecond that a line not read yet can be ordered by."""
-        return min(self.lowest + LATE_MS, self.to_ms)
+        return min(self.lowest + (self.late_ms or LATE_MS), self.to_ms)
 
     def step(self) -> List[Tuple[Place, int, bytes]]:
         """Reads one block; returns each line's place, instant and bytes."""
         found = []
         block = next(self._blocks, None)
         self.done = block is None
+        if self.late_ms is None:
+            self.late_ms = self._notes.late_ms(self.day, self.folder)
         for offset, line in block or ():
             line = line.removesuffix(b"\r")
             if offset == 0 and line.startswith(b"\xef\xbb\xbf"):
@@ -127,7 +128,7 @@ class _Scan:
             ts = _line_instant(line, self.zone)
             if ts is None:
                 continue
-            ordered = min(max(ts, self.from_ms), self.to_ms, self.lowest + LATE_MS)
+            ordered = min(max(ts, self.from_ms), self.to_ms, self.lowest + self.late_ms)
             if self.from_ms <= ts <= self.to_ms:
                 self.lowest = min(self.lowest, ordered)
             found.append(((ordered, self.folder, self.day, offset), ts, line))
