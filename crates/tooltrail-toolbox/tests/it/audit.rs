@@ -61,8 +61,8 @@ async fn only_the_callers_own_entries_are_seen() {
         check(user, &format!("tool=fs.read user={user}"), Ok(1)).await;
         check(user, "tool=fs.read user=carol", Err(USER_REFUSAL)).await;
         check(user, "user=* tool=fs.*", Ok(1)).await;
-        check(user, &format!("tool=fs.read -user={user}"), Ok(0)).await;
-        check(user, "duration>much", Err("duration")).await;
+        check(user, &format!("tool=fs.read user!={user}"), Ok(0)).await;
+        check(user, "duration>much", Err("unit of time")).await;
     }
     check("alice", "user=bob", Err(USER_REFUSAL)).await;
     check("alice", "user=Alice", Err(USER_REFUSAL)).await;
@@ -114,7 +114,7 @@ async fn hostile_text_stays_inside_its_string() {
     let toolbox = toolbox(&house);
     let ctx = Context::new("alice");
     for tool in ["audit_recent", "audit_stats"] {
-        let answer = toolbox.call(&ctx, tool, r#"{"query":"-tool=audit_*"}"#).await.unwrap().to_text();
+        let answer = toolbox.call(&ctx, tool, r#"{"query":"tool!=audit_*"}"#).await.unwrap().to_text();
         let poses = |c: char| c.is_control() || matches!(c, '<' | '>' | '\u{200b}'..='\u{206f}' | '\u{e0041}');
         assert!(!answer.contains(poses), "{answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
@@ -132,7 +132,7 @@ async fn a_long_trail_comes_in_pages_that_fit() {
     let house = House::new();
     let size = |n: usize| [10, 500, 3_000, 40_000][n % 4];
     let args = |n: usize| json!({"n": n, "text": vec!["<".repeat(450); size(n) / 450]}).to_string();
-    record(&house, (0..300).map(|n| Call::new("alice", "big", args(n)).ok("")));
+    record(&house, (0..120).map(|n| Call::new("alice", "big", args(n)).ok("")));
     let toolbox = toolbox(&house);
     let (mut seen, mut cursor, mut pages) = (Vec::new(), Value::Null, 0);
     loop {
@@ -152,9 +152,9 @@ async fn a_long_trail_comes_in_pages_that_fit() {
             break;
         }
     }
-    assert!(pages > 10, "{pages} pages");
-    assert_eq!(seen.len(), 300);
-    assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 300);
+    assert!(pages > 4, "{pages} pages");
+    assert_eq!(seen.len(), 120);
+    assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 120);
 }
 
 #[tokio::test]
@@ -168,7 +168,7 @@ async fn counts_of_many_tools_fit() {
             .map(|n| Call::new("alice", name(n), "{}").ok("")),
     );
     let toolbox = toolbox(&house);
-    let answer = ask(&toolbox, "alice", "audit_stats", json!({"days": 3_650, "query": "-tool=audit_*"})).await.unwrap();
+    let answer = ask(&toolbox, "alice", "audit_stats", json!({"days": 3_650, "query": "tool!=audit_*"})).await.unwrap();
     let tools = answer["by_tool"].as_object().unwrap();
     assert_eq!(answer["total"], 903);
     assert_eq!(answer["left_out"]["tools"], 900 - tools.len());
@@ -179,18 +179,21 @@ async fn counts_of_many_tools_fit() {
 #[tokio::test]
 async fn reading_the_trail_adds_one_short_line_each() {
     const CALLS: usize = 10_000;
+    const USERS: usize = 50;
     /// Bytes of a line about a question: its fields without rows.
     const LINE_BYTES_MAX: usize = 400;
     let house = House::new();
-    record(&house, (0..50).map(|n| Call::new("alice", "fs.read", json!({ "n": n }).to_string()).ok("x".repeat(300))));
+    let call = |n| Call::new(format!("user-{n}"), "fs.read", "{}").ok("x".repeat(300));
+    record(&house, (0..USERS).map(call));
     let toolbox = toolbox(&house);
-    for _ in 0..CALLS {
-        let page = ask(&toolbox, "alice", "audit_recent", json!({"limit": 1})).await.unwrap();
+    // Many short trails: a page reads a minute past its end, which is the whole of one long one here.
+    for n in 0..CALLS {
+        let page = ask(&toolbox, &format!("user-{}", n % USERS), "audit_recent", json!({"limit": 1})).await.unwrap();
         assert_eq!(page["entries"].as_array().unwrap().len(), 1);
     }
     let entries = house.entries();
     let own: Vec<_> = entries.iter().filter(|entry| entry["tool"] == "audit_recent").collect();
-    assert_eq!((entries.len(), own.len()), (50 + CALLS, CALLS));
+    assert_eq!((entries.len(), own.len()), (USERS + CALLS, CALLS));
     for entry in own {
         assert!(entry.to_string().len() <= LINE_BYTES_MAX && entry["result_snippet"] == "", "{entry}");
         assert!(entry["result_chars"].as_u64().unwrap() > 100, "{entry}");
