@@ -181,16 +181,11 @@ fn stats_answer(stats: &Stats) -> String {
         "tools": stats.by_tool.len() - tools.len(),
         "days": stats.by_day.len().saturating_sub(DATES_MAX),
     });
-    format!(
-        r#"{{"note":"{NOTE}","from":"{}","to":"{}","total":{},"by_status":{},"by_tool":{{{}}},"by_day":{by_day},"left_out":{left_out},"skipped":{},"complete":{}}}"#,
-        stats.from,
-        stats.to,
-        stats.total,
-        json!(stats.by_status),
-        tools.join(","),
-        skipped(stats.skipped),
-        stats.complete,
-    )
+    let Stats { from, to, total, complete, .. } = stats;
+    let counts = json!(stats.by_status);
+    format!(r#"{{"note":"{NOTE}","from":"{from}","to":"{to}","total":{total},"by_status":{counts},"#)
+        + &format!(r#""by_tool":{{{}}},"by_day":{by_day},"left_out":{left_out},"#, tools.join(","))
+        + &format!(r#""skipped":{},"complete":{complete}}}"#, skipped(stats.skipped))
 }
 
 fn tool_json(tool: &ToolStats) -> Value {

@@ -53,7 +53,7 @@ const DESCRIPTION: &str = "Reads a page of a text file: an absolute path below a
 /// use tooltrail::Recorder;
 /// use tooltrail_toolbox::{FileRead, Root};
 ///
-/// # let folder = tempfile::tempdir()?;
+/// # let folder = tempfile::tempdir().unwrap();
 /// let recorder = Recorder::open(folder.path())?;
 /// let file_read = FileRead::new(recorder.home(), None).allow(Root::whole_home().roles(["admin"])).build()?;
 /// assert_eq!(file_read.name(), "file_read");

@@ -38,7 +38,7 @@ impl Yard {
         write("docs/sub/inner.txt", "inside");
         write("docs/binary", "");
         fs::write(base.join("docs/binary"), b"a\xff\0b\xf0\x9f").unwrap();
-        for secret in ["outside/secret.txt", "keys/redact-1.key", "home/.tooltrail/journal/0"] {
+        for secret in ["outside/secret.txt", "keys/redact-1.key", "keys/redact-2.key", "home/.tooltrail/journal/0"] {
             write(secret, CANARY);
         }
         write(&format!("state/tooltrail/{id}/redact-1.key"), CANARY);
@@ -196,6 +196,8 @@ async fn roles_open_what_they_name() {
         ("root-of-all", "", bobs, refused),
         ("root-of-all", "", "{base}/outside/secret.txt", refused),
         ("root-of-all", "", "{base}/keys/redact-1.key", refused),
+        ("root-of-all", "", "{base}/keys/redact-2.key", refused),
+        ("root-of-all", "", "{base}/keys/absent.key", refused),
         ("root-of-all", "", "{base}/docs/readme.txt", Ok("everybody")),
         ("alice", "admin", bobs, Ok(CANARY)),
         ("alice", "admin", &carols, Ok(CANARY)),

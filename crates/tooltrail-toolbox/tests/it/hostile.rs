@@ -89,6 +89,7 @@ const PATHS: &[&str] = &[
     "{base}/absent/deep/file",
     // Keys, where the recorder was told to put them and where they are put otherwise.
     "{base}/keys/redact-1.key",
+    "{base}/keys/redact-2.key",
     "{base}/keys/absent.key",
     "{base}/state/tooltrail/{id}/redact-1.key",
     "{base}/state/tooltrail/{id}",
