@@ -323,8 +323,8 @@ impl Writer {
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
     fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
         match waiting {
-            Waiting::Promise(promise) => promise.fail(1, why),
-            Waiting::Nobody => {
+            Waiting::Promise(promise) if !promise.is_unheard() => promise.fail(1, why),
+            Waiting::Promise(_) | Waiting::Nobody => {
                 *self.lost.entry(reason.to_owned()).or_default() += 1;
                 self.lost_since_flush += 1;
             }
