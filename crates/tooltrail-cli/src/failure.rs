@@ -49,6 +49,11 @@ impl Failure {
         Self::Told { what: what.into(), hint: Some(hint.into()), exit: Exit::CouldNot }
     }
 
+    /// The command did its work and the answer is no.
+    pub(crate) fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Told { what: what.into(), hint: Some(hint.into()), exit: Exit::No }
+    }
+
     /// Something could not be read or written.
     pub(crate) fn io(action: &str, on: impl fmt::Display, source: &io::Error) -> Self {
         let hint = match source.kind() {

@@ -4,10 +4,14 @@
 mod commands;
 mod common;
 mod config;
+mod demo;
 mod failure;
+mod http;
 mod import;
+mod live;
 mod output;
 mod question;
+mod tokens;
 
 use std::process::ExitCode;
 

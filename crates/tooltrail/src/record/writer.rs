@@ -1,16 +1,17 @@
 //! The writer's thread: everything after the queue, batch by batch.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::clip::Clipped;
-use crate::clock::{Clock, Date};
-use crate::day::append;
+use crate::clock::{Clock, Date, Zone};
+use crate::day::{End, LATE_MS, Largest, Notes, Span};
 use crate::disk::DiskFile;
-use crate::entry::{Line, encode};
+use crate::entry::{Line, encode, head};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
@@ -45,8 +46,12 @@ const ENTRIES_PER_THREAD: usize = 256;
 /// Random bytes of one line: for its id and its salt.
 const RANDOM_BYTES: usize = 26;
 
-/// How long another process may hold the append lock: it holds it for one batch of appends, never across a sync.
+/// How long another process may hold the append lock: it holds it for one batch of appends, and
+/// across a sync only for a new file's name and for the note that lines come late.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
+const LAST_TRIES: usize = 3;
 
 /// A day file: the user's folder and the date.
 type Day = (String, Date);
@@ -67,12 +72,14 @@ pub(crate) struct Writer {
     lost_since_flush: u64,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
+    largest: Largest,
 }
 
 /// Lines for one day file and who waits for them.
 #[derive(Debug, Default)]
 struct Group {
     text: Vec<u8>,
+    span: Span,
     waiting: Vec<Waiting>,
 }
 
@@ -97,6 +104,7 @@ impl Writer {
             lost: BTreeMap::new(),
             lost_since_flush: 0,
             events: Vec::new(),
+            largest: Largest::new(Zone::system()),
         }
     }
 
@@ -108,8 +116,15 @@ impl Writer {
             self.end_reads(closed);
             self.write(batch);
             if closed {
-                // What the last batch itself had to tell, and what could not be told before.
-                self.write(Batch::default());
+                // What the last batches themselves had to tell, and what could not be told before.
+                for _ in 0..LAST_TRIES {
+                    if !self.events.is_empty() || !self.lost.is_empty() {
+                        self.write(Batch::default());
+                    }
+                }
+                if let Some(trouble) = self.sync() {
+                    self.set_trouble(Some(trouble));
+                }
                 return;
             }
         }
@@ -206,6 +221,9 @@ impl Writer {
                 Ok(line) => {
                     let group = groups.entry((line.folder, line.date)).or_default();
                     group.text.extend_from_slice(line.text.as_bytes());
+                    if let Some(ts) = head(line.text.as_bytes()) {
+                        group.span.push(ts.as_millis());
+                    }
                     group.waiting.push(waiting);
                 }
                 Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
@@ -228,30 +246,53 @@ impl Writer {
             }
         };
         let mut trouble = None;
-        let mut appended = Vec::new();
+        let mut opened = Vec::new();
         let disk = &**self.home.disk();
-        let groups = groups.into_iter().collect();
-        let done = spread(groups, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, group): (Day, Group)| {
-            let done = append(disk, &day.0, day.1, &group.text);
-            (day, group.waiting, done)
-        });
-        drop(lock);
-        for (day, waiting, done) in done {
-            match done {
-                Ok(done) => {
-                    if let Some((torn, fragment)) = done.torn {
-                        self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment), None));
-                    }
-                    appended.push((day, done.file, waiting));
-                }
+        // A new file is waited for until its name is durable, a torn one until it is seen to stand still.
+        let ends =
+            spread(groups.into_iter().collect(), FILE_THREADS_MAX, FILES_PER_THREAD, |(day, group): (Day, _)| {
+                let end = End::open(disk, &day.0, day.1);
+                (day, group, end)
+            });
+        for (day, group, end) in ends {
+            match end {
+                Ok(end) => opened.push((day, group, end)),
                 Err(error) => {
-                    let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    self.lose_all(waiting, &why);
+                    let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    self.lose_all(group.waiting, &why);
                     trouble = Some(why);
                 }
             }
         }
-        let mut awaited = Vec::new();
+        // An entry in a wrong place is better than none, so that its note failed does not stop it.
+        if let Err(error) = self.note_late(&opened) {
+            trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
+        }
+        let mut appended = Vec::new();
+        for (day, group, end) in opened {
+            if let Some((torn, fragment)) = &end.torn {
+                self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment.clone()), None));
+            }
+            match end.append(&group.text) {
+                Ok(()) => {
+                    self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                    appended.push((day, end.file, group.waiting));
+                }
+                Err(error) => {
+                    self.largest.forget(&day.0, day.1);
+                    let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    self.lose_all(group.waiting, &why);
+                    trouble = Some(why);
+                }
+            }
+        }
+        drop(lock);
+        self.acknowledge(appended).or(trouble)
+    }
+
+    /// Syncs the files for which somebody waits and tells them; notes the others; returns what failed.
+    fn acknowledge(&mut self, appended: Vec<(Day, Box<dyn DiskFile>, Vec<Waiting>)>) -> Option<String> {
+        let (mut awaited, mut trouble) = (Vec::new(), None);
         for (day, file, waiting) in appended {
             if waiting.iter().any(|waiting| matches!(waiting, Waiting::Promise(_))) {
                 awaited.push((day, file, waiting));
@@ -282,6 +323,26 @@ impl Writer {
         trouble
     }
 
+    /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
+    fn note_late(&mut self, opened: &[(Day, Group, End)]) -> io::Result<()> {
+        let disk = &**self.home.disk();
+        let mut late = BTreeMap::<Date, Vec<(&str, i64)>>::new();
+        for ((folder, day), group, end) in opened {
+            let late_ms = self.largest.lateness(disk, (folder, *day), (&*end.file, end.len), &group.span)?;
+            if late_ms > LATE_MS {
+                late.entry(*day).or_default().push((folder, late_ms));
+            }
+        }
+        for (day, files) in late {
+            let mut notes = Notes::read(disk, day)?;
+            let raised = files.into_iter().filter(|(folder, late_ms)| notes.raise(folder, *late_ms)).count();
+            if raised > 0 {
+                notes.write(disk, day)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all appended lines durable; returns what failed.
     fn sync(&mut self) -> Option<String> {
         let mut trouble = None;
@@ -309,8 +370,8 @@ impl Writer {
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
     fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
         match waiting {
-            Waiting::Promise(promise) => promise.fail(1, why),
-            Waiting::Nobody => {
+            Waiting::Promise(promise) if !promise.is_unheard() => promise.fail(1, why),
+            Waiting::Promise(_) | Waiting::Nobody => {
                 *self.lost.entry(reason.to_owned()).or_default() += 1;
                 self.lost_since_flush += 1;
             }

@@ -1,0 +1,98 @@
+//! `tooltrail token`: who may ask the service for what.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, Column, Data, Table, print_json, talk};
+use crate::tokens::{Role, Token, TokenStore};
+
+/// Make, list and revoke the tokens of the service
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do with them.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Make a token and print it alone, once: only its hash is kept
+    Add {
+        /// What to call it
+        name: String,
+        /// What it is good for
+        #[arg(long, value_enum)]
+        role: Role,
+        /// Whose it is: entries sent with it are this user's, and a token of role user reads only them
+        #[arg(long)]
+        user: Option<String>,
+    },
+    /// Print the names, roles and users of all tokens
+    List,
+    /// Remove a token; a running service refuses it within a second
+    Revoke {
+        /// What it is called
+        name: String,
+    },
+}
+
+/// Does it.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Add { name, role, user } => {
+            let token = TokenStore::new(common.keys_path(&common.create_home()?)?).add(&name, role, user.as_deref())?;
+            if common.json {
+                print_json(&json!({ "name": name, "role": role, "user": user, "token": token }))?;
+            } else {
+                let mut data = Data::exact();
+                data.line(&token)?;
+                data.finish()?;
+                talk("keep it well: it cannot be shown again");
+            }
+        }
+        Command::List => {
+            let tokens = TokenStore::new(common.keys_path(&common.open_home()?)?).load()?;
+            if common.json {
+                print_json(&json!({ "tokens": tokens.iter().map(object).collect::<Vec<_>>() }))?;
+            } else if tokens.is_empty() {
+                talk("no tokens; make one with `tooltrail token add NAME --role admin`");
+            } else {
+                let mut data = Data::styled();
+                data.bytes(table(tokens.iter()).render().as_bytes())?;
+                data.finish()?;
+            }
+        }
+        Command::Revoke { name } => {
+            TokenStore::new(common.keys_path(&common.open_home()?)?).revoke(&name)?;
+            if common.json {
+                print_json(&json!({ "revoked": name }))?;
+            } else {
+                talk("revoked; a running service refuses it within a second");
+            }
+        }
+    }
+    Ok(Exit::Yes.into())
+}
+
+/// Returns what is known of a token, without its hash.
+fn object(token: &Token) -> serde_json::Value {
+    json!({ "name": token.name, "role": token.role, "user": token.user, "created": token.created })
+}
+
+/// Returns a table for people.
+fn table<'a>(tokens: impl Iterator<Item = &'a Token>) -> Table {
+    let mut table =
+        Table::new(&[Column::fixed("name"), Column::fixed("role"), Column::text("user"), Column::fixed("created")]);
+    for token in tokens {
+        table.row(vec![
+            Cell::new(&token.name),
+            Cell::new(token.role.as_str()),
+            Cell::new(token.user.as_deref().unwrap_or("")),
+            Cell::dim(&token.created),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,192 @@
+//! Which status an answer has: no other file names one. Errors are problem+json (RFC 9457).
+
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tooltrail::Error;
+
+/// Seconds after which to try again: recovery, a full queue and a slow disk are most often over by then.
+const RETRY_AFTER_S: &str = "1";
+
+/// Why a request got no answer of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It cannot be understood.
+    Unclear {
+        /// What is wrong with it.
+        detail: String,
+        /// What to send instead.
+        hint: String,
+    },
+    /// It comes without a token, or (`true`) with one that is not valid.
+    NoToken(bool),
+    /// The token is not good for this.
+    Forbidden {
+        /// What is not allowed.
+        detail: &'static str,
+        /// What would be.
+        hint: &'static str,
+    },
+    /// Nothing is at this path.
+    NoSuchPath,
+    /// The path does not know this method.
+    NoSuchMethod,
+    /// Its body came too slowly.
+    TooSlow,
+    /// Its body is too large.
+    TooLarge {
+        /// What is too large.
+        detail: String,
+    },
+    /// Its path and query are too long.
+    UriTooLong,
+    /// It was meant for another host.
+    WrongHost,
+    /// Not now; nothing of it was taken.
+    Busy(&'static str),
+    /// The fault is ours.
+    Broken,
+}
+
+impl Problem {
+    /// Returns the problem of a request that cannot be understood.
+    pub(crate) fn unclear(detail: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Unclear { detail: detail.into(), hint: hint.into() }
+    }
+
+    /// Returns the problem of a home that could not be read.
+    pub(crate) fn reading(error: &Error) -> Self {
+        match error {
+            Error::Input { .. } => Self::unclear(error.to_string(), error.hint().unwrap_or_default()),
+            Error::Busy => Self::Busy("too many questions at once"),
+            _ => {
+                // The message may name files; it is for the log of whoever runs the service.
+                tracing::error!(%error, "the home could not be read");
+                Self::Broken
+            }
+        }
+    }
+
+    /// Returns the problem of entries that could not be written: whoever sent them keeps them and tries again.
+    pub(crate) fn writing(error: &Error) -> Self {
+        match error {
+            Error::Input { .. } => Self::unclear(error.to_string(), error.hint().unwrap_or_default()),
+            Error::Busy => Self::Busy("the recorder's queue is full"),
+            Error::Closed => Self::Busy("the service is stopping"),
+            _ => {
+                tracing::error!(%error, "entries could not be written");
+                Self::Busy("the entries could not be made durable")
+            }
+        }
+    }
+
+    /// Returns its status.
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Unclear { .. } => StatusCode::BAD_REQUEST,
+            Self::NoToken(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden { .. } => StatusCode::FORBIDDEN,
+            Self::NoSuchPath => StatusCode::NOT_FOUND,
+            Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns what is wrong and what to do next.
+    fn words(&self) -> (&str, &str) {
+        match self {
+            Self::Unclear { detail, hint } => (detail, hint),
+            Self::NoToken(false) => {
+                ("this needs a token", "send `Authorization: Bearer TOKEN`; `tooltrail token add` makes one")
+            }
+            Self::NoToken(true) => {
+                ("this token is not valid", "it may be mistyped or revoked; `tooltrail token add` makes a new one")
+            }
+            Self::Forbidden { detail, hint } => (detail, hint),
+            Self::NoSuchPath => ("nothing is here", "GET /openapi.json lists every path"),
+            Self::NoSuchMethod => ("this path does not know this method", "the header Allow names those it knows"),
+            Self::TooSlow => ("the body came too slowly", "send less at once"),
+            Self::TooLarge { detail } => (detail, "send it in several requests"),
+            Self::UriTooLong => ("the path and query are too long", "ask a shorter question"),
+            Self::WrongHost => {
+                ("this service does not go by that name", "call it by its address, as in http://127.0.0.1:7420")
+            }
+            Self::Busy(detail) => (detail, "try again after the time in Retry-After"),
+            Self::Broken => ("something went wrong here", "the service's log says more"),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let (detail, hint) = self.words();
+        let body = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "detail": detail,
+            "hint": hint,
+        });
+        let mut response = typed(status, "application/problem+json", body.to_string());
+        let mut header = |name: HeaderName, value| {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        };
+        match self {
+            Self::NoToken(false) => header(WWW_AUTHENTICATE, r#"Bearer realm="tooltrail""#),
+            Self::NoToken(true) => header(WWW_AUTHENTICATE, r#"Bearer realm="tooltrail", error="invalid_token""#),
+            Self::Busy(_) => header(RETRY_AFTER, RETRY_AFTER_S),
+            // What is left of the body is nothing we wait for.
+            Self::TooSlow | Self::TooLarge { .. } => header(CONNECTION, "close"),
+            _ => {}
+        }
+        response
+    }
+}
+
+/// How much of what was sent is now in the trail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Every entry.
+    All,
+    /// Some; the others are named.
+    Some,
+    /// None; each is named.
+    None,
+}
+
+/// Returns an answer about entries sent.
+pub(crate) fn taken(taken: Taken, body: String) -> Response {
+    let status = match taken {
+        Taken::All => StatusCode::OK,
+        Taken::Some => StatusCode::MULTI_STATUS,
+        Taken::None => StatusCode::BAD_REQUEST,
+    };
+    typed(status, "application/json", body)
+}
+
+/// Returns an answer in JSON.
+pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
+    typed(StatusCode::OK, "application/json", body)
+}
+
+/// Returns a stream of events, which no proxy may gather.
+pub(crate) fn events(body: axum::body::Body) -> Response {
+    let mut response = typed(StatusCode::OK, "text/event-stream", body);
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
+/// Returns a response of a status and type.
+fn typed(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,106 @@
+//! By which names the service answers: a page that a browser was lured to must not reach it.
+
+use axum::http::header::{HOST, ORIGIN};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, Uri, Version};
+
+use crate::http::error::Problem;
+
+/// Which host names are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hosts {
+    /// The machine's own: somebody else's name that resolves to loopback (DNS rebinding) is refused.
+    Loopback,
+    /// Any: under which names a machine is reached from outside, only its owner knows.
+    Any,
+}
+
+impl Hosts {
+    /// Refuses a request that was meant for another name, or that another site's page sends.
+    pub(crate) fn check(
+        self,
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Result<(), Problem> {
+        let host = host(headers)?;
+        if host.is_none() && version > Version::HTTP_10 {
+            return Err(Problem::unclear("the header Host is missing", "send it once"));
+        }
+        if self == Self::Loopback && [host.as_ref(), uri.authority()].into_iter().flatten().any(|name| !is_local(name))
+        {
+            return Err(Problem::WrongHost);
+        }
+        if method == Method::POST {
+            for origin in headers.get_all(ORIGIN) {
+                let site = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+                let same =
+                    matches!(site, Some(("http" | "https", site)) if host.as_ref().is_some_and(|host| host == site));
+                if !same {
+                    return Err(Problem::Forbidden {
+                        detail: "another site's page may not send entries",
+                        hint: "leave the header Origin out",
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the host that the request names.
+fn host(headers: &HeaderMap) -> Result<Option<Authority>, Problem> {
+    let mut all = headers.get_all(HOST).iter();
+    let (first, second) = (all.next(), all.next());
+    let Some(first) = first else { return Ok(None) };
+    match Authority::try_from(first.as_bytes()) {
+        Ok(host) if second.is_none() && !host.as_str().contains('@') => Ok(Some(host)),
+        _ => Err(Problem::unclear("the header Host is no host", "send it once")),
+    }
+}
+
+/// Whether a name can only mean this machine; the port does not matter, a tunnel has its own.
+fn is_local(name: &Authority) -> bool {
+    let host = name.host().trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hosts;
+    use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version};
+
+    #[test]
+    fn other_names_and_other_sites_are_refused() {
+        let check =
+            |hosts: Hosts, uri: &'static str, host: &[&'static str], origin: Option<&'static str>, good: bool| {
+                let mut headers = HeaderMap::new();
+                for host in host {
+                    headers.append("host", HeaderValue::from_static(host));
+                }
+                if let Some(origin) = origin {
+                    headers.insert("origin", HeaderValue::from_static(origin));
+                }
+                let checked = hosts.check(&Method::POST, &Uri::from_static(uri), Version::HTTP_11, &headers);
+                assert_eq!(checked.is_ok(), good, "{hosts:?} {uri} {host:?} {origin:?}");
+            };
+        for host in ["127.0.0.1", "127.0.0.1:7420", "localhost:1", "LOCALHOST", "[::1]:7420", "127.8.8.8"] {
+            check(Hosts::Loopback, "/", &[host], None, true);
+        }
+        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "a@127.0.0.1", ""]
+        {
+            check(Hosts::Loopback, "/", &[host], None, false);
+        }
+        check(Hosts::Any, "/", &["trail.example"], None, true);
+        check(Hosts::Any, "/", &[], None, false);
+        check(Hosts::Any, "/", &["a", "b"], None, false);
+        check(Hosts::Loopback, "http://evil.example/", &["localhost"], None, false);
+        check(Hosts::Loopback, "/", &["localhost:7"], Some("http://localhost:7"), true);
+        check(Hosts::Any, "/", &["trail.example"], Some("https://trail.example"), true);
+        for origin in ["null", "http://localhost:8", "http://evil.example", "file://localhost:7"] {
+            check(Hosts::Loopback, "/", &["localhost:7"], Some(origin), false);
+        }
+    }
+}

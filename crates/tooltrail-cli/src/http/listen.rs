@@ -1,0 +1,133 @@
+//! Connections: taken in up to a bound, cut off when they dawdle, and ended in order.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
+const CONNECTIONS_MAX: usize = 512;
+
+/// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
+const HEAD_WAIT: Duration = Duration::from_secs(10);
+
+/// Largest head: the longest address, a token and a browser's usual headers, several times over.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 64;
+
+/// Longest life of a connection; then it ends after the answer under way. It bounds who reads an answer slowly.
+const CONNECTION_LIFE: Duration = Duration::from_secs(300);
+
+/// Longest time for answers under way when a connection's life or the service ends; with the recorder's last flush
+/// it stays below the five seconds after which a supervisor may kill us.
+const DRAIN_WAIT: Duration = Duration::from_secs(3);
+
+/// Pause after a connection could not be taken in: out of files, the next try would fail at once too.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Tells the listener to stop; dropping it does too.
+#[derive(Debug)]
+pub(crate) struct Stop(watch::Sender<()>);
+
+/// An open port.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    stopped: watch::Receiver<()>,
+}
+
+impl Listener {
+    /// Opens a port; port 0 picks one.
+    pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(Self, Stop)> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        let (stop, stopped) = watch::channel(());
+        Ok((Self { socket, address, stopped }, Stop(stop)))
+    }
+
+    /// Returns the address with the port that was picked.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until it is told to stop, then ends what is under way.
+    pub(crate) async fn run(mut self, router: Router) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        loop {
+            // Others wait in the system's queue: each place is free again in a bounded time.
+            let accept = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, self.socket.accept().await)
+            };
+            tokio::select! {
+                _ = self.stopped.changed() => break,
+                Some(_) = connections.join_next() => {}
+                (place, accepted) = accept => match (place, accepted) {
+                    (Ok(place), Ok((stream, _))) => {
+                        connections.spawn(connection(stream, router.clone(), self.stopped.clone(), place));
+                    }
+                    (_, Err(error)) => {
+                        tracing::warn!(%error, "a connection could not be taken in");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                    (Err(_), _) => break,
+                },
+            }
+        }
+        drop(self.socket);
+        let drained = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_WAIT, drained).await.is_err() {
+            tracing::warn!(connections = connections.len(), "cut off: they did not end in time");
+        }
+        connections.shutdown().await;
+    }
+}
+
+impl Stop {
+    /// Tells the listener to stop.
+    pub(crate) fn now(self) {
+        drop(self.0);
+    }
+}
+
+/// Answers one connection.
+async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>, place: OwnedSemaphorePermit) {
+    // Small answers go out at once instead of waiting for the acknowledgement of the packet before.
+    let _ = stream.set_nodelay(true);
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let ended = tokio::select! {
+        ended = served.as_mut() => Some(ended),
+        _ = stopped.changed() => None,
+        () = tokio::time::sleep(CONNECTION_LIFE) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            served.as_mut().graceful_shutdown();
+            tokio::time::timeout(DRAIN_WAIT, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        // A client that went away or dawdled: nobody's fault here.
+        tracing::debug!(%error, "a connection ended early");
+    }
+    drop(place);
+}

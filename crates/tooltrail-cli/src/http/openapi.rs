@@ -1,0 +1,33 @@
+//! `GET /openapi.json`: the API's own description, kept by hand.
+
+use axum::http::Uri;
+use axum::response::Response;
+
+use crate::http::error::{Problem, answer};
+use crate::http::params::Params;
+
+/// The document.
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// Answers with the document.
+pub(crate) async fn document(uri: Uri) -> Result<Response, Problem> {
+    Params::of(&uri, &[])?;
+    Ok(answer(DOCUMENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DOCUMENT;
+    use crate::http::routes;
+
+    #[test]
+    fn every_route_is_described_and_no_other() {
+        let document = serde_json::from_str::<serde_json::Value>(DOCUMENT).unwrap();
+        let mut described = document["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let mut routed = routes().into_iter().map(|(path, _)| path.to_owned()).collect::<Vec<_>>();
+        described.sort();
+        routed.sort();
+        assert_eq!(described, routed);
+        assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    }
+}

@@ -1,0 +1,47 @@
+//! `GET /api/audit/recent`: the newest entries, as they are stored.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use tooltrail::Page;
+
+use crate::http::auth::Caller;
+use crate::http::error::{Problem, answer};
+use crate::http::params::Params;
+use crate::http::read_log;
+use crate::http::service::Service;
+use crate::output::{scanned_json, skipped_json};
+
+/// Answers with a page.
+pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let params = Params::of(&uri, &["user", "days", "limit", "q", "cursor"])?;
+    let mut question = params.question()?;
+    caller.narrow(&mut question)?;
+    read_log::note(&service, &caller, "recent", &params)?;
+    let page = service.read(move |trail| trail.recent(&question)).await?;
+    Ok(answer(body(&page)))
+}
+
+/// Puts the stored lines into the answer as they stand: not a byte of them is written anew.
+fn body(page: &Page) -> String {
+    let next = serde_json::Value::from(page.next.as_deref());
+    let tail = format!(
+        r#"],"next":{next},"skipped":{},"scanned":{},"complete":{}}}"#,
+        skipped_json(&page.skipped),
+        scanned_json(&page.scanned),
+        page.complete,
+    );
+    let bytes = page.lines.iter().map(|line| line.len() + 1).sum::<usize>();
+    let mut body = String::with_capacity(bytes + tail.len() + 16);
+    body.push_str(r#"{"entries":["#);
+    for (place, line) in page.lines.iter().enumerate() {
+        if place > 0 {
+            body.push(',');
+        }
+        body.push_str(line);
+    }
+    body + &tail
+}

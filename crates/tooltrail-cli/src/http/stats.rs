@@ -1,0 +1,25 @@
+//! `GET /api/audit/stats`: counts and quantiles.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+
+use crate::http::auth::Caller;
+use crate::http::error::{Problem, answer};
+use crate::http::params::Params;
+use crate::http::read_log;
+use crate::http::service::Service;
+use crate::output::stats_json;
+
+/// Answers with counts.
+pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
+    caller.may_read()?;
+    let params = Params::of(&uri, &["user", "days", "q"])?;
+    let mut question = params.question()?;
+    caller.narrow(&mut question)?;
+    read_log::note(&service, &caller, "stats", &params)?;
+    let stats = service.read(move |trail| trail.stats(&question)).await?;
+    Ok(answer(stats_json(&stats).to_string()))
+}

@@ -1,0 +1,383 @@
+//! The tokens of a home: who may ask the service for what. Only their hashes are kept.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use tooltrail::disk::{Disk as _, RealDisk};
+use tooltrail::{Clock as _, SystemClock};
+
+use crate::failure::Failure;
+
+/// How each token begins, so that people, scanners and our own redactor know one when they see it.
+const PREFIX: &str = "tooltrail_";
+
+/// Random bytes of a token: 256 bits, which nobody guesses, so that a fast hash at rest is enough.
+const SECRET_BYTES: usize = 32;
+
+/// Bytes of the checksum at a token's end: a mistyped one is known without the store.
+const CHECKSUM_BYTES: usize = 4;
+
+/// The file in the folder of keys, and the lock of those who change it.
+const FILE: &str = "tokens.json";
+const LOCK_FILE: &str = "tokens.lock";
+
+/// The layout that this version writes, and the only one it reads.
+const FORMAT: u32 = 1;
+
+/// Longest wait for another process that changes the tokens; it holds the lock for two syncs.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Most tokens of a home: each is compared with every request's.
+const TOKENS_MAX: usize = 1_000;
+
+/// Longest file read: the most tokens with the longest names and users fit.
+const FILE_BYTES_MAX: usize = 2 << 20;
+
+/// Longest name of a token: it stands in log lines and tables.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Longest user id of a token: what a line keeps of a string.
+const USER_CHARS_MAX: usize = 200;
+
+/// What a token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Everything
+    Admin,
+    /// Sending entries, nothing else
+    Ingest,
+    /// Reading the entries of one user, nothing else
+    User,
+}
+
+impl Role {
+    /// Returns the word for it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Ingest => "ingest",
+            Self::User => "user",
+        }
+    }
+}
+
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Token {
+    /// What it is called in lists and in the entries that its reads leave.
+    pub(crate) name: String,
+    /// What it is good for.
+    pub(crate) role: Role,
+    /// Whose token it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    /// When it was made.
+    pub(crate) created: String,
+    /// SHA-256 of the token, in hex.
+    sha256: String,
+}
+
+/// All tokens of a home at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tokens(Vec<Token>);
+
+impl Tokens {
+    /// Returns what is known of a presented token; takes the same time whichever it is.
+    pub(crate) fn find(&self, presented: &str) -> Option<&Token> {
+        if !is_token(presented) {
+            return None;
+        }
+        let hash = hex(&Sha256::digest(presented.as_bytes()));
+        let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
+        // No early end: how long it takes says nothing about which token matched.
+        self.0.iter().filter(same).fold(None, |_, token| Some(token))
+    }
+
+    /// Returns each, in the order in which they were made.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, Token> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Where the tokens of a home are kept.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenStore {
+    folder: PathBuf,
+}
+
+impl TokenStore {
+    /// Returns the store in a folder of keys, which need not exist.
+    pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Makes a token and returns it; nobody can show it again.
+    pub(crate) fn add(&self, name: &str, role: Role, user: Option<&str>) -> Result<String, Failure> {
+        check_name(name)?;
+        check_user(role, user)?;
+        let mut secret = [0; SECRET_BYTES];
+        getrandom::fill(&mut secret).map_err(|error| {
+            Failure::could_not(format!("no random bits: {error}"), "the system's source has more to say")
+        })?;
+        let text = spelled(&secret);
+        self.change(|tokens| {
+            if tokens.iter().any(|token| token.name == name) {
+                return Err(Failure::no(
+                    format!("there is a token {name:?} already"),
+                    format!("choose another name, or run `tooltrail token revoke {name}` first"),
+                ));
+            }
+            if tokens.len() >= TOKENS_MAX {
+                return Err(Failure::no(format!("there are {TOKENS_MAX} tokens already"), "revoke some of them"));
+            }
+            tokens.push(Token {
+                name: name.to_owned(),
+                role,
+                user: user.map(str::to_owned),
+                created: SystemClock::default().now().to_string(),
+                sha256: hex(&Sha256::digest(text.as_bytes())),
+            });
+            Ok(())
+        })?;
+        Ok(text)
+    }
+
+    /// Removes a token; a running service refuses it within a second.
+    pub(crate) fn revoke(&self, name: &str) -> Result<(), Failure> {
+        self.change(|tokens| {
+            let before = tokens.len();
+            tokens.retain(|token| token.name != name);
+            if tokens.len() == before {
+                return Err(Failure::no(format!("there is no token {name:?}"), "`tooltrail token list` names them"));
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads all tokens; without a folder or file there are none.
+    pub(crate) fn load(&self) -> Result<Tokens, Failure> {
+        match RealDisk::open(&self.folder, false) {
+            Ok(disk) => self.read(&disk),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Tokens::default()),
+            Err(error) => Err(Failure::io("open", self.folder.display(), &error)),
+        }
+    }
+
+    /// Changes the list under its lock: two who add at once both succeed.
+    fn change(&self, change: impl FnOnce(&mut Vec<Token>) -> Result<(), Failure>) -> Result<(), Failure> {
+        make_folder(&self.folder)?;
+        let file = self.folder.join(FILE);
+        let failed = |error: io::Error| Failure::io("write", file.display(), &error);
+        let disk = RealDisk::open(&self.folder, false).map_err(failed)?;
+        let _lock = disk.lock(&[LOCK_FILE], LOCK_WAIT).map_err(failed)?;
+        let mut tokens = self.read(&disk)?.0;
+        change(&mut tokens)?;
+        let text = serde_json::to_string_pretty(&Stored { version: FORMAT, tokens })
+            .map_err(|error| failed(io::Error::other(error)))?;
+        disk.replace(&[FILE], format!("{text}\n").as_bytes()).map_err(failed)
+    }
+
+    /// Reads the file.
+    fn read(&self, disk: &RealDisk) -> Result<Tokens, Failure> {
+        let path = self.folder.join(FILE);
+        let failed = |error: io::Error| Failure::io("read", path.display(), &error);
+        let Some(file) = disk.open(&[FILE]).map_err(failed)? else { return Ok(Tokens::default()) };
+        let len = usize::try_from(file.stat().map_err(failed)?.len).unwrap_or(usize::MAX);
+        if len > FILE_BYTES_MAX {
+            return Err(Failure::could_not(format!("{} is too long", path.display()), "put the right file back"));
+        }
+        let mut bytes = vec![0; len];
+        let mut read = 0;
+        while read < len {
+            match file.read_at(&mut bytes[read..], read as u64).map_err(failed)? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        let stored = serde_json::from_slice::<Stored>(&bytes[..read]);
+        match stored {
+            Ok(stored) if stored.version == FORMAT => Ok(Tokens(stored.tokens)),
+            Ok(stored) => Err(Failure::could_not(
+                format!("{} has version {}", path.display(), stored.version),
+                "a newer tooltrail wrote it: upgrade this one",
+            )),
+            Err(error) => Err(Failure::could_not(
+                format!("{}: {error}", path.display()),
+                "put the right file back, or remove it and make new tokens",
+            )),
+        }
+    }
+}
+
+/// The file as it is written.
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    tokens: Vec<Token>,
+}
+
+/// Makes the folder of keys, ours alone; refuses one in which others could put a file of their own.
+fn make_folder(folder: &Path) -> Result<(), Failure> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let failed = |error: io::Error| Failure::io("create", folder.display(), &error);
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let mode = std::fs::metadata(folder).map_err(failed)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        return Err(Failure::could_not(
+            format!("others may write to the folder of keys, {}", folder.display()),
+            "take that from them with `chmod go-w`, or name another folder with --keys",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a name that would not stand well in a log line or a table.
+fn check_name(name: &str) -> Result<(), Failure> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) || name.starts_with('-') {
+        return Err(Failure::could_not(
+            format!("{name:?} is no name of a token"),
+            format!("use 1 to {NAME_BYTES_MAX} of the letters, digits and . _ @ -"),
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a user that is not one, and a role that needs one and has none.
+fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
+    match user {
+        None if role == Role::User => {
+            Err(Failure::could_not("a token of role user belongs to a user", "name one with --user"))
+        }
+        Some(user) if user.is_empty() || user.chars().count() > USER_CHARS_MAX => {
+            Err(Failure::could_not("this is no user id", format!("use 1 to {USER_CHARS_MAX} characters")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Returns a token's text: prefix, secret, checksum.
+fn spelled(secret: &[u8; SECRET_BYTES]) -> String {
+    let body = format!("{PREFIX}{}", hex(secret));
+    let checksum = hex(&Sha256::digest(body.as_bytes())[..CHECKSUM_BYTES]);
+    body + &checksum
+}
+
+/// Whether a text is spelled as a token, its checksum included.
+fn is_token(text: &str) -> bool {
+    let body_len = PREFIX.len() + 2 * SECRET_BYTES;
+    if text.len() != body_len + 2 * CHECKSUM_BYTES || !text.is_ascii() || !text.starts_with(PREFIX) {
+        return false;
+    }
+    let (body, checksum) = text.split_at(body_len);
+    hex(&Sha256::digest(body.as_bytes())[..CHECKSUM_BYTES]) == checksum
+}
+
+/// Returns bytes as lower-case hex.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, TokenStore, Tokens, is_token, spelled};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_token_is_found_until_it_is_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = TokenStore::new(folder.path().join("state/keys"));
+        assert_eq!(store.load().unwrap(), Tokens::default());
+        let admin = store.add("root", Role::Admin, None).unwrap();
+        let alice = store.add("alice.laptop", Role::User, Some("alice")).unwrap();
+        let tokens = store.load().unwrap();
+        assert_eq!(tokens.find(&alice).unwrap().user.as_deref(), Some("alice"));
+        assert_eq!(tokens.find(&admin).unwrap().role, Role::Admin);
+        store.revoke("root").unwrap();
+        assert!(store.load().unwrap().find(&admin).is_none());
+        assert!(store.load().unwrap().find(&alice).is_some());
+        assert!(store.revoke("root").is_err());
+
+        let file = folder.path().join("state/keys/tokens.json");
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(!text.contains(&alice) && !text.contains(&alice[10..40]), "{text}");
+        let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file), 0o600);
+        assert_eq!(mode(file.parent().unwrap()), 0o700);
+    }
+
+    #[test]
+    fn what_is_no_token_of_ours_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = TokenStore::new(folder.path().join("keys"));
+        store.add("root", Role::Admin, None).unwrap();
+        let check = |name: &str, role: Role, user: Option<&str>| {
+            assert!(store.add(name, role, user).is_err(), "{name} {role:?} {user:?}");
+        };
+        check("root", Role::Ingest, None);
+        check("", Role::Admin, None);
+        check("two words", Role::Admin, None);
+        check("-x", Role::Admin, None);
+        check(&"x".repeat(65), Role::Admin, None);
+        check("u", Role::User, None);
+        check("u", Role::User, Some(""));
+        check("u", Role::Admin, Some(&"x".repeat(201)));
+        assert_eq!(store.load().unwrap().iter().count(), 1);
+
+        let stranger = spelled(&[7; 32]);
+        assert!(is_token(&stranger));
+        assert!(store.load().unwrap().find(&stranger).is_none());
+        for text in ["", "tooltrail_", &stranger[1..], &stranger[..81], &stranger.replace('7', "8"), &"é".repeat(41)] {
+            assert!(!is_token(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(TokenStore::new(folder.path()).add("root", Role::Admin, None).is_err());
+    }
+
+    #[test]
+    fn a_damaged_or_newer_file_is_an_error_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = TokenStore::new(folder.path().join("keys"));
+        store.add("root", Role::Admin, None).unwrap();
+        for text in ["", "{", "[]", r#"{"version":2,"tokens":[]}"#] {
+            let file = folder.path().join("keys/tokens.json");
+            std::fs::write(&file, text).unwrap();
+            assert!(store.load().is_err(), "{text}");
+            assert!(store.add("second", Role::Admin, None).is_err(), "{text}");
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn two_who_add_at_once_both_succeed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = TokenStore::new(folder.path().join("keys"));
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let store = &store;
+                scope.spawn(move || {
+                    for number in 0..5 {
+                        store.add(&format!("t{thread}.{number}"), Role::Ingest, None).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(store.load().unwrap().iter().count(), 20);
+    }
+}

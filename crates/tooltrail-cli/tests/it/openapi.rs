@@ -1,0 +1,201 @@
+//! The published description against the real service: each answer is as described.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use boon::{Compiler, Schemas};
+use serde_json::Value;
+
+use crate::service::{Answer, Service};
+
+/// Where the document pretends to lie; nothing is fetched.
+const PLACE: &str = "file:///openapi.json";
+
+/// The path whose answer has no end.
+const STREAM: &str = "/api/audit/stream";
+
+/// The document and what has been asked of it.
+struct Document {
+    document: Value,
+    /// Path, method and status of each answer seen.
+    seen: BTreeSet<(String, String, String)>,
+}
+
+impl Document {
+    /// Checks an answer against what its path, method and status promise.
+    fn check(&mut self, method: &str, target: &str, answer: &Answer) {
+        let path = target.split('?').next().unwrap();
+        let status = answer.status.to_string();
+        let operation = &self.document["paths"][path][method.to_lowercase()];
+        assert!(operation.is_object(), "{method} {path} is not described");
+        let response = self.resolved(&operation["responses"][&status]);
+        assert!(response.is_object(), "{method} {target}: {status} is not described: {}", answer.body);
+        for (name, header) in response["headers"].as_object().into_iter().flatten() {
+            assert!(header["required"] != true || answer.header(name).is_some(), "{method} {target}: no {name}");
+        }
+        let kind = answer.header("content-type").unwrap();
+        assert!(response["content"][kind].is_object(), "{method} {target}: {status} as {kind} is not described");
+        let pointer = match response.pointer(&format!("/content/{}/schema/$ref", kind.replace('/', "~1"))) {
+            Some(name) => name.as_str().unwrap().to_owned(),
+            None => format!(
+                "#/paths/{}/{}/responses/{status}/content/{}/schema",
+                path.replace('/', "~1"),
+                method.to_lowercase(),
+                kind.replace('/', "~1")
+            ),
+        };
+        self.validate(&pointer, &answer.json(), &format!("{method} {target}"));
+        self.seen.insert((path.to_owned(), method.to_lowercase(), status));
+    }
+
+    /// Checks the beginning of an answer that has no end.
+    fn stream(&mut self, service: &Service, token: &str) {
+        let mut stream = service.connect();
+        let head = format!("GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut line = String::new();
+        let mut lines = BufReader::new(stream);
+        while !line.starts_with("content-type: ") {
+            line.clear();
+            assert!(lines.read_line(&mut line).unwrap() > 2, "no type");
+        }
+        let kind = line["content-type: ".len()..].trim();
+        let described = &self.document["paths"][STREAM]["get"]["responses"]["200"]["content"];
+        assert!(described[kind].is_object(), "{kind} is not described");
+        self.seen.insert((STREAM.to_owned(), "get".to_owned(), "200".to_owned()));
+    }
+
+    fn validate(&self, pointer: &str, value: &Value, what: &str) {
+        let (mut compiler, mut schemas) = (Compiler::new(), Schemas::new());
+        compiler.add_resource(PLACE, self.document.clone()).unwrap();
+        let schema = compiler.compile(&format!("{PLACE}{pointer}"), &mut schemas).unwrap();
+        if let Err(error) = schemas.validate(value, schema) {
+            panic!("{what}: {error:#}\n{value:#}");
+        }
+    }
+
+    /// Follows one reference.
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(reference) => self.document.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
+            None => value,
+        }
+    }
+}
+
+#[test]
+fn every_answer_is_as_described() {
+    let service = Service::start();
+    let admin = service.token(&["root", "--role", "admin"]);
+    let ingest = service.token(&["agent", "--role", "ingest"]);
+    let alice = service.token(&["alice", "--role", "user", "--user", "alice"]);
+    let document = service.send("GET", "/openapi.json", &[], "");
+    let mut document = Document { document: document.json(), seen: BTreeSet::new() };
+    assert_eq!(document.document["openapi"], "3.1.0");
+    let line = r#"{"user":"alice","session":"s-1","tool":"fs.read","args":{"path":"a"},"status":"ok","result":"x","duration_ms":3}"#;
+    document.validate("#/components/schemas/Sent", &serde_json::from_str(line).unwrap(), "a line that is sent");
+    let long = format!("/api/audit/entries?{}", "x".repeat(9_000));
+    let huge = format!("{{\"tool\":\"{}\"}}", "x".repeat(17 << 20));
+    for (token, target, body) in [
+        (&*ingest, "/api/audit/entries", line),
+        (&ingest, "/api/audit/entries", &format!("{line}\n{{}}")),
+        (&ingest, "/api/audit/entries", "{}"),
+        (&ingest, "/api/audit/entries", ""),
+        (&ingest, "/api/audit/entries?x=1", line),
+        (&ingest, "/api/audit/entries", &huge),
+        (&ingest, &long, line),
+        (&alice, "/api/audit/entries", line),
+        ("none", "/api/audit/entries", line),
+    ] {
+        let answer = service.send("POST", target, &[("Authorization", &format!("Bearer {token}"))], body);
+        document.check("POST", target, &answer);
+    }
+    for token in ["none", &ingest] {
+        document.check("GET", STREAM, &service.get(token, STREAM));
+    }
+    document.stream(&service, &admin);
+    for path in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"] {
+        document.check("GET", path, &service.send("GET", path, &[], ""));
+        for token in [&admin, &alice, &ingest] {
+            document.check("GET", path, &service.get(token, path));
+        }
+    }
+    for query in ["user=alice&days=30&limit=1&q=tool%3Dfs.*", "user=bob", "limit=0", "q=%22", "cursor=x"] {
+        let target = format!("/api/audit/recent?{query}");
+        document.check("GET", &target, &service.get(&alice, &target));
+    }
+    let page = service.get(&admin, "/api/audit/recent?limit=1").json();
+    let target = format!("/api/audit/recent?limit=1&cursor={}", page["next"].as_str().unwrap());
+    document.check("GET", &target, &service.get(&admin, &target));
+    for target in [
+        "/api/audit/stats?user=alice&days=30&q=status%3Dok",
+        "/api/audit/stats?limit=1",
+        "/api/audit/stats?q=tool%3Dtooltrail.*",
+    ] {
+        document.check("GET", target, &service.get(&admin, target));
+    }
+    let paths = document.document["paths"].as_object().unwrap().clone();
+    for (path, method) in paths.iter().flat_map(|(path, methods)| {
+        methods.as_object().unwrap().keys().map(move |method| (path, method.to_uppercase()))
+    }) {
+        for (target, host) in [
+            (path.clone(), "evil.example"),
+            (format!("{path}?{}", "x".repeat(9_000)), "localhost"),
+            (format!("{path}?x=1"), "localhost"),
+            (path.clone(), "localhost"),
+        ] {
+            if target == STREAM && host == "localhost" {
+                // This answer has no end.
+                continue;
+            }
+            let answer = service.send(
+                &method,
+                &target,
+                &[("Host", host), ("Authorization", &format!("Bearer {admin}"))],
+                line_for(&method, line),
+            );
+            document.check(&method, &target, &answer);
+        }
+        // What is described is routed, under these methods and no others.
+        let other = service.send("PATCH", path, &[], "");
+        let allowed = other.header("allow").unwrap().split(',').filter(|method| *method != "HEAD").collect::<Vec<_>>();
+        assert_eq!((other.status, allowed), (405, vec![method.as_str()]), "{path}");
+        document.validate("#/components/schemas/Problem", &other.json(), path);
+    }
+    starting(&mut document);
+    unseen(&document);
+}
+
+/// Asks a service that cannot open its home.
+fn starting(document: &mut Document) {
+    let place = crate::support::Place::new();
+    let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
+    let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
+    std::fs::create_dir(keys.join("redact-1.key")).unwrap();
+    let service = Service::start_in(place);
+    for target in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users", STREAM, "/readyz", "/healthz"] {
+        document.check("GET", target, &service.get(&token, target));
+    }
+    document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));
+}
+
+/// Every described answer was seen, but those that need a fault of the machine or a long wait.
+fn unseen(document: &Document) {
+    let mut missing = BTreeMap::<String, Vec<String>>::new();
+    for (path, methods) in document.document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for status in operation["responses"].as_object().unwrap().keys() {
+                if !document.seen.contains(&(path.clone(), method.clone(), status.clone())) {
+                    missing.entry(status.clone()).or_default().push(format!("{method} {path}"));
+                }
+            }
+        }
+    }
+    missing.retain(|status, _| status != "500" && status != "408");
+    assert!(missing.is_empty(), "described and never seen: {missing:?}");
+}
+
+/// Returns a body for the methods that have one.
+fn line_for<'a>(method: &str, line: &'a str) -> &'a str {
+    if method == "POST" { line } else { "" }
+}

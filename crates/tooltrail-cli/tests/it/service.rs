@@ -1,0 +1,163 @@
+//! The real service on a port of its own, and a client that sends exactly the bytes it is given.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Place;
+
+/// Longest wait for anything in these tests; a wrong answer comes sooner.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running service.
+pub(crate) struct Service {
+    child: Child,
+    pub(crate) place: Place,
+    pub(crate) address: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Service {
+    /// Starts one in a new place and waits until it is ready.
+    pub(crate) fn start() -> Self {
+        let service = Self::start_in(Place::new());
+        service.wait_ready();
+        service
+    }
+
+    /// Starts one and returns once its port is open.
+    pub(crate) fn start_in(place: Place) -> Self {
+        let log = std::fs::File::create(place.path("log")).unwrap();
+        let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("http://").expect("the address on stdout").to_owned();
+        Self { child, place, address }
+    }
+
+    pub(crate) fn wait_ready(&self) {
+        self.until("ready", || self.send("GET", "/readyz", &[], "").status == 200);
+    }
+
+    /// Waits until something holds.
+    pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(begun.elapsed() < PATIENCE, "never {what}; the log: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Makes a token and waits until the service knows it.
+    pub(crate) fn token(&self, args: &[&str]) -> String {
+        let ran = self.place.run(&[&["token", "add"], args].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        let token = ran.out.trim().to_owned();
+        self.until("knows a new token", || self.get(&token, "/api/audit/users?x=1").status != 401);
+        token
+    }
+
+    pub(crate) fn get(&self, token: &str, target: &str) -> Answer {
+        self.send("GET", target, &[("Authorization", &format!("Bearer {token}"))], "")
+    }
+
+    pub(crate) fn post(&self, token: &str, body: &str) -> Answer {
+        self.send("POST", "/api/audit/entries", &[("Authorization", &format!("Bearer {token}"))], body)
+    }
+
+    /// Sends a request with a Host, a length and these headers.
+    pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+            head += &format!("Host: {}\r\n", self.address);
+        }
+        for (name, value) in headers {
+            head += &format!("{name}: {value}\r\n");
+        }
+        self.raw(format!("{head}\r\n{body}").as_bytes())
+    }
+
+    /// Sends these bytes and reads to the end.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
+        let mut stream = self.connect();
+        // A refused body may be cut off while we still write; the answer tells.
+        let _ = stream.write_all(bytes);
+        answer(&mut stream)
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.place.path("log")).unwrap()
+    }
+
+    pub(crate) fn terminate(&self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// Waits for the end; returns the exit code.
+    pub(crate) fn wait(&mut self) -> Option<i32> {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            assert!(begun.elapsed() < PATIENCE, "never ended; the log: {}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Returns the entries of a page.
+    pub(crate) fn entries(&self) -> Vec<serde_json::Value> {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()["entries"].as_array().unwrap().clone()
+    }
+}
+
+/// Reads an answer to the end of the connection.
+pub(crate) fn answer(stream: &mut TcpStream) -> Answer {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 64 * 1024];
+    // A reset after the answer is the end too.
+    while let Ok(read @ 1..) = stream.read(&mut piece) {
+        bytes.extend_from_slice(&piece[..read]);
+    }
+    let text = String::from_utf8(bytes).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers =
+        lines.map(|line| line.split_once(": ").unwrap()).map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Answer { status, headers: headers.collect(), body: body.to_owned() }
+}
