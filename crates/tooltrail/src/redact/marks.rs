@@ -7,7 +7,7 @@ const RULE_CHARS_MAX: usize = 40;
 const OPENING: &str = "[redacted:";
 
 /// Returns the length of the mark at the start of a text: `[redacted:<rule>]` or `[redacted:<rule>:<number>.<tag>]`.
-fn mark_len(text: &str) -> Option<usize> {
+pub(super) fn mark_len(text: &str) -> Option<usize> {
     let rest = text.strip_prefix(OPENING)?;
     let rule = run(rest, |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if rule == 0 || rule > RULE_CHARS_MAX {

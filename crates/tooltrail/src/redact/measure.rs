@@ -41,10 +41,10 @@ fn recall_and_what_stays_untouched() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
         let before = Tree::of(Json::read(&row["args"].to_string(), 64).unwrap(), 200, 500);
         let mut tree = before.clone();
-        redactor.tree(&mut tree);
+        redactor.tree(&mut tree, &mut Default::default());
         let result = row["result"].as_str().unwrap_or("");
         let mut seen = Seen::window(result.to_owned(), 300);
-        redactor.seen(&mut seen);
+        redactor.seen(&mut seen, &mut Default::default());
         let mut out = seen.text.clone();
         out.push('\n');
         readable(&tree, &mut out);
@@ -195,7 +195,7 @@ fn what_only_looks_secret_stays() {
 #[test]
 fn a_token_cut_by_the_window_is_hidden_to_the_end() {
     let mut seen = Seen { text: "see ghp_0a1B2c3D4e5F".to_owned(), chars: 99, cut: true };
-    Redactor::new(None).seen(&mut seen);
+    Redactor::new(None).seen(&mut seen, &mut Default::default());
     assert_eq!(seen.text, "see [redacted:github-pat]");
 }
 

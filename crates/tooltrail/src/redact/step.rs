@@ -5,6 +5,7 @@ use crate::home::{folder_of, outside_folder, redacted_folder};
 use crate::json::{DEPTH_MAX, Json};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
 use crate::redact::Redactor;
+use crate::redact::found::Found;
 use crate::redact::tree::{Seen, Tree};
 use crate::redact::window::{Structure, Windowed};
 
@@ -20,10 +21,11 @@ pub(crate) struct Redacted {
 impl Redactor {
     /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
     pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
-        let args = self.structure(&call.args, "value");
-        let extra = call.extra.as_ref().map(|extra| self.structure(extra, "value"));
+        let mut found = Found::default();
+        let mut args = self.structure(&call.args, "value", &mut found);
+        let mut extra = call.extra.as_ref().map(|extra| self.structure(extra, "value", &mut found));
         let id = call.user.seen.text.clone();
-        self.seen(&mut call.user.seen);
+        self.seen(&mut call.user.seen, &mut found);
         let (redacted, long) = (&call.user.seen.text, call.user.long.as_ref());
         let folder = match long {
             _ if *redacted != id => {
@@ -34,7 +36,7 @@ impl Redactor {
             None => outside_folder(&id),
         };
         for text in [&mut call.tool, &mut call.result] {
-            self.seen(text);
+            self.seen(text, &mut found);
         }
         let fields = [
             &mut call.session,
@@ -47,14 +49,21 @@ impl Redactor {
             &mut call.claimed_user,
             &mut call.rule,
         ];
-        for text in fields.into_iter().flatten() {
-            self.seen(text);
+        let mut fields: Vec<&mut Seen> = fields.into_iter().flatten().collect();
+        fields.iter_mut().for_each(|text| self.seen(text, &mut found));
+        // What is secret in one place is secret in every other.
+        if let Some(sweeper) = found.sweeper() {
+            sweeper.tree(&mut args);
+            extra.iter_mut().for_each(|extra| sweeper.tree(extra));
+            fields.into_iter().for_each(|text| sweeper.seen(text));
+            sweeper.seen(&mut call.tool);
+            sweeper.seen(&mut call.result);
         }
         Redacted { fields: call, folder, args, extra }
     }
 
     /// Reads args or extra into an object and redacts it; what is no object is put under `wrapped`.
-    fn structure(&self, structure: &Structure, wrapped: &str) -> Tree {
+    fn structure(&self, structure: &Structure, wrapped: &str, found: &mut Found) -> Tree {
         let (text, strings) = (&structure.text, ARG_CHARS_MAX);
         let member = |name: &str, value| Tree::Object(vec![(Seen::copy(name, FIELD_CHARS_MAX), value)]);
         let whole = |name: &str, cut: bool| {
@@ -77,7 +86,7 @@ impl Redactor {
                 }
             }
         };
-        self.tree(&mut tree);
+        self.tree(&mut tree, found);
         tree
     }
 }

@@ -1,0 +1,85 @@
+//! Numbers of payment cards: a plausible beginning, a right check digit, and nothing joined to them.
+
+use super::engine::Hit;
+use super::names::CARD;
+use super::text::floor;
+
+/// Digits of the shortest and the longest number.
+const DIGITS: (usize, usize) = (13, 19);
+/// Bytes before a number in which a word may say that it is a card's.
+const NEAR: usize = 40;
+
+/// All that looks like a card's number.
+pub(super) fn cards(text: &str, hits: &mut Vec<Hit>) {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) {
+        let (mut end, mut digits, mut count, mut groups) = (start, [0_u8; DIGITS.1], 0, [0_usize; 6]);
+        let mut group = 0;
+        while let Some(&byte) = bytes.get(end) {
+            let gap = matches!(byte, b' ' | b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+            if byte.is_ascii_digit() {
+                if let Some(digit) = digits.get_mut(count) {
+                    *digit = byte - b'0';
+                }
+                count += 1;
+                groups[group.min(5)] += 1;
+            } else if gap {
+                group += 1;
+            } else {
+                break;
+            }
+            end += 1;
+        }
+        at = end;
+        if !(DIGITS.0..=DIGITS.1).contains(&count) {
+            continue;
+        }
+        let joined = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+#".contains(b);
+        let free = (start == 0 || !joined(&bytes[start - 1]))
+            && bytes.get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-' && *b != b'_');
+        let whole = matches!(groups, [_, 0, ..] | [4, 4, 4, 1..=4, ..] | [4, 6, 4 | 5, 0, ..]);
+        let digits = &digits[..count];
+        if free && whole && has_check_digit(digits) && (is_common(digits) || is_rare(digits) && is_named(text, start)) {
+            hits.push(Hit::new(start, end, CARD));
+        }
+    }
+}
+
+/// A number that so many cards have that it needs no word beside it.
+fn is_common(digits: &[u8]) -> bool {
+    let head = head(digits, 2);
+    match digits.len() {
+        15 => matches!(head, 34 | 37),
+        16 => matches!(head, 40..=49 | 51..=55 | 22..=27 | 60 | 65 | 35),
+        _ => false,
+    }
+}
+
+fn is_rare(digits: &[u8]) -> bool {
+    let head = head(digits, 2);
+    match digits.len() {
+        14 => matches!(head, 30 | 36 | 38 | 39),
+        _ => matches!(head, 40..=49 | 50 | 56..=69 | 81),
+    }
+}
+
+fn is_named(text: &str, start: usize) -> bool {
+    let near = text[floor(text, start.saturating_sub(NEAR))..start].to_ascii_lowercase();
+    ["card", "visa", "pan", "credit", "debit", "payment", "maestro", "diners", "unionpay", "cc"]
+        .iter()
+        .any(|word| near.contains(word))
+}
+
+fn head(digits: &[u8], length: usize) -> u32 {
+    digits.iter().take(length).fold(0, |sum, digit| sum * 10 + u32::from(*digit))
+}
+
+fn has_check_digit(digits: &[u8]) -> bool {
+    let doubled = |(at, digit): (usize, &u8)| match u32::from(*digit) * if at % 2 == 1 { 2 } else { 1 } {
+        sum @ 10.. => sum - 9,
+        sum => sum,
+    };
+    let sum: u32 = digits.iter().rev().enumerate().map(doubled).sum();
+    sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
+}
