@@ -12,8 +12,21 @@ const NEAR: usize = 40;
 /// All that looks like a card's number.
 pub(super) fn cards(text: &str, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
+    let of_number = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'-');
     let mut at = 0;
-    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) {
+    // No number is shorter than a stride, so that a look at each stride's end meets every one.
+    while let Some(probe) = bytes.get(at + DIGITS.0 - 1) {
+        if !of_number(probe) {
+            at += DIGITS.0;
+            continue;
+        }
+        let begun = bytes[at..at + DIGITS.0].iter().rposition(|b| !of_number(b)).map_or(at, |last| at + last + 1);
+        let Some(start) =
+            bytes[begun..].iter().take_while(|b| of_number(b)).position(u8::is_ascii_digit).map(|n| begun + n)
+        else {
+            at = begun + 1 + bytes[begun..].iter().take_while(|b| of_number(b)).count();
+            continue;
+        };
         let (mut end, mut digits, mut count, mut groups) = (start, [0_u8; DIGITS.1], 0, [0_usize; 6]);
         let mut group = 0;
         while let Some(&byte) = bytes.get(end) {

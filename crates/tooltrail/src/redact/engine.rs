@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 
 use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
+use super::finder::Finder;
 use super::found::Found;
 use super::marks::marks;
 use super::names;
@@ -52,8 +52,7 @@ pub(super) enum Trigger {
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) finder: Option<AhoCorasick>,
-    pub(super) triggers: Vec<Trigger>,
+    pub(super) finder: Finder<Trigger>,
     forms: Vec<OnceLock<Option<Regex>>>,
 }
 
@@ -61,24 +60,18 @@ impl Redactor {
     /// Builds an engine; with a key, marks of random tokens carry a tag by which equal ones can be told.
     #[must_use]
     pub fn new(key: Option<RedactionKey>) -> Self {
-        let (mut words, mut triggers) = (Vec::new(), Vec::new());
-        let mut add = |word: String, trigger| {
-            words.push(word);
-            triggers.push(trigger);
-        };
+        let mut words = Vec::new();
         for (index, shape) in PREFIXED.iter().enumerate() {
-            shape.triggers().into_iter().for_each(|word| add(word, Trigger::Shape(index)));
+            words.extend(shape.triggers().into_iter().map(|word| (word, Trigger::Shape(index))));
         }
         let mut vendors: Vec<&str> = VENDORS.iter().flat_map(|shape| shape.words).copied().collect();
         vendors.sort_unstable();
         vendors.dedup();
-        vendors.iter().for_each(|word| add((*word).to_owned(), Trigger::Vendor));
-        names::TRIGGERS.iter().for_each(|word| add((*word).to_owned(), Trigger::Name));
-        text::leads().into_iter().for_each(|(word, lead)| add(word.to_owned(), Trigger::Lead(lead)));
-        let finder =
-            AhoCorasick::builder().ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(&words).ok();
+        words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
+        words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
+        words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
-        Self { key, finder, triggers, forms }
+        Self { key, finder: Finder::new(words), forms }
     }
 
     /// The text with marks in place of secrets; borrowed where there are none.

@@ -22,6 +22,7 @@ mod window;
 // What is secret.
 mod benign;
 mod engine;
+mod finder;
 mod names;
 mod shapes;
 mod words;

@@ -81,7 +81,6 @@ struct Reach {
 /// All that looks secret in a text, in no order.
 pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
-    let Some(finder) = &redactor.finder else { return hits };
     cards::cards(text, &mut hits);
     if codes::is_seed(text) {
         hits.push(Hit::new(0, text.len(), SEED));
@@ -97,14 +96,13 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
         path: 0,
         wallet: false,
     };
-    for found in finder.find_overlapping_iter(text) {
-        let (start, end) = (found.start(), found.end());
-        while marks.next_if(|mark| mark.1 < end).is_some() {}
+    redactor.finder.each(text, |start, end, trigger| {
+        while marks.next_if(|mark| mark.1 <= start).is_some() {}
         // Words inside a mark say nothing.
         if marks.peek().is_some_and(|mark| mark.0 <= start && end <= mark.1) {
-            continue;
+            return;
         }
-        match redactor.triggers[found.pattern().as_usize()] {
+        match trigger {
             Trigger::Shape(index) => {
                 if reach.covered.is_empty() {
                     reach.covered = vec![0; PREFIXED.len()];
@@ -126,7 +124,7 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
             Trigger::Name => {}
             Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
         }
-    }
+    });
     hits
 }
 

@@ -50,13 +50,11 @@ impl Redactor {
     /// What a key's name says, and the vendors' words in it.
     fn key(&self, key: &str) -> (Option<Name>, Vec<String>) {
         let (mut named, mut vendors) = (key.len() <= 4, Vec::new());
-        for hit in self.finder.iter().flat_map(|finder| finder.find_overlapping_iter(key)) {
-            match self.triggers[hit.pattern().as_usize()] {
-                Trigger::Vendor => vendors.push(key[hit.range()].to_ascii_lowercase()),
-                Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
-                Trigger::Shape(_) | Trigger::Lead(_) => {}
-            }
-        }
+        self.finder.each(key, |start, end, trigger| match trigger {
+            Trigger::Vendor => vendors.push(key[start..end].to_ascii_lowercase()),
+            Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
+            Trigger::Shape(_) | Trigger::Lead(_) => {}
+        });
         (named.then(|| names::judge(key)).flatten(), vendors)
     }
 

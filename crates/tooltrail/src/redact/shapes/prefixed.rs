@@ -129,7 +129,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("shopify-private-app-access-token", "shppa_<hH:32>", 2.0, true),
     prefixed("shopify-shared-secret", "shpss_<hH:32>", 2.0, true),
     prefixed("slack-app-token", "~xapp-<0:1>-<aA0:1+>-<0:1+>-<aA0:1+>", 2.0, false),
-    prefixed("slack-bot-token", "xoxb-<0:10-13>-<0:10-13><aA0-:0+>", 3.0, true),
+    prefixed("slack-bot-token", "xoxb-<0:10-13>-<0:10-13><aA0-:0+>", 3.0, false),
     prefixed("slack-config-access-token", "~xoxe.xoxb-<0:1>-<aA0:163-166>", 2.0, true),
     prefixed("slack-config-access-token", "~xoxe.xoxp-<0:1>-<aA0:163-166>", 2.0, true),
     prefixed("slack-config-refresh-token", "~xoxe-<0:1>-<aA0:146>", 2.0, true),
