@@ -66,9 +66,8 @@ pub(super) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut
         (None, Name::Strong(SEED)) => Hit::new(0, value.len(), SEED).when(fits(SEED, value))?,
         (None, _) => unquoted(&named, value, link)?,
         (Some(b'`'), _) if value.contains(' ') => return None,
-        (Some(_), _) if link == Link::Comma => {
-            self::value(value, named.name).filter(|hit| is_random(&value[hit.start..hit.end]))?
-        }
+        (Some(_), _) if link == Link::Comma => self::value(value, named.name)
+            .filter(|hit| is_random(&value[hit.start..hit.end]) || is_password(&value[hit.start..hit.end]))?,
         (Some(_), _) => self::value(value, named.name)?,
     };
     let (mut from, mut until) = (open + hit.start, open + hit.end);
@@ -168,10 +167,14 @@ fn attribute(named: &Named<'_>, from: usize) -> Option<(usize, Link)> {
     let between = &near[..at];
     let plain = between.matches('\n').count() <= 1 && between.matches(':').count() == 0;
     let after = right(text, from + at + 5, |b| b"'\"\\ \t".contains(&b));
-    let joined = matches!(bytes.get(after), Some(b':' | b'='));
+    let link = match bytes.get(after)? {
+        b':' => Link::Colon,
+        b'=' => Link::Equals,
+        _ => return None,
+    };
     let alone = bytes.get(from + at + 5).is_some_and(|b| !b.is_ascii_alphanumeric());
-    (plain && joined && alone && !between.ends_with(|c: char| c.is_alphanumeric() || c == '_'))
-        .then_some((after + 1, if bytes[after] == b':' { Link::Colon } else { Link::Equals }))
+    let whole = alone && !between.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+    (plain && whole).then_some((after + 1, link))
 }
 
 /// Where a value begins behind its quotes, and the last quote; none where there is nothing between two of a kind.
@@ -180,9 +183,12 @@ fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
     while let Some(&byte) = bytes.get(open) {
         match byte {
             b'"' | b'\'' | b'`' if quote == Some(byte) => {
-                // Three of a kind open a long text.
-                let triple = bytes.get(open + 1) == Some(&byte);
-                return triple.then_some((open + 2, quote));
+                // Three of a kind open a long text; a shell glues what follows two of them.
+                return match bytes.get(open + 1) {
+                    Some(next) if *next == byte => Some((open + 2, quote)),
+                    Some(next) if next.is_ascii_alphanumeric() => Some((open + 1, quote)),
+                    _ => None,
+                };
             }
             b'"' | b'\'' | b'`' => quote = Some(byte),
             b'\\' if matches!(bytes.get(open + 1), Some(b'"' | b'\'' | b'\\')) => {}
@@ -212,10 +218,11 @@ fn closing(text: &str, open: usize, quote: u8) -> usize {
 
 /// The secret part of a whole value under a secret's name.
 pub(super) fn value(value: &str, name: Name) -> Option<Hit> {
-    let scheme = ["bearer ", "basic ", "token ", "digest ", "apikey ", "api-token ", "negotiate "]
+    let word = value.split([' ', '\t']).next().unwrap_or("");
+    let scheme = ["bearer", "basic", "token", "digest", "apikey", "api-token", "negotiate"]
         .iter()
-        .find(|scheme| value.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
-    let start = scheme.map_or(0, |scheme| scheme.len());
+        .any(|scheme| word.len() < value.len() && word.eq_ignore_ascii_case(scheme));
+    let start = if scheme { value.len() - value[word.len()..].trim_start().len() } else { 0 };
     let secret = &value[start..];
     let (rule, believed) = match name {
         Name::Strong(rule) => (rule, fits(rule, secret)),
@@ -273,7 +280,9 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     let metavar = named.flag && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     let loose = link == Link::Colon || !named.text[named.end..].starts_with(['=', ':', '"', '\'']);
     let plain = letters && !named.flag && !named.query;
-    let aside = link == Link::Colon && !is_anchored(named.text, named.start);
+    let spaced = named.text[named.end..].starts_with(": ");
+    let word_alone = named.text[named.start..named.end].bytes().all(|b| b.is_ascii_alphabetic());
+    let aside = link == Link::Colon && spaced && word_alone && !is_anchored(named.text, named.start);
     let prose = plain && (loose && !tail.is_empty() || word.len() < end - scheme || aside);
     if let Some(hit) = passphrase(named, line, link).filter(|_| plain && !tail.is_empty()) {
         return Some(hit);

@@ -103,7 +103,8 @@ pub(super) fn is_random(value: &str) -> bool {
         && (digits >= 2 && letters >= 1 && entropy(value) > 2.0
             || bytes.len() >= 14 && digits == bytes.len()
             || letters == bytes.len() && bytes.len() >= 24 && entropy(value) > 3.7
-            || letters == bytes.len() && bytes.len() >= 12 && humps(bytes) * 5 > bytes.len())
+            || letters == bytes.len() && bytes.len() >= 12 && humps(bytes) * 5 > bytes.len()
+            || digits >= 1 && bytes.len() >= 12 && humps(bytes) * 7 > bytes.len())
 }
 
 /// How often a capital follows a small letter: in names of camel's humps far less often than in what is drawn.

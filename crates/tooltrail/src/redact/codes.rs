@@ -64,7 +64,7 @@ fn following(text: &str, end: usize) -> Option<Hit> {
         match word {
             "" => break,
             "is" | "lautet" | "ist" | "was" | "est" | "es" => at += word.len(),
-            "G" | "FB" => at += word.len() + 1,
+            "G" | "FB" if text[at + word.len()..].starts_with('-') => at += word.len() + 1,
             _ => return None,
         }
     }

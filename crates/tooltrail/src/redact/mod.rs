@@ -43,6 +43,8 @@ mod marks;
 mod tag;
 
 #[cfg(test)]
+mod draws;
+#[cfg(test)]
 mod measure;
 
 pub use engine::Redactor;

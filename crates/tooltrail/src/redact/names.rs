@@ -82,7 +82,8 @@ pub(super) fn judge(name: &str) -> Option<Name> {
     if words.iter().any(|word| is_secret(word)) {
         return Some(Name::Strong("secret"));
     }
-    tokens(&words, before, last).or_else(|| keys(&words, before, last))
+    let header = name.starts_with("X-") || name.starts_with("x-");
+    tokens(&words, before, last).or_else(|| keys(&words, before, last, header))
 }
 
 fn is_password(word: &str) -> bool {
@@ -136,7 +137,7 @@ fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
     None
 }
 
-fn keys(words: &[String], before: &str, last: &str) -> Option<Name> {
+fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name> {
     let sure = matches!(
         before,
         "api"
@@ -153,6 +154,9 @@ fn keys(words: &[String], before: &str, last: &str) -> Option<Name> {
             | "hmac"
     );
     if last.ends_with("apikey") || matches!(last, "authkey" | "accesskey" | "privatekey") || last == "key" && sure {
+        return Some(Name::Strong("api-key"));
+    }
+    if last == "key" && header {
         return Some(Name::Strong("api-key"));
     }
     if last == "keys" && matches!(before, "api" | "private" | "secret") {

@@ -218,7 +218,7 @@ fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit
     }
     let quoted = right(text, name_end, |b| b"'\"`\\ ".contains(&b));
     let separated = right(text, quoted, |b| b"=>:|?,".contains(&b));
-    if separated == quoted || separated - quoted > 4 || quoted - name_end > 6 {
+    if separated == quoted || separated - quoted > 5 || quoted - name_end > 6 {
         return None;
     }
     let start = right(text, separated, |b| b"'\"`\\ =\t".contains(&b));
