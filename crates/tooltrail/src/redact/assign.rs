@@ -1,6 +1,6 @@
 //! Values that stand under a secret's name in text: assigned, after a flag, in a tag, below, in a sentence, in a column.
 
-use super::benign::{is_benign, is_password, is_random};
+use super::benign::{is_benign, is_composed, is_password, is_random};
 use super::engine::Hit;
 use super::names::{self, CARD, Name, ONE_TIME, SEED};
 use super::spoken::{below, spoken};
@@ -61,7 +61,7 @@ pub(super) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut
     let hit = match (quote, named.name) {
         (None, _) if link == Link::Tag => tagged_value(value, named.name)?,
         (None, Name::Strong("cookie")) => {
-            Hit::new(0, value.trim_end_matches(['"', '\'']).len(), "cookie").when(value.contains('='))?
+            Hit::new(0, value.trim_end_matches(['"', '\'']).len(), "cookie").when(is_cookie(value))?
         }
         (None, Name::Strong(SEED)) => Hit::new(0, value.len(), SEED).when(fits(SEED, value))?,
         (None, _) => unquoted(&named, value, link)?,
@@ -100,6 +100,9 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
     // `API key`, `seed phrase`: the word before says what kind it is.
     let before = spaced_before(text, start).filter(|_| word.bytes().all(|b| b.is_ascii_alphabetic()));
     let judged = match (own, before) {
+        (Some(Name::Strong("token")), Some(from)) if word.eq_ignore_ascii_case("token") => {
+            names::judge(&text[from..end])
+        }
         (Some(Name::Strong(_)), _) | (_, None) => own,
         (_, Some(from)) => match names::judge(&text[from..end]) {
             None if !word.eq_ignore_ascii_case("key") => own,
@@ -142,6 +145,8 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
         ">" if quotes > end && text[..named.start].ends_with(['"', '\'', '.']) => Some((after, Link::Tag)),
         ">" => Some((after, Link::Comma)),
         "|" => Some((after, Link::Comma)),
+        // A part of a name in parts: `arn:…:secret:…`.
+        ":" if text[..named.start].ends_with(':') => None,
         ":" => (!next_line(text, after)).then_some((after, Link::Colon)),
         "=>" | "||" | "?=" => Some((after, Link::Equals)),
         op if op.bytes().all(|b| b == b':' || b == b'=') => Some((after, Link::Equals)),
@@ -226,9 +231,14 @@ pub(super) fn value(value: &str, name: Name) -> Option<Hit> {
     let secret = &value[start..];
     let (rule, believed) = match name {
         Name::Strong(rule) => (rule, fits(rule, secret)),
-        Name::Weak(rule) => (rule, is_random(secret) || rule == "password" && is_password(secret)),
+        Name::Weak(rule) => (rule, is_weak(rule, secret)),
     };
     (believed && !is_benign(secret)).then_some(Hit::new(start, value.len(), rule))
+}
+
+/// Whether a value is believed under a name that says little.
+fn is_weak(rule: &str, value: &str) -> bool {
+    is_random(value) && !is_composed(value) || rule == "password" && is_password(value)
 }
 
 /// Whether a value can be what its rule says.
@@ -240,7 +250,7 @@ pub(super) fn fits(rule: &str, value: &str) -> bool {
             digits >= 3 && value.len() <= 16 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"- ".contains(&b))
         }
         CARD => digits >= 12 && value.bytes().all(|b| b.is_ascii_digit() || b"- ".contains(&b)),
-        "cookie" => value.contains('=') || is_random(value),
+        "cookie" => is_cookie(value) || is_random(value),
         SEED => {
             let count = value.split_ascii_whitespace().count();
             count >= 3 && words.all(|word| word.bytes().all(|b| b.is_ascii_alphanumeric() || b".,".contains(&b)))
@@ -248,6 +258,12 @@ pub(super) fn fits(rule: &str, value: &str) -> bool {
         }
         _ => true,
     }
+}
+
+/// `name=value; …`.
+fn is_cookie(value: &str) -> bool {
+    let name = value.split_once('=').map_or("", |(name, _)| name.trim());
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"\"'`()+".contains(&b))
 }
 
 fn tagged_value(value: &str, name: Name) -> Option<Hit> {
@@ -270,12 +286,14 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     let shortened = line[scheme..end].ends_with("...") || line[scheme..end].ends_with('…');
     let code = shortened
         || is_code(head)
+        || word.starts_with('&') && letters_only(&word[1..])
+        || link == Link::Equals && compared(named) && letters_only(word)
         || bytes.get(end) == Some(&b'<') && bytes.get(end + 1) != Some(&b'/')
         || bytes.get(end) == Some(&b'"') && word.contains('(')
         || bytes.get(scheme) == Some(&b'{')
         || word.starts_with('!') && !tail.is_empty()
         || word.len() < 3;
-    let letters = word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
+    let letters = letters_only(word);
     let constant = letters && word.contains('_') && word.bytes().all(|b| !b.is_ascii_lowercase());
     let metavar = named.flag && word.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
     let loose = link == Link::Colon || !named.text[named.end..].starts_with(['=', ':', '"', '\'']);
@@ -290,7 +308,7 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     let (rule, believed) = match named.name {
         Name::Strong(rule) if link == Link::Comma => (rule, is_random(word)),
         Name::Strong(rule) => (rule, !prose && (fits(rule, word))),
-        Name::Weak(rule) => (rule, is_random(word) || rule == "password" && is_password(word)),
+        Name::Weak(rule) => (rule, is_weak(rule, word)),
     };
     (believed && !code && !constant && !metavar && !is_benign(word) && !is_benign(head)).then_some(Hit::new(
         scheme,
@@ -299,8 +317,17 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     ))
 }
 
+fn letters_only(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+}
+
+fn compared(named: &Named<'_>) -> bool {
+    named.text[named.end..].trim_start().starts_with("==")
+}
+
 /// Whether a value is a call, an element or a path of names.
 fn is_code(head: &str) -> bool {
+    let head = head.trim_end_matches('!').trim_start_matches('&');
     let parts =
         || head.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_'));
     head.contains(['(', '[']) || head.contains("?.") || head.contains('.') && parts()

@@ -12,7 +12,7 @@ const BRACKETED_MAX: usize = 60;
 pub(super) fn is_benign(value: &str) -> bool {
     let value = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
     let lower = value.to_ascii_lowercase();
-    value.is_empty()
+    !value.chars().any(char::is_alphanumeric)
         || STANDINS.contains(lower.as_str())
         || is_reference(value)
         || is_masked(value)
@@ -105,6 +105,20 @@ pub(super) fn is_random(value: &str) -> bool {
             || letters == bytes.len() && bytes.len() >= 24 && entropy(value) > 3.7
             || letters == bytes.len() && bytes.len() >= 12 && humps(bytes) * 5 > bytes.len()
             || digits >= 1 && bytes.len() >= 12 && humps(bytes) * 7 > bytes.len())
+}
+
+/// Whether a value is words and numbers joined by signs, or the name of a file: `users:42:profile`, `a/b-2026.jpg`.
+pub(super) fn is_composed(value: &str) -> bool {
+    let mut parts = value.split(['-', '_', '/', ':', '.', '#', '+', '@']);
+    let plain = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_lowercase())
+            || part.bytes().all(|b| b.is_ascii_uppercase())
+            || part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let extension = value
+        .rsplit_once('.')
+        .is_some_and(|(_, last)| (2..=5).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_lowercase()));
+    parts.clone().count() > 1 && parts.all(plain) || extension && value.contains('/')
 }
 
 /// How often a capital follows a small letter: in names of camel's humps far less often than in what is drawn.

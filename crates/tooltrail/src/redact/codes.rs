@@ -49,10 +49,14 @@ pub(super) fn code(text: &str, start: usize, end: usize) -> Option<Hit> {
     following(text, end).or_else(|| preceding(text, start)).filter(|hit| qualified(text, hit))
 }
 
-/// `847261 to sign in`.
+/// `Enter 847261 to sign in`.
 pub(super) fn purpose(text: &str, start: usize) -> Option<Hit> {
     let head = text[..start].trim_end_matches(' ');
     let from = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let before = head[floor(head, from.saturating_sub(16))..from].trim_end().to_ascii_lowercase();
+    if !["enter", "use", "code", "type", "pin", "otp", "code:"].iter().any(|word| before.ends_with(word)) {
+        return None;
+    }
     number(text, from).filter(|hit| hit.end == head.len())
 }
 
@@ -88,8 +92,9 @@ fn number(text: &str, from: usize) -> Option<Hit> {
         end = if half - end == 4 { half } else { end };
     }
     let free = bytes.get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && !b"_%/-".contains(b));
-    let whole = !(bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit));
-    ((4..=8).contains(&(end - from)) && free && whole).then_some(Hit::new(from, end, ONE_TIME))
+    let year = end - from == 4 && (text[from..end].starts_with("19") || text[from..end].starts_with("20"));
+    let part = bytes.get(end) == Some(&b'.') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+    ((4..=8).contains(&(end - from)) && free && !year && !part).then_some(Hit::new(from, end, ONE_TIME))
 }
 
 fn qualified(text: &str, hit: &Hit) -> bool {
@@ -124,8 +129,8 @@ pub(super) fn seeds(text: &str, hits: &mut Vec<Hit>) {
     }
 }
 
-/// Whether a text is a seed phrase and nothing else.
-pub(super) fn is_seed(text: &str) -> bool {
+/// Whether a text may be a seed phrase and nothing else.
+pub(super) fn may_be_seed(text: &str) -> bool {
     let text = text.trim();
     let few = text.len() <= 24 * 9 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b' ');
     few && SEED_WORDS.contains(&text.split(' ').count())

@@ -34,7 +34,7 @@ fn time_grows_with_the_text_and_no_faster() {
     ] {
         let time = |bytes: usize| {
             let text = unit.repeat(bytes / unit.len());
-            (0..3)
+            (0..2)
                 .map(|_| {
                     let begun = std::time::Instant::now();
                     std::hint::black_box(redactor.text(&text));
@@ -43,7 +43,7 @@ fn time_grows_with_the_text_and_no_faster() {
                 .min()
                 .unwrap()
         };
-        let (small, large) = (time(4_096), time(32_768));
+        let (small, large) = (time(2_048), time(16_384));
         assert!(large < small * 32 + std::time::Duration::from_millis(20), "{unit}: {small:?} and {large:?}");
     }
 }
@@ -75,6 +75,15 @@ fn what_only_looks_secret_stays() {
         "max_tokens: 4096, session_id=ab12cd34ef",
         "const apiKey = options?.apiKey || getApiKey(model)",
         "PWD=/home/acme",
+        "unexpected token: identifier2",
+        "arn:aws:secretsmanager:eu:123456789012:secret:prod/db-a1b2c3",
+        "assert token == expected_token",
+        "{\"Key\":\"images/photo-2026-05-05.jpg\"}",
+        "key=users/42/avatar-256x256.png",
+        "Reservation 482913 to confirm by Friday",
+        "docker run -p 8080:80 -u 1000:1000 image",
+        "document.cookie = name + value",
+        "we walk the dog around the park every single morning before breakfast",
     ] {
         check(text, text);
     }

@@ -3,7 +3,6 @@
 use super::benign::is_random;
 use super::engine::{Hit, Redactor, Trigger};
 use super::marks::marks;
-use super::names::SEED;
 use super::shapes::{PREFIXED, VENDORS};
 use super::{assign, cards, codes, commands, forms, links};
 
@@ -57,7 +56,7 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
         ("getconnection(", Lead::Call),
     ];
     leads.extend(["bearer ", "basic "].map(|word| (word, Lead::Scheme)));
-    leads.extend([" to verify", " to sign in", " to log in", " to confirm"].map(|word| (word, Lead::Purpose)));
+    leads.extend([" to verify", " to sign in", " to log in"].map(|word| (word, Lead::Purpose)));
     leads.extend(["seed", "mnemonic", "wallet", "bip39", "phrase"].map(|word| (word, Lead::Wallet)));
     leads.extend(links::PATHS.iter().map(|word| (*word, Lead::Path)));
     leads.extend(links::PARAMETERS.iter().map(|word| (*word, Lead::Parameter)));
@@ -82,8 +81,8 @@ struct Reach {
 pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
     cards::cards(text, &mut hits);
-    if codes::is_seed(text) {
-        hits.push(Hit::new(0, text.len(), SEED));
+    if codes::may_be_seed(text) {
+        codes::seeds(text, &mut hits);
     }
     let mut marks = marks(text).peekable();
     let mut reach = Reach {

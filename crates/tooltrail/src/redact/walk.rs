@@ -98,7 +98,11 @@ impl Redactor {
 
     fn under(&self, name: Name, value: &mut Tree, found: &mut Found) {
         match (value, name) {
-            (Tree::Array(elements), Name::Strong(_)) => elements.iter_mut().for_each(|e| self.under(name, e, found)),
+            (Tree::Array(elements), Name::Strong(_)) => elements.iter_mut().for_each(|element| match element {
+                // A list of the names of secrets.
+                Tree::String(seen) if is_name(&seen.text) => self.seen(seen, found),
+                element => self.under(name, element, found),
+            }),
             (Tree::Array(elements), Name::Weak(_))
                 if matches!(elements.as_slice(), [Tree::String(_), Tree::String(_)]) =>
             {
@@ -139,4 +143,9 @@ impl Redactor {
             seen.text = format!("{}{mark}{}", &original[..hit.start], &original[hit.end..]);
         }
     }
+}
+
+/// Whether an element is a name in small letters rather than a value.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_')
 }
