@@ -6,6 +6,8 @@ use super::text::floor;
 
 /// Digits of the shortest and the longest number.
 const DIGITS: (usize, usize) = (13, 19);
+/// Groups of digits looked at together.
+const GROUPS_MAX: usize = 6;
 /// Bytes before a number in which a word may say that it is a card's.
 const NEAR: usize = 40;
 
@@ -27,36 +29,45 @@ pub(super) fn cards(text: &str, hits: &mut Vec<Hit>) {
             at = begun + 1 + bytes[begun..].iter().take_while(|b| of_number(b)).count();
             continue;
         };
-        let (mut end, mut digits, mut count, mut groups) = (start, [0_u8; DIGITS.1], 0, [0_usize; 6]);
-        let mut group = 0;
-        while let Some(&byte) = bytes.get(end) {
-            let gap = matches!(byte, b' ' | b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-            if byte.is_ascii_digit() {
-                if let Some(digit) = digits.get_mut(count) {
-                    *digit = byte - b'0';
-                }
-                count += 1;
-                groups[group.min(5)] += 1;
-            } else if gap {
-                group += 1;
-            } else {
-                break;
-            }
-            end += 1;
-        }
-        at = end;
-        if !(DIGITS.0..=DIGITS.1).contains(&count) {
-            continue;
-        }
-        let joined = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+#".contains(b);
-        let free = (start == 0 || !joined(&bytes[start - 1]))
-            && bytes.get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-' && *b != b'_');
-        let whole = matches!(groups, [_, 0, ..] | [4, 4, 4, 1..=4, ..] | [4, 6, 4 | 5, 0, ..]);
-        let digits = &digits[..count];
-        if free && whole && has_check_digit(digits) && (is_common(digits) || is_rare(digits) && is_named(text, start)) {
-            hits.push(Hit::new(start, end, CARD));
-        }
+        let groups = groups(bytes, start);
+        let first = groups.first().map_or(start + 1, |group| group.1);
+        let hit = (0..groups.len()).rev().find_map(|last| card(text, &groups[..=last]));
+        at = hit.as_ref().map_or(first, |hit| hit.end);
+        hits.extend(hit);
     }
+}
+
+/// Groups of digits joined by single spaces or hyphens.
+fn groups(bytes: &[u8], start: usize) -> Vec<(usize, usize)> {
+    let (mut groups, mut at) = (Vec::new(), start);
+    while groups.len() < GROUPS_MAX {
+        let end = bytes[at..].iter().position(|b| !b.is_ascii_digit()).map_or(bytes.len(), |length| at + length);
+        groups.push((at, end));
+        let joined = matches!(bytes.get(end), Some(b' ' | b'-')) && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
+        if !joined {
+            break;
+        }
+        at = end + 1;
+    }
+    groups
+}
+
+/// The number that these groups are, if they are one.
+fn card(text: &str, groups: &[(usize, usize)]) -> Option<Hit> {
+    let bytes = text.as_bytes();
+    let (start, end) = (groups.first()?.0, groups.last()?.1);
+    let lengths: Vec<usize> = groups.iter().map(|group| group.1 - group.0).collect();
+    let whole = matches!(lengths.as_slice(), [_] | [4, 4, 4, 1..=4] | [4, 6, 4 | 5] | [4, 4, 4, 4, 1..=3]);
+    if !whole || !(DIGITS.0..=DIGITS.1).contains(&lengths.iter().sum()) {
+        return None;
+    }
+    let joined = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+#".contains(b);
+    let free = (start == 0 || !joined(&bytes[start - 1]))
+        && bytes.get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-' && *b != b'_');
+    let digits: Vec<u8> = bytes[start..end].iter().filter(|b| b.is_ascii_digit()).map(|b| b - b'0').collect();
+    let believed =
+        free && has_check_digit(&digits) && (is_common(&digits) || is_rare(&digits) && is_named(text, start));
+    Hit::new(start, end, CARD).when(believed)
 }
 
 /// A number that so many cards have that it needs no word beside it.

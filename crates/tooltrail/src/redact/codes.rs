@@ -77,7 +77,7 @@ fn following(text: &str, end: usize) -> Option<Hit> {
 
 fn preceding(text: &str, start: usize) -> Option<Hit> {
     let near = &text[floor(text, start.saturating_sub(NEAR))..start];
-    let at = near.rfind(" is your ").or_else(|| near.rfind(" is the "))?;
+    let at = [" is your ", " is the ", " as your ", " ("].iter().find_map(|link| near.rfind(link))?;
     let head = &text[..start - near.len() + at];
     let from = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     number(text, from).filter(|hit| hit.end == head.len())

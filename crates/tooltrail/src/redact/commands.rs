@@ -80,6 +80,9 @@ const PLACED: &[(&str, usize)] = &[
     ("cargo_login", 0),
 ];
 
+/// How the argument at such a place is taken.
+const PLACE: Command = command("", &[], Part::Whole, true, true);
+
 /// What asks for a password at its standard input, fed by `echo`.
 pub(super) const FED: &[&str] = &["--password-stdin", "sudo -s", "chpasswd"];
 
@@ -138,33 +141,33 @@ fn secrets(word: &str, tokens: &[&str]) -> Vec<(usize, usize, usize)> {
                 let equals = token[rest..].starts_with('=') || token[rest..].starts_with(['"', '\'']);
                 (rest < token.len() && (command.joined || equals)).then_some((index, rest, token.len()))
             };
-            found.extend(value.and_then(|(index, from, until)| part(tokens[index], index, from, until, command.part)));
+            found.extend(value.and_then(|(index, from, until)| part(tokens[index], index, from, until, command)));
         }
     }
     for (_, place) in PLACED.iter().filter(|placed| placed.0 == word) {
         let words = tokens.iter().enumerate().filter(|(_, token)| !token.starts_with(['-', '/']));
         let batch = word != "htpasswd" || tokens.iter().any(|token| token.starts_with('-') && token.contains('b'));
         if let Some((index, token)) = words.clone().nth(*place).filter(|_| batch) {
-            found.extend(part(token, index, 0, token.len(), Part::Whole));
+            found.extend(part(token, index, 0, token.len(), &PLACE));
         }
     }
     found
 }
 
-fn part(token: &str, index: usize, from: usize, until: usize, part: Part) -> Option<(usize, usize, usize)> {
+fn part(token: &str, index: usize, from: usize, until: usize, command: &Command) -> Option<(usize, usize, usize)> {
     let value = &token[from..until];
     let from = from + value.len() - value.trim_start_matches(['=', '"', '\'', '\\']).len();
     let until = from + token[from..until].trim_end_matches(['"', '\'', '\\']).len();
     let value = &token[from..until];
-    let skip = match part {
+    let skip = match command.part {
         Part::Whole => 0,
         Part::After(sign) => value.find(sign)? + 1,
     };
     let secret = &value[skip..];
     // Ports, and other flags.
-    let port = secret.bytes().all(|b| b.is_ascii_digit() || b == b':') && secret.len() < 6;
+    let port = !command.joined && secret.bytes().all(|b| b.is_ascii_digit() || b == b':') && secret.len() < 6;
     let flag = skip == 0 && secret.starts_with('-');
-    (!port && !flag && secret.len() >= 2 || matches!(part, Part::After(_)) && secret.len() >= 2).then_some((
+    (!port && !flag && secret.len() >= 2 || matches!(command.part, Part::After(_)) && secret.len() >= 2).then_some((
         index,
         from + skip,
         until,

@@ -45,6 +45,9 @@ pub(super) const TRIGGERS: &[&str] = &[
     "answer",
     "_hash",
     "card",
+    "cc_n",
+    "ccn",
+    "mfa",
     "seed",
     "connect.sid",
 ];
@@ -101,7 +104,9 @@ fn is_secret(word: &str) -> bool {
 fn card(before: &str, last: &str) -> Option<Name> {
     let named =
         matches!(before, "card" | "creditcard" | "cc" | "pan" | "payment") && matches!(last, "number" | "no" | "num");
-    (named || matches!(last, "cardnumber" | "ccnumber" | "creditcard" | "pan" | "cardno")).then_some(Name::Strong(CARD))
+    let alone = before.is_empty() && last == "card";
+    (named || alone || matches!(last, "cardnumber" | "ccnumber" | "creditcard" | "pan" | "cardno"))
+        .then_some(Name::Strong(CARD))
 }
 
 fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
@@ -120,7 +125,7 @@ fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
     {
         return Some(Name::Strong(SEED));
     }
-    if matches!(last, "otp" | "totp" | "cvv" | "cvc" | "cvv2" | "pincode" | "pin" | "passcode") {
+    if matches!(last, "otp" | "totp" | "mfa" | "cvv" | "cvc" | "cvv2" | "pincode" | "pin" | "passcode") {
         return Some(Name::Strong(ONE_TIME));
     }
     if matches!(last, "sessid" | "phpsessid" | "jsessionid" | "sessionid" | "seed" | "csrf") && words.len() <= 2 {

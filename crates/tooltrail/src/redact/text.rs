@@ -57,7 +57,10 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
     ];
     leads.extend(["bearer ", "basic "].map(|word| (word, Lead::Scheme)));
     leads.extend([" to verify", " to sign in", " to log in"].map(|word| (word, Lead::Purpose)));
-    leads.extend(["seed", "mnemonic", "wallet", "bip39", "phrase"].map(|word| (word, Lead::Wallet)));
+    leads.extend(
+        ["seed", "mnemonic", "wallet", "bip39", "phrase", "words", "backup", "recover"]
+            .map(|word| (word, Lead::Wallet)),
+    );
     leads.extend(links::PATHS.iter().map(|word| (*word, Lead::Path)));
     leads.extend(links::PARAMETERS.iter().map(|word| (*word, Lead::Parameter)));
     leads.extend(commands::words().map(|word| (word, Lead::Command(word))));
