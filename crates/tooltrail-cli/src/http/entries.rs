@@ -147,11 +147,15 @@ struct Refused {
 /// Splits a body into entries and reads each.
 fn sort(body: &[u8], token: &Token, zone: &Zone) -> Result<Sorted, Problem> {
     let mut sorted = Sorted::default();
-    for (line, text) in split(body)? {
-        match receive(text, zone) {
+    for (line, bytes) in split(body)? {
+        let received = match std::str::from_utf8(bytes) {
+            Ok(text) => receive(text, zone).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
+        };
+        match received {
             Ok(call) => sorted.calls.push(sent_by(token, call)),
             Err(error) => {
-                let error = error.to_string().chars().take(REFUSAL_CHARS_MAX).collect();
+                let error = error.chars().take(REFUSAL_CHARS_MAX).collect();
                 sorted.rejected.push(Refused { line, error });
             }
         }
@@ -160,18 +164,16 @@ fn sort(body: &[u8], token: &Token, zone: &Zone) -> Result<Sorted, Problem> {
 }
 
 /// Returns the entries of a body with their places, from 1: an array's elements, else lines that are not empty.
-fn split(body: &[u8]) -> Result<Vec<(usize, &str)>, Problem> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Problem::unclear(format!("the body is not UTF-8 at byte {}", error.valid_up_to()), "send UTF-8")
-    })?;
-    let entries: Vec<(usize, &str)> = if text.trim_start().starts_with('[') {
-        let elements = serde_json::from_str::<Vec<&RawValue>>(text).map_err(|error| {
+fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
+    let entries: Vec<(usize, &[u8])> = if body.trim_ascii_start().starts_with(b"[") {
+        let elements = serde_json::from_slice::<Vec<&RawValue>>(body).map_err(|error| {
             Problem::unclear(format!("the array is not JSON: {error}"), "send an array, or one object a line")
         })?;
-        elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get())).collect()
+        elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get().as_bytes())).collect()
     } else {
-        let lines = text.split('\n').enumerate().map(|(place, line)| (place + 1, line));
-        lines.filter(|(_, line)| !line.trim().is_empty()).collect()
+        // A newline is one byte whatever is broken around it: one bad line spoils no other.
+        let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(place, line)| (place + 1, line));
+        lines.filter(|(_, line)| !line.trim_ascii().is_empty()).collect()
     };
     match entries.len() {
         0 => Err(Problem::unclear("the body holds no entries", "send an array, or one JSON object a line")),
@@ -202,7 +204,9 @@ mod tests {
     #[test]
     fn a_body_is_an_array_or_lines() {
         let check = |body: &str, expected: Option<&[(usize, &str)]>| {
-            assert_eq!(split(body.as_bytes()).ok().as_deref(), expected, "{body}");
+            let expected: Option<Vec<_>> =
+                expected.map(|all| all.iter().map(|(place, text)| (*place, text.as_bytes())).collect());
+            assert_eq!(split(body.as_bytes()).ok(), expected, "{body}");
         };
         check("{}", Some(&[(1, "{}")]));
         check("{}\n\n \r\n{\"a\":1}\n", Some(&[(1, "{}"), (4, "{\"a\":1}")]));
@@ -214,7 +218,7 @@ mod tests {
         check("[{}", None);
         check("[{}]{}", None);
         check(&"1\n".repeat(ENTRIES_MAX + 1), None);
-        assert!(split(b"{\"a\":\"\xff\"}").is_err());
+        assert!(split(b"[{\"a\":\"\xff\"}]").is_err());
     }
 
     #[test]

@@ -156,6 +156,22 @@ fn what_is_sent_is_acknowledged_line_by_line() {
 }
 
 #[test]
+fn a_line_that_is_no_text_spoils_no_other() {
+    let service = Service::start();
+    let admin = service.token(&["root", "--role", "admin"]);
+    let body = b"{\"tool\":\"a\"}\n{\"tool\":\"\xff\"}\n{\"tool\":\"b\"}";
+    let head = format!(
+        "POST /api/audit/entries HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {admin}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        service.address,
+        body.len()
+    );
+    let answer = service.raw(&[head.as_bytes(), body].concat());
+    assert_eq!(answer.status, 207);
+    let expected = json!({ "accepted": 2, "rejected": [{ "line": 2, "error": "not UTF-8 at byte 9" }] });
+    assert_eq!(answer.json(), expected);
+}
+
+#[test]
 fn a_tokens_user_wins_over_the_bodys() {
     let service = Service::start();
     let admin = service.token(&["root", "--role", "admin"]);
