@@ -178,6 +178,7 @@ async fn close(service: &Service) -> Result<(), Failure> {
 /// Writes the service's own log to stderr; it never holds anything of a call's arguments or results.
 fn start_log() {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(stderr_is_terminal());
-    // A second start in one process keeps the first log.
-    let _ = log.with_max_level(tracing::Level::INFO).try_init();
+    // A log that cannot be written (a full disk, a reader that went) must not end the request that it speaks of, and
+    // telling stderr about stderr would panic. A second start in one process keeps the first log.
+    let _ = log.log_internal_errors(false).with_max_level(tracing::Level::INFO).try_init();
 }
