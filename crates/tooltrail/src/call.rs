@@ -283,6 +283,9 @@ words! {
     }
 }
 
+/// Longest duration as text: as much as any other field of a line may hold, and no clock gives more.
+const DURATION_BYTES_MAX: usize = 200;
+
 /// Milliseconds ≥ 0, with the digits as they were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurationMs(String);
@@ -299,12 +302,13 @@ impl DurationMs {
         Self(format!("{whole}.{part:03}").trim_end_matches('0').to_owned())
     }
 
-    /// Returns a received JSON number with its digits, `None` if it is no number or below zero.
+    /// Returns a received JSON number with its digits, `None` if it is no number, below zero or over 200 bytes long.
     ///
     /// `-0` counts as below zero: it is no length of time that a clock measured.
     #[must_use]
     pub fn received(number: &str) -> Option<Self> {
-        (crate::json::is_number(number) && !number.starts_with('-')).then(|| Self(number.to_owned()))
+        let fits = number.len() <= DURATION_BYTES_MAX && !number.starts_with('-');
+        (fits && crate::json::is_number(number)).then(|| Self(number.to_owned()))
     }
 
     /// Returns the digits as they stand in the line.

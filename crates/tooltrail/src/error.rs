@@ -48,6 +48,8 @@ pub enum Error {
         entries: u64,
         /// Why.
         why: String,
+        /// Which of the request's calls, from 0; empty where that is not known.
+        which: Vec<usize>,
     },
 }
 
@@ -88,7 +90,7 @@ impl fmt::Display for Error {
             Self::Input { what, .. } => f.write_str(what),
             Self::Busy => f.write_str("the recorder's queue is full"),
             Self::Closed => f.write_str("the recorder is closed"),
-            Self::Unwritten { entries, why } => write!(f, "{entries} entries could not be written: {why}"),
+            Self::Unwritten { entries, why, .. } => write!(f, "{entries} entries could not be written: {why}"),
         }
     }
 }

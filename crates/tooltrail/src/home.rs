@@ -149,8 +149,11 @@ pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, if group { 0o750 } else { 0o700 });
-    builder.create(root)
+    let mode = if group { 0o750 } else { 0o700 };
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
+    builder.create(root)?;
+    // The umask may have taken bits that the mode promises.
+    std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
 /// Returns the name of a day file.

@@ -66,12 +66,25 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 fn place(common: &Common) -> Result<Common, Failure> {
     let mut common = common.clone();
     if common.home.is_none() {
-        let folder = std::env::temp_dir().join(format!("tooltrail-demo-{}", std::process::id()));
-        std::fs::create_dir(&folder).map_err(|error| Failure::io("create", folder.display(), &error))?;
+        let folder = fresh_folder()?;
         common.home = Some(folder.join("home"));
         common.keys.get_or_insert(folder.join("keys"));
     }
     Ok(common)
+}
+
+/// Makes a new folder among the system's temporary files.
+fn fresh_folder() -> Result<PathBuf, Failure> {
+    for n in 0.. {
+        let folder = std::env::temp_dir().join(format!("tooltrail-demo-{}-{n}", std::process::id()));
+        match std::fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            // Left over from an earlier process of the same number.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::io("create", folder.display(), &error)),
+        }
+    }
+    unreachable!("the loop ends only by returning")
 }
 
 /// Returns the usual address, or one with a free port if somebody has that.

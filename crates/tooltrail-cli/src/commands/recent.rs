@@ -20,7 +20,7 @@ use crate::question::Asked;
   tooltrail recent 'status=error last=1h'          what failed in the last hour
   tooltrail recent --json --limit 1000 | jq .tool  the stored lines, for programs
 
-What was skipped and scanned, and the cursor of the next page, go to stderr.")]
+The cursor of the next page and what was skipped go to stderr; with --json also how much was scanned.")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: Asked,

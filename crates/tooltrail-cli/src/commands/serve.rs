@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tooltrail::{Event, Home, SystemClock, Trail, Zone};
 
@@ -12,7 +13,7 @@ use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
 use crate::live::Hub;
-use crate::output::{Data, stderr_is_terminal, talk, talk_hint};
+use crate::output::{Data, print_json, stderr_is_terminal, talk, talk_hint};
 use crate::tokens::{TokenStore, Tokens};
 
 /// Pause between two looks at the tokens: a new or revoked one counts within a second.
@@ -40,7 +41,8 @@ pub(crate) struct Args {
 /// Serves until a signal ends it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     start_log();
-    serve_at(args.listen, common, announce)
+    let json = common.json;
+    serve_at(args.listen, common, |url, no_tokens| announce(url, no_tokens, json))
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
@@ -106,11 +108,15 @@ async fn serve(
     close(&service).await
 }
 
-/// Says where the service is: the address alone on stdout, the rest to the person.
-fn announce(url: &str, no_tokens: bool) -> Result<(), Failure> {
-    let mut data = Data::exact();
-    data.line(url)?;
-    match data.finish() {
+/// Says where the service is: the address alone on stdout (as an object for programs), the rest to the person.
+fn announce(url: &str, no_tokens: bool, json: bool) -> Result<(), Failure> {
+    let said = if json {
+        print_json(&json!({ "address": url }))
+    } else {
+        let mut data = Data::exact();
+        data.line(url).and_then(|()| data.finish())
+    };
+    match said {
         // Whoever started us may have read enough; the service is not for them alone.
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
@@ -182,6 +188,7 @@ async fn close(service: &Service) -> Result<(), Failure> {
 /// Writes the service's own log to stderr; it never holds anything of a call's arguments or results.
 fn start_log() {
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(stderr_is_terminal());
-    // A second start in one process keeps the first log.
-    let _ = log.with_max_level(tracing::Level::INFO).try_init();
+    // A log that cannot be written (a full disk, a reader that went) must not end the request that it speaks of, and
+    // telling stderr about stderr would panic. A second start in one process keeps the first log.
+    let _ = log.log_internal_errors(false).with_max_level(tracing::Level::INFO).try_init();
 }

@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tooltrail::entry::receive;
-use tooltrail::{Call, DURABLE_WAIT, Event, Identity, Recorder, Via, Zone};
+use tooltrail::{Call, DURABLE_WAIT, Error, Event, Identity, Recorder, Via, Zone};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, Taken, taken};
@@ -34,6 +34,9 @@ const BODY_WAIT: Duration = Duration::from_secs(60);
 
 /// Longest text about one refused line: it may quote what was sent.
 const REFUSAL_CHARS_MAX: usize = 300;
+
+/// What some editors put before UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The header in which a sender says how many entries it had to drop.
 const LOST: &str = "tooltrail-lost";
@@ -58,11 +61,14 @@ pub(crate) async fn entries(
         drop((body, place));
         sorted
     });
-    let Sorted { calls, rejected } = sorted.await.map_err(|_| Problem::Broken)??;
-    let accepted = calls.len();
-    if accepted > 0 {
-        durable(&recorder, calls).await?;
-    }
+    let Sorted { calls, lines, mut rejected } = sorted.await.map_err(|_| Problem::Broken)??;
+    let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
+    let accepted = lines.len() - unwritten.len();
+    // The others are in the trail: sending all again would store them twice.
+    rejected.extend(unwritten.into_iter().filter_map(|place| {
+        Some(Refused { line: *lines.get(place)?, error: "its day file could not be written".to_owned() })
+    }));
+    rejected.sort_by_key(|refused| refused.line);
     // Only now: a request that was told to come again will bring its count again.
     if lost > 0 {
         recorder.event(Event::Gap {
@@ -81,11 +87,16 @@ pub(crate) async fn entries(
     Ok(taken(how_much, json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() }).to_string()))
 }
 
-/// Waits until every call is synced; else nothing of them is acknowledged.
-async fn durable(recorder: &Recorder, calls: Vec<Call>) -> Result<(), Problem> {
+/// Waits until every call is synced, and returns the places of those whose file alone could not be written.
+///
+/// If that is all of them, or nobody knows which, nothing of them is acknowledged.
+async fn durable(recorder: &Recorder, calls: Vec<Call>) -> Result<Vec<usize>, Problem> {
+    let sent = calls.len();
     let ack = recorder.record_durable(calls).map_err(|error| Problem::writing(&error))?;
     match tokio::time::timeout(DURABLE_WAIT, ack).await {
-        Ok(synced) => synced.map_err(|error| Problem::writing(&error)),
+        Ok(Ok(())) => Ok(Vec::new()),
+        Ok(Err(Error::Unwritten { which, .. })) if !which.is_empty() && which.len() < sent => Ok(which),
+        Ok(Err(error)) => Err(Problem::writing(&error)),
         Err(_) => Err(Problem::Busy("the entries did not become durable in time")),
     }
 }
@@ -135,6 +146,8 @@ fn lost(headers: &HeaderMap) -> Result<u64, Problem> {
 #[derive(Debug, Default)]
 struct Sorted {
     calls: Vec<Call>,
+    /// The line of each call.
+    lines: Vec<usize>,
     rejected: Vec<Refused>,
 }
 
@@ -149,11 +162,18 @@ struct Refused {
 /// Splits a body into entries and reads each.
 fn sort(body: &[u8], token: &Token, zone: &Zone) -> Result<Sorted, Problem> {
     let mut sorted = Sorted::default();
-    for (line, text) in split(body)? {
-        match receive(text, zone) {
-            Ok(call) => sorted.calls.push(sent_by(token, call)),
+    for (line, bytes) in split(body)? {
+        let received = match std::str::from_utf8(bytes) {
+            Ok(text) => receive(text, zone).map_err(|error| error.to_string()),
+            Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
+        };
+        match received {
+            Ok(call) => {
+                sorted.calls.push(sent_by(token, call));
+                sorted.lines.push(line);
+            }
             Err(error) => {
-                let error = error.to_string().chars().take(REFUSAL_CHARS_MAX).collect();
+                let error = error.chars().take(REFUSAL_CHARS_MAX).collect();
                 sorted.rejected.push(Refused { line, error });
             }
         }
@@ -162,18 +182,17 @@ fn sort(body: &[u8], token: &Token, zone: &Zone) -> Result<Sorted, Problem> {
 }
 
 /// Returns the entries of a body with their places, from 1: an array's elements, else lines that are not empty.
-fn split(body: &[u8]) -> Result<Vec<(usize, &str)>, Problem> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Problem::unclear(format!("the body is not UTF-8 at byte {}", error.valid_up_to()), "send UTF-8")
-    })?;
-    let entries: Vec<(usize, &str)> = if text.trim_start().starts_with('[') {
-        let elements = serde_json::from_str::<Vec<&RawValue>>(text).map_err(|error| {
+fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
+    let entries: Vec<(usize, &[u8])> = if body.trim_ascii_start().starts_with(b"[") {
+        let elements = serde_json::from_slice::<Vec<&RawValue>>(body).map_err(|error| {
             Problem::unclear(format!("the array is not JSON: {error}"), "send an array, or one object a line")
         })?;
-        elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get())).collect()
+        elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get().as_bytes())).collect()
     } else {
-        let lines = text.split('\n').enumerate().map(|(place, line)| (place + 1, line));
-        lines.filter(|(_, line)| !line.trim().is_empty()).collect()
+        // A newline is one byte whatever is broken around it: one bad line spoils no other.
+        let body = body.strip_prefix(BOM).unwrap_or(body);
+        let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(place, line)| (place + 1, line));
+        lines.filter(|(_, line)| !line.trim_ascii().is_empty()).collect()
     };
     match entries.len() {
         0 => Err(Problem::unclear("the body holds no entries", "send an array, or one JSON object a line")),
@@ -204,7 +223,9 @@ mod tests {
     #[test]
     fn a_body_is_an_array_or_lines() {
         let check = |body: &str, expected: Option<&[(usize, &str)]>| {
-            assert_eq!(split(body.as_bytes()).ok().as_deref(), expected, "{body}");
+            let expected: Option<Vec<_>> =
+                expected.map(|all| all.iter().map(|(place, text)| (*place, text.as_bytes())).collect());
+            assert_eq!(split(body.as_bytes()).ok(), expected, "{body}");
         };
         check("{}", Some(&[(1, "{}")]));
         check("{}\n\n \r\n{\"a\":1}\n", Some(&[(1, "{}"), (4, "{\"a\":1}")]));
@@ -216,7 +237,7 @@ mod tests {
         check("[{}", None);
         check("[{}]{}", None);
         check(&"1\n".repeat(ENTRIES_MAX + 1), None);
-        assert!(split(b"{\"a\":\"\xff\"}").is_err());
+        assert!(split(b"[{\"a\":\"\xff\"}]").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Exit codes, streams, configuration and help.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::support::Place;
@@ -110,4 +111,17 @@ fn nothing_is_coloured_in_a_pipe_unless_asked() {
     let place = Place::new();
     assert!(!place.run(&["recent"]).err.contains('\x1b'));
     assert!(place.run(&["recent", "--color", "always"]).err.contains("\x1b[1;31merror:"));
+}
+
+#[test]
+fn serve_says_its_address_to_programs_too() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let said: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(said["address"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
 }

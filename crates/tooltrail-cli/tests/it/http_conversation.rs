@@ -156,6 +156,22 @@ fn what_is_sent_is_acknowledged_line_by_line() {
 }
 
 #[test]
+fn a_line_that_is_no_text_spoils_no_other() {
+    let service = Service::start();
+    let admin = service.token(&["root", "--role", "admin"]);
+    let body = b"{\"tool\":\"a\"}\n{\"tool\":\"\xff\"}\n{\"tool\":\"b\"}";
+    let head = format!(
+        "POST /api/audit/entries HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {admin}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        service.address,
+        body.len()
+    );
+    let answer = service.raw(&[head.as_bytes(), body].concat());
+    assert_eq!(answer.status, 207);
+    let expected = json!({ "accepted": 2, "rejected": [{ "line": 2, "error": "not UTF-8 at byte 9" }] });
+    assert_eq!(answer.json(), expected);
+}
+
+#[test]
 fn a_tokens_user_wins_over_the_bodys() {
     let service = Service::start();
     let admin = service.token(&["root", "--role", "admin"]);
@@ -230,4 +246,22 @@ fn pages_follow_each_other() {
     }
     seen.sort_unstable();
     assert_eq!(seen, (0..25).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_line_whose_file_cannot_be_written_is_rejected_alone() {
+    let service = Service::start();
+    let ingest = service.token(&["agent", "--role", "ingest"]);
+    let elsewhere = service.place.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, service.place.home().join("mallory")).unwrap();
+    let line = |user: &str| json!({ "user": user, "tool": "t", "status": "ok" }).to_string();
+    let body = ["good", "mallory", "zgood"].map(line).join("\n");
+    let answer = service.post(&ingest, &body);
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    assert_eq!(answer.json()["accepted"], 2);
+    assert_eq!(answer.json()["rejected"][0]["line"], 2);
+    // Where nothing was written there is nothing to tell apart.
+    assert_eq!(service.post(&ingest, &line("mallory")).status, 503);
+    assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
 }

@@ -164,6 +164,17 @@ fn the_log_holds_nothing_of_a_call_a_question_or_a_token() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_stops_no_answer() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut service = Service::start_with(Place::new(), full);
+    service.wait_ready();
+    let ingest = service.token(&["agent", "--role", "ingest"]);
+    assert_eq!(service.post(&ingest, LINE).status, 200);
+    service.terminate();
+    assert_eq!(service.wait(), Some(0));
+}
+
+#[test]
 fn an_answer_is_not_kept_on_the_way() {
     let service = Service::start();
     for target in ["/healthz", "/api/audit/recent", "/nothing"] {

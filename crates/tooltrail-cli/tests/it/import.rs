@@ -297,3 +297,28 @@ fn nothing_leaves_the_home_whatever_a_line_says() {
     assert_eq!(place.stored().len(), users.len());
     assert_eq!(place.day_files().len(), users.len(), "no two share a folder");
 }
+
+#[test]
+fn files_and_folders_have_their_modes_whatever_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for (group, expected) in [(None, [0o600, 0o700]), (Some("--group"), [0o640, 0o750])] {
+        for umask in ["0077", "0000"] {
+            let place = Place::new();
+            let file = place.file("calls", lines(0..3, "alice", now()).as_bytes());
+            let home = place.home().join("deep/home");
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", "umask $0 && exec \"$@\"", umask, env!("CARGO_BIN_EXE_tooltrail"), "import", &file]);
+            shell.arg("--home").arg(&home).arg("--keys").arg(place.path("keys")).args(group);
+            assert!(shell.output().unwrap().status.success());
+            let mut left = vec![home];
+            while let Some(path) = left.pop() {
+                let found = std::fs::metadata(&path).unwrap();
+                let mode = found.permissions().mode() & 0o7777;
+                assert_eq!(mode, expected[usize::from(found.is_dir())], "{} under {umask}", path.display());
+                if found.is_dir() {
+                    left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                }
+            }
+        }
+    }
+}

@@ -36,6 +36,11 @@ impl Service {
     /// Starts one and returns once its port is open.
     pub(crate) fn start_in(place: Place) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
+        Self::start_with(place, log)
+    }
+
+    /// Starts one that writes its log there and returns once its port is open.
+    pub(crate) fn start_with(place: Place, log: std::fs::File) -> Self {
         let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();

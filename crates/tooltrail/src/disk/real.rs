@@ -170,6 +170,7 @@ impl Disk for RealDisk {
         let (name, temporary) = (plain(name)?, format!(".{}.{}.new", name, std::process::id()));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = File::from(rustix::fs::openat(&folder, &*temporary, flags, self.file_mode)?);
+        rustix::fs::fchmod(&new, self.file_mode)?;
         io::Write::write_all(&mut &new, bytes)?;
         rustix::fs::fsync(&new)?;
         rustix::fs::renameat(&folder, &*temporary, &folder, name)?;

@@ -82,6 +82,10 @@ impl<'a> Received<'a> {
     fn member(&mut self, key: &str, value: &str) -> Result<(), Error> {
         match key {
             "ts" => self.call.ts = Some(Timestamp::parse(&text(key, value)?, self.zone)?),
+            // Half a pair kept as its escape would share the folder of whoever is called like that escape.
+            "user" if value.starts_with('"') && string(value).is_none() => {
+                return Err(refuse("user holds half a surrogate pair".to_owned()));
+            }
             "user" => self.call.user = text(key, value)?,
             "tool" => {
                 self.call.tool = text(key, value)?;
@@ -143,8 +147,17 @@ impl<'a> Received<'a> {
         Ok(())
     }
 
+    /// Keeps a member in `extra`, under a name of its own: an entry taken in again has its earlier ones there.
     fn extra(&mut self, key: &str, value: &str) {
-        self.call.extra.push((key.to_owned(), value.to_owned()));
+        let taken = |key: &str| self.call.extra.iter().any(|(name, _)| name == key);
+        let mut name = key.to_owned();
+        for n in 2.. {
+            if !taken(&name) {
+                break;
+            }
+            name = format!("{key}#{n}");
+        }
+        self.call.extra.push((name, value.to_owned()));
     }
 
     /// Puts the parts together once all are known.
@@ -190,7 +203,7 @@ impl<'a> Received<'a> {
 fn text(key: &str, value: &str) -> Result<String, Error> {
     match string(value) {
         Some(text) => Ok(text.into_owned()),
-        None if value.starts_with('"') => Ok(value.trim_matches('"').to_owned()),
+        None if value.starts_with('"') => Ok(value[1..value.len() - 1].to_owned()),
         None => Err(refuse(format!("{key} is no string"))),
     }
 }

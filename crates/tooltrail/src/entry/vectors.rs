@@ -137,3 +137,16 @@ proptest! {
         prop_assert_eq!(again.id.map(|id| id.to_string()), value["id"].as_str().map(str::to_owned));
     }
 }
+
+#[test]
+fn no_number_makes_a_line_too_long() {
+    for digits in [1, 200, 201, 70_000] {
+        let number = "1".repeat(digits);
+        let call = receive(&format!(r#"{{"tool":"t","duration_ms":{number}}}"#), &Zone::UTC).unwrap();
+        let line = line(&call, [0; 10], [0; 16]);
+        assert!(line.len() <= LINE_BYTES_MAX, "{} bytes", line.len());
+        // What is no length of time is kept beside, as far as it fits.
+        assert_eq!(line.contains(&format!(r#","duration_ms":{number},"#)), digits <= 200, "{digits} digits");
+        assert_eq!(line.contains(r#""extra":{"#), digits > 200, "{digits} digits");
+    }
+}

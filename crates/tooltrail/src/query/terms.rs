@@ -1,6 +1,7 @@
 //! What a query says, term by term.
 
 use super::glob::Glob;
+use crate::call::Via;
 use crate::clock::Timestamp;
 
 /// Terms joined by AND; none of them: every entry.
@@ -23,11 +24,12 @@ impl Query {
         self.terms.is_empty()
     }
 
-    /// Whether it asks for our own events by name (`tool=tooltrail.*`).
+    /// Whether it asks for our own events by name (`tool=tooltrail.*`, `via=tooltrail`).
     #[must_use]
     pub fn names_own_events(&self) -> bool {
         self.terms.iter().any(|term| match term {
             Term::Name { field: "tool", glob, negated: false } => glob.parts()[0].starts_with("tooltrail."),
+            Term::Name { field: "via", glob, negated: false } => glob.exact() == Some(Via::Tooltrail.as_str()),
             _ => false,
         })
     }

@@ -22,6 +22,8 @@ pub struct Ack(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct Promise {
     shared: Arc<Shared>,
+    /// Which of the entries that the acknowledgement stands for.
+    place: usize,
     kept: bool,
 }
 
@@ -35,6 +37,8 @@ struct Shared {
 struct State {
     pending: usize,
     failed: u64,
+    /// The places of entries that failed by themselves.
+    which: Vec<usize>,
     why: Option<String>,
     waker: Option<Waker>,
     /// Nobody will hear the answer.
@@ -45,7 +49,7 @@ struct State {
 pub(crate) fn promise(entries: usize) -> (Ack, Vec<Promise>) {
     let shared = Arc::new(Shared::default());
     shared.lock().pending = entries;
-    let promises = (0..entries).map(|_| Promise { shared: Arc::clone(&shared), kept: false }).collect();
+    let promises = (0..entries).map(|place| Promise { shared: Arc::clone(&shared), place, kept: false }).collect();
     (Ack(shared), promises)
 }
 
@@ -71,6 +75,7 @@ impl Promise {
         state.pending -= 1;
         if let Some((entries, why)) = failed {
             state.failed += entries;
+            state.which.push(self.place);
             state.why = Some(why.to_owned());
         }
         if state.pending == 0 {
@@ -109,7 +114,7 @@ impl State {
     fn answer(&self) -> Result<(), Error> {
         match &self.why {
             None => Ok(()),
-            Some(why) => Err(Error::Unwritten { entries: self.failed, why: why.clone() }),
+            Some(why) => Err(Error::Unwritten { entries: self.failed, why: why.clone(), which: self.which.clone() }),
         }
     }
 }
@@ -133,7 +138,11 @@ impl Ack {
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if state.pending > 0 {
             let entries = state.pending as u64 + state.failed;
-            return Err(Error::Unwritten { entries, why: format!("not durable within {longest:?}") });
+            return Err(Error::Unwritten {
+                entries,
+                why: format!("not durable within {longest:?}"),
+                which: Vec::new(),
+            });
         }
         state.answer()
     }

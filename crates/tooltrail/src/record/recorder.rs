@@ -162,7 +162,9 @@ impl Recorder {
         let flushed = self.barrier(true);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (flushed, writer.map(JoinHandle::join)) {
-            (Ok(()), Some(Err(_))) => Err(Error::Unwritten { entries: 0, why: "the writer panicked".to_owned() }),
+            (Ok(()), Some(Err(_))) => {
+                Err(Error::Unwritten { entries: 0, why: "the writer panicked".to_owned(), which: Vec::new() })
+            }
             (flushed, _) => flushed,
         }
     }

@@ -158,6 +158,10 @@ impl Writer {
         }
         let mut entries = Vec::with_capacity(batch.items.len());
         let mut flushes = Vec::new();
+        // What these tell of was before the batch.
+        for (event, count) in std::mem::take(&mut self.events) {
+            entries.push((self.own(event, count), Waiting::Nobody));
+        }
         for item in batch.items {
             match item {
                 Item::Entry(entry, promise) => {
@@ -165,9 +169,6 @@ impl Writer {
                 }
                 Item::Flush(promise) => flushes.push(promise),
             }
-        }
-        for (event, count) in std::mem::take(&mut self.events) {
-            entries.push((self.own(event, count), Waiting::Nobody));
         }
         if !self.lost.is_empty() {
             let lost = std::mem::take(&mut self.lost);

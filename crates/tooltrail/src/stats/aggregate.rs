@@ -42,7 +42,7 @@ impl Sighting {
             via: line.string("via").and_then(|via| Via::parse(&via)),
             user: text("user"),
             tool: text("tool"),
-            call_id: line.string("call_id").map(std::borrow::Cow::into_owned),
+            call_id: line.string("call_id").filter(|id| !id.is_empty()).map(std::borrow::Cow::into_owned),
             status: line.status,
             day: line.ts.date(),
             duration_ms: number("duration_ms"),

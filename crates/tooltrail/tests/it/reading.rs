@@ -237,5 +237,12 @@ fn stats_count_each_call_once() {
     assert!(stats.by_tool["x"].duration_ms.is_none());
     assert_eq!(stats.by_tool["y"].result_chars.unwrap().p50, 3.0);
     assert_eq!((&*stats.from, &*stats.to), ("2026-11-17", "2026-11-23"));
-    assert_eq!(trail.stats(&Question::parse("tool=tooltrail.*").unwrap()).unwrap().total, 1);
+    for query in ["tool=tooltrail.*", "tool=tooltrail.start", "via=tooltrail"] {
+        assert_eq!(trail.stats(&Question::parse(query).unwrap()).unwrap().total, 1, "{query}");
+    }
+    assert_eq!(trail.stats(&Question::parse("via!=tooltrail").unwrap()).unwrap().total, 2);
+    // An empty call id is nobody's: such entries are no sightings of one call.
+    let nameless = [4, 5].map(|n| entry(n, "z", "ok", r#","call_id":"""#));
+    put(home.path(), "b", "2026-11-23", &nameless.concat());
+    assert_eq!(trail.stats(&Question::parse("tool=z").unwrap()).unwrap().total, 2);
 }

@@ -231,7 +231,7 @@ fn a_newer_format_is_refused_and_a_seed_s_home_is_adopted() {
 }
 
 #[test]
-fn files_and_folders_are_private_whatever_the_umask() {
+fn files_and_folders_are_private() {
     use std::os::unix::fs::PermissionsExt as _;
     for (group, file_mode, folder_mode) in [(false, 0o600, 0o700), (true, 0o640, 0o750)] {
         let place = tempfile::tempdir().unwrap();

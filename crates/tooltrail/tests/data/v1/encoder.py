@@ -159,12 +159,14 @@ def encode(row):
     extra = []
     for key, value in raw:
         if key == "extra":
-            extra += [(k, v) for k, v in raw_members(value) if v != "null"]
+            for k, v in raw_members(value):
+                if v != "null":
+                    extra.append((unlike(k, dict(extra)), v))
         elif (key not in OWN or key == "reason" and got[key] not in REASONS
               or key == "duration_ms" and value.startswith("-")
               or key == "trace_id" and not re.fullmatch("[0-9a-f]{32}", got[key])
               or key == "span_id" and not re.fullmatch("[0-9a-f]{16}", got[key])):
-            extra.append((key, value))
+            extra.append((unlike(key, dict(extra)), value))
     # Ids that are none come after what else was received.
     extra.sort(key=lambda member: member[0] in ("trace_id", "span_id"))
     unusable = {key for key, _ in extra}
