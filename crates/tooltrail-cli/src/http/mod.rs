@@ -3,6 +3,8 @@
 mod auth;
 mod entries;
 mod error;
+mod failures;
+mod framing;
 mod health;
 mod host;
 mod listen;
@@ -10,6 +12,7 @@ mod openapi;
 mod params;
 mod read_log;
 mod recent;
+mod seats;
 mod service;
 mod stats;
 mod users;
@@ -29,7 +32,10 @@ pub(crate) use host::Hosts;
 pub(crate) use listen::Listener;
 pub(crate) use service::{Opened, Service};
 
-use crate::http::error::Problem;
+use crate::http::error::{Problem, is_without_token};
+use crate::http::failures::Failures;
+use crate::http::framing::Framed;
+use crate::http::listen::Peer;
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
@@ -49,17 +55,20 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
 
 /// Returns the service as routes.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
+    let failures = Arc::new(Failures::default());
     let routed = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
         .with_state(service)
-        .layer(from_fn(move |request, next| around(hosts, request, next)))
+        .layer(from_fn(move |request, next| around(hosts, Arc::clone(&failures), request, next)))
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
-async fn around(hosts: Hosts, request: Request, next: Next) -> Response {
+async fn around(hosts: Hosts, failures: Arc<Failures>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
+    let framed = Framed::of(request.headers());
+    let peer = request.extensions().get::<Peer>().copied();
     let method = request.method().clone();
     // The route, not the address: what somebody asked is the trail's business, not the log's.
     let route =
@@ -68,6 +77,12 @@ async fn around(hosts: Hosts, request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
+    if is_without_token(&response)
+        && let Some(wait) = peer.and_then(|peer| failures.count(peer.0, Instant::now()))
+    {
+        response = Problem::TooManyFailures(wait).into_response();
+    }
+    framed.close(&mut response);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let took_ms = begun.elapsed().as_millis();
@@ -81,6 +96,7 @@ fn check(hosts: Hosts, request: &Request) -> Result<(), Problem> {
     if uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES_MAX) {
         return Err(Problem::UriTooLong);
     }
+    framing::check(request.headers())?;
     hosts.check(request.method(), uri, request.version(), request.headers())?;
     params::check(uri)
 }

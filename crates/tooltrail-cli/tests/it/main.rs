@@ -10,6 +10,7 @@ mod import;
 mod kills;
 mod licences;
 mod openapi;
+mod security;
 mod service;
 mod support;
 mod tokens;

@@ -133,6 +133,12 @@ fn every_answer_is_as_described() {
         assert_eq!((other.status, allowed), (405, vec![method.as_str()]), "{path}");
         document.validate("#/components/schemas/Problem", &other.json(), path);
     }
+    // An address that comes again and again without a token is sent away, whatever it asks.
+    service.until("sends strangers away", || service.send("GET", "/api/audit/users", &[], "").status == 429);
+    for path in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"] {
+        document.check("GET", path, &service.send("GET", path, &[], ""));
+    }
+    document.check("POST", "/api/audit/entries", &service.send("POST", "/api/audit/entries", &[], line));
     starting(&mut document);
     unseen(&document);
 }
