@@ -51,6 +51,6 @@ pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
 pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
-pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
+pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

@@ -90,7 +90,8 @@ async fn serve(
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
     let hosts = if address.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
     let url = format!("http://{}", listener.address());
-    let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts)));
+    let meters = Arc::clone(service.meters());
+    let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts), meters));
     opened(&url, no_tokens)?;
     tokio::select! {
         _ = term.recv() => {}

@@ -61,6 +61,7 @@ pub(crate) async fn entries(
     if accepted > 0 {
         durable(&recorder, calls).await?;
     }
+    service.meters().sent(rejected.len(), lost);
     // Only now: a request that was told to come again will bring its count again.
     if lost > 0 {
         recorder.event(Event::Gap {

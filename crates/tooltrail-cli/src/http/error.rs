@@ -193,6 +193,11 @@ pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
     typed(StatusCode::OK, "application/json", body)
 }
 
+/// Returns an answer of numbers, for a scraper.
+pub(crate) fn metrics_answer(body: String) -> Response {
+    typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
+}
+
 /// Returns a response of a status and type.
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());

@@ -16,6 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::http::metrics::Meters;
 use crate::http::seats::{Seat, Seats};
 
 /// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
@@ -68,8 +69,8 @@ impl Listener {
     }
 
     /// Answers until it is told to stop, then ends what is under way.
-    pub(crate) async fn run(mut self, router: Router) {
-        let seats = Seats::default();
+    pub(crate) async fn run(mut self, router: Router, meters: Arc<Meters>) {
+        let seats = Seats::new(meters);
         let mut connections = JoinSet::new();
         // Accepted, and waiting for a place; others wait in the system's queue.
         let mut waiting: Option<(TcpStream, IpAddr)> = None;

@@ -8,6 +8,7 @@ mod framing;
 mod health;
 mod host;
 mod listen;
+mod metrics;
 mod openapi;
 mod params;
 mod read_log;
@@ -36,12 +37,13 @@ use crate::http::error::{Problem, is_without_token};
 use crate::http::failures::Failures;
 use crate::http::framing::Framed;
 use crate::http::listen::Peer;
+use crate::http::metrics::Meters;
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// Every route.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
     [
         ("/api/audit/recent", get(recent::recent)),
         ("/api/audit/stats", get(stats::stats)),
@@ -49,23 +51,24 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
         ("/api/audit/entries", post(entries::entries)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),
+        ("/metrics", get(metrics::metrics)),
         ("/openapi.json", get(openapi::document)),
     ]
 }
 
 /// Returns the service as routes.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
-    let failures = Arc::new(Failures::default());
+    let (failures, meters) = (Arc::new(Failures::default()), Arc::clone(service.meters()));
     let routed = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
         .with_state(service)
-        .layer(from_fn(move |request, next| around(hosts, Arc::clone(&failures), request, next)))
+        .layer(from_fn(move |request, next| around(hosts, Arc::clone(&failures), Arc::clone(&meters), request, next)))
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
-async fn around(hosts: Hosts, failures: Arc<Failures>, request: Request, next: Next) -> Response {
+async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let framed = Framed::of(request.headers());
     let peer = request.extensions().get::<Peer>().copied();
@@ -80,13 +83,15 @@ async fn around(hosts: Hosts, failures: Arc<Failures>, request: Request, next: N
     if is_without_token(&response)
         && let Some(wait) = peer.and_then(|peer| failures.count(peer.0, Instant::now()))
     {
+        meters.sent_away();
         response = Problem::TooManyFailures(wait).into_response();
     }
     framed.close(&mut response);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let took_ms = begun.elapsed().as_millis();
-    tracing::info!(%method, route, status = response.status().as_u16(), took_ms, "request");
+    let (took, status) = (begun.elapsed(), response.status().as_u16());
+    meters.request(&route, &method, status, took);
+    tracing::info!(%method, route, status, took_ms = took.as_millis(), "request");
     response
 }
 

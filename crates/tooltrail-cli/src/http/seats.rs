@@ -10,6 +10,8 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::http::metrics::Meters;
+
 /// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
 const SEATS_MAX: usize = 512;
 
@@ -24,6 +26,7 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Seats {
     free: Arc<Semaphore>,
     taken: Mutex<Vec<Weak<Seat>>>,
+    meters: Arc<Meters>,
 }
 
 /// The place of one connection; dropping it frees the place.
@@ -31,6 +34,7 @@ pub(crate) struct Seats {
 pub(crate) struct Seat {
     state: Mutex<State>,
     leave: Notify,
+    meters: Arc<Meters>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -41,13 +45,12 @@ struct State {
     idle_since: Instant,
 }
 
-impl Default for Seats {
-    fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(SEATS_MAX)), taken: Mutex::default() }
-    }
-}
-
 impl Seats {
+    /// Returns all places, free.
+    pub(crate) fn new(meters: Arc<Meters>) -> Self {
+        Self { free: Arc::new(Semaphore::new(SEATS_MAX)), taken: Mutex::default(), meters }
+    }
+
     /// Takes a place; where there is none, an idle connection has to leave. Waits while all others are at work.
     pub(crate) async fn take(&self) -> Arc<Seat> {
         let place = loop {
@@ -61,7 +64,9 @@ impl Seats {
             }
         };
         let state = State { busy: 0, idle_since: Instant::now() };
-        let seat = Arc::new(Seat { state: Mutex::new(state), leave: Notify::new(), _place: place });
+        self.meters.connected();
+        let meters = Arc::clone(&self.meters);
+        let seat = Arc::new(Seat { state: Mutex::new(state), leave: Notify::new(), meters, _place: place });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.retain(|seat| seat.strong_count() > 0);
         taken.push(Arc::downgrade(&seat));
@@ -76,6 +81,7 @@ impl Seats {
         if let Some((since, seat)) = idle.min_by_key(|(since, _)| *since)
             && now.saturating_duration_since(since) >= IDLE_MIN
         {
+            self.meters.cleared();
             seat.leave.notify_one();
         }
     }
@@ -106,6 +112,12 @@ impl Seat {
 
     fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.meters.disconnected();
     }
 }
 
@@ -162,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_idle_makes_room_and_who_is_at_work_stays() {
-        let seats = Seats::default();
+        let seats = Seats::new(std::sync::Arc::default());
         let mut taken = Vec::new();
         for _ in 0..SEATS_MAX {
             taken.push(seats.take().await);

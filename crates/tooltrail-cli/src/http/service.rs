@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tooltrail::{Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
+use crate::http::metrics::Meters;
 use crate::tokens::Tokens;
 
 /// Questions read at once: each holds a thread and a disk's attention, and two cores gain nothing from more.
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     reads: Arc<Semaphore>,
     posts: Arc<Semaphore>,
     probes: Arc<Semaphore>,
+    meters: Arc<Meters>,
 }
 
 /// What recovery hands over.
@@ -52,6 +54,7 @@ impl Service {
             posts: Arc::new(Semaphore::new(POSTS_MAX)),
             // One at a time: a disk that hangs holds one thread, not one for each who asks.
             probes: Arc::new(Semaphore::new(1)),
+            meters: Arc::default(),
         }
     }
 
@@ -74,6 +77,11 @@ impl Service {
     /// Puts newer tokens in place.
     pub(crate) fn renew_tokens(&self, tokens: Tokens) {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
+    /// Returns what is counted.
+    pub(crate) const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Returns the zone of times that name none.

@@ -9,6 +9,7 @@ mod http_limits;
 mod import;
 mod kills;
 mod licences;
+mod metrics;
 mod openapi;
 mod security;
 mod service;

@@ -37,10 +37,11 @@ impl Document {
                 "#/paths/{}/{}/responses/{status}/content/{}/schema",
                 path.replace('/', "~1"),
                 method.to_lowercase(),
-                kind.replace('/', "~1")
+                kind.replace('/', "~1").replace(' ', "%20")
             ),
         };
-        self.validate(&pointer, &answer.json(), &format!("{method} {target}"));
+        let value = if kind.contains("json") { answer.json() } else { Value::from(answer.body.as_str()) };
+        self.validate(&pointer, &value, &format!("{method} {target}"));
         self.seen.insert((path.to_owned(), method.to_lowercase(), status));
     }
 

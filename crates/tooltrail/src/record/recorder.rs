@@ -10,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
+use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::keys::redaction_key;
 use crate::record::open::Open;
@@ -101,6 +102,7 @@ pub(crate) struct State {
     /// Why the last batch could not be written.
     pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) reads: Mutex<Reads>,
+    pub(crate) meters: Meters,
 }
 
 impl Recorder {
@@ -183,6 +185,17 @@ impl Recorder {
         }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns in numbers what it has done since it was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.state.meters.read();
+        let (entries, bytes, shed) = self.state.queue.counts();
+        (counters.queued_entries, counters.queued_bytes) = (entries as u64, bytes as u64);
+        counters.lost_entries.extend(shed);
+        counters.in_trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        counters
     }
 
     /// Returns the home it writes to.

@@ -14,6 +14,7 @@ use crate::entry::{Line, encode, head};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
+use crate::record::counters::Loss;
 use crate::record::event::Event;
 use crate::record::promise::Promise;
 use crate::record::queue::{Batch, Item};
@@ -132,6 +133,9 @@ impl Writer {
 
     /// Writes one batch: lines by file, appended under the lock, synced where somebody waits.
     fn write(&mut self, batch: Batch) {
+        let began = self.clock.monotonic();
+        let entries = batch.items.iter().filter(|item| matches!(item, Item::Entry(..))).count();
+        self.state.meters.batch_begun(entries);
         let idle = batch.items.is_empty();
         for (why, count) in batch.shed {
             *self.lost.entry(why.to_owned()).or_default() += count;
@@ -167,6 +171,9 @@ impl Writer {
         if !flushes.is_empty() || idle {
             self.sync();
         }
+        if entries > 0 {
+            self.state.meters.batch_ended(entries, self.clock.monotonic().saturating_sub(began));
+        }
         for flush in flushes {
             match std::mem::take(&mut self.lost_since_flush) {
                 0 => flush.keep(),
@@ -193,7 +200,7 @@ impl Writer {
                 }
                 group.waiting.push(waiting);
             }
-            Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
+            Err(_) => self.lose(waiting, Loss::Panicked, "the entry could not be encoded"),
         }
     }
 
@@ -245,6 +252,7 @@ impl Writer {
             match end.append(&group.text) {
                 Ok(()) => {
                     self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                    self.state.meters.written(group.waiting.len(), group.text.len());
                     appended.push((day, end.file, group.waiting));
                 }
                 Err(error) => {
@@ -262,7 +270,7 @@ impl Writer {
                 unsynced.1 += waiting.len() as u64;
                 continue;
             }
-            match file.sync() {
+            match self.sync_file(&*file) {
                 Ok(()) => {
                     self.unsynced.remove(&day);
                     for waiting in waiting {
@@ -305,27 +313,39 @@ impl Writer {
     fn sync(&mut self) {
         for ((folder, date), (file, entries)) in std::mem::take(&mut self.unsynced) {
             // A failed sync is not tried again: the system may then say yes without having written.
-            if let Err(error) = file.sync() {
+            if let Err(error) = self.sync_file(&*file) {
                 let why = Error::io("sync", &self.home.day_path(&folder, date))(error).to_string();
-                *self.lost.entry("unsynced".to_owned()).or_default() += entries;
+                *self.lost.entry(Loss::Unsynced.as_str().to_owned()).or_default() += entries;
+                self.state.meters.lost(Loss::Unsynced, entries);
                 self.lost_since_flush += entries;
                 self.set_trouble(Some(why));
             }
         }
     }
 
+    fn sync_file(&self, file: &dyn DiskFile) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        let synced = file.sync();
+        self.state.meters.sync(synced.is_ok(), self.clock.monotonic().saturating_sub(began));
+        synced
+    }
+
     fn lose_all(&mut self, waiting: Vec<Waiting>, why: &str) {
         for waiting in waiting {
-            self.lose(waiting, "unwritten", why);
+            self.lose(waiting, Loss::Unwritten, why);
         }
     }
 
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
-    fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
+    fn lose(&mut self, waiting: Waiting, reason: Loss, why: &str) {
         match waiting {
-            Waiting::Promise(promise) => promise.fail(1, why),
+            Waiting::Promise(promise) => {
+                self.state.meters.refused();
+                promise.fail(1, why);
+            }
             Waiting::Nobody => {
-                *self.lost.entry(reason.to_owned()).or_default() += 1;
+                *self.lost.entry(reason.as_str().to_owned()).or_default() += 1;
+                self.state.meters.lost(reason, 1);
                 self.lost_since_flush += 1;
             }
             Waiting::Gap(lost) => {
