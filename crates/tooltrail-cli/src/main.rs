@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod http;
 mod import;
+mod log;
 mod output;
 mod question;
 mod tokens;

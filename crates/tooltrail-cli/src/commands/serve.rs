@@ -1,6 +1,6 @@
 //! `tooltrail serve`: the HTTP service.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tooltrail::{Event, Home, SystemClock, Trail, Zone};
 
 use crate::common::Common;
+use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
-use crate::output::{Data, stderr_is_terminal, talk, talk_hint};
+use crate::log::{self, Format, Level};
+use crate::output::{Data, talk, talk_hint};
 use crate::tokens::{TokenStore, Tokens};
+
+/// The port that people know.
+const PORT: u16 = 7420;
 
 /// Pause between two looks at the tokens: a new or revoked one counts within a second.
 const TOKENS_PAUSE: Duration = Duration::from_millis(400);
@@ -31,15 +36,41 @@ const BLOCKING_THREADS_MAX: usize = 32;
 /// The address goes to stdout once the port is open. SIGTERM and Ctrl-C end the service in order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7420")]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true)]
+    listen: Option<SocketAddr>,
+
+    /// What the log on stderr tells [default: info]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "TOOLTRAIL_LOG_LEVEL", hide_env_values = true)]
+    log_level: Option<Level>,
+
+    /// How it tells it [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", env = "TOOLTRAIL_LOG_FORMAT", hide_env_values = true)]
+    log_format: Option<Format>,
+}
+
+impl Args {
+    /// Returns where to listen.
+    pub(crate) fn listen(&self, config: &Config) -> SocketAddr {
+        self.listen.or(config.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))
+    }
+
+    /// Returns what the log tells.
+    pub(crate) fn level(&self, config: &Config) -> Level {
+        self.log_level.or(config.log.level).unwrap_or_default()
+    }
+
+    /// Returns how it tells it.
+    pub(crate) fn format(&self, config: &Config) -> Format {
+        self.log_format.or(config.log.format).unwrap_or_default()
+    }
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    start_log();
-    serve_at(args.listen, common, announce)
+    let config = common.config()?;
+    log::start(args.level(&config), args.format(&config));
+    serve_at(args.listen(&config), common, announce)
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
@@ -174,11 +205,4 @@ async fn close(service: &Service) -> Result<(), Failure> {
         Ok(closed) => Ok(closed?),
         Err(error) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
     }
-}
-
-/// Writes the service's own log to stderr; it never holds anything of a call's arguments or results.
-fn start_log() {
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(stderr_is_terminal());
-    // A second start in one process keeps the first log.
-    let _ = log.with_max_level(tracing::Level::INFO).try_init();
 }
