@@ -38,6 +38,12 @@ pub(crate) struct Common {
         value_parser = clap::builder::BoolishValueParser::new())]
     pub(crate) group: Option<bool>,
 
+    /// Write to a home on a network file system too, where entries can be lost and cut in two
+    #[arg(long, global = true, env = "TOOLTRAIL_FORCE_NETWORK_HOME", hide_env_values = true, help_heading = HEADING,
+        value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) force_network_home: Option<bool>,
+
     /// Print JSON for programs instead of text for people
     #[arg(long, global = true, help_heading = HEADING)]
     pub(crate) json: bool,
@@ -75,7 +81,9 @@ impl Common {
 
     /// Opens the home to write to it, and makes a missing one.
     pub(crate) fn create_home(&self) -> Result<Home, Failure> {
-        Ok(Home::create(self.home_path()?, self.group(&self.config()?))?)
+        let (path, config) = (self.home_path()?, self.config()?);
+        let create = if self.force_network_home(&config) { Home::create_even_on_network } else { Home::create };
+        Ok(create(path, self.group(&config))?)
     }
 
     /// Returns the folder of the home's keys and tokens, which need not exist.
@@ -110,6 +118,11 @@ impl Common {
         self.group.or(config.group).unwrap_or_default()
     }
 
+    /// Whether a home on a network file system may be written, likewise.
+    pub(crate) fn force_network_home(&self, config: &Config) -> bool {
+        self.force_network_home.or(config.force_network_home).unwrap_or_default()
+    }
+
     /// Returns the zone of naive times: the flag's, the environment's, the file's or the system's.
     pub(crate) fn zone(&self) -> Result<Zone, Failure> {
         let config = self.config()?;
@@ -129,7 +142,9 @@ impl Common {
     pub(crate) fn recorder(&self, home: &Home) -> Result<Recorder, Failure> {
         let mut options = Options::new(home.root());
         options.keys = Some(self.keys_path(home)?);
-        options.group = self.group(&self.config()?);
+        let config = self.config()?;
+        options.group = self.group(&config);
+        options.force_network_home = self.force_network_home(&config);
         Ok(options.open()?)
     }
 }

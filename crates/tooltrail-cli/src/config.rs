@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) zone: Option<String>,
     /// Whether the group may read new files and folders.
     pub(crate) group: Option<bool>,
+    /// Whether a home on a network file system may be written.
+    pub(crate) force_network_home: Option<bool>,
     /// Where the service listens.
     pub(crate) listen: Option<SocketAddr>,
     /// The service's own log.
@@ -192,6 +194,7 @@ mod tests {
             r#"
             zone = "Europe/Berlin"
             group = true
+            force_network_home = true
             listen = "127.0.0.1:8080"
             durability = "strict"
             [log]
@@ -209,6 +212,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(config.force_network_home, Some(true));
         assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict)));
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
         let gate = config.gate.unwrap();

@@ -9,6 +9,7 @@ mod failure;
 mod http;
 mod import;
 mod log;
+mod neighbours;
 mod output;
 mod question;
 mod tokens;

@@ -81,6 +81,12 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("keys", "keys", false, keys(common)?),
         row("zone", "zone", file.zone.is_some(), zone.map_or_else(|| json!("the system's"), Value::from)),
         row("group", "group", file.group.is_some(), json!(common.group(&file))),
+        row(
+            "force_network_home",
+            "force_network_home",
+            file.force_network_home.is_some(),
+            json!(common.force_network_home(&file)),
+        ),
         row("listen", "listen", file.listen.is_some(), json!(flags.listen(&file))),
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),

@@ -1,9 +1,10 @@
 //! `tooltrail serve`: the HTTP service.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tooltrail::{Event, Home, SystemClock, Trail, Zone};
@@ -13,6 +14,7 @@ use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
 use crate::log::{self, Format, Level};
+use crate::neighbours::warnings;
 use crate::output::{Data, talk, talk_hint};
 use crate::tokens::{TokenStore, Tokens};
 
@@ -27,6 +29,9 @@ const OPEN_PAUSE: Duration = Duration::from_secs(1);
 
 /// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
+
+/// Longest end of the service, after which a supervisor may kill it; what is not written by then is told and given up.
+const END_WAIT: Duration = Duration::from_millis(4_500);
 
 /// Threads that may block: the readers, the senders' parsers, and a few of our own.
 const BLOCKING_THREADS_MAX: usize = 32;
@@ -70,7 +75,11 @@ impl Args {
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let config = common.config()?;
     log::start(args.level(&config), args.format(&config));
-    serve_at(args.listen(&config), common, announce)
+    let keys = common.keys_path(&common.create_home()?)?;
+    for (warning, hint) in warnings(&keys, Path::new("/proc")) {
+        tracing::warn!(hint, "{warning}");
+    }
+    serve_at(args.listen(&config), common, |url, no_tokens| announce(url, no_tokens, args.format(&config)))
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
@@ -96,7 +105,7 @@ pub(crate) fn serve_at(
         .map_err(|error| Failure::io("start", "the service", &error))?;
     let served = runtime.block_on(serve(listen, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
-    served.map(|()| Exit::Yes.into())
+    served.map(ExitCode::from)
 }
 
 /// Opens the port, then the home behind it, and ends both when a signal comes.
@@ -108,7 +117,7 @@ async fn serve(
     tokens: Tokens,
     zone: Zone,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
@@ -129,15 +138,16 @@ async fn serve(
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    let begun = Instant::now();
     stop.now();
     // It bounds its own end.
     let _ = answering.await;
     renewal.abort();
-    close(&service).await
+    close(&service, END_WAIT.saturating_sub(begun.elapsed())).await
 }
 
 /// Says where the service is: the address alone on stdout, the rest to the person.
-fn announce(url: &str, no_tokens: bool) -> Result<(), Failure> {
+fn announce(url: &str, no_tokens: bool, format: Format) -> Result<(), Failure> {
     let mut data = Data::exact();
     data.line(url)?;
     match data.finish() {
@@ -145,9 +155,20 @@ fn announce(url: &str, no_tokens: bool) -> Result<(), Failure> {
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    talk(&format!("listening on {url}"));
-    if no_tokens {
-        talk_hint("every question needs a token; make one with `tooltrail token add NAME --role admin`");
+    let hint = "every question needs a token; make one with `tooltrail token add NAME --role admin`";
+    match format {
+        Format::Text => {
+            talk(&format!("listening on {url}"));
+            if no_tokens {
+                talk_hint(hint);
+            }
+        }
+        Format::Json => {
+            tracing::info!(url, "listening");
+            if no_tokens {
+                tracing::warn!(hint, "there are no tokens");
+            }
+        }
     }
     Ok(())
 }
@@ -193,16 +214,26 @@ async fn renew(service: Arc<Service>, store: TokenStore) {
     }
 }
 
-/// Writes what was accepted; without a recorder there is nothing.
-async fn close(service: &Service) -> Result<(), Failure> {
-    let Ok(opened) = service.opened() else { return Ok(()) };
+/// Writes what was accepted, if the disk lets it in time; without a recorder there is nothing.
+async fn close(service: &Service, wait: Duration) -> Result<Exit, Failure> {
+    let Ok(opened) = service.opened() else { return Ok(Exit::Yes) };
     let recorder = Arc::clone(&opened.recorder);
+    // Given up, this thread keeps the recorder, so that dropping it elsewhere waits for nothing.
     let closed = tokio::task::spawn_blocking(move || {
         recorder.event(Event::Stop);
         recorder.close()
     });
-    match closed.await {
-        Ok(closed) => Ok(closed?),
-        Err(error) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
+    match tokio::time::timeout(wait, closed).await {
+        Ok(Ok(closed)) => closed.map(|()| Exit::Yes).map_err(Failure::from),
+        Ok(Err(error)) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
+        Err(_) => {
+            let counters = opened.recorder.counters();
+            tracing::error!(
+                queued_entries = counters.queued_entries,
+                writing_entries = counters.writing_entries,
+                "the disk did not answer in time: entries that nobody acknowledged may be lost"
+            );
+            Ok(Exit::CouldNot)
+        }
     }
 }

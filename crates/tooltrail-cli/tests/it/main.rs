@@ -11,6 +11,7 @@ mod kills;
 mod licences;
 mod metrics;
 mod openapi;
+mod operate;
 mod security;
 mod service;
 mod support;

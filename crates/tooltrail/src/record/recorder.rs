@@ -33,6 +33,8 @@ pub struct Options {
     pub keys: Option<PathBuf>,
     /// Whether the folder's group may read.
     pub group: bool,
+    /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
+    pub force_network_home: bool,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -47,6 +49,7 @@ impl Options {
             home: home.as_ref().to_owned(),
             keys: None,
             group: false,
+            force_network_home: false,
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         }
@@ -57,7 +60,10 @@ impl Options {
     /// # Errors
     /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
     pub fn open(self) -> Result<Recorder, Error> {
-        let home = Home::create(&self.home, self.group)?;
+        let home = match self.force_network_home {
+            false => Home::create(&self.home, self.group)?,
+            true => Home::create_even_on_network(&self.home, self.group)?,
+        };
         let key = match &self.keys {
             None => None,
             Some(keys) if lies_below(keys, home.root()) => {

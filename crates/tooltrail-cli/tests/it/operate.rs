@@ -1,0 +1,78 @@
+//! What whoever runs the service meets: odd disks, keys that others could read, and the log.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::service::Service;
+use crate::support::Place;
+
+/// Whether a command of the distribution is here; says that a test is skipped where it is not.
+fn has(command: &str) -> bool {
+    let there = Command::new(command).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !there {
+        eprintln!("skipped: {command} is not installed");
+    }
+    there
+}
+
+#[test]
+fn a_home_on_a_network_is_refused_unless_forced() {
+    if !has("strace") {
+        return;
+    }
+    let place = Place::new();
+    // The system's answer about the file system is replaced: the first word of what it fills in is the type.
+    let run = |magic: u32, args: &[&str]| {
+        let word = magic.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
+        let command = place.command(args);
+        let output = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=statfs", "-e"])
+            .arg(format!("inject=statfs:poke_exit=@arg2={word}00000000"))
+            .arg(command.get_program())
+            .args(command.get_args())
+            .env_clear()
+            .envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let line = place.file("calls.jsonl", "{\"user\":\"alice\",\"tool\":\"t\",\"status\":\"ok\"}\n");
+    let writers: [&[&str]; 3] =
+        [&["import", &line], &["token", "add", "root", "--role", "admin"], &["serve", "--listen", "127.0.0.1:0"]];
+    for (magic, name) in [(0x6969, "nfs"), (0xFF53_4D42, "cifs"), (0xFE53_4D42, "smb2"), (0x0102_1997, "9p")] {
+        for args in writers {
+            let (code, error) = run(magic, args);
+            assert_eq!(code, Some(2), "{name} {args:?}: {error}");
+            assert!(error.contains(&format!("network file system ({name})")), "{args:?}: {error}");
+            assert!(error.contains("--force-network-home"), "{args:?}: {error}");
+        }
+    }
+    assert!(!place.home().exists());
+    assert_eq!(run(0xEF53, &["import", &line]).0, Some(0), "a local disk");
+    assert_eq!(run(0x6969, &["import", "--again", &line, "--force-network-home"]).0, Some(0));
+    assert_eq!(place.stored().iter().filter(|entry| entry["tool"] == "t").count(), 2);
+    // Reading needs no lock.
+    assert_eq!(run(0x6969, &["recent"]).0, Some(0));
+}
+
+#[test]
+fn the_end_is_bounded_whatever_the_disk_does() {
+    let mut service = Service::start();
+    // Somebody holds the append lock and does not let go: every batch waits for it in vain, the last ones too.
+    let lock = std::fs::File::open(service.place.home().join(".tooltrail/append.lock")).unwrap();
+    lock.lock().unwrap();
+    let begun = Instant::now();
+    service.terminate();
+    assert_eq!(service.wait(), Some(2), "{}", service.log());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let log = service.log();
+    assert!(log.contains("the disk did not answer in time") && log.contains("queued_entries="), "{log}");
+}
+
+#[test]
+fn keys_that_tools_of_the_same_user_can_read_are_warned_of() {
+    let service = Service::start();
+    // The test itself runs as the same user.
+    let log = service.log();
+    assert!(log.contains("other processes run as the service's user") && log.contains("a user of its own"), "{log}");
+}
