@@ -32,6 +32,8 @@ pub(crate) enum Format {
 }
 
 /// Starts the log; a second start in one process keeps the first one.
+///
+/// A panic is told by its place alone: its message may quote the text at which it happened.
 pub(crate) fn start(level: Level, format: Format) {
     let level = match level {
         Level::Error => tracing::Level::ERROR,
@@ -40,6 +42,10 @@ pub(crate) fn start(level: Level, format: Format) {
         Level::Debug => tracing::Level::DEBUG,
     };
     let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_max_level(level);
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a thread panicked");
+    }));
     let _kept = match format {
         Format::Text => log.with_ansi(stderr_is_terminal()).try_init(),
         Format::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),

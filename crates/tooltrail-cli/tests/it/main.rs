@@ -12,6 +12,7 @@ mod licences;
 mod metrics;
 mod openapi;
 mod operate;
+mod packaging;
 mod security;
 mod service;
 mod support;

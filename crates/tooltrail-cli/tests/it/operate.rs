@@ -69,6 +69,93 @@ fn the_end_is_bounded_whatever_the_disk_does() {
     assert!(log.contains("the disk did not answer in time") && log.contains("queued_entries="), "{log}");
 }
 
+/// What nobody may find in a log.
+const CANARY: &str = "quicksilver";
+
+#[test]
+fn the_log_tells_what_is_done_and_never_what_was_said() {
+    for format in ["json", "text"] {
+        let service = Service::start_as(Place::new(), &["--log-format", format, "--log-level", "debug"]);
+        service.wait_ready();
+        let admin = service.token(&["root", "--role", "admin"]);
+        let alice = service.token(&["alice", "--role", "user", "--user", "alice"]);
+        let good = format!(
+            r#"{{"user":"alice","tool":"{CANARY}","args":{{"{CANARY}":"{CANARY}"}},"status":"ok","result":"{CANARY}"}}"#
+        );
+        assert_eq!(service.post(&admin, &good).status, 200);
+        for body in [
+            format!(r#"{{"tool":"t","status":"{CANARY}"}}"#),
+            format!(r#"{{"tool":"t","args":{{"{CANARY}"#),
+            format!(r#"{{"tool":"t","args":"\\ud800{CANARY}","ts":"{CANARY}"}}"#),
+            format!(r#"[{{"tool":3,"args":"{CANARY}"}},{CANARY}]"#),
+            CANARY.to_owned(),
+        ] {
+            service.post(&admin, &body);
+        }
+        for target in ["recent", "stats", "users", "entries", CANARY] {
+            for token in [&*admin, &alice, CANARY] {
+                for query in ["", "?user=", "?q=", "?q=args%3D", "?cursor=", "?days=", "?", "/", "%00", "%", "?q=%22"] {
+                    service.get(token, &format!("/api/audit/{target}{query}{CANARY}"));
+                    service.send(
+                        "POST",
+                        &format!("/api/audit/{target}{query}{CANARY}"),
+                        &[("Authorization", CANARY)],
+                        CANARY,
+                    );
+                }
+            }
+        }
+        for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/"] {
+            service.send(
+                "GET",
+                &format!("{path}?{CANARY}={CANARY}"),
+                &[("X-Canary", CANARY), ("Cookie", CANARY)],
+                CANARY,
+            );
+        }
+        service.send(&CANARY.to_uppercase(), "/healthz", &[], "");
+        service.send("GET", "/healthz", &[("Host", &format!("{CANARY}.example"))], "");
+        // What is no HTTP, and a day file that cannot be written.
+        for noise in [format!("{CANARY}\r\n\r\n"), format!("GET /{CANARY} HTTP/1.1\r\n{CANARY}\r\n\r\n")] {
+            use std::io::{Read as _, Write as _};
+            let mut stream = service.connect();
+            stream.write_all(noise.as_bytes()).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        let folder = service.place.home().join("blocked");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("tool_audit"), "").unwrap();
+        assert_eq!(service.post(&admin, &good.replace("alice", "blocked")).status, 503);
+        let log = service.log();
+        let (lines, lower) = (log.lines().count(), log.to_lowercase());
+        assert!(lines > 100 && log.contains("entries could not be written"), "{log}");
+        let leaks =
+            lower.lines().filter(|line| line.contains(CANARY) || line.contains(&admin[..30])).collect::<Vec<_>>();
+        assert!(leaks.is_empty(), "{leaks:#?}");
+        if format == "json" {
+            for line in log.lines() {
+                let line =
+                    serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                assert!(
+                    line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(),
+                    "{line}"
+                );
+            }
+            let request = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+            let mut posts = request.filter(|line| line["route"] == "/api/audit/entries" && line["method"] == "POST");
+            assert!(posts.any(|line| line["status"] == 200 && line["took_ms"].is_number()), "{log}");
+        }
+    }
+}
+
+#[test]
+fn the_level_bounds_what_is_told() {
+    let service = Service::start_as(Place::new(), &["--log-level", "error"]);
+    service.wait_ready();
+    assert_eq!(service.send("GET", "/nowhere", &[], "").status, 404);
+    assert!(!service.log().contains("INFO") && !service.log().contains("WARN"), "{}", service.log());
+}
+
 #[test]
 fn keys_that_tools_of_the_same_user_can_read_are_warned_of() {
     let service = Service::start();

@@ -35,8 +35,13 @@ impl Service {
 
     /// Starts one and returns once its port is open.
     pub(crate) fn start_in(place: Place) -> Self {
+        Self::start_as(place, &[])
+    }
+
+    /// Starts one with more flags and returns once its port is open.
+    pub(crate) fn start_as(place: Place, flags: &[&str]) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
-        let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = place.command(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
