@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) force_network_home: Option<bool>,
     /// Where the service listens.
     pub(crate) listen: Option<SocketAddr>,
+    /// The names under which a proxy serves it.
+    pub(crate) hosts: Option<Vec<String>>,
     /// The service's own log.
     #[serde(default)]
     pub(crate) log: Log,
@@ -196,6 +198,7 @@ mod tests {
             group = true
             force_network_home = true
             listen = "127.0.0.1:8080"
+            hosts = ["audit.example.org"]
             durability = "strict"
             [log]
             level = "warn"
@@ -212,6 +215,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(config.hosts.as_deref(), Some(&["audit.example.org".to_owned()][..]));
         assert_eq!(config.force_network_home, Some(true));
         assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict)));
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));

@@ -88,6 +88,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
             json!(common.force_network_home(&file)),
         ),
         row("listen", "listen", file.listen.is_some(), json!(flags.listen(&file))),
+        row("hosts", "host", file.hosts.is_some(), json!(flags.hosts(&file))),
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
         row("durability", "", file.durability.is_some(), json!(durability(file.durability.unwrap_or_default()))),
@@ -146,6 +147,7 @@ fn lines(name: &str, value: &Value) -> Vec<(String, String)> {
         Value::Object(members) => {
             members.iter().flat_map(|(key, value)| lines(&format!("{name}.{key}"), value)).collect()
         }
+        Value::Array(none) if none.is_empty() => vec![(name.to_owned(), "none".to_owned())],
         Value::Array(rules) => rules.iter().map(|rule| (name.to_owned(), plain(rule))).collect(),
         value => vec![(name.to_owned(), plain(value))],
     }

@@ -45,6 +45,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true)]
     listen: Option<SocketAddr>,
 
+    /// A name under which a proxy on this machine serves it; may be given again. Others are refused on loopback
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
     /// What the log on stderr tells [default: info]
     #[arg(long, value_enum, value_name = "LEVEL", env = "TOOLTRAIL_LOG_LEVEL", hide_env_values = true)]
     log_level: Option<Level>,
@@ -58,6 +62,11 @@ impl Args {
     /// Returns where to listen.
     pub(crate) fn listen(&self, config: &Config) -> SocketAddr {
         self.listen.or(config.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))
+    }
+
+    /// Returns the names under which a proxy serves it.
+    pub(crate) fn hosts(&self, config: &Config) -> Vec<String> {
+        if self.host.is_empty() { config.hosts.clone().unwrap_or_default() } else { self.host.clone() }
     }
 
     /// Returns what the log tells.
@@ -79,12 +88,15 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     for (warning, hint) in warnings(&keys, Path::new("/proc")) {
         tracing::warn!(hint, "{warning}");
     }
-    serve_at(args.listen(&config), common, |url, no_tokens| announce(url, no_tokens, args.format(&config)))
+    serve_at(args.listen(&config), args.hosts(&config), common, |url, no_tokens| {
+        announce(url, no_tokens, args.format(&config))
+    })
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
 pub(crate) fn serve_at(
     listen: SocketAddr,
+    names: Vec<String>,
     common: &Common,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
@@ -103,14 +115,16 @@ pub(crate) fn serve_at(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(listen, common, home, store, tokens, zone, opened));
+    let served = runtime.block_on(serve(listen, names, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
     served.map(ExitCode::from)
 }
 
 /// Opens the port, then the home behind it, and ends both when a signal comes.
+#[expect(clippy::too_many_arguments, reason = "what the service was opened with, each once")]
 async fn serve(
     address: SocketAddr,
+    names: Vec<String>,
     common: &Common,
     home: Home,
     store: TokenStore,
@@ -128,7 +142,7 @@ async fn serve(
     let service = Arc::new(Service::new(tokens, zone));
     open_behind(Arc::clone(&service), common.clone(), home);
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
-    let hosts = if address.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
+    let hosts = if address.ip().is_loopback() { Hosts::Loopback(names.into()) } else { Hosts::Any };
     let url = format!("http://{}", listener.address());
     let meters = Arc::clone(service.meters());
     let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts), meters));

@@ -64,7 +64,9 @@ pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
         .with_state(service)
-        .layer(from_fn(move |request, next| around(hosts, Arc::clone(&failures), Arc::clone(&meters), request, next)))
+        .layer(from_fn(move |request, next| {
+            around(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)
+        }))
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
@@ -76,7 +78,7 @@ async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, requ
     // The route, not the address: what somebody asked is the trail's business, not the log's.
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
-    let mut response = match check(hosts, &request) {
+    let mut response = match check(&hosts, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
@@ -110,7 +112,7 @@ fn known(method: &Method) -> &'static str {
 }
 
 /// Refuses what no route should see.
-fn check(hosts: Hosts, request: &Request) -> Result<(), Problem> {
+fn check(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     let uri = request.uri();
     if uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES_MAX) {
         return Err(Problem::UriTooLong);

@@ -57,6 +57,24 @@ fn other_hosts_and_other_sites_are_refused() {
 }
 
 #[test]
+fn a_proxy_may_serve_it_under_a_name() {
+    let service = Service::start_as(Place::new(), &["--host", "audit.example", "--host", "b.example"]);
+    service.wait_ready();
+    let admin = format!("Bearer {}", service.token(&["root", "--role", "admin"]));
+    let check = |host: &str, origin: &str, expected: u16| {
+        let headers = [("Authorization", &*admin), ("Host", host), ("Origin", origin)];
+        assert_eq!(service.send("POST", "/api/audit/entries", &headers, LINE).status, expected, "{host} {origin}");
+    };
+    check("audit.example", "https://audit.example", 200);
+    check("Audit.Example:443", "https://audit.example:443", 200);
+    check("b.example", "https://b.example", 200);
+    check("localhost", "http://localhost", 200);
+    check("audit.example", "https://b.example", 403);
+    check("c.example", "https://c.example", 421);
+    check("audit.example.evil", "https://audit.example.evil", 421);
+}
+
+#[test]
 fn half_sent_and_idle_connections_are_closed() {
     let service = Service::start();
     let admin = service.token(&["root", "--role", "admin"]);
