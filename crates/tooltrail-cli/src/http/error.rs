@@ -198,6 +198,13 @@ pub(crate) fn metrics_answer(body: String) -> Response {
     typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
 }
 
+/// Returns a stream of events, which no proxy may gather.
+pub(crate) fn events(body: axum::body::Body) -> Response {
+    let mut response = typed(StatusCode::OK, "text/event-stream", body);
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
 /// Returns a response of a status and type.
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());

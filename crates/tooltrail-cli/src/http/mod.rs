@@ -16,6 +16,7 @@ mod recent;
 mod seats;
 mod service;
 mod stats;
+mod stream;
 mod users;
 
 use std::sync::Arc;
@@ -43,11 +44,12 @@ use crate::http::metrics::Meters;
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// Every route.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     [
         ("/api/audit/recent", get(recent::recent)),
         ("/api/audit/stats", get(stats::stats)),
         ("/api/audit/users", get(users::users)),
+        ("/api/audit/stream", get(stream::stream)),
         ("/api/audit/entries", post(entries::entries)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),

@@ -1,6 +1,7 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
 mod counters;
+mod crew;
 mod event;
 mod keys;
 mod open;

@@ -3,8 +3,10 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod filter;
+mod following;
 mod late;
 mod layers;
 mod odd;
 mod reading;
 mod recording;
+mod redaction;
