@@ -115,6 +115,15 @@ fn the_log_tells_what_is_done_and_never_what_was_said() {
         }
         service.send(&CANARY.to_uppercase(), "/healthz", &[], "");
         service.send("GET", "/healthz", &[("Host", &format!("{CANARY}.example"))], "");
+        {
+            use std::io::{Read as _, Write as _};
+            let mut stream = service.connect();
+            let head = format!(
+                "GET /api/audit/stream?q={CANARY} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {admin}\r\n"
+            );
+            write!(stream, "{head}Last-Event-ID: {CANARY}\r\n\r\n").unwrap();
+            assert!(stream.read(&mut [0; 1_024]).unwrap() > 0);
+        }
         // What is no HTTP, and a day file that cannot be written.
         for noise in [format!("{CANARY}\r\n\r\n"), format!("GET /{CANARY} HTTP/1.1\r\n{CANARY}\r\n\r\n")] {
             use std::io::{Read as _, Write as _};
