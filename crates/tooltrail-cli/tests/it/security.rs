@@ -273,7 +273,7 @@ fn a_thousand_idle_connections_lock_nobody_out() {
             assert_eq!(service.send("GET", "/healthz", &[], "").status, 200);
             assert_eq!(service.get(&admin, "/api/audit/recent").status, 200);
             assert_eq!(service.post(&admin, LINE).status, 200);
-            assert!(begun.elapsed() < Duration::from_secs(4), "after {n}: {:?}", begun.elapsed());
+            assert!(begun.elapsed() < Duration::from_secs(8), "after {n}: {:?}", begun.elapsed());
         }
     }
     drop(idle);
