@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::ValueEnum;
 use tooltrail::{Home, Options, Recorder, SystemClock, Trail, Zone};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::failure::Failure;
 
 /// Heading of these flags in the help of each command.
@@ -33,8 +33,16 @@ pub(crate) struct Common {
     pub(crate) zone: Option<String>,
 
     /// New files and folders may be read by their group (0640 and 0750)
-    #[arg(long, global = true, help_heading = HEADING)]
-    pub(crate) group: bool,
+    #[arg(long, global = true, env = "TOOLTRAIL_GROUP", hide_env_values = true, help_heading = HEADING,
+        value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) group: Option<bool>,
+
+    /// Write to a home on a network file system too, where entries can be lost and cut in two
+    #[arg(long, global = true, env = "TOOLTRAIL_FORCE_NETWORK_HOME", hide_env_values = true, help_heading = HEADING,
+        value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+        value_parser = clap::builder::BoolishValueParser::new())]
+    pub(crate) force_network_home: Option<bool>,
 
     /// Print JSON for programs instead of text for people
     #[arg(long, global = true, help_heading = HEADING)]
@@ -73,7 +81,9 @@ impl Common {
 
     /// Opens the home to write to it, and makes a missing one.
     pub(crate) fn create_home(&self) -> Result<Home, Failure> {
-        Ok(Home::create(self.home_path()?, self.group)?)
+        let (path, config) = (self.home_path()?, self.config()?);
+        let create = if self.force_network_home(&config) { Home::create_even_on_network } else { Home::create };
+        Ok(create(path, self.group(&config))?)
     }
 
     /// Returns the folder of the home's keys and tokens, which need not exist.
@@ -92,9 +102,30 @@ impl Common {
         Ok(keys)
     }
 
+    /// Returns what the configuration file says.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        Config::load(named(self.config.as_deref()))
+    }
+
+    /// Returns the configuration file that is read, `None` where there is none.
+    pub(crate) fn config_path(&self) -> Option<String> {
+        let own = || config::default_path().filter(|path| path.exists());
+        named(self.config.as_deref()).map(Path::to_owned).or_else(own).map(|path| path.display().to_string())
+    }
+
+    /// Whether the group may read what is new: the flag's or the environment's word, else the file's.
+    pub(crate) fn group(&self, config: &Config) -> bool {
+        self.group.or(config.group).unwrap_or_default()
+    }
+
+    /// Whether a home on a network file system may be written, likewise.
+    pub(crate) fn force_network_home(&self, config: &Config) -> bool {
+        self.force_network_home.or(config.force_network_home).unwrap_or_default()
+    }
+
     /// Returns the zone of naive times: the flag's, the environment's, the file's or the system's.
     pub(crate) fn zone(&self) -> Result<Zone, Failure> {
-        let config = Config::load(named(self.config.as_deref()))?;
+        let config = self.config()?;
         match self.zone.as_deref().filter(|zone| !zone.is_empty()).or(config.zone.as_deref()) {
             Some(name) => Ok(Zone::named(name)?),
             None => Ok(Zone::system()),
@@ -111,7 +142,9 @@ impl Common {
     pub(crate) fn recorder(&self, home: &Home) -> Result<Recorder, Failure> {
         let mut options = Options::new(home.root());
         options.keys = Some(self.keys_path(home)?);
-        options.group = self.group;
+        let config = self.config()?;
+        options.group = self.group(&config);
+        options.force_network_home = self.force_network_home(&config);
         Ok(options.open()?)
     }
 }
@@ -122,6 +155,11 @@ pub(crate) fn user_folder(variable: &str, below_home: &str, flag: &str) -> Resul
     absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home))).ok_or_else(|| {
         Failure::could_not(format!("neither {variable} nor HOME names a folder"), format!("name one with {flag}"))
     })
+}
+
+/// Returns the word by which a value is chosen.
+pub(crate) fn word(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 /// Returns a path that is not empty: an empty variable counts as unset.

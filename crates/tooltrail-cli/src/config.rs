@@ -1,20 +1,57 @@
 //! The configuration file, of which unknown keys are errors.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use tooltrail::Zone;
+use tooltrail_toolbox::{Durability, Effect, Gate, Rule};
 
 use crate::common::user_folder;
 use crate::failure::Failure;
+use crate::log::{Format, Level};
 
 /// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// What `tooltrail.toml` can say.
-#[derive(Debug, Default, PartialEq, Eq, serde::Deserialize)]
+/// How alike an unknown key and a known one must be for us to ask whether that was meant; 1 is equal.
+const ALIKE_MIN: f64 = 0.8;
+
+/// What `tooltrail.toml` can say; what it leaves out has its default.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// The zone of times that name none.
+    #[serde(default, deserialize_with = "zone")]
     pub(crate) zone: Option<String>,
+    /// Whether the group may read new files and folders.
+    pub(crate) group: Option<bool>,
+    /// Whether a home on a network file system may be written.
+    pub(crate) force_network_home: Option<bool>,
+    /// Where the service listens.
+    pub(crate) listen: Option<SocketAddr>,
+    /// The names under which a proxy serves it.
+    pub(crate) hosts: Option<Vec<String>>,
+    /// The service's own log.
+    #[serde(default)]
+    pub(crate) log: Log,
+    /// When a call's answer may be handed out.
+    #[serde(default, deserialize_with = "durability")]
+    pub(crate) durability: Option<Durability>,
+    /// The rules that allow or deny a call before it runs.
+    #[serde(default, deserialize_with = "gate")]
+    pub(crate) gate: Option<Gate>,
+}
+
+/// What it can say about the log.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    /// What is told.
+    pub(crate) level: Option<Level>,
+    /// How it is told.
+    pub(crate) format: Option<Format>,
 }
 
 impl Config {
@@ -39,15 +76,33 @@ impl Config {
     /// Reads the text of a file.
     fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
         toml::from_str(text).map_err(|error| {
-            let what = format!("{}: {}", path.display(), error.to_string().trim_end());
-            Failure::could_not(what, "the only key is zone, as in zone = \"Europe/Berlin\"")
+            let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            let what = format!("{}, line {line}: {}", path.display(), error.message().trim_end());
+            let hint = match nearest(error.message()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => "docs/operate.md has every key; `tooltrail config check` prints what holds".to_owned(),
+            };
+            Failure::could_not(what, hint)
         })
     }
 }
 
 /// Returns where the user's own file is; without a home folder there is none.
-fn default_path() -> Option<PathBuf> {
+pub(crate) fn default_path() -> Option<PathBuf> {
     Some(user_folder("XDG_CONFIG_HOME", ".config", "--config").ok()?.join("tooltrail").join("tooltrail.toml"))
+}
+
+/// Returns the known name that an unknown one was most likely meant to be: of an error's words in backticks the first
+/// is the unknown one, and the others are known.
+fn nearest(message: &str) -> Option<&str> {
+    if !message.starts_with("unknown ") {
+        return None;
+    }
+    let mut words = message.split('`').skip(1).step_by(2);
+    let unknown = words.next()?;
+    let alike = words.map(|known| (strsim::jaro_winkler(unknown, known), known));
+    let (most, known) = alike.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (most >= ALIKE_MIN).then_some(known)
 }
 
 /// Reads a whole small text file.
@@ -60,21 +115,156 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// Reads the name of a zone that exists.
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Zone::named(&name).map_err(D::Error::custom)?;
+    Ok(Some(name))
+}
+
+/// Reads a durability.
+fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Buffered,
+        Grouped,
+        Strict,
+    }
+    Ok(Some(match Word::deserialize(deserializer)? {
+        Word::Buffered => Durability::Buffered,
+        Word::Grouped => Durability::Grouped,
+        Word::Strict => Durability::Strict,
+    }))
+}
+
+/// Reads a gate.
+fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::Error> {
+    #[derive(Clone, Copy, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Word {
+        Allow,
+        Deny,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Rules {
+        default: Option<Word>,
+        #[serde(default)]
+        rules: Vec<Written>,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Written {
+        name: String,
+        effect: Word,
+        #[serde(default)]
+        users: Vec<String>,
+        #[serde(default)]
+        roles: Vec<String>,
+        #[serde(default)]
+        tools: Vec<String>,
+    }
+    let effect = |word| match word {
+        Word::Allow => Effect::Allow,
+        Word::Deny => Effect::Deny,
+    };
+    let Rules { default, rules } = Rules::deserialize(deserializer)?;
+    let rules = rules.into_iter().map(|Written { name, effect: word, users, roles, tools }| Rule {
+        name,
+        effect: effect(word),
+        users,
+        roles,
+        tools,
+    });
+    Ok(Some(Gate { rules: rules.collect(), default: default.map_or_else(Effect::default, effect) }))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::Config;
+    use super::{Config, nearest};
     use std::path::Path;
+    use tooltrail_toolbox::{Asked, Durability, Effect};
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
+    }
 
     #[test]
-    fn known_keys_are_read_and_unknown_ones_refused() {
-        let check = |text: &str, expected: Option<&str>| {
-            let read = Config::parse(text, Path::new("tooltrail.toml"));
-            assert_eq!(read.ok().map(|config| config.zone.unwrap_or_default()), expected.map(str::to_owned), "{text}");
+    fn every_key_is_read() {
+        let config = parse(
+            r#"
+            zone = "Europe/Berlin"
+            group = true
+            force_network_home = true
+            listen = "127.0.0.1:8080"
+            hosts = ["audit.example.org"]
+            durability = "strict"
+            [log]
+            level = "warn"
+            format = "json"
+            [gate]
+            default = "deny"
+            [[gate.rules]]
+            name = "readers"
+            effect = "allow"
+            users = ["alice", "b*"]
+            roles = ["reader"]
+            tools = ["fs.read"]
+            "#,
+        )
+        .unwrap();
+        assert_eq!(config.zone.as_deref(), Some("Europe/Berlin"));
+        assert_eq!(config.hosts.as_deref(), Some(&["audit.example.org".to_owned()][..]));
+        assert_eq!(config.force_network_home, Some(true));
+        assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict)));
+        assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
+        let gate = config.gate.unwrap();
+        let decide = |user, role, tool| gate.decide(Asked { user, role, tool }).effect;
+        assert_eq!(decide("bob", Some("reader"), "fs.read"), Effect::Allow);
+        assert_eq!(decide("bob", Some("reader"), "fs.write"), Effect::Deny);
+        assert_eq!(decide("bob", None, "fs.read"), Effect::Deny);
+        assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let check = |text: &str, in_message: &str| {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains(in_message), "{text}: {message}");
         };
-        check("", Some(""));
-        check("zone = \"Europe/Berlin\"", Some("Europe/Berlin"));
-        check("zone = 3", None);
-        check("zones = \"UTC\"", None);
-        check("zone", None);
+        check("zone = 3", "t.toml, line 1: invalid type");
+        check("\n\nzone = \"Mars/Base\"", "line 3: zone \"Mars/Base\": unknown");
+        check("zone = \"UTC\"\nzones = \"UTC\"", "line 2: unknown field `zones`");
+        check("zone = \"UTC\"\nzone = \"UTC\"", "line 2: duplicate key");
+        check("zone", "line 1");
+        check("[log]\nlevel = \"loud\"", "line 2: unknown variant `loud`");
+        check("[log]\nfrmat = \"json\"", "line 2: unknown field `frmat`");
+        check("listen = \"localhost\"", "line 1: invalid socket address");
+        check("durability = \"most\"", "line 1: unknown variant `most`");
+        check("gate = true", "line 1: invalid type");
+        check(
+            "[gate]\ndefault = \"allow\"\n[[gate.rules]]\nname = \"x\"\neffect = \"ask\"",
+            "line 5: unknown variant `ask`",
+        );
+        check("[[gate.rules]]\neffect = \"deny\"", "missing field `name`");
+        check("[[gate.rules]]\nname = \"x\"\neffect = \"deny\"\ntool = [\"a\"]", "line 4: unknown field `tool`");
+        check("[mcp.fs]\ncommand = \"x\"", "unknown field `mcp`");
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered() {
+        let check = |text: &str, expected: Option<&str>| {
+            let error = toml::from_str::<Config>(text).unwrap_err();
+            assert_eq!(nearest(error.message()), expected, "{text}");
+        };
+        check("zones = 1", Some("zone"));
+        check("listn = 1", Some("listen"));
+        check("durabilty = 1", Some("durability"));
+        check("[log]\nlevle = 1", Some("level"));
+        check("[log]\nlevel = \"warning\"", Some("warn"));
+        check("[[gate.rules]]\ntool = []", Some("tools"));
+        check("mcp = 1", None);
+        check("zone = 1", None);
     }
 }

@@ -9,6 +9,8 @@ mod failure;
 mod http;
 mod import;
 mod live;
+mod log;
+mod neighbours;
 mod output;
 mod question;
 mod tokens;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Date;
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, RealDisk, network_file_system};
 use crate::error::Error;
 
 /// The folder below a user's folder that holds the day files.
@@ -58,8 +58,25 @@ impl Home {
     /// `group` lets the folder's group read (0640 and 0750 instead of 0600 and 0700).
     ///
     /// # Errors
-    /// As [`Home::open`], and whatever the system says.
+    /// [`Error::Input`] if it lies on a network file system; as [`Home::open`], and whatever the system says.
     pub fn create(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
+        let root = root.as_ref();
+        if let Some(name) = network_file_system(root).map_err(Error::io("look at", root))? {
+            return Err(Error::input(
+                format!("{} lies on a network file system ({name})", root.display()),
+                "keep the home on a local disk: over a network, locks and syncs promise too little; \
+                 --force-network-home does it all the same",
+            ));
+        }
+        Self::create_even_on_network(root, group)
+    }
+
+    /// As [`Home::create`], on a network file system too: entries of several machines can then cut each other in two,
+    /// and an acknowledged one can be lost.
+    ///
+    /// # Errors
+    /// As [`Home::open`], and whatever the system says.
+    pub fn create_even_on_network(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
         let root = root.as_ref();
         make_root(root, group).map_err(Error::io("create", root))?;
         let disk = RealDisk::open(root, group).map_err(Error::io("open", root))?;

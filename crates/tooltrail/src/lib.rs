@@ -53,6 +53,6 @@ pub use random::{Random, SystemRandom};
 pub use read::{
     Arrived, Bound, Bounds, Follow, Followed, GapWhy, Page, Scanned, Skipped, Trail, UserSummary, UsersPage,
 };
-pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
+pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

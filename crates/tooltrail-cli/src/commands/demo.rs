@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let token = store.add(&name, Role::Admin, None)?;
     let listen = args.listen.unwrap_or_else(free_address);
     let json = common.json;
-    serve_at(listen, &common, |address, _| {
+    serve_at(listen, Vec::new(), &common, |address, _| {
         let commands = commands(address, &token, home.root());
         if json {
             return print_json(

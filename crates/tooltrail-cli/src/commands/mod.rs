@@ -1,6 +1,7 @@
 //! One file per command, complete in itself: help, arguments, function.
 
 mod completions;
+mod config;
 mod demo;
 mod import;
 mod recent;
@@ -46,6 +47,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Token(token::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
 }
@@ -61,6 +63,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
             Command::Token(args) => token::run(args, common),
+            Command::Config(args) => config::run(args, common),
             Command::Demo(args) => demo::run(args, common),
             Command::Completions(args) => completions::run(args, common),
         }

@@ -1,20 +1,27 @@
 //! `tooltrail serve`: the HTTP service.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tooltrail::{Event, Home, SystemClock, Trail, Zone};
 
 use crate::common::Common;
+use crate::config::Config;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
 use crate::live::Hub;
-use crate::output::{Data, print_json, stderr_is_terminal, talk, talk_hint};
+use crate::log::{self, Format, Level};
+use crate::neighbours::warnings;
+use crate::output::{Data, print_json, talk, talk_hint};
 use crate::tokens::{TokenStore, Tokens};
+
+/// The port that people know.
+const PORT: u16 = 7420;
 
 /// Pause between two looks at the tokens: a new or revoked one counts within a second.
 const TOKENS_PAUSE: Duration = Duration::from_millis(400);
@@ -25,6 +32,9 @@ const OPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
 
+/// Longest end of the service, after which a supervisor may kill it; what is not written by then is told and given up.
+const END_WAIT: Duration = Duration::from_millis(4_500);
+
 /// Threads that may block: the readers, the senders' parsers, and a few of our own.
 const BLOCKING_THREADS_MAX: usize = 32;
 
@@ -33,21 +43,63 @@ const BLOCKING_THREADS_MAX: usize = 32;
 /// The address goes to stdout once the port is open. SIGTERM and Ctrl-C end the service in order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7420")]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens [default: 127.0.0.1:7420]
+    #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true)]
+    listen: Option<SocketAddr>,
+
+    /// A name under which a proxy on this machine serves it; may be given again. Others are refused on loopback
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+
+    /// What the log on stderr tells [default: info]
+    #[arg(long, value_enum, value_name = "LEVEL", env = "TOOLTRAIL_LOG_LEVEL", hide_env_values = true)]
+    log_level: Option<Level>,
+
+    /// How it tells it [default: text]
+    #[arg(long, value_enum, value_name = "FORMAT", env = "TOOLTRAIL_LOG_FORMAT", hide_env_values = true)]
+    log_format: Option<Format>,
+}
+
+impl Args {
+    /// Returns where to listen.
+    pub(crate) fn listen(&self, config: &Config) -> SocketAddr {
+        self.listen.or(config.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))
+    }
+
+    /// Returns the names under which a proxy serves it.
+    pub(crate) fn hosts(&self, config: &Config) -> Vec<String> {
+        if self.host.is_empty() { config.hosts.clone().unwrap_or_default() } else { self.host.clone() }
+    }
+
+    /// Returns what the log tells.
+    pub(crate) fn level(&self, config: &Config) -> Level {
+        self.log_level.or(config.log.level).unwrap_or_default()
+    }
+
+    /// Returns how it tells it.
+    pub(crate) fn format(&self, config: &Config) -> Format {
+        self.log_format.or(config.log.format).unwrap_or_default()
+    }
 }
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    start_log();
+    let config = common.config()?;
+    log::start(args.level(&config), args.format(&config));
+    let keys = common.keys_path(&common.create_home()?)?;
+    for (warning, hint) in warnings(&keys, Path::new("/proc")) {
+        tracing::warn!(hint, "{warning}");
+    }
     let json = common.json;
-    serve_at(args.listen, common, |url, no_tokens| announce(url, no_tokens, json))
+    serve_at(args.listen(&config), args.hosts(&config), common, |url, no_tokens| {
+        announce(url, no_tokens, json, args.format(&config))
+    })
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
 pub(crate) fn serve_at(
     listen: SocketAddr,
+    names: Vec<String>,
     common: &Common,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
@@ -66,21 +118,23 @@ pub(crate) fn serve_at(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(listen, common, home, store, tokens, zone, opened));
+    let served = runtime.block_on(serve(listen, names, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
-    served.map(|()| Exit::Yes.into())
+    served.map(ExitCode::from)
 }
 
 /// Opens the port, then the home behind it, and ends both when a signal comes.
+#[expect(clippy::too_many_arguments, reason = "what the service was opened with, each once")]
 async fn serve(
     address: SocketAddr,
+    names: Vec<String>,
     common: &Common,
     home: Home,
     store: TokenStore,
     tokens: Tokens,
     zone: Zone,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
-) -> Result<(), Failure> {
+) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
@@ -91,25 +145,27 @@ async fn serve(
     let service = Arc::new(Service::new(tokens, zone));
     open_behind(Arc::clone(&service), common.clone(), home);
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
-    let hosts = if address.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
+    let hosts = if address.ip().is_loopback() { Hosts::Loopback(names.into()) } else { Hosts::Any };
     let url = format!("http://{}", listener.address());
-    let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts)));
+    let meters = Arc::clone(service.meters());
+    let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts), meters));
     opened(&url, no_tokens)?;
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    let begun = Instant::now();
     service.end_streams();
     stop.now();
     // It bounds its own end.
     let _ = answering.await;
     renewal.abort();
-    close(&service).await
+    close(&service, END_WAIT.saturating_sub(begun.elapsed())).await
 }
 
 /// Says where the service is: the address alone on stdout (as an object for programs), the rest to the person.
-fn announce(url: &str, no_tokens: bool, json: bool) -> Result<(), Failure> {
+fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<(), Failure> {
     let said = if json {
         print_json(&json!({ "address": url }))
     } else {
@@ -121,9 +177,20 @@ fn announce(url: &str, no_tokens: bool, json: bool) -> Result<(), Failure> {
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    talk(&format!("listening on {url}"));
-    if no_tokens {
-        talk_hint("every question needs a token; make one with `tooltrail token add NAME --role admin`");
+    let hint = "every question needs a token; make one with `tooltrail token add NAME --role admin`";
+    match format {
+        Format::Text => {
+            talk(&format!("listening on {url}"));
+            if no_tokens {
+                talk_hint(hint);
+            }
+        }
+        Format::Json => {
+            tracing::info!(url, "listening");
+            if no_tokens {
+                tracing::warn!(hint, "there are no tokens");
+            }
+        }
     }
     Ok(())
 }
@@ -171,24 +238,26 @@ async fn renew(service: Arc<Service>, store: TokenStore) {
     }
 }
 
-/// Writes what was accepted; without a recorder there is nothing.
-async fn close(service: &Service) -> Result<(), Failure> {
-    let Ok(opened) = service.opened() else { return Ok(()) };
+/// Writes what was accepted, if the disk lets it in time; without a recorder there is nothing.
+async fn close(service: &Service, wait: Duration) -> Result<Exit, Failure> {
+    let Ok(opened) = service.opened() else { return Ok(Exit::Yes) };
     let recorder = Arc::clone(&opened.recorder);
+    // Given up, this thread keeps the recorder, so that dropping it elsewhere waits for nothing.
     let closed = tokio::task::spawn_blocking(move || {
         recorder.event(Event::Stop);
         recorder.close()
     });
-    match closed.await {
-        Ok(closed) => Ok(closed?),
-        Err(error) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
+    match tokio::time::timeout(wait, closed).await {
+        Ok(Ok(closed)) => closed.map(|()| Exit::Yes).map_err(Failure::from),
+        Ok(Err(error)) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
+        Err(_) => {
+            let counters = opened.recorder.counters();
+            tracing::error!(
+                queued_entries = counters.queued_entries,
+                writing_entries = counters.writing_entries,
+                "the disk did not answer in time: entries that nobody acknowledged may be lost"
+            );
+            Ok(Exit::CouldNot)
+        }
     }
-}
-
-/// Writes the service's own log to stderr; it never holds anything of a call's arguments or results.
-fn start_log() {
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(stderr_is_terminal());
-    // A log that cannot be written (a full disk, a reader that went) must not end the request that it speaks of, and
-    // telling stderr about stderr would panic. A second start in one process keeps the first log.
-    let _ = log.log_internal_errors(false).with_max_level(tracing::Level::INFO).try_init();
 }

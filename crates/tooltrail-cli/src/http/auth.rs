@@ -53,8 +53,7 @@ impl Caller {
     /// Narrows a question to what the token may read; one that names another user is refused.
     pub(crate) fn narrow(&self, question: &mut Question) -> Result<(), Problem> {
         let Some(own) = self.may_read()? else { return Ok(()) };
-        let named = [question.user.as_deref(), question.query.only_user()];
-        if named.into_iter().flatten().any(|user| user != own) {
+        if question.user.as_deref().into_iter().chain(question.query.whole_users()).any(|user| user != own) {
             return Err(Problem::Forbidden {
                 detail: "this token may read its own user only",
                 hint: "leave the user out, or use a token of role admin",

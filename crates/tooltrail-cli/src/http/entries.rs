@@ -69,6 +69,7 @@ pub(crate) async fn entries(
         Some(Refused { line: *lines.get(place)?, error: "its day file could not be written".to_owned() })
     }));
     rejected.sort_by_key(|refused| refused.line);
+    service.meters().sent(rejected.len(), lost);
     // Only now: a request that was told to come again will bring its count again.
     if lost > 0 {
         recorder.event(Event::Gap {

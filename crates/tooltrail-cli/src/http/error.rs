@@ -1,5 +1,7 @@
 //! Which status an answer has: no other file names one. Errors are problem+json (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -41,6 +43,8 @@ pub(crate) enum Problem {
     },
     /// Its path and query are too long.
     UriTooLong,
+    /// Its address came too often without a valid token; it may come again after this time.
+    TooManyFailures(Duration),
     /// It was meant for another host.
     WrongHost,
     /// Not now; nothing of it was taken.
@@ -92,6 +96,7 @@ impl Problem {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::TooManyFailures(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
@@ -114,6 +119,9 @@ impl Problem {
             Self::TooSlow => ("the body came too slowly", "send less at once"),
             Self::TooLarge { detail } => (detail, "send it in several requests"),
             Self::UriTooLong => ("the path and query are too long", "ask a shorter question"),
+            Self::TooManyFailures(_) => {
+                ("too many requests without a valid token came from this address", "come again with a valid one")
+            }
             Self::WrongHost => {
                 ("this service does not go by that name", "call it by its address, as in http://127.0.0.1:7420")
             }
@@ -135,6 +143,10 @@ impl IntoResponse for Problem {
             "hint": hint,
         });
         let mut response = typed(status, "application/problem+json", body.to_string());
+        if let Self::TooManyFailures(wait) = self {
+            let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
         let mut header = |name: HeaderName, value| {
             response.headers_mut().insert(name, HeaderValue::from_static(value));
         };
@@ -148,6 +160,11 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Whether an answer refuses a request because it has no valid token.
+pub(crate) fn is_without_token(response: &Response) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
 }
 
 /// How much of what was sent is now in the trail.
@@ -174,6 +191,11 @@ pub(crate) fn taken(taken: Taken, body: String) -> Response {
 /// Returns an answer in JSON.
 pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
     typed(StatusCode::OK, "application/json", body)
+}
+
+/// Returns an answer of numbers, for a scraper.
+pub(crate) fn metrics_answer(body: String) -> Response {
+    typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
 }
 
 /// Returns a stream of events, which no proxy may gather.

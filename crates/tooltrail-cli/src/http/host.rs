@@ -1,5 +1,7 @@
 //! By which names the service answers: a page that a browser was lured to must not reach it.
 
+use std::sync::Arc;
+
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri, Version};
@@ -7,10 +9,11 @@ use axum::http::{HeaderMap, Method, Uri, Version};
 use crate::http::error::Problem;
 
 /// Which host names are ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hosts {
-    /// The machine's own: somebody else's name that resolves to loopback (DNS rebinding) is refused.
-    Loopback,
+    /// The machine's own and these, under which a proxy serves it: somebody else's name that resolves to loopback (DNS
+    /// rebinding) is refused.
+    Loopback(Arc<[String]>),
     /// Any: under which names a machine is reached from outside, only its owner knows.
     Any,
 }
@@ -18,7 +21,7 @@ pub(crate) enum Hosts {
 impl Hosts {
     /// Refuses a request that was meant for another name, or that another site's page sends.
     pub(crate) fn check(
-        self,
+        &self,
         method: &Method,
         uri: &Uri,
         version: Version,
@@ -28,9 +31,12 @@ impl Hosts {
         if host.is_none() && version > Version::HTTP_10 {
             return Err(Problem::unclear("the header Host is missing", "send it once"));
         }
-        if self == Self::Loopback && [host.as_ref(), uri.authority()].into_iter().flatten().any(|name| !is_local(name))
-        {
-            return Err(Problem::WrongHost);
+        if let Self::Loopback(named) = self {
+            let ours =
+                |name: &Authority| is_local(name) || named.iter().any(|known| known.eq_ignore_ascii_case(name.host()));
+            if [host.as_ref(), uri.authority()].into_iter().flatten().any(|name| !ours(name)) {
+                return Err(Problem::WrongHost);
+            }
         }
         if method == Method::POST {
             for origin in headers.get_all(ORIGIN) {
@@ -71,6 +77,7 @@ fn is_local(name: &Authority) -> bool {
 mod tests {
     use super::Hosts;
     use axum::http::{HeaderMap, HeaderValue, Method, Uri, Version};
+    use std::sync::Arc;
 
     #[test]
     fn other_names_and_other_sites_are_refused() {
@@ -86,21 +93,22 @@ mod tests {
                 let checked = hosts.check(&Method::POST, &Uri::from_static(uri), Version::HTTP_11, &headers);
                 assert_eq!(checked.is_ok(), good, "{hosts:?} {uri} {host:?} {origin:?}");
             };
+        let loopback = || Hosts::Loopback(Arc::from([]));
         for host in ["127.0.0.1", "127.0.0.1:7420", "localhost:1", "LOCALHOST", "[::1]:7420", "127.8.8.8"] {
-            check(Hosts::Loopback, "/", &[host], None, true);
+            check(loopback(), "/", &[host], None, true);
         }
         for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "a@127.0.0.1", ""]
         {
-            check(Hosts::Loopback, "/", &[host], None, false);
+            check(loopback(), "/", &[host], None, false);
         }
         check(Hosts::Any, "/", &["trail.example"], None, true);
         check(Hosts::Any, "/", &[], None, false);
         check(Hosts::Any, "/", &["a", "b"], None, false);
-        check(Hosts::Loopback, "http://evil.example/", &["localhost"], None, false);
-        check(Hosts::Loopback, "/", &["localhost:7"], Some("http://localhost:7"), true);
+        check(loopback(), "http://evil.example/", &["localhost"], None, false);
+        check(loopback(), "/", &["localhost:7"], Some("http://localhost:7"), true);
         check(Hosts::Any, "/", &["trail.example"], Some("https://trail.example"), true);
         for origin in ["null", "http://localhost:8", "http://evil.example", "file://localhost:7"] {
-            check(Hosts::Loopback, "/", &["localhost:7"], Some(origin), false);
+            check(loopback(), "/", &["localhost:7"], Some(origin), false);
         }
     }
 }

@@ -1,20 +1,23 @@
 //! Connections: taken in up to a bound, cut off when they dawdle, and ended in order.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
-const CONNECTIONS_MAX: usize = 512;
+use crate::http::metrics::Meters;
+use crate::http::seats::{Seat, Seats};
 
 /// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -34,6 +37,10 @@ const DRAIN_WAIT: Duration = Duration::from_secs(3);
 
 /// Pause after a connection could not be taken in: out of files, the next try would fail at once too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// From which address a request came, as an extension of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Tells the listener to stop; dropping it does too.
 #[derive(Debug)]
@@ -62,31 +69,31 @@ impl Listener {
     }
 
     /// Answers until it is told to stop, then ends what is under way.
-    pub(crate) async fn run(mut self, router: Router) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    pub(crate) async fn run(mut self, router: Router, meters: Arc<Meters>) {
+        let seats = Seats::new(meters);
         let mut connections = JoinSet::new();
+        // Accepted, and waiting for a place; others wait in the system's queue.
+        let mut waiting: Option<(TcpStream, IpAddr)> = None;
         loop {
-            // Others wait in the system's queue: each place is free again in a bounded time.
-            let accept = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, self.socket.accept().await)
-            };
             tokio::select! {
                 _ = self.stopped.changed() => break,
                 Some(_) = connections.join_next() => {}
-                (place, accepted) = accept => match (place, accepted) {
-                    (Ok(place), Ok((stream, _))) => {
-                        connections.spawn(connection(stream, router.clone(), self.stopped.clone(), place));
+                seat = seats.take(), if waiting.is_some() => {
+                    if let Some((stream, peer)) = waiting.take() {
+                        let router = router.clone();
+                        connections.spawn(connection(stream, Peer(peer), router, self.stopped.clone(), seat));
                     }
-                    (_, Err(error)) => {
+                }
+                accepted = self.socket.accept(), if waiting.is_none() => match accepted {
+                    Ok((stream, address)) => waiting = Some((stream, address.ip())),
+                    Err(error) => {
                         tracing::warn!(%error, "a connection could not be taken in");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
-                    (Err(_), _) => break,
                 },
             }
         }
-        drop(self.socket);
+        drop((self.socket, waiting));
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_WAIT, drained).await.is_err() {
             tracing::warn!(connections = connections.len(), "cut off: they did not end in time");
@@ -103,7 +110,7 @@ impl Stop {
 }
 
 /// Answers one connection.
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>, place: OwnedSemaphorePermit) {
+async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: watch::Receiver<()>, seat: Arc<Seat>) {
     // Small answers go out at once instead of waiting for the acknowledgement of the packet before.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
@@ -112,9 +119,16 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
         .header_read_timeout(HEAD_WAIT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
-    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        let under_way = seat.begin();
+        let answered = TowerToHyperService::new(router.clone()).call(request);
+        async move { answered.await.map(|response| under_way.until_sent(response)) }
+    });
+    let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = served.as_mut() => Some(ended),
+        () = seat.must_leave() => Some(Ok(())),
         _ = stopped.changed() => None,
         () = tokio::time::sleep(CONNECTION_LIFE) => None,
     };
@@ -129,5 +143,4 @@ async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Recei
         // A client that went away or dawdled: nobody's fault here.
         tracing::debug!(%error, "a connection ended early");
     }
-    drop(place);
 }

@@ -3,13 +3,17 @@
 mod auth;
 mod entries;
 mod error;
+mod failures;
+mod framing;
 mod health;
 mod host;
 mod listen;
+mod metrics;
 mod openapi;
 mod params;
 mod read_log;
 mod recent;
+mod seats;
 mod service;
 mod stats;
 mod stream;
@@ -20,8 +24,8 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
-use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -30,13 +34,17 @@ pub(crate) use host::Hosts;
 pub(crate) use listen::Listener;
 pub(crate) use service::{Opened, Service};
 
-use crate::http::error::Problem;
+use crate::http::error::{Problem, is_without_token};
+use crate::http::failures::Failures;
+use crate::http::framing::Framed;
+use crate::http::listen::Peer;
+use crate::http::metrics::Meters;
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// Every route.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     [
         ("/api/audit/recent", get(recent::recent)),
         ("/api/audit/stats", get(stats::stats)),
@@ -45,44 +53,73 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
         ("/api/audit/entries", post(entries::entries)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),
+        ("/metrics", get(metrics::metrics)),
         ("/openapi.json", get(openapi::document)),
     ]
 }
 
 /// Returns the service as routes.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
+    let (failures, meters) = (Arc::new(Failures::default()), Arc::clone(service.meters()));
     let routed = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
         .with_state(service)
-        .layer(from_fn(move |request, next| around(hosts, request, next)))
+        .layer(from_fn(move |request, next| {
+            around(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)
+        }))
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
-async fn around(hosts: Hosts, request: Request, next: Next) -> Response {
+async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
-    let method = request.method().clone();
+    let framed = Framed::of(request.headers());
+    let peer = request.extensions().get::<Peer>().copied();
+    let method = known(request.method());
     // The route, not the address: what somebody asked is the trail's business, not the log's.
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
-    let mut response = match check(hosts, &request) {
+    let mut response = match check(&hosts, &request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
+    if is_without_token(&response)
+        && let Some(wait) = peer.and_then(|peer| failures.count(peer.0, Instant::now()))
+    {
+        meters.sent_away();
+        response = Problem::TooManyFailures(wait).into_response();
+    }
+    framed.close(&mut response);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let took_ms = begun.elapsed().as_millis();
-    tracing::info!(%method, route, status = response.status().as_u16(), took_ms, "request");
+    let (took, status) = (begun.elapsed(), response.status().as_u16());
+    meters.request(&route, method, status, took);
+    tracing::info!(method, route, status, took_ms = took.as_millis() as u64, "request");
     response
 }
 
+/// Returns a method's name; any word can stand there, and it is nothing for logs and labels.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// Refuses what no route should see.
-fn check(hosts: Hosts, request: &Request) -> Result<(), Problem> {
+fn check(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     let uri = request.uri();
     if uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES_MAX) {
         return Err(Problem::UriTooLong);
     }
+    framing::check(request.headers())?;
     hosts.check(request.method(), uri, request.version(), request.headers())?;
     params::check(uri)
 }

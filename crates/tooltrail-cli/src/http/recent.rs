@@ -22,6 +22,7 @@ pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, 
     caller.narrow(&mut question)?;
     read_log::note(&service, &caller, "recent", &params)?;
     let page = service.read(move |trail| trail.recent(&question)).await?;
+    service.meters().skipped(&page.skipped);
     Ok(answer(body(&page)))
 }
 

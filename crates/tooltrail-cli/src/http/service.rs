@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tooltrail::{Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
+use crate::http::metrics::Meters;
 use crate::live::Hub;
 use crate::tokens::Tokens;
 
@@ -35,6 +36,7 @@ pub(crate) struct Service {
     posts: Arc<Semaphore>,
     streams: Arc<Semaphore>,
     probes: Arc<Semaphore>,
+    meters: Arc<Meters>,
 }
 
 /// What recovery hands over.
@@ -60,6 +62,7 @@ impl Service {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             // One at a time: a disk that hangs holds one thread, not one for each who asks.
             probes: Arc::new(Semaphore::new(1)),
+            meters: Arc::default(),
         }
     }
 
@@ -82,6 +85,11 @@ impl Service {
     /// Puts newer tokens in place.
     pub(crate) fn renew_tokens(&self, tokens: Tokens) {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
+    /// Returns what is counted.
+    pub(crate) const fn meters(&self) -> &Arc<Meters> {
+        &self.meters
     }
 
     /// Returns the zone of times that name none.

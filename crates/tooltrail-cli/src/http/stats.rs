@@ -21,5 +21,6 @@ pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, u
     caller.narrow(&mut question)?;
     read_log::note(&service, &caller, "stats", &params)?;
     let stats = service.read(move |trail| trail.stats(&question)).await?;
+    service.meters().skipped(&stats.skipped);
     Ok(answer(stats_json(&stats).to_string()))
 }

@@ -8,7 +8,7 @@ use crate::support::Place;
 #[test]
 fn exit_codes_and_hints() {
     let place = Place::new();
-    let bad = place.file("bad.toml", "gate = true\n");
+    let bad = place.file("bad.toml", "gates = true\n");
     let zone = place.file("zone.toml", "zone = \"Mars/Base\"\n");
     let good = place.file("good.toml", "zone = \"Europe/Berlin\"\n");
     let check = |args: &[&str], code: i32, in_stderr: &str| {
@@ -26,7 +26,8 @@ fn exit_codes_and_hints() {
     check(&["recent"], 2, "hint: name the home with --home");
     check(&["stats"], 2, "hint: name the home with --home");
     check(&["recent", "--config", "missing.toml"], 2, "hint: check the name");
-    check(&["recent", "--config", &bad], 2, "unknown field `gate`");
+    check(&["recent", "--config", &bad], 2, "bad.toml, line 1: unknown field `gates`");
+    check(&["recent", "--config", &bad], 2, "hint: did you mean `gate`?");
     check(&["recent", "--config", &zone], 2, "Mars/Base");
     check(&["recent", "--config", &good, "--zone", "Venus/Base"], 2, "Venus/Base");
     check(&["recent", "--config", &good], 2, "no home");
@@ -80,18 +81,69 @@ fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let place = Place::new();
-    let file = place.file("tooltrail.toml", "zone = \"File/Zone\"\n");
-    let check = |flag: Option<&str>, variable: Option<&str>, expected: &str| {
-        let mut command = place.command(&["recent", "--config", &file]);
-        command
-            .args(flag.iter().flat_map(|zone| ["--zone", *zone]))
-            .envs(variable.map(|zone| ("TOOLTRAIL_ZONE", zone)));
-        let error = String::from_utf8(command.output().unwrap().stderr).unwrap();
-        assert!(error.contains(expected), "{error}");
-    };
-    check(None, None, "File/Zone");
-    check(None, Some("Variable/Zone"), "Variable/Zone");
-    check(Some("Flag/Zone"), Some("Variable/Zone"), "Flag/Zone");
+    let file = place.file("tooltrail.toml", "zone = \"Europe/Berlin\"\ngroup = true\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"error\"\nformat = \"json\"\n");
+    // For each key the flag, the variable and the file say something else, and one after another falls away.
+    for (key, flag, variable, values) in [
+        (
+            "zone",
+            "--zone=Asia/Tokyo",
+            ("TOOLTRAIL_ZONE", "Africa/Cairo"),
+            ["Asia/Tokyo", "Africa/Cairo", "Europe/Berlin", "the system's"],
+        ),
+        ("group", "--group=false", ("TOOLTRAIL_GROUP", "no"), ["false", "false", "true", "false"]),
+        (
+            "listen",
+            "--listen=127.0.0.1:3",
+            ("TOOLTRAIL_LISTEN", "127.0.0.1:2"),
+            ["127.0.0.1:3", "127.0.0.1:2", "127.0.0.1:1", "127.0.0.1:7420"],
+        ),
+        ("log.level", "--log-level=debug", ("TOOLTRAIL_LOG_LEVEL", "warn"), ["debug", "warn", "error", "info"]),
+        ("log.format", "--log-format=text", ("TOOLTRAIL_LOG_FORMAT", "text"), ["text", "text", "json", "text"]),
+    ] {
+        let name = flag.split('=').next().unwrap();
+        for (missing, from) in [name, variable.0, &file, "default"].into_iter().enumerate() {
+            let mut command = place.command(&["config", "check", "--json"]);
+            command.args((missing < 1).then_some(flag)).envs((missing < 2).then_some(variable));
+            command.args(if missing < 3 { vec!["--config", &file] } else { vec![] });
+            let output = command.output().unwrap();
+            let value = serde_json::from_slice::<serde_json::Value>(&output.stdout)
+                .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+            let said = value[key]["value"].as_str().map_or_else(|| value[key]["value"].to_string(), str::to_owned);
+            assert_eq!((said.as_str(), value[key]["from"].as_str()), (values[missing], Some(from)), "{key}: {value}");
+        }
+    }
+}
+
+#[test]
+fn the_configuration_is_printed_whole_or_refused() {
+    let place = Place::new();
+    let rules =
+        "[gate]\ndefault = \"deny\"\n[[gate.rules]]\nname = \"readers\"\neffect = \"allow\"\ntools = [\"fs.*\"]\n";
+    let file = place.file("tooltrail.toml", rules);
+    let ran = place.run(&["config", "check", "--config", &file]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    for key in
+        ["config", "home", "keys", "zone", "group", "listen", "log.level", "log.format", "durability", "gate.default"]
+    {
+        assert!(ran.out.lines().any(|line| line.starts_with(&format!("{key} "))), "{key}: {}", ran.out);
+    }
+    assert!(ran.out.contains("readers") && ran.out.contains("fs.*") && !place.home().exists(), "{}", ran.out);
+    let bad = place.file("bad.toml", "[log]\nlevle = \"warn\"\n");
+    let ran = place.run(&["config", "check", "--config", &bad]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
+    assert!(
+        ran.err.contains("line 2: unknown field `levle`") && ran.err.contains("did you mean `level`?"),
+        "{}",
+        ran.err
+    );
+    for args in [["--zone", "Mars/Base"], ["--listen", "nowhere"], ["--log-level", "loud"]] {
+        assert_eq!(place.run(&[&["config", "check"][..], &args].concat()).code, Some(2), "{args:?}");
+    }
+    // A home that exists names its keys.
+    place.run(&["token", "add", "root", "--role", "admin"]);
+    let value = serde_json::from_str::<serde_json::Value>(&place.run(&["config", "check", "--json"]).out).unwrap();
+    assert!(value["keys"]["value"].as_str().unwrap().contains("/.local/state/tooltrail/"), "{value}");
+    assert_eq!(value["home"]["from"], "TOOLTRAIL_HOME");
 }
 
 #[test]

@@ -33,6 +33,9 @@ fn each_role_may_do_its_own() {
     check("/api/audit/recent?user=bob", [200, 403, 403, 401, 401]);
     check("/api/audit/recent?q=user%3Dbob", [200, 403, 403, 401, 401]);
     check("/api/audit/recent?q=user%3Dalice", [200, 403, 200, 401, 401]);
+    check("/api/audit/recent?q=user%3Dalice+user%3Dbob", [200, 403, 403, 401, 401]);
+    check("/api/audit/recent?q=user%3Dbob+user%3Dalice", [200, 403, 403, 401, 401]);
+    check("/api/audit/stats?q=user%3Dalice+user%3Dbob", [200, 403, 403, 401, 401]);
     check("/api/audit/stats", [200, 403, 200, 401, 401]);
     check("/api/audit/stats?user=bob", [200, 403, 403, 401, 401]);
     check("/api/audit/stats?q=user%3Dbob", [200, 403, 403, 401, 401]);

@@ -57,6 +57,24 @@ fn other_hosts_and_other_sites_are_refused() {
 }
 
 #[test]
+fn a_proxy_may_serve_it_under_a_name() {
+    let service = Service::start_as(Place::new(), &["--host", "audit.example", "--host", "b.example"]);
+    service.wait_ready();
+    let admin = format!("Bearer {}", service.token(&["root", "--role", "admin"]));
+    let check = |host: &str, origin: &str, expected: u16| {
+        let headers = [("Authorization", &*admin), ("Host", host), ("Origin", origin)];
+        assert_eq!(service.send("POST", "/api/audit/entries", &headers, LINE).status, expected, "{host} {origin}");
+    };
+    check("audit.example", "https://audit.example", 200);
+    check("Audit.Example:443", "https://audit.example:443", 200);
+    check("b.example", "https://b.example", 200);
+    check("localhost", "http://localhost", 200);
+    check("audit.example", "https://b.example", 403);
+    check("c.example", "https://c.example", 421);
+    check("audit.example.evil", "https://audit.example.evil", 421);
+}
+
+#[test]
 fn half_sent_and_idle_connections_are_closed() {
     let service = Service::start();
     let admin = service.token(&["root", "--role", "admin"]);
@@ -166,7 +184,7 @@ fn the_log_holds_nothing_of_a_call_a_question_or_a_token() {
 #[test]
 fn a_log_that_cannot_be_written_stops_no_answer() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut service = Service::start_with(Place::new(), full);
+    let mut service = Service::start_with(Place::new(), &[], full);
     service.wait_ready();
     let ingest = service.token(&["agent", "--role", "ingest"]);
     assert_eq!(service.post(&ingest, LINE).status, 200);

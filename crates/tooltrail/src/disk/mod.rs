@@ -3,6 +3,7 @@
 //! A path is a few plain names below a root; no name can climb or follow a link. Two implementers exist: the real
 //! disk here, and a test's that tears, fills and forgets.
 
+mod network;
 mod real;
 mod trouble;
 
@@ -10,6 +11,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+pub use network::network_file_system;
 pub use real::RealDisk;
 pub use trouble::is_trouble;
 

@@ -37,7 +37,12 @@ impl Query {
     /// Returns the one user that it asks for by whole name, if it does.
     #[must_use]
     pub fn only_user(&self) -> Option<&str> {
-        self.terms.iter().find_map(|term| match term {
+        self.whole_users().next()
+    }
+
+    /// Returns every user that it asks for by whole name; where they differ, no entry answers it.
+    pub fn whole_users(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(|term| match term {
             Term::Name { field: "user", glob, negated: false } => glob.exact(),
             _ => None,
         })

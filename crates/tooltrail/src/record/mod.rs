@@ -1,5 +1,6 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
+mod counters;
 mod crew;
 mod event;
 mod keys;
@@ -10,6 +11,7 @@ mod reads;
 mod recorder;
 mod writer;
 
+pub use counters::{Counters, Histogram};
 pub use event::Event;
 pub use open::Open;
 pub use promise::{Ack, DURABLE_WAIT};

@@ -57,6 +57,8 @@ struct Inner {
     /// Entries for which somebody waits.
     awaited: usize,
     shed: BTreeMap<&'static str, u64>,
+    /// All that was ever shed.
+    shed_total: BTreeMap<&'static str, u64>,
     asleep: bool,
     closed: bool,
 }
@@ -79,12 +81,12 @@ impl Queue {
         let entry = Box::new(entry);
         let mut inner = self.lock();
         if inner.closed {
-            *inner.shed.entry("closed").or_default() += 1;
+            inner.count_shed("closed", 1);
         } else if inner.fits(1, bytes) {
             inner.bytes += bytes;
             inner.items.push_back(Item::Entry(entry, None));
         } else {
-            *inner.shed.entry("queue_full").or_default() += 1;
+            inner.count_shed("queue_full", 1);
         }
         self.woken(inner);
     }
@@ -125,7 +127,13 @@ impl Queue {
 
     /// Counts entries that could not be recorded for a reason outside the queue.
     pub(crate) fn count_shed(&self, why: &'static str, entries: u64) {
-        *self.lock().shed.entry(why).or_default() += entries;
+        self.lock().count_shed(why, entries);
+    }
+
+    /// Returns how many items and bytes wait, and all that was ever shed, by why.
+    pub(crate) fn counts(&self) -> (usize, usize, BTreeMap<&'static str, u64>) {
+        let inner = self.lock();
+        (inner.items.len(), inner.bytes, inner.shed_total.clone())
     }
 
     /// Takes what is there; waits for something to come, at most until `longest`.
@@ -178,6 +186,11 @@ impl Queue {
 }
 
 impl Inner {
+    fn count_shed(&mut self, why: &'static str, entries: u64) {
+        *self.shed.entry(why).or_default() += entries;
+        *self.shed_total.entry(why).or_default() += entries;
+    }
+
     fn fits(&self, entries: usize, bytes: usize) -> bool {
         self.items.len() + entries <= QUEUE_ENTRIES_MAX && self.bytes + bytes <= QUEUE_BYTES_MAX
     }

@@ -10,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
+use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::keys::redaction_key;
 use crate::record::open::Open;
@@ -32,6 +33,8 @@ pub struct Options {
     pub keys: Option<PathBuf>,
     /// Whether the folder's group may read.
     pub group: bool,
+    /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
+    pub force_network_home: bool,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -46,6 +49,7 @@ impl Options {
             home: home.as_ref().to_owned(),
             keys: None,
             group: false,
+            force_network_home: false,
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         }
@@ -56,7 +60,10 @@ impl Options {
     /// # Errors
     /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
     pub fn open(self) -> Result<Recorder, Error> {
-        let home = Home::create(&self.home, self.group)?;
+        let home = match self.force_network_home {
+            false => Home::create(&self.home, self.group)?,
+            true => Home::create_even_on_network(&self.home, self.group)?,
+        };
         let key = match &self.keys {
             None => None,
             Some(keys) if lies_below(keys, home.root()) => {
@@ -101,6 +108,7 @@ pub(crate) struct State {
     /// Why the last batch could not be written.
     pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) reads: Mutex<Reads>,
+    pub(crate) meters: Meters,
 }
 
 impl Recorder {
@@ -185,6 +193,17 @@ impl Recorder {
         }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns in numbers what it has done since it was opened.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let mut counters = self.state.meters.read();
+        let (entries, bytes, shed) = self.state.queue.counts();
+        (counters.queued_entries, counters.queued_bytes) = (entries as u64, bytes as u64);
+        counters.lost_entries.extend(shed);
+        counters.in_trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        counters
     }
 
     /// Returns the home it writes to.

@@ -15,6 +15,7 @@ use crate::entry::{Line, encode, head};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
+use crate::record::counters::{Loss, Meters};
 use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::promise::Promise;
@@ -151,6 +152,9 @@ impl Writer {
 
     /// Writes one batch: lines by file, appended under the lock, synced where somebody waits.
     fn write(&mut self, batch: Batch) {
+        let began = self.clock.monotonic();
+        let accepted = batch.items.iter().filter(|item| matches!(item, Item::Entry(..))).count();
+        self.state.meters.batch_begun(accepted);
         let idle = batch.items.is_empty();
         for (why, count) in batch.shed {
             *self.lost.entry(why.to_owned()).or_default() += count;
@@ -193,6 +197,9 @@ impl Writer {
         if wrote || trouble.is_some() {
             self.set_trouble(trouble);
         }
+        if accepted > 0 {
+            self.state.meters.batch_ended(accepted, self.clock.monotonic().saturating_sub(began));
+        }
         for flush in flushes {
             match std::mem::take(&mut self.lost_since_flush) {
                 0 => flush.keep(),
@@ -227,7 +234,7 @@ impl Writer {
                     }
                     group.waiting.push(waiting);
                 }
-                Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
+                Err(_) => self.lose(waiting, Loss::Panicked, "the entry could not be encoded"),
             }
         }
         groups
@@ -277,6 +284,7 @@ impl Writer {
             match end.append(&group.text) {
                 Ok(()) => {
                     self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                    self.state.meters.written(group.waiting.len(), group.text.len());
                     appended.push((day, end.file, group.waiting));
                 }
                 Err(error) => {
@@ -302,8 +310,10 @@ impl Writer {
                 unsynced.1 += waiting.len() as u64;
             }
         }
-        let synced =
-            spread(awaited, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, file, waiting)| (day, waiting, file.sync()));
+        let (clock, meters) = (&*self.clock, &self.state.meters);
+        let synced = spread(awaited, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, file, waiting)| {
+            (day, waiting, sync(&*file, clock, meters))
+        });
         for (day, waiting, synced) in synced {
             match synced {
                 Ok(()) => {
@@ -348,13 +358,16 @@ impl Writer {
     fn sync(&mut self) -> Option<String> {
         let mut trouble = None;
         let unsynced = std::mem::take(&mut self.unsynced).into_iter().collect::<Vec<_>>();
-        let synced =
-            spread(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, (file, entries))| (day, entries, file.sync()));
+        let (clock, meters) = (&*self.clock, &self.state.meters);
+        let synced = spread(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, (file, entries))| {
+            (day, entries, sync(&*file, clock, meters))
+        });
         for ((folder, date), entries, synced) in synced {
             // A failed sync is not tried again: the system may then say yes without having written.
             if let Err(error) = synced {
                 let why = Error::io("sync", &self.home.day_path(&folder, date))(error).to_string();
-                *self.lost.entry("unsynced".to_owned()).or_default() += entries;
+                *self.lost.entry(Loss::Unsynced.as_str().to_owned()).or_default() += entries;
+                self.state.meters.lost(Loss::Unsynced, entries);
                 self.lost_since_flush += entries;
                 trouble = Some(why);
             }
@@ -364,16 +377,20 @@ impl Writer {
 
     fn lose_all(&mut self, waiting: Vec<Waiting>, why: &str) {
         for waiting in waiting {
-            self.lose(waiting, "unwritten", why);
+            self.lose(waiting, Loss::Unwritten, why);
         }
     }
 
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
-    fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
+    fn lose(&mut self, waiting: Waiting, reason: Loss, why: &str) {
         match waiting {
-            Waiting::Promise(promise) if !promise.is_unheard() => promise.fail(1, why),
+            Waiting::Promise(promise) if !promise.is_unheard() => {
+                self.state.meters.refused();
+                promise.fail(1, why);
+            }
             Waiting::Promise(_) | Waiting::Nobody => {
-                *self.lost.entry(reason.to_owned()).or_default() += 1;
+                *self.lost.entry(reason.as_str().to_owned()).or_default() += 1;
+                self.state.meters.lost(reason, 1);
                 self.lost_since_flush += 1;
             }
             Waiting::Gap(lost) => {
@@ -399,6 +416,14 @@ fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
     encode(Clipped::of(redactor.redact(entry)), bits, salt)
+}
+
+/// Makes a file durable, and counts how long it took.
+fn sync(file: &dyn DiskFile, clock: &dyn Clock, meters: &Meters) -> io::Result<()> {
+    let began = clock.monotonic();
+    let synced = file.sync();
+    meters.sync(synced.is_ok(), clock.monotonic().saturating_sub(began));
+    synced
 }
 
 fn torn_tail(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {

@@ -125,6 +125,11 @@ fn what_a_full_queue_sheds_is_counted_exactly() {
     let kept = stored(home.path())["alice"].len() as u64 - 1;
     assert!(kept < sent, "the queue must have overflowed for this test to mean anything");
     assert_eq!(kept + lost(home.path()), sent);
+    let counters = recorder.counters();
+    assert_eq!(counters.lost_entries.values().sum::<u64>(), sent - kept);
+    assert_eq!(counters.lost_entries["queue_full"], sent - kept);
+    recorder.record(&call("alice", "too late"));
+    assert_eq!(recorder.counters().lost_entries["closed"], 1);
 }
 
 #[test]
@@ -162,6 +167,47 @@ fn one_file_that_cannot_be_written_does_not_stop_the_others() {
     assert_eq!(std::fs::read(&outside).unwrap(), b"", "nothing is written through a link");
     assert_eq!(lost(home.path()), 5);
     assert_eq!(stored(home.path())["good"].len(), 1);
+    let counters = recorder.counters();
+    assert_eq!((counters.refused_entries, counters.lost_entries["unwritten"]), (4, lost(home.path())));
+}
+
+#[test]
+fn what_the_recorder_does_is_counted() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    assert_eq!(recorder.counters().batch_entries.count(), 0);
+    for size in [1, 5, 300] {
+        recorder.record_durable(vec![call("alice", "t"); size]).unwrap().wait().unwrap();
+    }
+    recorder.flush().unwrap();
+    let counters = recorder.counters();
+    let bytes = std::fs::metadata(day_file(home.path(), "alice", first_ts(home.path()))).unwrap().len();
+    assert_eq!((counters.written_entries, counters.written_bytes), (306, bytes));
+    assert_eq!((counters.queued_entries, counters.queued_bytes, counters.writing_entries), (0, 0, 0));
+    assert_eq!((counters.refused_entries, counters.failed_syncs, counters.in_trouble), (0, 0, false));
+    assert!(counters.lost_entries.values().all(|lost| *lost == 0), "{counters:?}");
+    // One batch and one sync for each: nothing else was waiting.
+    assert_eq!((counters.batch_entries.count(), counters.batch_entries.sum), (3, 306));
+    assert_eq!((counters.batch_micros.count(), counters.sync_micros.count()), (3, 3));
+    let upto = |bound: u64| counters.batch_entries.buckets.iter().find(|bucket| bucket.0 == bound).unwrap().1;
+    assert_eq!((upto(1), upto(4), upto(16), upto(1_024)), (1, 0, 1, 1));
+    // Whoever waits holds up the sender, not the counters.
+    let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
+    lock.lock().unwrap();
+    let under_way = recorder.record_durable(vec![call("alice", "t"); 7]).unwrap();
+    let begun = std::time::Instant::now();
+    while recorder.counters().writing_entries != 7 {
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", recorder.counters());
+    }
+    drop(lock);
+    under_way.wait().unwrap();
+    recorder.close().unwrap();
+    assert_eq!(recorder.counters().written_entries, 313);
+}
+
+/// Returns the time of the first entry that a home has of alice.
+fn first_ts(home: &Path) -> Timestamp {
+    Timestamp::parse(stored(home)["alice"][0]["ts"].as_str().unwrap(), &tooltrail::Zone::system()).unwrap()
 }
 
 #[test]

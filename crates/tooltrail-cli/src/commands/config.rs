@@ -1,0 +1,154 @@
+//! `tooltrail config`: what holds here, and where each value comes from.
+
+use std::process::ExitCode;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory as _};
+use serde_json::{Map, Value, json};
+use tooltrail::Home;
+use tooltrail_toolbox::{Durability, Effect, Gate};
+
+use crate::commands::{Cli, serve};
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, Column, Data, Table, print_json};
+
+/// Look at the configuration
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do with it.
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Print every value that holds and where it comes from; exit 2 if the file is wrong
+    ///
+    /// A flag wins over its variable, that over the file, and that over the default. The flags are those of `serve`.
+    Check(serve::Args),
+}
+
+/// Does it.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let Command::Check(flags) = args.command;
+    let rows = rows(&flags, common)?;
+    if common.json {
+        let object = rows.into_iter().map(|row| (row.name.to_owned(), json!({ "value": row.value, "from": row.from })));
+        print_json(&Value::Object(object.collect::<Map<_, _>>()))?;
+        return Ok(Exit::Yes.into());
+    }
+    let mut table = Table::new(&[Column::fixed("key"), Column::fixed("value"), Column::fixed("from")]);
+    for row in rows {
+        for (name, value) in lines(row.name, &row.value) {
+            table.row(vec![Cell::new(&name), Cell::new(&value), Cell::dim(&row.from)]);
+        }
+    }
+    let mut data = Data::exact();
+    for line in table.render().lines() {
+        data.line(line)?;
+    }
+    data.finish()?;
+    Ok(Exit::Yes.into())
+}
+
+/// One value that holds.
+struct Row {
+    name: &'static str,
+    value: Value,
+    from: String,
+}
+
+/// Returns every value.
+fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
+    let file = common.config()?;
+    let path = common.config_path();
+    let matches = Cli::command().try_get_matches().ok();
+    let matches = matches.as_ref().and_then(|cli| cli.subcommand_matches("config")?.subcommand_matches("check"));
+    let source =
+        |id: &str, in_file: bool| source(matches, id).or_else(|| in_file.then(|| path.clone().unwrap_or_default()));
+    let row = |name: &'static str, id: &str, in_file: bool, value: Value| {
+        let from = source(id, in_file).unwrap_or_else(|| "default".to_owned());
+        Row { name, value, from }
+    };
+    let (log_level, log_format) = (flags.level(&file), flags.format(&file));
+    let zone = common.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
+    // It names the zone that the service would use, so it must be one.
+    common.zone()?;
+    Ok(vec![
+        row("config", "config", false, path.clone().map_or(Value::Null, Value::from)),
+        row("home", "home", false, json!(common.home_path()?)),
+        row("keys", "keys", false, keys(common)?),
+        row("zone", "zone", file.zone.is_some(), zone.map_or_else(|| json!("the system's"), Value::from)),
+        row("group", "group", file.group.is_some(), json!(common.group(&file))),
+        row(
+            "force_network_home",
+            "force_network_home",
+            file.force_network_home.is_some(),
+            json!(common.force_network_home(&file)),
+        ),
+        row("listen", "listen", file.listen.is_some(), json!(flags.listen(&file))),
+        row("hosts", "host", file.hosts.is_some(), json!(flags.hosts(&file))),
+        row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
+        row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
+        row("durability", "", file.durability.is_some(), json!(durability(file.durability.unwrap_or_default()))),
+        row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
+    ])
+}
+
+/// Returns which flag or variable gave a value.
+fn source(matches: Option<&ArgMatches>, id: &str) -> Option<String> {
+    let matches = matches.filter(|matches| matches.try_contains_id(id).unwrap_or(false))?;
+    // An empty variable counts as unset.
+    let empty = matches.get_raw(id).into_iter().flatten().any(|value| value.is_empty());
+    match matches.value_source(id).filter(|_| !empty)? {
+        ValueSource::CommandLine => Some(format!("--{}", id.replace('_', "-"))),
+        ValueSource::EnvVariable => Some(format!("TOOLTRAIL_{}", id.to_uppercase())),
+        _ => None,
+    }
+}
+
+/// Returns the folder of keys; without a home that has an id only a named one is known.
+fn keys(common: &Common) -> Result<Value, Failure> {
+    let known = |home: &Home| home.root().join(".tooltrail/id").is_file();
+    match common.open_home() {
+        Ok(home) if known(&home) => Ok(json!(common.keys_path(&home)?)),
+        _ => Ok(common.keys.as_ref().map_or(Value::Null, |keys| json!(keys))),
+    }
+}
+
+const fn durability(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Buffered => "buffered",
+        Durability::Strict => "strict",
+        _ => "grouped",
+    }
+}
+
+fn gate(gate: &Gate) -> Value {
+    let word = |effect| match effect {
+        Effect::Allow => "allow",
+        Effect::Deny => "deny",
+    };
+    let rules = gate.rules.iter().map(|rule| {
+        json!({
+            "name": rule.name, "effect": word(rule.effect),
+            "users": rule.users, "roles": rule.roles, "tools": rule.tools,
+        })
+    });
+    json!({ "default": word(gate.default), "rules": rules.collect::<Vec<_>>() })
+}
+
+/// Returns a value as lines for people: of the gate, its default and one line for each rule.
+fn lines(name: &str, value: &Value) -> Vec<(String, String)> {
+    let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match value {
+        Value::Null => vec![(name.to_owned(), "none".to_owned())],
+        Value::Object(members) => {
+            members.iter().flat_map(|(key, value)| lines(&format!("{name}.{key}"), value)).collect()
+        }
+        Value::Array(none) if none.is_empty() => vec![(name.to_owned(), "none".to_owned())],
+        Value::Array(rules) => rules.iter().map(|rule| (name.to_owned(), plain(rule))).collect(),
+        value => vec![(name.to_owned(), plain(value))],
+    }
+}

@@ -1,0 +1,187 @@
+//! `GET /metrics`: what the service does, in numbers: no user, no tool, nobody's data.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text::encode};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tooltrail::{Counters, Skipped};
+
+use crate::http::error::{Problem, metrics_answer};
+use crate::http::params::Params;
+use crate::http::service::Service;
+
+/// Upper bounds of the time of a request, in seconds: from an answer out of memory to the longest body.
+const REQUEST_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
+
+/// Answers with all numbers.
+pub(crate) async fn metrics(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
+    Params::of(&uri, &[])?;
+    let counters = service.opened().ok().map(|opened| opened.recorder.counters());
+    service.meters().text(counters).map(metrics_answer).map_err(|_| Problem::Broken)
+}
+
+/// A label: its name and its value, one of a few words of ours, so that nobody outside can make more of them.
+type Label = (&'static str, String);
+
+/// What the HTTP service counts.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    began: Instant,
+    requests: Family<[Label; 3], Counter>,
+    durations: Family<[Label; 2], Histogram>,
+    failures: Counter,
+    rejected: Counter,
+    lost_by_senders: Counter,
+    skipped: Family<[Label; 1], Counter>,
+    connections: Gauge,
+    accepted: Counter,
+    cleared: Counter,
+}
+
+impl Default for Meters {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(REQUEST_S)),
+            failures: Counter::default(),
+            rejected: Counter::default(),
+            lost_by_senders: Counter::default(),
+            skipped: Family::default(),
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+            cleared: Counter::default(),
+        }
+    }
+}
+
+impl Meters {
+    /// A request was answered; the route is one of ours, or `-`, and the method a known one, or `other`.
+    pub(crate) fn request(&self, route: &str, method: &str, status: u16, took: Duration) {
+        let (route, method) = (("route", route.to_owned()), ("method", method.to_owned()));
+        self.durations.get_or_create(&[route.clone(), method.clone()]).observe(took.as_secs_f64());
+        self.requests.get_or_create(&[route, method, ("status", status.to_string())]).inc();
+    }
+
+    /// A request was sent away because its address came too often without a valid token.
+    pub(crate) fn sent_away(&self) {
+        self.failures.inc();
+    }
+
+    /// Lines of a sender were rejected, and a sender said how many calls it had lost.
+    pub(crate) fn sent(&self, rejected: usize, lost: u64) {
+        self.rejected.inc_by(rejected as u64);
+        self.lost_by_senders.inc_by(lost);
+    }
+
+    /// An answer left out lines that are no entries; each answer that meets them counts them again.
+    pub(crate) fn skipped(&self, skipped: &Skipped) {
+        let kinds = crate::output::skipped_json(skipped);
+        for (kind, count) in kinds.as_object().into_iter().flatten() {
+            self.skipped.get_or_create(&[("kind", kind.clone())]).inc_by(count.as_u64().unwrap_or_default());
+        }
+    }
+
+    /// A connection was taken in.
+    pub(crate) fn connected(&self) {
+        self.accepted.inc();
+        self.connections.inc();
+    }
+
+    /// A connection ended.
+    pub(crate) fn disconnected(&self) {
+        self.connections.dec();
+    }
+
+    /// An idle connection had to make room for another.
+    pub(crate) fn cleared(&self) {
+        self.cleared.inc();
+    }
+
+    /// Returns everything as text; the recorder's numbers once there is one.
+    fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
+        let mut registry = Registry::with_prefix("tooltrail");
+        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "Which tooltrail this is", version);
+        let uptime = ConstGauge::new(self.began.elapsed().as_secs_f64());
+        registry.register_with_unit("uptime", "Time since the service began", Unit::Seconds, uptime);
+        let open = ConstGauge::new(i64::from(counters.is_some()));
+        registry.register("open", "Whether recovery is done and the home is open", open);
+        registry.register("requests", "Requests answered", self.requests.clone());
+        let (name, help) = ("request_duration", "Time from a request's head to its answer's");
+        registry.register_with_unit(name, help, Unit::Seconds, self.durations.clone());
+        let help = "Requests sent away because their address came too often without a valid token";
+        registry.register("requests_sent_away", help, self.failures.clone());
+        registry.register("rejected_lines", "Lines sent that are no entries", self.rejected.clone());
+        let help = "Calls that senders said they had to drop";
+        registry.register("sender_lost_entries", help, self.lost_by_senders.clone());
+        let help = "Stored lines that answers left out, by kind; each answer that meets one counts it";
+        registry.register("skipped_lines", help, self.skipped.clone());
+        registry.register("connections", "Connections now", self.connections.clone());
+        registry.register("accepted_connections", "Connections taken in", self.accepted.clone());
+        let help = "Idle connections that had to make room for others";
+        registry.register("cleared_connections", help, self.cleared.clone());
+        registry.register_collector(Box::new(Recorded(counters)));
+        let mut text = String::new();
+        encode(&mut text, &registry)?;
+        Ok(text)
+    }
+}
+
+/// The recorder's numbers.
+#[derive(Debug)]
+struct Recorded(Option<Counters>);
+
+impl Collector for Recorded {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(counters) = &self.0 else { return Ok(()) };
+        let mut number = |name, help, kind, value: u64| {
+            let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+            match kind {
+                MetricType::Counter => metric.encode_counter::<NoLabelSet, u64, f64>(&value, None),
+                _ => metric.encode_gauge(&i64::try_from(value).unwrap_or(i64::MAX)),
+            }
+        };
+        let (gauge, counter) = (MetricType::Gauge, MetricType::Counter);
+        number("queue_entries", "Entries that wait for the writer", gauge, counters.queued_entries)?;
+        number("queue_bytes", "Bytes that wait for the writer", gauge, counters.queued_bytes)?;
+        number("writing_entries", "Entries that the writer has in hand", gauge, counters.writing_entries)?;
+        let (name, help) = ("writer_in_trouble", "Whether the last batch could not be written");
+        number(name, help, gauge, counters.in_trouble.into())?;
+        number("written_entries", "Lines appended to day files", counter, counters.written_entries)?;
+        number("written_bytes", "Bytes appended to day files", counter, counters.written_bytes)?;
+        let (name, help) = ("refused_entries", "Entries whose sender was told that they are not durable");
+        number(name, help, counter, counters.refused_entries)?;
+        number("failed_syncs", "Syncs that failed", counter, counters.failed_syncs)?;
+        let help = "Entries that are not in the trail, by why; gaps in the trail tell of the same ones";
+        let mut lost = encoder.encode_descriptor("lost_entries", help, None, counter)?;
+        for (why, entries) in &counters.lost_entries {
+            lost.encode_family(&[("reason", *why)])?.encode_counter::<NoLabelSet, u64, f64>(entries, None)?;
+        }
+        let mut histogram = |name, help, unit: Option<&Unit>, divisor: f64, histogram: &tooltrail::Histogram| {
+            let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;
+            let bounds = histogram.buckets.iter().map(|(bound, count)| (*bound as f64 / divisor, *count));
+            let buckets = bounds.chain([(f64::INFINITY, histogram.above)]).collect::<Vec<_>>();
+            metric.encode_histogram::<NoLabelSet>(histogram.sum as f64 / divisor, histogram.count(), &buckets, None)
+        };
+        let micros = 1e6;
+        let (name, help) = ("batch_entries", "Entries of each batch");
+        histogram(name, help, None, 1.0, &counters.batch_entries)?;
+        let (name, help) = ("batch_duration", "Time to write a batch");
+        histogram(name, help, Some(&Unit::Seconds), micros, &counters.batch_micros)?;
+        let (name, help) = ("sync_duration", "Time of a sync");
+        histogram(name, help, Some(&Unit::Seconds), micros, &counters.sync_micros)
+    }
+}
