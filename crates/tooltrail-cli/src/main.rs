@@ -10,6 +10,7 @@ mod import;
 mod output;
 mod question;
 mod tokens;
+mod web;
 
 use std::process::ExitCode;
 

@@ -11,8 +11,10 @@ mod params;
 mod read_log;
 mod recent;
 mod service;
+mod sessions;
 mod stats;
 mod users;
+mod web;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,7 +36,7 @@ use crate::http::error::Problem;
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
-/// Every route.
+/// Every route of the API; the page's are in `web`.
 fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
     [
         ("/api/audit/recent", get(recent::recent)),
@@ -49,7 +51,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
 
 /// Returns the service as routes.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
-    let routed = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let routed = routes()
+        .into_iter()
+        .chain(web::routes())
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
@@ -68,7 +73,8 @@ async fn around(hosts: Hosts, request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     };
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Static files say otherwise; all else is somebody's.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let took_ms = begun.elapsed().as_millis();
     tracing::info!(%method, route, status = response.status().as_u16(), took_ms, "request");

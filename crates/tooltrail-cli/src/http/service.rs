@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tooltrail::{Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
+use crate::http::sessions::Sessions;
 use crate::tokens::Tokens;
 
 /// Questions read at once: each holds a thread and a disk's attention, and two cores gain nothing from more.
@@ -27,6 +28,7 @@ pub(crate) struct Service {
     opened: OnceLock<Opened>,
     tokens: RwLock<Arc<Tokens>>,
     zone: Zone,
+    sessions: Sessions,
     reads: Arc<Semaphore>,
     posts: Arc<Semaphore>,
     probes: Arc<Semaphore>,
@@ -48,6 +50,7 @@ impl Service {
             opened: OnceLock::new(),
             tokens: RwLock::new(Arc::new(tokens)),
             zone,
+            sessions: Sessions::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             posts: Arc::new(Semaphore::new(POSTS_MAX)),
             // One at a time: a disk that hangs holds one thread, not one for each who asks.
@@ -74,6 +77,11 @@ impl Service {
     /// Puts newer tokens in place.
     pub(crate) fn renew_tokens(&self, tokens: Tokens) {
         *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    }
+
+    /// Returns who is signed in to the page.
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Returns the zone of times that name none.
