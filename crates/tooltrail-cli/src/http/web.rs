@@ -116,7 +116,7 @@ async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -
     let Asked { view, question } = ask(&service, &session, &uri)?;
     let question = question?;
     let answer = service.read(move |trail| trail.recent(&question)).await?;
-    Ok(shown(web::rows(&answer, &view, service.zone())))
+    Ok(shown(web::rows_alone(&answer, &view, service.zone())))
 }
 
 /// `GET /stats`: counts and quantiles.
@@ -293,7 +293,8 @@ fn form(headers: &HeaderMap, next: String, problem: Option<Problem>) -> Response
         problem => trouble_of(problem),
     });
     let cookie = form_cookie(&form);
-    let html = web::sign_in(&SignIn { form, next, refused }).into_string();
+    let again = problem.is_none() && is_ours(&next) && !is_own_page(headers);
+    let html = web::sign_in(&SignIn { form, next, again, refused }).into_string();
     with_cookie(guarded(problem.map_or_else(|| page(html.clone()), |problem| problem.into_page(html.clone()))), cookie)
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tooltrail::Zone;
 
 use crate::output::escaped_json;
-use crate::web::calls::{badge, when};
+use crate::web::calls::badge;
 use crate::web::entry::Entry;
 use crate::web::text::{Shown, bytes, duration, grouped};
 use crate::web::tree::tree;
@@ -20,12 +20,13 @@ const TEXT_CHARS_MAX: usize = 70_000;
 const VALUE_CHARS_MAX: usize = 400;
 
 /// Fields that stand elsewhere than in the list.
-const ELSEWHERE: [&str; 8] = ["ts", "tool", "args", "status", "result_chars", "result_snippet", "duration_ms", "extra"];
+const ELSEWHERE: [&str; 9] =
+    ["ts", "tool", "args", "status", "result_chars", "result_snippet", "duration_ms", "extra", "salt"];
 
 /// Fields by which the query grammar finds the calls that share a value.
-const FOUND_BY: [&str; 14] = [
-    "user", "session", "agent", "model", "client", "server", "via", "reason", "call_id", "parent", "id", "rule",
-    "trace_id", "identity",
+const FOUND_BY: [&str; 13] = [
+    "user", "session", "agent", "model", "client", "server", "via", "reason", "call_id", "parent", "rule", "trace_id",
+    "identity",
 ];
 
 /// Returns an opened call.
@@ -50,7 +51,7 @@ pub(crate) fn call(line: &str, view: &View, zone: &Zone) -> Markup {
         section { h3 { "Arguments" } (tree(entry.raw("args").unwrap_or("{}"))) }
         section {
             h3 { "Result" span.quiet { " " (extent(chars, &result)) } }
-            @if !result.is_empty() { pre.result { (Shown::block(&result, TEXT_CHARS_MAX)) } }
+            @if !result.is_empty() { pre.text { (Shown::block(&result, TEXT_CHARS_MAX)) } }
         }
         @if let Some(extra) = entry.raw("extra") { section { h3 { "Extra" } (tree(extra)) } }
         details.stored {
@@ -100,7 +101,12 @@ fn extent(chars: f64, result: &str) -> String {
 fn facts(entry: &Entry<'_>, view: &View) -> Markup {
     html! {
         dl.facts {
-            div { dt { "time" } dd { (when(&entry.text("ts").unwrap_or_default())) " UTC" } }
+            @if let Some(tool) = entry.text("tool") {
+                div { dt { "tool" } dd { a href=(view.with_tool(&tool).href("/")) title="calls of this tool" {
+                    (Shown::line(&tool, VALUE_CHARS_MAX))
+                } } }
+            }
+            div { dt { "time" } dd { (instant(&entry.text("ts").unwrap_or_default())) } }
             @if let Some(ms) = entry.number("duration_ms") {
                 div { dt { "took" } dd { (duration(ms)) @if ms >= 1_000.0 { span.quiet { " " (ms) " ms" } } } }
             }
@@ -119,11 +125,12 @@ fn facts(entry: &Entry<'_>, view: &View) -> Markup {
                     }
                 }
             }
-            @if let Some(tool) = entry.text("tool") {
-                div { dt { "tool" } dd { a href=(view.with_tool(&tool).href("/")) title="calls of this tool" {
-                    (Shown::line(&tool, VALUE_CHARS_MAX))
-                } } }
-            }
         }
     }
+}
+
+/// Returns an instant as it stands, in words a person reads.
+fn instant(ts: &str) -> Markup {
+    let words = ts.strip_suffix('Z').map_or_else(|| ts.to_owned(), |ts| format!("{ts} UTC"));
+    html! { time datetime=(ts) { (Shown::line(&words.replacen('T', " ", 1), VALUE_CHARS_MAX)) } }
 }

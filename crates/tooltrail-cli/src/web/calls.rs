@@ -1,12 +1,12 @@
 //! The newest calls, one row each, and beside them the one that is opened.
 
-use maud::{Markup, html};
+use maud::{DOCTYPE, Markup, html};
 use tooltrail::{Page, Status, Zone};
 
 use crate::web::call::{call, missing};
 use crate::web::entry::Entry;
 use crate::web::layout::{Known, Reader, Tab, Trouble, page, search, span_words};
-use crate::web::text::{Shown, bytes, duration, grouped};
+use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
 use crate::web::view::View;
 
 /// Longest name in a row.
@@ -66,8 +66,8 @@ fn known(answer: Option<&Page>) -> Known {
     let mut known = Known::default();
     for line in answer.into_iter().flat_map(|page| &page.lines) {
         let entry = Entry::read(line);
-        known.tools.extend(entry.text("tool"));
-        known.users.extend(entry.text("user"));
+        known.tools.extend(entry.text("tool").filter(|name| is_plain(name)));
+        known.users.extend(entry.text("user").filter(|name| is_plain(name)));
     }
     known
 }
@@ -105,7 +105,13 @@ fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
 }
 
 /// Returns the rows alone, as the module asks for them.
-pub(crate) fn rows(answer: &Page, view: &View, zone: &Zone) -> Markup {
+pub(crate) fn rows_alone(answer: &Page, view: &View, zone: &Zone) -> Markup {
+    // A browser takes rows for rows only within a table.
+    html! { (DOCTYPE) title { "Rows" } table { (rows(answer, view, zone)) } }
+}
+
+/// Returns the rows of an answer.
+fn rows(answer: &Page, view: &View, zone: &Zone) -> Markup {
     let next = next_href(answer, view);
     html! {
         tbody role="rowgroup" id="rows" data-here=(view.first().href("/")) data-next=[next] {
@@ -146,18 +152,19 @@ fn row(entry: &Entry<'_>, view: &View, zone: &Zone) -> Markup {
     }
 }
 
-/// The beginning of a text on one line.
+/// The beginning of a text on one line; where its own lines end shows once it is opened.
 struct Glance<'a>(&'a str);
 
 impl maud::Render for Glance<'_> {
     fn render_to(&self, page: &mut String) {
         let end = self.0.char_indices().nth(GLANCE_CHARS_MAX).map_or(self.0.len(), |(at, _)| at);
-        Shown::line(&self.0[..end], GLANCE_CHARS_MAX).render_to(page);
+        let words = self.0[..end].split(['\n', '\r', '\t']).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+        Shown::line(&words.join(" "), GLANCE_CHARS_MAX).render_to(page);
     }
 }
 
 /// Returns an instant as it stands, its time before its date.
-pub(crate) fn when(ts: &str) -> Markup {
+fn when(ts: &str) -> Markup {
     let Some((date, time)) = ts.split_once(['T', ' ']).filter(|_| ts.is_ascii()) else {
         return html! { (Shown::line(ts, NAME_CHARS_MAX)) };
     };

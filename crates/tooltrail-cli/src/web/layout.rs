@@ -52,12 +52,25 @@ impl Tab {
 
 /// Returns a whole page.
 pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Reader>, view: &View, body: &Markup) -> Markup {
+    whole(title, tab, reader, view, None, body)
+}
+
+/// Returns a whole page that may send the browser on by itself.
+pub(crate) fn whole(
+    title: &str,
+    tab: Tab,
+    reader: Option<&Reader>,
+    view: &View,
+    onward: Option<&str>,
+    body: &Markup,
+) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
+                @if let Some(onward) = onward { meta http-equiv="refresh" content={ "0; url=" (onward) }; }
                 meta name="color-scheme" content="light dark";
                 title { (title) " · tooltrail" }
                 link rel="icon" href="/static/icon.svg" type="image/svg+xml";
@@ -67,7 +80,7 @@ pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Reader>, view: &View, 
             body {
                 a.skip href="#main" { "Skip to the content" }
                 header.top {
-                    a.brand href="/" { img src="/static/icon.svg" alt="" width="26" height="26"; "tooltrail" }
+                    a.brand href="/" { img src="/static/icon.svg" alt="" width="26" height="26"; span { "tooltrail" } }
                     @if let Some(reader) = reader {
                         nav aria-label="Views" {
                             @for (other, name) in [(Tab::Calls, "Calls"), (Tab::Stats, "Counts")] {

@@ -193,6 +193,7 @@ function listen() {
     };
   };
   connect();
+  update();
   setInterval(() => { if (!streaming && !document.hidden) update(); }, POLL_MS);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) ring(); });
   addEventListener("scroll", () => { if (held && !isAway()) release(); }, { passive: true });

@@ -12,7 +12,7 @@ mod tree;
 mod view;
 
 pub(crate) use assets::asset;
-pub(crate) use calls::{CallsPage, Opened, calls, rows};
+pub(crate) use calls::{CallsPage, Opened, calls, rows_alone};
 pub(crate) use entry::{Key, key_of};
 pub(crate) use layout::{Reader, Trouble, trouble};
 pub(crate) use sign_in::{SignIn, sign_in};

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::web::layout::{Tab, Trouble, page};
+use crate::web::layout::{Tab, Trouble, whole};
 use crate::web::view::View;
 
 /// What the form needs.
@@ -12,6 +12,8 @@ pub(crate) struct SignIn {
     pub(crate) form: String,
     /// Where to go afterwards.
     pub(crate) next: String,
+    /// Whether to load `next` once more at once: a link on another site's page takes no session along, ours does.
+    pub(crate) again: bool,
     /// Why the last try failed.
     pub(crate) refused: Option<Trouble>,
 }
@@ -36,12 +38,13 @@ pub(crate) fn sign_in(what: &SignIn) -> Markup {
             }
             p.quiet {
                 "No token yet? Whoever runs the service makes one: "
-                code { "tooltrail token add NAME --role admin" }
+                code { "tooltrail token add NAME " span { "--role admin" } }
                 " reads everybody's calls, "
-                code { "--role user --user USER" }
+                code { span { "--role user" } " " span { "--user USER" } }
                 " one user's."
             }
         }
     };
-    page("Sign in", Tab::None, None, &View::default(), &body)
+    let again = what.again.then_some(what.next.as_str());
+    whole("Sign in", Tab::None, None, &View::default(), again, &body)
 }

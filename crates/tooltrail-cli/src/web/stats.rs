@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use tooltrail::{Quantiles, Stats, Status, ToolStats};
 
 use crate::web::layout::{Known, Reader, Tab, Trouble, page, search};
-use crate::web::text::{Shown, bytes, duration, grouped};
+use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
 use crate::web::view::View;
 
 /// Rows of one table: who needs the last of a thousand tools asks for it by name.
@@ -23,8 +23,8 @@ pub(crate) fn stats(view: &View, reader: &Reader, answer: Result<&Stats, &Troubl
     let known = answer.map_or_else(
         |_| Known::default(),
         |stats| Known {
-            tools: stats.by_tool.keys().take(ROWS_MAX).cloned().collect(),
-            users: stats.by_user.keys().take(ROWS_MAX).cloned().collect(),
+            tools: stats.by_tool.keys().filter(|name| is_plain(name)).take(ROWS_MAX).cloned().collect(),
+            users: stats.by_user.keys().filter(|name| is_plain(name)).take(ROWS_MAX).cloned().collect(),
         },
     );
     let body = html! {

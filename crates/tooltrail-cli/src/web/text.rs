@@ -50,6 +50,11 @@ impl Render for Shown<'_> {
     }
 }
 
+/// Whether a text can stand where escapes cannot, as in a list of suggestions.
+pub(crate) fn is_plain(text: &str) -> bool {
+    !text.chars().any(is_hostile)
+}
+
 /// Returns a count with its digits in groups.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();

@@ -12,3 +12,4 @@ mod service;
 mod support;
 mod tokens;
 mod traces;
+mod web;
