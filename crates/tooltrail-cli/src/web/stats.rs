@@ -79,7 +79,7 @@ fn share(count: u64, total: u64) -> String {
 /// Returns the table of tools, the most called first.
 fn tools(view: &View, by_tool: &BTreeMap<String, ToolStats>) -> Markup {
     let mut tools = by_tool.iter().collect::<Vec<_>>();
-    tools.sort_by(|(_, a), (_, b)| b.calls.cmp(&a.calls));
+    tools.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.calls));
     let largest = tools.first().map_or(1, |(_, stats)| stats.calls);
     html! {
         table.counts role="table" aria-label="Calls by tool" {
@@ -139,7 +139,7 @@ fn bars(counts: &BTreeMap<String, u64>, link: impl Fn(&str) -> Option<String>, b
     if by_name {
         counts.reverse();
     } else {
-        counts.sort_by(|(_, a), (_, b)| b.cmp(a));
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     }
     let largest = counts.iter().map(|(_, count)| **count).max().unwrap_or(1);
     html! {

@@ -44,18 +44,19 @@ enum Node<'a> {
 
 impl<'a> Node<'a> {
     fn of(raw: &'a str, depth: usize) -> Self {
-        if depth < DEPTH_MAX && raw.starts_with('{') {
-            if let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(raw) {
-                return Self::Object(
-                    members.into_iter().map(|(name, value)| (name.into_owned(), value.get())).collect(),
-                );
-            }
+        if depth >= DEPTH_MAX {
+            return Self::Leaf(raw);
         }
-        if depth < DEPTH_MAX && raw.starts_with('[') {
-            if let Ok(elements) = serde_json::from_str::<Vec<&'a RawValue>>(raw) {
-                let numbered = elements.iter().enumerate().map(|(place, value)| (place.to_string(), value.get()));
-                return Self::Array(numbered.collect());
-            }
+        if raw.starts_with('{')
+            && let Ok(Members(members)) = serde_json::from_str::<Members<'a>>(raw)
+        {
+            return Self::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value.get())).collect());
+        }
+        if raw.starts_with('[')
+            && let Ok(elements) = serde_json::from_str::<Vec<&'a RawValue>>(raw)
+        {
+            let numbered = elements.iter().enumerate().map(|(place, value)| (place.to_string(), value.get()));
+            return Self::Array(numbered.collect());
         }
         Self::Leaf(raw)
     }

@@ -272,8 +272,8 @@ fn every_view_is_an_address() {
     let stats = browser.get("/stats?tool=t.0").body;
     assert!(stats.contains("<b>84</b> calls") && stats.contains("t.0") && !stats.contains("t.1"), "{stats}");
     let reads = browser.get("/?reads=1&user=_system").body;
-    assert!(reads.contains("tooltrail.read"), "{reads}");
-    assert!(!browser.get("/?user=_system").body.contains("tooltrail.read"));
+    assert!(reads.contains(">tooltrail.read<"), "{reads}");
+    assert!(!browser.get("/?user=_system").body.contains(">tooltrail.read<"));
 }
 
 #[test]
