@@ -4,6 +4,7 @@
 mod commands;
 mod common;
 mod config;
+mod demo;
 mod failure;
 mod http;
 mod import;

@@ -7,8 +7,17 @@ use crate::failure::Failure;
 /// The arguments of every command that asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Asked {
-    /// Which entries, such as 'tool=fs.* status=error "free text"'; several words are joined
-    #[arg(value_name = "QUERY")]
+    /// Which entries: terms, all of which must hold
+    ///
+    ///   tool=fs.* user!=bob         a field; * is any text, != is not
+    ///   duration>500ms chars<=10    how long it took, how long its result is
+    ///   last=1h since=2026-11-23    when; until, too, and times such as 2026-11-23T12:00:00Z
+    ///   timeout "two words"         a text anywhere in the entry, capitals or not
+    ///
+    /// Fields are tool, status, user, session, agent, model, client, server, via, reason,
+    /// call_id, parent, id, rule, trace_id and identity. Put the whole in single quotes, or
+    /// the shell takes > and * for its own.
+    #[arg(value_name = "QUERY", verbatim_doc_comment)]
     query: Vec<String>,
 
     /// Only this user's entries [default: everybody's]

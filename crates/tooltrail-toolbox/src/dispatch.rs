@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
-use tooltrail::{DURABLE_WAIT, Open, Outcome, Reason};
+use tooltrail::{DURABLE_WAIT, Kept, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
 use crate::gate::Effect;
@@ -37,6 +37,11 @@ pub enum Durability {
 pub enum CallError {
     /// It was refused; the reason stands in the trail alone.
     Denied,
+    /// The tool ran and refused what these arguments ask for.
+    Refused {
+        /// The tool's text.
+        message: String,
+    },
     /// The arguments are no JSON or do not fit the schema; the tool did not run.
     Invalid {
         /// What does not fit, and where.
@@ -66,7 +71,7 @@ impl fmt::Display for CallError {
         match self {
             Self::Denied => f.write_str(REFUSAL),
             Self::Invalid { message } => write!(f, "invalid arguments: {message}"),
-            Self::Failed { message } => f.write_str(message),
+            Self::Failed { message } | Self::Refused { message } => f.write_str(message),
             Self::TimedOut { limit } => write!(f, "the tool did not answer within {limit:?}"),
             Self::Panicked => f.write_str("the tool broke down"),
             Self::Unrecorded { why } => write!(f, "the answer is withheld, for its entry could not be written: {why}"),
@@ -134,6 +139,10 @@ impl Toolbox {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(run)));
         match (ended, dropped) {
             (Ok(Ok(Ok(output))), Ok(())) => Ending::ok(output),
+            (Ok(Ok(Err(error))), Ok(())) if error.is_denied() => {
+                let answer = Err(CallError::Refused { message: error.into_message() });
+                Ending { outcome: Outcome::denied(Reason::Policy), answer }
+            }
             (Ok(Ok(Err(error))), Ok(())) => {
                 let message = error.into_message();
                 Ending::failed(Reason::ToolError, &message.clone(), CallError::Failed { message })
@@ -175,6 +184,7 @@ impl Ending {
         let outcome = match &output {
             Output::Text(text) | Output::Json(Value::String(text)) => Outcome::ok(text.as_str()),
             Output::Json(value) => Outcome::ok_json(value.to_string()),
+            Output::Unquoted(text) => unquoted(text),
         };
         Self { outcome, answer: Ok(output) }
     }
@@ -182,6 +192,14 @@ impl Ending {
     fn failed(reason: Reason, text: &str, error: CallError) -> Self {
         Self { outcome: Outcome::failed(reason, text), answer: Err(error) }
     }
+}
+
+/// Returns the outcome of a text that is counted and not kept.
+fn unquoted(text: &str) -> Outcome {
+    let mut outcome = Outcome::default();
+    outcome.status = Status::Ok;
+    outcome.kept = Some(Kept { result_chars: text.chars().count() as u64, result_snippet: String::new() });
+    outcome
 }
 
 /// Reads arguments; the message quotes nothing of them.

@@ -4,6 +4,8 @@
 //! whether the caller may have the tool, checks the arguments, runs it and records exactly one entry, however the call
 //! ends: answered, failed, panicked, too slow, given up, refused.
 //!
+//! Three tools come along: [`FileRead`], [`audit_recent`] and [`audit_stats`], by which an agent reads its own trail.
+//!
 //! The [`Gate`] is plain data and a pure function; other captures use it without a toolbox.
 //!
 //! ```
@@ -45,8 +47,14 @@ mod schema;
 mod dispatch;
 mod toolbox;
 
+// Tools that come along: an agent reads files and its own trail.
+mod tools;
+
 pub use context::Context;
 pub use dispatch::{CallError, Durability, REFUSAL};
 pub use gate::{Asked, Effect, Gate, Rule, Verdict};
 pub use tool::{Output, Tool, ToolError};
 pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
+pub use tools::{
+    ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_recent, audit_stats,
+};

@@ -104,12 +104,14 @@ impl fmt::Debug for Tool {
 
 /// What a tool returns.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::exhaustive_enums, reason = "JSON knows strings and everything else")]
+#[expect(clippy::exhaustive_enums, reason = "JSON knows strings and everything else; a text is quoted or it is not")]
 pub enum Output {
     /// Text.
     Text(String),
     /// A JSON value.
     Json(Value),
+    /// Text of which the entry keeps the length alone: what was read from the trail must not feed the trail.
+    Unquoted(String),
 }
 
 impl Output {
@@ -117,7 +119,7 @@ impl Output {
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
-            Self::Text(text) | Self::Json(Value::String(text)) => text.clone(),
+            Self::Text(text) | Self::Unquoted(text) | Self::Json(Value::String(text)) => text.clone(),
             Self::Json(value) => value.to_string(),
         }
     }
@@ -141,23 +143,40 @@ impl From<Value> for Output {
     }
 }
 
-/// A tool's failure, as a text for the caller and the trail.
+/// A tool's failure or refusal, as a text for the caller.
 ///
 /// Every `std` error becomes one by `?`, its sources joined by colons. It is no `std` error itself, which would make
 /// that conversion impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToolError(String);
+pub struct ToolError {
+    message: String,
+    denied: bool,
+}
 
 impl ToolError {
-    /// Returns a failure with this text.
+    /// Returns a failure with this text, which the trail keeps.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), denied: false }
+    }
+
+    /// Returns a refusal: the tool may not do what these arguments ask for, whoever let it run.
+    ///
+    /// The entry is `denied`, `policy`, and holds no text, as with every refusal; its `rule` is the gate's that let
+    /// the tool run. A text that is always the same tells the caller nothing about what it may not see.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { message: message.into(), denied: true }
+    }
+
+    /// Returns whether it is a refusal.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.denied
     }
 
     /// Returns the text.
     #[must_use]
     pub fn into_message(self) -> String {
-        self.0
+        self.message
     }
 }
 
@@ -169,6 +188,6 @@ impl<E: std::error::Error> From<E> for ToolError {
             message.push_str(": ");
             message.push_str(&source.to_string());
         }
-        Self(message)
+        Self::new(message)
     }
 }

@@ -46,9 +46,11 @@ pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reas
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
-pub use query::{Cursor, Query, Question};
+#[doc(hidden)]
+pub use query::check_filter;
+pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
-pub use read::{Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
+pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
 pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

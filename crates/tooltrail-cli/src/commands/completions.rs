@@ -12,9 +12,9 @@ use crate::output::Data;
 /// Print the completions of a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tooltrail completions bash > ~/.local/share/bash-completion/completions/tooltrail
-  tooltrail completions zsh > ~/.zfunc/_tooltrail
-  tooltrail completions fish > ~/.config/fish/completions/tooltrail.fish")]
+  source <(tooltrail completions bash)  for this shell; for every one, put the line into ~/.bashrc
+  source <(tooltrail completions zsh)   likewise, in ~/.zshrc after compinit
+  tooltrail completions fish | source   likewise, in ~/.config/fish/config.fish")]
 pub(crate) struct Args {
     /// Which shell
     shell: clap_complete::Shell,

@@ -15,13 +15,16 @@ const REJECTED_TOLD_MAX: usize = 10;
 
 /// Take in calls recorded elsewhere
 ///
-/// Each line of a FILE is one call as a JSON object, in one of three forms: the common form (ts, user, session, tool, args, status,
-/// result, duration_ms; null is absent), an entry of tooltrail, or a seed's line. Lines may come in any order. An
+/// Each line of a FILE is one call as a JSON object. Only tool is needed; ts, user, session, args, status (ok, error or
+/// denied), result and duration_ms are understood, and null is absent. Entries of tooltrail (as recent --json prints
+/// them) and of other writers of such day files (result_chars and result_snippet for a result) are taken as well.
+///
+/// A ts without a zone is in that of --zone; without a ts, a call counts as of now. Lines may come in any order. An
 /// import that was cut short goes on when the same command is run again, and stores nothing twice.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail import calls.jsonl.zst --user alice   lines without a user are alice's
-  jq -c .calls[] log.json | tooltrail import -    from another program
+  jq -c '.calls[]' log.json | tooltrail import -  from another program
   tooltrail import calls.jsonl --again            the same content once more
 
 Exit codes: 0 all lines were taken in, 1 a line was rejected or a file refused, 2 could not.")]
@@ -59,10 +62,11 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             }
         }
     }
-    recorder.close()?;
+    let closed = recorder.close();
     if let Some(failure) = failed {
         return Err(failure);
     }
+    closed?;
     if common.json {
         output::print_json(&answer(&reports))?;
     }

@@ -1,6 +1,7 @@
 //! One file per command, complete in itself: help, arguments, function.
 
 mod completions;
+mod demo;
 mod import;
 mod recent;
 mod serve;
@@ -42,6 +43,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Token(token::Args),
+    Demo(demo::Args),
     Completions(completions::Args),
 }
 
@@ -55,6 +57,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
             Command::Token(args) => token::run(args, common),
+            Command::Demo(args) => demo::run(args, common),
             Command::Completions(args) => completions::run(args, common),
         }
     }

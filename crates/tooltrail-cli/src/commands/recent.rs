@@ -17,10 +17,10 @@ use crate::question::Asked;
 /// result, nothing cut and no colour; with --json the stored lines as they stand.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tooltrail recent                               the last week, everybody
-  tooltrail recent --user alice 'tool=fs.*'      alice's file tools
-  tooltrail recent 'status=error last=1h'        what failed in the last hour
-  tooltrail recent --json --limit 1000 | jq .tool
+  tooltrail recent                                 the last week, everybody
+  tooltrail recent --user alice 'tool=fs.*'        alice's file tools
+  tooltrail recent 'status=error last=1h'          what failed in the last hour
+  tooltrail recent --json --limit 1000 | jq .tool  the stored lines, for programs
 
 What was skipped and scanned, and the cursor of the next page, go to stderr.")]
 pub(crate) struct Args {

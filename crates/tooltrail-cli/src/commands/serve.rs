@@ -38,23 +38,32 @@ pub(crate) struct Args {
 
 /// Serves until a signal ends it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    start_log();
+    serve_at(args.listen, common, announce)
+}
+
+/// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
+pub(crate) fn serve_at(
+    listen: SocketAddr,
+    common: &Common,
+    opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
+) -> Result<ExitCode, Failure> {
     let home = common.create_home()?;
     let store = TokenStore::new(common.keys_path(&home)?);
     let tokens = store.load()?;
-    if tokens.is_empty() && !args.listen.ip().is_loopback() {
+    if tokens.is_empty() && !listen.ip().is_loopback() {
         return Err(Failure::could_not(
-            format!("{} can be reached from outside, and there are no tokens", args.listen),
+            format!("{} can be reached from outside, and there are no tokens", listen),
             "make one with `tooltrail token add NAME --role admin` first, or listen on 127.0.0.1",
         ));
     }
     let zone = common.zone()?;
-    start_log();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(args.listen, common, home, store, tokens, zone));
+    let served = runtime.block_on(serve(listen, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
     served.map(|()| Exit::Yes.into())
 }
@@ -67,6 +76,7 @@ async fn serve(
     store: TokenStore,
     tokens: Tokens,
     zone: Zone,
+    opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let (mut term, mut interrupt) =
@@ -81,7 +91,7 @@ async fn serve(
     let hosts = if address.ip().is_loopback() { Hosts::Loopback } else { Hosts::Any };
     let url = format!("http://{}", listener.address());
     let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts)));
-    announce(&url, no_tokens)?;
+    opened(&url, no_tokens)?;
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}

@@ -20,9 +20,9 @@ const BAR_COLUMNS: u64 = 30;
 /// Our own events (tooltrail.*) are left out unless the query names them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tooltrail stats                        the last week, everybody
-  tooltrail stats --user alice --days 30
-  tooltrail stats 'tool=fs.*' --json | jq .by_status")]
+  tooltrail stats                                     the last week, everybody
+  tooltrail stats --user alice --days 30              a month of alice's
+  tooltrail stats 'tool=fs.*' --json | jq .by_status  for programs")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: Asked,

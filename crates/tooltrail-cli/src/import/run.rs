@@ -32,6 +32,9 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 /// Longest wait for room in the recorder's queue.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// Longest wait for a batch to be durable: a disk as slow as that is no failure yet, and nobody waits for an answer.
+const DURABLE_WAIT_MAX: Duration = Duration::from_secs(60);
+
 /// Pause between two tries for room.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -305,10 +308,8 @@ impl Store<'_> {
     /// Waits for the oldest batch and notes it.
     fn settle(&mut self) -> Result<(), Failure> {
         let Some((noted, ack)) = self.flight.pop_front() else { return Ok(()) };
-        match ack.map_or(Ok(()), Ack::wait) {
-            // A slow disk is no failure yet: the flush waits for all that was accepted.
-            Err(Error::Unwritten { .. }) => self.job.recorder.flush().map_err(goes_on)?,
-            other => other.map_err(goes_on)?,
+        if let Some(ack) = ack {
+            ack.wait_for(DURABLE_WAIT_MAX).map_err(goes_on)?;
         }
         self.progress.acknowledged(noted).map_err(|error| Failure::io("import", name_of(self.path), &error))?;
         self.bar.inc(noted);

@@ -1,24 +1,23 @@
 //! A file that only this process can read and that is gone with it.
 //!
 //! Imported lines are not redacted yet, and no secret may reach the disk: what is spooled is enciphered with a key
-//! that exists in memory alone. The file lies below the home, where there is room for as many lines anyway.
+//! that exists in memory alone, by ChaCha20, which deciphers from any place. The file lies below the home, where there
+//! is room for as many lines anyway.
 
+use std::fmt;
 use std::io;
 
-use sha2::{Digest as _, Sha256};
+use chacha20::ChaCha20Legacy;
+use chacha20::cipher::{KeyIvInit as _, StreamCipher as _, StreamCipherSeek as _};
 use tooltrail::disk::{Disk, DiskFile};
 use tooltrail::{Random as _, SystemRandom};
 
 use crate::import::state::FOLDER;
 
-/// Bytes of one block of the key stream.
-const BLOCK_BYTES: usize = 32;
-
 /// Bytes gathered before a write.
 const WRITE_BYTES: usize = 256 * 1024;
 
 /// An unnamed file to append to and to read from.
-#[derive(Debug)]
 pub(crate) struct Scratch {
     file: Box<dyn DiskFile>,
     key: [u8; 32],
@@ -60,7 +59,7 @@ impl Scratch {
 
     /// Writes what is pending, so that all can be read.
     pub(crate) fn write_out(&mut self) -> io::Result<()> {
-        self.cipher(self.written, 0, self.pending.len());
+        encipher(&self.key, &mut self.pending, self.written)?;
         let mut rest = self.pending.as_slice();
         while !rest.is_empty() {
             let taken = self.file.append(rest)?;
@@ -77,31 +76,24 @@ impl Scratch {
     /// Reads written bytes; fewer only at the end.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.file.read_at(buffer, offset)?;
-        apply_key_stream(&self.key, &mut buffer[..read], offset);
+        encipher(&self.key, &mut buffer[..read], offset)?;
         Ok(read)
-    }
-
-    /// Enciphers pending bytes in place.
-    fn cipher(&mut self, offset: u64, from: usize, to: usize) {
-        apply_key_stream(&self.key, &mut self.pending[from..to], offset);
     }
 }
 
-/// Mixes bytes at an offset with the key stream: SHA-256 over key and block number, used once per file.
-fn apply_key_stream(key: &[u8; 32], bytes: &mut [u8], offset: u64) {
-    let mut at = 0;
-    while at < bytes.len() {
-        let position = offset + at as u64;
-        let within = (position % BLOCK_BYTES as u64) as usize;
-        let mut hash = Sha256::new();
-        hash.update(key);
-        hash.update((position / BLOCK_BYTES as u64).to_be_bytes());
-        let block = hash.finalize();
-        for (byte, mask) in bytes[at..].iter_mut().zip(&block[within..]) {
-            *byte ^= mask;
-        }
-        at += BLOCK_BYTES - within;
+/// Shows no key.
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").field("len", &self.len()).finish_non_exhaustive()
     }
+}
+
+/// Enciphers bytes of an offset in place, or deciphers them: it is the same.
+fn encipher(key: &[u8; 32], bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    // A key serves one file, each byte of which is written once: the nonce has nothing to tell apart.
+    let mut cipher = ChaCha20Legacy::new(key.into(), &[0; 8].into());
+    cipher.try_seek(offset).map_err(io::Error::other)?;
+    cipher.try_apply_keystream(bytes).map_err(io::Error::other)
 }
 
 #[cfg(test)]

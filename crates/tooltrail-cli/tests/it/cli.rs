@@ -35,6 +35,48 @@ fn exit_codes_and_hints() {
 }
 
 #[test]
+fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
+    let place = Place::new();
+    assert_eq!(place.run_with(&["import", "-"], br#"{"tool":"t","status":"ok"}"#).code, Some(0));
+    let check = |args: &[&str], in_stderr: &str| {
+        for command in [&["recent"][..], &["recent", "--json"], &["stats"], &["stats", "--json"]] {
+            let pages = args[0].starts_with("--limit") || args[0] == "--cursor";
+            if command[0] == "stats" && pages {
+                continue;
+            }
+            let ran = place.run(&[command, args].concat());
+            assert_eq!(ran.code, Some(2), "{command:?} {args:?}: {}", ran.err);
+            assert!(ran.out.is_empty(), "{command:?} {args:?} printed data: {}", ran.out);
+            assert!(ran.err.starts_with("error: ") && ran.err.contains(in_stderr), "{command:?} {args:?}: {}", ran.err);
+            let help = ran.err.contains("hint: ") || ran.err.contains("--help");
+            assert!(help, "{command:?} {args:?} leaves people alone: {}", ran.err);
+        }
+    };
+    for days in ["0", "3651", "4294967296", "-1", "7.5", "x", ""] {
+        check(&[&format!("--days={days}")], "days");
+    }
+    for limit in ["0", "1001", "99999999999999999999", "-1", "x", ""] {
+        check(&[&format!("--limit={limit}")], "limit");
+    }
+    for cursor in ["x", "", "MSA", "../../etc/passwd", "\u{1b}[2J"] {
+        check(&["--cursor", cursor], "cursor");
+    }
+    check(&["tol=fs.*"], "unknown field");
+    check(&["status=fine"], "unknown status");
+    check(&["duration>fast"], "no such unit of time");
+    check(&["last=1y2"], "last");
+    check(&["since=yesterday"], "query, character 7");
+    check(&["\"open"], "quote");
+    check(&[&"a ".repeat(100)], "too many terms");
+    check(&[&"a".repeat(5_000)], "too long");
+    check(&["--no-such-flag"], "--no-such-flag");
+    for (days, limit) in [("1", "1"), ("3650", "1000")] {
+        let ran = place.run(&["recent", "--days", days, "--limit", limit]);
+        assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 1), "{}", ran.err);
+    }
+}
+
+#[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let place = Place::new();
     let file = place.file("tooltrail.toml", "zone = \"File/Zone\"\n");

@@ -1,15 +1,25 @@
 //! The real binary, run as people and programs run it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-#![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test says what it measured or skipped")]
 
 mod cli;
+mod demo;
+mod help;
 mod http_conversation;
 mod http_limits;
 mod import;
+mod import_crowd;
+mod import_cut;
+mod import_size;
+mod kills;
 mod licences;
 mod openapi;
+mod reading;
+mod seed;
 mod service;
+mod stats;
 mod support;
+mod terminal;
 mod tokens;
 mod traces;
 mod web;

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use tooltrail::{Clock as _, SystemClock, Timestamp};
+
 /// A temporary place.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
@@ -59,22 +61,81 @@ impl Place {
         Ran::of(child.wait_with_output().unwrap())
     }
 
-    /// Returns all stored lines, of all users and days.
-    pub(crate) fn stored(&self) -> Vec<serde_json::Value> {
+    /// Returns the path of a user's day file.
+    pub(crate) fn day_file(&self, folder: &str, ts: Timestamp) -> PathBuf {
+        self.home().join(folder).join("tool_audit").join(format!("{}.jsonl", ts.date()))
+    }
+
+    /// Returns all day files, by folder and date.
+    pub(crate) fn day_files(&self) -> Vec<PathBuf> {
+        let folders = std::fs::read_dir(self.home()).into_iter().flatten().flatten();
+        let days = folders.flat_map(|folder| std::fs::read_dir(folder.path().join("tool_audit")).into_iter().flatten());
+        let mut files = days.map(|day| day.unwrap().path()).collect::<Vec<_>>();
+        files.sort();
+        files
+    }
+
+    /// Returns all stored lines as they stand, of all users and days; each file must end with a newline.
+    pub(crate) fn stored_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for user in std::fs::read_dir(self.home()).into_iter().flatten().flatten() {
-            for day in std::fs::read_dir(user.path().join("tool_audit")).into_iter().flatten().flatten() {
-                let text = std::fs::read_to_string(day.path()).unwrap();
-                lines.extend(text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()));
-            }
+        for file in self.day_files() {
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.is_empty() || text.ends_with('\n'), "{} is torn", file.display());
+            lines.extend(text.lines().map(str::to_owned));
         }
         lines
+    }
+
+    /// Returns all stored lines, of all users and days.
+    pub(crate) fn stored(&self) -> Vec<serde_json::Value> {
+        self.stored_lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Returns the numbers that [`line`] put into the args of stored entries, sorted.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        let mut numbers = self.stored().iter().filter_map(|entry| entry["args"]["n"].as_u64()).collect::<Vec<_>>();
+        numbers.sort_unstable();
+        numbers
     }
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// Returns now.
+pub(crate) fn now() -> Timestamp {
+    SystemClock::default().now()
+}
+
+/// Returns an instant so many minutes ago.
+pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
+    Timestamp::from_millis(now().as_millis() - minutes * 60_000)
+}
+
+/// Returns a line of the common form, its number in its args.
+pub(crate) fn line(number: u64, user: &str, ts: Option<Timestamp>) -> String {
+    let ts = ts.map_or("null".to_owned(), |ts| format!("\"{ts}\""));
+    format!(
+        r#"{{"ts":{ts},"user":"{user}","session":"s-1","tool":"fs.read","args":{{"n":{number},"path":"notes/{number}.txt"}},"status":"ok","result":"the text of note {number}","duration_ms":{number}.5}}"#
+    )
+}
+
+/// Returns the text of lines with these numbers.
+pub(crate) fn lines(numbers: impl IntoIterator<Item = u64>, user: &str, ts: Timestamp) -> String {
+    numbers.into_iter().map(|number| line(number, user, Some(ts)) + "\n").collect()
+}
+
+/// A small generator with a fixed seed.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// Returns a number below a bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
     }
 }

@@ -140,11 +140,22 @@ async fn a_refusal_is_denied_and_tells_nothing() {
 }
 
 #[tokio::test]
+async fn a_tool_may_refuse_by_itself() {
+    check("alice", Case { answer: Err("not for you"), ..denied("refuse", "policy", Value::Null) }).await;
+}
+
+#[tokio::test]
+async fn of_an_unquoted_result_the_length_alone_is_kept() {
+    let text = "{\"ü\":1}";
+    check("alice", Case { snippet: "", ..ok("unquoted", "{}", text) }).await;
+}
+
+#[tokio::test]
 async fn the_trail_keeps_arguments_as_sent() {
     let house = House::new();
     let toolbox = house.toolbox(Gate::default());
     let answer = toolbox.call(&alice(), "args", r#"{"b":1.50,"a":1e2,"b":2}"#).await.unwrap();
-    assert_eq!(answer.to_text(), r#"{"a":100.0,"b":2}"#);
+    assert_eq!(serde_json::from_str::<Value>(&answer.to_text()).unwrap(), json!({"a": 100.0, "b": 2}));
     toolbox.call(&alice(), "args", r#"{"z":1.50,"a":1e2}"#).await.unwrap();
     house.recorder.flush().unwrap();
 
@@ -166,7 +177,8 @@ async fn a_model_is_offered_what_it_may_call() {
         let names: Vec<_> = toolbox.tools_for(&ctx).map(|tool| tool.name().to_owned()).collect();
         names
     };
-    let everybody = ["args", "echo", "fail", "panic", "panic.drop", "panic.start", "slow", "source"];
+    let everybody =
+        ["args", "echo", "fail", "panic", "panic.drop", "panic.start", "refuse", "slow", "source", "unquoted"];
     assert_eq!(offered("alice", Some("member")), everybody);
     assert_eq!(offered("alice", None), everybody);
     assert!(offered("alice", Some("admin")).contains(&"admin.tool".to_owned()));

@@ -1,12 +1,12 @@
 //! A home, a recorder and a toolbox for one test, and the entries read back from its day files.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tooltrail::Recorder;
-use tooltrail_toolbox::{Context, Gate, Tool, ToolError, Toolbox, ToolboxBuilder};
+use tooltrail_toolbox::{Context, Gate, Output, Tool, ToolError, Toolbox, ToolboxBuilder};
 
 /// A home that goes away with the test.
 pub(crate) struct House {
@@ -26,7 +26,8 @@ impl House {
         self.recorder.flush().unwrap();
         let mut entries = Vec::new();
         for user in files(&self.folder.path().join("home")) {
-            for day in files(&user.join("tool_audit")) {
+            let dated = |day: &PathBuf| day.file_name().is_some_and(|name| name.to_string_lossy().starts_with("20"));
+            for day in files(&user.join("tool_audit")).into_iter().filter(dated) {
                 let text = std::fs::read_to_string(&day).unwrap();
                 assert!(text.ends_with('\n'), "{} has a torn tail", day.display());
                 entries.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
@@ -91,6 +92,12 @@ pub(crate) fn tools(builder: ToolboxBuilder) -> ToolboxBuilder {
             Tool::new("slow", "Never ends", json!(true), |_, _| std::future::pending::<Result<String, ToolError>>())
                 .timeout(Duration::from_millis(5)),
         )
+        .tool(Tool::new("refuse", "Refuses", json!(true), |_, _| async {
+            Err::<String, _>(ToolError::denied("not for you"))
+        }))
+        .tool(Tool::new("unquoted", "Reads the trail", json!(true), |_, _| async {
+            Ok(Output::Unquoted("{\"ü\":1}".to_owned()))
+        }))
         .tool(Tool::new("admin.tool", "For admins", json!(true), |_, _| async { Ok("root") }).roles(["admin"]))
 }
 
@@ -104,6 +111,6 @@ impl Drop for Bomb {
 }
 
 /// Returns what is in a folder, nothing where there is no such folder.
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().map(|found| found.unwrap().path()).collect()
 }

@@ -10,6 +10,11 @@ mod durability;
 mod gate;
 mod names;
 
+// The tools that come along.
+mod audit;
+mod file_read;
+mod hostile;
+
 // Many calls.
 mod crowd;
 mod dropped;

@@ -10,52 +10,59 @@ use crate::home::{OWN_FOLDER, TRAIL_FOLDER, day_name};
 /// Bytes of a fragment's folder part that fit a file name together with the rest of it.
 const FRAGMENT_FOLDER_BYTES: usize = 180;
 
-/// What an append did.
+/// A day file open at its end.
 #[derive(Debug)]
-pub(crate) struct Appended {
+pub(crate) struct End {
     /// The file, to sync it.
     pub(crate) file: Box<dyn DiskFile>,
+    /// Its length: whole lines.
+    pub(crate) len: u64,
     /// The torn tail that was cut off first, and the name of the file in `fragments/` that keeps it.
     pub(crate) torn: Option<(Torn, String)>,
 }
 
-/// Appends whole lines to a user's day file. The caller holds the home's append lock.
-///
-/// A torn tail is kept in `fragments/` and cut off first. If the disk takes only a part of the lines, the file is cut
-/// back to where it was: readers stop at the last newline, and nobody else may write meanwhile.
-///
-/// # Errors
-/// What the system says; then none of the lines is in the file, unless cutting back failed too and a torn tail stays
-/// for the next append.
-pub(crate) fn append(disk: &dyn Disk, folder: &str, date: Date, lines: &[u8]) -> io::Result<Appended> {
-    let name = day_name(date);
-    let file = disk.append(&[folder, TRAIL_FOLDER, &name])?;
-    let (mut len, torn) = look(&*file)?;
-    let torn = match torn {
-        None => None,
-        Some(torn) => {
-            let kept = keep(disk, folder, date, &torn)?;
-            file.cut(torn.offset)?;
-            len = torn.offset;
-            Some((torn, kept))
-        }
-    };
-    let mut written = 0;
-    while written < lines.len() {
-        let failed = match file.append(&lines[written..]) {
-            Ok(0) => io::ErrorKind::WriteZero.into(),
-            Ok(taken) => {
-                written += taken;
-                continue;
-            }
-            Err(error) => error,
-        };
-        if written > 0 {
-            file.cut(len)?;
-        }
-        return Err(failed);
+impl End {
+    /// Opens a user's day file to append to it. The caller holds the home's append lock until it has.
+    ///
+    /// A torn tail is kept in `fragments/` and cut off.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
+        let file = disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?;
+        let (len, torn) = look(&*file)?;
+        let Some(torn) = torn else { return Ok(Self { file, len, torn: None }) };
+        let kept = keep(disk, folder, date, &torn)?;
+        file.cut(torn.offset)?;
+        Ok(Self { file, len: torn.offset, torn: Some((torn, kept)) })
     }
-    Ok(Appended { file, torn })
+
+    /// Appends whole lines, all or none.
+    ///
+    /// If the disk takes only a part of them, the file is cut back to where it was: readers stop at the last newline,
+    /// and nobody else may write meanwhile.
+    ///
+    /// # Errors
+    /// What the system says; then none of the lines is in the file, unless cutting back failed too and a torn tail
+    /// stays for the next append.
+    pub(crate) fn append(&self, lines: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while written < lines.len() {
+            let failed = match self.file.append(&lines[written..]) {
+                Ok(0) => io::ErrorKind::WriteZero.into(),
+                Ok(taken) => {
+                    written += taken;
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if written > 0 {
+                self.file.cut(self.len)?;
+            }
+            return Err(failed);
+        }
+        Ok(())
+    }
 }
 
 /// Keeps a torn tail as a file of its own, durably, before it is cut off; returns that file's name.

@@ -27,8 +27,8 @@ pub(crate) enum Found<'a> {
 
 /// A day file as long as it was when it was opened.
 ///
-/// The file is opened anew for each block, so that any number of them can be under way. A file that was replaced or
-/// cut meanwhile ends where that was noticed.
+/// The file is opened anew for each block, so that any number of them can be under way. Of a file that was cut
+/// meanwhile what is left is read; one that was replaced ends where that was noticed.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     disk: Arc<dyn Disk>,
@@ -46,28 +46,52 @@ pub(crate) struct Blocks {
     dropped: bool,
     block_bytes: usize,
     bytes_read: u64,
+    len: u64,
 }
 
 impl Blocks {
-    /// Opens a file at its end, or at `end` if that is earlier; `None` if it is missing.
+    /// Opens a file at its end; `None` if it is missing.
+    ///
+    /// `from` is where reading may begin instead, in the file of that inode: it counts if a line still ends there.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], end: Option<u64>) -> io::Result<Option<Self>> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], from: Option<(u64, u64)>) -> io::Result<Option<Self>> {
         let Some(file) = disk.open(path)? else { return Ok(None) };
         let stat = file.stat()?;
+        let mut base = stat.len;
+        if let Some((end, _)) = from.filter(|(end, inode)| *inode == stat.inode && *end < stat.len) {
+            let mut newline = [b'\n'];
+            if end > 0 {
+                file.read_at(&mut newline, end - 1)?;
+            }
+            if newline == [b'\n'] {
+                base = end;
+            }
+        }
         Ok(Some(Self {
             disk: Arc::clone(disk),
             path: path.iter().map(|name| (*name).to_owned()).collect(),
             identity: (stat.device, stat.inode),
-            base: end.unwrap_or(stat.len).min(stat.len),
+            base,
             buffer: Vec::new(),
             end: 0,
             started: false,
             dropped: false,
             block_bytes: BLOCK_BYTES_FIRST,
             bytes_read: 0,
+            len: stat.len,
         }))
+    }
+
+    /// Returns the end of the next line, which is the length of the file or an earlier place at first.
+    pub(crate) fn place(&self) -> u64 {
+        self.base + self.end as u64
+    }
+
+    /// Returns the file's length and inode when it was opened.
+    pub(crate) fn opened(&self) -> (u64, u64) {
+        (self.len, self.identity.1)
     }
 
     /// Returns the bytes read so far.
@@ -132,7 +156,16 @@ impl Blocks {
         let mut whole = false;
         if let Some(file) = self.disk.open(&path)? {
             let stat = file.stat()?;
-            whole = (stat.device, stat.inode) == self.identity && file.read_at(&mut block[..length], at)? == length;
+            let identity = (stat.device, stat.inode);
+            whole = identity == self.identity && file.read_at(&mut block[..length], at)? == length;
+            let untouched = self.bytes_read == 0 && identity != self.identity;
+            if !whole && (untouched || (identity == self.identity && stat.len < self.base)) {
+                // A writer cuts torn tails off, and nobody has seen anything of the other file yet.
+                (self.identity, self.len) = (identity, self.len.min(stat.len));
+                (self.base, self.end, self.started, self.dropped) = (stat.len, 0, false, false);
+                self.buffer.clear();
+                return Ok(0);
+            }
         }
         if !whole {
             (self.base, self.end, self.dropped) = (0, 0, false);
@@ -193,5 +226,60 @@ mod tests {
         assert_eq!(blocks.back().unwrap(), Some(Found::TooLong));
         assert_eq!(blocks.back().unwrap(), Some(Found::Line(0, b"a")));
         assert_eq!(blocks.back().unwrap(), None);
+    }
+
+    /// Reads back with a change of the file after so many lines; returns the lines.
+    fn changed(text: &[u8], after: usize, change: impl FnOnce(&std::path::Path)) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        std::fs::write(&path, text).unwrap();
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path(), false).unwrap());
+        let mut blocks = Blocks::open(&disk, &["f"], None).unwrap().unwrap();
+        let (mut lines, mut change) = (Vec::new(), Some(change));
+        loop {
+            if lines.len() == after
+                && let Some(change) = change.take()
+            {
+                change(&path);
+            }
+            match blocks.back().unwrap() {
+                None => return lines,
+                Some(Found::Line(_, line)) if !line.is_empty() => lines.push(String::from_utf8_lossy(line).into()),
+                Some(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_loses_no_line_that_stays() {
+        let lines: Vec<_> = (0..10_000).map(|n| format!("line {n:05}")).collect();
+        let text = lines.join("\n") + "\n";
+        let cut = |len: usize| {
+            move |path: &std::path::Path| {
+                std::fs::File::options().write(true).open(path).unwrap().set_len(len as u64).unwrap();
+            }
+        };
+        let back = |lines: &[String]| lines.iter().rev().cloned().collect::<Vec<_>>();
+        // A torn tail of any length is cut off before anything was read.
+        let torn = format!("{text}{}", "x".repeat(20_000));
+        assert_eq!(changed(torn.as_bytes(), 0, cut(text.len())), back(&lines));
+        // A part that was not reached is cut off too: the rest is read.
+        let found = changed(text.as_bytes(), 10, cut(11 * 3_000));
+        assert!(found.ends_with(&back(&lines[..3_000])) && found.len() < 5_000);
+        // Lines that come meanwhile are not seen; a file that goes away, or is emptied, ends.
+        let grow = |path: &std::path::Path| {
+            let mut file = std::fs::File::options().append(true).open(path).unwrap();
+            std::io::Write::write_all(&mut file, b"new\n").unwrap();
+        };
+        assert_eq!(changed(text.as_bytes(), 10, grow), back(&lines));
+        assert!(changed(text.as_bytes(), 10, cut(0)).len() < 1_000);
+        assert!(changed(text.as_bytes(), 10, |path| std::fs::remove_file(path).unwrap()).len() < 1_000);
+        let replace = |path: &std::path::Path| {
+            std::fs::write(path.with_extension("new"), "a\nb\n").unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        assert_eq!(changed(text.as_bytes(), 0, replace), ["b", "a"]);
+        let found = changed(text.as_bytes(), 10, replace);
+        assert!(found.len() < 1_000 && found == back(&lines)[..found.len()]);
     }
 }

@@ -4,12 +4,14 @@
 //! disk here, and a test's that tears, fills and forgets.
 
 mod real;
+mod trouble;
 
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 pub use real::RealDisk;
+pub use trouble::is_trouble;
 
 /// Files and folders below one root, reached by plain names.
 ///

@@ -1,9 +1,11 @@
 //! A call as one line of the trail: written, and read from what others send.
 
 mod encode;
+mod head;
 mod receive;
 
 pub(crate) use encode::{Line, encode};
+pub(crate) use head::{foreign_head, head};
 pub use receive::receive;
 
 #[cfg(test)]

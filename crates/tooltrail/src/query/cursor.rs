@@ -11,13 +11,16 @@ use crate::error::Error;
 /// The layout of a cursor's text; a cursor of another version is refused.
 const VERSION: &str = "1";
 
-/// Longest cursor text: a folder name has at most 255 bytes, the rest fits into a hundred.
-const CURSOR_BYTES_MAX: usize = 600;
+/// Longest cursor text: it travels in a URL, and servers take eight thousand bytes of one.
+const CURSOR_BYTES_MAX: usize = 4_096;
 
-/// Where the page before ended: what follows comes strictly after this place. Opaque.
+/// Bytes of the marks in a cursor, so that with base64 and a place it stays below [`CURSOR_BYTES_MAX`].
+const MARKS_BYTES_MAX: usize = 2_048;
+
+/// A place in the order of all entries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cursor {
-    /// The instant by which the last entry was ordered.
+pub(crate) struct Place {
+    /// The instant by which the entry is ordered.
     pub(crate) ts: Timestamp,
     /// Its folder; empty stands after every entry of the same instant.
     pub(crate) folder: String,
@@ -25,6 +28,33 @@ pub struct Cursor {
     pub(crate) day: Date,
     /// Where its line begins there.
     pub(crate) offset: u64,
+}
+
+impl Place {
+    /// Returns the place after everything that is ordered at `ts` or later.
+    pub(crate) fn below(ts: Timestamp) -> Self {
+        Self { ts, folder: String::new(), day: Timestamp::from_millis(0).date(), offset: 0 }
+    }
+}
+
+/// What need not be read again of one file: no line at or after `end` comes after the cursor's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) folder: String,
+    pub(crate) day: Date,
+    pub(crate) end: u64,
+    /// The lowest millisecond by which a line at or after `end` is ordered.
+    pub(crate) lowest: i64,
+    /// Which file it was.
+    pub(crate) inode: u64,
+}
+
+/// Where the page before ended: what follows comes strictly after this place. Opaque.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    pub(crate) place: Place,
+    /// Files that the next page need not read from their ends. Without them the answer is the same, but slower.
+    pub(crate) marks: Vec<Mark>,
 }
 
 impl Cursor {
@@ -36,9 +66,14 @@ impl Cursor {
         Self::decode(text).ok_or_else(|| Error::input("cursor: not one of ours", "ask without a cursor first"))
     }
 
-    /// Returns the place after everything that is ordered at `ts` or later.
-    pub(crate) fn below(ts: Timestamp) -> Self {
-        Self { ts, folder: String::new(), day: Timestamp::from_millis(0).date(), offset: 0 }
+    /// Returns the cursor of a place, with as many of the marks, the first before others, as a text has room for.
+    pub(crate) fn new(place: Place, marks: impl IntoIterator<Item = Mark>) -> Self {
+        let mut bytes = 0;
+        let fits = |mark: &Mark| {
+            bytes += mark.to_string().len() + 1;
+            bytes <= MARKS_BYTES_MAX
+        };
+        Self { place, marks: marks.into_iter().take_while(fits).collect() }
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -46,23 +81,46 @@ impl Cursor {
             return None;
         }
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let mut parts = plain.splitn(5, ' ');
+        // NUL stands in no file name.
+        let mut records = plain.split('\0');
+        let mut parts = records.next()?.splitn(5, ' ');
         if parts.next()? != VERSION {
             return None;
         }
-        let millis = parts.next()?.parse::<i64>().ok()?;
-        let ts = Timestamp::from_millis(millis);
+        let ts = Timestamp::from_millis(parts.next()?.parse().ok()?);
         let day = Date::parse(parts.next()?)?;
         let offset = parts.next()?.parse().ok()?;
-        let cursor = Self { ts, folder: parts.next()?.to_owned(), day, offset };
+        let place = Place { ts, folder: parts.next()?.to_owned(), day, offset };
+        let cursor = Self { place, marks: records.map(Mark::decode).collect::<Option<_>>()? };
         // One cursor has one spelling: what we did not write is not ours.
         (cursor.to_string() == text).then_some(cursor)
     }
 }
 
+impl Mark {
+    fn decode(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(5, ' ');
+        let day = Date::parse(parts.next()?)?;
+        let (end, lowest) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        Some(Self { day, end, lowest, inode: parts.next()?.parse().ok()?, folder: parts.next()?.to_owned() })
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { folder, day, end, lowest, inode } = self;
+        write!(f, "{day} {end} {lowest} {inode} {folder}")
+    }
+}
+
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = format!("{VERSION} {} {} {} {}", self.ts.as_millis(), self.day, self.offset, self.folder);
+        let Place { ts, folder, day, offset } = &self.place;
+        let mut plain = format!("{VERSION} {} {day} {offset} {folder}", ts.as_millis());
+        for mark in &self.marks {
+            plain.push('\0');
+            plain.push_str(&mark.to_string());
+        }
         f.write_str(&URL_SAFE_NO_PAD.encode(plain))
     }
 }
@@ -74,8 +132,13 @@ mod tests {
     #[test]
     fn cursors_come_back_and_others_are_refused() {
         let day = Date::parse("2026-11-23").unwrap();
-        let cursor = Cursor { ts: day.start(), folder: "a b.%41".to_owned(), day, offset: u64::MAX };
-        assert_eq!(Cursor::parse(&cursor.to_string()).unwrap(), cursor);
+        let place = Place { ts: day.start(), folder: "a b.%41".to_owned(), day, offset: u64::MAX };
+        for marks in [0, 1, 1_000] {
+            let mark = |n| Mark { folder: "é \n".repeat(60), day, end: n, lowest: -5, inode: u64::MAX };
+            let cursor = Cursor::new(place.clone(), (0..marks).map(mark));
+            assert!(cursor.marks.len() == marks as usize || cursor.marks.len() > 4, "{marks}");
+            assert_eq!(Cursor::parse(&cursor.to_string()).unwrap(), cursor);
+        }
         let spell = |plain: &str| URL_SAFE_NO_PAD.encode(plain);
         for hostile in [
             "",
@@ -88,6 +151,9 @@ mod tests {
             &spell("1 0 2026-13-23 0 a"),
             &spell("1 0 2026-11-23 -1 a"),
             &spell("1 0 2026-11-23"),
+            &spell("1 0 2026-11-23 0 a\0"),
+            &spell("1 0 2026-11-23 0 a\x002026-11-23 -1 0 0 a"),
+            &spell("1 0 2026-11-23 0 a\x002026-11-23 01 0 0 a"),
             &format!("{}=", spell("1 0 2026-11-23 0 a")),
         ] {
             assert!(matches!(Cursor::parse(hostile), Err(Error::Input { .. })), "{hostile}");

@@ -36,19 +36,41 @@ impl Glob {
     }
 
     /// Whether the whole name fits.
-    ///
-    /// Each middle part is taken where it first occurs: a later place never helps the parts after it.
     pub(crate) fn fits(&self, name: &str) -> bool {
-        let [first, middle @ .., last] = &*self.parts else { return self.exact() == Some(name) };
-        let Some(mut rest) = name.strip_prefix(&**first).and_then(|rest| rest.strip_suffix(&**last)) else {
-            return false;
-        };
-        for part in middle {
-            let Some(at) = memmem::find(rest.as_bytes(), part.as_bytes()) else { return false };
-            rest = &rest[at + part.len()..];
+        match &*self.parts {
+            [first, middle @ .., last] => fits(first, middle.iter().map(String::as_str), last, name),
+            _ => self.exact() == Some(name),
         }
-        true
     }
+}
+
+/// Returns whether a pattern, in which `*` stands for any text and nothing else is special, fits a whole name.
+///
+/// It takes time linear in both.
+///
+/// ```
+/// assert!(tooltrail::glob_matches("fs.*", "fs.read"));
+/// assert!(!tooltrail::glob_matches("fs.*", "nfs.read"));
+/// ```
+#[must_use]
+pub fn glob_matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    fits(first, middle.split('*'), last, name)
+}
+
+/// Whether a name begins and ends so, with the middle parts in order between.
+///
+/// Each middle part is taken where it first occurs: a later place never helps the parts after it.
+fn fits<'a>(first: &str, middle: impl Iterator<Item = &'a str>, last: &str, name: &str) -> bool {
+    let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else {
+        return false;
+    };
+    for part in middle {
+        let Some(at) = memmem::find(rest.as_bytes(), part.as_bytes()) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
 }
 
 #[cfg(test)]
@@ -58,10 +80,10 @@ mod tests {
     fn check(pattern: &str, fits: &[&str], others: &[&str]) {
         let glob = Glob::new(pattern.split('*').map(str::to_owned).collect());
         for name in fits {
-            assert!(glob.fits(name), "{pattern} {name}");
+            assert!(glob.fits(name) && glob_matches(pattern, name), "{pattern} {name}");
         }
         for name in others {
-            assert!(!glob.fits(name), "{pattern} {name}");
+            assert!(!glob.fits(name) && !glob_matches(pattern, name), "{pattern} {name}");
         }
     }
 
@@ -76,11 +98,18 @@ mod tests {
         check("aa*aa", &["aaaa", "aaxaa"], &["aaa", "aa"]);
         check("", &[""], &["x"]);
         check("é*設", &["é設", "éx設"], &["e設"]);
+        check("*.read", &["fs.read"], &["fs.read.x"]);
+        check("a*a", &["aa"], &["a"]);
+        check("a*b*c", &["a-b-b-c"], &["acb"]);
+        check("*ab*ab*", &["abab"], &["aab"]);
+        check("fs.?", &["fs.?"], &["fs.x"]);
+        check("[a-z]*", &["[a-z]x"], &["b"]);
     }
 
     #[test]
     fn many_stars_stay_linear() {
         let (pattern, name) = ("a*".repeat(2_000), "a".repeat(100_000));
+        check(&pattern, &[&name], &[]);
         check(&format!("{pattern}b"), &[], &[&name]);
     }
 }

@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 
 use crate::call::Status;
-use crate::clock::{Date, Timestamp, Zone};
+use crate::clock::{Timestamp, Zone};
+use crate::entry::head;
 use crate::json;
-
-/// How our own lines begin; the seed's writer puts a blank after the colon.
-const HEAD: &[u8] = br#"{"ts":"2026-11-23T08:15:00.123Z""#;
 
 /// An entry: a JSON object with a readable `ts`, a `user`, a `tool` and one of the three statuses.
 #[derive(Debug)]
@@ -60,25 +58,6 @@ impl<'a> Line<'a> {
 /// Our own lines begin with it, so only others are parsed.
 pub(crate) fn instant(line: &[u8], zone: &Zone) -> Option<Timestamp> {
     head(line).or_else(|| Line::parse(std::str::from_utf8(line).ok()?, zone).map(|line| line.ts))
-}
-
-/// Reads the instant of a line that begins as ours do.
-fn head(line: &[u8]) -> Option<Timestamp> {
-    let head = line.get(..HEAD.len())?;
-    let punctuation = [0..7, 11..12, 14..15, 17..18, 20..21, 23..24, 26..27, 30..32];
-    if !punctuation.into_iter().all(|range| head[range.clone()] == HEAD[range]) {
-        return None;
-    }
-    let number = |from: usize, to: usize| {
-        head[from..to]
-            .iter()
-            .try_fold(0_i64, |all, byte| byte.is_ascii_digit().then(|| all * 10 + i64::from(byte - b'0')))
-    };
-    let date = Date::parse(std::str::from_utf8(&head[7..17]).ok()?)?;
-    let (hour, minute, second, ms) = (number(18, 20)?, number(21, 23)?, number(24, 26)?, number(27, 30)?);
-    // A leap second is left to the parser.
-    (hour < 24 && minute < 60 && second < 60)
-        .then(|| Timestamp::from_millis(date.start().as_millis() + ((hour * 60 + minute) * 60 + second) * 1_000 + ms))
 }
 
 #[cfg(test)]

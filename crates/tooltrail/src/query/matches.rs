@@ -3,13 +3,21 @@
 use super::Line;
 use super::needle::Needle;
 use super::terms::{Quantity, Query, Term, unit_ms};
+use crate::clip::field;
 use crate::clock::Timestamp;
 use crate::json;
+use crate::limits::FIELD_CHARS_MAX;
+use crate::redact::Seen;
+
+/// Characters of a name that are looked for in a line's bytes: fewer than any clipping leaves, a mark left out too.
+const NEEDLE_CHARS_MAX: usize = 100;
 
 /// A query made ready for one question: needles built, spans turned into instants.
 #[derive(Debug)]
 pub(crate) struct Filter<'a> {
     terms: &'a [Term],
+    /// For each term the clipped form of a name that no line holds whole.
+    clipped: Vec<Option<String>>,
     needles: Vec<Needle>,
     now: Timestamp,
 }
@@ -20,11 +28,15 @@ impl<'a> Filter<'a> {
         let needles = query.terms.iter().filter_map(|term| match term {
             Term::Text(text) => Needle::of(text, true),
             Term::Name { glob, negated: false, .. } => {
-                Needle::of(glob.parts().iter().max_by_key(|part| part.len())?, false)
+                let longest = glob.parts().iter().max_by_key(|part| part.len())?;
+                // Of a name too long for a line only its beginning stands there.
+                let end = longest.char_indices().nth(NEEDLE_CHARS_MAX).map_or(longest.len(), |(at, _)| at);
+                Needle::of(&longest[..end], false)
             }
             _ => None,
         });
-        Self { terms: &query.terms, needles: needles.collect(), now }
+        let clipped = query.terms.iter().map(clipped).collect();
+        Self { terms: &query.terms, clipped, needles: needles.collect(), now }
     }
 
     /// Whether the line's bytes leave room for an answer; `false` is certain.
@@ -34,13 +46,16 @@ impl<'a> Filter<'a> {
 
     /// Whether the entry answers.
     pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
-        self.terms.iter().all(|term| self.holds(term, line))
+        self.terms.iter().zip(&self.clipped).all(|(term, clipped)| self.holds(term, clipped.as_deref(), line))
     }
 
-    fn holds(&self, term: &Term, line: &Line<'_>) -> bool {
+    fn holds(&self, term: &Term, clipped: Option<&str>, line: &Line<'_>) -> bool {
         match term {
             Term::Text(text) => holds_text(line, text),
-            Term::Name { field, glob, negated } => line.string(field).is_some_and(|name| glob.fits(&name)) != *negated,
+            Term::Name { field, glob, negated } => {
+                let fits = |name: &str| glob.fits(name) || clipped == Some(name);
+                line.string(field).is_some_and(|name| fits(&name)) != *negated
+            }
             Term::Number { field, comparison, value } => {
                 let name = match field {
                     Quantity::Duration => "duration_ms",
@@ -56,6 +71,14 @@ impl<'a> Filter<'a> {
             }
         }
     }
+}
+
+/// Returns the form in which a line holds a whole name that is too long for it.
+fn clipped(term: &Term) -> Option<String> {
+    let Term::Name { glob, .. } = term else { return None };
+    let text = glob.exact().filter(|name| name.len() > FIELD_CHARS_MAX)?;
+    let chars = text.chars().count() as u64;
+    Some(field(&Seen { text: text.to_owned(), chars, cut: false }))
 }
 
 /// Whether a text stands in a string of the entry (a key or value inside args and extra, too) or a number of args.

@@ -3,15 +3,10 @@
 use std::io;
 
 use crate::clock::{Date, Timestamp, Zone};
-use crate::disk::Listed;
+use crate::day::LATE_MS;
+use crate::disk::{Listed, is_trouble};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
-
-/// How far a line may lie from its place: below an earlier line, or outside its file's day.
-///
-/// Entries that arrive together are written in the order of their queue, not of their instants; a minute is far more
-/// than a queue holds.
-pub(crate) const LATE_MS: i64 = 60_000;
 
 /// A user's folder and its day files, newest first.
 #[derive(Clone, Debug)]
@@ -71,6 +66,23 @@ pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Er
             names
         }
     };
+    with_days(home, names)
+}
+
+/// Returns the folders that may be a user's whose id is too long for a line: its clipped text is all that is known.
+///
+/// # Errors
+/// As [`folders`].
+pub(crate) fn cut_folders(home: &Home, clipped: &str) -> Result<Vec<Folder>, Error> {
+    let encoded = folder_of(clipped);
+    let Some((readable, _)) = encoded.rsplit_once('.').filter(|_| is_hashed(&encoded)) else { return Ok(Vec::new()) };
+    let prefix = format!("{readable}.");
+    let mut names = folder_names(home)?;
+    names.retain(|name| name.starts_with(&prefix) && is_hashed(name));
+    with_days(home, names)
+}
+
+fn with_days(home: &Home, names: Vec<String>) -> Result<Vec<Folder>, Error> {
     let mut found = Vec::new();
     for name in names {
         let files = quiet(home, home.disk().list(&[&name, TRAIL_FOLDER]))?.unwrap_or_default();
@@ -103,13 +115,7 @@ fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
 pub(crate) fn quiet<T>(home: &Home, result: io::Result<T>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),
-        // Not being allowed to look, or having no descriptor left, must not pass for an empty trail.
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::OutOfMemory)
-                || matches!(error.raw_os_error(), Some(5 | 23 | 24)) =>
-        {
-            Err(Error::io("read", home.root())(error))
-        }
+        Err(error) if is_trouble(&error) => Err(Error::io("read", home.root())(error)),
         Err(_) => Ok(None),
     }
 }

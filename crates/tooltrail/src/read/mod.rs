@@ -1,5 +1,6 @@
 //! Entries on their way back: where they lie, in what order, a page at a time.
 
+mod bounds;
 mod locate;
 mod merge;
 mod page;
@@ -7,8 +8,9 @@ mod scan;
 mod trail;
 mod users;
 
+pub use bounds::{Bound, Bounds};
 pub(crate) use locate::{DayFile, Folder};
 pub use page::{Page, Scanned, Skipped};
-pub(crate) use scan::{Bound, Outlook, Scan};
+pub(crate) use scan::{Looking, Outlook, Scan};
 pub use trail::Trail;
 pub use users::{UserSummary, UsersPage};

@@ -1,12 +1,12 @@
 //! One day file from its end: which line may still come, and by which instant each is ordered.
 
 use crate::clock::{Timestamp, Zone};
-use crate::day::{Blocks, Found};
+use crate::day::{Blocks, Found, LATE_MS, Notes};
 use crate::error::Error;
 use crate::home::Home;
-use crate::query::{Cursor, instant};
+use crate::query::{Mark, Place, instant};
 
-use super::locate::{DayFile, LATE_MS, quiet};
+use super::locate::{DayFile, quiet};
 use super::page::{Scanned, Skipped};
 
 /// What is left to expect of a file.
@@ -18,81 +18,167 @@ pub(crate) enum Outlook {
     Done,
 }
 
-/// How much an answer may look at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bound {
-    pub(crate) bytes_max: u64,
-    pub(crate) time_max: std::time::Duration,
+/// What all scans of one answer share.
+#[derive(Debug)]
+pub(crate) struct Looking<'a> {
+    home: &'a Home,
+    zone: &'a Zone,
+    notes: Option<Notes>,
+    pub(crate) skipped: Skipped,
+    pub(crate) scanned: Scanned,
+}
+
+impl<'a> Looking<'a> {
+    pub(crate) fn new(home: &'a Home, zone: &'a Zone) -> Self {
+        Self { home, zone, notes: None, skipped: Skipped::default(), scanned: Scanned::default() }
+    }
+
+    /// Returns how late lines of a file may come that was opened before.
+    ///
+    /// The note of a late line is there before the line is: so the notes must not be older than what is read.
+    fn late_ms(&mut self, file: &DayFile) -> Result<i64, Error> {
+        let disk = &**self.home.disk();
+        let current = match &self.notes {
+            Some(notes) => quiet(self.home, notes.are_current(disk, file.day))?.unwrap_or(false),
+            None => false,
+        };
+        if !current {
+            self.notes = quiet(self.home, Notes::read(disk, file.day))?;
+        }
+        Ok(self.notes.get_or_insert_with(|| Notes::none(file.day)).late_ms(&file.folder))
+    }
 }
 
 /// A backward scan of one day file.
 ///
 /// A line is ordered by its `ts`, with two exceptions that keep paging whole: a `ts` outside the file's day counts as
-/// the day's edge, and one that more than a minute of later lines contradict counts as a minute above the lowest.
+/// the day's edge, and a line before one that is later than any note allows (the recorder did not write that) counts
+/// as so much above the lowest of those after it.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) file: DayFile,
     blocks: Option<Blocks>,
     lowest: i64,
+    late_ms: i64,
+    /// Where to begin instead of at the end.
+    from: Option<Mark>,
+    /// The file's length and inode, once it is open.
+    opened: Option<(u64, u64)>,
+    /// Every block read, and where the last one began.
+    read: Vec<Read>,
+    place: u64,
+}
+
+/// One block read.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    /// Where its last line ends, and the lowest millisecond after that.
+    end: u64,
+    lowest: i64,
+    /// The lowest millisecond of its lines.
+    least: i64,
 }
 
 impl Scan {
     pub(crate) fn new(file: DayFile) -> Self {
-        Self { lowest: file.window.1, file, blocks: None }
+        let lowest = file.window.1;
+        let (late_ms, from, opened) = (LATE_MS, None, None);
+        Self { file, blocks: None, lowest, late_ms, from, opened, read: Vec::new(), place: 0 }
+    }
+
+    /// Returns the scan that passes over what a mark says is above the question's cursor.
+    pub(crate) fn from(mut self, mark: Option<Mark>) -> Self {
+        self.from = mark;
+        self
+    }
+
+    /// Returns the mark for a cursor at this millisecond, and the bytes that it saves.
+    pub(crate) fn mark(&self, cursor: i64) -> Option<(u64, Mark)> {
+        let Some((len, inode)) = self.opened else { return Some((0, self.from.clone()?)) };
+        let needed = self.read.iter().find(|read| read.least <= cursor);
+        let (end, lowest) = needed.map_or((self.place, self.lowest), |read| (read.end, read.lowest));
+        let (folder, day) = (self.file.folder.clone(), self.file.day);
+        Some((len.saturating_sub(end), Mark { folder, day, end, lowest, inode }))
     }
 
     pub(crate) fn outlook(&self) -> Outlook {
-        Outlook::UpTo((self.lowest.saturating_add(LATE_MS)).min(self.file.window.1))
+        Outlook::UpTo((self.lowest.saturating_add(self.late_ms)).min(self.file.window.1))
     }
 
     /// Reads one block and calls with each line: its place in the order, its instant, its bytes.
     pub(crate) fn step(
         &mut self,
-        (home, zone): (&Home, &Zone),
-        (skipped, scanned): (&mut Skipped, &mut Scanned),
-        mut each: impl FnMut(Cursor, Timestamp, &[u8], &mut Skipped),
+        looking: &mut Looking<'_>,
+        mut each: impl FnMut(Place, Timestamp, &[u8], &mut Skipped),
     ) -> Result<Outlook, Error> {
-        let blocks = match &mut self.blocks {
+        let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
-            empty => {
-                let opened = quiet(home, self.file.with_path(|path| Blocks::open(home.disk(), path, None)))?.flatten();
-                let Some(blocks) = opened else { return Ok(Outlook::Done) };
-                scanned.files += 1;
-                empty.insert(blocks)
-            }
+            None => match self.open(looking)? {
+                Some(blocks) => blocks,
+                None => return Ok(Outlook::Done),
+            },
         };
         let before = blocks.bytes_read();
+        let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
         loop {
-            match quiet(home, blocks.back())?.flatten() {
+            match quiet(looking.home, blocks.back())?.flatten() {
                 None => {
-                    scanned.bytes += blocks.bytes_read() - before;
+                    looking.scanned.bytes += blocks.bytes_read() - before;
+                    self.read.push(read);
+                    self.place = 0;
                     return Ok(Outlook::Done);
                 }
-                Some(Found::Torn) => skipped.torn += 1,
-                Some(Found::TooLong) => skipped.too_long += 1,
+                Some(Found::Torn) => looking.skipped.torn += 1,
+                Some(Found::TooLong) => looking.skipped.too_long += 1,
                 Some(Found::Line(offset, line)) => {
                     let line = line.strip_suffix(b"\r").unwrap_or(line);
                     let line = if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
                     if line.iter().all(u8::is_ascii_whitespace) {
                         // Nothing stands here.
-                    } else if let Some(ts) = instant(line, zone) {
-                        let (from, to) = self.file.window;
-                        let ordered = ts.as_millis().clamp(from, to).min(self.lowest.saturating_add(LATE_MS));
-                        if (from..=to).contains(&ts.as_millis()) {
-                            self.lowest = self.lowest.min(ordered);
-                        }
+                    } else if let Some(ts) = instant(line, looking.zone) {
+                        let ordered = self.order(ts.as_millis());
+                        read.least = read.least.min(ordered);
                         let (folder, day) = (self.file.folder.clone(), self.file.day);
-                        let place = Cursor { ts: Timestamp::from_millis(ordered), folder, day, offset };
-                        each(place, ts, line, skipped);
+                        let place = Place { ts: Timestamp::from_millis(ordered), folder, day, offset };
+                        each(place, ts, line, &mut looking.skipped);
                     } else {
-                        skipped.line(line);
+                        looking.skipped.line(line);
                     }
                 }
             }
             if !blocks.is_buffered() {
-                scanned.bytes += blocks.bytes_read() - before;
+                looking.scanned.bytes += blocks.bytes_read() - before;
+                self.read.push(read);
+                self.place = blocks.place();
+                self.blocks = Some(blocks);
                 return Ok(self.outlook());
             }
         }
+    }
+
+    fn open(&mut self, looking: &mut Looking<'_>) -> Result<Option<Blocks>, Error> {
+        let home = looking.home;
+        let from = self.from.as_ref().map(|mark| (mark.end, mark.inode));
+        let opened = quiet(home, self.file.with_path(|path| Blocks::open(home.disk(), path, from)))?.flatten();
+        let Some(blocks) = opened else { return Ok(None) };
+        looking.scanned.files += 1;
+        let (len, inode) = blocks.opened();
+        self.opened = Some((len, inode));
+        self.place = blocks.place();
+        if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
+            self.lowest = self.lowest.min(mark.lowest);
+        }
+        self.late_ms = looking.late_ms(&self.file)?;
+        Ok(Some(blocks))
+    }
+
+    /// Returns the millisecond by which the next line is ordered.
+    fn order(&mut self, ts: i64) -> i64 {
+        let (from, to) = self.file.window;
+        let ordered = ts.clamp(from, to).min(self.lowest.saturating_add(self.late_ms));
+        if (from..=to).contains(&ts) {
+            self.lowest = self.lowest.min(ordered);
+        }
+        ordered
     }
 }

@@ -2,18 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::locate::folders;
-use super::scan::Bound;
-use super::{DayFile, Page, merge};
+use super::locate::{cut_folders, folders};
+use super::{Bounds, DayFile, Folder, Page, merge};
 use crate::clock::{Clock, Date, SystemClock, Zone};
 use crate::error::Error;
 use crate::home::Home;
 use crate::query::Question;
-
-/// What one page may look at: a gigabyte takes about as long as the five seconds that a person waits.
-const PAGE_BOUND: Bound = Bound { bytes_max: 1 << 30, time_max: Duration::from_secs(5) };
 
 /// Reads a home's entries; a snapshot, safe while others write. It blocks: call it from a blocking thread.
 #[derive(Debug)]
@@ -21,6 +16,7 @@ pub struct Trail {
     pub(crate) home: Home,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) zone: Zone,
+    pub(crate) bounds: Bounds,
 }
 
 /// A question on its way.
@@ -30,6 +26,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) home: &'a Home,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) zone: &'a Zone,
+    pub(crate) bounds: &'a Bounds,
     /// The first date of the range.
     pub(crate) first: Date,
 }
@@ -46,7 +43,13 @@ impl Trail {
     /// Returns the trail of a home with a clock and a zone for naive times.
     #[must_use]
     pub fn new(home: Home, clock: Arc<dyn Clock>, zone: Zone) -> Self {
-        Self { home, clock, zone }
+        Self { home, clock, zone, bounds: Bounds::default() }
+    }
+
+    /// Returns the trail with other bounds.
+    #[must_use]
+    pub fn bounded(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
     }
 
     /// Returns the newest entries that answer, newest first.
@@ -56,14 +59,28 @@ impl Trail {
     pub fn recent(&self, question: &Question) -> Result<Page, Error> {
         let asked = self.ask(question)?;
         let files = self.files(&asked)?;
-        merge::newest(&asked, files, PAGE_BOUND)
+        merge::newest(&asked, files)
+    }
+
+    /// Returns the folders of one user, or of all, that hold day files.
+    pub(crate) fn folders(&self, user: Option<&str>) -> Result<Vec<Folder>, Error> {
+        let mut found = folders(&self.home, user)?;
+        if let Some(user) = user.filter(|user| user.ends_with(" chars total]")) {
+            for folder in cut_folders(&self.home, user)? {
+                let known = found.iter().any(|known| known.name == folder.name);
+                if !known && self.user_of(&folder)? == user {
+                    found.push(folder);
+                }
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<Asked<'a>, Error> {
         question.check()?;
         let today = self.clock.now().date();
         let first = today.plus_days(1 - i64::from(question.days));
-        Ok(Asked { question, home: &self.home, clock: &*self.clock, zone: &self.zone, first })
+        Ok(Asked { question, home: &self.home, clock: &*self.clock, zone: &self.zone, bounds: &self.bounds, first })
     }
 
     /// Returns the day files of the range, and of the day before: a naive time may belong to the next date.
@@ -71,7 +88,7 @@ impl Trail {
         let user = asked.question.user.as_deref().or_else(|| asked.question.query.only_user());
         let from = asked.first.plus_days(-1);
         let mut files = Vec::new();
-        for folder in folders(&self.home, user)? {
+        for folder in self.folders(user)? {
             let days = folder.days.iter().filter(|day| **day >= from);
             files.extend(days.map(|day| DayFile::new(&folder.name, *day, &self.zone)));
         }

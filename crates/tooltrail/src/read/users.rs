@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::locate::{folders, is_hashed};
-use super::scan::{Outlook, Scan};
-use super::{DayFile, Folder, Scanned, Skipped, Trail};
+use super::locate::is_hashed;
+use super::scan::{Looking, Outlook, Scan};
+use super::{DayFile, Folder, Trail};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::home::user_of;
@@ -47,7 +47,7 @@ impl Trail {
     /// [`Error::Io`] if the system refuses to let us read.
     pub fn users_page(&self, only: Option<&str>, after: Option<&str>, limit: usize) -> Result<UsersPage, Error> {
         let mut by_user = BTreeMap::<String, Vec<Folder>>::new();
-        for folder in folders(&self.home, only)? {
+        for folder in self.folders(only)? {
             let user = match only {
                 Some(user) => user.to_owned(),
                 None => self.user_of(&folder)?,
@@ -87,7 +87,7 @@ impl Trail {
     }
 
     /// Returns the user of a folder; a name that does not hold the id is asked of the newest entry inside.
-    fn user_of(&self, folder: &Folder) -> Result<String, Error> {
+    pub(super) fn user_of(&self, folder: &Folder) -> Result<String, Error> {
         if let Some(user) = user_of(&folder.name) {
             return Ok(user);
         }
@@ -109,12 +109,10 @@ impl Trail {
 
     /// Calls with each line of a file, from its end, until the call says no.
     fn each(&self, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) -> Result<(), Error> {
-        let (mut scan, mut skipped, mut scanned) = (Scan::new(file), Skipped::default(), Scanned::default());
+        let (mut scan, mut looking) = (Scan::new(file), Looking::new(&self.home, &self.zone));
         let mut go_on = true;
         while go_on {
-            let outlook = scan.step((&self.home, &self.zone), (&mut skipped, &mut scanned), |_, ts, line, _| {
-                go_on = go_on && call(ts, line);
-            })?;
+            let outlook = scan.step(&mut looking, |_, ts, line, _| go_on = go_on && call(ts, line))?;
             go_on &= outlook != Outlook::Done;
         }
         Ok(())

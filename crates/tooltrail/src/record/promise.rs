@@ -37,6 +37,8 @@ struct State {
     failed: u64,
     why: Option<String>,
     waker: Option<Waker>,
+    /// Nobody will hear the answer.
+    unheard: bool,
 }
 
 /// Returns an acknowledgement of so many entries and a promise for each.
@@ -51,6 +53,11 @@ impl Promise {
     /// The entry is durable.
     pub(crate) fn keep(mut self) {
         self.resolve(None);
+    }
+
+    /// Whether nobody holds the acknowledgement any more: a failure is then to be told elsewhere.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.shared.lock().unheard
     }
 
     /// So many entries are not, because of this.
@@ -74,6 +81,12 @@ impl Promise {
                 waker.wake();
             }
         }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        self.0.lock().unheard = true;
     }
 }
 
@@ -110,7 +123,11 @@ impl Ack {
         self.wait_for(DURABLE_WAIT)
     }
 
-    pub(crate) fn wait_for(self, longest: Duration) -> Result<(), Error> {
+    /// Waits until all is durable, at most so long: for whoever would rather wait than not know.
+    ///
+    /// # Errors
+    /// As [`Ack::wait`].
+    pub fn wait_for(self, longest: Duration) -> Result<(), Error> {
         let state = self.0.lock();
         let waited = self.0.resolved.wait_timeout_while(state, longest, |state| state.pending > 0);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

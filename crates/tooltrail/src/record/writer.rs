@@ -1,15 +1,16 @@
 //! The writer's thread: everything after the queue, batch by batch.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clip::Clipped;
-use crate::clock::{Clock, Date};
-use crate::day::append;
+use crate::clock::{Clock, Date, Zone};
+use crate::day::{End, LATE_MS, Largest, Notes, Span};
 use crate::disk::DiskFile;
-use crate::entry::{Line, encode};
+use crate::entry::{Line, encode, head};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
@@ -25,8 +26,15 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Files that may wait for their sync at once, below the usual limit of 1,024 open files.
 const UNSYNCED_MAX: usize = 256;
 
-/// How long another process may hold the append lock: it holds it for one batch of appends, never across a sync.
+/// Files of a batch that are appended to, and open, at once.
+const FILES_AT_ONCE_MAX: usize = 64;
+
+/// How long another process may hold the append lock: it holds it for one batch of appends, and
+/// across a sync only for a new file's name and for the note that lines come late.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
+const LAST_TRIES: usize = 3;
 
 /// A day file: the user's folder and the date.
 type Day = (String, Date);
@@ -47,12 +55,14 @@ pub(crate) struct Writer {
     lost_since_flush: u64,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
+    largest: Largest,
 }
 
 /// Lines for one day file and who waits for them.
 #[derive(Debug, Default)]
 struct Group {
     text: Vec<u8>,
+    span: Span,
     waiting: Vec<Waiting>,
 }
 
@@ -77,6 +87,7 @@ impl Writer {
             lost: BTreeMap::new(),
             lost_since_flush: 0,
             events: Vec::new(),
+            largest: Largest::new(Zone::system()),
         }
     }
 
@@ -88,8 +99,12 @@ impl Writer {
             self.end_reads(closed);
             self.write(batch);
             if closed {
-                // What the last batch itself had to tell, and what could not be told before.
-                self.write(Batch::default());
+                // What the last batches themselves had to tell, and what could not be told before.
+                for _ in 0..LAST_TRIES {
+                    if !self.events.is_empty() || !self.lost.is_empty() {
+                        self.write(Batch::default());
+                    }
+                }
                 self.sync();
                 return;
             }
@@ -141,10 +156,15 @@ impl Writer {
             let event = Event::Gap { user: None, lost: lost.values().sum(), why, token: None };
             self.add_event(&mut groups, event, None, Waiting::Gap(lost));
         }
-        if !groups.is_empty() {
-            self.append(groups);
+        while !groups.is_empty() {
+            let rest = groups.keys().nth(FILES_AT_ONCE_MAX).cloned();
+            let rest = rest.map_or_else(BTreeMap::new, |first| groups.split_off(&first));
+            self.append(std::mem::replace(&mut groups, rest));
+            if self.unsynced.len() > UNSYNCED_MAX {
+                self.sync();
+            }
         }
-        if !flushes.is_empty() || idle || self.unsynced.len() > UNSYNCED_MAX {
+        if !flushes.is_empty() || idle {
             self.sync();
         }
         for flush in flushes {
@@ -168,6 +188,9 @@ impl Writer {
             Ok(line) => {
                 let group = groups.entry((line.folder, line.date)).or_default();
                 group.text.extend_from_slice(line.text.as_bytes());
+                if let Some(ts) = head(line.text.as_bytes()) {
+                    group.span.push(ts.as_millis());
+                }
                 group.waiting.push(waiting);
             }
             Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
@@ -199,16 +222,33 @@ impl Writer {
             }
         };
         let mut trouble = None;
-        let mut appended = Vec::new();
+        let mut opened = Vec::new();
         for (day, group) in groups {
-            match append(&**self.home.disk(), &day.0, day.1, &group.text) {
-                Ok(done) => {
-                    if let Some((torn, fragment)) = done.torn {
-                        self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment), None));
-                    }
-                    appended.push((day, done.file, group.waiting));
+            match End::open(&**self.home.disk(), &day.0, day.1) {
+                Ok(end) => opened.push((day, group, end)),
+                Err(error) => {
+                    let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    self.lose_all(group.waiting, &why);
+                    trouble = Some(why);
+                }
+            }
+        }
+        // An entry in a wrong place is better than none, so that its note failed does not stop it.
+        if let Err(error) = self.note_late(&opened) {
+            trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
+        }
+        let mut appended = Vec::new();
+        for (day, group, end) in opened {
+            if let Some((torn, fragment)) = &end.torn {
+                self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment.clone()), None));
+            }
+            match end.append(&group.text) {
+                Ok(()) => {
+                    self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                    appended.push((day, end.file, group.waiting));
                 }
                 Err(error) => {
+                    self.largest.forget(&day.0, day.1);
                     let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
                     self.lose_all(group.waiting, &why);
                     trouble = Some(why);
@@ -241,6 +281,26 @@ impl Writer {
         self.set_trouble(trouble);
     }
 
+    /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
+    fn note_late(&mut self, opened: &[(Day, Group, End)]) -> io::Result<()> {
+        let disk = &**self.home.disk();
+        let mut late = BTreeMap::<Date, Vec<(&str, i64)>>::new();
+        for ((folder, day), group, end) in opened {
+            let late_ms = self.largest.lateness(disk, (folder, *day), (&*end.file, end.len), &group.span)?;
+            if late_ms > LATE_MS {
+                late.entry(*day).or_default().push((folder, late_ms));
+            }
+        }
+        for (day, files) in late {
+            let mut notes = Notes::read(disk, day)?;
+            let raised = files.into_iter().filter(|(folder, late_ms)| notes.raise(folder, *late_ms)).count();
+            if raised > 0 {
+                notes.write(disk, day)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes all appended lines durable.
     fn sync(&mut self) {
         for ((folder, date), (file, entries)) in std::mem::take(&mut self.unsynced) {
@@ -263,8 +323,8 @@ impl Writer {
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
     fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
         match waiting {
-            Waiting::Promise(promise) => promise.fail(1, why),
-            Waiting::Nobody => {
+            Waiting::Promise(promise) if !promise.is_unheard() => promise.fail(1, why),
+            Waiting::Promise(_) | Waiting::Nobody => {
                 *self.lost.entry(reason.to_owned()).or_default() += 1;
                 self.lost_since_flush += 1;
             }

@@ -20,8 +20,17 @@ pub(crate) struct Redacted {
 impl Redactor {
     /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
     pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
-        let args = self.structure(&call.args, "value");
-        let extra = call.extra.as_ref().map(|extra| self.structure(extra, "value"));
+        let mut args = structure(&call.args);
+        let mut extra = call.extra.as_ref().map(structure);
+        if call.via == Via::Tooltrail {
+            // The member `token` of our own events holds a token's name.
+            self.texts(&mut args);
+        } else {
+            self.tree(&mut args);
+        }
+        if let Some(extra) = &mut extra {
+            self.tree(extra);
+        }
         let id = call.user.seen.text.clone();
         self.seen(&mut call.user.seen);
         let (redacted, long) = (&call.user.seen.text, call.user.long.as_ref());
@@ -53,32 +62,14 @@ impl Redactor {
         Redacted { fields: call, folder, args, extra }
     }
 
-    /// Reads args or extra into an object and redacts it; what is no object is put under `wrapped`.
-    fn structure(&self, structure: &Structure, wrapped: &str) -> Tree {
-        let (text, strings) = (&structure.text, ARG_CHARS_MAX);
-        let member = |name: &str, value| Tree::Object(vec![(Seen::copy(name, FIELD_CHARS_MAX), value)]);
-        let whole = |name: &str, cut: bool| {
-            let mut seen = Seen::copy(text, strings);
-            (seen.chars, seen.cut) = (structure.chars(), seen.cut || cut);
-            member(name, Tree::String(seen))
-        };
-        let mut tree = if structure.cut {
-            whole("clipped", true)
-        } else if text.trim().is_empty() {
-            Tree::Object(Vec::new())
-        } else {
-            let object = text.trim_start().starts_with('{');
-            match Json::read(text, if object { DEPTH_MAX } else { DEPTH_MAX - 1 }) {
-                Err(_) => whole("raw", false),
-                Ok(Json::Null) => Tree::Object(Vec::new()),
-                Ok(value) => {
-                    let tree = Tree::of(value, FIELD_CHARS_MAX, strings);
-                    if object { tree } else { member(wrapped, tree) }
-                }
-            }
-        };
-        self.tree(&mut tree);
-        tree
+    /// Redacts each string by what it is, whatever the name it stands under.
+    fn texts(&self, tree: &mut Tree) {
+        match tree {
+            Tree::String(seen) | Tree::Deep(seen) => self.seen(seen),
+            Tree::Array(elements) => elements.iter_mut().for_each(|element| self.texts(element)),
+            Tree::Object(members) => members.iter_mut().for_each(|(_, value)| self.texts(value)),
+            Tree::Null | Tree::Bool(_) | Tree::Number(_) => {}
+        }
     }
 }
 
@@ -101,5 +92,31 @@ impl Redacted {
     /// Returns what else was received.
     pub(crate) fn extra(&self) -> Option<&Tree> {
         self.extra.as_ref()
+    }
+}
+
+/// Reads args or extra into an object; what is no object is put under a name.
+fn structure(structure: &Structure) -> Tree {
+    let text = &structure.text;
+    let member = |name: &str, value| Tree::Object(vec![(Seen::copy(name, FIELD_CHARS_MAX), value)]);
+    let whole = |name: &str, cut: bool| {
+        let mut seen = Seen::copy(text, ARG_CHARS_MAX);
+        (seen.chars, seen.cut) = (structure.chars(), seen.cut || cut);
+        member(name, Tree::String(seen))
+    };
+    if structure.cut {
+        return whole("clipped", true);
+    }
+    if text.trim().is_empty() {
+        return Tree::Object(Vec::new());
+    }
+    let object = text.trim_start().starts_with('{');
+    match Json::read(text, if object { DEPTH_MAX } else { DEPTH_MAX - 1 }) {
+        Err(_) => whole("raw", false),
+        Ok(Json::Null) => Tree::Object(Vec::new()),
+        Ok(value) => {
+            let tree = Tree::of(value, FIELD_CHARS_MAX, ARG_CHARS_MAX);
+            if object { tree } else { member("value", tree) }
+        }
     }
 }

@@ -1,17 +1,13 @@
 //! The answer to how much, how fast and by whom.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::aggregate::{Aggregate, Sighting};
 use super::sketch::Quantiles;
 use crate::call::Via;
 use crate::error::Error;
 use crate::query::{Filter, Line, Question};
-use crate::read::{Bound, Outlook, Scan, Scanned, Skipped, Trail};
-
-/// What one summary may look at: it has no cursor to go on from, so it is given more than a page.
-const STATS_BOUND: Bound = Bound { bytes_max: 16 << 30, time_max: Duration::from_secs(30) };
+use crate::read::{Looking, Outlook, Scan, Scanned, Skipped, Trail};
 
 /// Counts and quantiles of calls.
 #[derive(Clone, Debug, Default)]
@@ -69,17 +65,17 @@ impl Trail {
         let filter = Filter::new(&question.query, self.clock.now());
         let own = question.query.names_own_events();
         let start = self.clock.monotonic();
-        let (mut skipped, mut scanned, mut all) = (Skipped::default(), Scanned::default(), Aggregate::default());
+        let (bound, mut all) = (self.bounds.stats, Aggregate::default());
+        let mut looking = Looking::new(&self.home, &self.zone);
         let mut complete = true;
         'files: for file in self.files(&asked)? {
             let mut scan = Scan::new(file);
             loop {
-                if scanned.bytes >= STATS_BOUND.bytes_max || self.clock.monotonic() - start >= STATS_BOUND.time_max {
+                if looking.scanned.bytes >= bound.bytes_max || self.clock.monotonic() - start >= bound.time_max {
                     complete = false;
                     break 'files;
                 }
-                let counts = (&mut skipped, &mut scanned);
-                let outlook = scan.step((&self.home, &self.zone), counts, |_, ts, line, skipped| {
+                let outlook = scan.step(&mut looking, |_, ts, line, skipped| {
                     if ts < asked.first.start() || !filter.may_match(line) {
                         return;
                     }
@@ -99,6 +95,7 @@ impl Trail {
                 }
             }
         }
+        let Looking { skipped, scanned, .. } = looking;
         let mut stats = Stats { skipped, scanned, complete, from: asked.first.to_string(), ..Stats::default() };
         all.fill(&mut stats, self.clock.now().date());
         Ok(stats)

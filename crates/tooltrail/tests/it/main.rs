@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
+mod filter;
+mod late;
 mod layers;
+mod odd;
 mod reading;
 mod recording;

@@ -20,13 +20,13 @@ impl Clock for Still {
     }
 }
 
-const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
+pub(crate) const NOON: i64 = 1_795_435_200_000; // 2026-11-23T12:00:00Z
 
-fn trail(home: &Path, zone: Zone) -> Trail {
+pub(crate) fn trail(home: &Path, zone: Zone) -> Trail {
     Trail::new(Home::open(home).unwrap(), Arc::new(Still(Timestamp::from_millis(NOON))), zone)
 }
 
-fn line(ms: i64, user: &str, mark: usize) -> String {
+pub(crate) fn line(ms: i64, user: &str, mark: usize) -> String {
     let ts = Timestamp::from_millis(ms);
     format!(
         r#"{{"ts":"{ts}","user":"{user}","tool":"t{}","args":{{"n":{mark}}},"status":"ok","result_chars":{mark},"result_snippet":"mark-{mark}-"}}"#,
@@ -34,13 +34,13 @@ fn line(ms: i64, user: &str, mark: usize) -> String {
     )
 }
 
-fn put(home: &Path, folder: &str, day: &str, text: &str) {
+pub(crate) fn put(home: &Path, folder: &str, day: &str, text: &str) {
     let folder = home.join(folder).join("tool_audit");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join(format!("{day}.jsonl")), text).unwrap();
 }
 
-fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
+pub(crate) fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
     let (mut lines, mut pages) = (Vec::new(), 0);
     loop {
         let page: Page = trail.recent(&question).unwrap();
@@ -53,7 +53,7 @@ fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize) {
 }
 
 /// A small generator with a fixed seed.
-fn random(state: &mut u64, below: u64) -> u64 {
+pub(crate) fn random(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
 }
@@ -143,6 +143,45 @@ fn the_newest_page_costs_the_page() {
     let page = trail(home.path(), Zone::UTC).recent(&Question::new()).unwrap();
     assert_eq!(page.lines.len(), 200);
     assert!(page.scanned.bytes <= 3 * 128 * 1024, "{:?}", page.scanned);
+}
+
+#[test]
+fn the_fiftieth_page_costs_the_page() {
+    let home = tempfile::tempdir().unwrap();
+    let lines: Vec<_> = (0..200_000).map(|n| line(NOON - 40_000_000 + n * 200, "a", n as usize)).collect();
+    put(home.path(), "a", "2026-11-23", &(lines.join("\n") + "\n"));
+    let trail = trail(home.path(), Zone::UTC);
+    let mut question = Question::new();
+    for n in 0..50 {
+        let page = trail.recent(&question).unwrap();
+        assert!(page.lines.iter().eq(lines.iter().rev().skip(n * 200).take(200)), "page {n}");
+        assert!(page.scanned.bytes <= 4 * 128 * 1024, "page {n}: {:?}", page.scanned);
+        question.cursor = Some(Cursor::parse(&page.next.unwrap()).unwrap());
+    }
+    // The place alone counts where the file is no longer the same.
+    put(home.path(), "b", "2026-11-23", &(lines[..150_000].join("\n") + "\n"));
+    let file = |user: &str| home.path().join(user).join("tool_audit/2026-11-23.jsonl");
+    std::fs::rename(file("b"), file("a")).unwrap();
+    assert!(trail.recent(&question).unwrap().lines.iter().eq(lines[..150_000].iter().rev().take(200)));
+}
+
+#[test]
+fn wrong_places_in_a_large_file_lose_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let (mut state, mut lines) = (5, Vec::new());
+    for n in 0..6_000 {
+        // Now and then a line that nobody noted as late: by minutes, hours, or of another day.
+        let back = [0, 0, 0, 0, 0, 0, 0, 200_000, 9_000_000, 200_000_000][random(&mut state, 10) as usize];
+        let back = if n % 1_500 < 1_300 { 0 } else { back };
+        lines.push(line(NOON - 6_000_000 + n as i64 * 1_000 - back, "a", n));
+    }
+    put(home.path(), "a", "2026-11-23", &(lines.join("\n") + "\n"));
+    let mut question = Question::new();
+    (question.limit, question.days) = (40, 3_650);
+    let mut found = all(&trail(home.path(), Zone::UTC), question).0;
+    found.sort();
+    lines.sort();
+    assert!(found == lines);
 }
 
 #[test]

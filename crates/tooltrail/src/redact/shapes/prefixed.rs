@@ -147,6 +147,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("square-access-token", "sq0atp-<aA0_-:22-60>", 2.0, true),
     prefixed("stripe-access-token", "sk_{test|live|prod}_<aA0:10-99>", 2.0, false),
     prefixed("stripe-access-token", "rk_{test|live|prod}_<aA0:10-99>", 2.0, false),
+    prefixed("tooltrail-token", "tooltrail_<h:72>", 3.0, true),
     prefixed("twilio-api-key", "SK<hH:32>", 3.0, true),
     prefixed("vault-batch-token", "hvb.<aA0_-:138-300>", 4.0, true),
     prefixed("vault-service-token", "hvs.<aA0_-:90-120>", 3.5, true),

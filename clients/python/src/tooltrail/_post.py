@@ -1,0 +1,139 @@
+"""One request to the service: entries out, a verdict back, over a connection that is kept."""
+
+import http.client
+import json
+import os
+import ssl
+import time
+from enum import Enum
+from typing import Callable, NamedTuple, Optional
+
+from tooltrail import _settings
+
+# Longest wait for the service to take a byte or to answer; it makes entries durable within two seconds.
+REPLY_WAIT_S = 10.0
+
+# Longest answer: a refusal for each line of the largest batch, ten times over.
+ANSWER_BYTES_MAX = 4 << 20
+
+# A connection unused for longer is made anew: the service drops idle ones after ten seconds, and a request lost to
+# that could not be told from one that was taken.
+IDLE_S_MAX = 5.0
+
+
+class Verdict(Enum):
+    """What became of a batch."""
+
+    TAKEN = "taken"
+    TOO_LARGE = "too large"
+    NOT_UNDERSTOOD = "not understood"
+    LATER = "later"
+
+
+class Answer(NamedTuple):
+    """What the service said."""
+
+    verdict: Verdict
+    # Lines of a taken batch that the service refused.
+    rejected: int = 0
+    # When to come again, where it said so.
+    pause_s: Optional[float] = None
+    # In a few words and without anything from the entries.
+    why: str = ""
+
+
+class Connection:
+    """A connection to the service; for one thread."""
+
+    def __init__(self, service: Callable[[], _settings.Service] = _settings.service) -> None:
+        self._service = service
+        self._open: Optional[http.client.HTTPConnection] = None
+        self._opened_for: Optional[_settings.Service] = None
+        self._used_at = 0.0
+        # Longest wait for a connection, and for each piece of an answer.
+        self.wait_s = REPLY_WAIT_S
+
+    def post(self, body: bytes, lost: int) -> Answer:
+        """Sends entries and the count of those dropped before. Raises what the system, TLS or the settings say."""
+        service = self._service()
+        if service != self._opened_for or time.monotonic() - self._used_at > IDLE_S_MAX:
+            self.close()
+        if self._open is not None:
+            try:
+                return self._once(service, body, lost)
+            except (ConnectionError, http.client.RemoteDisconnected):
+                # The other side closed it between two requests: no outage yet.
+                self.close()
+        try:
+            return self._once(service, body, lost)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the connection; the next request opens another."""
+        if self._open is not None:
+            self._open.close()
+        self._open = None
+
+    def abandon(self) -> None:
+        """Drops a connection that a forked process inherited, without a lock and without a word to the other side."""
+        # A plain close could wait for a buffer's lock, whose holder is a thread that the fork left behind.
+        inherited = getattr(self._open, "sock", None)
+        self._open = None
+        if inherited is not None:
+            descriptor = inherited.detach()
+            if descriptor >= 0:
+                os.close(descriptor)
+
+    def _once(self, service: _settings.Service, body: bytes, lost: int) -> Answer:
+        headers = {"Content-Type": "application/x-ndjson", "Accept": "application/json", "User-Agent": "tooltrail-python"}
+        if service.token:
+            headers["Authorization"] = f"Bearer {service.token}"
+        if lost:
+            headers["Tooltrail-Lost"] = str(lost)
+        if self._open is None:
+            self._open, self._opened_for = _connection(service, self.wait_s), service
+        self._open.request("POST", f"{service.path}/api/audit/entries", body, headers)
+        response = self._open.getresponse()
+        answer = response.read(ANSWER_BYTES_MAX)
+        self._used_at = time.monotonic()
+        if not response.isclosed() and response.read(1):
+            self.close()
+        return _answer(response.status, response.getheader("Retry-After"), answer)
+
+
+def _connection(service: _settings.Service, wait_s: float) -> http.client.HTTPConnection:
+    if service.secure:
+        context = ssl.create_default_context()
+        return http.client.HTTPSConnection(service.host, service.port, timeout=wait_s, context=context)
+    return http.client.HTTPConnection(service.host, service.port, timeout=wait_s)
+
+
+def _answer(status: int, retry_after: Optional[str], body: bytes) -> Answer:
+    rejected = _rejected(body)
+    if rejected is not None and (status in (200, 207) or (status == 400 and rejected > 0)):
+        return Answer(Verdict.TAKEN, rejected)
+    why = f"the service answered {status}"
+    if status == 413:
+        return Answer(Verdict.TOO_LARGE, why=why)
+    if status == 400:
+        return Answer(Verdict.NOT_UNDERSTOOD, why=why)
+    if status == 401:
+        why += ": TOOLTRAIL_TOKEN is missing, mistyped or revoked; `tooltrail token add NAME --role ingest` makes one"
+    if status == 403:
+        why += ": TOOLTRAIL_TOKEN may not send entries; it needs the role ingest or admin"
+    if status in (404, 405, 421):
+        why += ": TOOLTRAIL_URL leads to something else"
+    pause = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    return Answer(Verdict.LATER, pause_s=pause, why=why)
+
+
+def _rejected(body: bytes) -> Optional[int]:
+    """Returns how many lines an answer refuses, `None` if it is no answer to a batch."""
+    try:
+        answer = json.loads(body)
+        accepted, rejected = answer["accepted"], answer["rejected"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return len(rejected) if isinstance(accepted, int) and isinstance(rejected, list) else None

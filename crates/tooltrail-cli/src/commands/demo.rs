@@ -1,0 +1,97 @@
+//! `tooltrail demo`: calls of real tools, recorded again through a toolbox, and the service over them.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::commands::serve::serve_at;
+use crate::common::Common;
+use crate::demo;
+use crate::failure::Failure;
+use crate::output::{Data, print_json, talk};
+use crate::tokens::{Role, TokenStore};
+
+/// The port that is tried first: the service's own.
+const PORT: u16 = 7420;
+
+/// See it: calls of real tools, recorded into a fresh home, and the service over them
+///
+/// Replays calls that were recorded from real MCP servers through a toolbox with a gate, serves the home until Ctrl-C
+/// or SIGTERM, and prints the address, a token and three commands to try. Without --home the home is a new folder
+/// among the system's temporary files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen [default: 127.0.0.1:7420, or a free port if that is taken]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+/// Does it.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let common = place(common)?;
+    let home = common.create_home()?;
+    let recorder = common.recorder(&home)?;
+    let counts = demo::replay(recorder)?;
+    talk(&format!("recorded {} calls of {} users in {}", counts.calls, counts.users, home.root().display()));
+
+    let store = TokenStore::new(common.keys_path(&home)?);
+    let name = format!("demo-{}", std::process::id());
+    let token = store.add(&name, Role::Admin, None)?;
+    let listen = args.listen.unwrap_or_else(free_address);
+    let json = common.json;
+    serve_at(listen, &common, |address, _| {
+        let commands = commands(address, &token, home.root());
+        if json {
+            return print_json(
+                &json!({ "address": address, "token": token, "home": home.root(), "commands": commands }),
+            );
+        }
+        let mut data = Data::exact();
+        data.line(&format!("address  {address}"))?;
+        data.line(&format!("token    {token}"))?;
+        data.line("")?;
+        data.line("Try, in another terminal:")?;
+        for command in &commands {
+            data.line(&format!("  {command}"))?;
+        }
+        data.line("")?;
+        data.line("The second command shows that the first was recorded too. Ctrl-C ends the demo.")?;
+        data.finish()
+    })
+}
+
+/// Returns the flags with a home and keys of the demo's own, unless they were named.
+fn place(common: &Common) -> Result<Common, Failure> {
+    let mut common = common.clone();
+    if common.home.is_none() {
+        let folder = std::env::temp_dir().join(format!("tooltrail-demo-{}", std::process::id()));
+        std::fs::create_dir(&folder).map_err(|error| Failure::io("create", folder.display(), &error))?;
+        common.home = Some(folder.join("home"));
+        common.keys.get_or_insert(folder.join("keys"));
+    }
+    Ok(common)
+}
+
+/// Returns the usual address, or one with a free port if somebody has that.
+fn free_address() -> SocketAddr {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
+    if TcpListener::bind(usual).is_ok() {
+        return usual;
+    }
+    talk(&format!("port {PORT} is taken; another is used"));
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 0))
+}
+
+fn commands(address: &str, token: &str, home: &Path) -> [String; 3] {
+    let curl = format!("curl -s -H 'Authorization: Bearer {token}'");
+    let binary = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("tooltrail"));
+    let here = std::env::current_dir().unwrap_or_default();
+    let binary = binary.strip_prefix(&here).unwrap_or(&binary).display();
+    [
+        format!("{curl} '{address}/api/audit/recent?user=alice&limit=5'"),
+        format!("{curl} '{address}/api/audit/recent?q=tool%3Dtooltrail.read'"),
+        format!("{binary} stats --home '{}'", home.display()),
+    ]
+}

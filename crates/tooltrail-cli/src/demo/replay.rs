@@ -1,0 +1,111 @@
+//! Replaying recorded calls: a tool of each name answers what the real one answered.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tooltrail::{Recorder, Status};
+use tooltrail_toolbox::{Context, Gate, Rule, Tool, ToolError, Toolbox};
+
+use crate::failure::Failure;
+
+/// Own recordings of the everything, filesystem, git, memory and time servers, in the common form.
+const CALLS: &str = include_str!("calls.jsonl");
+
+/// The tool that nobody has, so that the trail shows what a made-up name looks like.
+const UNREGISTERED: &str = "everything.no_such_tool";
+
+/// Longest a replayed tool takes: the demo is to begin soon.
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+/// What was replayed.
+pub(crate) struct Counts {
+    pub(crate) calls: usize,
+    pub(crate) users: usize,
+}
+
+/// One recorded call.
+#[derive(Deserialize)]
+struct Recorded {
+    user: String,
+    session: String,
+    tool: String,
+    args: Box<RawValue>,
+    status: String,
+    result: Option<String>,
+    duration_ms: Option<f64>,
+}
+
+/// What a tool answered, and how long it took.
+struct Answer {
+    failed: bool,
+    text: String,
+    took: Duration,
+}
+
+/// Answers of one tool by the arguments it got.
+type Answers = HashMap<String, Answer>;
+
+/// Dispatches every recorded call through a toolbox with a gate, then closes the recorder.
+pub(crate) fn replay(recorder: Recorder) -> Result<Counts, Failure> {
+    let calls = CALLS.lines().map(serde_json::from_str::<Recorded>).collect::<Result<Vec<_>, _>>();
+    let calls = calls.map_err(|error| Failure::could_not(format!("the demo's calls: {error}"), "report this"))?;
+    let recorder = Arc::new(recorder);
+    let toolbox = toolbox(&calls, Arc::clone(&recorder))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .map_err(|error| Failure::io("start", "the demo's calls", &error))?;
+    runtime.block_on(async {
+        for call in &calls {
+            let mut ctx = Context::new(call.user.as_str());
+            ctx.session = Some(call.session.clone());
+            ctx.agent = Some("demo".to_owned());
+            // What the caller got is not what the demo is about: the trail has it.
+            let _answer = toolbox.call(&ctx, &call.tool, call.args.get()).await;
+        }
+    });
+    recorder.close()?;
+    let users = calls.iter().map(|call| &call.user).collect::<HashSet<_>>().len();
+    Ok(Counts { calls: calls.len(), users })
+}
+
+/// Returns a toolbox whose tools answer as recorded, behind a gate that keeps mallory from files.
+fn toolbox(calls: &[Recorded], recorder: Arc<Recorder>) -> Result<Toolbox, Failure> {
+    let mut answers = BTreeMap::<&str, Answers>::new();
+    for call in calls.iter().filter(|call| call.tool != UNREGISTERED) {
+        let answer = Answer {
+            failed: Status::parse(&call.status) == Some(Status::Error),
+            text: call.result.clone().unwrap_or_default(),
+            took: Duration::from_secs_f64(call.duration_ms.unwrap_or(0.0).max(0.0) / 1_000.0).min(PAUSE_MAX),
+        };
+        answers.entry(&call.tool).or_default().insert(key(call.args.get()), answer);
+    }
+    let mut rule = Rule::deny("no files for mallory");
+    rule.users = vec!["mallory".to_owned()];
+    rule.tools = vec!["filesystem.*".to_owned()];
+    let mut gate = Gate::default();
+    gate.rules.push(rule);
+    let builder = answers.into_iter().fold(Toolbox::builder(recorder).gate(gate), |builder, (name, answers)| {
+        let answers = Arc::new(answers);
+        let schema = serde_json::json!({ "type": "object" });
+        builder.tool(Tool::new(name, "Answers as it was recorded", schema, move |_, args: Value| {
+            let answers = Arc::clone(&answers);
+            async move {
+                let unknown = || ToolError::new("these arguments were not recorded");
+                let answer = answers.get(&args.to_string()).ok_or_else(unknown)?;
+                tokio::time::sleep(answer.took).await;
+                if answer.failed { Err(ToolError::new(answer.text.as_str())) } else { Ok(answer.text.clone()) }
+            }
+        }))
+    });
+    builder.build().map_err(|error| Failure::could_not(error.to_string(), "report this"))
+}
+
+/// Returns arguments as a handler will see them, so that they can be found again.
+fn key(args: &str) -> String {
+    serde_json::from_str::<Value>(args).unwrap_or_default().to_string()
+}

@@ -1,0 +1,128 @@
+//! Imports that end early, and are run again.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{Dice, Place, Ran, line, lines, minutes_ago};
+
+/// Rounds, each with a home of its own; `TOOLTRAIL_KILL_ROUNDS` asks for more.
+const ROUNDS: u64 = 20;
+
+/// Kills in a round before the import is left in peace.
+const KILLS: usize = 3;
+
+/// Lines of the file: several batches.
+const LINES: u64 = 6_000;
+
+/// Returns lines of two users over two days in no order, each fifth without a time.
+fn text(dice: &mut Dice) -> String {
+    let mut text = String::new();
+    for number in 0..LINES {
+        let ts = minutes_ago(dice.below(2 * 24 * 60) as i64);
+        let user = ["alice", "bob"][dice.below(2) as usize];
+        text += &line(number, user, (number % 5 > 0).then_some(ts));
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns how many whole lines stand in the home.
+fn whole_lines(place: &Place) -> u64 {
+    let count = |file| std::fs::read(file).unwrap().iter().filter(|byte| **byte == b'\n').count() as u64;
+    place.day_files().into_iter().map(count).sum()
+}
+
+/// Returns how many bytes the day files have.
+fn bytes(place: &Place) -> u64 {
+    place.day_files().into_iter().map(|file| std::fs::metadata(file).unwrap().len()).sum()
+}
+
+#[test]
+fn killed_at_any_moment_every_line_is_there_once() {
+    let mut dice = Dice(20);
+    let calm = Place::new();
+    let file = calm.file("lines", text(&mut dice));
+    let begun = Instant::now();
+    assert_eq!(calm.run(&["import", &file]).code, Some(0));
+    let whole_run = begun.elapsed();
+    let rounds = std::env::var("TOOLTRAIL_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
+    let (mut inside, mut kills) = (0, 0);
+    for round in 0..rounds {
+        let place = Place::new();
+        let file = place.file(["lines", "lines.zst"][round as usize % 2], {
+            let text = text(&mut dice);
+            if round % 2 == 0 { text.into_bytes() } else { zstd::encode_all(text.as_bytes(), 1).unwrap() }
+        });
+        for kill in 0..KILLS {
+            let mut command = place.command(&["import", &file]);
+            let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            if kill > 0 {
+                // Most moments of a run are spent reading: these two fall where lines are being stored.
+                let before = bytes(&place);
+                while bytes(&place) == before && child.try_wait().unwrap().is_none() {
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+            }
+            let longest = if kill > 0 { whole_run / 4 } else { whole_run };
+            std::thread::sleep(Duration::from_micros(dice.below(longest.as_micros() as u64)));
+            child.kill().unwrap();
+            if child.wait().unwrap().code().is_none() {
+                kills += 1;
+                inside += u64::from((1..LINES).contains(&whole_lines(&place)));
+            }
+        }
+        let ran = place.run(&["import", &file]);
+        // It goes on, or a run that was not killed in time was the whole.
+        assert!(ran.code == Some(0) || ran.err.contains("imported already"), "round {round}: {}", ran.err);
+        let stored = place.stored();
+        let imported = stored.iter().filter(|entry| entry["via"] == "import").collect::<Vec<_>>();
+        let mut numbers = imported.iter().map(|entry| entry["args"]["n"].as_u64().unwrap()).collect::<Vec<_>>();
+        numbers.sort_unstable();
+        assert!(numbers.iter().copied().eq(0..LINES), "round {round}: {} entries", numbers.len());
+        let untimed = imported.iter().filter(|entry| entry["args"]["n"].as_u64().unwrap() % 5 == 0);
+        let times = untimed.map(|entry| entry["ts"].as_str().unwrap()).collect::<BTreeSet<_>>();
+        assert_eq!(times.len(), 1, "round {round}: the import's time is fixed when it begins");
+    }
+    println!("{kills} of {} runs were killed, {inside} of them with a part of the lines stored", rounds * KILLS as u64);
+    assert!(inside > 0, "no kill fell inside an import");
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_no_success_and_comes_later() {
+    let place = Place::new();
+    let file = place.file("lines", lines(0..5_000, "alice", minutes_ago(1)));
+    // A limit on the size of files stands for a full disk: half of the lines fit.
+    let mut command = Command::new("bash");
+    let limited = command.args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" import \"$1\""]);
+    let inside = place.command(&[]);
+    limited.arg(inside.get_program()).arg(&file).stdin(Stdio::null()).env_clear();
+    limited.envs(inside.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", "/usr/bin:/bin");
+    let ran = Ran::of(limited.output().unwrap());
+    assert_eq!(ran.code, Some(2), "{}", ran.err);
+    assert!(ran.err.contains("File too large") && ran.err.contains("hint: run the same command again"), "{}", ran.err);
+    let part = place.stored().len();
+    assert!((1..5_000).contains(&part), "{part} entries fit");
+    let ran = place.run(&["import", &file]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert_eq!(place.numbers(), (0..5_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_cut_import_goes_on_only_as_it_began() {
+    let place = Place::new();
+    let file = place.file("lines", text(&mut Dice(3)).replace("\"alice\"", "null"));
+    let mut child = place.command(&["import", &file, "--user", "carol"]).stderr(Stdio::null()).spawn().unwrap();
+    while whole_lines(&place) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before it was killed");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let other = place.run(&["import", &file, "--user", "dave"]);
+    assert_eq!(other.code, Some(2), "{}", other.err);
+    assert!(other.err.contains("another --user or another zone"), "{}", other.err);
+    let same = place.run(&["import", &file, "--user", "carol"]);
+    assert_eq!(same.code, Some(0), "{}", same.err);
+    assert_eq!(place.numbers(), (0..LINES).collect::<Vec<_>>());
+}

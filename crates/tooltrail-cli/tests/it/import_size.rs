@@ -1,0 +1,53 @@
+//! How much memory an import takes, however large its file.
+
+use std::io::Write as _;
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::{Dice, Place, line, minutes_ago};
+
+/// Lines of the file.
+const LINES: u64 = 200_000;
+
+/// Most memory of the process: two batches in flight, each of 2 MiB received and as much again on its way to the disk,
+/// 8 MB of notes, the binary itself and room to spare. The lines of the file alone are more.
+const MEMORY_KIB_MAX: u64 = 64 * 1024;
+
+/// Returns the most memory that a process had so far.
+fn high_water_kib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    line.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[test]
+fn two_hundred_thousand_lines_in_bounded_memory() {
+    let place = Place::new();
+    let mut dice = Dice(200);
+    let path = place.path("lines");
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+    let pad = "x".repeat(200);
+    for number in 0..LINES {
+        let ts = minutes_ago(dice.below(5 * 24 * 60) as i64);
+        let line = line(number, &format!("user-{}", number % 3), Some(ts));
+        writeln!(file, "{}", line.replacen("the text", &pad, 1)).unwrap();
+    }
+    drop(file);
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!(bytes / 1024 > MEMORY_KIB_MAX, "a file of {bytes} bytes shows nothing");
+    let mut command = place.command(&["import", path.to_str().unwrap()]);
+    let mut child = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut most = 0;
+    let status = loop {
+        most = high_water_kib(child.id()).unwrap_or(0).max(most);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(status.code(), Some(0));
+    println!("{} MiB imported with {} MiB of memory", bytes >> 20, most >> 10);
+    assert!((1_024..MEMORY_KIB_MAX).contains(&most), "{most} KiB");
+    let lines = place.stored_lines();
+    assert_eq!(lines.len() as u64, LINES);
+}

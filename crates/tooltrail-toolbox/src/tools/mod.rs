@@ -1,0 +1,14 @@
+//! Tools that come along: an agent reads files and its own trail, and nothing else.
+
+mod access;
+mod audit;
+mod blocking;
+mod file_read;
+mod own;
+mod path;
+mod quote;
+mod root;
+
+pub use audit::{ANSWER_BYTES_MAX, USER_REFUSAL, audit_recent, audit_stats};
+pub use file_read::{FileRead, PATH_REFUSAL, READ_BYTES_MAX};
+pub use root::Root;
