@@ -198,7 +198,7 @@ describe("one call", () => {
       assert.ok((await call.textContent()).includes(text), text);
     }
     await call.locator("summary", { hasText: "options" }).click();
-    assert.ok(await call.getByText("encoding").isHidden(), "the tree folds");
+    assert.ok(await call.locator(".key", { hasText: "encoding" }).isHidden(), "the tree folds");
     const address = page.url();
     assert.match(address, /open=[0-9a-f-]{36}$/);
     await page.reload();
