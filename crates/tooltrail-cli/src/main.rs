@@ -8,6 +8,7 @@ mod demo;
 mod failure;
 mod http;
 mod import;
+mod live;
 mod output;
 mod question;
 mod tokens;

@@ -50,7 +50,9 @@ pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_
 pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
-pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
+pub use read::{
+    Arrived, Bound, Bounds, Follow, Followed, GapWhy, Page, Scanned, Skipped, Trail, UserSummary, UsersPage,
+};
 pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

@@ -6,6 +6,7 @@ mod import;
 mod recent;
 mod serve;
 mod stats;
+mod tail;
 mod token;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "Examples:
   tooltrail demo                                 see it with calls of real tools
   tooltrail recent status=error --days 30        what failed this month
+  tooltrail tail -f status=error                 see what fails, as it happens
   tooltrail import calls.jsonl.zst --user alice  take in calls recorded elsewhere
 
 Exit codes: 0 yes (an empty answer too), 1 no (a line was rejected), 2 could not.
@@ -39,6 +41,7 @@ stdout carries data, stderr everything else; --json makes the data JSON.";
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Recent(recent::Args),
+    Tail(tail::Args),
     Stats(stats::Args),
     Serve(serve::Args),
     Import(import::Args),
@@ -53,6 +56,7 @@ impl Cli {
         let common = &self.common;
         match self.command {
             Command::Recent(args) => recent::run(args, common),
+            Command::Tail(args) => tail::run(args, common),
             Command::Stats(args) => stats::run(args, common),
             Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),

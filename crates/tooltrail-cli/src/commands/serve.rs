@@ -11,6 +11,7 @@ use tooltrail::{Event, Home, SystemClock, Trail, Zone};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
+use crate::live::Hub;
 use crate::output::{Data, stderr_is_terminal, talk, talk_hint};
 use crate::tokens::{TokenStore, Tokens};
 
@@ -97,6 +98,7 @@ async fn serve(
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    service.end_streams();
     stop.now();
     // It bounds its own end.
     let _ = answering.await;
@@ -124,11 +126,13 @@ fn announce(url: &str, no_tokens: bool) -> Result<(), Failure> {
 fn open_behind(service: Arc<Service>, common: Common, home: Home) {
     std::thread::spawn(move || {
         loop {
-            match common.recorder(&home) {
-                Ok(recorder) => {
+            let trail = Trail::new(home.clone(), Arc::new(SystemClock::default()), service.zone().clone());
+            let opened = common.recorder(&home).and_then(|recorder| Ok((recorder, Hub::start(&trail)?)));
+            match opened {
+                Ok((recorder, hub)) => {
                     recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
-                    let trail = Trail::new(home, Arc::new(SystemClock::default()), service.zone().clone());
-                    service.open(Opened { recorder: Arc::new(recorder), trail: Arc::new(trail) });
+                    let (recorder, trail, hub) = (Arc::new(recorder), Arc::new(trail), Arc::new(hub));
+                    service.open(Opened { recorder, trail, hub });
                     tracing::info!("ready");
                     return;
                 }

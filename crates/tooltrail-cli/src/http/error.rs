@@ -214,6 +214,13 @@ pub(crate) fn see_other(address: &str) -> Response {
     response
 }
 
+/// Returns a stream of events, which no proxy may gather.
+pub(crate) fn events(body: axum::body::Body) -> Response {
+    let mut response = typed(StatusCode::OK, "text/event-stream", body);
+    response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    response
+}
+
 /// Returns a response of a status and type.
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());

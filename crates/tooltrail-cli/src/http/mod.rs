@@ -13,6 +13,7 @@ mod recent;
 mod service;
 mod sessions;
 mod stats;
+mod stream;
 mod users;
 mod web;
 
@@ -37,11 +38,12 @@ use crate::http::error::Problem;
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// Every route of the API; the page's are in `web`.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 7] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 8] {
     [
         ("/api/audit/recent", get(recent::recent)),
         ("/api/audit/stats", get(stats::stats)),
         ("/api/audit/users", get(users::users)),
+        ("/api/audit/stream", get(stream::stream)),
         ("/api/audit/entries", post(entries::entries)),
         ("/healthz", get(health::live)),
         ("/readyz", get(health::ready)),

@@ -8,6 +8,7 @@ use tooltrail::{Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
 use crate::http::sessions::Sessions;
+use crate::live::Hub;
 use crate::tokens::Tokens;
 
 /// Questions read at once: each holds a thread and a disk's attention, and two cores gain nothing from more.
@@ -18,6 +19,9 @@ const READ_WAIT: Duration = Duration::from_secs(2);
 
 /// Bodies taken in at once: times the largest body, the memory that senders can claim.
 const POSTS_MAX: usize = 16;
+
+/// Streams at once: a quarter of the connections, so that questions always find one.
+const STREAMS_MAX: usize = 128;
 
 /// Longest look at whether the home can be written: who asks for readiness wants to know now.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
@@ -31,6 +35,7 @@ pub(crate) struct Service {
     sessions: Sessions,
     reads: Arc<Semaphore>,
     posts: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
     probes: Arc<Semaphore>,
 }
 
@@ -41,6 +46,8 @@ pub(crate) struct Opened {
     pub(crate) recorder: Arc<Recorder>,
     /// Reads.
     pub(crate) trail: Arc<Trail>,
+    /// Follows.
+    pub(crate) hub: Arc<Hub>,
 }
 
 impl Service {
@@ -53,6 +60,7 @@ impl Service {
             sessions: Sessions::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             posts: Arc::new(Semaphore::new(POSTS_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             // One at a time: a disk that hangs holds one thread, not one for each who asks.
             probes: Arc::new(Semaphore::new(1)),
         }
@@ -114,6 +122,18 @@ impl Service {
     /// Takes a place for one body.
     pub(crate) fn post_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         Arc::clone(&self.posts).try_acquire_owned().map_err(|_| Problem::Busy("too many senders at once"))
+    }
+
+    /// Takes a place for one stream.
+    pub(crate) fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Problem::Busy("too many streams at once"))
+    }
+
+    /// Ends every stream: it would keep its connection under way for ever.
+    pub(crate) fn end_streams(&self) {
+        if let Some(opened) = self.opened.get() {
+            opened.hub.stop();
+        }
     }
 
     /// Whether questions and entries are taken right now.

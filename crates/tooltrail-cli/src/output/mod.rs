@@ -2,11 +2,15 @@
 
 mod answer;
 mod escape;
+mod lanes;
+mod shown;
 mod stream;
 mod table;
 
 pub(crate) use answer::{scanned_json, skipped_json, stats_json};
-pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
+pub(crate) use escape::{escape_of, escaped_json, is_hostile};
+pub(crate) use lanes::Lanes;
+pub(crate) use shown::{Shown, stored};
 pub(crate) use stream::{
     Data, choose_colour, print_json, stderr_is_terminal, stdout_is_terminal, talk, talk_error, talk_hint,
 };

@@ -88,9 +88,7 @@ impl Table {
 
     /// Returns the text, cut to the terminal's width, or whole where stdout is no terminal.
     pub(crate) fn render(&self) -> String {
-        let width = super::stdout_is_terminal()
-            .then(|| terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0)));
-        self.render_within(width)
+        self.render_within(super::stdout_is_terminal().then(terminal_width))
     }
 
     /// Returns the text, no line wider than so many columns (where the columns that never shrink allow it).
@@ -114,9 +112,8 @@ impl Table {
     }
 
     /// Takes from the widest column that may shrink until all fit.
-    fn shrink(&self, widths: &mut [usize], max: usize) {
-        let gaps = GAP.len() * widths.len().saturating_sub(1);
-        let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(max);
+    pub(super) fn shrink(&self, widths: &mut [usize], max: usize) {
+        let mut over = Self::width_of(widths).saturating_sub(max);
         while over > 0 {
             let widest = widths.iter_mut().zip(&self.columns).filter(|(_, column)| column.shrinks);
             let Some((width, _)) = widest.max_by_key(|(width, _)| **width) else { return };
@@ -128,8 +125,13 @@ impl Table {
         }
     }
 
+    /// Returns the columns of a line, gaps included.
+    pub(super) fn width_of(widths: &[usize]) -> usize {
+        widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+    }
+
     /// Adds one line.
-    fn push_row(&self, out: &mut String, widths: &[usize], cells: &[Cell]) {
+    pub(super) fn push_row(&self, out: &mut String, widths: &[usize], cells: &[Cell]) {
         let last = cells.len().saturating_sub(1);
         for (at, ((cell, column), width)) in cells.iter().zip(&self.columns).zip(widths).enumerate() {
             let text = cut(&cell.text, *width);
@@ -153,6 +155,11 @@ impl Table {
         }
         out.push('\n');
     }
+}
+
+/// Returns the columns of the terminal.
+pub(super) fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0))
 }
 
 /// Returns the text in at most so many columns, with an ellipsis where something was cut.

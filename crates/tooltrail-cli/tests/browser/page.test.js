@@ -125,6 +125,21 @@ describe("live", () => {
     assert.equal(await button.count(), 0);
   });
 
+  walk("the stream says when there is news, and the page looks only then", async (page, service) => {
+    const streamed = page.waitForResponse((answer) => answer.url().includes("/api/audit/stream") && answer.ok());
+    await signIn(page, service.admin);
+    await streamed;
+    let looks = 0;
+    page.on("request", (request) => { looks += request.url().includes("/rows") ? 1 : 0; });
+    await page.waitForTimeout(500);
+    looks = 0;
+    await page.waitForTimeout(2_500);
+    assert.equal(looks, 0);
+    await service.post({ user: "eve", tool: "brand.new", status: "ok" });
+    await page.getByRole("link", { name: "brand.new" }).waitFor();
+    assert.ok(looks >= 1);
+  });
+
   walk("without the stream the page looks by itself", async (page, service) => {
     await page.route("**/api/audit/stream**", (route) => route.abort());
     await signIn(page, service.admin);

@@ -80,6 +80,8 @@ fn hostile_text_reaches_no_terminal() {
             assert!(text.contains(expected), "{args:?}: {text}");
         }
     };
+    check(&["tail"], 0, &["\\u001b[2J", "mallory"]);
+    check(&["tail", "--json"], 0, &["\\u202eevil", "\"user\":\"mallory\""]);
     check(&["recent"], 0, &["\\u001b[2J", "mallory"]);
     check(&["recent", "--json"], 0, &["\\u001b]0;owned\\u0007\\u009b31m", "\\u202eevil", "\"user\":\"mallory\""]);
     check(&["stats"], 0, &["2 calls", "\\u001b[2J"]);

@@ -1,10 +1,14 @@
-//! One day file: appending to it, its torn ends, how late its lines come, and its lines from the end backwards.
+//! One day file: appending to it, its torn ends, how late its lines come, its lines from the end backwards, and forwards
+//! as it grows.
 
 mod append;
 mod blocks;
+mod forwards;
+mod known;
 mod late;
 mod tail;
 
 pub(crate) use append::End;
 pub(crate) use blocks::{Blocks, Found};
+pub(crate) use forwards::{Ahead, Broken, Forwards};
 pub(crate) use late::{LATE_MS, Largest, Notes, Span};

@@ -51,8 +51,8 @@ pub(crate) fn look(file: &dyn DiskFile) -> io::Result<(u64, Option<Torn>)> {
     Ok((len, Some(Torn { offset, bytes })))
 }
 
-/// Returns the offset after the last newline, 0 if there is none.
-fn last_newline(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
+/// Returns the offset after the last newline below a length, 0 if there is none.
+pub(super) fn last_newline(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
     let mut block = vec![0; BLOCK];
     let mut end = len;
     while end > 0 {

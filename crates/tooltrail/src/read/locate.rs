@@ -6,7 +6,7 @@ use crate::clock::{Date, Timestamp, Zone};
 use crate::day::LATE_MS;
 use crate::disk::{Listed, is_trouble};
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
+use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
 
 /// A user's folder and its day files, newest first.
 #[derive(Clone, Debug)]
@@ -39,34 +39,94 @@ impl DayFile {
     }
 }
 
+/// The folders that are one user's, by their names.
+#[derive(Clone, Debug)]
+pub(crate) struct Owned {
+    user: String,
+    names: Vec<String>,
+    /// An id that held a secret is known by its redacted text alone: how its folders begin.
+    redacted: Option<String>,
+    /// An id too long for a line is known by its clipped text alone: how its folders begin, and perhaps others'.
+    cut: Option<String>,
+}
+
+impl Owned {
+    pub(crate) fn by(user: &str) -> Self {
+        let mut names = vec![folder_of(user), outside_folder(user)];
+        // The seed's folders are the bare ids; one that is another user's encoding is that user's.
+        if user_of(user).is_none() || user == SYSTEM_USER {
+            names.push(user.to_owned());
+        }
+        names.retain(|name| name != OWN_FOLDER && !name.is_empty());
+        names.sort();
+        names.dedup();
+        Self {
+            user: user.to_owned(),
+            names,
+            redacted: user.contains('[').then(|| format!("{}.", folder_of(user))),
+            cut: user.ends_with(" chars total]").then(|| cut_prefix(user)).flatten(),
+        }
+    }
+
+    /// Whether a folder's line of a user is this user's.
+    pub(crate) fn holds(&self, folder: &str, user: Option<&str>) -> bool {
+        self.is_named(folder) || (self.may_be_cut(folder) && user == Some(&*self.user))
+    }
+
+    fn is_named(&self, folder: &str) -> bool {
+        let begins = self.redacted.as_ref().is_some_and(|redacted| folder.starts_with(redacted));
+        begins || self.names.iter().any(|name| name == folder)
+    }
+
+    fn may_be_cut(&self, folder: &str) -> bool {
+        self.cut.as_ref().is_some_and(|cut| folder.starts_with(cut) && is_hashed(folder))
+    }
+}
+
+/// Returns the names of the folders that may hold a user's lines, which need not exist, or of all.
+///
+/// # Errors
+/// [`Error::Io`] where the system does not let us look.
+pub(crate) fn followed(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
+    let Some(user) = user else { return folder_names(home) };
+    let owned = Owned::by(user);
+    let mut names = Vec::new();
+    if owned.redacted.is_some() || owned.cut.is_some() {
+        names = folder_names(home)?;
+        names.retain(|name| owned.is_named(name) || owned.may_be_cut(name));
+    }
+    names.extend(owned.names);
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// Returns the names of one user's folders, which need not exist, or of all.
+fn names(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
+    let Some(user) = user else { return folder_names(home) };
+    let owned = Owned::by(user);
+    let mut names = followed(home, Some(user))?;
+    names.retain(|name| owned.is_named(name));
+    Ok(names)
+}
+
+/// Returns the dates of a folder's day files, newest first.
+///
+/// # Errors
+/// [`Error::Io`] where the system does not let us look.
+pub(crate) fn days(home: &Home, name: &str) -> Result<Vec<Date>, Error> {
+    let files = quiet(home, home.disk().list(&[name, TRAIL_FOLDER]))?.unwrap_or_default();
+    let mut days = files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
+    days.sort_unstable_by(|a, b| b.cmp(a));
+    Ok(days)
+}
+
 /// Returns the folders of one user, or of all, that hold day files.
 ///
 /// # Errors
 /// [`Error::Io`] where the system does not let us look.
 pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Error> {
-    let names = match user {
-        None => folder_names(home)?,
-        Some(user) => {
-            let mut names = vec![folder_of(user), outside_folder(user)];
-            // The seed's folders are the bare ids; one that is another user's encoding is that user's.
-            if user_of(user).is_none() {
-                names.push(user.to_owned());
-            }
-            if user == crate::home::SYSTEM_USER {
-                names.push(user.to_owned());
-            }
-            // An id that held a secret is known by its redacted text alone.
-            if user.contains('[') {
-                let prefix = format!("{}.", folder_of(user));
-                names.extend(folder_names(home)?.into_iter().filter(|name| name.starts_with(&prefix)));
-            }
-            names.retain(|name| name != OWN_FOLDER && !name.is_empty());
-            names.sort();
-            names.dedup();
-            names
-        }
-    };
-    with_days(home, names)
+    with_days(home, names(home, user)?)
 }
 
 /// Returns the folders that may be a user's whose id is too long for a line: its clipped text is all that is known.
@@ -74,21 +134,23 @@ pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Er
 /// # Errors
 /// As [`folders`].
 pub(crate) fn cut_folders(home: &Home, clipped: &str) -> Result<Vec<Folder>, Error> {
-    let encoded = folder_of(clipped);
-    let Some((readable, _)) = encoded.rsplit_once('.').filter(|_| is_hashed(&encoded)) else { return Ok(Vec::new()) };
-    let prefix = format!("{readable}.");
+    let Some(prefix) = cut_prefix(clipped) else { return Ok(Vec::new()) };
     let mut names = folder_names(home)?;
     names.retain(|name| name.starts_with(&prefix) && is_hashed(name));
     with_days(home, names)
 }
 
+/// Returns how the folders begin of users whose id, too long for a line, has this clipped text.
+fn cut_prefix(clipped: &str) -> Option<String> {
+    let encoded = folder_of(clipped);
+    let (readable, _) = encoded.rsplit_once('.').filter(|_| is_hashed(&encoded))?;
+    Some(format!("{readable}."))
+}
+
 fn with_days(home: &Home, names: Vec<String>) -> Result<Vec<Folder>, Error> {
     let mut found = Vec::new();
     for name in names {
-        let files = quiet(home, home.disk().list(&[&name, TRAIL_FOLDER]))?.unwrap_or_default();
-        let mut days =
-            files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
-        days.sort_unstable_by(|a, b| b.cmp(a));
+        let days = days(home, &name)?;
         if !days.is_empty() {
             found.push(Folder { name, days });
         }

@@ -1,14 +1,17 @@
-//! Entries on their way back: where they lie, in what order, a page at a time.
+//! Entries on their way back: where they lie, in what order, a page at a time, and as they arrive.
 
 mod bounds;
+mod follow;
 mod locate;
 mod merge;
 mod page;
+mod rounds;
 mod scan;
 mod trail;
 mod users;
 
 pub use bounds::{Bound, Bounds};
+pub use follow::{Arrived, Follow, Followed, GapWhy};
 pub(crate) use locate::{DayFile, Folder};
 pub use page::{Page, Scanned, Skipped};
 pub(crate) use scan::{Looking, Outlook, Scan};

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod filter;
+mod following;
 mod late;
 mod layers;
 mod odd;

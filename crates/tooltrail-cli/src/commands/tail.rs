@@ -1,0 +1,197 @@
+//! `tooltrail tail`: the newest entries in the order of time, and those that arrive.
+
+use std::collections::HashMap;
+use std::os::fd::AsFd as _;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tooltrail::{Follow, Followed};
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Data, Lanes, Shown};
+use crate::question::Asked;
+
+/// Pause between two looks at the home: what people still feel as at once.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How long a batch may take to be printed after the command was told to end.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Columns of the lanes but the last: times are 23 long, users and tools seldom longer than this.
+const WIDTHS: [usize; 5] = [24, 12, 24, 6, 8];
+
+/// Show the newest entries, the newest last, and with -f those that arrive
+///
+/// One line per entry: in columns on a terminal, with tabs between time, user, tool, status, milliseconds and result in a
+/// pipe, with --json the stored lines as they stand. With -f it goes on until it is interrupted; entries are shown in
+/// order of arrival, whoever writes them. Where a day file was cut, replaced or removed, that is said on stderr.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail tail -f                              everything, as it happens
+  tooltrail tail -f --user alice status=error    what fails for alice
+  tooltrail tail -f -n 0 --json | jq .tool       only what is new, for a program")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    asked: Asked,
+
+    /// Go on with entries as they arrive
+    #[arg(long, short)]
+    follow: bool,
+
+    /// Begin with so many entries, 0 to 1000
+    #[arg(long = "lines", short = 'n', value_name = "N", default_value_t = 10)]
+    lines: usize,
+}
+
+/// Asks, prints, and follows.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let mut question = args.asked.question()?;
+    question.limit = args.lines.max(1);
+    question.check()?;
+    let trail = common.trail()?;
+    // Following begins before the question is asked, so that nothing falls between the two.
+    let follow = if args.follow { Some(trail.follow(&question)?) } else { None };
+    let printer = Printer::new(common.json);
+    let mut printed = HashMap::<String, usize>::new();
+    if args.lines > 0 {
+        let page = trail.recent(&question)?;
+        if !page.complete {
+            output::talk("the beginning is partial: it reached its bound of bytes or time");
+        }
+        printer.print(page.lines.iter().rev().map(String::as_str))?;
+        for line in page.lines {
+            *printed.entry(line).or_default() += 1;
+        }
+    }
+    match follow {
+        None => Ok(Exit::Yes.into()),
+        Some(follow) => until_told(Following { follow, printer, printed }),
+    }
+}
+
+/// Follows until a signal, or until nobody reads our output.
+fn until_told(following: Following) -> Result<ExitCode, Failure> {
+    let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    // Printing may wait for a slow reader; a signal must not. The sender is dropped to end the thread.
+    let (stop, stopped) = mpsc::channel::<()>();
+    let (ended, mut end) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("tooltrail-tail".to_owned());
+    thread.spawn(move || ended.send(following.run(&stopped))).map_err(failed)?;
+    runtime.block_on(async {
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);
+        let result = tokio::select! {
+            _ = interrupt.recv() => None,
+            _ = terminate.recv() => None,
+            () = reader_is_gone() => None,
+            result = &mut end => Some(result),
+        };
+        drop(stop);
+        let result = match result {
+            Some(result) => result,
+            // A reader that takes nothing does not keep us: it has what it took.
+            None => tokio::time::timeout(GRACE, end).await.unwrap_or(Ok(Ok(()))),
+        };
+        match result {
+            Ok(result) => result.map(|()| Exit::Yes.into()),
+            Err(_) => Err(Failure::could_not("following ended by a defect", "run it again, and report it")),
+        }
+    })
+}
+
+/// Waits until whoever reads our output has closed it; for ever where the system cannot tell.
+async fn reader_is_gone() {
+    // A copy of the descriptor is watched and never written to; what is no pipe or terminal is refused.
+    let copy = std::io::stdout().as_fd().try_clone_to_owned();
+    match copy.and_then(Sender::from_owned_fd_unchecked) {
+        Ok(pipe) => {
+            let _closed = pipe.ready(Interest::ERROR).await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The follower, and what was printed before it began.
+struct Following {
+    follow: Follow,
+    printer: Printer,
+    /// Lines of the beginning, how often each: those among them that arrived meanwhile are not printed twice.
+    printed: HashMap<String, usize>,
+}
+
+impl Following {
+    fn run(mut self, stopped: &mpsc::Receiver<()>) -> Result<(), Failure> {
+        loop {
+            let batch = self.follow.next_batch()?;
+            let mut lines = Vec::new();
+            for followed in batch {
+                match followed {
+                    Followed::Entry(entry) => match self.printed.get_mut(&entry.line) {
+                        Some(times) if *times > 0 => *times -= 1,
+                        _ => lines.push(entry.line),
+                    },
+                    Followed::Gap { folder, day, why } => {
+                        self.printer.print(lines.iter().map(String::as_str))?;
+                        lines.clear();
+                        output::talk(&format!("{folder}, {day}: the file {why}; entries may be missing here"));
+                    }
+                    _ => {}
+                }
+            }
+            self.printer.print(lines.iter().map(String::as_str))?;
+            let mut pause = Duration::ZERO;
+            if self.follow.caught_up() {
+                self.printed.clear();
+                pause = PAUSE;
+            }
+            if stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// How lines are printed.
+#[derive(Debug)]
+enum Printer {
+    Stored { terminal: bool },
+    Lanes(Lanes),
+    Tabs,
+}
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        let terminal = output::stdout_is_terminal();
+        if json {
+            Self::Stored { terminal }
+        } else if terminal {
+            Self::Lanes(Lanes::new(&Shown::COLUMNS, &WIDTHS))
+        } else {
+            Self::Tabs
+        }
+    }
+
+    /// Prints lines and sends them on their way.
+    fn print<'l>(&self, lines: impl Iterator<Item = &'l str>) -> Result<(), Failure> {
+        let mut lines = lines.peekable();
+        if lines.peek().is_none() {
+            return Ok(());
+        }
+        let mut data = if matches!(self, Self::Lanes(_)) { Data::styled() } else { Data::exact() };
+        for line in lines {
+            match self {
+                Self::Stored { terminal } => data.line(&output::stored(line, *terminal))?,
+                Self::Lanes(lanes) => data.bytes(lanes.row(&Shown::read(line).cells()).as_bytes())?,
+                Self::Tabs => data.line(&Shown::read(line).tabs())?,
+            }
+        }
+        data.finish()
+    }
+}

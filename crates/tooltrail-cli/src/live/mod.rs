@@ -1,0 +1,7 @@
+//! What has just arrived in the home, for those who watch: one follower, a ring, any number of subscribers.
+
+mod hub;
+mod ring;
+
+pub(crate) use hub::{Hub, LIVE_DAYS, Subscriber};
+pub(crate) use ring::{Event, EventId, Since};

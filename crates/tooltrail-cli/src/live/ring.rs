@@ -1,0 +1,219 @@
+//! The newest events under numbers that a subscriber can come back with.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+
+use tooltrail::{Arrived, Followed, GapWhy};
+
+/// Events held: minutes of a busy home, for a browser that was away.
+const EVENTS_MAX: usize = 10_000;
+
+/// Bytes of entries held; a few hundred of the longest entries that we write.
+const BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What an event costs beside its line.
+const EVENT_BYTES: usize = 128;
+
+/// The name of an event: `<start id>-<n>`, where the start id is this service's start and `n` counts from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct EventId {
+    start: Arc<str>,
+    n: u64,
+}
+
+impl EventId {
+    /// Reads an id, `None` for anything else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (start, n) = text.split_once('-')?;
+        let plain = !start.is_empty() && start.len() <= 64 && start.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let digits = n.bytes().all(|byte| byte.is_ascii_digit());
+        (plain && digits).then(|| Some(Self { start: start.into(), n: n.parse().ok()? }))?
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.start, self.n)
+    }
+}
+
+/// What a subscriber gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// An entry.
+    Entry(Arc<Arrived>),
+    /// A day file is not what it was; entries may be missing.
+    Broken { folder: Arc<str>, why: GapWhy },
+    /// Events that this subscriber can no longer have; how many, where that is known.
+    Lost(Option<u64>),
+}
+
+/// From where a subscriber wants events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// From now on.
+    Now,
+    /// After an event of this or an earlier start.
+    After(EventId),
+    /// After something that is no event id: as after one of an earlier start.
+    Unknown,
+}
+
+/// A place between two events: the number of the last one that was given, if it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(Option<u64>);
+
+/// The newest events.
+#[derive(Debug)]
+pub(super) struct Ring {
+    start: Arc<str>,
+    events: VecDeque<Event>,
+    /// The number of the first event held, or of the next one where none is.
+    first: u64,
+    bytes: usize,
+    events_max: usize,
+    bytes_max: usize,
+}
+
+impl Ring {
+    /// Returns an empty ring of a start.
+    pub(super) fn new(start: &str) -> Self {
+        Self::bounded(start, EVENTS_MAX, BYTES_MAX)
+    }
+
+    fn bounded(start: &str, events_max: usize, bytes_max: usize) -> Self {
+        Self { start: start.into(), events: VecDeque::new(), first: 1, bytes: 0, events_max, bytes_max }
+    }
+
+    /// Adds an event, and lets go of the oldest beyond the bounds.
+    pub(super) fn push(&mut self, followed: Followed) {
+        let event = match followed {
+            Followed::Entry(entry) => Event::Entry(Arc::new(entry)),
+            Followed::Gap { folder, why, .. } => Event::Broken { folder: folder.into(), why },
+            // A kind that this version does not know says nothing a subscriber could show.
+            _ => return,
+        };
+        self.bytes += bytes_of(&event);
+        self.events.push_back(event);
+        while self.events.len() > self.events_max || (self.bytes > self.bytes_max && self.events.len() > 1) {
+            self.bytes -= self.events.pop_front().map_or(0, |event| bytes_of(&event));
+            self.first += 1;
+        }
+    }
+
+    /// Returns the number of the newest event, 0 before the first.
+    pub(super) fn newest(&self) -> u64 {
+        self.first + self.events.len() as u64 - 1
+    }
+
+    /// Returns where a subscriber begins.
+    pub(super) fn place(&self, since: &Since) -> Place {
+        match since {
+            Since::Now => Place(Some(self.newest())),
+            Since::After(id) if id.start == self.start && id.n <= self.newest() => Place(Some(id.n)),
+            Since::After(_) | Since::Unknown => Place(None),
+        }
+    }
+
+    /// Returns at most so many events after a place, and moves it behind them.
+    ///
+    /// Where events after it were let go, the first is [`Event::Lost`].
+    pub(super) fn after(&self, place: &mut Place, most: usize) -> Vec<(EventId, Event)> {
+        let id = |n| EventId { start: Arc::clone(&self.start), n };
+        let mut found = Vec::new();
+        let before = self.first - 1;
+        let reached = match place.0 {
+            Some(n) if n >= before => n,
+            known => {
+                found.push((id(before), Event::Lost(known.map(|n| before - n))));
+                before
+            }
+        };
+        let skip = usize::try_from(reached - before).unwrap_or(usize::MAX);
+        let events = self.events.iter().skip(skip).zip(reached + 1..).take(most.saturating_sub(found.len()));
+        found.extend(events.map(|(event, n)| (id(n), event.clone())));
+        *place = Place(Some(found.last().map_or(reached, |(id, _)| id.n)));
+        found
+    }
+}
+
+fn bytes_of(event: &Event) -> usize {
+    EVENT_BYTES
+        + match event {
+            Event::Entry(entry) => entry.line.len() + entry.folder.len(),
+            Event::Broken { folder, .. } => folder.len(),
+            Event::Lost(_) => 0,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tooltrail::Date;
+
+    /// Only the library makes entries; gaps of numbered folders stand in for them.
+    fn gap(n: u64) -> Followed {
+        Followed::Gap { folder: format!("u{n}"), day: Date::parse("2026-11-23").unwrap(), why: GapWhy::Cut }
+    }
+
+    fn ring(events: u64, events_max: usize, bytes_max: usize) -> Ring {
+        let mut ring = Ring::bounded("s", events_max, bytes_max);
+        (1..=events).for_each(|n| ring.push(gap(n)));
+        ring
+    }
+
+    fn shown(events: &[(EventId, Event)]) -> String {
+        let show = |(id, event): &(EventId, Event)| match event {
+            Event::Broken { folder, .. } => format!("{id} {folder}"),
+            Event::Lost(Some(lost)) => format!("{id} lost {lost}"),
+            Event::Lost(None) => format!("{id} lost ?"),
+            Event::Entry(entry) => format!("{id} {}", entry.line),
+        };
+        events.iter().map(show).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_subscriber_gets_what_came_after_its_id() {
+        let ring = ring(5, 3, BYTES_MAX);
+        let check = |since: &str, expected: &str| {
+            let since = match since {
+                "now" => Since::Now,
+                id => EventId::parse(id).map_or(Since::Unknown, Since::After),
+            };
+            let mut place = ring.place(&since);
+            assert_eq!(shown(&ring.after(&mut place, 10)), expected, "{since:?}");
+            assert_eq!(shown(&ring.after(&mut place, 10)), "", "{since:?}");
+        };
+        check("now", "");
+        check("s-5", "");
+        check("s-3", "s-4 u4, s-5 u5");
+        check("s-2", "s-3 u3, s-4 u4, s-5 u5");
+        check("s-0", "s-2 lost 2, s-3 u3, s-4 u4, s-5 u5");
+        check("s-6", "s-2 lost ?, s-3 u3, s-4 u4, s-5 u5");
+        check("t-4", "s-2 lost ?, s-3 u3, s-4 u4, s-5 u5");
+        check("s-+4", "s-2 lost ?, s-3 u3, s-4 u4, s-5 u5");
+        check("", "s-2 lost ?, s-3 u3, s-4 u4, s-5 u5");
+        check("s-99999999999999999999999", "s-2 lost ?, s-3 u3, s-4 u4, s-5 u5");
+    }
+
+    #[test]
+    fn few_at_a_time_is_the_same() {
+        let mut ring = ring(5, 3, BYTES_MAX);
+        let mut place = ring.place(&Since::After(EventId { start: "s".into(), n: 1 }));
+        assert_eq!(shown(&ring.after(&mut place, 1)), "s-2 lost 1");
+        assert_eq!(shown(&ring.after(&mut place, 2)), "s-3 u3, s-4 u4");
+        (6..=9).for_each(|n| ring.push(gap(n)));
+        assert_eq!(shown(&ring.after(&mut place, 2)), "s-6 lost 2, s-7 u7");
+        assert_eq!(shown(&ring.after(&mut place, 9)), "s-8 u8, s-9 u9");
+    }
+
+    #[test]
+    fn bytes_are_bounded_too_and_the_newest_always_stands() {
+        let ring = self::ring(1_000, 10_000, 10 * (EVENT_BYTES + 5));
+        assert!((10..=11).contains(&ring.events.len()), "{}", ring.events.len());
+        assert_eq!(ring.newest(), 1_000);
+        let one = self::ring(3, 10, 1);
+        assert_eq!((one.events.len(), one.newest()), (1, 3));
+    }
+}

@@ -1,0 +1,89 @@
+//! What is remembered of a file's content, to know it again: hashes of some of its bytes and of its last lines.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::io;
+
+use crate::disk::DiskFile;
+
+/// Ends of lines remembered, so that a file cut back by so many lines is gone on with exactly. 24 bytes each.
+const ENDS_MAX: usize = 32;
+
+/// Some bytes known again by their hash.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Mark {
+    length: usize,
+    hash: u64,
+}
+
+impl Mark {
+    /// Returns the mark of these bytes.
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(bytes);
+        Self { length: bytes.len(), hash: hasher.finish() }
+    }
+
+    /// Returns a mark of so many bytes that none have.
+    pub(super) fn none(length: usize) -> Self {
+        Self { length, hash: 0 }
+    }
+
+    /// Returns how many bytes they are.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether the file holds these bytes at an offset.
+    pub(super) fn stands(&self, file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
+        let mut bytes = vec![0; self.length];
+        Ok(file.read_at(&mut bytes, offset)? == self.length && self.fits(&bytes))
+    }
+
+    /// Whether these are the bytes.
+    pub(super) fn fits(&self, bytes: &[u8]) -> bool {
+        self.length == 0 || Self::of(bytes) == *self
+    }
+}
+
+/// The end of a line that was given, and the line.
+#[derive(Clone, Copy, Debug, Default)]
+struct End {
+    offset: u64,
+    line: Mark,
+}
+
+/// The last lines that were given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends(VecDeque<End>);
+
+impl Ends {
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Remembers where the last of these lines end.
+    pub(super) fn remember(&mut self, lines: &[u8], from: u64) {
+        let mut found = [End::default(); ENDS_MAX];
+        let (mut count, mut end) = (0, lines.len());
+        while end > 0 && count < ENDS_MAX {
+            let start = memchr::memrchr(b'\n', &lines[..end - 1]).map_or(0, |newline| newline + 1);
+            found[count] = End { offset: from + end as u64, line: Mark::of(&lines[start..end]) };
+            (count, end) = (count + 1, start);
+        }
+        self.0.extend(found[..count].iter().rev());
+        self.0.drain(..self.0.len().saturating_sub(ENDS_MAX));
+    }
+
+    /// Returns the end of the newest line that a file of this length still holds in its place; forgets those after it.
+    pub(super) fn newest_standing(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<Option<u64>> {
+        while let Some(end) = self.0.back().copied() {
+            if end.offset <= len && end.line.stands(file, end.offset - end.line.length as u64)? {
+                return Ok(Some(end.offset));
+            }
+            self.0.pop_back();
+        }
+        Ok(None)
+    }
+}

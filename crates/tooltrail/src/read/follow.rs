@@ -1,0 +1,322 @@
+//! Entries as they arrive, whoever writes them.
+
+use std::fmt;
+
+use super::locate::{Owned, days, followed, quiet};
+use super::rounds::{Key, Look, Rounds};
+use super::{Skipped, Trail};
+use crate::clock::Date;
+use crate::day::{Ahead, Broken, Forwards};
+use crate::disk::{DiskFile, Stat};
+use crate::error::Error;
+use crate::home::{TRAIL_FOLDER, day_name};
+use crate::query::{Filter, Line, Question};
+
+/// Entries after which a batch ends: a screenful of hundreds, and little to hold for whoever prints it.
+const BATCH_ENTRIES_MAX: usize = 1_000;
+
+/// Bytes of entries after which a batch ends.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Bytes read after which a batch ends, so that a filter which fits nothing still answers within moments.
+const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// An entry that has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Arrived {
+    /// The user's folder.
+    pub folder: String,
+    /// The date of its day file.
+    pub day: Date,
+    /// The stored line as it stands, without newline: a whole JSON object.
+    pub line: String,
+}
+
+/// What a follower met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Followed {
+    /// An entry that answers.
+    Entry(Arrived),
+    /// A day file is not what it was: entries may be missing between the one before and the one after this.
+    Gap {
+        /// The user's folder.
+        folder: String,
+        /// The date of the day file.
+        day: Date,
+        /// What happened to it.
+        why: GapWhy,
+    },
+}
+
+/// Why entries may be missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GapWhy {
+    /// The file became shorter than what was read of it.
+    Cut,
+    /// Another file, or other content, stands in its place.
+    Replaced,
+    /// The file is gone.
+    Removed,
+    /// A line is longer than any that is read (64 MiB).
+    TooLong,
+}
+
+impl fmt::Display for GapWhy {
+    /// Writes the end of the sentence "the file …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cut => "was cut",
+            Self::Replaced => "was replaced",
+            Self::Removed => "was removed",
+            Self::TooLong => "has a line too long to read",
+        })
+    }
+}
+
+/// Follows the day files of a question: each call of [`Follow::next_batch`] gives what has arrived since the one before.
+///
+/// It holds no file open and takes no lock, has no thread and never waits: the caller decides when to ask again.
+///
+/// Watched are the day files that the question's days reach, the day before, and any in the future; a file or folder
+/// that appears later is read from its beginning. Each round lists the home, and looks at what grew in the last minute
+/// and at today's file of every user (up to 1,024 users a round); older dates and new day files in known folders have
+/// their turn by and by, 128 and 64 a round. A round therefore has a bounded cost, and a late line in an old file of a
+/// large home may take some rounds to be seen.
+///
+/// Entries come in order of arrival: within a file in its order, between files as they were looked at. Only whole lines
+/// are given, each once. A file that was cut or replaced is a [`Followed::Gap`], after which what is new in it follows;
+/// lines that came and went between two rounds are the ones it may miss.
+#[derive(Debug)]
+pub struct Follow {
+    trail: Trail,
+    question: Question,
+    rounds: Rounds,
+    skipped: Skipped,
+    buffer: Vec<u8>,
+}
+
+impl Trail {
+    /// Follows the entries that answer, from now on. The question's limit and cursor have no meaning here.
+    ///
+    /// It looks once at every day file of the range.
+    ///
+    /// # Errors
+    /// As [`Trail::recent`].
+    pub fn follow(&self, question: &Question) -> Result<Follow, Error> {
+        let first = self.ask(question)?.first;
+        let mut follow = Follow {
+            trail: Self::new(self.home.clone(), self.clock.clone(), self.zone.clone()),
+            question: question.clone(),
+            rounds: Rounds::default(),
+            skipped: Skipped::default(),
+            buffer: Vec::new(),
+        };
+        for folder in followed(&self.home, follow.user())? {
+            let dates = days(&self.home, &folder)?;
+            if !dates.is_empty() {
+                follow.rounds.listed(&folder);
+            }
+            for day in dates.into_iter().filter(|day| *day >= first.plus_days(-1)) {
+                follow.begin_at_end((folder.clone(), day))?;
+            }
+        }
+        Ok(follow)
+    }
+
+    /// Says of each of these entries whether it answers a question, its user and days included.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if days or limit are out of range.
+    pub fn answers<'e>(
+        &self,
+        question: &Question,
+        entries: impl IntoIterator<Item = &'e Arrived>,
+    ) -> Result<Vec<bool>, Error> {
+        let first = self.ask(question)?.first.start();
+        let owned = question.user.as_deref().map(Owned::by);
+        let filter = Filter::new(&question.query, self.clock.now());
+        let answers = |entry: &Arrived| {
+            filter.may_match(entry.line.as_bytes())
+                && Line::parse(&entry.line, &self.zone).is_some_and(|line| {
+                    line.ts >= first && is_owned(owned.as_ref(), &entry.folder, &line) && filter.matches(&line)
+                })
+        };
+        Ok(entries.into_iter().map(answers).collect())
+    }
+}
+
+/// Whether a folder's line is one of this user's; everybody's are, where no user is asked for.
+fn is_owned(owned: Option<&Owned>, folder: &str, line: &Line<'_>) -> bool {
+    owned.is_none_or(|owned| owned.holds(folder, line.string("user").as_deref()))
+}
+
+/// A day file, and what it was when it was opened.
+type Opened = (Box<dyn DiskFile>, Stat);
+
+/// A batch under way.
+#[derive(Debug, Default)]
+struct Batch {
+    followed: Vec<Followed>,
+    entry_bytes: usize,
+    read_bytes: u64,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.followed.len() >= BATCH_ENTRIES_MAX
+            || self.entry_bytes >= BATCH_BYTES_MAX
+            || self.read_bytes >= READ_BYTES_MAX
+    }
+
+    fn entry(&mut self, (folder, day): &Key, line: &str) {
+        self.entry_bytes += line.len();
+        let arrived = Arrived { folder: folder.clone(), day: *day, line: line.to_owned() };
+        self.followed.push(Followed::Entry(arrived));
+    }
+
+    fn gap(&mut self, (folder, day): &Key, why: GapWhy) {
+        self.followed.push(Followed::Gap { folder: folder.clone(), day: *day, why });
+    }
+}
+
+impl Follow {
+    /// Returns what has arrived, at most about a thousand entries or 4 MiB; none does not mean that there is no more.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system refuses to let us read. Nothing is lost by it: the next call goes on where this ended.
+    pub fn next_batch(&mut self) -> Result<Vec<Followed>, Error> {
+        let mut batch = Batch::default();
+        if self.rounds.due.is_empty() {
+            let today = self.trail.clock.now().date();
+            let from = today.plus_days(-i64::from(self.question.days));
+            let user = self.question.user.as_deref().or_else(|| self.question.query.only_user());
+            self.rounds.begin(&self.trail.home, user, (from, today), self.trail.clock.monotonic())?;
+        }
+        while !batch.is_full() {
+            let Some(mut look) = self.rounds.due.pop_front() else { break };
+            match self.look(&mut look, &mut batch) {
+                Ok(true) => {}
+                Ok(false) => self.rounds.due.push_front(look),
+                // What was gathered is given first; the trouble, if it stays, is told by the next call.
+                Err(_) if !batch.followed.is_empty() => {
+                    self.rounds.due.push_front(look);
+                    break;
+                }
+                // The others are not held up by one file, whose turn comes again.
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(batch.followed)
+    }
+
+    /// Whether the last batch ended a round: time to wait a little. Otherwise there is more to read at once.
+    #[must_use]
+    pub fn caught_up(&self) -> bool {
+        self.rounds.due.is_empty()
+    }
+
+    /// Returns the counts of lines met so far that are no entries.
+    #[must_use]
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    fn user(&self) -> Option<&str> {
+        self.question.user.as_deref().or_else(|| self.question.query.only_user())
+    }
+
+    /// Takes what a file holds now as known.
+    fn begin_at_end(&mut self, key: Key) -> Result<(), Error> {
+        if let Some((file, stat)) = self.open(&key)?
+            && let Some(place) = quiet(&self.trail.home, Forwards::at_end(&*file, stat))?
+        {
+            self.rounds.file(&key).place = place;
+        }
+        Ok(())
+    }
+
+    fn open(&self, (folder, day): &Key) -> Result<Option<Opened>, Error> {
+        let home = &self.trail.home;
+        let open = || {
+            let Some(file) = home.disk().open(&[folder, TRAIL_FOLDER, &day_name(*day)])? else { return Ok(None) };
+            let stat = file.stat()?;
+            Ok(Some((file, stat)))
+        };
+        Ok(quiet(home, open())?.flatten())
+    }
+
+    /// Looks at one file and reads what is new, as far as the batch goes. Returns whether it is done with it.
+    fn look(&mut self, look: &mut Look, batch: &mut Batch) -> Result<bool, Error> {
+        let Some((file, stat)) = self.open(&look.key)? else {
+            if self.rounds.knows(&look.key) {
+                let watched = self.rounds.file(&look.key);
+                if !std::mem::replace(&mut watched.missing, true) && watched.place.has_begun() {
+                    batch.gap(&look.key, GapWhy::Removed);
+                }
+            }
+            return Ok(true);
+        };
+        let upto = stat.len.min(*look.upto.get_or_insert(stat.len));
+        let watched = self.rounds.file(&look.key);
+        let Some(broken) = quiet(&self.trail.home, watched.place.check(&*file, stat))? else { return Ok(true) };
+        // A file that is back after it was told to be gone is no second gap.
+        let told = std::mem::take(&mut watched.missing);
+        match broken.filter(|_| !told) {
+            Some(Broken::Cut) => batch.gap(&look.key, GapWhy::Cut),
+            Some(Broken::Replaced) => batch.gap(&look.key, GapWhy::Replaced),
+            None => {}
+        }
+        if !watched.place.is_below(upto) {
+            return Ok(true);
+        }
+        self.read(&look.key, &*file, upto, batch)
+    }
+
+    /// Reads what is new in a file. Returns whether that was all.
+    fn read(&mut self, key: &Key, file: &dyn DiskFile, upto: u64, batch: &mut Batch) -> Result<bool, Error> {
+        let Self { trail, question, rounds, skipped, buffer } = self;
+        let first = trail.ask(question)?.first.start();
+        let owned = question.user.as_deref().map(Owned::by);
+        let filter = Filter::new(&question.query, trail.clock.now());
+        let mut done = false;
+        while !done && !batch.is_full() {
+            let place = &mut rounds.file(key).place;
+            let Some((ahead, read)) = quiet(&trail.home, place.ahead(file, upto, buffer))? else { return Ok(true) };
+            batch.read_bytes += read;
+            match ahead {
+                Ahead::Nothing => done = true,
+                Ahead::Skipped => {}
+                Ahead::TooLong => {
+                    skipped.too_long += 1;
+                    batch.gap(key, GapWhy::TooLong);
+                }
+                Ahead::Lines(offset, lines) => {
+                    let lines = if offset == 0 { lines.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(lines) } else { lines };
+                    for line in lines.split(|byte| *byte == b'\n') {
+                        let line = line.strip_suffix(b"\r").unwrap_or(line);
+                        if line.iter().all(u8::is_ascii_whitespace) || !filter.may_match(line) {
+                            continue;
+                        }
+                        let text = std::str::from_utf8(line).ok();
+                        match text.and_then(|text| Some((text, Line::parse(text, &trail.zone)?))) {
+                            Some((text, entry))
+                                if entry.ts >= first
+                                    && is_owned(owned.as_ref(), &key.0, &entry)
+                                    && filter.matches(&entry) =>
+                            {
+                                batch.entry(key, text)
+                            }
+                            Some(_) => {}
+                            None => skipped.line(line),
+                        }
+                    }
+                    rounds.grew(key, trail.clock.monotonic());
+                }
+            }
+        }
+        Ok(done)
+    }
+}
