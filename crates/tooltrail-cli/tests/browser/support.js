@@ -29,15 +29,24 @@ export class Service {
   static async start() {
     const service = new Service();
     service.folder = mkdtempSync(join(tmpdir(), "tooltrail-page-"));
-    service.child = spawn(BINARY, ["serve", "--listen", "127.0.0.1:0"], {
-      env: service.environment(), stdio: ["ignore", "pipe", "ignore"],
-    });
-    const [address] = await once(createInterface(service.child.stdout), "line");
-    service.address = address;
-    await until("ready", async () => (await fetch(`${address}/readyz`)).ok);
+    await service.begin("127.0.0.1:0");
     service.admin = await service.token("root", "--role", "admin");
     service.agent = await service.token("agent", "--role", "ingest");
     return service;
+  }
+
+  async begin(listen) {
+    this.child = spawn(BINARY, ["serve", "--listen", listen], {
+      env: this.environment(), stdio: ["ignore", "pipe", "ignore"],
+    });
+    [this.address] = await once(createInterface(this.child.stdout), "line");
+    await until("ready", async () => (await fetch(`${this.address}/readyz`)).ok);
+  }
+
+  async end() {
+    const ended = once(this.child, "exit");
+    this.child.kill("SIGTERM");
+    await ended;
   }
 
   environment() {
@@ -68,9 +77,7 @@ export class Service {
   }
 
   async stop() {
-    const ended = once(this.child, "exit");
-    this.child.kill("SIGTERM");
-    await ended;
+    await this.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
