@@ -173,8 +173,15 @@ function cut(page) {
   const kept = new Set(rowsOf(page).map((row) => row.dataset.key));
   for (const row of body().querySelectorAll("tr")) if (!kept.has(row.dataset.key)) row.remove();
   const next = find("#rows", page)?.dataset.next;
-  const link = find("a[rel=next]");
-  if (next && link) link.setAttribute("href", next);
+  if (!next) return;
+  let link = /** @type {HTMLAnchorElement | null} */ (find("a[rel=next]"));
+  if (!link) {
+    link = document.createElement("a");
+    link.rel = "next";
+    link.textContent = "Older calls →";
+    find(".pages")?.append(link);
+  }
+  link.href = next;
 }
 
 /** Opens the stream, which only says that there is news: the rows are the server's to draw. */

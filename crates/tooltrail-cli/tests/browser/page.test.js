@@ -101,6 +101,38 @@ describe("live", () => {
     assert.ok(await page.evaluate(() => window.same), "the page was not loaded again");
   });
 
+  walk("a long list is cut back, and the way to older calls has no hole", async (page, service) => {
+    const many = (from, count) => Array.from({ length: count }, (_, n) => ({ user: "eve", tool: `n.${from + n}`, status: "ok" }));
+    await service.post(...many(0, 30));
+    await signIn(page, service.admin, "/?user=eve");
+    for (let from = 30; from < 600; from += 90) {
+      await service.post(...many(from, 90));
+      await page.getByRole("link", { name: `n.${from + 89}`, exact: true }).waitFor();
+    }
+    const shown = await tools(page);
+    assert.deepEqual(shown, many(0, 660).map(({ tool }) => tool).reverse().slice(0, shown.length), "each once, in order");
+    assert.ok(shown.length <= 500, String(shown.length));
+    await page.getByRole("link", { name: "Older calls" }).click();
+    await page.getByRole("heading", { name: "Older calls" }).waitFor();
+    const older = await tools(page);
+    assert.deepEqual([older.length, older[0]], [100, `n.${660 - shown.length - 1}`]);
+  });
+
+  walk("more news than one look brings is said", async (page, service) => {
+    await service.post({ user: "eve", tool: "old", status: "ok" });
+    await signIn(page, service.admin, "/?user=eve");
+    await page.route("**/rows**", (route) => route.abort());
+    await service.post(...Array.from({ length: 150 }, (_, n) => ({ user: "eve", tool: `n.${n}`, status: "ok" })));
+    await page.unroute("**/rows**");
+    await service.post({ user: "eve", tool: "last", status: "ok" });
+    const more = page.getByRole("link", { name: "More calls arrived" });
+    await more.waitFor();
+    const shown = await tools(page);
+    assert.deepEqual([shown[0], shown.at(-2), shown.at(-1), shown.length], ["last", "n.51", "old", 101]);
+    await more.click();
+    await until("loaded", async () => (await tools(page)).length === 100);
+  });
+
   walk("a view shows only the news that answer it", async (page, service) => {
     await signIn(page, service.admin, "/?status=error&user=eve");
     await page.getByText("No call answers this").waitFor();
