@@ -1,8 +1,17 @@
 //! Large values cut to what a line holds: strings, lists, depth, and in the end the line itself.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use crate::json::{is_escaped, push_string};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
 use crate::redact::{Redacted, Seen, Tree, mark_across};
+
+/// Bytes of most args: room from the start, so that they are not moved while they grow.
+const OBJECT_BYTES_USUAL: usize = 512;
+
+/// Keys of an object that are compared one by one; nearly every object has fewer.
+const FEW_KEYS_MAX: usize = 16;
 
 /// A redacted call whose every value fits: what `entry` encodes.
 #[derive(Debug)]
@@ -53,7 +62,7 @@ impl Clipped {
 }
 
 /// Returns a string field or a key, clipped.
-pub(crate) fn field(seen: &Seen) -> String {
+pub(crate) fn field(seen: &Seen) -> Cow<'_, str> {
     string(seen, FIELD_CHARS_MAX)
 }
 
@@ -63,10 +72,10 @@ pub(crate) fn snippet(seen: &Seen) -> &str {
 }
 
 /// Returns a string of at most `limit` characters, and a marker where there was more.
-fn string(seen: &Seen, limit: usize) -> String {
+fn string(seen: &Seen, limit: usize) -> Cow<'_, str> {
     match cut_at(&seen.text, limit) {
-        None if !seen.cut => seen.text.clone(),
-        cut => format!("{} …[{} chars total]", &seen.text[..cut.unwrap_or(seen.text.len())], seen.chars),
+        None if !seen.cut => Cow::Borrowed(&seen.text),
+        cut => Cow::Owned(format!("{} …[{} chars total]", &seen.text[..cut.unwrap_or(seen.text.len())], seen.chars)),
     }
 }
 
@@ -81,7 +90,7 @@ fn cut_at(text: &str, limit: usize) -> Option<usize> {
 
 /// Returns a value with every part clipped, encoded.
 fn clipped_object(tree: &Tree) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(OBJECT_BYTES_USUAL);
     push_clipped(&mut out, tree);
     out
 }
@@ -108,20 +117,20 @@ fn push_clipped(out: &mut String, tree: &Tree) {
         }
         Tree::Object(members) => {
             out.push('{');
-            let mut keys = std::collections::HashSet::new();
+            let mut keys = Keys::default();
             for (n, (key, value)) in members.iter().take(MEMBERS_MAX).enumerate() {
                 if n > 0 {
                     out.push(',');
                 }
                 let key = unlike(field(key), &keys);
                 push_string(out, &key);
-                keys.insert(key);
+                keys.add(key);
                 out.push(':');
                 push_clipped(out, value);
             }
             if members.len() > MEMBERS_MAX {
                 out.push(',');
-                push_string(out, &unlike(members_total(members.len()), &keys));
+                push_string(out, &unlike(members_total(members.len()).into(), &keys));
                 out.push_str(":true");
             }
             out.push('}');
@@ -133,12 +142,33 @@ fn members_total(members: usize) -> String {
     format!(" …[{members} members total]")
 }
 
+/// The keys of an object so far: a list as long as looking through it is the cheapest, then a set.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    fn add(&mut self, key: Cow<'a, str>) {
+        if self.few.len() < FEW_KEYS_MAX {
+            self.few.push(key);
+        } else {
+            self.many.insert(key);
+        }
+    }
+
+    fn hold(&self, key: &str) -> bool {
+        self.few.iter().any(|known| known == key) || (!self.many.is_empty() && self.many.contains(key))
+    }
+}
+
 /// Returns a key that differs from the earlier ones: itself, or with `#2`, `#3`, … appended.
-fn unlike(key: String, earlier: &std::collections::HashSet<String>) -> String {
-    if !earlier.contains(&key) {
+fn unlike<'a>(key: Cow<'a, str>, earlier: &Keys<'_>) -> Cow<'a, str> {
+    if !earlier.hold(&key) {
         return key;
     }
-    (2..).map(|n| format!("{key}#{n}")).find(|key| !earlier.contains(key)).unwrap_or(key)
+    (2..).map(|n| format!("{key}#{n}")).find(|key| !earlier.hold(key)).map_or(key, Cow::Owned)
 }
 
 /// Returns `{"clipped": T}`, T the beginning of a structure's compact text.

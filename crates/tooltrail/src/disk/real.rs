@@ -38,36 +38,57 @@ impl RealDisk {
 
     /// Opens the folder of a path below the root, or makes it and syncs its parents.
     fn folder(&self, names: &[&str], make: bool) -> io::Result<OwnedFd> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut here = self.root.try_clone()?;
+        let (folder, parents) = self.unsynced_folder(names, make)?;
+        sync_all(&parents)?;
+        Ok(folder)
+    }
+
+    /// Opens the folder of a path, or makes it; returns it and the folders that got a new name and are to be synced.
+    fn unsynced_folder(&self, names: &[&str], make: bool) -> io::Result<(OwnedFd, Vec<OwnedFd>)> {
+        let (mut here, mut parents) = (self.root.try_clone()?, Vec::new());
         for name in names {
-            let name = plain(name)?;
-            let next = match rustix::fs::openat(&here, name, flags, Mode::empty()) {
-                Err(rustix::io::Errno::NOENT) if make => {
-                    match rustix::fs::mkdirat(&here, name, self.folder_mode) {
-                        // The umask may have taken bits that the mode promises.
-                        Ok(()) => {
-                            let made = rustix::fs::openat(&here, name, flags, Mode::empty())?;
-                            rustix::fs::fchmod(&made, self.folder_mode)?;
-                            rustix::fs::fsync(&here)?;
-                            Ok(made)
-                        }
-                        Err(rustix::io::Errno::EXIST) => rustix::fs::openat(&here, name, flags, Mode::empty()),
-                        Err(error) => Err(error),
+            match self.below(&here, name, make) {
+                Ok((next, new)) => {
+                    let parent = std::mem::replace(&mut here, next);
+                    if new {
+                        parents.push(parent);
                     }
                 }
-                other => other,
-            };
-            here = next?;
+                Err(error) => {
+                    // Whoever tries again finds what was made, and takes its name for durable.
+                    sync_all(&parents)?;
+                    return Err(error);
+                }
+            }
         }
-        Ok(here)
+        Ok((here, parents))
+    }
+
+    /// Opens or makes one folder below another; whether it is new.
+    fn below(&self, here: &OwnedFd, name: &str, make: bool) -> io::Result<(OwnedFd, bool)> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = plain(name)?;
+        let open = || rustix::fs::openat(here, name, flags, Mode::empty());
+        match open() {
+            Err(rustix::io::Errno::NOENT) if make => match rustix::fs::mkdirat(here, name, self.folder_mode) {
+                Ok(()) => {
+                    let made = open()?;
+                    // The umask may have taken bits that the mode promises.
+                    rustix::fs::fchmod(&made, self.folder_mode)?;
+                    Ok((made, true))
+                }
+                Err(rustix::io::Errno::EXIST) => Ok((open()?, false)),
+                Err(error) => Err(error.into()),
+            },
+            other => Ok((other?, false)),
+        }
     }
 
     /// Opens a regular file; `None` if it or its folder is missing.
     fn file(&self, path: &[&str], flags: OFlags) -> io::Result<Option<File>> {
         let (name, folder) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let make = flags.contains(OFlags::CREATE);
-        let folder = match self.folder(folder, make) {
+        let (folder, mut new) = match self.unsynced_folder(folder, make) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
@@ -78,8 +99,7 @@ impl RealDisk {
             match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
                 Ok(made) => {
                     rustix::fs::fchmod(&made, self.file_mode)?;
-                    // The name is durable before the first line is: a power cut must not take the file away.
-                    rustix::fs::fsync(&folder)?;
+                    new.push(folder);
                     Ok(made)
                 }
                 Err(rustix::io::Errno::EXIST) => {
@@ -90,6 +110,9 @@ impl RealDisk {
         } else {
             rustix::fs::openat(&folder, name, flags, Mode::empty())
         };
+        // The names are durable before the first line is: a power cut must not take the file away. All at the end,
+        // as the first sync then has the others' work done with it.
+        sync_all(&new)?;
         let file = match opened {
             Err(rustix::io::Errno::NOENT) if !make => return Ok(None),
             other => File::from(other?),
@@ -219,6 +242,11 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+}
+
+/// Makes the names in these folders durable, the latest first.
+fn sync_all(folders: &[OwnedFd]) -> io::Result<()> {
+    Ok(folders.iter().rev().try_for_each(rustix::fs::fsync)?)
 }
 
 /// Returns the name if it is one plain component.

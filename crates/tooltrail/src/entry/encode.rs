@@ -1,5 +1,7 @@
 //! A clipped call to the bytes of its line.
 
+use std::fmt::{Display, Write as _};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -12,6 +14,9 @@ use crate::redact::{Seen, count_marks};
 
 /// Bytes of a salt: as many as make guessing an erased line hopeless.
 const SALT_BYTES: usize = 16;
+
+/// Bytes of most lines but for args and snippet: room from the start, so that they are not moved while they grow.
+const REST_BYTES_USUAL: usize = 512;
 
 /// A finished line and the file it belongs to.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,16 +47,19 @@ pub(crate) fn encode(mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) 
 
 fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     let fields = call.redacted().fields();
-    let mut out = Members { text: String::with_capacity(512 + call.args().len()) };
-    out.string("ts", &fields.ts.to_string());
+    let (args, snippet) = (call.args(), snippet(&fields.result));
+    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.len() + snippet.len()) };
+    out.text.push('{');
+    out.shown("ts", fields.ts);
     out.string("user", &field(&fields.user.seen));
     out.string("tool", &field(&fields.tool));
-    out.raw("args", call.args());
+    out.raw("args", args);
     out.string("status", fields.status.as_str());
-    out.raw("result_chars", &fields.result_chars.to_string());
-    out.string("result_snippet", snippet(&fields.result));
+    out.name("result_chars");
+    out.show(fields.result_chars);
+    out.string("result_snippet", snippet);
 
-    out.string("id", &fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)).to_string());
+    out.shown("id", fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
     if let Some(duration) = &fields.duration_ms {
         out.raw("duration_ms", duration.as_str());
     }
@@ -77,14 +85,18 @@ fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     // The count stands before what it counts, so that comes last.
     let marks = count_marks(&out.text) + count_marks(&tail.text);
     if marks > 0 {
-        out.raw("redacted", &marks.to_string());
+        out.name("redacted");
+        out.show(marks);
     }
     if !tail.text.is_empty() {
         out.text.push(',');
         out.text.push_str(&tail.text);
     }
-    out.string("salt", &URL_SAFE_NO_PAD.encode(salt));
-    format!("{{{}}}\n", out.text)
+    out.name("salt");
+    out.text.push('"');
+    URL_SAFE_NO_PAD.encode_string(salt, &mut out.text);
+    out.text.push_str("\"}\n");
+    out.text
 }
 
 /// The members of an object, one after another.
@@ -93,19 +105,38 @@ struct Members {
 }
 
 impl Members {
-    fn raw(&mut self, name: &str, json: &str) {
-        if !self.text.is_empty() {
+    /// Begins a member; its value follows.
+    fn name(&mut self, name: &str) {
+        // No value ends in an opening brace.
+        if !matches!(self.text.as_bytes().last(), None | Some(b'{')) {
             self.text.push(',');
         }
         self.text.push('"');
         self.text.push_str(name);
         self.text.push_str("\":");
+    }
+
+    fn raw(&mut self, name: &str, json: &str) {
+        self.name(name);
         self.text.push_str(json);
     }
 
     fn string(&mut self, name: &str, value: &str) {
-        self.raw(name, "");
+        self.name(name);
         push_string(&mut self.text, value);
+    }
+
+    /// Appends what a value shows, as it stands.
+    fn show(&mut self, value: impl Display) {
+        write!(self.text, "{value}").expect("writing to a string cannot fail");
+    }
+
+    /// A string that needs no escapes.
+    fn shown(&mut self, name: &str, value: impl Display) {
+        self.name(name);
+        self.text.push('"');
+        self.show(value);
+        self.text.push('"');
     }
 
     fn known(&mut self, name: &str, value: Option<&str>) {

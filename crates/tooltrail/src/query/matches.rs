@@ -78,7 +78,7 @@ fn clipped(term: &Term) -> Option<String> {
     let Term::Name { glob, .. } = term else { return None };
     let text = glob.exact().filter(|name| name.len() > FIELD_CHARS_MAX)?;
     let chars = text.chars().count() as u64;
-    Some(field(&Seen { text: text.to_owned(), chars, cut: false }))
+    Some(field(&Seen { text: text.to_owned(), chars, cut: false }).into_owned())
 }
 
 /// Whether a text stands in a string of the entry (a key or value inside args and extra, too) or a number of args.

@@ -1,5 +1,6 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
+mod crew;
 mod event;
 mod keys;
 mod open;

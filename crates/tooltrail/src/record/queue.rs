@@ -14,11 +14,19 @@ pub(crate) const QUEUE_ENTRIES_MAX: usize = 65_536;
 /// Bytes that may wait, so that large calls cannot eat the machine's memory.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Entries of one batch: enough that one sync serves many callers, few enough that the first does not wait for long.
-const BATCH_ENTRIES_MAX: usize = 8_192;
+/// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that the first
+/// does not wait for long.
+const AWAITED_ENTRIES_MAX: usize = 8_192;
 
-/// Bytes of one batch, as large as a sequential write profits from, twice over.
-const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of such a batch, as large as a sequential write profits from, twice over.
+const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Bytes of a batch for which nobody waits: the more lines one opening of a file serves, the better. A quarter of
+/// what the queue holds, as whoever comes next and waits has this batch before him.
+const BATCH_BYTES_MAX: usize = QUEUE_BYTES_MAX / 4;
+
+/// Entries for which a fresh queue has room before it grows.
+const QUEUE_ROOM: usize = 1_024;
 
 /// How long the writer looks again by itself after there was work; then it sleeps until somebody wakes it.
 const POLL: Duration = Duration::from_millis(1);
@@ -46,6 +54,8 @@ pub(crate) struct Queue {
 struct Inner {
     items: VecDeque<Item>,
     bytes: usize,
+    /// Entries for which somebody waits.
+    awaited: usize,
     shed: BTreeMap<&'static str, u64>,
     asleep: bool,
     closed: bool,
@@ -54,7 +64,7 @@ struct Inner {
 /// What the writer takes at once.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) items: Vec<Item>,
+    pub(crate) items: VecDeque<Item>,
     /// Entries that were not taken into the queue, by why.
     pub(crate) shed: BTreeMap<&'static str, u64>,
     /// Nothing will come any more.
@@ -64,13 +74,15 @@ pub(crate) struct Batch {
 impl Queue {
     /// Adds an entry, or counts it as shed.
     pub(crate) fn offer(&self, entry: Windowed) {
-        let mut inner = self.lock();
+        // Nothing is allocated or freed under the lock: other callers wait for it.
         let bytes = entry.bytes();
+        let entry = Box::new(entry);
+        let mut inner = self.lock();
         if inner.closed {
             *inner.shed.entry("closed").or_default() += 1;
         } else if inner.fits(1, bytes) {
             inner.bytes += bytes;
-            inner.items.push_back(Item::Entry(Box::new(entry), None));
+            inner.items.push_back(Item::Entry(entry, None));
         } else {
             *inner.shed.entry("queue_full").or_default() += 1;
         }
@@ -80,6 +92,7 @@ impl Queue {
     /// Adds all of these entries or none.
     pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
+        let entries = entries.into_iter().map(Box::new).collect::<Vec<_>>();
         let mut inner = self.lock();
         if inner.closed {
             return Err(Error::Closed);
@@ -89,8 +102,9 @@ impl Queue {
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
+        inner.awaited += entries.len();
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(Box::new(entry), Some(promise)));
+            inner.items.push_back(Item::Entry(entry, Some(promise)));
         }
         self.woken(inner);
         Ok(())
@@ -116,6 +130,8 @@ impl Queue {
 
     /// Takes what is there; waits for something to come, at most until `longest`.
     pub(crate) fn take(&self, longest: Option<Duration>) -> Batch {
+        // What replaces a whole queue is allocated before callers have to wait for the lock.
+        let room = VecDeque::with_capacity(QUEUE_ROOM);
         let mut inner = self.lock();
         let mut polls = 0;
         let mut waited = Duration::ZERO;
@@ -142,18 +158,9 @@ impl Queue {
             };
             inner.asleep = false;
         }
-        let mut batch = Batch { shed: std::mem::take(&mut inner.shed), ..Batch::default() };
-        let mut bytes = 0;
-        while batch.items.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX {
-            let Some(item) = inner.items.pop_front() else { break };
-            if let Item::Entry(entry, _) = &item {
-                bytes += entry.bytes();
-            }
-            batch.items.push(item);
-        }
-        inner.bytes -= bytes;
-        batch.closed = inner.closed && inner.items.is_empty();
-        batch
+        let shed = std::mem::take(&mut inner.shed);
+        let items = inner.batch(room);
+        Batch { items, shed, closed: inner.closed && inner.items.is_empty() }
     }
 
     fn woken(&self, inner: MutexGuard<'_, Inner>) {
@@ -173,5 +180,70 @@ impl Queue {
 impl Inner {
     fn fits(&self, entries: usize, bytes: usize) -> bool {
         self.items.len() + entries <= QUEUE_ENTRIES_MAX && self.bytes + bytes <= QUEUE_BYTES_MAX
+    }
+
+    /// Takes a batch from the front; `room` replaces the queue where all of it is one batch.
+    fn batch(&mut self, room: VecDeque<Item>) -> VecDeque<Item> {
+        let (entries_max, bytes_max) = match self.awaited {
+            0 => (QUEUE_ENTRIES_MAX, BATCH_BYTES_MAX),
+            _ => (AWAITED_ENTRIES_MAX, AWAITED_BYTES_MAX),
+        };
+        // A swap, as popping thousands would keep callers from the lock for as long as recording hundreds.
+        if self.items.len() <= entries_max && self.bytes <= bytes_max {
+            (self.bytes, self.awaited) = (0, 0);
+            return std::mem::replace(&mut self.items, room);
+        }
+        let (mut items, mut bytes) = (room, 0);
+        while items.len() < entries_max && bytes < bytes_max {
+            let Some(item) = self.items.pop_front() else { break };
+            if let Item::Entry(entry, promise) = &item {
+                bytes += entry.bytes();
+                self.awaited -= usize::from(promise.is_some());
+            }
+            items.push_back(item);
+        }
+        self.bytes -= bytes;
+        items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::Call;
+    use crate::clock::Timestamp;
+    use crate::record::promise::promise;
+    use crate::redact::Redactor;
+
+    /// Fills a queue with entries, some awaited, and checks how many come out at once.
+    fn check(buffered: usize, awaited: usize, batches: &[usize]) {
+        let (queue, redactor) = (Queue::default(), Redactor::new(None));
+        let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
+        (0..buffered).for_each(|_| queue.offer(entry()));
+        let (_ack, promises) = promise(awaited);
+        queue.offer_all((0..awaited).map(|_| entry()).collect(), promises).unwrap();
+        let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
+        assert_eq!(taken, batches);
+        let inner = queue.lock();
+        assert_eq!((inner.items.len(), inner.bytes, inner.awaited), (0, 0, 0), "{buffered} {awaited}");
+    }
+
+    #[test]
+    fn a_batch_is_bounded_where_somebody_waits() {
+        check(0, 0, &[0]);
+        check(10, 0, &[10]);
+        check(10_000, 0, &[10_000]);
+        check(0, 10_000, &[AWAITED_ENTRIES_MAX, 10_000 - AWAITED_ENTRIES_MAX]);
+        check(9_000, 10, &[AWAITED_ENTRIES_MAX, 9_010 - AWAITED_ENTRIES_MAX]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes() {
+        let (queue, redactor) = (Queue::default(), Redactor::new(None));
+        let call = Call::new("alice", "t", format!("{{\"a\":\"{}\"}}", "x".repeat(1_000_000)));
+        (0..20).for_each(|_| queue.offer(Windowed::outside(&call, Timestamp::from_millis(0), &redactor)));
+        assert_eq!(queue.take(None).items.len(), BATCH_BYTES_MAX.div_ceil(1_000_000));
+        queue.take(None);
+        assert_eq!(queue.lock().bytes, 0);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::clip::Clipped;
@@ -14,6 +15,7 @@ use crate::entry::{Line, encode, head};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
+use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::promise::Promise;
 use crate::record::queue::{Batch, Item};
@@ -28,6 +30,21 @@ const UNSYNCED_MAX: usize = 256;
 
 /// Files of a batch that are appended to, and open, at once.
 const FILES_AT_ONCE_MAX: usize = 64;
+
+/// Threads that wait for files at once: a file system makes syncs that arrive together durable together.
+const FILE_THREADS_MAX: usize = 16;
+
+/// Files worth a thread of their own.
+const FILES_PER_THREAD: usize = 4;
+
+/// Threads that redact and encode at once; callers need the other processors.
+const ENCODE_THREADS_MAX: usize = 4;
+
+/// Entries worth a thread of their own: some milliseconds of work.
+const ENTRIES_PER_THREAD: usize = 256;
+
+/// Random bytes of one line: for its id and its salt.
+const RANDOM_BYTES: usize = 26;
 
 /// How long another process may hold the append lock: it holds it for one batch of appends, and
 /// across a sync only for a new file's name and for the note that lines come late.
@@ -105,7 +122,9 @@ impl Writer {
                         self.write(Batch::default());
                     }
                 }
-                self.sync();
+                if let Some(trouble) = self.sync() {
+                    self.set_trouble(Some(trouble));
+                }
                 return;
             }
         }
@@ -137,35 +156,41 @@ impl Writer {
             *self.lost.entry(why.to_owned()).or_default() += count;
             self.lost_since_flush += count;
         }
-        let mut groups = BTreeMap::new();
+        let mut entries = Vec::with_capacity(batch.items.len());
         let mut flushes = Vec::new();
         for item in batch.items {
             match item {
                 Item::Entry(entry, promise) => {
-                    self.add(&mut groups, *entry, promise.map_or(Waiting::Nobody, Waiting::Promise));
+                    entries.push((entry, promise.map_or(Waiting::Nobody, Waiting::Promise)));
                 }
                 Item::Flush(promise) => flushes.push(promise),
             }
         }
         for (event, count) in std::mem::take(&mut self.events) {
-            self.add_event(&mut groups, event, count, Waiting::Nobody);
+            entries.push((self.own(event, count), Waiting::Nobody));
         }
         if !self.lost.is_empty() {
             let lost = std::mem::take(&mut self.lost);
             let why = lost.iter().map(|(why, count)| (why.clone(), *count)).collect();
             let event = Event::Gap { user: None, lost: lost.values().sum(), why, token: None };
-            self.add_event(&mut groups, event, None, Waiting::Gap(lost));
+            entries.push((self.own(event, None), Waiting::Gap(lost)));
         }
+        let mut groups = self.encode(entries);
+        let (wrote, mut trouble) = (!groups.is_empty(), None);
         while !groups.is_empty() {
             let rest = groups.keys().nth(FILES_AT_ONCE_MAX).cloned();
             let rest = rest.map_or_else(BTreeMap::new, |first| groups.split_off(&first));
-            self.append(std::mem::replace(&mut groups, rest));
+            trouble = self.append(std::mem::replace(&mut groups, rest)).or(trouble);
             if self.unsynced.len() > UNSYNCED_MAX {
-                self.sync();
+                trouble = self.sync().or(trouble);
             }
         }
         if !flushes.is_empty() || idle {
-            self.sync();
+            trouble = self.sync().or(trouble);
+        }
+        // Only a batch that was written without any ends the trouble of an earlier one.
+        if wrote || trouble.is_some() {
+            self.set_trouble(trouble);
         }
         for flush in flushes {
             match std::mem::take(&mut self.lost_since_flush) {
@@ -175,40 +200,40 @@ impl Writer {
         }
     }
 
-    fn add_event(&mut self, groups: &mut BTreeMap<Day, Group>, event: Event, count: Option<u64>, waiting: Waiting) {
-        let call = event.into_call(count);
-        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
-        self.add(groups, entry, waiting);
+    fn own(&self, event: Event, count: Option<u64>) -> Box<Windowed> {
+        Box::new(Windowed::own(&event.into_call(count), self.clock.now(), &self.redactor))
     }
 
-    /// Adds an entry's line to the group of its file.
-    fn add(&mut self, groups: &mut BTreeMap<Day, Group>, entry: Windowed, waiting: Waiting) {
-        // One call that we cannot handle must not end the recording of all others.
-        match catch_unwind(AssertUnwindSafe(|| self.line(entry))) {
-            Ok(line) => {
-                let group = groups.entry((line.folder, line.date)).or_default();
-                group.text.extend_from_slice(line.text.as_bytes());
-                if let Some(ts) = head(line.text.as_bytes()) {
-                    group.span.push(ts.as_millis());
-                }
-                group.waiting.push(waiting);
-            }
-            Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
-        }
-    }
-
-    /// Redacts, clips and encodes an entry.
-    fn line(&self, entry: Windowed) -> Line {
-        let mut random = [0; 26];
+    /// Redacts, clips and encodes entries, and puts each line into the group of its file.
+    fn encode(&mut self, entries: Vec<(Box<Windowed>, Waiting)>) -> BTreeMap<Day, Group> {
+        let mut random = vec![0; entries.len() * RANDOM_BYTES];
         self.random.fill(&mut random);
-        let (mut bits, mut salt) = ([0; 10], [0; 16]);
-        bits.copy_from_slice(&random[..10]);
-        salt.copy_from_slice(&random[10..]);
-        encode(Clipped::of(self.redactor.redact(entry)), bits, salt)
+        let entries = entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)).collect::<Vec<_>>();
+        let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
+        let redactor = &self.redactor;
+        let lines = spread(entries, threads, ENTRIES_PER_THREAD, |((entry, waiting), random)| {
+            // One call that we cannot handle must not end the recording of all others.
+            (catch_unwind(AssertUnwindSafe(|| line(redactor, *entry, random))), waiting)
+        });
+        let mut groups = BTreeMap::<Day, Group>::new();
+        for (line, waiting) in lines {
+            match line {
+                Ok(line) => {
+                    let group = groups.entry((line.folder, line.date)).or_default();
+                    group.text.extend_from_slice(line.text.as_bytes());
+                    if let Some(ts) = head(line.text.as_bytes()) {
+                        group.span.push(ts.as_millis());
+                    }
+                    group.waiting.push(waiting);
+                }
+                Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
+            }
+        }
+        groups
     }
 
-    /// Appends each group to its file under the home's lock, then syncs where somebody waits.
-    fn append(&mut self, groups: BTreeMap<Day, Group>) {
+    /// Appends each group to its file under the home's lock, then syncs where somebody waits; returns what failed.
+    fn append(&mut self, groups: BTreeMap<Day, Group>) -> Option<String> {
         let lock_path = self.home.root().join(OWN_FOLDER).join("append.lock");
         let lock = match self.home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT) {
             Ok(lock) => lock,
@@ -217,14 +242,20 @@ impl Writer {
                 for group in groups.into_values() {
                     self.lose_all(group.waiting, &why);
                 }
-                self.set_trouble(Some(why));
-                return;
+                return Some(why);
             }
         };
         let mut trouble = None;
         let mut opened = Vec::new();
-        for (day, group) in groups {
-            match End::open(&**self.home.disk(), &day.0, day.1) {
+        let disk = &**self.home.disk();
+        // A new file is waited for until its name is durable, a torn one until it is seen to stand still.
+        let ends =
+            spread(groups.into_iter().collect(), FILE_THREADS_MAX, FILES_PER_THREAD, |(day, group): (Day, _)| {
+                let end = End::open(disk, &day.0, day.1);
+                (day, group, end)
+            });
+        for (day, group, end) in ends {
+            match end {
                 Ok(end) => opened.push((day, group, end)),
                 Err(error) => {
                     let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
@@ -256,13 +287,24 @@ impl Writer {
             }
         }
         drop(lock);
+        self.acknowledge(appended).or(trouble)
+    }
+
+    /// Syncs the files for which somebody waits and tells them; notes the others; returns what failed.
+    fn acknowledge(&mut self, appended: Vec<(Day, Box<dyn DiskFile>, Vec<Waiting>)>) -> Option<String> {
+        let (mut awaited, mut trouble) = (Vec::new(), None);
         for (day, file, waiting) in appended {
-            if !waiting.iter().any(|waiting| matches!(waiting, Waiting::Promise(_))) {
+            if waiting.iter().any(|waiting| matches!(waiting, Waiting::Promise(_))) {
+                awaited.push((day, file, waiting));
+            } else {
                 let unsynced = self.unsynced.entry(day).or_insert((file, 0));
                 unsynced.1 += waiting.len() as u64;
-                continue;
             }
-            match file.sync() {
+        }
+        let synced =
+            spread(awaited, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, file, waiting)| (day, waiting, file.sync()));
+        for (day, waiting, synced) in synced {
+            match synced {
                 Ok(()) => {
                     self.unsynced.remove(&day);
                     for waiting in waiting {
@@ -278,7 +320,7 @@ impl Writer {
                 }
             }
         }
-        self.set_trouble(trouble);
+        trouble
     }
 
     /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
@@ -301,17 +343,22 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes all appended lines durable.
-    fn sync(&mut self) {
-        for ((folder, date), (file, entries)) in std::mem::take(&mut self.unsynced) {
+    /// Makes all appended lines durable; returns what failed.
+    fn sync(&mut self) -> Option<String> {
+        let mut trouble = None;
+        let unsynced = std::mem::take(&mut self.unsynced).into_iter().collect::<Vec<_>>();
+        let synced =
+            spread(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, (file, entries))| (day, entries, file.sync()));
+        for ((folder, date), entries, synced) in synced {
             // A failed sync is not tried again: the system may then say yes without having written.
-            if let Err(error) = file.sync() {
+            if let Err(error) = synced {
                 let why = Error::io("sync", &self.home.day_path(&folder, date))(error).to_string();
                 *self.lost.entry("unsynced".to_owned()).or_default() += entries;
                 self.lost_since_flush += entries;
-                self.set_trouble(Some(why));
+                trouble = Some(why);
             }
         }
+        trouble
     }
 
     fn lose_all(&mut self, waiting: Vec<Waiting>, why: &str) {
@@ -343,6 +390,14 @@ impl Writer {
     fn set_trouble(&self, trouble: Option<String>) {
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
+}
+
+/// Redacts, clips and encodes an entry with its random bytes.
+fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
+    let (mut bits, mut salt) = ([0; 10], [0; 16]);
+    bits.copy_from_slice(&random[..10]);
+    salt.copy_from_slice(&random[10..RANDOM_BYTES]);
+    encode(Clipped::of(redactor.redact(entry)), bits, salt)
 }
 
 fn torn_tail(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {

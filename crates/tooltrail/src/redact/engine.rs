@@ -1,17 +1,20 @@
-//! The engine: built once, shared; it finds secrets in texts and trees and puts marks in their place.
+//! The engine: built once, shared; it finds secrets in texts and puts marks in their place.
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use aho_corasick::AhoCorasick;
 use regex::Regex;
 
-use super::benign::is_benign;
+use super::Seen;
+use super::benign::{entropy, is_benign};
+use super::commands;
+use super::finder::Finder;
+use super::found::Found;
 use super::marks::marks;
-use super::names::{self, Name};
+use super::names;
 use super::shapes::{PREFIXED, Shape, VENDORS};
 use super::tag::{self, RedactionKey};
-use super::{Seen, Tree};
+use super::text::{self, Lead};
 
 /// Passes after which a text counts as settled: marks only shorten what a further pass could find.
 const PASSES_MAX: usize = 4;
@@ -25,21 +28,31 @@ pub(super) struct Hit {
     pub(super) tagged: bool,
 }
 
+impl Hit {
+    pub(super) fn new(start: usize, end: usize, rule: &'static str) -> Self {
+        Self { start, end, rule, tagged: false }
+    }
+
+    /// Itself, if there is a reason to believe it.
+    pub(super) fn when(self, believed: bool) -> Option<Self> {
+        believed.then_some(self)
+    }
+}
+
 /// Why a place in a text is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Trigger {
     Shape(usize),
     Vendor,
     Name,
-    Text(&'static str),
+    Lead(Lead),
 }
 
 /// Finds secrets and puts marks in their place.
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) finder: Option<AhoCorasick>,
-    pub(super) triggers: Vec<Trigger>,
+    pub(super) finder: Finder<Trigger>,
     forms: Vec<OnceLock<Option<Regex>>>,
 }
 
@@ -47,45 +60,30 @@ impl Redactor {
     /// Builds an engine; with a key, marks of random tokens carry a tag by which equal ones can be told.
     #[must_use]
     pub fn new(key: Option<RedactionKey>) -> Self {
-        let (mut words, mut triggers) = (Vec::new(), Vec::new());
-        let mut add = |word: String, trigger| {
-            words.push(word);
-            triggers.push(trigger);
-        };
+        let mut words = Vec::new();
         for (index, shape) in PREFIXED.iter().enumerate() {
-            shape.triggers().into_iter().for_each(|word| add(word, Trigger::Shape(index)));
+            words.extend(shape.triggers().into_iter().map(|word| (word, Trigger::Shape(index))));
         }
         let mut vendors: Vec<&str> = VENDORS.iter().flat_map(|shape| shape.words).copied().collect();
         vendors.sort_unstable();
         vendors.dedup();
-        vendors.iter().for_each(|word| add((*word).to_owned(), Trigger::Vendor));
-        names::TRIGGERS.iter().for_each(|word| add((*word).to_owned(), Trigger::Name));
-        super::text::TRIGGERS.iter().for_each(|word| add((*word).to_owned(), Trigger::Text(word)));
-        let finder = AhoCorasick::builder().ascii_case_insensitive(true).build(&words).ok();
+        words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
+        words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
+        words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
-        Self { key, finder, triggers, forms }
+        Self { key, finder: Finder::new(words), forms }
     }
 
     /// The text with marks in place of secrets; borrowed where there are none.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.settle(text, false)
+        self.settle(text, false, &mut Found::default())
     }
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
-    pub(crate) fn seen(&self, seen: &mut Seen) {
-        if let Cow::Owned(text) = self.settle(&seen.text, seen.cut) {
+    pub(super) fn seen(&self, seen: &mut Seen, found: &mut Found) {
+        if let Cow::Owned(text) = self.settle(&seen.text, seen.cut, found) {
             seen.text = text;
-        }
-    }
-
-    /// Redacts every string and key of a value, and all within a member whose name is secret.
-    pub(crate) fn tree(&self, tree: &mut Tree) {
-        match tree {
-            Tree::String(seen) | Tree::Deep(seen) => self.seen(seen),
-            Tree::Array(elements) => elements.iter_mut().for_each(|element| self.tree(element)),
-            Tree::Object(members) => self.members(members),
-            Tree::Null | Tree::Bool(_) | Tree::Number(_) => {}
         }
     }
 
@@ -94,79 +92,31 @@ impl Redactor {
         tag::digest(self.key.as_ref(), id)
     }
 
-    fn members(&self, members: &mut [(Seen, Tree)]) {
-        // `{"name": "Authorization", "value": "…"}`: the name stands beside the value.
-        let beside = members.iter().find_map(|(key, value)| match value {
-            Tree::String(name) if matches!(key.text.as_str(), "name" | "key" | "header" | "field") => {
-                names::judge(&name.text)
-            }
-            _ => None,
-        });
-        for (key, value) in members {
-            let own = names::judge(&key.text);
-            let named = own.or(beside.filter(|_| matches!(key.text.as_str(), "value" | "val" | "content")));
-            match named {
-                Some(name) => self.under(&key.text, name, value),
-                None => self.tree_beside(&key.text, value),
-            }
-            self.seen(key);
-        }
+    /// The mark for a secret, which is remembered.
+    pub(super) fn mark(&self, rule: &'static str, tagged: bool, secret: &str, found: &mut Found) -> String {
+        let mark = tag::mark(self.key.as_ref(), rule, tagged, secret);
+        found.add(secret, &mark);
+        mark
     }
 
-    /// A value under a name that is not secret in itself but may hold a vendor's word.
-    fn tree_beside(&self, name: &str, value: &mut Tree) {
-        match value {
-            Tree::String(seen) => match self.vendor_of(name, &seen.text) {
-                Some(rule) => seen.text = tag::mark(self.key.as_ref(), rule, false, &seen.text),
-                None => self.seen(seen),
-            },
-            _ => self.tree(value),
-        }
-    }
-
-    fn vendor_of(&self, name: &str, value: &str) -> Option<&'static str> {
-        let name = name.to_ascii_lowercase();
-        VENDORS.iter().enumerate().find_map(|(index, shape)| {
-            let near = shape.words.iter().any(|word| name.contains(word));
-            (near && self.matches(PREFIXED.len() + index, shape, value)? == value.len()).then_some(shape.rule)
-        })
-    }
-
-    fn under(&self, key: &str, name: Name, value: &mut Tree) {
-        match (value, name) {
-            (Tree::Array(elements), Name::Strong(_)) => elements.iter_mut().for_each(|e| self.under(key, name, e)),
-            (Tree::Object(members), Name::Strong(_)) => members.iter_mut().for_each(|(inner, e)| {
-                self.seen(inner);
-                self.under(key, name, e);
-            }),
-            (value @ Tree::Number(_), Name::Strong(rule)) => {
-                let text = tag::mark(self.key.as_ref(), rule, false, "");
-                *value = Tree::String(Seen { chars: text.len() as u64, text, cut: false });
+    /// Puts marks in place of passwords in a list of arguments.
+    pub(super) fn arguments(&self, arguments: &mut [&mut Seen], found: &mut Found) {
+        let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
+        let hits = commands::listed(&texts);
+        for (index, from, until) in hits {
+            let text = &arguments[index].text;
+            if let (Some(secret), false) = (text.get(from..until), is_benign(text.get(from..until).unwrap_or(""))) {
+                let mark = self.mark("flag", false, secret, found);
+                arguments[index].text = format!("{}{mark}{}", &text[..from], &text[until..]);
             }
-            (Tree::String(seen) | Tree::Deep(seen), _) => {
-                let line = format!("{key}: \"{}\"", seen.text);
-                let before = line.len() - seen.text.len() - 1;
-                let found = super::text::value(&seen.text, name);
-                self.seen(seen);
-                if let (Some(hit), true) = (found, line.is_char_boundary(before)) {
-                    // The token's own rule says more than the name, if it covers the whole value.
-                    let whole = marks(&seen.text).next() == Some((0, seen.text.len()));
-                    if !whole {
-                        let original = &line[before..line.len() - 1];
-                        let mark = tag::mark(self.key.as_ref(), hit.rule, false, "");
-                        seen.text = format!("{}{mark}{}", &original[..hit.start], &original[hit.end..]);
-                    }
-                }
-            }
-            (value, _) => self.tree(value),
         }
     }
 
     /// Repeats until a pass changes nothing, so that redacting again changes nothing.
-    fn settle<'a>(&self, text: &'a str, cut: bool) -> Cow<'a, str> {
+    fn settle<'a>(&self, text: &'a str, cut: bool, found: &mut Found) -> Cow<'a, str> {
         let mut settled = Cow::Borrowed(text);
         for _ in 0..PASSES_MAX {
-            match self.pass(&settled, cut) {
+            match self.pass(&settled, cut, found) {
                 Some(next) => settled = Cow::Owned(next),
                 None => break,
             }
@@ -174,8 +124,8 @@ impl Redactor {
         settled
     }
 
-    fn pass(&self, text: &str, cut: bool) -> Option<String> {
-        let mut hits = super::text::scan(self, text, cut);
+    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
+        let mut hits = text::scan(self, text, cut);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
         if hits.is_empty() {
             return None;
@@ -198,7 +148,7 @@ impl Redactor {
                 }
                 let end = hit.end.min(next.0);
                 out.push_str(&text[at..start]);
-                out.push_str(&tag::mark(self.key.as_ref(), hit.rule, hit.tagged, &text[start..end]));
+                out.push_str(&self.mark(hit.rule, hit.tagged, &text[start..end], found));
                 (at, start, changed) = (end, end, true);
             }
         }
@@ -210,6 +160,6 @@ impl Redactor {
     pub(super) fn matches(&self, form: usize, shape: &Shape, text: &str) -> Option<usize> {
         let form = self.forms.get(form)?.get_or_init(|| Regex::new(&shape.pattern()).ok()).as_ref()?;
         let end = form.find(text)?.end();
-        (super::benign::entropy(&text[..end]) > shape.entropy).then_some(end)
+        (entropy(&text[..end]) > shape.entropy).then_some(end)
     }
 }

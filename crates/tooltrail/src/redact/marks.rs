@@ -1,13 +1,20 @@
 //! The marks that stand in place of secrets, found again by their shape.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// Characters of a rule's name at most.
 const RULE_CHARS_MAX: usize = 40;
 
 /// How every mark begins.
 const OPENING: &str = "[redacted:";
 
+/// Finds them.
+static SEARCHER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OPENING));
+
 /// Returns the length of the mark at the start of a text: `[redacted:<rule>]` or `[redacted:<rule>:<number>.<tag>]`.
-fn mark_len(text: &str) -> Option<usize> {
+pub(super) fn mark_len(text: &str) -> Option<usize> {
     let rest = text.strip_prefix(OPENING)?;
     let rule = run(rest, |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if rule == 0 || rule > RULE_CHARS_MAX {
@@ -27,8 +34,7 @@ fn mark_len(text: &str) -> Option<usize> {
 
 /// Returns where marks stand in a text: start and end of each.
 pub(crate) fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
-    let starts = memchr::memmem::find_iter(text.as_bytes(), OPENING);
-    starts.filter_map(move |at| mark_len(&text[at..]).map(|len| (at, at + len)))
+    SEARCHER.find_iter(text.as_bytes()).filter_map(move |at| mark_len(&text[at..]).map(|len| (at, at + len)))
 }
 
 /// Returns how many marks stand in a text.

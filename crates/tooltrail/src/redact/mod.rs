@@ -1,32 +1,49 @@
 //! What is secret, and the marks that take its place.
 //!
 //! Found: tokens by their published shapes, alone or beside their vendor's word; values whose name says that they
-//! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags and JSON inside text;
-//! passwords in URLs and after the flags of known commands; credentials of `Basic` and `Bearer`; private keys;
-//! password hashes; card numbers; one-time codes; links of invitation; values of a Kubernetes secret.
+//! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags, tags, columns,
+//! sentences and JSON inside text; passwords in URLs and among the arguments of known commands; credentials of
+//! `Basic` and `Bearer`; private keys; password hashes; card numbers; one-time codes; seed phrases; links that let
+//! in; values of a Kubernetes secret. What is found in one string of a call is hidden in all its strings.
 //!
-//! Not found: a secret that neither its shape nor its surroundings betray (a password in a sentence, a bare UUID),
-//! one split over several strings, and one that is encoded a second time. Not secret: empty, masked and example
-//! values, references such as `${NAME}`, digests, identifiers, public keys and certificates.
+//! Not found: a secret that neither its shape nor its surroundings betray (a bare UUID, a word), one split over
+//! several strings, and one that is encoded a second time. Not secret: empty, masked and example values,
+//! references such as `${NAME}`, digests, identifiers, versions, public keys and certificates.
 //!
 //! All searches take time linear in the text, and redacting twice changes nothing.
 
 // What is seen of a call, and the step that takes secrets out of it.
+mod found;
 mod step;
 mod tree;
+mod walk;
 mod window;
 
 // What is secret.
 mod benign;
 mod engine;
+mod finder;
 mod names;
 mod shapes;
+mod words;
+
+// Where it stands in a text.
+mod assign;
+mod cards;
+mod codes;
+mod commands;
+mod forms;
+mod links;
+mod spoken;
+mod table;
 mod text;
 
 // The marks that take a secret's place.
 mod marks;
 mod tag;
 
+#[cfg(test)]
+mod draws;
 #[cfg(test)]
 mod measure;
 

@@ -1,5 +1,7 @@
 //! Which names say that their value is secret.
 
+use super::words::{ABOUT, ASKS, CODES, OPEN_KEYS, OPEN_TOKENS, PASSWORDS};
+
 /// How much a name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Name {
@@ -29,287 +31,151 @@ pub(super) const TRIGGERS: &[&str] = &[
     "signature",
     "creds",
     "_pw",
-    "pin_code",
-    "pincode",
+    "pw",
+    "pin",
     "sessid",
+    "sessionid",
     "csrf",
     "webhook_url",
+    "psk",
+    "kennwort",
+    "senha",
+    "contrase",
+    "ssn",
+    "answer",
+    "_hash",
+    "card",
+    "cc_n",
+    "ccn",
+    "mfa",
+    "seed",
+    "connect.sid",
 ];
 
-/// Last words that turn a secret's name into something about the secret.
-const ABOUT: &[&str] = &[
-    "id",
-    "ids",
-    "name",
-    "names",
-    "type",
-    "types",
-    "count",
-    "counts",
-    "budget",
-    "limit",
-    "limits",
-    "max",
-    "min",
-    "ttl",
-    "seconds",
-    "minutes",
-    "expiry",
-    "expires",
-    "expiration",
-    "expired",
-    "length",
-    "len",
-    "size",
-    "url",
-    "uri",
-    "endpoint",
-    "path",
-    "file",
-    "filename",
-    "dir",
-    "format",
-    "policy",
-    "hint",
-    "status",
-    "state",
-    "enabled",
-    "disabled",
-    "required",
-    "strength",
-    "version",
-    "created",
-    "updated",
-    "at",
-    "in",
-    "field",
-    "label",
-    "prefix",
-    "suffix",
-    "regex",
-    "pattern",
-    "usage",
-    "cost",
-    "price",
-    "rotation",
-    "algorithm",
-    "algo",
-    "alg",
-    "age",
-    "page",
-    "description",
-    "placeholder",
-    "error",
-    "errors",
-    "valid",
-    "index",
-    "env",
-    "var",
-    "ref",
-    "kind",
-    "used",
-    "left",
-    "remaining",
-    "reset",
-    "provider",
-    "manager",
-    "class",
-    "prompt",
-    "exists",
-    "set",
-    "changed",
-    "fingerprint",
-    "store",
-    "ring",
-    "board",
-    "word",
-    "words",
-    "frame",
-    "bits",
-    "map",
-    "method",
-    "mode",
-    "scope",
-    "scopes",
-    "domain",
-    "samesite",
-    "timeout",
-    "required",
-    "present",
-    "code",
-];
-/// Words before `key` that name a key nobody hides.
-const OPEN_KEYS: &[&str] = &[
-    "public",
-    "pub",
-    "primary",
-    "foreign",
-    "sort",
-    "cache",
-    "partition",
-    "lookup",
-    "hash",
-    "dict",
-    "object",
-    "map",
-    "group",
-    "unique",
-    "shift",
-    "ctrl",
-    "enter",
-    "hot",
-    "row",
-    "routing",
-    "index",
-    "search",
-    "json",
-    "config",
-    "storage",
-    "bucket",
-    "query",
-    "registry",
-    "translation",
-    "i18n",
-    "idempotency",
-    "range",
-    "item",
-    "sorting",
-    "column",
-    "data",
-    "issue",
-    "project",
-    "arrow",
-    "escape",
-    "tab",
-    "no",
-    "any",
-    "each",
-    "new",
-    "old",
-    "locale",
-    "message",
-    "event",
-    "composite",
-    "natural",
-    "surrogate",
-    "candidate",
-    "parent",
-    "child",
-    "feature",
-    "flag",
-    "metadata",
-    "attribute",
-    "property",
-];
+/// The rule of payment cards, which are believed only with a right check digit or under a card's name.
+pub(super) const CARD: &str = "card-number";
+/// The rule of short-lived codes, which are believed only where they look like one.
+pub(super) const ONE_TIME: &str = "one-time-code";
+/// The rule of phrases that restore a wallet.
+pub(super) const SEED: &str = "seed-phrase";
 
 /// Judges a name in any spelling: snake, kebab, camel, screaming, with prefixes.
 pub(super) fn judge(name: &str) -> Option<Name> {
     let words = words(name);
     let last = words.last()?.as_str();
     let before = words.len().checked_sub(2).map_or("", |at| words[at].as_str());
-    let any = |set: &[&str]| words.iter().any(|word| set.contains(&word.as_str()));
-    if matches!(
-        (before, last),
-        (
-            "otp" | "pin" | "mfa" | "totp" | "verification" | "security" | "auth" | "backup" | "recovery",
-            "code" | "codes"
-        )
-    ) {
-        return Some(Name::Strong("one-time-code"));
+    let first = words[0].as_str();
+    if matches!(last, "code" | "codes") && CODES.contains(before) {
+        return Some(Name::Strong(ONE_TIME));
     }
-    if matches!((before, last), ("webhook", "url") | ("database" | "db" | "redis", "dsn") | ("connection", "string")) {
+    if matches!((before, last), ("security", "answer")) {
+        return Some(Name::Strong("answer"));
+    }
+    if let Some(card) = card(before, last) {
+        return Some(card);
+    }
+    let number = words.len() == 1 && last.bytes().all(|b| b.is_ascii_digit());
+    if number || ABOUT.contains(last) || words.len() > 1 && ASKS.contains(first) {
         return None;
     }
-    if ABOUT.contains(&last) || last.bytes().all(|b| b.is_ascii_digit()) && words.len() == 1 {
-        return None;
-    }
-    if any(&[
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "pwd",
-        "pw",
-        "passwords",
-        "pass",
-        "pgpassword",
-        "sshpass",
-        "userpassword",
-        "rootpassword",
-        "dbpassword",
-        "cleartextpassword",
-    ]) {
+    if words.iter().any(|word| is_password(word)) {
         let strong = !matches!(last, "pass" | "pw" | "pwd") || words.len() > 1;
         return Some(if strong { Name::Strong("password") } else { Name::Weak("password") });
     }
-    if any(&["secret", "secrets", "credential", "credentials", "creds", "clientsecret", "secretkey"]) {
+    if words.iter().any(|word| is_secret(word)) {
         return Some(Name::Strong("secret"));
     }
-    if matches!(last, "cookie" | "cookies") && words.len() <= 2 && before != "accept" {
+    let header = name.starts_with("X-") || name.starts_with("x-");
+    tokens(&words, before, last).or_else(|| keys(&words, before, last, header))
+}
+
+fn is_password(word: &str) -> bool {
+    let stem = word.get(..word.len().saturating_sub(1)).unwrap_or("");
+    PASSWORDS.contains(word)
+        || matches!(stem, "password" | "passwd")
+        || word.ends_with("password")
+        || word.ends_with("passwd")
+}
+
+fn is_secret(word: &str) -> bool {
+    matches!(word, "secrets" | "credential" | "credentials" | "creds" | "secretkey" | "ssn") || word.ends_with("secret")
+}
+
+fn card(before: &str, last: &str) -> Option<Name> {
+    let named =
+        matches!(before, "card" | "creditcard" | "cc" | "pan" | "payment") && matches!(last, "number" | "no" | "num");
+    let alone = before.is_empty() && last == "card";
+    (named || alone || matches!(last, "cardnumber" | "ccnumber" | "creditcard" | "pan" | "cardno"))
+        .then_some(Name::Strong(CARD))
+}
+
+fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
+    if matches!(last, "cookie" | "cookies" | "cookie2") && words.len() <= 2 && before != "accept" {
         return Some(Name::Strong("cookie"));
     }
-    if matches!(last, "authorization" | "cookie2") {
+    if (before, last) == ("connect", "sid") {
+        return Some(Name::Weak("token"));
+    }
+    if last == "authorization" {
         return Some(Name::Strong("authorization"));
     }
-    if matches!(last, "mnemonic") || last == "phrase" && matches!(before, "seed" | "recovery" | "mnemonic" | "secret") {
-        return Some(Name::Strong("seed-phrase"));
+    if last == "mnemonic"
+        || matches!(last, "phrase" | "words")
+            && matches!(before, "seed" | "recovery" | "mnemonic" | "secret" | "backup")
+    {
+        return Some(Name::Strong(SEED));
     }
-    if matches!(last, "otp" | "totp" | "cvv" | "cvc" | "cvv2" | "pincode" | "pin") {
-        return Some(Name::Strong("one-time-code"));
+    if matches!(last, "otp" | "totp" | "mfa" | "cvv" | "cvc" | "cvv2" | "pincode" | "pin" | "passcode") {
+        return Some(Name::Strong(ONE_TIME));
     }
-    if matches!(last, "token" | "jwt" | "bearer" | "authtoken" | "accesstoken" | "refreshtoken" | "csrf" | "sessid") {
-        let open = matches!(
-            before,
-            "next"
-                | "page"
-                | "cancellation"
-                | "cancel"
-                | "continuation"
-                | "sync"
-                | "per"
-                | "eos"
-                | "bos"
-                | "pad"
-                | "unk"
-                | "mask"
-                | "special"
-        );
-        return (!open).then_some(if words.len() > 1 || last != "bearer" {
+    if matches!(last, "sessid" | "phpsessid" | "jsessionid" | "sessionid" | "seed" | "csrf") && words.len() <= 2 {
+        return Some(Name::Weak("token"));
+    }
+    if matches!(last, "jwt" | "bearer") || last.ends_with("token") {
+        let strong = words.len() > 1 || last != "bearer";
+        return (!OPEN_TOKENS.contains(before)).then_some(if strong {
             Name::Strong("token")
         } else {
             Name::Weak("token")
         });
     }
-    if matches!(last, "apikey" | "authkey" | "accesskey" | "privatekey")
-        || last == "keys" && matches!(before, "api" | "private" | "secret")
-    {
+    None
+}
+
+fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name> {
+    let sure = matches!(
+        before,
+        "api"
+            | "access"
+            | "private"
+            | "secret"
+            | "auth"
+            | "encryption"
+            | "signing"
+            | "license"
+            | "master"
+            | "account"
+            | "shared"
+            | "hmac"
+    );
+    if last.ends_with("apikey") || matches!(last, "authkey" | "accesskey" | "privatekey") || last == "key" && sure {
         return Some(Name::Strong("api-key"));
     }
-    if last == "key"
-        && matches!(
-            before,
-            "api"
-                | "access"
-                | "private"
-                | "secret"
-                | "auth"
-                | "encryption"
-                | "signing"
-                | "license"
-                | "master"
-                | "account"
-                | "shared"
-        )
-    {
+    if last == "key" && header {
         return Some(Name::Strong("api-key"));
     }
-    if last == "key" && !OPEN_KEYS.contains(&before)
-        || matches!(last, "auth" | "signature" | "sig" | "salt") && last != "salt"
-    {
+    if last == "keys" && matches!(before, "api" | "private" | "secret") {
+        return Some(Name::Strong("api-key"));
+    }
+    if last == "key" && !OPEN_KEYS.contains(before) || matches!(last, "auth" | "signature" | "sig") {
         return Some(Name::Weak("api-key"));
     }
-    let numbered = last.bytes().all(|b| b.is_ascii_digit());
-    (numbered && matches!(before, "token" | "key")).then_some(Name::Weak("api-key"))
+    if last == "hash" && matches!(before, "salted" | "nt" | "lm" | "ntlm") {
+        return Some(Name::Weak("password-hash"));
+    }
+    // One letter or number after the word: `key2`, `token_b`.
+    let numbered = last.len() == 1 || last.bytes().all(|b| b.is_ascii_digit());
+    (numbered && words.len() > 1 && matches!(before, "token" | "key")).then_some(Name::Weak("api-key"))
 }
 
 /// The words of a name, lower case.
@@ -317,23 +183,31 @@ fn words(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let bytes = name.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
-        if !byte.is_ascii_alphanumeric() {
+        // Letters with marks are kept out: `contraseña` and `contrasena` are one word.
+        if !byte.is_ascii_alphanumeric() && byte.is_ascii() {
             words.push(String::new());
             continue;
         }
         let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
         let after = bytes.get(at + 1).copied().unwrap_or(b' ');
         let hump = byte.is_ascii_uppercase()
-            && (before.is_ascii_lowercase() || before.is_ascii_uppercase() && after.is_ascii_lowercase());
-        if hump {
+            && (before.is_ascii_lowercase()
+                || before.is_ascii_digit()
+                || before.is_ascii_uppercase() && after.is_ascii_lowercase());
+        let after_number = byte.is_ascii_alphabetic() && before.is_ascii_digit() && at == 1;
+        if hump || after_number {
             words.push(String::new());
         }
-        if let Some(word) = words.last_mut() {
+        if let (Some(word), true) = (words.last_mut(), byte.is_ascii()) {
             word.push(char::from(byte.to_ascii_lowercase()));
         }
     }
     words.retain(|word| !word.is_empty());
-    words
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["contrasea"] => vec!["contrasena".to_owned()],
+        [.., "mot", "de", "passe"] => vec!["motdepasse".to_owned()],
+        _ => words,
+    }
 }
 
 #[cfg(test)]
@@ -346,18 +220,16 @@ mod tests {
 
     #[test]
     fn names_in_every_spelling() {
-        for name in
-            ["password", "db_password", "DB_PASSWORD", "dbPassword", "x-api-key", "apiKey", "API_KEY", "X-Acme-Token"]
+        for name in "password db_password DB_PASSWORD dbPassword x-api-key apiKey API_KEY X-Acme-Token client_secret \
+                     Authorization Set-Cookie password_hash accessToken otp seed_phrase contraseña mot_de_passe \
+                     cardNumber two_factor_code mytoken rootPassword2 PHPSESSID"
+            .split_whitespace()
         {
             check(name, true);
         }
-        for name in
-            ["client_secret", "Authorization", "Set-Cookie", "password_hash", "accessToken", "otp", "seed_phrase"]
-        {
-            check(name, true);
-        }
-        for name in
-            ["max_tokens", "token_count", "tokens", "token_budget", "session_id", "public_key", "key_id", "monkey"]
+        for name in "max_tokens token_count tokens token_budget session_id public_key key_id monkey hasPassword \
+                     forgot_password zip_code next_token secret_arn compass spinning GPG_KEY"
+            .split_whitespace()
         {
             check(name, false);
         }

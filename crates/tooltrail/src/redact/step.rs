@@ -5,6 +5,7 @@ use crate::home::{folder_of, outside_folder, redacted_folder};
 use crate::json::{DEPTH_MAX, Json};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
 use crate::redact::Redactor;
+use crate::redact::found::Found;
 use crate::redact::tree::{Seen, Tree};
 use crate::redact::window::{Structure, Windowed};
 
@@ -20,19 +21,20 @@ pub(crate) struct Redacted {
 impl Redactor {
     /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
     pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
+        let mut found = Found::default();
         let mut args = structure(&call.args);
         let mut extra = call.extra.as_ref().map(structure);
         if call.via == Via::Tooltrail {
             // The member `token` of our own events holds a token's name.
-            self.texts(&mut args);
+            self.texts(&mut args, &mut found);
         } else {
-            self.tree(&mut args);
+            self.tree(&mut args, &mut found);
         }
         if let Some(extra) = &mut extra {
-            self.tree(extra);
+            self.tree(extra, &mut found);
         }
         let id = call.user.seen.text.clone();
-        self.seen(&mut call.user.seen);
+        self.seen(&mut call.user.seen, &mut found);
         let (redacted, long) = (&call.user.seen.text, call.user.long.as_ref());
         let folder = match long {
             _ if *redacted != id => {
@@ -43,7 +45,7 @@ impl Redactor {
             None => outside_folder(&id),
         };
         for text in [&mut call.tool, &mut call.result] {
-            self.seen(text);
+            self.seen(text, &mut found);
         }
         let fields = [
             &mut call.session,
@@ -56,18 +58,25 @@ impl Redactor {
             &mut call.claimed_user,
             &mut call.rule,
         ];
-        for text in fields.into_iter().flatten() {
-            self.seen(text);
+        let mut fields: Vec<&mut Seen> = fields.into_iter().flatten().collect();
+        fields.iter_mut().for_each(|text| self.seen(text, &mut found));
+        // What is secret in one place is secret in every other.
+        if let Some(sweeper) = found.sweeper() {
+            sweeper.tree(&mut args);
+            extra.iter_mut().for_each(|extra| sweeper.tree(extra));
+            fields.into_iter().for_each(|text| sweeper.seen(text));
+            sweeper.seen(&mut call.tool);
+            sweeper.seen(&mut call.result);
         }
         Redacted { fields: call, folder, args, extra }
     }
 
     /// Redacts each string by what it is, whatever the name it stands under.
-    fn texts(&self, tree: &mut Tree) {
+    fn texts(&self, tree: &mut Tree, found: &mut Found) {
         match tree {
-            Tree::String(seen) | Tree::Deep(seen) => self.seen(seen),
-            Tree::Array(elements) => elements.iter_mut().for_each(|element| self.texts(element)),
-            Tree::Object(members) => members.iter_mut().for_each(|(_, value)| self.texts(value)),
+            Tree::String(seen) | Tree::Deep(seen) => self.seen(seen, found),
+            Tree::Array(elements) => elements.iter_mut().for_each(|element| self.texts(element, found)),
+            Tree::Object(members) => members.iter_mut().for_each(|(_, value)| self.texts(value, found)),
             Tree::Null | Tree::Bool(_) | Tree::Number(_) => {}
         }
     }

@@ -1,89 +1,191 @@
 //! The scan of free text: each trigger is looked at once, with its surroundings.
 
-use super::benign::{is_benign, is_random};
+use super::benign::is_random;
 use super::engine::{Hit, Redactor, Trigger};
-use super::names::{self, Name};
+use super::marks::marks;
 use super::shapes::{PREFIXED, VENDORS};
+use super::{assign, cards, codes, commands, forms, links};
 
-/// Beginnings of secrets that neither a token's shape nor a name tells.
-pub(super) const TRIGGERS: &[&str] =
-    &["://", "-----begin ", "bearer ", "basic ", "/invite/", "curl", "sshpass", "mysql", " code is ", "data:", "=\""];
 /// Bytes of a name on either side of its trigger.
-const NAME_MAX: usize = 64;
+pub(super) const NAME_MAX: usize = 64;
 /// Bytes of an unquoted value that are judged; what follows in the same run is hidden with it.
-const VALUE_MAX: usize = 256;
-/// Bytes of a form or a command that are looked at.
+pub(super) const VALUE_MAX: usize = 256;
+/// Bytes of a form that are looked at.
 const NEAR_MAX: usize = 8_192;
+
+/// What a beginning of a secret leads to, where neither a token's shape nor a name tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lead {
+    Userinfo,
+    Oracle,
+    PrivateKey,
+    Scheme,
+    Path,
+    Parameter,
+    Code,
+    Purpose,
+    Manifest,
+    Assigned,
+    Command(&'static str),
+    Fed,
+    Pgpass,
+    Wifi,
+    Identified,
+    Call,
+    Wallet,
+}
+
+/// Words that lead to a secret.
+pub(super) fn leads() -> Vec<(&'static str, Lead)> {
+    let mut leads = vec![
+        ("://", Lead::Userinfo),
+        ("jdbc:oracle:thin:", Lead::Oracle),
+        ("sqlplus ", Lead::Oracle),
+        ("-----begin", Lead::PrivateKey),
+        ("code", Lead::Code),
+        ("data:", Lead::Manifest),
+        ("=\"", Lead::Assigned),
+        (":5432:", Lead::Pgpass),
+        (":*:", Lead::Pgpass),
+        ("wifi:", Lead::Wifi),
+        ("identified by", Lead::Identified),
+        ("auth=(", Lead::Call),
+        ("basicauth(", Lead::Call),
+        ("networkcredential(", Lead::Call),
+        (".login(", Lead::Call),
+        ("getconnection(", Lead::Call),
+    ];
+    leads.extend(["bearer ", "basic "].map(|word| (word, Lead::Scheme)));
+    leads.extend([" to verify", " to sign in", " to log in"].map(|word| (word, Lead::Purpose)));
+    leads.extend(
+        ["seed", "mnemonic", "wallet", "bip39", "phrase", "words", "backup", "recover"]
+            .map(|word| (word, Lead::Wallet)),
+    );
+    leads.extend(links::PATHS.iter().map(|word| (*word, Lead::Path)));
+    leads.extend(links::PARAMETERS.iter().map(|word| (*word, Lead::Parameter)));
+    leads.extend(commands::words().map(|word| (word, Lead::Command(word))));
+    leads.extend(commands::FED.iter().map(|word| (*word, Lead::Fed)));
+    leads
+}
+
+/// How far each kind of search has come, so that nothing is searched twice.
+struct Reach {
+    covered: Vec<usize>,
+    named: usize,
+    key: usize,
+    key_unclosed: bool,
+    command: usize,
+    manifest: usize,
+    path: usize,
+    wallet: bool,
+}
 
 /// All that looks secret in a text, in no order.
 pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
-    let Some(finder) = &redactor.finder else { return hits };
-    let (mut named, mut covered, mut key_end_missing, mut command) = (0, vec![0; PREFIXED.len()], false, 0);
-    let (mut key_end, mut listed) = (0, 0);
-    cards(text, &mut hits);
-    for found in finder.find_overlapping_iter(text) {
-        let (start, end) = (found.start(), found.end());
-        match redactor.triggers[found.pattern().as_usize()] {
-            Trigger::Shape(index) if start >= covered[index] => {
-                if let Some(hit) = token(redactor, text, index, start, cut) {
-                    covered[index] = hit.end;
+    cards::cards(text, &mut hits);
+    if codes::may_be_seed(text) {
+        codes::seeds(text, &mut hits);
+    }
+    let mut marks = marks(text).peekable();
+    let mut reach = Reach {
+        covered: Vec::new(),
+        named: 0,
+        key: 0,
+        key_unclosed: false,
+        command: 0,
+        manifest: 0,
+        path: 0,
+        wallet: false,
+    };
+    redactor.finder.each(text, |start, end, trigger| {
+        while marks.next_if(|mark| mark.1 <= start).is_some() {}
+        // Words inside a mark say nothing.
+        if marks.peek().is_some_and(|mark| mark.0 <= start && end <= mark.1) {
+            return;
+        }
+        match trigger {
+            Trigger::Shape(index) => {
+                if reach.covered.is_empty() {
+                    reach.covered = vec![0; PREFIXED.len()];
+                }
+                if start >= reach.covered[index]
+                    && let Some(hit) = token(redactor, text, index, start, cut)
+                {
+                    reach.covered[index] = hit.end;
                     hits.push(hit);
                 }
             }
             Trigger::Vendor => hits.extend(vendor(redactor, text, start, end)),
-            Trigger::Name if end > named => {
-                named = right(text, end, is_name);
-                if let Some(hit) = name(text, start, named, cut) {
-                    named = named.max(hit.end);
-                    hits.push(hit);
+            Trigger::Name if end > reach.named => {
+                reach.named = right(text, end, is_name);
+                if let Some(end) = assign::name(text, start, reach.named, cut, &mut hits) {
+                    reach.named = reach.named.max(end);
                 }
             }
-            Trigger::Text("-----begin ") if !key_end_missing && start >= key_end => {
-                let line = &text[start..floor(text, start + 100)];
-                if line.contains("PRIVATE KEY") {
-                    let close = text[start + 11..].find("-----END").map(|at| start + 11 + at + 8);
-                    let close = close.and_then(|at| {
-                        text[at..]
-                            .find("KEY")
-                            .map(|k| right(text, at + k + 3, |b| b == b'-' || b.is_ascii_uppercase() || b == b' '))
-                    });
-                    key_end_missing = close.is_none();
-                    key_end = close.unwrap_or(text.len());
-                    hits.push(Hit { start, end: key_end, rule: "private-key", tagged: false });
-                }
-            }
-            Trigger::Text("://") => hits.extend(userinfo(text, end)),
-            Trigger::Text("bearer " | "basic ") => {
-                let until = right(text, end, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
-                if until - end >= 8 && (is_random(&text[end..until]) || text[end..until].ends_with('=')) {
-                    hits.push(Hit { start: end, end: until, rule: "authorization", tagged: false });
-                }
-            }
-            Trigger::Text("/invite/") => {
-                let until = right(text, end, |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-                if until - end >= 12 && is_random(&text[end..until]) {
-                    hits.push(Hit { start: end, end: until, rule: "invite", tagged: false });
-                }
-            }
-            Trigger::Text(" code is ") => {
-                let until = right(text, end, |b| b.is_ascii_digit());
-                if (4..=8).contains(&(until - end)) {
-                    hits.push(Hit { start: end, end: until, rule: "one-time-code", tagged: false });
-                }
-            }
-            Trigger::Text("data:") if start >= listed => {
-                listed = end + 256;
-                manifest(text, end, &mut hits);
-            }
-            Trigger::Text("=\"") => hits.extend(assigned(text, start, end)),
-            Trigger::Text(which @ ("curl" | "sshpass" | "mysql")) if start >= command => {
-                command = flags(text, end, which, &mut hits);
-            }
-            _ => {}
+            Trigger::Name => {}
+            Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
         }
-    }
+    });
     hits
+}
+
+/// Looks where a word leads.
+fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, hits: &mut Vec<Hit>) {
+    match lead {
+        Lead::Userinfo => hits.extend(links::userinfo(text, end)),
+        Lead::Oracle => hits.extend(links::oracle(text, end)),
+        Lead::PrivateKey => private_key(text, start, reach, hits),
+        Lead::Scheme => {
+            let until = right(text, end, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
+            let value = &text[end..until];
+            hits.extend(
+                Hit::new(end, until, "authorization")
+                    .when(value.len() >= 8 && (is_random(value) || value.ends_with('='))),
+            );
+        }
+        Lead::Path if start >= reach.path => reach.path = links::path(text, end, hits),
+        Lead::Parameter => hits.extend(links::parameter(text, end)),
+        Lead::Code => match codes::code(text, start, end) {
+            Some(hit) => hits.push(hit),
+            None => {
+                let _ = assign::name(text, start, right(text, end, is_name), false, hits);
+            }
+        },
+        Lead::Purpose => hits.extend(codes::purpose(text, start)),
+        Lead::Manifest if start >= reach.manifest => {
+            reach.manifest = end + 256;
+            forms::manifest(text, end, hits);
+        }
+        Lead::Assigned => hits.extend(forms::assigned(text, start, end)),
+        Lead::Command(word) if start >= reach.command => {
+            reach.command = commands::arguments(text, start, end, word, hits)
+        }
+        Lead::Fed => hits.extend(commands::fed(text, start)),
+        Lead::Pgpass => hits.extend(forms::pgpass(text, end)),
+        Lead::Wifi => hits.extend(forms::wifi(text, end)),
+        Lead::Identified => hits.extend(forms::identified(text, end)),
+        Lead::Call => hits.extend(forms::call(text, end)),
+        Lead::Wallet if !reach.wallet => {
+            reach.wallet = true;
+            codes::seeds(text, hits);
+        }
+        Lead::Path | Lead::Manifest | Lead::Command(_) | Lead::Wallet => {}
+    }
+}
+
+fn private_key(text: &str, start: usize, reach: &mut Reach, hits: &mut Vec<Hit>) {
+    if reach.key_unclosed || start < reach.key || !text[start..floor(text, start + 100)].contains("PRIVATE KEY") {
+        return;
+    }
+    let close = text[start + 10..].find("-----END").map(|at| start + 10 + at + 8);
+    let close = close.and_then(|at| {
+        let key = text[at..].find("KEY")?;
+        Some(right(text, at + key + 3, |b| b == b'-' || b.is_ascii_uppercase() || b == b' '))
+    });
+    reach.key_unclosed = close.is_none();
+    reach.key = close.unwrap_or(text.len());
+    hits.push(Hit::new(start, reach.key, "private-key"));
 }
 
 fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) -> Option<Hit> {
@@ -118,7 +220,7 @@ fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit
     }
     let quoted = right(text, name_end, |b| b"'\"`\\ ".contains(&b));
     let separated = right(text, quoted, |b| b"=>:|?,".contains(&b));
-    if separated == quoted || separated - quoted > 3 || quoted - name_end > 6 {
+    if separated == quoted || separated - quoted > 5 || quoted - name_end > 6 {
         return None;
     }
     let start = right(text, separated, |b| b"'\"`\\ =\t".contains(&b));
@@ -130,253 +232,21 @@ fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit
     })
 }
 
-/// A name, what separates it from its value, and the value.
-fn name(text: &str, trigger: usize, end: usize, cut: bool) -> Option<Hit> {
-    let bytes = text.as_bytes();
-    let mut start = trigger;
-    while start > 0 && trigger - start < NAME_MAX && is_name(bytes[start - 1]) {
-        start -= 1;
-    }
-    let judged = names::judge(text.get(start..end)?)?;
-    let flag = bytes[start] == b'-';
-    let query = start > 0 && matches!(bytes[start - 1], b'?' | b'&');
-    let judged = match judged {
-        Name::Weak(rule) if query => Name::Strong(rule),
-        other => other,
-    };
-    let quotes = right(text, end, |b| b"'\"`\\]".contains(&b));
-    let spaced = right(text, quotes, |b| b == b' ' || b == b'\t');
-    let mut at = right(text, spaced, |b| b"=:>|?,".contains(&b));
-    if at == spaced && !(flag && spaced > end) || at - spaced > 3 {
-        return None;
-    }
-    let (separator, tagged) = (&text[spaced..at], start > 0 && bytes[start - 1] == b'<');
-    let known = matches!(separator, "" | "=" | ":" | "=>" | ":=" | "::" | "||" | "?=" | "==" | "===" | ",");
-    let accepted = known || separator == ">" && tagged;
-    if !accepted || separator == "," && quotes == end {
-        return None;
-    }
-    at = right(text, at, |b| b == b' ' || b == b'\t');
-    let beside = right(text, at, |b| b"'\"\\".contains(&b));
-    let named_value =
-        text[beside..].strip_prefix("value").map(|_| right(text, beside + 5, |b| b"'\"\\ :=".contains(&b)));
-    let open = named_value.unwrap_or_else(|| right(text, at, |b| b"'\"`\\".contains(&b)));
-    let quote = (open > at).then(|| bytes[open - 1]);
-    let colon = bytes[spaced..at].contains(&b':');
-    let stop = match quote {
-        Some(quote) => memchr::memchr2(quote, b'\n', &bytes[open..]).map_or(text.len(), |length| open + length),
-        None => right(&text[..floor(text, open + VALUE_MAX)], open, |b| b != b'\n' && b != b'\r'),
-    };
-    let mut value_end = stop;
-    if quote.is_some() {
-        while value_end > open && bytes[value_end - 1] == b'\\' {
-            value_end -= 1;
-        }
-        if stop == text.len() || bytes[stop] == b'\n' {
-            value_end = right(text, open, |b| !b.is_ascii_whitespace() && !b"'\"`".contains(&b));
-        }
-    }
-    let value = &text[open..value_end];
-    let hit = match (quote, judged) {
-        (None, Name::Strong(rule @ ("cookie" | "seed-phrase"))) => {
-            Hit { start: 0, end: value.len(), rule, tagged: false }
-        }
-        (None, _) => unquoted(value, judged, query, flag, colon || spaced > quotes)?,
-        (Some(_), _) => self::value(value, judged)?,
-    };
-    let mut hit = hit;
-    if quote.is_none() && value.len() + 4 > VALUE_MAX && hit.end + 4 > value.len() {
-        hit.end = right(text, open + hit.end, |b| b.is_ascii_graphic() && !b"'\"`<>\\&;,".contains(&b)) - open;
-    }
-    let end = if cut && open + hit.end >= text.len() { text.len() } else { open + hit.end };
-    Some(Hit { start: open + hit.start, end, ..hit })
-}
-
-/// The secret part of a whole value under a secret's name.
-pub(super) fn value(value: &str, name: Name) -> Option<Hit> {
-    let scheme = ["bearer ", "basic ", "token ", "digest ", "apikey "]
-        .iter()
-        .find(|scheme| value.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
-    let start = scheme.map_or(0, |scheme| scheme.len());
-    let secret = &value[start..];
-    let (rule, believed) = match name {
-        Name::Strong(rule) => (rule, true),
-        Name::Weak(rule) => (rule, is_random(secret)),
-    };
-    (believed && !is_benign(secret)).then_some(Hit { start, end: value.len(), rule, tagged: false })
-}
-
-fn unquoted(line: &str, name: Name, query: bool, flag: bool, loose: bool) -> Option<Hit> {
-    let scheme = value(line, Name::Strong("")).map_or(0, |hit| hit.start);
-    let bytes = line.as_bytes();
-    let mut end = right(line, scheme, |b| !b.is_ascii_whitespace() && !b"'\"`<>\\".contains(&b));
-    if query {
-        end = right(line, scheme, |b| !b.is_ascii_whitespace() && !b"&#'\"`<>\\;,)".contains(&b));
-    }
-    let tail = if line[end..].starts_with([' ', '\t']) { line[end..].trim() } else { "" };
-    let word = line[scheme..end].trim_end_matches([',', ';', ')', ']', '}', '.', ':']);
-    let hit = Hit { start: scheme, end: scheme + word.len(), rule: "", tagged: false };
-    let letters = word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_');
-    // Code and prose: a call, a path of names, a word among words.
-    let shortened = line[scheme..end].ends_with("...") || line[scheme..end].ends_with('…');
-    let code = shortened
-        || word.contains("?.")
-        || bytes.get(end) == Some(&b'<') && bytes.get(end + 1) != Some(&b'/')
-        || word.contains('(')
-        || word.contains('[')
-        || bytes.get(scheme) == Some(&b'{')
-        || word.len() < 3
-        || word.contains('.')
-            && word
-                .split('.')
-                .all(|part| part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_') && !part.is_empty());
-    let prose = letters && !flag && !query && (loose && !tail.is_empty() || word.len() < end - scheme);
-    let (rule, believed) = match name {
-        Name::Strong(rule) => (rule, !code && !prose),
-        Name::Weak(rule) => (rule, !code && is_random(word)),
-    };
-    (believed && !is_benign(word)).then_some(Hit { rule, ..hit })
-}
-
-fn userinfo(text: &str, at: usize) -> Option<Hit> {
-    let near = &text[at..floor(text, at + 512)];
-    let near = &near[..right(near, 0, |b| !b.is_ascii_whitespace() && !b"'\"`<>/\\".contains(&b))];
-    let (info, _) = near.rsplit_once('@')?;
-    let (user, password) = info.split_once(':')?;
-    let start = at + user.len() + 1;
-    Some(Hit { start, end: start + password.len(), rule: "url-password", tagged: false })
-}
-
-/// The values of a Kubernetes secret.
-fn manifest(text: &str, at: usize, hits: &mut Vec<Hit>) {
-    let around = text[floor(text, at.saturating_sub(256))..floor(text, at + 1_024)].to_ascii_lowercase();
-    let secret =
-        around.split("kind:").skip(1).any(|rest| rest.trim_start_matches([' ', '\t', '"', '\'']).starts_with("secret"));
-    if !secret {
-        return;
-    }
-    let near = &text[at..floor(text, at + 1_024)];
-    let mut from = 0;
-    while let Some(colon) = near[from..].find(':').map(|colon| from + colon + 1) {
-        let start = right(near, colon, |b| b" \t|>+-\n\r'\"".contains(&b));
-        let end = right(near, start, |b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
-        if end - start >= 10 && (near.as_bytes().get(end) != Some(&b':') || near[start..end].contains('=')) {
-            let end = near[start..end].find('=').map_or(end, |e| start + e + 1);
-            hits.push(Hit { start: at + start, end: at + end, rule: "kubernetes-secret-yaml", tagged: false });
-        }
-        from = colon;
-    }
-}
-
-/// Passwords after the flags of a command; answers where it stopped looking.
-fn flags(text: &str, at: usize, command: &str, hits: &mut Vec<Hit>) -> usize {
-    let stop = floor(text, at + 2_048);
-    let near = &text[at..stop];
-    let wanted: &[&str] = match command {
-        "curl" => &["-u", "--user"],
-        _ => &["-p"],
-    };
-    for flag in wanted {
-        for (found, _) in near.match_indices(flag) {
-            let free = found == 0 || !is_name(near.as_bytes()[found - 1]);
-            let joined = found + flag.len();
-            let start = right(near, joined, |b| b" =\t'\"".contains(&b));
-            let spaced = near[joined..start].contains(' ');
-            if !free || command == "mysql" && spaced || *flag == "-u" && near[joined..].starts_with("ser") {
-                continue;
-            }
-            let quoted = near[joined..start].contains(['\'', '"']);
-            let end = right(near, start, |b| if quoted { !b"'\"\n".contains(&b) } else { !b.is_ascii_whitespace() });
-            let secret = &near[start..end];
-            let from = if command == "curl" { secret.find(':').map(|colon| colon + 1) } else { Some(0) };
-            if let Some(from) = from.filter(|from| from + 2 < secret.len().max(3)) {
-                hits.push(Hit { start: at + start + from, end: at + end, rule: "flag", tagged: false });
-            }
-        }
-    }
-    stop
-}
-
-/// `NAME="…"`, the name in capitals, with a value drawn at random that is no digest.
-fn assigned(text: &str, at: usize, start: usize) -> Option<Hit> {
-    let bytes = text.as_bytes();
-    let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
-    let mut from = at;
-    while from > 0 && at - from < NAME_MAX && capital(bytes[from - 1]) {
-        from -= 1;
-    }
-    let end =
-        right(&text[..floor(text, start + VALUE_MAX)], start, |b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-    let value = &text[start..end];
-    let random = value.len() >= 16
-        && is_random(value)
-        && value.bytes().any(|b| b.is_ascii_alphabetic() && !b.is_ascii_hexdigit());
-    let alone = from < at && (from == 0 || !is_name(bytes[from - 1]));
-    (alone && random && bytes.get(end) == Some(&b'"')).then_some(Hit { start, end, rule: "assigned", tagged: false })
-}
-
-/// Numbers of payment cards: a plausible beginning, a right check digit, and nothing joined to them.
-fn cards(text: &str, hits: &mut Vec<Hit>) {
-    let bytes = text.as_bytes();
-    if bytes.iter().filter(|byte| byte.is_ascii_digit()).count() < 13 {
-        return;
-    }
-    let mut at = 0;
-    while let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|found| at + found) {
-        let (mut end, mut digits, mut groups) = (start, Vec::new(), vec![0]);
-        while let Some(&byte) = bytes.get(end) {
-            let gap = matches!(byte, b' ' | b'-') && bytes.get(end + 1).is_some_and(u8::is_ascii_digit);
-            match byte {
-                b'0'..=b'9' => {
-                    digits.push(byte - b'0');
-                    *groups.last_mut().unwrap_or(&mut 0) += 1;
-                }
-                _ if gap => groups.push(0),
-                _ => break,
-            }
-            end += 1;
-        }
-        at = end;
-        let joined = |b: &u8| b.is_ascii_alphanumeric() || b"_-./+#".contains(b);
-        let free = (start == 0 || !joined(&bytes[start - 1]))
-            && bytes.get(end).is_none_or(|b| !b.is_ascii_alphanumeric() && *b != b'-' && *b != b'_');
-        let grouped = matches!(groups.as_slice(), [_] | [4, 4, 4, 4] | [4, 6, 5]);
-        if free && grouped && is_card(&digits) {
-            hits.push(Hit { start, end, rule: "card-number", tagged: false });
-        }
-    }
-}
-
-fn is_card(digits: &[u8]) -> bool {
-    let head = digits.iter().take(2).fold(0, |sum, digit| sum * 10 + u32::from(*digit));
-    let plausible = match digits.len() {
-        15 => matches!(head, 34 | 37),
-        16 => matches!(head, 40..=49 | 51..=55 | 22..=27 | 60 | 65 | 35),
-        _ => false,
-    };
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(at, digit)| {
-            let digit = u32::from(*digit) * if at % 2 == 1 { 2 } else { 1 };
-            if digit > 9 { digit - 9 } else { digit }
-        })
-        .sum();
-    plausible && sum.is_multiple_of(10) && digits.iter().any(|digit| *digit != digits[0])
-}
-
-fn is_name(byte: u8) -> bool {
+pub(super) fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
 /// The end of a run of bytes.
-fn right(text: &str, from: usize, fits: impl Fn(u8) -> bool) -> usize {
+pub(super) fn right(text: &str, from: usize, fits: impl Fn(u8) -> bool) -> usize {
     let from = from.min(text.len());
     text.as_bytes()[from..].iter().position(|byte| !fits(*byte)).map_or(text.len(), |length| from + length)
 }
 
 /// The greatest character boundary at or before a byte.
-fn floor(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+pub(super) fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tooltrail::{Call, Question, Recorder, Timestamp, Zone};
 
@@ -117,11 +118,16 @@ fn random_runs_keep_the_order() {
 fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
     let home = tempfile::tempdir().unwrap();
     let done = Mutex::new((Vec::new(), false));
+    let asked = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let recorder = Recorder::open(home.path()).unwrap();
             let (mut state, mut mark) = (3, 0);
-            for _ in 0..150 {
+            // Until the reader has asked often enough while lines came, however busy the machine is.
+            for n in 0..2_000 {
+                if n >= 150 && asked.load(Ordering::Relaxed) > 3 {
+                    break;
+                }
                 let user = ["a", "b", "c", "d"][random(&mut state, 4) as usize];
                 let from = NOON - random(&mut state, 40_000_000) as i64;
                 let written = run(&recorder, user, &every(from, 1_000, 60), &mut mark);
@@ -141,6 +147,7 @@ fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
             let lost = before.iter().filter(|entry| found.binary_search(entry).is_err()).count();
             assert_eq!(lost, 0, "round {rounds}: {} before, {} found", before.len(), found.len());
             rounds += usize::from(!before.is_empty());
+            asked.store(rounds, Ordering::Relaxed);
             if last {
                 break;
             }

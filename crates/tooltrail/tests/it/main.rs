@@ -9,3 +9,4 @@ mod layers;
 mod odd;
 mod reading;
 mod recording;
+mod redaction;

@@ -99,7 +99,7 @@ pub(in crate::redact) const VENDORS: &[Shape] = &[
         "<hH:8>:<hH:8>",
         0.0,
     ),
-    vendor("snyk-api-token", &["snyk"], "<h:8>-<h:4>-<h:4>-<h:4>-<h:12>", 0.0),
+    vendor("snyk-api-token", &["snyk"], "<hH:8>-<hH:4>-<hH:4>-<hH:4>-<hH:12>", 0.0),
     vendor("sonar-api-token", &["sonar"], "{squ_|sqp_|sqa_}<aA0_-=:40>", 0.0),
     vendor("sonar-api-token", &["sonar"], "<aA0_-=:40>", 0.0),
     vendor("sourcegraph-access-token", &["sourcegraph"], "<hH:40>", 3.0),

@@ -1,0 +1,322 @@
+"""Runs every contestant of every case interleaved, and turns the answers into ratios and a page.
+
+Started by `bench/run`, which builds what this needs. Standard library only.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+PROGRAM = HERE / "target" / "release" / "tooltrail-bench"
+PAGE = HERE.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+PASSES = 3
+# The goal for now against the seed, and the factor by which it must be reached.
+SEED_GOAL = 10
+
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+WORK = pathlib.Path(os.environ.get("BENCH_DIR", HERE / "target" / "bench-data"))
+TRACES = os.environ.get("TOOLTRAIL_TRACES")
+
+# Sizes at scale 1. A file is never so small that a page of it would be the whole file.
+CALLS = max(10_000, int(200_000 * SCALE))
+CALLER_CALLS = max(8_000, int(80_000 * SCALE))
+WRITTEN = max(10_000, int(100_000 * SCALE))
+ENTRIES = max(20_000, int(1_000_000 * SCALE))
+USERS = 1_000
+ENTRIES_EACH = max(20, int(1_000 * SCALE))
+DURABLE_SECONDS = max(0.5, 3 * SCALE)
+# The seed's reader needs most of a minute for the large file: measured once a run, not once a pass.
+SEED_READS = 1
+
+
+def main():
+    if WORK.exists():
+        shutil.rmtree(WORK)
+    WORK.mkdir(parents=True)
+    try:
+        data = prepare()
+        answers = measure(cases(data))
+        report(data, answers)
+    finally:
+        shutil.rmtree(WORK, ignore_errors=True)
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def ask(command):
+    """Runs a command whose last line of output is one JSON object."""
+    done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, check=True, text=True)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def prepare():
+    calls = WORK / "calls.jsonl"
+    command = [PROGRAM, "calls", calls, CALLS]
+    if TRACES:
+        command.append(traces())
+    say(f"data: {CALLS:,} calls, {ENTRIES:,} entries of one user, {USERS:,} users x {ENTRIES_EACH:,} entries")
+    made = ask(command)
+    what = "made by a seeded generator"
+    if TRACES:
+        what = f"{made['distinct']:,} recorded calls, drawn again and again (users too, as most recordings name none)"
+    one, many = WORK / "one", WORK / "many"
+    for home, users, each in ((one, 1, ENTRIES), (many, USERS, ENTRIES_EACH)):
+        took = ask([PROGRAM, "home", home, calls, users, each])
+        say(f"  {took['entries']:,} entries recorded in {took['seconds']:.1f} s")
+    day = next((one / "user0000" / "tool_audit").glob("*.jsonl"))
+    tool, hits = rare_tool(day)
+    size = made["bytes"] // made["calls"]
+    # Timing starts from a disk that has nothing left to write.
+    os.sync()
+    return {"calls": calls, "what": what, "call_bytes": size, "one": one, "many": many, "day": day, "tool": tool, "hits": hits}
+
+
+def traces():
+    """Joins the recorded calls of a folder: every line that has the common form's keys."""
+    keys = {"ts", "user", "session", "tool", "args", "status", "result", "duration_ms"}
+    joined = WORK / "traces.jsonl"
+    with open(joined, "w", encoding="utf-8") as out:
+        for path in sorted(pathlib.Path(TRACES).glob("*.jsonl.zst")):
+            text = subprocess.run(["zstd", "-dcq", path], stdout=subprocess.PIPE, check=True).stdout
+            for line in text.decode("utf-8").split("\n"):
+                if line and set(json.loads(line)) == keys:
+                    out.write(line + "\n")
+    return joined
+
+
+def rare_tool(day):
+    """The tool with the most failed calls that still fit one page, so that both sides scan the whole file."""
+    counts = {}
+    pattern = re.compile(rb'"tool":"([^"\\]+)"')
+    with open(day, "rb") as file:
+        for line in file:
+            if b'"status":"error"' in line and (found := pattern.search(line)):
+                counts[found[1].decode()] = counts.get(found[1].decode(), 0) + 1
+    fitting = {tool: count for tool, count in counts.items() if count < 1_000}
+    if not fitting:
+        raise SystemExit("no tool has between 1 and 1,000 failed calls")
+    return max(fitting.items(), key=lambda item: item[1])
+
+
+def cases(data):
+    """Each case: its name, what is compared, its unit, whether less is better, and its contestants."""
+    calls, one, many = data["calls"], data["one"], data["many"]
+
+    def rust(*arguments):
+        return lambda folder: ask([PROGRAM, *arguments, *([folder] if folder else [])])
+
+    def seed(*arguments):
+        return lambda folder: ask([sys.executable, HERE / "seed.py", *arguments, *([folder] if folder else [])])
+
+    def whole(run):
+        def timed(folder):
+            start = time.perf_counter()
+            answer = run(folder)
+            return {**answer, "ms": (time.perf_counter() - start) * 1e3}
+
+        return timed
+
+    found = []
+    for threads in (1, 2, 8):
+        contestants = {
+            "tooltrail": rust("caller", "tooltrail", calls, CALLER_CALLS, threads),
+            "tracing-appender": rust("caller", "appender", calls, CALLER_CALLS, threads),
+            "clock alone": rust("caller", "clock", calls, CALLER_CALLS, threads),
+        }
+        if threads == 1:
+            contestants["seed"] = seed("block", calls, CALLER_CALLS // 4)
+        title = f"`record()`, {threads} thread{'s' * (threads > 1)}"
+        found.append((f"{title}, p50", "p50_ns", "ns", True, contestants, True))
+        found.append((f"{title}, p99", "p99_ns", "ns", True, None, True))
+    contestants = {
+        "tooltrail": rust("throughput", "tooltrail", calls, WRITTEN),
+        "tracing-appender": rust("throughput", "appender", calls, WRITTEN),
+        "seed": seed("write", calls, WRITTEN),
+    }
+    found.append(("calls to disk", "per_s", "/s", False, contestants, True))
+    # What a busy machine leaves of a ratio of wall times says less than what each needs of a processor.
+    found.append(("processor time of a call to disk", "busy_us", "µs", True, None, True))
+    contestants = {
+        "tooltrail": rust("recent", one, "user0000", 200, "", 21),
+        "seed": seed("recent", one, "user0000", 200),
+    }
+    found.append((f"newest 200 of {ENTRIES:,}", "ms", "ms", True, contestants, False))
+    contestants = {
+        "tooltrail": rust("recent", many, "*", 500, "", 5),
+        "seed": seed("everybody", many, 500),
+    }
+    found.append((f"newest 500 of {USERS:,} users x {ENTRIES_EACH:,}", "ms", "ms", True, contestants, False))
+    query = f"tool={data['tool']} status=error"
+    contestants = {
+        "tooltrail": whole(rust("recent", one, "user0000", 1_000, query, 1)),
+        "ripgrep": whole(lambda _: ripgrep(data["day"], data["tool"])),
+    }
+    found.append((f"filter {ENTRIES:,} entries, {data['hits']:,} hits", "ms", "ms", True, contestants, False))
+    contestants = {
+        "tooltrail": rust("durable", "tooltrail", calls, DURABLE_SECONDS),
+        "fdatasync": rust("durable", "fdatasync", calls, DURABLE_SECONDS),
+    }
+    found.append(("durable acknowledgements, 64 callers", "per_s", "/s", False, contestants, True))
+    return found
+
+
+def ripgrep(day, tool):
+    command = f"rg -F '\"tool\":\"{tool}\"' {day} | rg -cF '\"status\":\"error\"'"
+    done = subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True, text=True)
+    return {"entries": int(done.stdout)}
+
+
+def measure(all_cases):
+    """Every contestant once a pass, the order turned from pass to pass."""
+    answers, folders_made = {}, 0
+    for turn in range(PASSES):
+        say(f"pass {turn + 1} of {PASSES}")
+        before = None
+        for title, _, _, _, contestants, folders in all_cases:
+            if contestants is None:
+                answers[title] = before
+                continue
+            before = answers.setdefault(title, {who: [] for who in contestants})
+            names = list(contestants)
+            for who in names[turn % len(names) :] + names[: turn % len(names)]:
+                if who == "seed" and not folders and turn >= SEED_READS:
+                    continue
+                folder = None
+                if folders:
+                    # Always a new one, and none removed before the end: file systems are slow to make a file where
+                    # many were just removed.
+                    folders_made += 1
+                    folder = WORK / f"run{folders_made}"
+                    folder.mkdir()
+                before[who].append(contestants[who](folder))
+                if folder:
+                    # What one has left to write must not slow down the next.
+                    os.sync()
+    return [(case, answers[case[0]]) for case in all_cases]
+
+
+def compared(case, answer):
+    """Rows of a case: rival, our median, its median, the ratios of the passes."""
+    title, metric, _, less, _, _ = case
+    ours = [found[metric] for found in answer["tooltrail"]]
+    for who, found in answer.items():
+        if who in ("tooltrail", "clock alone"):
+            continue
+        theirs = [one[metric] for one in found if metric in one]
+        if theirs:
+            beside = theirs if len(theirs) == len(ours) else theirs * len(ours)
+            ratios = [b / a if less else a / b for a, b in zip(ours, beside)]
+            yield title, who, statistics.median(ours), statistics.median(theirs), ratios
+
+
+def number(value):
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def report(data, answers):
+    lines = [
+        "| what | tooltrail | against | | ratio (passes) | goal |",
+        "|---|---|---|---|---|---|",
+    ]
+    short = []
+    for case, answer in answers:
+        for title, who, ours, theirs, ratios in compared(case, answer):
+            unit, middle = case[2], statistics.median(ratios)
+            goal = "–"
+            if who == "seed" and case[1] != "busy_us":
+                goal = f"≥ {SEED_GOAL}: {'reached' if middle >= SEED_GOAL else 'short'}"
+                if middle < SEED_GOAL:
+                    short.append(f"{title}: {number(middle)} of {SEED_GOAL}")
+            if who == "fdatasync":
+                goal = "reported"
+            spread = f"{number(min(ratios))}–{number(max(ratios))}"
+            lines.append(
+                f"| {title} | {number(ours)} {unit} | {who} | {number(theirs)} {unit} "
+                f"| **{number(middle)}** ({spread}) | {goal} |"
+            )
+    notes = [
+        f"Goals not reached: {'; '.join(short) if short else 'none'}.",
+        *counted(answers, data),
+    ]
+    text = "\n".join([*machine(data), "", *lines, "", *(f"- {note}" for note in notes)])
+    print(text)
+    write(text)
+
+
+def counted(answers, data):
+    """What makes the figures believable: equal answers, bytes looked at, memory."""
+    for case, answer in answers:
+        ours = answer["tooltrail"][-1]
+        if case[0].startswith("filter"):
+            other = answer["ripgrep"][-1]["entries"]
+            same = "the same" if other == ours["entries"] else "NOT the same"
+            yield f"Filter `tool={data['tool']} status=error`: {ours['entries']:,} entries, ripgrep {other:,}: {same} count."
+        elif case[0].startswith("newest"):
+            seed = answer["seed"][-1]
+            yield (
+                f"{case[0].capitalize()}: {ours['entries']} entries each (seed {seed['entries']}), "
+                f"{ours['scanned_bytes'] / 1e6:,.1f} MB of {ours['scanned_files']:,} files read; "
+                f"peak memory {ours['peak_mib']:,} MiB against {seed['peak_mib']:,} MiB."
+            )
+        elif case[0].startswith("durable"):
+            bare = answer["fdatasync"][-1]
+            yield (
+                f"Durable: p50 {ours['p50_us'] / 1e3:,.1f} ms, p99 {ours['p99_us'] / 1e3:,.1f} ms; "
+                f"a bare append and fdatasync of 4 KiB p50 {bare['p50_us'] / 1e3:,.2f} ms."
+            )
+        elif "clock alone" in answer and case[1] == "p50_ns":
+            clock = statistics.median(found["p50_ns"] for found in answer["clock alone"])
+            yield f"{case[0]}: reading the clock around nothing costs {number(clock)} ns of it, on both sides."
+
+
+def machine(data):
+    """Where and when, with which command."""
+    shown = lambda command: subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[0]
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = re.search(r"model name\s*: (.*)", file.read())
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        memory = int(file.readline().split()[1]) // 1024**2
+    system = shown(["findmnt", "-no", "FSTYPE", "-T", WORK])
+    command = f"{'' if SCALE == 1 else f'BENCH_SCALE={SCALE:g} '}{'TOOLTRAIL_TRACES=… ' if TRACES else ''}bench/run"
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    return [
+        f"`{command}`, {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC, scale {SCALE:g}.",
+        "",
+        f"- Machine: {os.cpu_count()} × {model[1] if model else platform.machine()}, {memory} GiB, "
+        f"Linux {platform.release()}, {system}; load {load} at the end.",
+        f"- Tools: {shown(['rustc', '--version'])}; Python {platform.python_version()}; {shown(['rg', '--version'])}.",
+        f"- Calls: {data['what']}; {data['call_bytes']:,} bytes each on average; {CALLS:,} of them.",
+        f"- Sizes: `record()` {CALLER_CALLS:,} calls a pass; to disk {WRITTEN:,} calls over {USERS:,} users; "
+        f"one file of {ENTRIES:,} entries ({data['day'].stat().st_size / 1e6:,.0f} MB); "
+        f"{USERS:,} users × {ENTRIES_EACH:,} entries.",
+    ]
+
+
+def write(text):
+    if SCALE != 1:
+        say(f"\nscale {SCALE:g}: {PAGE.name} keeps the figures of the last full run")
+        return
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    say(f"\nwritten: docs/{PAGE.name}")
+
+
+if __name__ == "__main__":
+    main()

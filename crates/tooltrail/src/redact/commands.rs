@@ -1,0 +1,227 @@
+//! Passwords among the arguments of known commands.
+
+use super::engine::Hit;
+use super::text::{floor, right};
+
+/// Bytes of a command that are looked at.
+const COMMAND_MAX: usize = 2_048;
+/// Arguments of a command that are looked at.
+const ARGUMENTS_MAX: usize = 128;
+/// Line ends inside a command: a long `curl` is often broken.
+const LINES_MAX: usize = 6;
+
+/// Which part of an argument is secret.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Whole,
+    /// What follows the first of these.
+    After(char),
+}
+
+/// A command, the flags whose argument is secret, and how it may be joined to them.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) word: &'static str,
+    flags: &'static [&'static str],
+    part: Part,
+    spaced: bool,
+    joined: bool,
+}
+
+const fn command(
+    word: &'static str,
+    flags: &'static [&'static str],
+    part: Part,
+    spaced: bool,
+    joined: bool,
+) -> Command {
+    Command { word, flags, part, spaced, joined }
+}
+
+/// Commands by the word that is searched for.
+pub(super) const COMMANDS: &[Command] = &[
+    command("curl", &["-u", "--user", "--proxy-user", "-U", "--oauth2-bearer"], Part::After(':'), true, true),
+    command("curl", &["-b", "--cookie"], Part::After('='), true, true),
+    command("mysql", &["-p"], Part::Whole, false, true),
+    command("mariadb", &["-p"], Part::Whole, false, true),
+    command("sshpass", &["-p"], Part::Whole, true, true),
+    command("redis-cli", &["-a", "--pass"], Part::Whole, true, false),
+    command("mongo", &["-p"], Part::Whole, true, false),
+    command("cqlsh", &["-p"], Part::Whole, true, false),
+    command(" login", &["-p"], Part::Whole, true, false),
+    command("twine", &["-p"], Part::Whole, true, false),
+    command("rdesktop", &["-p"], Part::Whole, true, false),
+    command("evil-winrm", &["-p"], Part::Whole, true, false),
+    command("useradd", &["-p"], Part::Whole, true, false),
+    command("usermod", &["-p"], Part::Whole, true, false),
+    command("ldap", &["-w"], Part::Whole, true, false),
+    command("sqlcmd", &["-P"], Part::Whole, true, true),
+    command("ipmitool", &["-P"], Part::Whole, true, false),
+    command("mosquitto_", &["-P"], Part::Whole, true, false),
+    command("zip", &["-P"], Part::Whole, true, false),
+    command("7z", &["-p"], Part::Whole, false, true),
+    command("smbclient", &["-U"], Part::After('%'), true, true),
+    command("rpcclient", &["-U"], Part::After('%'), true, true),
+    command("lftp", &["-u"], Part::After(','), true, true),
+    command("http -a", &["-a"], Part::After(':'), true, false),
+    command("snmp", &["-A", "-X"], Part::Whole, true, false),
+    command("ssh-keygen", &["-N", "-P"], Part::Whole, true, false),
+    command("openssl enc", &["-k", "-K"], Part::Whole, true, false),
+    command("freerdp", &["/p:"], Part::Whole, false, true),
+];
+
+/// Commands whose password has a place of its own among the words that are no flags.
+const PLACED: &[(&str, usize)] = &[
+    ("htpasswd", 2),
+    ("net user", 1),
+    ("rabbitmqctl add_user", 1),
+    ("rabbitmqctl change_password", 1),
+    ("cargo login", 0),
+    ("cargo_login", 0),
+];
+
+/// How the argument at such a place is taken.
+const PLACE: Command = command("", &[], Part::Whole, true, true);
+
+/// What asks for a password at its standard input, fed by `echo`.
+pub(super) const FED: &[&str] = &["--password-stdin", "sudo -s", "chpasswd"];
+
+/// Every word by which a command is found.
+pub(super) fn words() -> impl Iterator<Item = &'static str> {
+    let mut words: Vec<_> =
+        COMMANDS.iter().map(|command| command.word).chain(PLACED.iter().map(|placed| placed.0)).collect();
+    words.dedup();
+    words.into_iter()
+}
+
+/// Passwords in the command that begins with a word; answers where it stopped looking.
+pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: &mut Vec<Hit>) -> usize {
+    let from = if word == "http -a" { start + 5 } else { end };
+    let (tokens, stop) = tokens(text, right(text, from, |b| b.is_ascii_alphanumeric() || b == b'_'));
+    let texts: Vec<&str> = tokens.iter().map(|(from, until)| &text[*from..*until]).collect();
+    for (index, from, until) in secrets(word, &texts) {
+        hits.push(Hit::new(tokens[index].0 + from, tokens[index].0 + until, "flag"));
+    }
+    stop
+}
+
+/// Which parts of a list of arguments are passwords, by the command that the list begins with.
+pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
+    let mut found = Vec::new();
+    let first = arguments.first().map_or("", |first| first.rsplit('/').next().unwrap_or(""));
+    let second = arguments.get(1).copied().unwrap_or("");
+    for command in COMMANDS.iter().map(|command| command.word) {
+        let named =
+            first.starts_with(command) || first.ends_with(command) && command == "zip" || command.trim() == second;
+        if named && found.is_empty() {
+            found = secrets(command, arguments);
+        }
+    }
+    found
+}
+
+/// The place among the arguments, the beginning and the end of each password.
+fn secrets(word: &str, tokens: &[&str]) -> Vec<(usize, usize, usize)> {
+    let mut found = Vec::new();
+    for command in COMMANDS.iter().filter(|command| command.word == word) {
+        for (index, token) in tokens.iter().enumerate() {
+            let bare = token.trim_start_matches(['"', '\'']);
+            let cluster = word == "curl"
+                && command.flags.contains(&"-u")
+                && bare.len() > 2
+                && bare.starts_with('-')
+                && bare.ends_with('u')
+                && bare[1..].bytes().all(|b| b.is_ascii_alphabetic());
+            let flag = command.flags.iter().filter(|flag| bare.starts_with(**flag)).max_by_key(|flag| flag.len());
+            let Some(length) = flag.map(|flag| flag.len()).or(cluster.then_some(bare.len())) else { continue };
+            let rest = token.len() - bare.len() + length;
+            let value = if rest == token.len() && command.spaced {
+                tokens.get(index + 1).map(|next| (index + 1, 0, next.len()))
+            } else {
+                let equals = token[rest..].starts_with('=') || token[rest..].starts_with(['"', '\'']);
+                (rest < token.len() && (command.joined || equals)).then_some((index, rest, token.len()))
+            };
+            found.extend(value.and_then(|(index, from, until)| part(tokens[index], index, from, until, command)));
+        }
+    }
+    for (_, place) in PLACED.iter().filter(|placed| placed.0 == word) {
+        let words = tokens.iter().enumerate().filter(|(_, token)| !token.starts_with(['-', '/']));
+        let batch = word != "htpasswd" || tokens.iter().any(|token| token.starts_with('-') && token.contains('b'));
+        if let Some((index, token)) = words.clone().nth(*place).filter(|_| batch) {
+            found.extend(part(token, index, 0, token.len(), &PLACE));
+        }
+    }
+    found
+}
+
+fn part(token: &str, index: usize, from: usize, until: usize, command: &Command) -> Option<(usize, usize, usize)> {
+    let value = &token[from..until];
+    let from = from + value.len() - value.trim_start_matches(['=', '"', '\'', '\\']).len();
+    let until = from + token[from..until].trim_end_matches(['"', '\'', '\\']).len();
+    let value = &token[from..until];
+    let skip = match command.part {
+        Part::Whole => 0,
+        Part::After(sign) => value.find(sign)? + 1,
+    };
+    let secret = &value[skip..];
+    // Ports, and other flags.
+    let port = !command.joined && secret.bytes().all(|b| b.is_ascii_digit() || b == b':') && secret.len() < 6;
+    let flag = skip == 0 && secret.starts_with('-');
+    (!port && !flag && secret.len() >= 2 || matches!(command.part, Part::After(_)) && secret.len() >= 2).then_some((
+        index,
+        from + skip,
+        until,
+    ))
+}
+
+/// The arguments of a command, and where it ends.
+fn tokens(text: &str, from: usize) -> (Vec<(usize, usize)>, usize) {
+    let bytes = &text.as_bytes()[..floor(text, from + COMMAND_MAX)];
+    let (mut tokens, mut at, mut lines) = (Vec::new(), from, 0);
+    while at < bytes.len() && tokens.len() < ARGUMENTS_MAX {
+        match bytes[at] {
+            b'\n' => {
+                lines += 1;
+                if lines >= LINES_MAX {
+                    break;
+                }
+                at += 1;
+            }
+            byte if byte.is_ascii_whitespace() => at += 1,
+            b'|' | b';' => break,
+            b'&' if bytes.get(at + 1) == Some(&b'&') => break,
+            _ => {
+                let (start, mut quote) = (at, None);
+                while let Some(&byte) = bytes.get(at) {
+                    match (byte, quote) {
+                        (b'"' | b'\'', None) => quote = Some(byte),
+                        (byte, Some(open)) if byte == open => quote = None,
+                        (b'\n', Some(_)) => break,
+                        (byte, None) if byte.is_ascii_whitespace() || byte == b';' || byte == b'|' => break,
+                        _ => {}
+                    }
+                    at += 1;
+                }
+                tokens.push((start, at));
+            }
+        }
+    }
+    (tokens, at)
+}
+
+/// `echo secret | sudo -S …`: what is fed to a command that reads a password.
+pub(super) fn fed(text: &str, at: usize) -> Option<Hit> {
+    let near = floor(text, at.saturating_sub(COMMAND_MAX));
+    let line = text[near..at].rfind('\n').map_or(near, |found| near + found + 1);
+    let bar = text[line..at].rfind('|').map(|bar| line + bar)?;
+    let echo = ["echo ", "printf ", "<<<"]
+        .iter()
+        .find_map(|word| text[line..bar].rfind(word).map(|at| line + at + word.len()))?;
+    let (tokens, _) = tokens(&text[..bar], echo);
+    let (from, until) =
+        tokens.into_iter().find(|(from, _)| !text[*from..].starts_with("-n") && !text[*from..].starts_with("-e"))?;
+    let inner = text[from..until].trim_matches(['"', '\'']);
+    let from = from + text[from..until].find(inner)?;
+    let skip = inner.find(':').filter(|_| text[at..].starts_with("chpasswd")).map_or(0, |colon| colon + 1);
+    (inner.len() > skip).then_some(Hit::new(from + skip, from + inner.len(), "flag"))
+}

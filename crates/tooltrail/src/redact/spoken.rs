@@ -1,0 +1,108 @@
+//! Secrets that a sentence or a heading names: `the password is …`, and lists below a name.
+
+use super::assign::{Named, QUOTED_MAX, fits, next_line};
+use super::benign::{entropy, is_benign, is_password, is_random};
+use super::engine::Hit;
+use super::names::{CARD, Name, ONE_TIME, SEED};
+use super::text::{VALUE_MAX, floor, right};
+use super::words::LINKS;
+
+/// Words of a sentence looked at between `password` and the password.
+const SPOKEN_MAX: usize = 6;
+/// Lines below a heading that are taken for its values.
+const BELOW_MAX: usize = 32;
+
+/// `the password is …`: the first word that is no link between the two, if it looks the part.
+pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
+    let Name::Strong(rule) = named.name else { return None };
+    let text = named.text;
+    let (mut at, mut linked, mut colon) = (right(text, named.end, |b| b"'\"`\\".contains(&b)), false, false);
+    for _ in 0..SPOKEN_MAX {
+        let start = right(text, at, |b| b == b' ');
+        if start == at && at > named.end || text[start..].starts_with('\n') {
+            return None;
+        }
+        let end = right(&text[..floor(text, start + VALUE_MAX)], start, |b| !b.is_ascii_whitespace());
+        let word = &text[start..end];
+        let inner = word.trim_matches(['"', '\'', '`', '\\']);
+        let bare = inner.trim_end_matches(['.', ',', ';', ':', ')', '"', '\'', '`']);
+        let sign = matches!(word, "=" | "-" | "->" | "→" | ":" | "--body" | "-b" | "--value");
+        if sign || LINKS.contains(bare.to_ascii_lowercase().as_str()) && !word.starts_with(['\'', '"']) {
+            linked |= sign || matches!(bare, "is" | "to" | "lautet" | "ist" | "est" | "es");
+        } else if word.ends_with(':') && !colon && bare.bytes().all(|b| b.is_ascii_alphabetic()) && at > named.end + 1 {
+            (linked, colon) = (true, true);
+        } else {
+            let quoted = word.starts_with(['"', '\'', '`', '\\']);
+            let from = start + word.find(bare)?;
+            let shown = right(text, from + bare.len(), |b| b"!?".contains(&b));
+            let believed = match rule {
+                "password" => !is_snake(bare) && (is_password(bare) && (linked || quoted || is_strong(bare))),
+                ONE_TIME => fits(rule, bare) && bare.len() >= 4 && bare.bytes().all(|b| b.is_ascii_digit()),
+                SEED | CARD | "cookie" => false,
+                _ => is_random(bare) && (!is_snake(bare) && !bare.contains('/') || is_drawn(bare)),
+            };
+            return (believed && !is_benign(bare)).then_some(Hit::new(from, shown, rule));
+        }
+        at = end;
+    }
+    None
+}
+
+/// Whether a word is a name, an address or an assignment rather than a password.
+fn is_snake(word: &str) -> bool {
+    let signs = word.bytes().any(|b| b"!#$%^&*+?~".contains(&b));
+    word.contains('=') || word.contains("::") || !signs && word.contains(['_', '.', '@'])
+}
+
+/// Whether a word is too long and mixed to be a name.
+fn is_drawn(word: &str) -> bool {
+    word.len() >= 20 && entropy(word) > 3.5 && word.bytes().filter(u8::is_ascii_digit).count() >= 3
+}
+
+/// Whether a word is a password even where nothing but a space joins it to the name.
+fn is_strong(word: &str) -> bool {
+    let has = |fits: fn(&u8) -> bool| word.bytes().filter(fits).count();
+    let (digits, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
+    let signs = word.bytes().filter(|b| b"!@#$%^&*+?~".contains(b)).count();
+    digits >= 2 && word.len() >= 8
+        || digits >= 1 && upper >= 1 && lower >= 1 && word.len() >= 8
+        || signs >= 1 && digits + upper >= 1
+}
+
+/// Values on the lines below a name that ends its line with a colon.
+pub(super) fn below(named: &Named<'_>) -> Option<Hit> {
+    let Name::Strong(rule) = named.name else { return None };
+    let text = named.text;
+    let colon = right(text, named.end, |b| b"'\"` ".contains(&b));
+    if text.as_bytes().get(colon) != Some(&b':') || !next_line(text, colon + 1) {
+        return None;
+    }
+    let mut at = right(text, colon + 1, |b| b != b'\n') + 1;
+    let (mut from, mut until) = (None, 0);
+    for _ in 0..BELOW_MAX {
+        let end = right(&text[..floor(text, at + QUOTED_MAX)], at, |b| b != b'\n');
+        let Some(line) = text.get(at..end) else { break };
+        let inner = line.trim_matches([' ', '\t', '"', '\'', '`', '\r', '-', '*']);
+        let item = inner.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches(['.', ')', ' ']);
+        let fitting = match rule {
+            ONE_TIME => fits(rule, inner),
+            SEED => !item.is_empty() && item.bytes().all(|b| b.is_ascii_lowercase() || b == b' '),
+            CARD | "cookie" => false,
+            _ => {
+                is_random(inner) && (!inner.contains([':', '=']) || is_drawn(inner))
+                    || is_strong(inner) && is_password(inner)
+            }
+        };
+        if inner.is_empty() || !fitting || is_benign(inner) {
+            break;
+        }
+        let start = at + line.find(inner).unwrap_or(0);
+        from = from.or(Some(start));
+        until = start + inner.len();
+        at = end + 1;
+        if !matches!(rule, ONE_TIME | SEED) {
+            break;
+        }
+    }
+    from.map(|from| Hit::new(from, until, rule))
+}
