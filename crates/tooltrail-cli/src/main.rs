@@ -14,6 +14,7 @@ mod neighbours;
 mod output;
 mod question;
 mod tokens;
+mod web;
 
 use std::process::ExitCode;
 

@@ -99,6 +99,11 @@ impl Tokens {
         self.0.iter().filter(same).fold(None, |_, token| Some(token))
     }
 
+    /// Whether this very token is still one of them.
+    pub(crate) fn holds(&self, token: &Token) -> bool {
+        self.0.contains(token)
+    }
+
     /// Returns each, in the order in which they were made.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Token> {
         self.0.iter()

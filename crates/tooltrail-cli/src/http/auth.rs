@@ -12,7 +12,11 @@ use crate::http::error::Problem;
 use crate::http::service::Service;
 use crate::tokens::{Role, Token};
 
-/// Whoever sent a valid token.
+/// In which a browser says whose page sends a request: `same-origin`, `same-site` (another port too), `cross-site`, or
+/// `none` for an address that somebody typed.
+const SITE: &str = "sec-fetch-site";
+
+/// Whoever sent a valid token, or a session that began with one.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) Token);
 
@@ -20,9 +24,20 @@ impl FromRequestParts<Arc<Service>> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(AUTHORIZATION) && parts.method.is_safe() && is_own_page(&parts.headers) {
+            // The page's own requests: a cookie reads, and only a token sends.
+            if let Some(session) = service.sessions().find(&parts.headers, &service.tokens()) {
+                return Ok(Self(session.token));
+            }
+        }
         let Some(presented) = bearer(&parts.headers) else { return Err(Problem::NoToken(false)) };
         service.tokens().find(presented).cloned().map(Self).ok_or(Problem::NoToken(true))
     }
+}
+
+/// Whether no other site's page sends this, as far as the browser says: a cookie is the browser's, whoever asks.
+pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
+    headers.get_all(SITE).iter().all(|site| site == "same-origin" || site == "none")
 }
 
 impl Caller {
@@ -74,7 +89,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::bearer;
+    use super::{bearer, is_own_page};
     use axum::http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
     #[test]
@@ -93,5 +108,22 @@ mod tests {
         check(&["abc"], None);
         check(&["Bearer abc", "Bearer abc"], None);
         check(&[], None);
+    }
+
+    #[test]
+    fn a_cookie_counts_from_our_own_page_only() {
+        let check = |sites: &[&'static str], expected: bool| {
+            let mut headers = HeaderMap::new();
+            for site in sites {
+                headers.append("sec-fetch-site", HeaderValue::from_static(site));
+            }
+            assert_eq!(is_own_page(&headers), expected, "{sites:?}");
+        };
+        check(&[], true);
+        check(&["same-origin"], true);
+        check(&["none"], true);
+        check(&["same-site"], false);
+        check(&["cross-site"], false);
+        check(&["same-origin", "cross-site"], false);
     }
 }

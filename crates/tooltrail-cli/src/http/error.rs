@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONNECTION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -10,6 +10,9 @@ use tooltrail::Error;
 
 /// Seconds after which to try again: recovery, a full queue and a slow disk are most often over by then.
 const RETRY_AFTER_S: &str = "1";
+
+/// What a page is.
+const HTML: &str = "text/html; charset=utf-8";
 
 /// Why a request got no answer of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +107,7 @@ impl Problem {
     }
 
     /// Returns what is wrong and what to do next.
-    fn words(&self) -> (&str, &str) {
+    pub(crate) fn words(&self) -> (&str, &str) {
         match self {
             Self::Unclear { detail, hint } => (detail, hint),
             Self::NoToken(false) => {
@@ -142,7 +145,19 @@ impl IntoResponse for Problem {
             "detail": detail,
             "hint": hint,
         });
-        let mut response = typed(status, "application/problem+json", body.to_string());
+        self.with_headers(typed(status, "application/problem+json", body.to_string()))
+    }
+}
+
+impl Problem {
+    /// Returns the problem as a page.
+    pub(crate) fn into_page(self, html: String) -> Response {
+        let response = typed(self.status(), HTML, html);
+        self.with_headers(response)
+    }
+
+    /// Returns the response with the headers that belong to the problem.
+    fn with_headers(self, mut response: Response) -> Response {
         if let Self::TooManyFailures(wait) = self {
             let seconds = HeaderValue::from(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
             response.headers_mut().insert(RETRY_AFTER, seconds);
@@ -196,6 +211,29 @@ pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
 /// Returns an answer of numbers, for a scraper.
 pub(crate) fn metrics_answer(body: String) -> Response {
     typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
+}
+
+/// Returns a page.
+pub(crate) fn page(html: String) -> Response {
+    typed(StatusCode::OK, HTML, html)
+}
+
+/// Returns a static file; one that the caller has already is not sent again.
+pub(crate) fn file(content_type: &'static str, tag: &str, body: &'static str, known: bool) -> Response {
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { typed(StatusCode::OK, content_type, body) };
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// Sends the browser to another address after a form; one that is no header's value is not followed.
+pub(crate) fn see_other(address: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
+    response.headers_mut().insert(LOCATION, address);
+    response
 }
 
 /// Returns a stream of events, which no proxy may gather.

@@ -15,9 +15,11 @@ mod read_log;
 mod recent;
 mod seats;
 mod service;
+mod sessions;
 mod stats;
 mod stream;
 mod users;
+mod web;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -43,7 +45,7 @@ use crate::http::metrics::Meters;
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
-/// Every route.
+/// Every route of the API; the page's are in `web`.
 fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     [
         ("/api/audit/recent", get(recent::recent)),
@@ -61,7 +63,10 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
 /// Returns the service as routes.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
     let (failures, meters) = (Arc::new(Failures::default()), Arc::clone(service.meters()));
-    let routed = routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    let routed = routes()
+        .into_iter()
+        .chain(web::routes())
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .fallback(async || Problem::NoSuchPath)
@@ -91,7 +96,8 @@ async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, requ
         response = Problem::TooManyFailures(wait).into_response();
     }
     framed.close(&mut response);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Static files say otherwise; all else is somebody's.
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let (took, status) = (begun.elapsed(), response.status().as_u16());
     meters.request(&route, method, status, took);

@@ -18,6 +18,12 @@ impl Params {
         Self::parse(uri.query().unwrap_or_default(), known)
     }
 
+    /// Reads a form's body; each name must be one of these.
+    pub(crate) fn of_form(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
+        let text = std::str::from_utf8(body).map_err(|_| Problem::unclear("the form is not UTF-8", "send UTF-8"))?;
+        Self::parse(text, known)
+    }
+
     /// Reads the text after the question mark.
     fn parse(text: &str, known: &[&str]) -> Result<Self, Problem> {
         let mut params: Vec<(String, String)> = Vec::new();
@@ -43,7 +49,7 @@ impl Params {
     pub(crate) fn question(&self) -> Result<Question, Problem> {
         let mut question = Question::new();
         question.user = self.text("user").map(str::to_owned);
-        if let Some(days) = self.number("days", 3_650)? {
+        if let Some(days) = self.days()? {
             question.days = days;
         }
         if let Some(limit) = self.number("limit", 1_000)? {
@@ -58,6 +64,11 @@ impl Params {
         }
         question.check().map_err(refused)?;
         Ok(question)
+    }
+
+    /// Returns how many days to look back, if it is said.
+    pub(crate) fn days(&self) -> Result<Option<u32>, Problem> {
+        self.number("days", 3_650)
     }
 
     /// Returns the user after whom a page of users begins.
@@ -80,7 +91,7 @@ impl Params {
     }
 
     /// Returns a value; an empty one, as a form sends it, is none.
-    fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 

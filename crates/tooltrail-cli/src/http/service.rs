@@ -8,6 +8,7 @@ use tooltrail::{Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
 use crate::http::metrics::Meters;
+use crate::http::sessions::Sessions;
 use crate::live::Hub;
 use crate::tokens::Tokens;
 
@@ -32,6 +33,7 @@ pub(crate) struct Service {
     opened: OnceLock<Opened>,
     tokens: RwLock<Arc<Tokens>>,
     zone: Zone,
+    sessions: Sessions,
     reads: Arc<Semaphore>,
     posts: Arc<Semaphore>,
     streams: Arc<Semaphore>,
@@ -57,6 +59,7 @@ impl Service {
             opened: OnceLock::new(),
             tokens: RwLock::new(Arc::new(tokens)),
             zone,
+            sessions: Sessions::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             posts: Arc::new(Semaphore::new(POSTS_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
@@ -90,6 +93,11 @@ impl Service {
     /// Returns what is counted.
     pub(crate) const fn meters(&self) -> &Arc<Meters> {
         &self.meters
+    }
+
+    /// Returns who is signed in to the page.
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Returns the zone of times that name none.

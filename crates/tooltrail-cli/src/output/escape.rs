@@ -4,12 +4,17 @@ use std::borrow::Cow;
 
 /// Returns the text on one line, without any character that a terminal obeys or that turns, hides or breaks text.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
-    replaced(text, |c| match c {
+    replaced(text, escape_of)
+}
+
+/// Returns a character as an escape on one line.
+pub(crate) fn escape_of(c: char) -> String {
+    match c {
         '\n' => "\\n".to_owned(),
         '\r' => "\\r".to_owned(),
         '\t' => "\\t".to_owned(),
         c => json_escape(c),
-    })
+    }
 }
 
 /// Returns JSON text that means the same and has no such character, whoever wrote it.
@@ -17,8 +22,8 @@ pub(crate) fn escaped_json(line: &str) -> Cow<'_, str> {
     replaced(line, json_escape)
 }
 
-/// Whether a character may not reach a terminal: controls, C1, line breaks, bidi marks, invisible tags.
-fn is_hostile(c: char) -> bool {
+/// Whether a character may not reach a terminal or a page as it is: controls, C1, line breaks, bidi marks, invisible tags.
+pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

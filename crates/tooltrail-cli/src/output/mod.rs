@@ -8,7 +8,7 @@ mod stream;
 mod table;
 
 pub(crate) use answer::{scanned_json, skipped_json, stats_json};
-pub(crate) use escape::escaped_json;
+pub(crate) use escape::{escape_of, escaped_json, is_hostile};
 pub(crate) use lanes::Lanes;
 pub(crate) use shown::{Shown, stored};
 pub(crate) use stream::{

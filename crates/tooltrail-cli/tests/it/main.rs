@@ -28,3 +28,4 @@ mod tail;
 mod terminal;
 mod tokens;
 mod traces;
+mod web;

@@ -1,0 +1,377 @@
+//! The page's routes: who may see it, what its address asks, and what keeps a browser from being used against it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get, post};
+use maud::Markup;
+use tooltrail::{Clock as _, Page, Query, Question, Status, SystemClock, Timestamp, Trail, Zone};
+
+use crate::http::auth::{Caller, is_own_page};
+use crate::http::error::{Problem, file, page, see_other};
+use crate::http::params::Params;
+use crate::http::read_log;
+use crate::http::service::Service;
+use crate::http::sessions::{
+    Session, form_cookie, form_secret, is_our_form, is_same, no_session_cookie, session_cookie,
+};
+use crate::tokens::Role;
+use crate::web::{self, CallsPage, Key, Opened, Reader, SignIn, Trouble, View};
+
+/// What a page may do: load our own files and talk to us, and nothing else; no script is ever made of text.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
+);
+
+/// No other site learns an address, which holds what was asked. `no-referrer` would also take the form's own origin
+/// away, by which it is known to be ours.
+const REFERRER: HeaderValue = HeaderValue::from_static("same-origin");
+
+/// Who may use a page's answers in theirs: we.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// Largest form: a token and an address.
+const FORM_BYTES_MAX: usize = 16 << 10;
+
+/// Longest wait for a form: it is one packet.
+const FORM_WAIT: Duration = Duration::from_secs(10);
+
+/// How far an entry's time may lie from its id's: a sender's own form may have been made elsewhere.
+const ID_SLACK_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// What a view's address may hold.
+const VIEW: &[&str] = &["q", "status", "tool", "user", "days", "reads", "cursor", "open"];
+
+/// Every route of the page.
+pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 6] {
+    [
+        ("/", get(calls)),
+        ("/rows", get(rows)),
+        ("/stats", get(stats)),
+        ("/session", post(sign_in)),
+        ("/session/end", post(sign_out)),
+        ("/static/{name}", get(asset)),
+    ]
+}
+
+/// Whoever opens a page, signed in or not.
+struct Visitor(Option<Session>);
+
+impl FromRequestParts<Arc<Service>> for Visitor {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
+        Ok(Self(service.sessions().find(&parts.headers, &service.tokens())))
+    }
+}
+
+/// `GET /`: the newest calls; without a session, the form.
+async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, headers: HeaderMap) -> Response {
+    let Visitor(Some(session)) = visitor else { return form(&headers, address(&uri), None) };
+    let reader = reader(&session);
+    let asked = match ask(&service, &session, &uri) {
+        Ok(asked) => asked,
+        Err(problem) => return refused(problem, &reader),
+    };
+    let Asked { view, question } = &asked;
+    let mut what = CallsPage {
+        view,
+        reader: &reader,
+        answer: Err(&Trouble { what: String::new(), hint: String::new() }),
+        opened: Opened::None,
+        stream: None,
+        zone: service.zone(),
+    };
+    let question = match question {
+        Ok(question) => question.clone(),
+        Err(problem) => {
+            let trouble = trouble_of(problem);
+            what.answer = Err(&trouble);
+            return guarded(problem.clone().into_page(web::calls(&what).into_string()));
+        }
+    };
+    what.stream = view.cursor.is_none().then(|| view.stream_href(&question));
+    let (open, zone) = (view.open.clone(), service.zone().clone());
+    let read = service.read(move |trail| {
+        let answer = trail.recent(&question)?;
+        let opened = opened(trail, &answer, &question, open.as_deref(), &zone)?;
+        Ok((answer, opened))
+    });
+    match read.await {
+        Ok((answer, opened)) => shown(web::calls(&CallsPage { answer: Ok(&answer), opened, ..what })),
+        Err(problem) => refused(problem, &reader),
+    }
+}
+
+/// `GET /rows`: the newest rows alone, for the module that keeps the list live.
+async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
+    let Visitor(Some(session)) = visitor else { return Err(Problem::NoToken(false)) };
+    let Asked { view, question } = ask(&service, &session, &uri)?;
+    let question = question?;
+    let answer = service.read(move |trail| trail.recent(&question)).await?;
+    Ok(shown(web::rows_alone(&answer, &view, service.zone())))
+}
+
+/// `GET /stats`: counts and quantiles.
+async fn stats(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, headers: HeaderMap) -> Response {
+    let Visitor(Some(session)) = visitor else { return form(&headers, address(&uri), None) };
+    let reader = reader(&session);
+    let Asked { view, question } = match ask(&service, &session, &uri) {
+        Ok(asked) => asked,
+        Err(problem) => return refused(problem, &reader),
+    };
+    let question = match question {
+        Ok(question) => question,
+        Err(problem) => {
+            let html = web::stats(&view, &reader, Err(&trouble_of(&problem)));
+            return guarded(problem.into_page(html.into_string()));
+        }
+    };
+    match service.read(move |trail| trail.stats(&question)).await {
+        Ok(stats) => shown(web::stats(&view, &reader, Ok(&stats))),
+        Err(problem) => refused(problem, &reader),
+    }
+}
+
+/// `POST /session`: a token becomes a session.
+async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let params = match sent(&parts.headers, body, &["form", "token", "next"]).await {
+        Ok(params) => params,
+        Err(problem) => return form(&parts.headers, "/".to_owned(), Some(problem)),
+    };
+    let next = params.text("next").filter(|next| is_ours(next)).unwrap_or("/").to_owned();
+    if !is_our_form(&parts.headers, params.text("form").unwrap_or_default()) {
+        let problem =
+            Problem::Forbidden { detail: "this form is out of date", hint: "allow cookies here and try again" };
+        return form(&parts.headers, next, Some(problem));
+    }
+    // A token that is pasted brings white space along.
+    let token = service.tokens().find(params.text("token").unwrap_or_default().trim()).cloned();
+    let Some(token) = token else { return form(&parts.headers, next, Some(Problem::NoToken(true))) };
+    if token.role == Role::Ingest {
+        let problem = Problem::Forbidden {
+            detail: "this token may only send entries",
+            hint: "sign in with a token of role admin or user",
+        };
+        return form(&parts.headers, next, Some(problem));
+    }
+    // A browser that was signed in already is now somebody else.
+    service.sessions().end(&parts.headers);
+    let begun = service.sessions().begin(token);
+    match begun {
+        Ok(name) => with_cookie(see_other(&next), session_cookie(&name, &parts.headers)),
+        Err(problem) => form(&parts.headers, next, Some(problem)),
+    }
+}
+
+/// `POST /session/end`: the way out.
+async fn sign_out(State(service): State<Arc<Service>>, visitor: Visitor, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Visitor(Some(session)) = visitor else {
+        return with_cookie(see_other("/"), Some(no_session_cookie()));
+    };
+    match sent(&parts.headers, body, &["form"]).await {
+        Ok(params) if is_same(&session.form, params.text("form").unwrap_or_default()) => {
+            service.sessions().end(&parts.headers);
+            with_cookie(see_other("/"), Some(no_session_cookie()))
+        }
+        Ok(_) => {
+            let problem = Problem::Forbidden { detail: "this form is out of date", hint: "load the page again" };
+            refused(problem, &reader(&session))
+        }
+        Err(problem) => refused(problem, &reader(&session)),
+    }
+}
+
+/// `GET /static/NAME`: nobody's data.
+async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
+    Params::of(&uri, &[])?;
+    let asset = web::asset(&name).ok_or(Problem::NoSuchPath)?;
+    let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
+    let known = known.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == asset.tag);
+    let mut response = guarded(file(asset.content_type, &asset.tag, asset.body, known));
+    // The name stays when the content changes: ask each time, and most often hear that nothing did.
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// What an address asks.
+struct Asked {
+    view: View,
+    /// What is wrong with the query is the view's to show.
+    question: Result<Question, Problem>,
+}
+
+/// Reads an address, narrows it to what its reader may see, and notes that it was asked.
+fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<Asked, Problem> {
+    let params = Params::of(uri, VIEW)?;
+    let text = |name: &str| params.text(name).map(str::to_owned);
+    let mut view = View {
+        query: text("q").unwrap_or_default(),
+        tool: text("tool"),
+        user: text("user"),
+        reads: params.text("reads").is_some(),
+        cursor: text("cursor"),
+        open: text("open"),
+        ..View::default()
+    };
+    if let Some(status) = params.text("status") {
+        let known = Status::parse(status);
+        view.status = Some(known.ok_or_else(|| Problem::unclear("no such status", "use ok, error or denied"))?);
+    }
+    if let Some(days) = params.days()? {
+        view.days = days;
+    }
+    let caller = Caller(session.token.clone());
+    let mut question = view.question().map_err(|error| Problem::reading(&error));
+    if let Ok(question) = &mut question {
+        caller.narrow(question)?;
+        read_log::note(service, &caller, "page", &params)?;
+    }
+    Ok(Asked { view, question })
+}
+
+/// Finds the call that an address opens: on the page itself, else where its key says.
+fn opened(
+    trail: &Trail,
+    page: &Page,
+    asked: &Question,
+    key: Option<&str>,
+    zone: &Zone,
+) -> Result<Opened, tooltrail::Error> {
+    let Some(key) = key else { return Ok(Opened::None) };
+    let found = |lines: &[String]| lines.iter().find(|line| web::key_of(line, zone) == key).cloned();
+    if let Some(line) = found(&page.lines) {
+        return Ok(Opened::Line(line));
+    }
+    let (terms, ts, slack_ms) = match Key::parse(key) {
+        Some(Key::Id(id, ts)) => (format!("id={id} "), ts, ID_SLACK_MS),
+        Some(Key::At(ts)) => (String::new(), ts, 0),
+        None => return Ok(Opened::Missing),
+    };
+    let (since, until) = (ts.as_millis() - slack_ms, ts.as_millis() + slack_ms + 1);
+    let (since, until) = (Timestamp::from_millis(since), Timestamp::from_millis(until));
+    let days_back = (SystemClock::default().now().as_millis() - since.as_millis()) / (24 * 60 * 60 * 1_000) + 2;
+    let mut question = Question::new();
+    question.query = Query::parse(&format!("{terms}since={since} until={until}"))?;
+    // Whom the reader may read, whatever else the view leaves out.
+    question.user.clone_from(&asked.user);
+    question.days = u32::try_from(days_back.clamp(1, 3_650)).unwrap_or(1);
+    question.limit = 1_000;
+    Ok(found(&trail.recent(&question)?.lines).map_or(Opened::Missing, Opened::Line))
+}
+
+/// Returns a form's fields.
+async fn sent(headers: &HeaderMap, body: Body, known: &[&str]) -> Result<Params, Problem> {
+    if !is_own_page(headers) {
+        return Err(Problem::Forbidden { detail: "another site's page sent this", hint: "open the page itself" });
+    }
+    let bytes = tokio::time::timeout(FORM_WAIT, axum::body::to_bytes(body, FORM_BYTES_MAX)).await;
+    let bytes = bytes.map_err(|_| Problem::TooSlow)?;
+    let bytes = bytes.map_err(|_| Problem::TooLarge { detail: "the form is too large".to_owned() })?;
+    Params::of_form(&bytes, known)
+}
+
+/// Returns the sign-in form.
+fn form(headers: &HeaderMap, next: String, problem: Option<Problem>) -> Response {
+    let form = match form_secret(headers) {
+        Ok(form) => form,
+        Err(problem) => return problem.into_response(),
+    };
+    let refused = problem.as_ref().map(|problem| match problem {
+        Problem::NoToken(_) => {
+            Trouble { what: "This token is not valid".to_owned(), hint: "It may be mistyped or revoked.".to_owned() }
+        }
+        problem => trouble_of(problem),
+    });
+    let cookie = form_cookie(&form);
+    let again = problem.is_none() && is_ours(&next) && !is_own_page(headers);
+    let html = web::sign_in(&SignIn { form, next, again, refused }).into_string();
+    with_cookie(guarded(problem.map_or_else(|| page(html.clone()), |problem| problem.into_page(html.clone()))), cookie)
+}
+
+/// Returns a page.
+fn shown(html: Markup) -> Response {
+    guarded(page(html.into_string()))
+}
+
+/// Returns the page of a problem.
+fn refused(problem: Problem, reader: &Reader) -> Response {
+    let html = web::trouble("That did not work", &trouble_of(&problem), Some(reader));
+    guarded(problem.into_page(html.into_string()))
+}
+
+/// Returns a problem in a reader's words.
+fn trouble_of(problem: &Problem) -> Trouble {
+    let (what, hint) = problem.words();
+    let hint = if matches!(problem, Problem::Busy(_)) { "Load the page again in a moment." } else { hint };
+    Trouble { what: sentence(what), hint: sentence(hint) }
+}
+
+/// Returns a text with a large first letter.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// Returns whoever is signed in, as the page shows them.
+fn reader(session: &Session) -> Reader {
+    Reader {
+        name: session.token.name.clone(),
+        user: session.token.user.clone().filter(|_| session.token.role == Role::User),
+        form: session.form.clone(),
+    }
+}
+
+/// Returns the response with what a page needs to be safe in a browser.
+fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(REFERRER_POLICY, REFERRER);
+    headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// Returns the response with a cookie.
+fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Returns where a request wanted to go.
+fn address(uri: &Uri) -> String {
+    uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
+}
+
+/// Whether an address is a view of ours: after signing in nobody is sent elsewhere.
+fn is_ours(address: &str) -> bool {
+    let path = address.split('?').next().unwrap_or_default();
+    matches!(path, "/" | "/stats") && address.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_ours;
+
+    #[test]
+    fn nobody_is_sent_elsewhere() {
+        for ours in ["/", "/?q=a%20b&open=x", "/stats?days=1"] {
+            assert!(is_ours(ours), "{ours}");
+        }
+        for other in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example/", "/session", "/?a b", "/?\r\nx", "?"]
+        {
+            assert!(!is_ours(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! One call, opened: what was asked as a tree, what came back, and every field that the line has.
+
+use maud::{Markup, html};
+use tooltrail::Zone;
+
+use crate::output::escaped_json;
+use crate::web::calls::badge;
+use crate::web::entry::Entry;
+use crate::web::text::{Shown, bytes, duration, grouped};
+use crate::web::tree::tree;
+use crate::web::view::View;
+
+/// Longest line taken apart: ours end at 64 KiB, and a larger one of another writer is shown by its beginning.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Longest text shown of a result, and of a stored line.
+const TEXT_CHARS_MAX: usize = 70_000;
+
+/// Longest value of another field.
+const VALUE_CHARS_MAX: usize = 400;
+
+/// Fields that stand elsewhere than in the list.
+const ELSEWHERE: [&str; 9] =
+    ["ts", "tool", "args", "status", "result_chars", "result_snippet", "duration_ms", "extra", "salt"];
+
+/// Fields by which the query grammar finds the calls that share a value.
+const FOUND_BY: [&str; 13] = [
+    "user", "session", "agent", "model", "client", "server", "via", "reason", "call_id", "parent", "rule", "trace_id",
+    "identity",
+];
+
+/// Returns an opened call.
+pub(crate) fn call(line: &str, view: &View, zone: &Zone) -> Markup {
+    if line.len() > LINE_BYTES_MAX {
+        return panel(
+            "A very long line",
+            &html! {},
+            view,
+            &html! {
+                p { "This line has " (bytes(line.len() as u64)) "; its beginning:" }
+                pre { (Shown::block(line, TEXT_CHARS_MAX)) }
+            },
+        );
+    }
+    let entry = Entry::read(line);
+    let tool = entry.text("tool").unwrap_or_default();
+    let chars = entry.number("result_chars").unwrap_or_default();
+    let result = entry.text("result_snippet").unwrap_or_default();
+    let body = html! {
+        (facts(&entry, view))
+        section { h3 { "Arguments" } (tree(entry.raw("args").unwrap_or("{}"))) }
+        section {
+            h3 { "Result" span.quiet { " " (extent(chars, &result)) } }
+            @if !result.is_empty() { pre.text { (Shown::block(&result, TEXT_CHARS_MAX)) } }
+        }
+        @if let Some(extra) = entry.raw("extra") { section { h3 { "Extra" } (tree(extra)) } }
+        details.stored {
+            summary { "Stored line" span.quiet { " " (bytes(line.len() as u64)) } }
+            pre { (Shown::block(&escaped_json(line), TEXT_CHARS_MAX)) }
+        }
+    };
+    let key = entry.key(zone);
+    html! { (panel(&tool, &badge(entry.status()), view, &html! { div data-call=(key) { (body) } })) }
+}
+
+/// Returns the panel of a call that is not there.
+pub(crate) fn missing(view: &View) -> Markup {
+    let body = html! {
+        p { "It is not among the calls that you may read, or too far from where its address says." }
+    };
+    panel("No such call", &html! {}, view, &body)
+}
+
+/// Returns the panel.
+fn panel(title: &str, badge: &Markup, view: &View, body: &Markup) -> Markup {
+    html! {
+        aside id="call" aria-labelledby="call-title" tabindex="-1" {
+            header {
+                h2 id="call-title" { (Shown::line(title, VALUE_CHARS_MAX)) }
+                (badge)
+                a.close href=(view.with_open(None).href("/")) { "Close" }
+            }
+            (body)
+        }
+    }
+}
+
+/// Returns how much of a result is shown.
+fn extent(chars: f64, result: &str) -> String {
+    let shown = result.chars().count();
+    match chars {
+        chars if chars <= 0.0 && shown == 0 => "none".to_owned(),
+        chars if chars as u64 > shown as u64 => {
+            format!("the first {} of {} characters", grouped(shown as u64), grouped(chars as u64))
+        }
+        _ => format!("{} characters", grouped(shown as u64)),
+    }
+}
+
+/// Returns every field that has no place of its own.
+fn facts(entry: &Entry<'_>, view: &View) -> Markup {
+    html! {
+        dl.facts {
+            @if let Some(tool) = entry.text("tool") {
+                div { dt { "tool" } dd { a href=(view.with_tool(&tool).href("/")) title="calls of this tool" {
+                    (Shown::line(&tool, VALUE_CHARS_MAX))
+                } } }
+            }
+            div { dt { "time" } dd { (instant(&entry.text("ts").unwrap_or_default())) } }
+            @if let Some(ms) = entry.number("duration_ms") {
+                div { dt { "took" } dd { (duration(ms)) @if ms >= 1_000.0 { span.quiet { " " (ms) " ms" } } } }
+            }
+            @for (name, raw) in entry.members().filter(|(name, _)| !ELSEWHERE.contains(name)) {
+                @let value = crate::web::entry::plain(raw);
+                div {
+                    dt { (Shown::line(name, VALUE_CHARS_MAX)) }
+                    dd {
+                        @if FOUND_BY.contains(&name) {
+                            a href=(view.with_field(name, &value).href("/")) title={ "calls with this " (name) } {
+                                (Shown::line(&value, VALUE_CHARS_MAX))
+                            }
+                        } @else {
+                            (Shown::line(&value, VALUE_CHARS_MAX))
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns an instant as it stands, in words a person reads.
+fn instant(ts: &str) -> Markup {
+    let words = ts.strip_suffix('Z').map_or_else(|| ts.to_owned(), |ts| format!("{ts} UTC"));
+    html! { time datetime=(ts) { (Shown::line(&words.replacen('T', " ", 1), VALUE_CHARS_MAX)) } }
+}

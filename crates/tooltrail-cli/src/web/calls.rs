@@ -1,0 +1,236 @@
+//! The newest calls, one row each, and beside them the one that is opened.
+
+use maud::{DOCTYPE, Markup, html};
+use tooltrail::{Page, Status, Zone};
+
+use crate::web::call::{call, missing};
+use crate::web::entry::Entry;
+use crate::web::layout::{Known, Reader, Tab, Trouble, page, search, span_words};
+use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
+use crate::web::view::View;
+
+/// Longest name in a row.
+const NAME_CHARS_MAX: usize = 120;
+
+/// How much of arguments and result a row holds: more than one line shows, and little to send.
+const GLANCE_CHARS_MAX: usize = 240;
+
+/// The page of calls.
+#[derive(Debug)]
+pub(crate) struct CallsPage<'a> {
+    /// What was asked.
+    pub(crate) view: &'a View,
+    /// By whom.
+    pub(crate) reader: &'a Reader,
+    /// The answer, or what was wrong with the question.
+    pub(crate) answer: Result<&'a Page, &'a Trouble>,
+    /// The call that the address opens.
+    pub(crate) opened: Opened,
+    /// Where news of this view comes from; `None` where a page is no longer the newest.
+    pub(crate) stream: Option<String>,
+    /// The zone of times that name none.
+    pub(crate) zone: &'a Zone,
+}
+
+/// The call that an address opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// None is asked for.
+    None,
+    /// Its stored line.
+    Line(String),
+    /// It is not there, or not for this reader.
+    Missing,
+}
+
+/// Returns the page.
+pub(crate) fn calls(what: &CallsPage<'_>) -> Markup {
+    let CallsPage { view, reader, .. } = *what;
+    let body = html! {
+        h1.hidden { "Calls" }
+        (search(Tab::Calls, view, reader, &known(what.answer.ok()), what.answer.err()))
+        @if let Ok(answer) = what.answer {
+            (list(what, answer))
+        }
+        (match &what.opened {
+            Opened::None => html! {},
+            Opened::Line(line) => call(line, view, what.zone),
+            Opened::Missing => missing(view),
+        })
+    };
+    page("Calls", Tab::Calls, Some(reader), view, &body)
+}
+
+/// Returns the names of a page.
+fn known(answer: Option<&Page>) -> Known {
+    let mut known = Known::default();
+    for line in answer.into_iter().flat_map(|page| &page.lines) {
+        let entry = Entry::read(line);
+        known.tools.extend(entry.text("tool").filter(|name| is_plain(name)));
+        known.users.extend(entry.text("user").filter(|name| is_plain(name)));
+    }
+    known
+}
+
+/// Returns the list with what stands around it.
+fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
+    let rows_href = what.stream.as_ref().map(|_| what.view.first().href("/rows"));
+    html! {
+        section.calls aria-labelledby="calls-title" data-stream=[what.stream.as_deref()] data-rows=[rows_href] {
+            div.over {
+                h2 id="calls-title" {
+                    @if what.view.cursor.is_some() { "Older calls" } @else { "Newest calls" }
+                    span.quiet { ", " (span_words(what.view.days)) }
+                }
+                span.live id="live" hidden { "live" }
+                // Filled by the module: what it says is read out when it changes.
+                p.news role="status" aria-live="polite" id="news" {}
+            }
+            @if answer.lines.is_empty() {
+                (nothing(what, answer))
+            }
+            table.rows role="table" aria-labelledby="calls-title" hidden[answer.lines.is_empty()] {
+                thead role="rowgroup" {
+                    tr role="row" {
+                        @for name in ["Time (UTC)", "Status", "Tool", "User", "Took", "Arguments, result"] {
+                            th role="columnheader" scope="col" { (name) }
+                        }
+                    }
+                }
+                (rows(answer, what.view, what.zone))
+            }
+            (foot(what.view, answer))
+        }
+    }
+}
+
+/// Returns the rows alone, as the module asks for them.
+pub(crate) fn rows_alone(answer: &Page, view: &View, zone: &Zone) -> Markup {
+    // A browser takes rows for rows only within a table.
+    html! { (DOCTYPE) title { "Rows" } table { (rows(answer, view, zone)) } }
+}
+
+/// Returns the rows of an answer.
+fn rows(answer: &Page, view: &View, zone: &Zone) -> Markup {
+    let next = next_href(answer, view);
+    html! {
+        tbody role="rowgroup" id="rows" data-here=(view.first().href("/")) data-next=[next] {
+            @for line in &answer.lines { (row(&Entry::read(line), view, zone)) }
+        }
+    }
+}
+
+/// Returns the address of the page after this one.
+fn next_href(answer: &Page, view: &View) -> Option<String> {
+    let cursor = answer.next.clone()?;
+    Some(View { cursor: Some(cursor), open: None, ..view.clone() }.href("/"))
+}
+
+/// Returns one call as a row.
+fn row(entry: &Entry<'_>, view: &View, zone: &Zone) -> Markup {
+    let key = entry.key(zone);
+    let text = |name: &str| entry.text(name).unwrap_or_default();
+    let (tool, user, args, result) = (text("tool"), text("user"), text("args"), text("result_snippet"));
+    let current = (view.open.as_deref() == Some(&key)).then_some("true");
+    html! {
+        tr role="row" data-key=(key) class=[entry.is_own().then_some("own")] aria-current=[current] {
+            td.time role="cell" { (when(&text("ts"))) }
+            td.status role="cell" { (badge(entry.status())) (reason(entry)) }
+            td.tool role="cell" {
+                a.open href=(view.with_open(Some(&key)).href("/")) { (Shown::line(&tool, NAME_CHARS_MAX)) }
+            }
+            td.user role="cell" { (Shown::line(&user, NAME_CHARS_MAX)) }
+            td.took role="cell" {
+                @if let Some(ms) = entry.number("duration_ms") { (duration(ms)) }
+                @else { span.quiet title="not measured" { "–" } }
+            }
+            td.glance role="cell" {
+                div.args { @if args.is_empty() || args == "{}" { span.quiet { "no arguments" } } @else { (Glance(&args)) } }
+                div.result { @if result.is_empty() { span.quiet { "no text" } } @else { (Glance(&result)) } }
+            }
+        }
+    }
+}
+
+/// The beginning of a text on one line; where its own lines end shows once it is opened.
+struct Glance<'a>(&'a str);
+
+impl maud::Render for Glance<'_> {
+    fn render_to(&self, page: &mut String) {
+        let end = self.0.char_indices().nth(GLANCE_CHARS_MAX).map_or(self.0.len(), |(at, _)| at);
+        let words = self.0[..end].split(['\n', '\r', '\t']).filter(|line| !line.is_empty()).collect::<Vec<_>>();
+        Shown::line(&words.join(" "), GLANCE_CHARS_MAX).render_to(page);
+    }
+}
+
+/// Returns an instant as it stands, its time before its date.
+fn when(ts: &str) -> Markup {
+    let Some((date, time)) = ts.split_once(['T', ' ']).filter(|_| ts.is_ascii()) else {
+        return html! { (Shown::line(ts, NAME_CHARS_MAX)) };
+    };
+    let time = time.strip_suffix('Z').unwrap_or(time);
+    html! {
+        time datetime=(ts) { span.clock { (Shown::line(time, NAME_CHARS_MAX)) } " " span.date { (Shown::line(date, NAME_CHARS_MAX)) } }
+    }
+}
+
+/// Returns a status as a word with its colour.
+pub(crate) fn badge(status: Status) -> Markup {
+    html! { span.badge.(status.as_str()) { (status) } }
+}
+
+/// Returns why a call is not ok.
+fn reason(entry: &Entry<'_>) -> Markup {
+    html! { @if let Some(reason) = entry.text("reason") { span.reason { (Shown::line(&reason.replace('_', " "), NAME_CHARS_MAX)) } } }
+}
+
+/// Returns what stands in an empty list's place.
+fn nothing(what: &CallsPage<'_>, answer: &Page) -> Markup {
+    html! {
+        div.nothing id="nothing" {
+            @if !answer.complete {
+                p { "Nothing found so far: the search stopped at its bound." }
+            } @else if what.view.is_narrowed() {
+                p { "No call answers this in " (span_words(what.view.days)) "." }
+                p.quiet { "Look further back, or take a filter away." }
+            } @else {
+                p { "No calls in " (span_words(what.view.days)) " yet." }
+                p.quiet {
+                    "Send one with " code { "POST /api/audit/entries" } " or " code { "tooltrail import" }
+                    "; it appears here by itself."
+                }
+            }
+        }
+    }
+}
+
+/// Returns the ways on, and what the answer looked at.
+fn foot(view: &View, answer: &Page) -> Markup {
+    let skipped = answer.skipped;
+    let all = skipped.torn + skipped.nul + skipped.invalid_json + skipped.too_long;
+    html! {
+        footer.foot {
+            nav.pages aria-label="Pages" {
+                @if view.cursor.is_some() { a href=(view.first().href("/")) { "← Newest" } }
+                @if let Some(next) = next_href(answer, view) {
+                    a rel="next" href=(next) {
+                        @if answer.complete { "Older calls →" } @else { "Look further back →" }
+                    }
+                }
+            }
+            p.quiet {
+                @if !answer.complete { "Not everything was looked at: the search stopped at its bound. " }
+                "Looked at " (bytes(answer.scanned.bytes)) " in " (grouped(answer.scanned.files)) " day files"
+                @if all > 0 {
+                    "; " (grouped(all)) " lines there are no entries ("
+                    (skipped.torn) " torn, " (skipped.nul) " with NUL, " (skipped.invalid_json) " invalid, "
+                    (skipped.too_long) " too long)"
+                }
+                "."
+            }
+            p.quiet.keys hidden {
+                kbd { "/" } " search, " kbd { "j" } " " kbd { "k" } " walk, " kbd { "Enter" } " open, " kbd { "Esc" } " close"
+            }
+        }
+    }
+}
