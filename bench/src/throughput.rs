@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tooltrail::Recorder;
@@ -11,13 +11,16 @@ use crate::Answer;
 use crate::calls::load;
 use crate::rival::Rival;
 
-/// Calls after which we flush, as `record` would rather shed than let a caller wait for a full queue.
-const CHUNK: usize = 10_000;
+/// Entries and bytes that may wait while we record: `record` would rather shed than let a caller wait for a full queue.
+const QUEUED_MAX: (u64, u64) = (30_000, 40 << 20);
+
+/// Calls between two looks at the queue.
+const CHUNK: usize = 500;
 
 /// Measures one contestant: from the first call until the last is in its file, when all files are there already.
 ///
 /// A user's first call of the day makes the file, which costs everybody the same and some hundred times an append.
-/// Ours are synced too, as `flush` promises it; the rival's and the seed's are only written.
+/// Everybody's lines are written, nobody's are waited for until they are synced.
 pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answer {
     let calls = load(calls, count)?;
     let (start, busy);
@@ -27,11 +30,19 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
             let mut users = HashSet::new();
             calls.iter().filter(|call| users.insert(&call.user)).for_each(|call| recorder.record(call));
             recorder.flush()?;
+            let before = recorder.counters().written_entries;
             (start, busy) = (Instant::now(), processor_seconds());
             for chunk in calls.chunks(CHUNK) {
                 chunk.iter().for_each(|call| recorder.record(call));
-                recorder.flush()?;
+                wait_until(|| {
+                    let now = recorder.counters();
+                    now.queued_entries <= QUEUED_MAX.0 && now.queued_bytes <= QUEUED_MAX.1
+                });
             }
+            wait_until(|| recorder.counters().written_entries >= before + calls.len() as u64);
+            let answer = answer(calls.len(), start, busy);
+            recorder.close()?;
+            return Ok(answer);
         }
         "appender" => {
             let rival = Rival::start(dir)?;
@@ -41,9 +52,19 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
         }
         other => return Err(format!("{other}: no such contestant").into()),
     }
+    Ok(answer(calls.len(), start, busy))
+}
+
+fn answer(calls: usize, start: Instant, busy: Option<f64>) -> serde_json::Value {
     let seconds = start.elapsed().as_secs_f64();
-    let busy = processor_seconds().zip(busy).map(|(after, before)| (after - before) * 1e6 / calls.len() as f64);
-    Ok(json!({ "per_s": calls.len() as f64 / seconds, "busy_us": busy, "calls": calls.len() }))
+    let busy = processor_seconds().zip(busy).map(|(after, before)| (after - before) * 1e6 / calls as f64);
+    json!({ "per_s": calls as f64 / seconds, "busy_us": busy, "calls": calls })
+}
+
+fn wait_until(holds: impl Fn() -> bool) {
+    while !holds() {
+        std::thread::sleep(Duration::from_micros(100));
+    }
 }
 
 /// Processor time of all threads so far, in the program and in the system.

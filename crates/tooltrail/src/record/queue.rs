@@ -34,6 +34,10 @@ const POLL: Duration = Duration::from_millis(1);
 /// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
 const POLLS_BEFORE_SLEEP: u32 = 50;
 
+/// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
+/// than for one.
+const LINGER_POLLS: u32 = 10;
+
 /// One thing for the writer to do.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -165,6 +169,15 @@ impl Queue {
                 }
             };
             inner.asleep = false;
+        }
+        for _ in 0..LINGER_POLLS {
+            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_)));
+            if awaited || inner.closed || inner.items.is_empty() || inner.bytes >= BATCH_BYTES_MAX {
+                break;
+            }
+            drop(inner);
+            std::thread::sleep(POLL);
+            inner = self.lock();
         }
         let shed = std::mem::take(&mut inner.shed);
         let items = inner.batch(room);
