@@ -177,3 +177,16 @@ fn serve_says_its_address_to_programs_too() {
     let said: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert!(said["address"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{line}");
 }
+
+#[test]
+fn an_empty_variable_counts_as_unset() {
+    let place = Place::new();
+    assert_eq!(place.run(&["token", "add", "a", "--role", "admin"]).code, Some(0));
+    for variable in ["TOOLTRAIL_KEYS", "TOOLTRAIL_CONFIG", "TOOLTRAIL_ZONE"] {
+        let ran = place.command(&["recent"]).env(variable, "").output().unwrap();
+        assert_eq!(ran.status.code(), Some(0), "{variable}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    // The usual place, which does not exist in a fresh folder of a person.
+    let ran = place.command(&["recent"]).env("TOOLTRAIL_HOME", "").output().unwrap();
+    assert!(String::from_utf8_lossy(&ran.stderr).contains(".local/share/tooltrail"));
+}
