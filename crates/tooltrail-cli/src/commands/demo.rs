@@ -51,6 +51,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         let mut data = Data::exact();
         data.line(&format!("address  {address}"))?;
         data.line(&format!("token    {token}"))?;
+        data.line(&format!("page     {address}/  (sign in with the token)"))?;
         data.line("")?;
         data.line("Try, in another terminal:")?;
         for command in &commands {
