@@ -38,6 +38,9 @@ const POLLS_BEFORE_SLEEP: u32 = 50;
 /// than for one.
 const LINGER_POLLS: u32 = 10;
 
+/// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
+const LINGER_FROM: usize = 256;
+
 /// One thing for the writer to do.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -172,7 +175,7 @@ impl Queue {
         }
         for _ in 0..LINGER_POLLS {
             let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_)));
-            if awaited || inner.closed || inner.items.is_empty() || inner.bytes >= BATCH_BYTES_MAX {
+            if awaited || inner.closed || inner.items.len() < LINGER_FROM || inner.bytes >= BATCH_BYTES_MAX {
                 break;
             }
             drop(inner);
