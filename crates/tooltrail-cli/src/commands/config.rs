@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             table.row(vec![Cell::new(&name), Cell::new(&value), Cell::dim(&row.from)]);
         }
     }
-    let mut data = Data::exact();
+    let mut data = Data::styled();
     for line in table.render().lines() {
         data.line(line)?;
     }

@@ -122,6 +122,7 @@ fn the_configuration_is_printed_whole_or_refused() {
     let file = place.file("tooltrail.toml", rules);
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(!ran.out.contains('\u{1b}'), "coloured where nobody looks: {}", ran.out);
     for key in
         ["config", "home", "keys", "zone", "group", "listen", "log.level", "log.format", "durability", "gate.default"]
     {
