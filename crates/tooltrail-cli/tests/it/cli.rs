@@ -187,6 +187,22 @@ fn an_empty_variable_counts_as_unset() {
         let ran = place.command(&["recent"]).env(variable, "").output().unwrap();
         assert_eq!(ran.status.code(), Some(0), "{variable}: {}", String::from_utf8_lossy(&ran.stderr));
     }
+    for variable in [
+        "TOOLTRAIL_LISTEN",
+        "TOOLTRAIL_GROUP",
+        "TOOLTRAIL_FORCE_NETWORK_HOME",
+        "TOOLTRAIL_LOG_LEVEL",
+        "TOOLTRAIL_LOG_FORMAT",
+    ] {
+        let plain = place.run(&["config", "check"]);
+        let ran = place.command(&["config", "check"]).env(variable, "").output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&ran.stdout),
+            plain.out,
+            "{variable}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+    }
     // The usual place, which does not exist in a fresh folder of a person.
     let ran = place.command(&["recent"]).env("TOOLTRAIL_HOME", "").output().unwrap();
     assert!(String::from_utf8_lossy(&ran.stderr).contains(".local/share/tooltrail"));
