@@ -18,13 +18,11 @@ mod web;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::commands::Cli;
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(refused) => {
             // Help that nobody reads to the end (a closed pipe) is no failure.

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
+use clap::ArgMatches;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _};
 use serde_json::{Map, Value, json};
 use tooltrail::Home;
 use tooltrail_toolbox::{Durability, Effect, Gate};
@@ -44,7 +44,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             table.row(vec![Cell::new(&name), Cell::new(&value), Cell::dim(&row.from)]);
         }
     }
-    let mut data = Data::exact();
+    let mut data = Data::styled();
     for line in table.render().lines() {
         data.line(line)?;
     }
@@ -63,7 +63,7 @@ struct Row {
 fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
     let file = common.config()?;
     let path = common.config_path();
-    let matches = Cli::command().try_get_matches().ok();
+    let matches = Cli::matches().ok();
     let matches = matches.as_ref().and_then(|cli| cli.subcommand_matches("config")?.subcommand_matches("check"));
     let source =
         |id: &str, in_file: bool| source(matches, id).or_else(|| in_file.then(|| path.clone().unwrap_or_default()));
@@ -99,7 +99,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
 /// Returns which flag or variable gave a value.
 fn source(matches: Option<&ArgMatches>, id: &str) -> Option<String> {
     let matches = matches.filter(|matches| matches.try_contains_id(id).unwrap_or(false))?;
-    // An empty variable counts as unset.
+    // An empty flag counts as unset, as an empty variable does.
     let empty = matches.get_raw(id).into_iter().flatten().any(|value| value.is_empty());
     match matches.value_source(id).filter(|_| !empty)? {
         ValueSource::CommandLine => Some(format!("--{}", id.replace('_', "-"))),

@@ -10,7 +10,12 @@ mod stats;
 mod tail;
 mod token;
 
+use std::env;
+use std::ffi::OsStr;
 use std::process::ExitCode;
+
+use clap::builder::Resettable;
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use crate::common::Common;
 use crate::failure::Failure;
@@ -53,6 +58,16 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line and the environment; fails with what is to be printed, which may be the help.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::from_arg_matches(&Self::matches()?).map_err(|refused| refused.format(&mut Self::command()))
+    }
+
+    /// Returns the same before it is typed, which tells the command line from the environment.
+    pub(crate) fn matches() -> Result<ArgMatches, clap::Error> {
+        without_empty_variables(Self::command()).try_get_matches()
+    }
+
     /// Does it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let common = &self.common;
@@ -68,4 +83,12 @@ impl Cli {
             Command::Completions(args) => completions::run(args, common),
         }
     }
+}
+
+/// Takes the variables away that are empty: they count as unset, whatever type their value would have.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |variable: &OsStr| env::var_os(variable).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
 }

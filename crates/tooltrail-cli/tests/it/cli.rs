@@ -122,6 +122,7 @@ fn the_configuration_is_printed_whole_or_refused() {
     let file = place.file("tooltrail.toml", rules);
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(!ran.out.contains('\u{1b}'), "coloured where nobody looks: {}", ran.out);
     for key in
         ["config", "home", "keys", "zone", "group", "listen", "log.level", "log.format", "durability", "gate.default"]
     {
@@ -185,6 +186,22 @@ fn an_empty_variable_counts_as_unset() {
     for variable in ["TOOLTRAIL_KEYS", "TOOLTRAIL_CONFIG", "TOOLTRAIL_ZONE"] {
         let ran = place.command(&["recent"]).env(variable, "").output().unwrap();
         assert_eq!(ran.status.code(), Some(0), "{variable}: {}", String::from_utf8_lossy(&ran.stderr));
+    }
+    for variable in [
+        "TOOLTRAIL_LISTEN",
+        "TOOLTRAIL_GROUP",
+        "TOOLTRAIL_FORCE_NETWORK_HOME",
+        "TOOLTRAIL_LOG_LEVEL",
+        "TOOLTRAIL_LOG_FORMAT",
+    ] {
+        let plain = place.run(&["config", "check"]);
+        let ran = place.command(&["config", "check"]).env(variable, "").output().unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&ran.stdout),
+            plain.out,
+            "{variable}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
     }
     // The usual place, which does not exist in a fresh folder of a person.
     let ran = place.command(&["recent"]).env("TOOLTRAIL_HOME", "").output().unwrap();

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -42,7 +43,7 @@ fn a_newcomer_sees_calls_and_the_trace_of_having_looked() {
         answer.starts_with("HTTP/1.1 200")
     };
     while !ready() {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let recent = ask(&address, token, "/api/audit/recent?user=alice&limit=5");
     assert_eq!(recent["entries"].as_array().unwrap().len(), 5);
@@ -55,9 +56,16 @@ fn a_newcomer_sees_calls_and_the_trace_of_having_looked() {
     let reasons = denied["entries"].as_array().unwrap().iter().map(|entry| entry["reason"].as_str().unwrap());
     let reasons = reasons.collect::<std::collections::BTreeSet<_>>();
     assert!(reasons.contains("policy") && reasons.contains("unknown_tool"), "{reasons:?}");
-    let reads = ask(&address, token, "/api/audit/recent?q=tool%3Dtooltrail.read");
-    let queries = reads["entries"].as_array().unwrap().iter().map(|read| read["args"]["query"].as_str().unwrap());
-    assert!(queries.collect::<Vec<_>>().contains(&"user=alice&limit=5"), "the very read is in the trail");
+    // Nobody waits for the note of a read: it is stored a moment later.
+    let seen = || {
+        let reads = ask(&address, token, "/api/audit/recent?q=tool%3Dtooltrail.read");
+        reads["entries"].as_array().unwrap().iter().any(|read| read["args"]["query"] == "user=alice&limit=5")
+    };
+    let end = Instant::now() + Duration::from_secs(10);
+    while !seen() {
+        assert!(Instant::now() < end, "the very read is in the trail");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 
     let pid = demo.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

@@ -95,7 +95,9 @@ fn the_numbers_move_as_they_should() {
     assert_eq!(service.get(&admin, "/nowhere/alice").status, 404);
     assert_eq!(service.send("BREW", "/healthz", &[], "").status, 405);
     service.until("counted", || {
-        samples(&service)["tooltrail_written_bytes_total"] > before["tooltrail_written_bytes_total"]
+        let now = samples(&service);
+        now["tooltrail_written_bytes_total"] > before["tooltrail_written_bytes_total"]
+            && now["tooltrail_queue_entries"] + now["tooltrail_writing_entries"] == 0.0
     });
     let after = samples(&service);
     let moved = |series: &str| after.get(series).copied().unwrap_or(0.0) - before.get(series).copied().unwrap_or(0.0);
