@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use clap::builder::{OsStringValueParser, TypedValueParser};
 use tooltrail::{Home, Options, Recorder, SystemClock, Trail, Zone};
 
 use crate::config::{self, Config};
@@ -17,16 +16,16 @@ const HEADING: &str = "Everywhere";
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Common {
     /// The root folder of all trails [default: $XDG_DATA_HOME/tooltrail or ~/.local/share/tooltrail]
-    #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_HOME", hide_env_values = true, value_parser = path(), help_heading = HEADING)]
+    #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_HOME", hide_env_values = true, help_heading = HEADING)]
     pub(crate) home: Option<PathBuf>,
 
     /// The home's keys and tokens, never below the home [default: a folder of the home's id below $XDG_STATE_HOME/tooltrail
     /// or ~/.local/state/tooltrail]
-    #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_KEYS", hide_env_values = true, value_parser = path(), help_heading = HEADING)]
+    #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_KEYS", hide_env_values = true, help_heading = HEADING)]
     pub(crate) keys: Option<PathBuf>,
 
     /// The configuration file [default: tooltrail/tooltrail.toml in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, global = true, value_name = "FILE", env = "TOOLTRAIL_CONFIG", hide_env_values = true, value_parser = path(), help_heading = HEADING)]
+    #[arg(long, global = true, value_name = "FILE", env = "TOOLTRAIL_CONFIG", hide_env_values = true, help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
 
     /// The zone of times that name none, such as Europe/Berlin [default: the system's]
@@ -52,11 +51,6 @@ pub(crate) struct Common {
     /// When to colour
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto, help_heading = HEADING)]
     pub(crate) color: Colour,
-}
-
-/// Returns a parser of paths that takes an empty one too: an empty variable counts as unset.
-fn path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().map(PathBuf::from)
 }
 
 /// When to colour.
