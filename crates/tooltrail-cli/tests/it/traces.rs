@@ -102,6 +102,8 @@ fn answers_agree_with_counts_taken_from_the_input() {
     let denied = truth["by_status"].get("denied").and_then(Value::as_u64).unwrap_or(0);
     assert_eq!(all(&place, &["status=denied"]).len() as u64, denied);
 
+    check_filters(&place, &lines);
+
     // The service gives the same answers, line for line.
     let service = Service::start_in(place);
     service.wait_ready();
@@ -130,4 +132,34 @@ fn answers_agree_with_counts_taken_from_the_input() {
             assert_eq!(user["entries"], truth["by_user"][name], "{name}");
         }
     }
+}
+
+/// Holds the filter by bytes against the filter by parsing, for questions drawn from the data themselves.
+fn check_filters(place: &Place, lines: &[Value]) {
+    let mut queries = vec!["status=error", "status!=ok", "via=import", "duration>5ms", "tool=*_*", "\"the\""]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    for entry in lines.iter().step_by(lines.len() / 40 + 1) {
+        let snippet = entry["result_snippet"].as_str().unwrap();
+        let word = snippet.split_whitespace().rfind(|word| word.chars().count() > 3).unwrap_or("none");
+        queries.push(Value::from(word).to_string());
+        queries.push(format!("tool={} user={}", entry["tool"], entry["user"]));
+        queries.push(format!("session={} chars>=10", entry["session"]));
+    }
+    let queries = queries.iter().filter_map(|query| tooltrail::Query::parse(query).ok()).collect::<Vec<_>>();
+    assert!(queries.len() > 60, "only {} questions could be drawn", queries.len());
+    let (mut denied, mut found) = (0_u64, 0_u64);
+    for user in std::fs::read_dir(place.home()).unwrap().flatten() {
+        for day in std::fs::read_dir(user.path().join("tool_audit")).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(day.path()).unwrap();
+            for (line, query) in text.lines().flat_map(|line| queries.iter().map(move |query| (line, query))) {
+                let (bytes, parsed) = tooltrail::check_filter(line, query);
+                assert!(bytes || !parsed, "bytes deny what parsing finds: {query} in {line}");
+                denied += u64::from(!bytes);
+                found += u64::from(parsed);
+            }
+        }
+    }
+    assert!(denied > 0 && found > 0, "neither half may be idle: {denied} denied by bytes, {found} found");
 }
