@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tooltrail::disk::{Disk as _, RealDisk};
-use tooltrail::{Clock as _, SystemClock};
+use tooltrail::{Clock as _, SYSTEM_USER, SystemClock};
 
 use crate::failure::Failure;
 
@@ -265,6 +265,10 @@ fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
         None if role == Role::User => {
             Err(Failure::could_not("a token of role user belongs to a user", "name one with --user"))
         }
+        Some(SYSTEM_USER) if role == Role::User => Err(Failure::could_not(
+            format!("{SYSTEM_USER} is nobody's: its trail has our own events, of all users"),
+            "read it with a token of role admin",
+        )),
         Some(user) if user.is_empty() || user.chars().count() > USER_CHARS_MAX => {
             Err(Failure::could_not("this is no user id", format!("use 1 to {USER_CHARS_MAX} characters")))
         }

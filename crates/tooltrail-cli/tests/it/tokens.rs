@@ -38,6 +38,7 @@ fn refusals_have_an_exit_code_and_a_hint() {
         assert!(ran.err.contains("hint:") || ran.err.contains("--help"), "{args:?}: {}", ran.err);
     };
     check(&["token", "add", "root", "--role", "ingest"], 1);
+    check(&["token", "add", "own", "--role", "user", "--user", "_system"], 2);
     check(&["token", "revoke", "nobody"], 1);
     check(&["token", "add", "u", "--role", "user"], 2);
     check(&["token", "add", "u", "--role", "owner"], 2);
