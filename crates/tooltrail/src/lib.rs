@@ -32,6 +32,9 @@ pub mod entry;
 // One day file.
 mod day;
 
+// The write-ahead file.
+mod journal;
+
 // A question, its grammar, and whether a line answers it.
 mod query;
 
@@ -51,6 +54,8 @@ pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
 pub use read::{Bound, Bounds, Page, Scanned, Skipped, Trail, UserSummary, UsersPage};
+#[doc(hidden)]
+pub use record::Steps;
 pub use record::{Ack, DURABLE_WAIT, Event, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

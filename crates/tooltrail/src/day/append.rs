@@ -30,7 +30,7 @@ impl End {
     /// What the system says.
     pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
         let file = disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?;
-        let (len, torn) = look(&*file)?;
+        let (len, torn) = look(disk, &*file)?;
         let Some(torn) = torn else { return Ok(Self { file, len, torn: None }) };
         let kept = keep(disk, folder, date, &torn)?;
         file.cut(torn.offset)?;
@@ -66,21 +66,37 @@ impl End {
 }
 
 /// Keeps a torn tail as a file of its own, durably, before it is cut off; returns that file's name.
-fn keep(disk: &dyn Disk, folder: &str, date: Date, torn: &Torn) -> io::Result<String> {
+pub(super) fn keep(disk: &dyn Disk, folder: &str, date: Date, torn: &Torn) -> io::Result<String> {
     let mut short = folder.len().min(FRAGMENT_FOLDER_BYTES);
     while !folder.is_char_boundary(short) {
         short -= 1;
     }
-    // Two fragments may begin at one offset, one after another: the second is appended to the first.
     let name = format!("{date}.{}.{}", torn.offset, &folder[..short]);
-    let fragment = disk.append(&[OWN_FOLDER, "fragments", &name])?;
+    keep_fragment(disk, &name, &torn.bytes)?;
+    Ok(name)
+}
+
+/// Keeps bytes in `fragments/`, durably. Two fragments of one name stand one after another; one that was kept before
+/// its bytes were cut off, and whoever did it was killed, is kept once.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn keep_fragment(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let fragment = disk.append(&[OWN_FOLDER, "fragments", name])?;
+    let mut last = vec![0; bytes.len()];
+    let before = fragment.stat()?.len.checked_sub(bytes.len() as u64);
+    if let Some(before) = before
+        && fragment.read_at(&mut last, before)? == bytes.len()
+        && last == bytes
+    {
+        return fragment.sync();
+    }
     let mut written = 0;
-    while written < torn.bytes.len() {
-        match fragment.append(&torn.bytes[written..])? {
+    while written < bytes.len() {
+        match fragment.append(&bytes[written..])? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             taken => written += taken,
         }
     }
-    fragment.sync()?;
-    Ok(name)
+    fragment.sync()
 }

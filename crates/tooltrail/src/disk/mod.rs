@@ -36,6 +36,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As [`Disk::open`]; also a file with more than one link.
     fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
 
+    /// Opens a file for reading and for writing at offsets, and makes it and its folders where they are missing, durably.
+    ///
+    /// # Errors
+    /// As [`Disk::append`].
+    fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
+
     /// Puts a whole small file in place of another at once: after a crash either stands there, never a part.
     ///
     /// # Errors
@@ -53,6 +59,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if another holds it all the while.
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>>;
+
+    /// Returns what names this run of the operating system, `None` where it has no such name.
+    ///
+    /// What was not synced before survived a process, but perhaps not the run.
+    fn boot(&self) -> Option<String>;
+
+    /// Lets others go on with what they write, for so long.
+    fn pause(&self, time: Duration);
 }
 
 /// One entry of a folder.
@@ -66,7 +80,7 @@ pub struct Listed {
 }
 
 /// A held lock; dropping it releases it, as does the end of the process.
-pub trait Lock: fmt::Debug {}
+pub trait Lock: Send + Sync + fmt::Debug {}
 
 /// An open regular file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
@@ -87,6 +101,14 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes at an offset with one system call and returns how many bytes it took, which may be fewer.
+    ///
+    /// Only of a file opened by [`Disk::write`]: one opened for appending appends whatever the offset.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Cuts the file to a length.
     ///

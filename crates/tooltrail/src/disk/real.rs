@@ -14,6 +14,9 @@ use super::{Disk, DiskFile, Listed, Lock, Stat};
 /// First and longest pause between two tries for a lock: short for the common short hold, long enough not to spin.
 const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
 
+/// Where Linux names its run; elsewhere there is no such file.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Files and folders below a root on the machine's file system.
 #[derive(Debug)]
 pub struct RealDisk {
@@ -101,6 +104,15 @@ impl RealDisk {
         }
         Ok(Some(file))
     }
+
+    /// Opens a file to change it, which nobody may know by another name.
+    fn ours_alone(&self, file: &[&str], flags: OFlags) -> io::Result<Box<dyn DiskFile>> {
+        let opened = self.file(file, flags)?.ok_or(io::ErrorKind::NotFound)?;
+        if opened.metadata()?.nlink() > 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
+        }
+        Ok(Box::new(opened))
+    }
 }
 
 impl Disk for RealDisk {
@@ -133,12 +145,11 @@ impl Disk for RealDisk {
     }
 
     fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
-        let opened = self.file(file, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)?;
-        let opened = opened.ok_or(io::ErrorKind::NotFound)?;
-        if opened.metadata()?.nlink() > 1 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
-        }
-        Ok(Box::new(opened))
+        self.ours_alone(file, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+    }
+
+    fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        self.ours_alone(file, OFlags::RDWR | OFlags::CREATE)
     }
 
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()> {
@@ -180,6 +191,15 @@ impl Disk for RealDisk {
             }
         }
     }
+
+    fn boot(&self) -> Option<String> {
+        let id = std::fs::read_to_string(BOOT_ID).ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 impl Lock for File {}
@@ -206,6 +226,15 @@ impl DiskFile for File {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match io::Write::write(&mut &*self, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match FileExt::write_at(self, bytes, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }

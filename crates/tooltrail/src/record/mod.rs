@@ -2,14 +2,20 @@
 
 mod event;
 mod keys;
+mod losses;
 mod open;
 mod promise;
 mod queue;
 mod reads;
+mod recovery;
 mod recorder;
+mod steps;
+mod store;
 mod writer;
 
 pub use event::Event;
 pub use open::Open;
 pub use promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Options, Recorder};
+#[doc(hidden)]
+pub use steps::Steps;

@@ -29,8 +29,12 @@ const POLLS_BEFORE_SLEEP: u32 = 50;
 /// One thing for the writer to do.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// An entry to write; with a promise it is synced before the promise is kept.
-    Entry(Box<Windowed>, Option<Promise>),
+    /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
+    Entry(Box<Windowed>, Option<Promise>, u64),
+    /// A call begins; with a promise that is durable before the promise is kept.
+    Begin(u64, Box<Windowed>, Option<Promise>),
+    /// An open call has an end that is counted as lost.
+    Ended(u64),
     /// Everything before this is to be durable.
     Flush(Promise),
 }
@@ -63,22 +67,25 @@ pub(crate) struct Batch {
 
 impl Queue {
     /// Adds an entry, or counts it as shed.
-    pub(crate) fn offer(&self, entry: Windowed) {
+    pub(crate) fn offer(&self, entry: Windowed, ends: u64) {
         let mut inner = self.lock();
         let bytes = entry.bytes();
         if inner.closed {
             *inner.shed.entry("closed").or_default() += 1;
         } else if inner.fits(1, bytes) {
             inner.bytes += bytes;
-            inner.items.push_back(Item::Entry(Box::new(entry), None));
+            inner.items.push_back(Item::Entry(Box::new(entry), None, ends));
         } else {
             *inner.shed.entry("queue_full").or_default() += 1;
+            inner.end(ends);
         }
         self.woken(inner);
     }
 
     /// Adds all of these entries or none.
-    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>) -> Result<(), Error> {
+    ///
+    /// A single one may end an open call.
+    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
         let mut inner = self.lock();
         if inner.closed {
@@ -86,12 +93,29 @@ impl Queue {
         }
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
         if !inner.fits(entries.len(), bytes) && !inner.items.is_empty() {
+            inner.end(ends);
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(Box::new(entry), Some(promise)));
+            inner.items.push_back(Item::Entry(Box::new(entry), Some(promise), ends));
         }
+        self.woken(inner);
+        Ok(())
+    }
+
+    /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
+    pub(crate) fn begin(&self, id: u64, call: Windowed, promise: Option<Promise>) -> Result<(), Error> {
+        let bytes = call.bytes();
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(Error::Closed);
+        }
+        if !inner.fits(1, bytes) {
+            return Err(Error::Busy);
+        }
+        inner.bytes += bytes;
+        inner.items.push_back(Item::Begin(id, Box::new(call), promise));
         self.woken(inner);
         Ok(())
     }
@@ -146,7 +170,7 @@ impl Queue {
         let mut bytes = 0;
         while batch.items.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX {
             let Some(item) = inner.items.pop_front() else { break };
-            if let Item::Entry(entry, _) = &item {
+            if let Item::Entry(entry, ..) | Item::Begin(_, entry, _) = &item {
                 bytes += entry.bytes();
             }
             batch.items.push(item);
@@ -171,6 +195,13 @@ impl Queue {
 }
 
 impl Inner {
+    /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
+    fn end(&mut self, id: u64) {
+        if id > 0 {
+            self.items.push_back(Item::Ended(id));
+        }
+    }
+
     fn fits(&self, entries: usize, bytes: usize) -> bool {
         self.items.len() + entries <= QUEUE_ENTRIES_MAX && self.bytes + bytes <= QUEUE_BYTES_MAX
     }

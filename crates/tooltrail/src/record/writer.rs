@@ -1,127 +1,109 @@
-//! The writer's thread: everything after the queue, batch by batch.
+//! The writer: everything after the queue, batch by batch.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clip::Clipped;
-use crate::clock::{Clock, Date, Zone};
-use crate::day::{End, LATE_MS, Largest, Notes, Span};
-use crate::disk::DiskFile;
+use crate::clock::Clock;
 use crate::entry::{Line, encode, head};
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER};
+use crate::home::Home;
 use crate::random::Random;
 use crate::record::event::Event;
 use crate::record::promise::Promise;
 use crate::record::queue::{Batch, Item};
 use crate::record::recorder::{Options, State};
+use crate::record::store::{Begun, Day, Group, Pen, Store, Waiting};
 use crate::redact::{Redactor, Windowed};
 
-/// How long lines without an acknowledgement may wait for their sync, and counted losses for the next try.
+/// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Files that may wait for their sync at once, below the usual limit of 1,024 open files.
-const UNSYNCED_MAX: usize = 256;
+/// How long a call must be open before the journal notes it without being asked: most calls are done by then.
+///
+/// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
+const OPEN_AFTER: Duration = Duration::from_millis(50);
 
-/// Files of a batch that are appended to, and open, at once.
-const FILES_AT_ONCE_MAX: usize = 64;
+/// Bytes of lines that are stored at once: one write to the journal, which takes several of them.
+const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
-/// How long another process may hold the append lock: it holds it for one batch of appends, and
-/// across a sync only for a new file's name and for the note that lines come late.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// Calls that wait to be noted as open: as many as the queue holds. More are not noted.
+const OPENING_MAX: usize = 65_536;
 
 /// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
 const LAST_TRIES: usize = 3;
 
-/// A day file: the user's folder and the date.
-type Day = (String, Date);
-
-/// Turns queued entries into lines of day files.
+/// Turns queued entries into lines of the trail.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    home: Home,
     redactor: Arc<Redactor>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     state: Arc<State>,
-    /// Files with lines that are not synced yet, and how many.
-    unsynced: BTreeMap<Day, (Box<dyn DiskFile>, u64)>,
-    /// Entries that are not in the trail, by why, until a gap says so.
-    lost: BTreeMap<String, u64>,
-    /// Entries lost since the last flush.
-    lost_since_flush: u64,
+    store: Store,
+    /// Calls that the journal does not know yet, with when they began.
+    opening: BTreeMap<u64, (Duration, Box<Windowed>)>,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
-    largest: Largest,
 }
 
-/// Lines for one day file and who waits for them.
+/// Lines that are stored at once.
 #[derive(Debug, Default)]
-struct Group {
-    text: Vec<u8>,
-    span: Span,
-    waiting: Vec<Waiting>,
-}
-
-/// Who waits for a line.
-#[derive(Debug)]
-enum Waiting {
-    Nobody,
-    Promise(Promise),
-    /// The line is a gap: if it cannot be written, these are still to be told.
-    Gap(BTreeMap<String, u64>),
+struct Commit {
+    groups: BTreeMap<Day, Group>,
+    bytes: usize,
 }
 
 impl Writer {
-    pub(crate) fn new(home: Home, redactor: Arc<Redactor>, options: &Options, state: Arc<State>) -> Self {
-        Self {
-            home,
-            redactor,
-            clock: Arc::clone(&options.clock),
-            random: Arc::clone(&options.random),
-            state,
-            unsynced: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            lost_since_flush: 0,
-            events: Vec::new(),
-            largest: Largest::new(Zone::system()),
-        }
+    /// Recovers what dead processes left in the home, and returns its writer.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub(crate) fn open(
+        home: Home,
+        redactor: Arc<Redactor>,
+        options: &Options,
+        state: Arc<State>,
+    ) -> Result<Self, Error> {
+        let (clock, random) = (Arc::clone(&options.clock), Arc::clone(&options.random));
+        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random))?;
+        Ok(Self { redactor, clock, random, state, store, opening: BTreeMap::new(), events: Vec::new() })
     }
 
     /// Writes batches until the queue is closed.
     pub(crate) fn run(mut self) {
         loop {
             let batch = self.state.queue.take(self.patience());
-            let closed = batch.closed;
-            self.end_reads(closed);
-            self.write(batch);
-            if closed {
-                // What the last batches themselves had to tell, and what could not be told before.
-                for _ in 0..LAST_TRIES {
-                    if !self.events.is_empty() || !self.lost.is_empty() {
-                        self.write(Batch::default());
-                    }
-                }
-                self.sync();
+            if self.step(batch) {
                 return;
             }
         }
     }
 
+    /// Writes one batch; returns whether it was the last.
+    pub(crate) fn step(&mut self, batch: Batch) -> bool {
+        let closed = batch.closed;
+        self.end_reads(closed);
+        self.write(batch);
+        closed
+    }
+
     /// Returns how long the writer may sleep with nothing to do.
     fn patience(&self) -> Option<Duration> {
-        let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(self.clock.monotonic());
-        let settle = if !self.events.is_empty() {
+        let now = self.clock.monotonic();
+        let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
+        // Ids grow with time, so that the first of the open ones is the oldest.
+        let opening = self.opening.values().next().map(|(began, _)| (*began + OPEN_AFTER).saturating_sub(now));
+        let settle = if !self.events.is_empty() || !self.store.events.is_empty() {
             Some(Duration::ZERO)
-        } else if !self.unsynced.is_empty() || !self.lost.is_empty() {
+        } else if self.store.is_unflushed() || !self.store.losses.is_empty() {
             Some(SETTLE)
         } else {
             None
         };
-        reads.into_iter().chain(settle).min()
+        reads.into_iter().chain(settle).chain(opening).min()
     }
 
     fn end_reads(&mut self, all: bool) {
@@ -130,70 +112,161 @@ impl Writer {
         self.events.extend(ended.into_iter().map(|(event, count)| (event, Some(count))));
     }
 
-    /// Writes one batch: lines by file, appended under the lock, synced where somebody waits.
+    /// Writes one batch: lines by file, durable before anybody is told so.
     fn write(&mut self, batch: Batch) {
         let idle = batch.items.is_empty();
         for (why, count) in batch.shed {
-            *self.lost.entry(why.to_owned()).or_default() += count;
-            self.lost_since_flush += count;
+            self.store.losses.count(why, count);
         }
-        let mut groups = BTreeMap::new();
+        let mut commit = Commit::default();
+        let mut begun = Vec::new();
         let mut flushes = Vec::new();
         for item in batch.items {
             match item {
-                Item::Entry(entry, promise) => {
-                    self.add(&mut groups, *entry, promise.map_or(Waiting::Nobody, Waiting::Promise));
+                Item::Begin(id, call, Some(promise)) => self.begin(&mut begun, id, *call, Some(promise)),
+                Item::Begin(id, call, None) => {
+                    if self.opening.len() < OPENING_MAX {
+                        self.opening.insert(id, (self.clock.monotonic(), call));
+                    }
+                }
+                Item::Ended(id) => {
+                    self.note_begun(&mut begun);
+                    self.opening.remove(&id);
+                    self.store.end(&[id]);
+                }
+                Item::Entry(entry, promise, ends) => {
+                    self.opening.remove(&ends);
+                    if begun.iter().any(|call| call.id == ends) {
+                        self.note_begun(&mut begun);
+                    }
+                    self.add(&mut commit, *entry, promise.map_or(Waiting::Nobody, Waiting::Promise), ends);
                 }
                 Item::Flush(promise) => flushes.push(promise),
             }
+            if commit.bytes >= COMMIT_BYTES {
+                self.note_begun(&mut begun);
+                self.store.commit(std::mem::take(&mut commit).groups);
+            }
         }
+        self.open_due(&mut begun, batch.closed);
+        self.note_begun(&mut begun);
+        if batch.closed {
+            self.interrupt(&mut commit);
+        }
+        self.add_events(&mut commit);
+        self.store.commit(commit.groups);
+        if !flushes.is_empty() || batch.closed || (idle && self.store.is_unflushed()) || self.is_due() {
+            self.store.flush();
+        }
+        self.tell(flushes);
+        if batch.closed {
+            // What the last batches themselves had to tell, and what could not be told before.
+            for _ in 0..LAST_TRIES {
+                let mut rest = Commit::default();
+                self.add_events(&mut rest);
+                self.store.commit(rest.groups);
+            }
+            self.store.close();
+            self.tell(Vec::new());
+        }
+    }
+
+    /// Whether a flush is overdue under load.
+    fn is_due(&self) -> bool {
+        self.store.is_unflushed() && self.clock.monotonic() >= self.store.flushed_at() + SETTLE
+    }
+
+    /// Tells whoever waits for a flush, and the health.
+    fn tell(&mut self, flushes: Vec<Promise>) {
+        let trouble = self.store.trouble();
+        for flush in flushes {
+            match self.store.losses.take_since_flush() + self.store.pending() {
+                0 => flush.keep(),
+                lost => flush.fail(lost, trouble.as_deref().unwrap_or("the queue was full")),
+            }
+        }
+        *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Takes the line of a call that begins.
+    fn begin(&self, begun: &mut Vec<Begun>, id: u64, call: Windowed, promise: Option<Promise>) {
+        match catch_unwind(AssertUnwindSafe(|| self.line(call))) {
+            Ok(line) => {
+                let day = (line.folder, line.date);
+                begun.push(Begun { id, day, line: line.text.into_bytes(), promise });
+            }
+            Err(_) => {
+                if let Some(promise) = promise {
+                    promise.fail(1, "the call could not be encoded");
+                }
+            }
+        }
+    }
+
+    /// Notes calls as open, a journal's batch at a time.
+    fn note_begun(&mut self, begun: &mut Vec<Begun>) {
+        while !begun.is_empty() {
+            let mut bytes = 0;
+            let within = begun.iter().take_while(|call| {
+                bytes += call.line.len();
+                bytes <= COMMIT_BYTES
+            });
+            let part = within.count().max(1);
+            self.store.begin(begun.drain(..part).collect());
+        }
+    }
+
+    /// Takes the calls that have been open for a while; with `all` none is left.
+    fn open_due(&mut self, begun: &mut Vec<Begun>, all: bool) {
+        let now = self.clock.monotonic();
+        while let Some(first) = self.opening.first_entry() {
+            if !all && first.get().0 + OPEN_AFTER > now {
+                break;
+            }
+            let (id, (_, call)) = first.remove_entry();
+            self.begin(begun, id, *call, None);
+        }
+    }
+
+    /// Ends the calls that are still open: their outcome will find the recorder closed.
+    fn interrupt(&mut self, commit: &mut Commit) {
+        for call in self.store.open_calls() {
+            let (day, id) = ((call.folder, call.day), call.id);
+            commit.add(day, &call.line, Waiting::Nobody, id);
+        }
+    }
+
+    /// Adds what the trail says about itself.
+    fn add_events(&mut self, commit: &mut Commit) {
+        self.events.extend(self.store.events.drain(..).map(|event| (event, None)));
         for (event, count) in std::mem::take(&mut self.events) {
-            self.add_event(&mut groups, event, count, Waiting::Nobody);
+            self.add_event(commit, event, count, Waiting::Nobody);
         }
-        if !self.lost.is_empty() {
-            let lost = std::mem::take(&mut self.lost);
+        if !self.store.losses.is_empty() {
+            let lost = self.store.losses.take();
             let why = lost.iter().map(|(why, count)| (why.clone(), *count)).collect();
             let event = Event::Gap { user: None, lost: lost.values().sum(), why, token: None };
-            self.add_event(&mut groups, event, None, Waiting::Gap(lost));
-        }
-        while !groups.is_empty() {
-            let rest = groups.keys().nth(FILES_AT_ONCE_MAX).cloned();
-            let rest = rest.map_or_else(BTreeMap::new, |first| groups.split_off(&first));
-            self.append(std::mem::replace(&mut groups, rest));
-            if self.unsynced.len() > UNSYNCED_MAX {
-                self.sync();
-            }
-        }
-        if !flushes.is_empty() || idle {
-            self.sync();
-        }
-        for flush in flushes {
-            match std::mem::take(&mut self.lost_since_flush) {
-                0 => flush.keep(),
-                lost => flush.fail(lost, &self.trouble().unwrap_or_else(|| "the queue was full".to_owned())),
-            }
+            self.add_event(commit, event, None, Waiting::Gap(lost));
         }
     }
 
-    fn add_event(&mut self, groups: &mut BTreeMap<Day, Group>, event: Event, count: Option<u64>, waiting: Waiting) {
+    fn add_event(&mut self, commit: &mut Commit, event: Event, count: Option<u64>, waiting: Waiting) {
         let call = event.into_call(count);
         let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
-        self.add(groups, entry, waiting);
+        self.add(commit, entry, waiting, 0);
     }
 
-    /// Adds an entry's line to the group of its file.
-    fn add(&mut self, groups: &mut BTreeMap<Day, Group>, entry: Windowed, waiting: Waiting) {
+    /// Adds an entry's line.
+    fn add(&mut self, commit: &mut Commit, entry: Windowed, waiting: Waiting, ends: u64) {
         // One call that we cannot handle must not end the recording of all others.
         match catch_unwind(AssertUnwindSafe(|| self.line(entry))) {
             Ok(line) => {
-                let group = groups.entry((line.folder, line.date)).or_default();
-                group.text.extend_from_slice(line.text.as_bytes());
-                if let Some(ts) = head(line.text.as_bytes()) {
-                    group.span.push(ts.as_millis());
-                }
-                group.waiting.push(waiting);
+                commit.add((line.folder, line.date), line.text.as_bytes(), waiting, ends);
             }
-            Err(_) => self.lose(waiting, "panicked", "the entry could not be encoded"),
+            Err(_) => {
+                self.store.losses.lose(waiting, "panicked", "the entry could not be encoded");
+                self.store.end(&[ends]);
+            }
         }
     }
 
@@ -206,153 +279,16 @@ impl Writer {
         salt.copy_from_slice(&random[10..]);
         encode(Clipped::of(self.redactor.redact(entry)), bits, salt)
     }
-
-    /// Appends each group to its file under the home's lock, then syncs where somebody waits.
-    fn append(&mut self, groups: BTreeMap<Day, Group>) {
-        let lock_path = self.home.root().join(OWN_FOLDER).join("append.lock");
-        let lock = match self.home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT) {
-            Ok(lock) => lock,
-            Err(error) => {
-                let why = Error::io("lock", &lock_path)(error).to_string();
-                for group in groups.into_values() {
-                    self.lose_all(group.waiting, &why);
-                }
-                self.set_trouble(Some(why));
-                return;
-            }
-        };
-        let mut trouble = None;
-        let mut opened = Vec::new();
-        for (day, group) in groups {
-            match End::open(&**self.home.disk(), &day.0, day.1) {
-                Ok(end) => opened.push((day, group, end)),
-                Err(error) => {
-                    let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    self.lose_all(group.waiting, &why);
-                    trouble = Some(why);
-                }
-            }
-        }
-        // An entry in a wrong place is better than none, so that its note failed does not stop it.
-        if let Err(error) = self.note_late(&opened) {
-            trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
-        }
-        let mut appended = Vec::new();
-        for (day, group, end) in opened {
-            if let Some((torn, fragment)) = &end.torn {
-                self.events.push((torn_tail(&day, torn.offset, torn.bytes.len(), fragment.clone()), None));
-            }
-            match end.append(&group.text) {
-                Ok(()) => {
-                    self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
-                    appended.push((day, end.file, group.waiting));
-                }
-                Err(error) => {
-                    self.largest.forget(&day.0, day.1);
-                    let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    self.lose_all(group.waiting, &why);
-                    trouble = Some(why);
-                }
-            }
-        }
-        drop(lock);
-        for (day, file, waiting) in appended {
-            if !waiting.iter().any(|waiting| matches!(waiting, Waiting::Promise(_))) {
-                let unsynced = self.unsynced.entry(day).or_insert((file, 0));
-                unsynced.1 += waiting.len() as u64;
-                continue;
-            }
-            match file.sync() {
-                Ok(()) => {
-                    self.unsynced.remove(&day);
-                    for waiting in waiting {
-                        if let Waiting::Promise(promise) = waiting {
-                            promise.keep();
-                        }
-                    }
-                }
-                Err(error) => {
-                    let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    self.lose_all(waiting, &why);
-                    trouble = Some(why);
-                }
-            }
-        }
-        self.set_trouble(trouble);
-    }
-
-    /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
-    fn note_late(&mut self, opened: &[(Day, Group, End)]) -> io::Result<()> {
-        let disk = &**self.home.disk();
-        let mut late = BTreeMap::<Date, Vec<(&str, i64)>>::new();
-        for ((folder, day), group, end) in opened {
-            let late_ms = self.largest.lateness(disk, (folder, *day), (&*end.file, end.len), &group.span)?;
-            if late_ms > LATE_MS {
-                late.entry(*day).or_default().push((folder, late_ms));
-            }
-        }
-        for (day, files) in late {
-            let mut notes = Notes::read(disk, day)?;
-            let raised = files.into_iter().filter(|(folder, late_ms)| notes.raise(folder, *late_ms)).count();
-            if raised > 0 {
-                notes.write(disk, day)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes all appended lines durable.
-    fn sync(&mut self) {
-        for ((folder, date), (file, entries)) in std::mem::take(&mut self.unsynced) {
-            // A failed sync is not tried again: the system may then say yes without having written.
-            if let Err(error) = file.sync() {
-                let why = Error::io("sync", &self.home.day_path(&folder, date))(error).to_string();
-                *self.lost.entry("unsynced".to_owned()).or_default() += entries;
-                self.lost_since_flush += entries;
-                self.set_trouble(Some(why));
-            }
-        }
-    }
-
-    fn lose_all(&mut self, waiting: Vec<Waiting>, why: &str) {
-        for waiting in waiting {
-            self.lose(waiting, "unwritten", why);
-        }
-    }
-
-    /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
-    fn lose(&mut self, waiting: Waiting, reason: &str, why: &str) {
-        match waiting {
-            Waiting::Promise(promise) if !promise.is_unheard() => promise.fail(1, why),
-            Waiting::Promise(_) | Waiting::Nobody => {
-                *self.lost.entry(reason.to_owned()).or_default() += 1;
-                self.lost_since_flush += 1;
-            }
-            Waiting::Gap(lost) => {
-                for (reason, count) in lost {
-                    *self.lost.entry(reason).or_default() += count;
-                }
-            }
-        }
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set_trouble(&self, trouble: Option<String>) {
-        *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
-    }
 }
 
-fn torn_tail(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {
-    let facts = [
-        ("folder", day.0.clone()),
-        ("day", day.1.to_string()),
-        ("offset", offset.to_string()),
-        ("bytes", bytes.to_string()),
-        ("fragment", fragment),
-    ];
-    let facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    Event::Incident { what: "torn tail".to_owned(), facts }
+impl Commit {
+    fn add(&mut self, day: Day, line: &[u8], waiting: Waiting, ends: u64) {
+        let group = self.groups.entry(day).or_default();
+        group.text.extend_from_slice(line);
+        self.bytes += line.len();
+        if let Some(ts) = head(line) {
+            group.span.push(ts.as_millis());
+        }
+        group.lines.push(Pen { end: group.text.len(), ends, waiting, journaled: false });
+    }
 }
