@@ -17,8 +17,8 @@ use crate::record::losses::Losses;
 use crate::record::promise::Promise;
 use crate::record::recovery::{cut_off, keep_safe, mark_suspect, recover};
 
-/// Files that may wait for their flush at once, below the usual limit of 1,024 open files.
-const UNFLUSHED_MAX: usize = 256;
+/// Files that may wait for their flush at once, with those of a batch below a limit of 256 open files.
+const UNFLUSHED_MAX: usize = 128;
 
 /// Files of a batch that are appended to, and open, at once.
 const FILES_AT_ONCE_MAX: usize = 64;
@@ -171,11 +171,6 @@ impl Store {
     /// When the last flush was.
     pub(crate) fn flushed_at(&self) -> Duration {
         self.flushed_at
-    }
-
-    /// Whether a call of this id is open in the journal.
-    pub(crate) fn has_open(&self, id: u64) -> bool {
-        self.journal.has_open(id)
     }
 
     /// Returns the calls that are open in the journal.

@@ -3,8 +3,10 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod filter;
+mod histories;
 mod late;
 mod layers;
 mod odd;
 mod reading;
 mod recording;
+mod sim_disk;
