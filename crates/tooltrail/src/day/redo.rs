@@ -24,8 +24,6 @@ pub(crate) enum Cut {
     Torn,
     /// From this length on, all after its longest prefix of whole lines without NUL bytes: the power was cut.
     Damaged(u64),
-    /// All from this length on: a flush failed, and what stands there may be in memory only.
-    All(u64),
 }
 
 /// What a day file should hold.
@@ -36,6 +34,8 @@ pub(crate) struct Redo<'a> {
     /// No line that is wanted stands below this length.
     pub(crate) from: u64,
     pub(crate) cut: Cut,
+    /// What stands from this length on is written again as it is, so that a flush means something: one may have failed.
+    pub(crate) again: u64,
     /// The lines that it should hold, each with its writer: the lines of one writer keep their order.
     pub(crate) lines: &'a [(u128, Vec<u8>)],
 }
@@ -76,10 +76,6 @@ pub(crate) fn redo(
             let clean = line_start(&*file, clean, whole)?;
             scan(&*file, (from.min(clean), whole), clean, &mut |line| wanted.found(line))?
         }
-        Cut::All(clean) => {
-            let clean = line_start(&*file, clean, whole)?;
-            scan(&*file, (from.min(clean), clean), clean, &mut |line| wanted.found(line))?
-        }
     };
     let mut cut = None;
     let mut others = Vec::new();
@@ -101,6 +97,7 @@ pub(crate) fn redo(
         largest.forget(folder, day);
         cut = Some((rest, name));
     }
+    write_again(disk, want, (&*file, trusted))?;
     others.extend(wanted.missing().into_iter().map(<[u8]>::to_vec));
     let text = others.concat();
     let end = End { file, len: trusted, torn: None };
@@ -112,6 +109,36 @@ pub(crate) fn redo(
         end.append(&text)?;
     }
     Ok(Redone { file: end.file, len: trusted + text.len() as u64, cut })
+}
+
+/// Writes bytes of a file again as they are: a flush that failed forgot that they were to be written.
+fn write_again(disk: &dyn Disk, want: &Redo<'_>, (file, to): (&dyn DiskFile, u64)) -> io::Result<()> {
+    let mut at = want.again;
+    if at >= to {
+        return Ok(());
+    }
+    let over = disk.write(&[want.folder, TRAIL_FOLDER, &day_name(want.day)])?;
+    let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode));
+    if identity(&*over)? != identity(file)? {
+        return Err(io::Error::other("the file was replaced"));
+    }
+    let mut block = vec![0; BLOCK];
+    while at < to {
+        let part = usize::try_from(to - at).unwrap_or(BLOCK).min(BLOCK);
+        let read = file.read_at(&mut block[..part], at)?;
+        if read == 0 {
+            break;
+        }
+        let mut done = 0;
+        while done < read {
+            match over.write_at(&block[done..read], at + done as u64)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                taken => done += taken,
+            }
+        }
+        at += read as u64;
+    }
+    Ok(())
 }
 
 /// Which wanted lines were found.
@@ -248,7 +275,7 @@ mod tests {
         std::fs::write(trail.join(day_name(day)), text).unwrap();
         let disk = RealDisk::open(folder.path(), false).unwrap();
         let lines = wanted.iter().map(|line| (1, line.as_bytes().to_vec())).collect::<Vec<_>>();
-        let want = Redo { folder: "alice", day, from: 0, cut, lines: &lines };
+        let want = Redo { folder: "alice", day, from: 0, cut, again: 0, lines: &lines };
         let mut largest = Largest::new(Zone::UTC);
         for again in [false, true] {
             let mut safe = Vec::new();
@@ -279,12 +306,5 @@ mod tests {
         check(&file(&["\0\0\0\0\0\n", c, b]), &[a, b], Cut::Damaged(0), &file(&[c, a, b]), &[c]);
         check(&file(&["\0\0\0\0\0\n", b, "{\"t"]), &[], Cut::Damaged(6), &file(&["\0\0\0\0\0\n", b]), &[]);
         check(&file(&[a, "\0\0\0"]), &[b], Cut::Damaged(6), &file(&[a, b]), &[]);
-    }
-
-    #[test]
-    fn what_may_be_in_memory_only_is_written_again() {
-        let (a, b) = ("{\"a\"}\n", "{\"b\"}\n");
-        check(&[a, b].concat(), &[b], Cut::All(6), &[a, b].concat(), &[]);
-        check(&[a, b].concat(), &[], Cut::All(6), &[a, b].concat(), &[b]);
     }
 }

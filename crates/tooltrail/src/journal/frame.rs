@@ -37,8 +37,6 @@ pub(crate) enum Kind {
     Flushed = 5,
     /// The open calls of earlier segments, `id` of them, stand before this frame: theirs no longer count.
     Begun = 6,
-    /// A flush of a day file failed: what stands in it from `clean` on may be gone after a power cut.
-    Suspect = 7,
 }
 
 /// A decoded frame.
@@ -117,7 +115,7 @@ pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Op
 }
 
 fn kind(byte: u8) -> Option<Kind> {
-    [Kind::Line, Kind::Touch, Kind::Intent, Kind::Ended, Kind::Flushed, Kind::Begun, Kind::Suspect]
+    [Kind::Line, Kind::Touch, Kind::Intent, Kind::Ended, Kind::Flushed, Kind::Begun]
         .into_iter()
         .find(|kind| *kind as u8 == byte)
 }

@@ -141,7 +141,7 @@ impl Journal {
                     self.open_bytes -= borrowed(&open).frame_bytes();
                 }
             }
-            Kind::Touch | Kind::Flushed | Kind::Begun | Kind::Suspect => {}
+            Kind::Touch | Kind::Flushed | Kind::Begun => {}
         }
     }
 
@@ -232,16 +232,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Returns the lines of a day file that stand in the journal, in their order.
+    /// Returns the lines of a day file that stand in the journal and may not be flushed, in their order.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn lines_of(&self, folder: &str, day: Date) -> io::Result<Vec<Vec<u8>>> {
+    pub(crate) fn lines_of(&self, folder: &str, day: Date) -> io::Result<Vec<Record>> {
         let mut lines = Vec::new();
         for segment in &self.segments {
-            let records = segment.records()?.into_iter();
-            let ours = records.filter(|record| record.kind == Kind::Line && record.folder == folder && record.day == day);
-            lines.extend(ours.map(|record| record.line));
+            let ours = |record: &Record| record.kind == Kind::Line && record.folder == folder && record.day == day;
+            lines.extend(segment.scan()?.unflushed().filter(|record| ours(record)).cloned());
         }
         Ok(lines)
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::disk::{Disk, DiskFile, Lock};
 use crate::home::OWN_FOLDER;
-use crate::journal::frame::{Body, Record, SALT_BYTES, decode};
+use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode};
 
 /// Bytes of a full segment: some 40,000 entries, read again within a second.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -141,12 +141,12 @@ impl Segment {
         Ok(())
     }
 
-    /// Returns the records that it holds.
+    /// Returns what stands in it.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn records(&self) -> io::Result<Vec<Record>> {
-        Ok(Scan::of(&*self.file)?.records)
+    pub(crate) fn scan(&self) -> io::Result<Scan> {
+        Scan::of(&*self.file)
     }
 
     /// Empties it, durably; dropping it then gives its slot back.
@@ -223,6 +223,13 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
+    /// Returns the records that are not known to be flushed.
+    pub(crate) fn unflushed(&self) -> impl Iterator<Item = &Record> {
+        let flushed = self.records.iter().filter(|record| record.kind == Kind::Flushed).map(|record| record.id).max();
+        let all = self.records.iter().zip(&self.sequences);
+        all.filter(move |(_, sequence)| **sequence >= flushed.unwrap_or(0)).map(|(record, _)| record)
+    }
+
     /// Reads a segment. A damaged frame hides no other: reading goes on at the next whole one.
     ///
     /// # Errors

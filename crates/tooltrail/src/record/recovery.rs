@@ -38,7 +38,6 @@ struct Plan {
     /// The largest length that a writer knew to be flushed.
     clean: u64,
     power_cut: bool,
-    suspect: bool,
     lines: Vec<(u128, Vec<u8>)>,
 }
 
@@ -130,24 +129,20 @@ fn bring(
 ) -> io::Result<Brought> {
     let disk = &**home.disk();
     let cut = match plan {
-        Plan { suspect: true, clean, .. } => Cut::All(*clean),
         Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
         Plan { .. } => Cut::Torn,
     };
-    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, lines: &plan.lines };
+    // Whoever died may have seen a flush fail, and told nobody.
+    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.clean, lines: &plan.lines };
     let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
     let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
     drop(append);
     let synced = redone.file.sync();
-    if synced.is_err() {
-        // Another sync would say yes without having written: whoever comes next is to write it again.
-        mark_suspect(journal, day, plan.clean, now)?;
-    }
     Ok(Brought { redone, synced })
 }
 
 /// Makes lines durable in the journal before they are cut out of their day file.
-pub(crate) fn keep_safe(
+fn keep_safe(
     journal: &mut Journal,
     day: &Day,
     clean: u64,
@@ -172,12 +167,6 @@ pub(crate) fn keep_safe(
 /// Bytes of lines that go into the journal at once: several times as many fit a segment.
 const SAFE_BYTES: usize = 2 * 1024 * 1024;
 
-/// Notes durably that a file's flush failed.
-pub(crate) fn mark_suspect(journal: &mut Journal, day: &Day, clean: u64, now: Duration) -> io::Result<()> {
-    let entry = Entry { kind: Kind::Suspect, id: 0, clean, folder: &day.0, day: day.1, line: b"" };
-    journal.write(&[entry], true, now)
-}
-
 /// Collects what each day file needs.
 fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
     let mut plans = BTreeMap::<Day, Plan>::new();
@@ -186,21 +175,16 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
         let Some(header) = &orphan.scan.header else { continue };
         let owner = header.owner;
         let power_cut = boot.is_empty() || header.boot != boot;
-        let records = || orphan.scan.records.iter().zip(&orphan.scan.sequences);
-        let flushed = records().filter(|(record, _)| record.kind == Kind::Flushed).map(|(record, _)| record.id).max();
-        let mut begun = BTreeSet::new();
-        for (record, sequence) in records() {
-            let mut plan = |line: Option<&[u8]>| add(&mut plans, record, power_cut, line.map(|line| (owner, line)));
-            let ahead = *sequence >= flushed.unwrap_or(0);
+        for record in orphan.scan.unflushed() {
             match record.kind {
-                Kind::Line if ahead => plan(Some(&record.line)),
-                Kind::Touch if ahead => plan(None),
-                Kind::Suspect if ahead => {
-                    plan(None);
-                    if let Some(plan) = plans.get_mut(&(record.folder.clone(), record.day)) {
-                        plan.suspect = true;
-                    }
-                }
+                Kind::Line => add(&mut plans, record, power_cut, Some((owner, &record.line))),
+                Kind::Touch => add(&mut plans, record, power_cut, None),
+                _ => {}
+            }
+        }
+        let mut begun = BTreeSet::new();
+        for record in &orphan.scan.records {
+            match record.kind {
                 Kind::Begun if begun.len() as u64 == record.id => {
                     open.retain(|(of, id), _| *of != owner || begun.contains(id));
                 }
@@ -208,10 +192,10 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
                     begun.insert(record.id);
                     open.insert((owner, record.id), (power_cut, record.clone()));
                 }
-                Kind::Line | Kind::Touch | Kind::Suspect | Kind::Ended | Kind::Flushed | Kind::Begun => {}
-            }
-            if matches!(record.kind, Kind::Line | Kind::Ended) {
-                open.remove(&(owner, record.id));
+                Kind::Line | Kind::Ended => {
+                    open.remove(&(owner, record.id));
+                }
+                Kind::Touch | Kind::Flushed | Kind::Begun => {}
             }
         }
     }
@@ -226,7 +210,6 @@ fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: 
         from: record.clean,
         clean: 0,
         power_cut: false,
-        suspect: false,
         lines: Vec::new(),
     });
     plan.from = plan.from.min(record.clean);

@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::record::event::Event;
 use crate::record::losses::Losses;
 use crate::record::promise::Promise;
-use crate::record::recovery::{cut_off, keep_safe, mark_suspect, recover};
+use crate::record::recovery::{cut_off, recover};
 
 /// Files that may wait for their flush at once, with those of a batch below a limit of 256 open files.
 const UNFLUSHED_MAX: usize = 128;
@@ -36,8 +36,8 @@ const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Files whose flushed length is remembered; a forgotten one only costs recovery a longer look.
 const CLEAN_FILES_MAX: usize = 16_384;
 
-/// How long a file whose rewriting failed is left alone: each try keeps a copy of what it cuts.
-const REWRITE_PAUSE: Duration = Duration::from_secs(30);
+/// How long a file whose rewriting failed is left alone: a broken disk answers slowly, and all wait for it.
+const REWRITE_PAUSE: Duration = Duration::from_secs(5);
 
 /// A day file: the user's folder and the date.
 pub(crate) type Day = (String, Date);
@@ -117,6 +117,8 @@ struct Unflushed {
 
 #[derive(Debug, Default)]
 struct Pending {
+    /// How long the file was, flushed, before the first try: what of them is there stands behind.
+    from: u64,
     lines: Vec<(u128, Vec<u8>)>,
     bytes: usize,
 }
@@ -356,8 +358,8 @@ impl Store {
     fn open_end(&mut self, day: &Day) -> io::Result<End> {
         let disk = Arc::clone(self.home.disk());
         if let Some(pending) = self.pending.get(day) {
-            let from = self.clean.get(day).copied().unwrap_or(0);
-            let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, lines: &pending.lines };
+            let (from, lines) = (pending.from, &pending.lines);
+            let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: u64::MAX, lines };
             let done = redo(&*disk, &mut self.largest, &want, &mut |_| Ok(()))?;
             if let Some((torn, fragment)) = done.cut {
                 self.events.push(cut_off(day, torn.offset, torn.bytes.len(), fragment));
@@ -377,8 +379,16 @@ impl Store {
     }
 
     fn note_unflushed(&mut self, day: Day, file: Box<dyn DiskFile>, len: u64, unjournaled: u64) {
-        let before = self.unflushed.remove(&day).map_or(0, |before| before.unjournaled);
-        self.unflushed.insert(day, Unflushed { file, len, unjournaled: before + unjournaled });
+        let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode)).ok();
+        let noted = match self.unflushed.remove(&day) {
+            // An older handle hears of a sync that failed for somebody else before the new one was opened.
+            Some(before) if identity(&*before.file) == identity(&*file) => {
+                Unflushed { len, unjournaled: before.unjournaled + unjournaled, ..before }
+            }
+            Some(before) => Unflushed { file, len, unjournaled: before.unjournaled + unjournaled },
+            None => Unflushed { file, len, unjournaled },
+        };
+        self.unflushed.insert(day, noted);
     }
 
     /// Tells who waits for lines that are in their file; syncs it where the journal does not have them.
@@ -389,15 +399,16 @@ impl Store {
             lines.into_iter().for_each(|line| line.waiting.keep());
             return;
         }
-        match file.sync() {
+        self.note_unflushed(day.clone(), file, len, 0);
+        let synced = self.unflushed.remove(&day).map_or(Ok(()), |unflushed| unflushed.file.sync());
+        match synced {
             Ok(()) => {
-                self.set_clean(day.clone(), len);
-                self.unflushed.remove(&day);
+                self.set_clean(day, len);
                 lines.into_iter().for_each(|line| line.waiting.keep());
             }
             Err(error) => {
                 let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
-                self.suspect(&day, why.clone());
+                self.suspect.insert(day, why.clone());
                 lines.into_iter().for_each(|line| self.losses.lose(line.waiting, "unwritten", &why));
                 self.trouble = Some(why);
             }
@@ -412,7 +423,9 @@ impl Store {
             let text = &group.text[start..line.end];
             start = line.end;
             if line.waiting.is_kept() || (retry && line.journaled) {
-                let pending = self.pending.entry(day.clone()).or_default();
+                let from = self.clean.get(&day).copied().unwrap_or(0);
+                let new = || Pending { from, ..Pending::default() };
+                let pending = self.pending.entry(day.clone()).or_insert_with(new);
                 pending.bytes += text.len();
                 pending.lines.push((0, text.to_vec()));
                 line.waiting.keep();
@@ -430,13 +443,6 @@ impl Store {
         self.clean.insert(day, len);
     }
 
-    fn suspect(&mut self, day: &Day, why: String) {
-        let clean = self.clean.get(day).copied().unwrap_or(0);
-        // Where the journal fails too, a power cut may cost what was acknowledged before: health says so meanwhile.
-        let _said_by_health = mark_suspect(&mut self.journal, day, clean, self.clock.monotonic());
-        self.suspect.insert(day.clone(), why);
-    }
-
     /// Makes all appended lines durable in their day files, and frees the journal of them.
     pub(crate) fn flush(&mut self) {
         let now = self.clock.monotonic();
@@ -451,14 +457,14 @@ impl Store {
                     continue;
                 };
                 let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
-                self.suspect(&day, why);
+                self.suspect.insert(day.clone(), why);
                 self.rewrite_at = now;
             }
             unsure.insert(day, unflushed.unjournaled);
         }
         if now >= self.rewrite_at {
             for day in self.suspect.keys().cloned().collect::<Vec<_>>() {
-                if let Err(error) = self.rewrite(&day, now) {
+                if let Err(error) = self.rewrite(&day) {
                     let why = Error::io("rewrite", &self.home.day_path(&day.0, day.1))(error).to_string();
                     self.suspect.insert(day, why);
                     self.rewrite_at = now + REWRITE_PAUSE;
@@ -477,13 +483,15 @@ impl Store {
     }
 
     /// Writes again what stands in a file since its last flush, so that a new sync means something.
-    fn rewrite(&mut self, day: &Day, now: Duration) -> io::Result<()> {
+    fn rewrite(&mut self, day: &Day) -> io::Result<()> {
         let Self { home, journal, largest, .. } = self;
         let clean = self.clean.get(day).copied().unwrap_or(0);
-        let lines = journal.lines_of(&day.0, day.1)?.into_iter().map(|line| (0, line)).collect::<Vec<_>>();
-        let want = Redo { folder: &day.0, day: day.1, from: clean, cut: Cut::All(clean), lines: &lines };
+        let records = journal.lines_of(&day.0, day.1)?;
+        let from = records.iter().map(|record| record.clean).min().unwrap_or(clean);
+        let lines = records.into_iter().map(|record| (0, record.line)).collect::<Vec<_>>();
+        let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: clean, lines: &lines };
         let lock = home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
-        let done = redo(&**home.disk(), largest, &want, &mut |lines| keep_safe(journal, day, clean, lines, now))?;
+        let done = redo(&**home.disk(), largest, &want, &mut |_| Ok(()))?;
         drop(lock);
         done.file.sync()?;
         self.suspect.remove(day);

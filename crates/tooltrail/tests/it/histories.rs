@@ -81,9 +81,13 @@ impl World {
         let mut options = Options::new("home");
         (options.clock, options.random) = (self.clock.clone(), self.random.clone());
         let opened = Home::on(disk).and_then(|home| Steps::open(home, options));
-        let marks = |bytes: &[u8]| format!("{}{}", bytes.len(), if bytes.contains(&0) { " NUL" } else { "" });
-        let files = self.machine.day_files().into_iter().map(|(path, bytes)| format!("{path} {}", marks(&bytes)));
-        let files = files.collect::<Vec<_>>().join(", ");
+        let marks = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let numbers = text.split("\"n\":").skip(1).filter_map(|rest| rest.split(',').next());
+            format!("{}{}", numbers.collect::<Vec<_>>().join(" "), if bytes.contains(&0) { " NUL" } else { "" })
+        };
+        let files = self.machine.day_files().into_iter().map(|(path, bytes)| format!("{}: {}", path.split('/').next().unwrap_or(""), marks(&bytes)));
+        let files = files.collect::<Vec<_>>().join("; ");
         self.log.push(format!("open: {:?}; then {files}", opened.as_ref().err()));
         opened.ok()
     }

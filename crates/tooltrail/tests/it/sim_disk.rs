@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ struct Content {
     cache: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
+    /// Syncs that failed: each open file hears of each once.
+    failed: u64,
 }
 
 /// SplitMix64: a failure replays from its seed.
@@ -322,7 +325,8 @@ impl SimDisk {
             }
         };
         let (machine, process) = (Arc::clone(&self.machine), self.process);
-        Ok(Some(Box::new(SimFile { machine, process, content, appends })))
+        let heard = AtomicU64::new(inner.contents[&content].failed);
+        Ok(Some(Box::new(SimFile { machine, process, content, appends, heard })))
     }
 }
 
@@ -360,7 +364,7 @@ impl Disk for SimDisk {
         }
         inner.next += 1;
         let content = inner.next;
-        let whole = Content { cache: bytes.to_vec(), durable: bytes.to_vec(), dirty: BTreeSet::new() };
+        let whole = Content { cache: bytes.to_vec(), durable: bytes.to_vec(), dirty: BTreeSet::new(), failed: 0 };
         inner.contents.insert(content, whole);
         inner.files.insert(file.join("/"), content);
         Ok(())
@@ -413,6 +417,8 @@ struct SimFile {
     process: u64,
     content: u64,
     appends: bool,
+    /// Failed syncs that it has heard of.
+    heard: AtomicU64,
 }
 
 impl DiskFile for SimFile {
@@ -466,9 +472,14 @@ impl DiskFile for SimFile {
         let done = match act {
             Act::Goes | Act::Fails(Fails::Space) => {
                 file.sync();
+                if self.heard.swap(file.failed, Ordering::Relaxed) < file.failed {
+                    return Err(Fails::Sync.error());
+                }
                 Ok(())
             }
             Act::Fails(fails) => {
+                file.failed += 1;
+                self.heard.store(file.failed, Ordering::Relaxed);
                 file.lose_sync(&mut dice);
                 Err(fails.error())
             }
