@@ -33,7 +33,7 @@ impl End {
         let (len, torn) = look(disk, &*file)?;
         let Some(torn) = torn else { return Ok(Self { file, len, torn: None }) };
         let kept = keep(disk, folder, date, &torn)?;
-        file.cut(torn.offset)?;
+        cut(&*file, torn.offset)?;
         Ok(Self { file, len: torn.offset, torn: Some((torn, kept)) })
     }
 
@@ -57,12 +57,18 @@ impl End {
                 Err(error) => error,
             };
             if written > 0 {
-                self.file.cut(self.len)?;
+                cut(&*self.file, self.len)?;
             }
             return Err(failed);
         }
         Ok(())
     }
+}
+
+/// Cuts a file, durably: what is then written in place of what was cut must never be mixed with it by a power cut.
+pub(super) fn cut(file: &dyn DiskFile, len: u64) -> io::Result<()> {
+    file.cut(len)?;
+    file.sync()
 }
 
 /// Keeps a torn tail as a file of its own, durably, before it is cut off; returns that file's name.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use crate::clock::Date;
-use crate::day::append::{End, keep};
+use crate::day::append::{self, End, keep};
 use crate::day::late::{Largest, Span};
 use crate::day::tail::{Torn, look};
 use crate::disk::{Disk, DiskFile};
@@ -93,7 +93,7 @@ pub(crate) fn redo(
             safe(&nobodys)?;
         }
         let name = keep(disk, folder, day, &rest)?;
-        file.cut(trusted)?;
+        append::cut(&*file, trusted)?;
         largest.forget(folder, day);
         cut = Some((rest, name));
     }

@@ -276,5 +276,8 @@ impl Scan {
 /// Looks for the frame that follows a damaged one.
 fn after_damage(bytes: &[u8], at: usize, salt: &[u8; SALT_BYTES], sequence: u64) -> Option<(usize, (Record, usize))> {
     let end = bytes.len().min(at + DAMAGE_BYTES_MAX);
+    // The common end of a segment: nothing was written there yet.
+    let at = at + bytes[at..end].iter().position(|byte| *byte != 0)?;
+    let at = at.saturating_sub(4).max(1);
     (at + 1..end).find_map(|at| Some((at, decode(&bytes[at..], salt, sequence)?)))
 }
