@@ -214,12 +214,7 @@ fn line_start(file: &dyn DiskFile, at: u64, len: u64) -> io::Result<u64> {
 /// Hands out whole lines with their newlines; ends at the first from `strict` on that has a NUL byte.
 ///
 /// Returns where it ended.
-fn scan(
-    file: &dyn DiskFile,
-    (from, to): (u64, u64),
-    strict: u64,
-    found: &mut dyn FnMut(&[u8]),
-) -> io::Result<u64> {
+fn scan(file: &dyn DiskFile, (from, to): (u64, u64), strict: u64, found: &mut dyn FnMut(&[u8])) -> io::Result<u64> {
     let (mut start, mut buffer) = (from, Vec::new());
     let mut at = from;
     while at < to {

@@ -240,7 +240,9 @@ impl Journal {
         let mut lines = Vec::new();
         for segment in &self.segments {
             let ours = |record: &Record| record.kind == Kind::Line && record.folder == folder && record.day == day;
-            lines.extend(segment.scan()?.unflushed().filter(|record| ours(record)).cloned());
+            // What a failed write left behind its end was refused.
+            let end = segment.sequence();
+            lines.extend(segment.scan()?.unflushed(end).filter(|record| ours(record)).cloned());
         }
         Ok(lines)
     }

@@ -101,8 +101,7 @@ impl Segment {
     pub(crate) fn begin(disk: &dyn Disk, name: &str, lock: Box<dyn Lock>, header: Header) -> io::Result<Self> {
         let file = disk.write(&[OWN_FOLDER, "journal", name])?;
         let allocated = file.stat()?.len;
-        let mut segment =
-            Self { file, _lock: lock, header, at: HEADER_BYTES, sequence: 0, allocated, broken: false };
+        let mut segment = Self { file, _lock: lock, header, at: HEADER_BYTES, sequence: 0, allocated, broken: false };
         segment.allocate(SEGMENT_BYTES_FIRST)?;
         let header = segment.header.encode();
         write_all(&*segment.file, &header, 0)?;
@@ -133,7 +132,8 @@ impl Segment {
             // A full disk is found here, before a frame is written, and does not break the segment.
             self.allocate((self.allocated * 2).max(end).min(SEGMENT_BYTES))?;
         }
-        let written = write_all(&*self.file, &bytes, self.at).and_then(|()| if sync { self.file.sync() } else { Ok(()) });
+        let written =
+            write_all(&*self.file, &bytes, self.at).and_then(|()| if sync { self.file.sync() } else { Ok(()) });
         self.broken = written.is_err();
         written?;
         self.at = end;
@@ -223,11 +223,11 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Returns the records that are not known to be flushed.
-    pub(crate) fn unflushed(&self) -> impl Iterator<Item = &Record> {
+    /// Returns the records below a sequence that are not known to be flushed.
+    pub(crate) fn unflushed(&self, end: u64) -> impl Iterator<Item = &Record> {
         let flushed = self.records.iter().filter(|record| record.kind == Kind::Flushed).map(|record| record.id).max();
         let all = self.records.iter().zip(&self.sequences);
-        all.filter(move |(_, sequence)| **sequence >= flushed.unwrap_or(0)).map(|(record, _)| record)
+        all.filter(move |(_, sequence)| (flushed.unwrap_or(0)..end).contains(*sequence)).map(|(record, _)| record)
     }
 
     /// Reads a segment. A damaged frame hides no other: reading goes on at the next whole one.

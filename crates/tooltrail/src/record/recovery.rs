@@ -142,13 +142,7 @@ fn bring(
 }
 
 /// Makes lines durable in the journal before they are cut out of their day file.
-fn keep_safe(
-    journal: &mut Journal,
-    day: &Day,
-    clean: u64,
-    lines: &[&[u8]],
-    now: Duration,
-) -> io::Result<()> {
+fn keep_safe(journal: &mut Journal, day: &Day, clean: u64, lines: &[&[u8]], now: Duration) -> io::Result<()> {
     let entry = |line| Entry { kind: Kind::Line, id: 0, clean, folder: &day.0, day: day.1, line };
     let mut part = Vec::new();
     let mut bytes = 0;
@@ -175,7 +169,7 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
         let Some(header) = &orphan.scan.header else { continue };
         let owner = header.owner;
         let power_cut = boot.is_empty() || header.boot != boot;
-        for record in orphan.scan.unflushed() {
+        for record in orphan.scan.unflushed(u64::MAX) {
             match record.kind {
                 Kind::Line => add(&mut plans, record, power_cut, Some((owner, &record.line))),
                 Kind::Touch => add(&mut plans, record, power_cut, None),

@@ -309,9 +309,9 @@ impl Store {
                 }
             }
         }
-        let noted = opened.iter().map(|((folder, day), group, end)| {
-            ((folder.as_str(), *day), (&*end.file, end.len), &group.span)
-        });
+        let noted = opened
+            .iter()
+            .map(|((folder, day), group, end)| ((folder.as_str(), *day), (&*end.file, end.len), &group.span));
         // An entry in a wrong place is better than none, so that its note failed does not stop it.
         if let Err(error) = self.largest.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
@@ -503,10 +503,12 @@ impl Store {
     /// Flushes, and leaves an empty journal if everything is in its day file and no call is open.
     pub(crate) fn close(&mut self) {
         self.flush();
-        if self.suspect.is_empty() && self.pending.is_empty() && self.journal.open_calls().is_empty() {
-            if let Err(error) = self.journal.close() {
-                self.trouble = Some(format!("could not empty the journal: {error}"));
-            }
+        if self.suspect.is_empty()
+            && self.pending.is_empty()
+            && self.journal.open_calls().is_empty()
+            && let Err(error) = self.journal.close()
+        {
+            self.trouble = Some(format!("could not empty the journal: {error}"));
         }
     }
 }

@@ -7,6 +7,7 @@ mod histories;
 mod late;
 mod layers;
 mod odd;
+mod open_calls;
 mod reading;
 mod recording;
 mod sim_disk;
