@@ -191,7 +191,7 @@ impl World {
                 *found.entry(id).or_default() += 1;
                 // An interrupted call is told of when its process is gone; all others in their order.
                 // Nor what a disk that failed kept back until the next recovery.
-                if entry["reason"] != "interrupted" && !self.failed {
+                if entry["reason"] != "interrupted" && !self.failed && self.known.acknowledged.contains(&id) {
                     let by = entry["args"]["by"].as_str().unwrap().to_owned();
                     let before = last.insert(by.clone(), id).unwrap_or(0);
                     assert!(before < id, "seed {seed}: {path}: {id} of {by} after {before}\n{}", self.log.join("\n"));
