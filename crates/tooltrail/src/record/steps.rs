@@ -9,7 +9,7 @@ use crate::record::queue::Batch;
 use crate::record::recorder::{Options, Recorder};
 use crate::record::writer::Writer;
 
-/// A recorder and its writer. Dropping it without [`Steps::close`] is what a kill leaves.
+/// A recorder and its writer. Dropping it without a closing [`Steps::flush`] is what a kill leaves.
 #[derive(Debug)]
 pub struct Steps {
     recorder: Recorder,
