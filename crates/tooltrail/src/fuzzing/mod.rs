@@ -5,11 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "a broken promise is reported by panicking")]
 
 mod cursors;
+mod days;
 mod draw;
 mod folders;
+mod journals;
 mod lines;
 #[cfg(test)]
 mod loops;
+mod memory;
 mod queries;
 mod seeds;
 
@@ -19,5 +22,11 @@ pub use seeds::seeds;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 4] =
-    [("line", lines::line), ("folder", folders::folder), ("query", queries::query), ("cursor", cursors::cursor)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("line", lines::line),
+    ("day", days::day),
+    ("journal", journals::journal),
+    ("folder", folders::folder),
+    ("query", queries::query),
+    ("cursor", cursors::cursor),
+];

@@ -37,6 +37,27 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let pair = |(n, query): (usize, &&str)| [query.as_bytes(), b"\n", &lines[n * 4 + 1]].concat();
             QUERIES.iter().enumerate().map(pair).collect()
         }
+        "day" => {
+            let file = vectors().take(40).flat_map(|line| [&*line, b"\n"].concat()).collect::<Vec<_>>();
+            [(0, 0), (3, 0), (63, 20)].map(|(times, cut)| [&[0, times, 0, 9, 0, 4], &file[cut..]].concat()).to_vec()
+        }
+        "journal" => vectors()
+            .take(60)
+            .enumerate()
+            .map(|(n, line)| {
+                // A way of reading, a number of frames; of each its kind, day, id, file and a line.
+                let mut input = vec![[2, 2, 2, 0, 1][n % 5], 0, u8::try_from(n % 7).unwrap_or(0)];
+                for (part, kind) in line.chunks(60).zip((0_u8..6).cycle()) {
+                    let length = u8::try_from(part.len()).unwrap_or(0);
+                    input.extend([0, kind, 80, n as u8, 0, 0, 9, 0, 1, 2, 0, 5]);
+                    input.extend_from_slice(b"alice");
+                    input.extend([0, length]);
+                    input.extend_from_slice(part);
+                    input.extend([0, u8::try_from(n % 9).unwrap_or(0)]);
+                }
+                input
+            })
+            .collect(),
         "folder" => USERS
             .iter()
             .flat_map(|user| {
