@@ -142,6 +142,11 @@ impl Ack {
         self.wait_for(DURABLE_WAIT)
     }
 
+    /// Returns another that resolves with it, to be waited for: as futures they would share one waker.
+    pub(crate) fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
     /// Waits until all is durable, at most so long: for whoever would rather wait than not know.
     ///
     /// # Errors

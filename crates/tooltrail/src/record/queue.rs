@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::record::promise::Promise;
+use crate::record::promise::{Ack, Promise, promise};
 use crate::redact::Windowed;
 
 /// Entries that may wait: some seconds of a busy orchestrator.
@@ -72,6 +72,8 @@ struct Inner {
     shed_total: BTreeMap<&'static str, u64>,
     asleep: bool,
     closed: bool,
+    /// The flush that closing is.
+    closing: Option<Ack>,
 }
 
 /// What the writer takes at once.
@@ -145,17 +147,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a barrier, and with `close` nothing may follow it.
-    pub(crate) fn flush(&self, promise: Promise, close: bool) {
+    /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
+    pub(crate) fn flush(&self, close: bool) -> Ack {
+        let (ack, promises) = promise(1);
         let mut inner = self.lock();
-        if inner.closed {
-            // Closing was a flush, and nothing was taken since.
-            promise.keep();
-            return;
+        if let Some(closing) = &inner.closing {
+            // Closing is a flush, nothing is taken since, and it may still be under way.
+            return closing.again();
         }
-        inner.items.push_back(Item::Flush(promise));
+        inner.items.extend(promises.into_iter().map(Item::Flush));
         inner.closed = close;
+        inner.closing = close.then(|| ack.again());
         self.woken(inner);
+        ack
     }
 
     /// Counts entries that could not be recorded for a reason outside the queue.
@@ -274,7 +278,6 @@ mod tests {
     use super::*;
     use crate::call::Call;
     use crate::clock::Timestamp;
-    use crate::record::promise::promise;
     use crate::redact::Redactor;
 
     /// Fills a queue with entries, some awaited, and checks how many come out at once.
