@@ -177,7 +177,7 @@ impl Disk for RealDisk {
         match rustix::fs::statat(&self.root, file.join("/"), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let len = u64::try_from(stat.st_size).unwrap_or(0);
-                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: stat.st_nlink.into() }))
+                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: links(stat.st_nlink) }))
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
@@ -295,6 +295,11 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+}
+
+/// Returns a count of links, which is no `u64` on every system.
+fn links(count: impl Into<u64>) -> u64 {
+    count.into()
 }
 
 /// Makes the names in these folders durable, the latest first.

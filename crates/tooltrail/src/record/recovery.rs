@@ -90,7 +90,7 @@ pub(crate) fn recover(
                 if let Err(error) = synced {
                     whole = false;
                     told.events.push(not_recovered(&day, &error));
-                    told.suspect.push((day, plan.clean));
+                    told.suspect.push((day, plan.from));
                 }
             }
             Err(error) => {
@@ -130,8 +130,8 @@ fn bring(
         Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
         Plan { .. } => Cut::Torn,
     };
-    // Whoever died may have seen a flush fail, and told nobody.
-    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.clean, lines: &plan.lines };
+    // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
+    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.from, lines: &plan.lines };
     let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
     let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
     drop(append);
