@@ -40,6 +40,9 @@ const REWRITE_PAUSE: Duration = Duration::from_secs(5);
 /// Files that were refused and told of; more of them are only counted.
 const REFUSED_FILES_MAX: usize = 1_024;
 
+/// Why lines are lost that stood in a file which is not there any more.
+const REMOVED: &str = "their day file was removed, replaced or cut by others before they were durable";
+
 /// Where lines go.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -331,7 +334,7 @@ impl Store {
         for Opened { day, end, change } in self.files.open(groups.keys().cloned().collect()) {
             let Some(group) = groups.remove(&day) else { continue };
             if let Some((change, before)) = change {
-                self.changed(&day, change, before);
+                self.changed(&day, change, before, Some(&group));
             }
             let end = end.and_then(|end| self.bring_up(&day, end));
             match end {
@@ -374,12 +377,13 @@ impl Store {
         Ok(End { file: done.file, place: done.place, len: done.len, torn: None })
     }
 
-    /// Others removed, replaced or cut a file: the journal's lines go there again, and the trail says so.
-    fn changed(&mut self, day: &Day, change: Change, before: u64) {
+    /// Others removed, replaced or cut a file: the journal's lines go there again before those that come, and the trail
+    /// says so.
+    fn changed(&mut self, day: &Day, change: Change, before: u64, coming: Option<&Group>) {
         self.events.push(changed(day, change, before));
         self.flusher.forget_clean(day);
         if let Some(unflushed) = self.flusher.take(day) {
-            self.losses.count(Loss::Removed, unflushed.unjournaled);
+            self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
         }
         self.files.forget(day);
         self.largest.forget(&day.0, day.1);
@@ -391,8 +395,11 @@ impl Store {
                     return;
                 }
                 let pending = self.pending.entry(day.clone()).or_default();
-                // What waits stands in the journal too.
-                pending.lines = lines.into_iter().map(|record| (0, record.line)).collect();
+                let coming =
+                    coming.iter().flat_map(|group| group.rows()).map(|(text, _)| text).collect::<BTreeSet<_>>();
+                // What waits stands in the journal too, and so does what is about to be appended.
+                let lines = lines.into_iter().filter(|record| !coming.contains(&*record.line));
+                pending.lines = lines.map(|record| (0, record.line)).collect();
                 pending.bytes = pending.lines.iter().map(|(_, line)| line.len()).sum();
                 pending.from = 0;
             }
@@ -501,8 +508,8 @@ impl Store {
                         continue;
                     }
                     Ok(Some(change)) => {
-                        self.losses.count(Loss::Removed, unflushed.unjournaled);
-                        self.changed(&day, change, unflushed.len);
+                        self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
+                        self.changed(&day, change, unflushed.len, None);
                         continue;
                     }
                     Err(error) => Some(error.to_string()),
@@ -518,8 +525,10 @@ impl Store {
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
-        for (_, lines) in unsure.into_iter().filter(|(day, _)| self.suspect.contains_key(day)) {
-            self.losses.count(Loss::Unsynced, lines);
+        for (day, lines) in unsure {
+            if let Some(why) = self.suspect.get(&day) {
+                self.losses.count(Loss::Unsynced, lines, why);
+            }
         }
         if self.suspect.is_empty() && self.pending.is_empty() {
             match self.journal.flushed(done.end, now) {

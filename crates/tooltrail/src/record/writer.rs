@@ -318,9 +318,10 @@ impl Writer {
     fn tell(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
         for flush in flushes {
-            match self.store.losses.take_since_flush() + self.store.pending() {
+            let (lost, why) = self.store.losses.take_since_flush();
+            match lost + self.store.pending() {
                 0 => flush.keep(),
-                lost => flush.fail(lost, trouble.as_deref().unwrap_or("the queue was full")),
+                lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
             }
         }
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
