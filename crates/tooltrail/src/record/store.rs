@@ -19,7 +19,7 @@ use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Files, Op
 use crate::record::flusher::{Flushed, Flusher, Unflushed, sync};
 use crate::record::group::{Begun, Day, Group, Row, Waiting};
 use crate::record::losses::Losses;
-use crate::record::recovery::{changed, cut_off, recover, refused};
+use crate::record::recovery::{RECOVERY_WAIT, Recovered, changed, cut_off, recover, refused};
 
 /// Files of a batch that are appended to under one hold of the lock.
 const FILES_AT_ONCE_MAX: usize = 64;
@@ -36,6 +36,12 @@ const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// How long a file whose rewriting failed is left alone: a broken disk answers slowly, and all wait for it.
 const REWRITE_PAUSE: Duration = Duration::from_secs(5);
+
+/// How soon the writer looks whether a flush under way is done.
+const FLUSH_POLL: Duration = Duration::from_millis(20);
+
+/// How often a writer looks for journals of processes that died meanwhile.
+const RECOVER_EVERY: Duration = Duration::from_secs(10);
 
 /// Files that were refused and told of; more of them are only counted.
 const REFUSED_FILES_MAX: usize = 1_024;
@@ -70,6 +76,10 @@ pub(crate) struct Store {
     trouble: Option<String>,
     /// When to write suspect files again.
     rewrite_at: Duration,
+    /// Why something of a dead process could not be brought into its day file yet.
+    left: Option<String>,
+    /// When to look for dead processes again.
+    recover_at: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -95,15 +105,9 @@ impl Store {
         let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
         let mut largest = Largest::new(Zone::system());
         let now = clock.monotonic();
-        let recovered = recover(&home, &mut journal, &mut largest, now)?;
-        let mut flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
-        let mut suspect = BTreeMap::new();
-        for (day, clean) in recovered.suspect {
-            let path = home.day_path(&day.0, day.1);
-            suspect.insert(day.clone(), format!("could not flush {} in recovery", path.display()));
-            flusher.set_clean(day, clean);
-        }
-        Ok(Self {
+        let recovered = recover(&home, &mut journal, &mut largest, now, RECOVERY_WAIT)?;
+        let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
+        let mut store = Self {
             files: Files::new(Arc::clone(home.disk())),
             losses: Losses::new(Arc::clone(&meters)),
             clock,
@@ -111,22 +115,41 @@ impl Store {
             journal,
             flusher,
             largest,
-            events: recovered.events,
+            events: Vec::new(),
             touched: BTreeMap::new(),
             epoch: 0,
-            suspect,
+            suspect: BTreeMap::new(),
             refused: BTreeSet::new(),
             pending: BTreeMap::new(),
             trouble: None,
             rewrite_at: now,
+            left: None,
+            recover_at: now,
             home,
-        })
+        };
+        store.take_in(recovered);
+        Ok(store)
+    }
+
+    /// Notes what recovery found.
+    fn take_in(&mut self, recovered: Recovered) {
+        self.recover_at = self.clock.monotonic() + RECOVER_EVERY;
+        // What is told once is not told with each try.
+        if self.left.is_none() || recovered.left.is_none() {
+            self.events.extend(recovered.events);
+        }
+        self.left = recovered.left;
+        for (day, clean) in recovered.suspect {
+            let path = self.home.day_path(&day.0, day.1);
+            self.suspect.insert(day.clone(), format!("could not flush {} in recovery", path.display()));
+            self.flusher.set_clean(day, clean);
+        }
     }
 
     /// Why not all is well, in words.
     pub(crate) fn trouble(&self) -> Option<String> {
         let journal = self.journal.trouble().map(str::to_owned);
-        self.trouble.clone().or(journal).or_else(|| self.suspect.values().next().cloned())
+        self.trouble.clone().or(journal).or_else(|| self.suspect.values().next().cloned()).or_else(|| self.left.clone())
     }
 
     /// Journaled lines that are not in their day files.
@@ -135,16 +158,24 @@ impl Store {
     }
 
     /// Whether a flush has something to do.
-    pub(crate) fn is_unflushed(&self) -> bool {
+    fn is_unflushed(&self) -> bool {
         self.flusher.waiting() > 0
             || self.flusher.is_running()
             || !(self.suspect.is_empty() && self.pending.is_empty())
             || self.journal.trouble().is_some()
     }
 
-    /// Whether a flush is under way.
-    pub(crate) fn is_flushing(&self) -> bool {
-        self.flusher.is_running()
+    /// How long nothing need be done, when nothing comes; `None` for ever.
+    pub(crate) fn patience(&self, settle: Duration) -> Option<Duration> {
+        if !self.events.is_empty() {
+            Some(Duration::ZERO)
+        } else if self.flusher.is_running() {
+            Some(FLUSH_POLL)
+        } else if self.is_unflushed() || !self.losses.is_empty() {
+            Some(settle)
+        } else {
+            self.left.as_ref().map(|_| RECOVER_EVERY)
+        }
     }
 
     /// Returns the calls that are open in the journal.
@@ -472,6 +503,15 @@ impl Store {
         let due = self.clock.monotonic() >= self.flusher.begun_at() + every;
         if self.is_unflushed() && !self.flusher.is_running() && (due || self.journal.is_crowded()) {
             self.begin_flush();
+        }
+        let now = self.clock.monotonic();
+        if now >= self.recover_at {
+            self.recover_at = now + RECOVER_EVERY;
+            // Who else recovers does what we would.
+            let found = recover(&self.home, &mut self.journal, &mut self.largest, now, Duration::ZERO);
+            if let Ok(recovered) = found {
+                self.take_in(recovered);
+            }
         }
     }
 
