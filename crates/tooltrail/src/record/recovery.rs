@@ -266,6 +266,11 @@ pub(crate) fn changed(day: &Day, change: Change, before: u64) -> Event {
     incident(what, facts)
 }
 
+/// Returns the event of a home whose name stands for another folder, or for none.
+pub(crate) fn home_moved(why: &str) -> Event {
+    incident("home moved", [("why", why.to_owned())])
+}
+
 /// Returns the event of a file to which nothing may be appended, for what stands under its name.
 pub(crate) fn refused(day: &Day, why: &str) -> Event {
     incident("day file refused", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", why.to_owned())])

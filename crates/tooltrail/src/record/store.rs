@@ -57,6 +57,8 @@ pub(crate) struct Store {
     left: Option<String>,
     /// When to look for dead processes again.
     recover_at: Duration,
+    /// Why lines go to a folder that is not the home's any more.
+    moved: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +104,7 @@ impl Store {
             rewrite_at: now,
             left: None,
             recover_at: now,
+            moved: None,
             home,
         };
         store.take_in(recovered);
@@ -126,7 +129,11 @@ impl Store {
     /// Why not all is well, in words.
     pub(crate) fn trouble(&self) -> Option<String> {
         let journal = self.journal.trouble().map(str::to_owned);
-        self.trouble.clone().or(journal).or_else(|| self.suspect.values().next().cloned()).or_else(|| self.left.clone())
+        self.trouble
+            .clone()
+            .or(journal)
+            .or_else(|| self.suspect.values().next().cloned())
+            .or_else(|| self.left.clone().or_else(|| self.moved.clone()))
     }
 
     /// Journaled lines that are not in their day files.

@@ -138,3 +138,21 @@ fn a_file_removed_while_nobody_writes_is_noticed_before_the_journal_is_freed() {
     let why = gaps.map(|gap| gap["args"]["why"].clone()).collect::<Vec<_>>();
     assert_eq!(why, [serde_json::json!({"removed": 1})]);
 }
+
+#[test]
+fn a_home_that_was_moved_is_noticed_and_goes_on_where_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let (home, moved) = (root.path().join("home"), root.path().join("moved"));
+    let recorder = Recorder::open(&home).unwrap();
+    record(&recorder, 0).unwrap();
+    fs::rename(&home, &moved).unwrap();
+    record(&recorder, 1).unwrap();
+    recorder.flush().unwrap();
+    assert!(recorder.health().unwrap_err().contains("not the folder any more"));
+    fs::rename(&moved, &home).unwrap();
+    record(&recorder, 2).unwrap();
+    recorder.flush().unwrap();
+    assert_eq!(recorder.health(), Ok(()));
+    recorder.close().unwrap();
+    assert_eq!((numbers(&home), incidents(&home)), (vec![0, 1, 2], vec!["home moved".to_owned()]));
+}

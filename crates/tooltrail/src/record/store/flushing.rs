@@ -11,7 +11,7 @@ use crate::journal::{Entry, Kind, Record};
 use crate::record::counters::Loss;
 use crate::record::flusher::{Flushed, sync};
 use crate::record::group::Day;
-use crate::record::recovery::recover;
+use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
 use crate::record::store::appending::{LOCK_WAIT, REMOVED};
 
@@ -43,6 +43,11 @@ impl Store {
     }
 
     fn begin_flush(&mut self) {
+        let moved = self.home.check_stands().err();
+        if let (None, Some(why)) = (&self.moved, &moved) {
+            self.events.push(home_moved(why));
+        }
+        self.moved = moved;
         self.flusher.begin(self.journal.end(), self.epoch);
         self.epoch += 1;
     }
