@@ -96,6 +96,10 @@ impl Disk for Memory {
         Ok(Box::new(self.clone()))
     }
 
+    fn stands(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn handles_max(&self) -> usize {
         1
     }
