@@ -94,7 +94,7 @@ fn are_found_around_damage(draw: &mut Draw<'_>) {
     for (sequence, record) in (records.len() as u64..).zip(&records).take(draw.below(3)) {
         bytes.extend(encoded(record, &OLD_SALT, sequence));
     }
-    let damaged = damage(&mut bytes, draw);
+    let damaged = damage(&mut bytes, &places, draw);
     let hit = |place: &Range<usize>| place.start < damaged.end && damaged.start < place.end;
     let hits = places.iter().filter(|place| hit(place)).count();
     // Behind more than one damaged frame the count of frames is lost, and what follows is not looked for.
@@ -126,11 +126,11 @@ fn record(draw: &mut Draw<'_>) -> Record {
 }
 
 /// Does something to some bytes behind the header and returns which.
-fn damage(bytes: &mut Vec<u8>, draw: &mut Draw<'_>) -> Range<usize> {
+fn damage(bytes: &mut Vec<u8>, places: &[Range<usize>], draw: &mut Draw<'_>) -> Range<usize> {
     let header = HEADER_BYTES as usize;
     let room = bytes.len() - header;
     let start = header + draw.below(room.max(1));
-    match draw.below(5) {
+    match draw.below(6) {
         0 => 0..0,
         1 if room > 0 => {
             bytes[start] ^= 1 << draw.below(8);
@@ -144,6 +144,11 @@ fn damage(bytes: &mut Vec<u8>, draw: &mut Draw<'_>) -> Range<usize> {
             let end = bytes.len().min(start + draw.below(4_096));
             bytes[start..end].fill(0);
             start..end
+        }
+        4 if !places.is_empty() => {
+            let place = places[draw.below(places.len())].clone();
+            bytes[place.clone()].fill(0);
+            place
         }
         _ => {
             let end = bytes.len().min(start + draw.below(600));

@@ -1,10 +1,14 @@
 //! Queries: read, written, and held against lines both ways.
 
+use std::fmt::Write;
+
 use super::draw::Draw;
 use super::lines::written;
 use crate::call::Call;
+use crate::clock::Zone;
+use crate::json;
 use crate::json::push_string;
-use crate::query::{Query, check_filter, glob_matches};
+use crate::query::{Line, Query, check_filter, glob_matches};
 
 /// Longest query drawn; one byte more than is taken.
 const QUERY_BYTES_MAX: usize = 4_097;
@@ -21,6 +25,11 @@ pub(super) fn query(data: &[u8]) {
     let (asked, line) = text.split_once('\n').unwrap_or((&text, ""));
     let asked = &asked[..asked.floor_char_boundary(QUERY_BYTES_MAX)];
     fits_like_the_slow_matcher(asked, line);
+    // Of three letters patterns and names often meet.
+    let few = |text: &str, letters: [char; 3]| {
+        text.bytes().take(24).map(|byte| letters[usize::from(byte % 3)]).collect::<String>()
+    };
+    fits_like_the_slow_matcher(&few(asked, ['a', 'b', '*']), &few(line, ['a', 'b', 'a']));
     let Ok(query) = Query::parse(asked) else { return };
     let shown = query.to_string();
     // A query at the limit may need more room for quotes than there is.
@@ -33,7 +42,12 @@ pub(super) fn query(data: &[u8]) {
         let (may, does) = check_filter(&line, &query);
         assert!(may || !does, "the bytes deny what the fields say: {shown} {line}");
         assert_eq!(check_filter(&line, &again), (may, does));
+        is_found_by_what_it_holds(&line);
         joins_by_and(asked, &line, does);
+        let other = respelt(&line);
+        let (may, still) = check_filter(&other, &query);
+        assert_eq!(still, does, "one line, two answers: {shown} {line} {other}");
+        assert!(may || !still, "the bytes deny what the fields say: {shown} {other}");
     }
 }
 
@@ -50,6 +64,49 @@ fn lines(line: &str, asked: &str) -> Vec<String> {
     same.call_id = asked.split_once('=').map(|(_, value)| value.trim_matches('"').to_owned());
     let own = [call.ok(rest), same].map(|call| written(&call).text);
     std::iter::once(line.to_owned()).chain(own.map(|line| line.trim_end().to_owned())).collect()
+}
+
+/// What a line holds is found in it, however it is spelt.
+fn is_found_by_what_it_holds(line: &str) {
+    let Some(stored) = Line::parse(line, &Zone::UTC) else { return };
+    let other = respelt(line);
+    for field in ["tool", "user", "session", "agent"] {
+        let Some(value) = stored.string(field) else { continue };
+        let start = value.char_indices().nth(1).map_or(0, |(at, _)| at);
+        let quoted = value[start..].replace('\\', r"\\").replace('"', "\\\"").replace('*', r"\*");
+        for asked in [format!("{field}=\"*{quoted}\""), format!("\"{quoted}\"")] {
+            // A long value makes a query too long.
+            let Ok(query) = Query::parse(&asked) else { continue };
+            assert_eq!(check_filter(line, &query), (true, true), "{asked} {line}");
+            assert_eq!(check_filter(&other, &query), (true, true), "{asked} {other}");
+        }
+    }
+}
+
+/// Spells a line differently: some characters of its strings as escapes.
+fn respelt(line: &str) -> String {
+    if json::check(line).is_err() {
+        return line.to_owned();
+    }
+    let (mut out, mut inside, mut escape) = (String::new(), false, 0_u8);
+    for (n, c) in line.chars().enumerate() {
+        match c {
+            '"' if escape == 0 => inside = !inside,
+            '\\' if escape == 0 => escape = 2,
+            // The digits of an escape stay.
+            'u' if escape == 1 => escape = 5,
+            _ => {}
+        }
+        if inside && escape == 0 && c != '"' && n % 3 == 0 {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").unwrap();
+            }
+        } else {
+            out.push(c);
+        }
+        escape = escape.saturating_sub(1);
+    }
+    out
 }
 
 /// Two queries one after the other are answered by what answers each.

@@ -39,7 +39,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "day" => {
             let file = vectors().take(40).flat_map(|line| [&*line, b"\n"].concat()).collect::<Vec<_>>();
-            [(0, 0), (3, 0), (63, 20)].map(|(times, cut)| [&[0, times, 0, 9, 0, 4], &file[cut..]].concat()).to_vec()
+            let files =
+                [(0, &*file), (3, &file), (63, &file[20..]), (2, b"\n\na\n\nbc\n\n\nd"), (9, b"a\r\n\xEF\xBB\xBF\n")];
+            files.map(|(times, file)| [&[0, times, 0, 9, 0, 4], file].concat()).to_vec()
         }
         "journal" => vectors()
             .take(60)
