@@ -6,6 +6,7 @@ mod durable;
 mod home;
 mod read;
 mod rival;
+mod stages;
 mod throughput;
 
 use std::error::Error;
@@ -21,6 +22,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench caller WHO CALLS COUNT THREADS DIR  nanoseconds that the caller of one call waits
   tooltrail-bench throughput WHO CALLS COUNT DIR      calls per second until they are on disk
   tooltrail-bench recent DIR USER LIMIT QUERY TIMES   milliseconds of Trail::recent; USER '*' is everybody
+  tooltrail-bench stages CALLS COUNT ROUNDS           nanoseconds of each step between queue and line
   tooltrail-bench durable WHO CALLS SECONDS DIR       acknowledged entries per second, or bare syncs
 WHO is tooltrail, appender, and for durable also fdatasync.";
 
@@ -52,6 +54,7 @@ fn run(args: &[&str]) -> Answer {
         ["throughput", who, calls, count, dir] => {
             throughput::measure(who, Path::new(calls), count.parse()?, Path::new(dir))
         }
+        ["stages", calls, count, rounds] => stages::measure(Path::new(calls), count.parse()?, rounds.parse()?),
         ["recent", dir, user, limit, query, times] => {
             read::measure(Path::new(dir), user, limit.parse()?, query, times.parse()?)
         }

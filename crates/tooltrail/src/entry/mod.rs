@@ -3,6 +3,8 @@
 mod encode;
 mod head;
 mod receive;
+#[doc(hidden)]
+pub mod steps;
 
 pub(crate) use encode::{Line, encode};
 pub(crate) use head::{foreign_head, head};
