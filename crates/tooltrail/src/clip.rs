@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::json::{is_escaped, push_string};
+use crate::json::{is_escaped, push_string, unescape};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
-use crate::redact::{Redacted, Seen, Tree, mark_across};
+use crate::redact::{Plain, Redacted, Seen, To, Tree, mark_across};
 
 /// Bytes of most args: room from the start, so that they are not moved while they grow.
 const OBJECT_BYTES_USUAL: usize = 512;
@@ -71,11 +71,30 @@ pub(crate) fn snippet(seen: &Seen) -> &str {
     &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
 }
 
-/// Returns a string of at most `limit` characters, and a marker where there was more.
+/// Appends an object in which nothing is secret, every string clipped.
+pub(crate) fn push_plain(out: &mut String, plain: &Plain<'_>) {
+    let mut at = 0;
+    for change in &plain.changes {
+        out.push_str(&plain.text[at..change.start]);
+        at = change.end;
+        if let To::String { chars, cut } = change.to {
+            let text = unescape(&plain.text[change.start + 1..change.end - 1]);
+            let seen = if cut { &text[..Seen::lend(&text, ARG_CHARS_MAX).0] } else { &text };
+            push_string(out, &shortened(seen, chars, cut, ARG_CHARS_MAX));
+        }
+    }
+    out.push_str(&plain.text[at..]);
+}
+
 fn string(seen: &Seen, limit: usize) -> Cow<'_, str> {
-    match cut_at(&seen.text, limit) {
-        None if !seen.cut => Cow::Borrowed(&seen.text),
-        cut => Cow::Owned(format!("{} …[{} chars total]", &seen.text[..cut.unwrap_or(seen.text.len())], seen.chars)),
+    shortened(&seen.text, seen.chars, seen.cut, limit)
+}
+
+/// Returns a string of at most `limit` characters, and a marker where there was more.
+fn shortened(text: &str, chars: u64, beyond: bool, limit: usize) -> Cow<'_, str> {
+    match cut_at(text, limit) {
+        None if !beyond => Cow::Borrowed(text),
+        cut => Cow::Owned(format!("{} …[{chars} chars total]", &text[..cut.unwrap_or(text.len())])),
     }
 }
 

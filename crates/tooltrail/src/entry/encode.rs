@@ -6,11 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::call::EntryId;
-use crate::clip::{Clipped, field, snippet};
+use crate::clip::{Clipped, field, push_plain, snippet};
 use crate::clock::Date;
 use crate::json::push_string;
-use crate::limits::LINE_BYTES_MAX;
-use crate::redact::{Seen, count_marks};
+use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
+use crate::redact::{Clean, Plain, Redactor, Seen, Windowed, count_marks};
 
 /// Bytes of a salt: as many as make guessing an erased line hopeless.
 const SALT_BYTES: usize = 16;
@@ -29,31 +29,74 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
-/// Encodes a call; the same call, random bits and salt always give the same bytes.
+/// Redacts, clips and encodes a call; the same call, random bits and salt always give the same bytes.
 ///
 /// `bits` make the id where the call brought none.
+pub(crate) fn write(redactor: &Redactor, call: Windowed, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
+    if let Some(clean) = redactor.clean(&call)
+        && let Some(text) = clean_line(&clean, bits, salt)
+    {
+        return Line { folder: clean.into_folder(), date: call.ts.date(), text };
+    }
+    encode(Clipped::of(redactor.redact(call)), bits, salt)
+}
+
+/// Encodes a call in which nothing is secret, `None` where something is too long.
+fn clean_line(call: &Clean<'_>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Option<String> {
+    let text = line(call.fields(), Body::Plain(call.args()), call.extra().map(Body::Plain), bits, salt)?;
+    (text.len() <= LINE_BYTES_MAX).then_some(text)
+}
+
+/// Encodes a clipped call.
 pub(crate) fn encode(mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
-    let mut text = line(&call, bits, salt);
+    let mut text = clipped_line(&call, bits, salt);
     if text.len() > LINE_BYTES_MAX && call.extra().is_some() {
         call.give_up_extra();
-        text = line(&call, bits, salt);
+        text = clipped_line(&call, bits, salt);
     }
     if text.len() > LINE_BYTES_MAX {
         call.give_up_args();
-        text = line(&call, bits, salt);
+        text = clipped_line(&call, bits, salt);
     }
     Line { folder: call.redacted().folder().to_owned(), date: call.redacted().fields().ts.date(), text }
 }
 
-fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
-    let fields = call.redacted().fields();
-    let (args, snippet) = (call.args(), snippet(&fields.result));
-    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.len() + snippet.len()) };
+fn clipped_line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
+    let (args, extra) = (Body::Encoded(call.args()), call.extra().map(Body::Encoded));
+    line(call.redacted().fields(), args, extra, bits, salt).unwrap_or_default()
+}
+
+/// An object on its way into the line.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Encoded(&'a str),
+    Plain(&'a Plain<'a>),
+}
+
+impl Body<'_> {
+    fn bytes_usual(self) -> usize {
+        match self {
+            Self::Encoded(text) => text.len(),
+            Self::Plain(plain) => plain.text.len().min(ARGS_BYTES_MAX),
+        }
+    }
+}
+
+/// `None` where a body that is not clipped as a whole needs to be.
+fn line(
+    fields: &Windowed,
+    args: Body<'_>,
+    extra: Option<Body<'_>>,
+    bits: [u8; 10],
+    salt: [u8; SALT_BYTES],
+) -> Option<String> {
+    let snippet = snippet(&fields.result);
+    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.bytes_usual() + snippet.len()) };
     out.text.push('{');
     out.shown("ts", fields.ts);
     out.string("user", &field(&fields.user.seen));
     out.string("tool", &field(&fields.tool));
-    out.raw("args", args);
+    out.body("args", args, ARGS_BYTES_MAX)?;
     out.string("status", fields.status.as_str());
     out.name("result_chars");
     out.show(fields.result_chars);
@@ -79,8 +122,8 @@ fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     let mut tail = Members { text: String::new() };
     tail.known("trace_id", fields.trace_id.as_deref());
     tail.known("span_id", fields.span_id.as_deref());
-    if let Some(extra) = call.extra() {
-        tail.raw("extra", extra);
+    if let Some(extra) = extra {
+        tail.body("extra", extra, EXTRA_BYTES_MAX)?;
     }
     // The count stands before what it counts, so that comes last.
     let marks = count_marks(&out.text) + count_marks(&tail.text);
@@ -96,7 +139,7 @@ fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     out.text.push('"');
     URL_SAFE_NO_PAD.encode_string(salt, &mut out.text);
     out.text.push_str("\"}\n");
-    out.text
+    Some(out.text)
 }
 
 /// The members of an object, one after another.
@@ -114,6 +157,21 @@ impl Members {
         self.text.push('"');
         self.text.push_str(name);
         self.text.push_str("\":");
+    }
+
+    fn body(&mut self, name: &str, body: Body<'_>, bytes_max: usize) -> Option<()> {
+        self.name(name);
+        let start = self.text.len();
+        match body {
+            Body::Encoded(text) => self.text.push_str(text),
+            Body::Plain(plain) => {
+                push_plain(&mut self.text, plain);
+                if self.text.len() - start > bytes_max {
+                    return None;
+                }
+            }
+        }
+        Some(())
     }
 
     fn raw(&mut self, name: &str, json: &str) {

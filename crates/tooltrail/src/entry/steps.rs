@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::clip::Clipped;
 use crate::clock::Timestamp;
-use crate::entry::encode::encode;
+use crate::entry::encode::{encode, write};
 use crate::redact::{Redacted, Redactor, Windowed};
 
 /// Random bits and a salt; any are as good as others for measuring.
@@ -28,7 +28,13 @@ impl Taken {
         Self(Windowed::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor))
     }
 
-    /// Redacts it.
+    /// Makes its line as the writer does.
+    #[must_use]
+    pub fn write(self, redactor: &Redactor) -> String {
+        write(redactor, self.0, BITS.0, BITS.1).text
+    }
+
+    /// Redacts it, whatever it holds.
     #[must_use]
     pub fn redact(self, redactor: &Redactor) -> Hidden {
         Hidden(redactor.redact(self.0))

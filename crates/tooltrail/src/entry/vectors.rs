@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{encode, receive};
+use super::encode::{encode, write};
+use super::receive;
 use crate::call::{Call, Outcome, Payload, Reason, Status, Via};
 use crate::clip::Clipped;
 use crate::clock::{Timestamp, Zone};
@@ -17,10 +19,17 @@ const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/lines.
 const SECOND_ENCODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/encoder.py");
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
+/// The engine of the product, and one that looks at every byte.
+static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None), Redactor::thorough(None)]);
+
+/// The line as the writer makes it: the same as step by step without any short way.
 fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
-    let redactor = Redactor::new(None);
-    let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), &redactor);
-    encode(Clipped::of(redactor.redact(windowed)), bits, salt).text
+    let [redactor, thorough] = &*ENGINES;
+    let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
+    let long = encode(Clipped::of(thorough.redact(windowed.clone())), bits, salt);
+    let short = write(redactor, windowed, bits, salt);
+    assert_eq!(short, long);
+    short.text
 }
 
 fn unhex<const N: usize>(digits: &str) -> [u8; N] {

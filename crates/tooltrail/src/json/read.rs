@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Json;
-use super::write::compact;
+use super::write::{compact, is_escaped};
 
 /// Why a text is no JSON value that can be kept faithfully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,14 +156,50 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// What a byte between quotes may be: one that no string holds raw, and one that may begin what we escape.
+const CONTROL: u8 = 1;
+const ODD: u8 = 2;
+
+/// The classes of a byte; without branches, so that many are judged at once.
+#[inline]
+fn class(byte: u8) -> u8 {
+    let odd = (byte == 0x7F) | (byte == 0xC2) | (byte == 0xD8) | (byte == 0xE2);
+    u8::from(byte < b' ') | u8::from(odd) << 1
+}
+
+/// A string of a JSON text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal<'a> {
+    /// Its inside as it stands.
+    pub(crate) inner: &'a str,
+    /// Whether it holds a lone surrogate.
+    pub(crate) lone: bool,
+    /// Whether it holds escapes.
+    pub(crate) escaped: bool,
+    /// Whether we would write it with the same escapes.
+    pub(crate) ours: bool,
+}
+
 /// A position in a text.
-struct Reader<'a> {
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
+    /// Begins at the beginning.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Returns the bytes before this position.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the next byte.
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -171,17 +207,20 @@ impl<'a> Reader<'a> {
         Flaw::Syntax(self.at)
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    /// Steps over a byte if it comes next; returns whether it did.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         self.at += usize::from(here);
         here
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
+    /// Steps over a byte that must come next.
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
         if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
-    fn space(&mut self) {
+    /// Steps over white space.
+    pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -201,41 +240,60 @@ impl<'a> Reader<'a> {
 
     /// Reads a string; returns its inside as it stands, and whether it holds a lone surrogate.
     fn string(&mut self) -> Result<(&'a str, bool), Flaw> {
+        self.literal().map(|literal| (literal.inner, literal.lone))
+    }
+
+    /// Reads a string.
+    pub(crate) fn literal(&mut self) -> Result<Literal<'a>, Flaw> {
         self.expect(b'"')?;
         let start = self.at;
         let bytes = self.text.as_bytes();
-        let mut lone = false;
+        let (mut lone, mut escaped, mut ours, mut odd) = (false, false, true, false);
         loop {
             // To the next quote or backslash at the speed of memory; what lies between may hold no control character.
             let plain = memchr::memchr2(b'"', b'\\', &bytes[self.at..]).unwrap_or(bytes.len() - self.at);
             let between = &bytes[self.at..self.at + plain];
-            if between.iter().fold(false, |control, byte| control | (*byte < b' ')) {
+            let classes = between.iter().fold(0, |classes, byte| classes | class(*byte));
+            if classes & CONTROL != 0 {
                 self.at += between.iter().position(|byte| *byte < b' ').unwrap_or(0);
                 return Err(self.syntax());
             }
+            odd |= classes & ODD != 0;
             self.at += plain;
             match self.peek().ok_or_else(|| self.syntax())? {
                 b'"' => {
                     self.at += 1;
-                    return Ok((&self.text[start..self.at - 1], lone));
+                    let inner = &self.text[start..self.at - 1];
+                    ours &= !(odd && inner.chars().any(|c| c >= '\u{7f}' && is_escaped(c)));
+                    return Ok(Literal { inner, lone, escaped, ours });
                 }
-                b'\\' => match bytes.get(self.at + 1) {
-                    Some(b'u') => {
-                        let unit = self.hex(self.at + 2)?;
-                        self.at += 6;
-                        let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
-                        match unit {
-                            0xD800..=0xDBFF => match low() {
-                                Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
-                                _ => lone = true,
-                            },
-                            0xDC00..=0xDFFF => lone = true,
-                            _ => {}
+                b'\\' => {
+                    escaped = true;
+                    match bytes.get(self.at + 1) {
+                        Some(b'u') => {
+                            let unit = self.hex(self.at + 2)?;
+                            let digits = &bytes[self.at + 2..self.at + 6];
+                            let short = matches!(unit, 0x08..=0x0A | 0x0C | 0x0D);
+                            ours &= unit < 0x20 && !short && !digits.iter().any(u8::is_ascii_uppercase);
+                            self.at += 6;
+                            let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
+                            match unit {
+                                0xD800..=0xDBFF => match low() {
+                                    Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
+                                    _ => lone = true,
+                                },
+                                0xDC00..=0xDFFF => lone = true,
+                                _ => {}
+                            }
                         }
+                        Some(b'"' | b'\\' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'/' | b'b' | b'f') => {
+                            ours = false;
+                            self.at += 2;
+                        }
+                        _ => return Err(self.syntax()),
                     }
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-                    _ => return Err(self.syntax()),
-                },
+                }
                 // The search stops at nothing else.
                 _ => return Err(self.syntax()),
             }
@@ -250,7 +308,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number or one of the three words.
-    fn scalar(&mut self) -> Result<(), Flaw> {
+    pub(crate) fn scalar(&mut self) -> Result<(), Flaw> {
         for word in ["null", "true", "false"] {
             if self.text[self.at..].starts_with(word) {
                 self.at += word.len();

@@ -7,11 +7,10 @@ use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::clip::Clipped;
 use crate::clock::{Clock, Date, Zone};
 use crate::day::{End, LATE_MS, Largest, Notes, Span};
 use crate::disk::DiskFile;
-use crate::entry::{Line, encode, head};
+use crate::entry::{Line, head, write};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
@@ -415,7 +414,7 @@ fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
     let (mut bits, mut salt) = ([0; 10], [0; 16]);
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-    encode(Clipped::of(redactor.redact(entry)), bits, salt)
+    write(redactor, entry, bits, salt)
 }
 
 /// Makes a file durable, and counts how long it took.

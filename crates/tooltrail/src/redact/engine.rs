@@ -8,11 +8,12 @@ use regex::Regex;
 use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
-use super::finder::Finder;
 use super::found::Found;
 use super::marks::marks;
 use super::names;
 use super::shapes::{PREFIXED, Shape, VENDORS};
+use super::short::Short;
+use super::sieve::{Event, Sieve};
 use super::tag::{self, RedactionKey};
 use super::text::{self, Lead};
 
@@ -52,8 +53,9 @@ pub(super) enum Trigger {
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) finder: Finder<Trigger>,
+    pub(super) sieve: Sieve,
     forms: Vec<OnceLock<Option<Regex>>>,
+    short: Short,
 }
 
 impl Redactor {
@@ -71,7 +73,15 @@ impl Redactor {
         words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
         words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
-        Self { key, finder: Finder::new(words), forms }
+        Self { key, sieve: Sieve::new(words), forms, short: Short::default() }
+    }
+
+    /// An engine that looks at every byte, to hold the short way against it.
+    #[cfg(test)]
+    pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
+        let mut redactor = Self::new(key);
+        redactor.sieve.look_everywhere();
+        redactor
     }
 
     /// The text with marks in place of secrets; borrowed where there are none.
@@ -124,9 +134,29 @@ impl Redactor {
         settled
     }
 
-    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
-        let mut hits = text::scan(self, text, cut);
+    /// Whether redaction leaves a text as it is.
+    pub(super) fn is_clean(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
+        self.hits(text, cut, events).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
+    }
+
+    /// Whether a key says nothing of its value, and redaction leaves it as it is.
+    pub(super) fn is_plain_key(&self, key: &str, events: &mut Vec<Event>) -> bool {
+        self.short.get(key).unwrap_or_else(|| {
+            let (named, vendors) = self.key(key);
+            let plain = named.is_none() && vendors.is_empty() && self.is_clean(key, false, events);
+            self.short.put(key, plain);
+            plain
+        })
+    }
+
+    fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
+        let mut hits = text::scan(self, text, cut, events);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
+        hits
+    }
+
+    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
+        let mut hits = self.hits(text, cut, &mut Vec::new());
         if hits.is_empty() {
             return None;
         }

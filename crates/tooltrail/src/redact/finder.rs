@@ -65,6 +65,20 @@ impl<T: Copy> Finder<T> {
         }
     }
 
+    /// Calls likewise with the words that begin at one place.
+    pub(super) fn at(&self, bytes: &[u8], at: usize, mut call: impl FnMut(usize, usize, T)) {
+        let value = match bytes[at..].first_chunk() {
+            Some(chunk) => u32::from_le_bytes(*chunk) | FOLD,
+            None => first(&bytes[at..]),
+        };
+        let may = is_set(&self.two.bits, value & 0xFFFF)
+            | is_set(&self.three.bits, hash(value & 0xFF_FFFF))
+            | is_set(&self.four.bits, hash(value));
+        if may & 1 == 1 {
+            self.here(bytes, at, value, &mut call);
+        }
+    }
+
     /// The words that stand at one place.
     #[inline(never)]
     fn here(&self, bytes: &[u8], at: usize, value: u32, call: &mut impl FnMut(usize, usize, T)) {

@@ -1,0 +1,360 @@
+//! The first pass over a text: where any of the words stands that could begin a secret, and whether a card's number may.
+//!
+//! Three ways lead to a word. Names and leads are found by three rare bytes inside them. A token's word counts only
+//! where a token could begin: with no letter or digit before it, at a run of bytes as long as the shortest token. A
+//! vendor's word counts only shortly before such a run with a sign of assignment between. What is left out so could
+//! not have led to anything; a machine without wide instructions looks at every byte and finds the rest, too.
+
+use super::engine::Trigger;
+use super::finder::Finder;
+use super::lanes::{self, BLOCK, FOLD, Lanes, Masks, Set};
+use super::shapes::{PREFIXED, Piece, VENDORS};
+use super::text::VENDOR_NAME_MAX;
+
+/// What may stand between a vendor's name and its token, and what of it assigns.
+const BETWEEN: &[u8] = b"=>:|?,'\"`\\ \t";
+const ASSIGNING: &[u8] = b"=>:|?,";
+/// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
+const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
+
+/// Which part of the words stands where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Event {
+    pub(super) start: u32,
+    word: u16,
+}
+
+/// A word and what it leads to.
+#[derive(Debug)]
+struct Word {
+    bytes: Box<[u8]>,
+    trigger: Trigger,
+}
+
+/// Words, and the ways to them.
+#[derive(Debug)]
+pub(super) struct Sieve {
+    /// From the shortest: of those that begin together the shorter is told first.
+    words: Vec<Word>,
+    /// Every word.
+    all: Finder<u16>,
+    /// Words with which tokens begin.
+    heads: Finder<u16>,
+    /// Words inside tokens, and where their tokens begin before them.
+    inner: Vec<(u16, usize)>,
+    vendors: Finder<u16>,
+    vendor_bytes_max: usize,
+    rare: Rare,
+    lanes: Lanes,
+    able: bool,
+}
+
+/// Rare bytes inside words, by their folded value; two bytes count as three with a zero.
+#[derive(Debug)]
+struct Rare {
+    slots: Box<[u16; SLOTS]>,
+    /// Value, the word, and where in it these bytes stand.
+    places: Vec<(u32, u16, u8)>,
+}
+
+/// Slots of a table that is nearly empty, so that what is no rare three is seen at once.
+const SLOTS: usize = 4_096;
+
+impl Sieve {
+    pub(super) fn new(words: Vec<(String, Trigger)>) -> Self {
+        let mut words: Vec<Word> =
+            words.into_iter().map(|(text, trigger)| Word { bytes: text.into_bytes().into(), trigger }).collect();
+        words.sort_by_key(|word| word.bytes.len());
+        let of = |fits: &dyn Fn(&Trigger) -> bool| {
+            let all = (0_u16..).zip(&words).filter(|(_, word)| fits(&word.trigger));
+            Finder::new(all.map(|(n, word)| (String::from_utf8_lossy(&word.bytes).into_owned(), n)).collect())
+        };
+        let before = |trigger: &Trigger| match trigger {
+            Trigger::Shape(index) => PREFIXED[*index].inner.map(|(_, before)| before).filter(|before| *before > 0),
+            _ => None,
+        };
+        let (rare, lanes) = rare(&words);
+        Self {
+            all: of(&|_| true),
+            heads: of(&|trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none()),
+            inner: (0..).zip(&words).filter_map(|(n, word)| before(&word.trigger).map(|before| (n, before))).collect(),
+            vendors: of(&|trigger| matches!(trigger, Trigger::Vendor)),
+            vendor_bytes_max: VENDORS.iter().flat_map(|shape| shape.words).map(|word| word.len()).max().unwrap_or(0),
+            words,
+            rare,
+            lanes,
+            able: lanes::is_able(),
+        }
+    }
+
+    /// Looks at every byte from now on, to hold the short way against it.
+    #[cfg(test)]
+    pub(super) fn look_everywhere(&mut self) {
+        self.able = false;
+    }
+
+    /// Collects where words stand that could lead to a secret, by beginnings; answers whether a card's number may be
+    /// among the digits. In a text that is cut, what is cut short of its form counts, too.
+    pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
+        events.clear();
+        if !self.able {
+            self.all.each(text, |start, _, word| events.push(Event { start: start as u32, word }));
+            events.sort_unstable();
+            return true;
+        }
+        let bytes = text.as_bytes();
+        let (mut before, mut numbers) = (Masks::default(), false);
+        lanes::each(&self.lanes, bytes, |at, masks, behind| {
+            each_bit(masks.rare, |bit| self.rare(bytes, at + bit, events));
+            let (starts, long) = starts(&before, masks, behind);
+            each_bit(starts, |bit| self.start(text, at + bit, long >> bit & 1 == 1, events));
+            numbers |= masks.digit != 0 && may_be_number(masks, behind);
+            before = *masks;
+        });
+        if cut {
+            // What is open at the end is judged by its beginning alone.
+            let from =
+                bytes.iter().rposition(|b| !b.is_ascii_graphic() || b"\"'`<>".contains(b)).map_or(0, |at| at + 1);
+            self.all.each(&text[from..], |start, _, word| {
+                if matches!(self.words[usize::from(word)].trigger, Trigger::Shape(_)) {
+                    events.push(Event { start: (from + start) as u32, word });
+                }
+            });
+        }
+        events.sort_unstable();
+        events.dedup();
+        numbers
+    }
+
+    /// The beginning, the end and the reason of what was collected.
+    pub(super) fn open(&self, event: Event) -> (usize, usize, Trigger) {
+        let word = &self.words[usize::from(event.word)];
+        (event.start as usize, event.start as usize + word.bytes.len(), word.trigger)
+    }
+
+    /// Every word of a short text, by beginnings.
+    pub(super) fn each(&self, text: &str, mut call: impl FnMut(usize, usize, Trigger)) {
+        self.all.each(text, |start, end, word| call(start, end, self.words[usize::from(word)].trigger));
+    }
+
+    /// The words of which a rare three or two is a part.
+    fn rare(&self, bytes: &[u8], at: usize, events: &mut Vec<Event>) {
+        let folded = |n: usize| u32::from(bytes.get(at + n).map_or(0, |byte| byte | FOLD));
+        let two = folded(0) | folded(1) << 8;
+        for value in [two, two | folded(2) << 16] {
+            for &(_, word, before) in self.rare.places(value) {
+                let bytes_of = &self.words[usize::from(word)].bytes;
+                let Some(start) = at.checked_sub(usize::from(before)) else { continue };
+                if bytes.get(start..start + bytes_of.len()).is_some_and(|here| here.eq_ignore_ascii_case(bytes_of)) {
+                    events.push(Event { start: start as u32, word });
+                }
+            }
+        }
+    }
+
+    /// What may begin where a long run begins, or goes on behind a sign.
+    #[inline(never)]
+    fn start(&self, text: &str, at: usize, long: bool, events: &mut Vec<Event>) {
+        let bytes = text.as_bytes();
+        self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
+        if long {
+            for &(word, before) in &self.inner {
+                let (bytes_of, start) = (&self.words[usize::from(word)].bytes, at + before);
+                if bytes.get(start) == Some(&bytes_of[0])
+                    && bytes.get(start..start + bytes_of.len()).is_some_and(|here| here == &**bytes_of)
+                {
+                    events.push(Event { start: start as u32, word });
+                }
+            }
+        }
+        // Back over what joins a token to its vendor's name; no token begins with a byte of that, so each is passed once.
+        if BETWEEN.contains(&bytes[at]) {
+            return;
+        }
+        let (mut name, mut assigned) = (at, false);
+        while name > 0 && BETWEEN.contains(&bytes[name - 1]) {
+            name -= 1;
+            assigned |= ASSIGNING.contains(&bytes[name]);
+        }
+        if assigned && name > 0 {
+            let from = super::text::floor(text, name.saturating_sub(VENDOR_NAME_MAX + self.vendor_bytes_max));
+            let near = &text[from..name];
+            self.vendors.each(near, |start, _, word| events.push(Event { start: (from + start) as u32, word }));
+        }
+    }
+}
+
+impl Rare {
+    fn new(mut places: Vec<(u32, u16, u8)>) -> Self {
+        places.sort_unstable();
+        let mut slots = Box::new([u16::MAX; SLOTS]);
+        for (n, (value, ..)) in (0..).zip(&places) {
+            let mut slot = Self::slot(*value);
+            while slots[slot] != u16::MAX && places[usize::from(slots[slot])].0 != *value {
+                slot = (slot + 1) % SLOTS;
+            }
+            slots[slot] = slots[slot].min(n);
+        }
+        Self { slots, places }
+    }
+
+    fn slot(value: u32) -> usize {
+        (value.wrapping_mul(0x9E37_79B1) >> 20) as usize % SLOTS
+    }
+
+    #[inline]
+    fn places(&self, value: u32) -> &[(u32, u16, u8)] {
+        let mut slot = Self::slot(value);
+        loop {
+            let Some(first) = self.places.get(usize::from(self.slots[slot])) else { return &[] };
+            if first.0 == value {
+                let from = &self.places[usize::from(self.slots[slot])..];
+                return &from[..from.iter().position(|place| place.0 != value).unwrap_or(from.len())];
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+    }
+}
+
+/// Chooses three bytes of each name and lead: rare ones, and as few as possible in all.
+fn rare(words: &[Word]) -> (Rare, Lanes) {
+    let fold = |bytes: &[u8]| (0..).zip(bytes).fold(0, |value, (n, byte)| value | u32::from(byte | FOLD) << (8 * n));
+    let commonness = |bytes: &[u8]| {
+        let letter =
+            |byte: &u8| LETTERS_BY_RARITY.iter().position(|letter| *letter == byte | FOLD).map_or(4, |n| n + 2);
+        bytes.iter().map(letter).product::<usize>()
+    };
+    let (mut lanes, mut places) = (Lanes { threes: [Set::default(); 3], twos: Vec::new(), run: runs() }, Vec::new());
+    let mut chosen: Vec<u32> = Vec::new();
+    let led = |word: &&(u16, &Word)| !matches!(word.1.trigger, Trigger::Shape(_) | Trigger::Vendor);
+    for (n, word) in (0..).zip(words).collect::<Vec<_>>().iter().filter(led) {
+        let size = word.bytes.len().min(3);
+        let known = word.bytes.windows(size).position(|bytes| chosen.contains(&fold(bytes)));
+        let rarest = || (0..=word.bytes.len() - size).min_by_key(|at| commonness(&word.bytes[*at..at + size]));
+        let at = known.or_else(rarest).unwrap_or(0);
+        let bytes = &word.bytes[at..at + size];
+        places.push((fold(bytes), *n, at as u8));
+        if known.is_some() {
+            continue;
+        }
+        chosen.push(fold(bytes));
+        match *bytes {
+            [one, two] => lanes.twos.push([one | FOLD, two | FOLD]),
+            [one, two, three] => {
+                let [one, two, three] = [one, two, three].map(|byte| byte | FOLD);
+                for (set, (a, b)) in lanes.threes.iter_mut().zip([(one, two), (two, three), (one, three)]) {
+                    set.add(lanes::hash(a, b));
+                }
+            }
+            _ => {}
+        }
+    }
+    (Rare::new(places), lanes)
+}
+
+/// The bytes of which tokens are made.
+fn runs() -> Set {
+    let mut set = Set::default();
+    for (shape, piece) in
+        PREFIXED.iter().chain(VENDORS).flat_map(|shape| shape.pieces().into_iter().map(move |p| (shape, p)))
+    {
+        let bytes = match piece {
+            Piece::Literal(text) => text.into_bytes(),
+            Piece::Run(bytes, ..) => bytes,
+            Piece::Choice(texts) => texts.concat().into_bytes(),
+        };
+        for byte in bytes {
+            set.add(byte);
+            if shape.either_case() {
+                set.add(byte.to_ascii_lowercase());
+                set.add(byte.to_ascii_uppercase());
+            }
+        }
+    }
+    set
+}
+
+/// Where tokens may begin, and where those may that hold their word inside.
+#[inline]
+fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64) {
+    if masks.run == 0 {
+        return (0, 0);
+    }
+    let one = u128::from(masks.run) | u128::from(behind.run) << BLOCK;
+    let two = one & one >> 1;
+    let four = two & two >> 2;
+    let eight = four & four >> 4;
+    let twelve = (eight & four >> 8) as u64;
+    if twelve == 0 {
+        return (0, 0);
+    }
+    let sixteen = eight & eight >> 8;
+    let long = (sixteen & sixteen >> 16) as u64;
+    // An escape's letter or digits are no part of a token.
+    let glued = masks.alphanumeric << 1 | before.alphanumeric >> 63;
+    let escaped = masks.backslash << 2 | before.backslash >> 62 | masks.percent << 3 | before.percent >> 61;
+    (twelve & (!glued | escaped), long)
+}
+
+/// Whether thirteen digits, or four and four with a joint between, begin in a block.
+#[inline]
+fn may_be_number(masks: &Masks, behind: &Masks) -> bool {
+    let wide = |low: u64, high: u64| u128::from(low) | u128::from(high) << BLOCK;
+    let (digit, joint) = (wide(masks.digit, behind.digit), wide(masks.joint, behind.joint));
+    let two = digit & digit >> 1;
+    let four = two & two >> 2;
+    let thirteen = four & four >> 4 & four >> 8 & four >> 9;
+    (four & joint >> 4 & four >> 5 | thirteen) as u64 != 0
+}
+
+#[inline]
+fn each_bit(mut mask: u64, mut call: impl FnMut(usize)) {
+    while mask != 0 {
+        call(mask.trailing_zeros() as usize);
+        mask &= mask - 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::shapes::Shape;
+    use super::*;
+
+    /// Bytes of the shortest run at which a token is looked for, and of one that holds its word inside.
+    const RUN_MIN: usize = 12;
+    const INNER_RUN_MIN: usize = 32;
+
+    /// The fewest bytes of a form.
+    fn least(shape: &Shape) -> usize {
+        let bytes = |piece: &Piece| match piece {
+            Piece::Literal(text) => text.len(),
+            Piece::Run(_, least, _) => *least,
+            Piece::Choice(texts) => texts.iter().map(String::len).min().unwrap_or(0),
+        };
+        shape.pieces().iter().map(bytes).sum()
+    }
+
+    #[test]
+    fn no_form_is_shorter_than_the_runs_that_are_looked_at() {
+        for shape in PREFIXED.iter().chain(VENDORS) {
+            let inside = shape.inner.is_some_and(|(_, before)| before > 0);
+            assert!(least(shape) >= if inside { INNER_RUN_MIN } else { RUN_MIN }, "{} {}", shape.rule, shape.form);
+        }
+    }
+
+    #[test]
+    fn what_joins_a_vendor_to_its_token_is_in_no_vendors_word() {
+        for word in VENDORS.iter().flat_map(|shape| shape.words) {
+            assert!(!word.bytes().any(|byte| BETWEEN.contains(&byte)), "{word}");
+        }
+        for shape in VENDORS {
+            let first = match shape.pieces().into_iter().next().unwrap() {
+                Piece::Literal(text) => text.into_bytes()[..1].to_vec(),
+                Piece::Run(bytes, ..) => bytes,
+                Piece::Choice(texts) => texts.iter().map(|text| text.as_bytes()[0]).collect(),
+            };
+            // An equals sign is passed over before the token begins.
+            assert!(!first.iter().any(|byte| *byte != b'=' && BETWEEN.contains(byte)), "{}", shape.form);
+        }
+    }
+}
