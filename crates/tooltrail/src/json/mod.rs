@@ -3,6 +3,7 @@
 //! A general JSON library turns numbers into machine numbers, lets the last of two equal keys win and stops at a
 //! nesting of some hundred levels. An audit trail may do none of that, so the reader is our own.
 
+mod classes;
 mod read;
 mod write;
 

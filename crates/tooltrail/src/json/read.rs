@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Json;
+use super::classes::plain;
 use super::write::{compact, is_escaped};
 
 /// Why a text is no JSON value that can be kept faithfully.
@@ -156,17 +157,6 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// What a byte between quotes may be: one that no string holds raw, and one that may begin what we escape.
-const CONTROL: u8 = 1;
-const ODD: u8 = 2;
-
-/// The classes of a byte; without branches, so that many are judged at once.
-#[inline]
-fn class(byte: u8) -> u8 {
-    let odd = (byte == 0x7F) | (byte == 0xC2) | (byte == 0xD8) | (byte == 0xE2);
-    u8::from(byte < b' ') | u8::from(odd) << 1
-}
-
 /// A string of a JSON text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
@@ -250,16 +240,10 @@ impl<'a> Reader<'a> {
         let bytes = self.text.as_bytes();
         let (mut lone, mut escaped, mut ours, mut odd) = (false, false, true, false);
         loop {
-            // To the next quote or backslash at the speed of memory; what lies between may hold no control character.
-            let plain = memchr::memchr2(b'"', b'\\', &bytes[self.at..]).unwrap_or(bytes.len() - self.at);
-            let between = &bytes[self.at..self.at + plain];
-            let classes = between.iter().fold(0, |classes, byte| classes | class(*byte));
-            if classes & CONTROL != 0 {
-                self.at += between.iter().position(|byte| *byte < b' ').unwrap_or(0);
-                return Err(self.syntax());
-            }
-            odd |= classes & ODD != 0;
-            self.at += plain;
+            // What lies before the next quote or backslash may hold no control character.
+            let (before, strange) = plain(&bytes[self.at..]);
+            odd |= strange;
+            self.at += before;
             match self.peek().ok_or_else(|| self.syntax())? {
                 b'"' => {
                     self.at += 1;

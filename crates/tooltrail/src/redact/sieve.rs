@@ -11,9 +11,31 @@ use super::lanes::{self, BLOCK, FOLD, Lanes, Masks, Set};
 use super::shapes::{PREFIXED, Piece, VENDORS};
 use super::text::VENDOR_NAME_MAX;
 
-/// What may stand between a vendor's name and its token, and what of it assigns.
-const BETWEEN: &[u8] = b"=>:|?,'\"`\\ \t";
-const ASSIGNING: &[u8] = b"=>:|?,";
+/// What may stand between a vendor's name and its token, what of it assigns, and of what the name is made.
+const BETWEEN: u8 = 1;
+const ASSIGNING: u8 = 2;
+const NAMING: u8 = 4;
+static KINDS: [u8; 256] = kinds();
+
+#[inline]
+fn is(byte: u8, kind: u8) -> bool {
+    KINDS[usize::from(byte)] & kind != 0
+}
+
+const fn kinds() -> [u8; 256] {
+    let (mut kinds, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        let c = byte as u8;
+        let assigning = matches!(c, b'=' | b'>' | b':' | b'|' | b'?' | b',');
+        let between = assigning || matches!(c, b'\'' | b'"' | b'`' | b'\\' | b' ' | b'\t');
+        let naming = c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b' ' | b'\t');
+        kinds[byte] =
+            if between { BETWEEN } else { 0 } | if assigning { ASSIGNING } else { 0 } | if naming { NAMING } else { 0 };
+        byte += 1;
+    }
+    kinds
+}
+
 /// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
 const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
 
@@ -55,7 +77,12 @@ struct Rare {
     slots: Box<[u16; SLOTS]>,
     /// Value, the word, and where in it these bytes stand.
     places: Vec<(u32, u16, u8)>,
+    /// The values of two bytes.
+    twos: Vec<u32>,
 }
+
+/// Folds three bytes.
+const FOLDED: u32 = 0x20_2020;
 
 /// Slots of a table that is nearly empty, so that what is no rare three is seen at once.
 const SLOTS: usize = 4_096;
@@ -107,7 +134,16 @@ impl Sieve {
         lanes::each(&self.lanes, bytes, |at, masks, behind| {
             each_bit(masks.rare, |bit| self.rare(bytes, at + bit, events));
             let (starts, long) = starts(&before, masks, behind);
-            each_bit(starts, |bit| self.start(text, at + bit, long >> bit & 1 == 1, events));
+            each_bit(starts, |bit| {
+                let (at, long) = (at + bit, long >> bit & 1 == 1);
+                let joined = at > 0 && is(bytes[at - 1], BETWEEN) && !is(bytes[at], BETWEEN);
+                if self.heads.may_begin(bytes, at) {
+                    self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
+                }
+                if joined || long {
+                    self.start(text, at, long, events);
+                }
+            });
             numbers |= masks.digit != 0 && may_be_number(masks, behind);
             before = *masks;
         });
@@ -137,26 +173,35 @@ impl Sieve {
         self.all.each(text, |start, end, word| call(start, end, self.words[usize::from(word)].trigger));
     }
 
-    /// The words of which a rare three or two is a part.
+    /// The words of which a rare three, or two, is a part.
+    #[inline]
     fn rare(&self, bytes: &[u8], at: usize, events: &mut Vec<Event>) {
-        let folded = |n: usize| u32::from(bytes.get(at + n).map_or(0, |byte| byte | FOLD));
-        let two = folded(0) | folded(1) << 8;
-        for value in [two, two | folded(2) << 16] {
-            for &(_, word, before) in self.rare.places(value) {
-                let bytes_of = &self.words[usize::from(word)].bytes;
-                let Some(start) = at.checked_sub(usize::from(before)) else { continue };
-                if bytes.get(start..start + bytes_of.len()).is_some_and(|here| here.eq_ignore_ascii_case(bytes_of)) {
-                    events.push(Event { start: start as u32, word });
-                }
+        let three = match bytes[at..].first_chunk::<4>() {
+            Some(chunk) => u32::from_le_bytes(*chunk) & 0xFF_FFFF,
+            None => (0..3).fold(0, |value, n| value | u32::from(bytes.get(at + n).map_or(0, |byte| *byte)) << (8 * n)),
+        } | FOLDED;
+        let (places, two) = (self.rare.places(three), three & 0xFFFF);
+        if !places.is_empty() || self.rare.twos.contains(&two) {
+            self.words_at(bytes, at, places, events);
+            self.words_at(bytes, at, self.rare.places(two), events);
+        }
+    }
+
+    #[inline(never)]
+    fn words_at(&self, bytes: &[u8], at: usize, places: &[(u32, u16, u8)], events: &mut Vec<Event>) {
+        for &(_, word, before) in places {
+            let bytes_of = &self.words[usize::from(word)].bytes;
+            let Some(start) = at.checked_sub(usize::from(before)) else { continue };
+            if bytes.get(start..start + bytes_of.len()).is_some_and(|here| here.eq_ignore_ascii_case(bytes_of)) {
+                events.push(Event { start: start as u32, word });
             }
         }
     }
 
-    /// What may begin where a long run begins, or goes on behind a sign.
+    /// What begins where a long run begins but is known by a word inside or before it.
     #[inline(never)]
     fn start(&self, text: &str, at: usize, long: bool, events: &mut Vec<Event>) {
         let bytes = text.as_bytes();
-        self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
         if long {
             for &(word, before) in &self.inner {
                 let (bytes_of, start) = (&self.words[usize::from(word)].bytes, at + before);
@@ -168,16 +213,21 @@ impl Sieve {
             }
         }
         // Back over what joins a token to its vendor's name; no token begins with a byte of that, so each is passed once.
-        if BETWEEN.contains(&bytes[at]) {
-            return;
-        }
         let (mut name, mut assigned) = (at, false);
-        while name > 0 && BETWEEN.contains(&bytes[name - 1]) {
+        while !is(bytes[at], BETWEEN) && name > 0 && is(bytes[name - 1], BETWEEN) {
             name -= 1;
-            assigned |= ASSIGNING.contains(&bytes[name]);
+            assigned |= is(bytes[name], ASSIGNING);
         }
-        if assigned && name > 0 {
-            let from = super::text::floor(text, name.saturating_sub(VENDOR_NAME_MAX + self.vendor_bytes_max));
+        let mut from = name;
+        while assigned
+            && from > 0
+            && name - from < VENDOR_NAME_MAX + self.vendor_bytes_max
+            && is(bytes[from - 1], NAMING)
+        {
+            from -= 1;
+        }
+        // The shortest vendor's word has three bytes.
+        if name - from >= 3 {
             let near = &text[from..name];
             self.vendors.each(near, |start, _, word| events.push(Event { start: (from + start) as u32, word }));
         }
@@ -195,7 +245,8 @@ impl Rare {
             }
             slots[slot] = slots[slot].min(n);
         }
-        Self { slots, places }
+        let twos = places.iter().map(|place| place.0).filter(|value| *value <= 0xFFFF).collect();
+        Self { slots, places, twos }
     }
 
     fn slot(value: u32) -> usize {
@@ -345,7 +396,8 @@ mod tests {
     #[test]
     fn what_joins_a_vendor_to_its_token_is_in_no_vendors_word() {
         for word in VENDORS.iter().flat_map(|shape| shape.words) {
-            assert!(!word.bytes().any(|byte| BETWEEN.contains(&byte)), "{word}");
+            let fits = |byte| is(byte, NAMING) && !is(byte, BETWEEN);
+            assert!(word.len() >= 3 && word.bytes().all(fits), "{word}");
         }
         for shape in VENDORS {
             let first = match shape.pieces().into_iter().next().unwrap() {
@@ -354,7 +406,7 @@ mod tests {
                 Piece::Choice(texts) => texts.iter().map(|text| text.as_bytes()[0]).collect(),
             };
             // An equals sign is passed over before the token begins.
-            assert!(!first.iter().any(|byte| *byte != b'=' && BETWEEN.contains(byte)), "{}", shape.form);
+            assert!(!first.iter().any(|byte| *byte != b'=' && is(*byte, BETWEEN)), "{}", shape.form);
         }
     }
 }

@@ -1,0 +1,100 @@
+//! What bytes mean inside a string, sixteen at a time.
+
+/// A quote or a backslash.
+const STOP: u8 = 1;
+/// A control character.
+const CONTROL: u8 = 2;
+/// What may begin another character that we escape.
+const ODD: u8 = 4;
+
+/// Bytes that are judged at once.
+const LANE: usize = 16;
+
+static CLASSES: [u8; 256] = {
+    let (mut classes, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        classes[byte] = class(byte as u8);
+        byte += 1;
+    }
+    classes
+};
+
+/// The class of a byte.
+const fn class(byte: u8) -> u8 {
+    match byte {
+        b'"' | b'\\' => STOP,
+        0..=0x1F => CONTROL,
+        0x7F | 0xC2 | 0xD8 | 0xE2 => ODD,
+        _ => 0,
+    }
+}
+
+/// Returns how many bytes come before the first quote, backslash or control character, and whether [`ODD`] ones are
+/// among them.
+#[inline]
+pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
+    let (mut at, mut odd) = (0, false);
+    for lane in bytes.as_chunks::<LANE>().0 {
+        // Without branches, so that all bytes of a lane are judged together.
+        let (stops, odds) = lane.iter().fold((false, false), |(stops, odds), &b| {
+            (
+                stops | (b == b'"') | (b == b'\\') | (b < b' '),
+                odds | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2),
+            )
+        });
+        if stops {
+            break;
+        }
+        odd |= odds;
+        at += LANE;
+    }
+    let (tail, classes) = tail(&bytes[at..], STOP | CONTROL);
+    (at + tail, odd | (classes & ODD != 0))
+}
+
+/// Returns how many bytes come before the first that may be escaped.
+#[inline]
+pub(super) fn unescaped(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for lane in bytes.as_chunks::<LANE>().0 {
+        let stops = lane.iter().fold(false, |stops, &b| {
+            stops | (b == b'"') | (b == b'\\') | (b < b' ') | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2)
+        });
+        if stops {
+            break;
+        }
+        at += LANE;
+    }
+    at + tail(&bytes[at..], STOP | CONTROL | ODD).0
+}
+
+#[inline]
+fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
+    let mut classes = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        let here = CLASSES[usize::from(*byte)];
+        if here & until != 0 {
+            return (at, classes);
+        }
+        classes |= here;
+    }
+    (bytes.len(), classes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_matters_is_found_at_any_place() {
+        for (byte, odd) in [(b'"', false), (b'\\', false), (0x1F, false), (0x7F, true), (0xC2, true), (0xE2, true)] {
+            for place in 0..50 {
+                let mut bytes = vec![b'a'; 50];
+                bytes[place] = byte;
+                assert_eq!(unescaped(&bytes), place);
+                assert_eq!(plain(&bytes), if odd { (50, true) } else { (place, false) });
+            }
+        }
+        assert_eq!((unescaped(&[b'~'; 40]), plain(&[0xF0; 40])), (40, (40, false)));
+    }
+}
