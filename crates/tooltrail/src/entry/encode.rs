@@ -1,13 +1,12 @@
 //! A clipped call to the bytes of its line.
 
-use std::fmt::{Display, Write as _};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::call::EntryId;
 use crate::clip::{Clipped, field, push_plain, snippet};
 use crate::clock::Date;
+use crate::entry::digits::{push_id, push_instant, push_number};
 use crate::json::push_string;
 use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
 use crate::redact::{Clean, Plain, Redactor, Seen, Windowed, count_marks};
@@ -92,17 +91,24 @@ fn line(
 ) -> Option<String> {
     let snippet = snippet(&fields.result);
     let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.bytes_usual() + snippet.len()) };
-    out.text.push('{');
-    out.shown("ts", fields.ts);
-    out.string("user", &field(&fields.user.seen));
-    out.string("tool", &field(&fields.tool));
-    out.body("args", args, ARGS_BYTES_MAX)?;
-    out.string("status", fields.status.as_str());
-    out.name("result_chars");
-    out.show(fields.result_chars);
-    out.string("result_snippet", snippet);
+    out.text.push_str("{\"ts\":\"");
+    push_instant(&mut out.text, fields.ts);
+    out.text.push_str("\",\"user\":");
+    push_string(&mut out.text, &field(&fields.user.seen));
+    out.text.push_str(",\"tool\":");
+    push_string(&mut out.text, &field(&fields.tool));
+    out.text.push_str(",\"args\":");
+    out.body(args, ARGS_BYTES_MAX)?;
+    out.text.push_str(",\"status\":\"");
+    out.text.push_str(fields.status.as_str());
+    out.text.push_str("\",\"result_chars\":");
+    push_number(&mut out.text, fields.result_chars);
+    out.text.push_str(",\"result_snippet\":");
+    push_string(&mut out.text, snippet);
 
-    out.shown("id", fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
+    out.text.push_str(",\"id\":\"");
+    push_id(&mut out.text, fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
+    out.text.push('"');
     if let Some(duration) = &fields.duration_ms {
         out.raw("duration_ms", duration.as_str());
     }
@@ -114,7 +120,9 @@ fn line(
     out.seen("model", fields.model.as_ref());
     out.seen("client", fields.client.as_ref());
     out.seen("server", fields.server.as_ref());
-    out.string("via", fields.via.as_str());
+    out.text.push_str(",\"via\":\"");
+    out.text.push_str(fields.via.as_str());
+    out.text.push('"');
     out.known("identity", fields.identity.map(|identity| identity.as_str()));
     out.seen("claimed_user", fields.claimed_user.as_ref());
     out.seen("rule", fields.rule.as_ref());
@@ -123,26 +131,23 @@ fn line(
     tail.known("trace_id", fields.trace_id.as_deref());
     tail.known("span_id", fields.span_id.as_deref());
     if let Some(extra) = extra {
-        tail.body("extra", extra, EXTRA_BYTES_MAX)?;
+        tail.name("extra");
+        tail.body(extra, EXTRA_BYTES_MAX)?;
     }
     // The count stands before what it counts, so that comes last.
     let marks = count_marks(&out.text) + count_marks(&tail.text);
     if marks > 0 {
         out.name("redacted");
-        out.show(marks);
+        push_number(&mut out.text, marks as u64);
     }
-    if !tail.text.is_empty() {
-        out.text.push(',');
-        out.text.push_str(&tail.text);
-    }
-    out.name("salt");
-    out.text.push('"');
+    out.text.push_str(&tail.text);
+    out.text.push_str(",\"salt\":\"");
     URL_SAFE_NO_PAD.encode_string(salt, &mut out.text);
     out.text.push_str("\"}\n");
     Some(out.text)
 }
 
-/// The members of an object, one after another.
+/// The members of an object, one after another, but not the first.
 struct Members {
     text: String,
 }
@@ -150,17 +155,12 @@ struct Members {
 impl Members {
     /// Begins a member; its value follows.
     fn name(&mut self, name: &str) {
-        // No value ends in an opening brace.
-        if !matches!(self.text.as_bytes().last(), None | Some(b'{')) {
-            self.text.push(',');
-        }
-        self.text.push('"');
+        self.text.push_str(",\"");
         self.text.push_str(name);
         self.text.push_str("\":");
     }
 
-    fn body(&mut self, name: &str, body: Body<'_>, bytes_max: usize) -> Option<()> {
-        self.name(name);
+    fn body(&mut self, body: Body<'_>, bytes_max: usize) -> Option<()> {
         let start = self.text.len();
         match body {
             Body::Encoded(text) => self.text.push_str(text),
@@ -179,33 +179,14 @@ impl Members {
         self.text.push_str(json);
     }
 
-    fn string(&mut self, name: &str, value: &str) {
-        self.name(name);
-        push_string(&mut self.text, value);
-    }
-
-    /// Appends what a value shows, as it stands.
-    fn show(&mut self, value: impl Display) {
-        write!(self.text, "{value}").expect("writing to a string cannot fail");
-    }
-
-    /// A string that needs no escapes.
-    fn shown(&mut self, name: &str, value: impl Display) {
-        self.name(name);
-        self.text.push('"');
-        self.show(value);
-        self.text.push('"');
-    }
-
     fn known(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.string(name, value);
+            self.name(name);
+            push_string(&mut self.text, value);
         }
     }
 
     fn seen(&mut self, name: &str, value: Option<&Seen>) {
-        if let Some(value) = value {
-            self.string(name, &field(value));
-        }
+        self.known(name, value.map(field).as_deref());
     }
 }

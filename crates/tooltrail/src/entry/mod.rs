@@ -1,5 +1,6 @@
 //! A call as one line of the trail: written, and read from what others send.
 
+mod digits;
 mod encode;
 mod head;
 mod receive;

@@ -7,7 +7,7 @@ mod classes;
 mod read;
 mod write;
 
-pub(crate) use read::{Flaw, Reader, check, is_number, members, string, unescape};
+pub(crate) use read::{Flaw, Reader, check, is_number, members, push_unescaped, string, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 
 /// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.

@@ -405,51 +405,53 @@ impl<'a> Reader<'a> {
 
 /// Resolves the escapes of a checked string's inside; a lone surrogate becomes U+FFFD.
 pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', inner.as_bytes()) else { return Cow::Borrowed(inner) };
-    let mut out = String::with_capacity(inner.len());
-    out.push_str(&inner[..first]);
-    let mut rest = &inner[first..];
-    let mut high = None;
-    while let Some(tail) = rest.strip_prefix('\\') {
-        let (escape, mut after) = tail.split_at(tail.chars().next().map_or(0, char::len_utf8));
-        if escape == "u" {
-            let unit = after.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0xFFFD);
-            after = after.get(4..).unwrap_or("");
-            if let Some(first) = high.take() {
-                if (0xDC00..=0xDFFF).contains(&unit) {
-                    out.extend(char::decode_utf16([first, unit]).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
-                    rest = push_raw(&mut out, after);
-                    continue;
-                }
-                out.push(char::REPLACEMENT_CHARACTER);
-            }
-            if (0xD800..=0xDBFF).contains(&unit) && after.starts_with("\\u") {
-                high = Some(unit);
-                rest = after;
-                continue;
-            }
-            out.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
-        } else {
-            if high.take().is_some() {
-                out.push(char::REPLACEMENT_CHARACTER);
-            }
-            out.push(match escape {
-                "b" => '\u{8}',
-                "f" => '\u{c}',
-                "n" => '\n',
-                "r" => '\r',
-                "t" => '\t',
-                other => other.chars().next().unwrap_or('\\'),
-            });
-        }
-        rest = push_raw(&mut out, after);
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Cow::Borrowed(inner);
     }
+    let mut out = String::with_capacity(inner.len());
+    push_unescaped(&mut out, inner);
     Cow::Owned(out)
 }
 
-/// Copies up to the next escape and returns what follows.
-fn push_raw<'a>(out: &mut String, text: &'a str) -> &'a str {
-    let end = memchr::memchr(b'\\', text.as_bytes()).unwrap_or(text.len());
-    out.push_str(&text[..end]);
-    &text[end..]
+/// Appends a checked string's inside with its escapes resolved; a lone surrogate becomes U+FFFD.
+pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
+    // What is resolved is never longer than its escape.
+    out.reserve(inner.len());
+    let mut rest = inner;
+    while let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..found]);
+        let escape = rest.as_bytes().get(found + 1).copied().unwrap_or(b'\\');
+        rest = rest.get(found + 2..).unwrap_or("");
+        out.push(match escape {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => unicode(&mut rest),
+            other => char::from(other),
+        });
+    }
+    out.push_str(rest);
+}
+
+/// Takes the digits behind `\u`, and the escape of a second half where they are a first.
+fn unicode(rest: &mut &str) -> char {
+    let unit = |rest: &mut &str| {
+        let unit = rest.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        *rest = rest.get(4..).unwrap_or("");
+        unit.unwrap_or(0xFFFD)
+    };
+    let first = unit(rest);
+    if (0xD800..=0xDBFF).contains(&first)
+        && let Some(mut after) = rest.strip_prefix("\\u")
+    {
+        let second = unit(&mut after);
+        if (0xDC00..=0xDFFF).contains(&second) {
+            *rest = after;
+            let pair = char::decode_utf16([first, second]).next();
+            return pair.and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }

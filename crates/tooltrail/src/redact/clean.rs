@@ -2,7 +2,7 @@
 
 use crate::call::Via;
 use crate::home::outside_folder;
-use crate::json::{DEPTH_MAX, Reader, unescape};
+use crate::json::{DEPTH_MAX, Reader, push_unescaped};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, MEMBERS_MAX};
 use crate::redact::commands;
 use crate::redact::engine::Redactor;
@@ -116,6 +116,7 @@ impl Redactor {
             changes: Vec::new(),
             keys: Vec::new(),
             events: Vec::new(),
+            text: String::new(),
         };
         walk.space();
         if walk.reader.peek() != Some(b'{') {
@@ -135,6 +136,8 @@ struct Walk<'r, 'a> {
     /// The keys of all objects that are open.
     keys: Vec<&'a str>,
     events: Vec<Event>,
+    /// The string at hand, without its escapes.
+    text: String,
 }
 
 /// What lists and members want to know of a value.
@@ -252,10 +255,16 @@ impl<'a> Walk<'_, 'a> {
     fn string(&mut self) -> Option<Value<'a>> {
         let start = self.reader.at();
         let literal = self.reader.literal().ok().filter(|literal| !literal.lone)?;
-        let text = if literal.escaped { unescape(literal.inner) } else { literal.inner.into() };
+        let text = if literal.escaped {
+            self.text.clear();
+            push_unescaped(&mut self.text, literal.inner);
+            self.text.as_str()
+        } else {
+            literal.inner
+        };
         // A text of no more bytes than the limit has no more characters either.
         let short = text.len() <= ARG_CHARS_MAX;
-        let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(&text, ARG_CHARS_MAX) };
+        let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
         if !self.redactor.is_clean(&text[..window], cut, &mut self.events) {
             return None;
