@@ -78,31 +78,26 @@ impl Redactor {
             return None;
         }
         let mut events = Vec::new();
-        let mut is_clean = |seen: &Seen| self.is_clean(&seen.text, seen.cut, &mut events);
-        let fields = [
-            &call.session,
-            &call.call_id,
-            &call.parent,
-            &call.agent,
-            &call.model,
-            &call.client,
-            &call.server,
-            &call.claimed_user,
-            &call.rule,
-        ];
-        let texts = [&call.user.seen, &call.tool, &call.result];
-        if !texts.into_iter().chain(fields.into_iter().flatten()).all(&mut is_clean) {
+        let often =
+            [Some(&call.tool), call.agent.as_ref(), call.model.as_ref(), call.client.as_ref(), call.server.as_ref()];
+        if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut events)) {
             return None;
         }
-        let args = self.plain(&call.args)?;
+        let user = Some(&call.user.seen);
+        let own = [&call.session, &call.call_id, &call.parent, &call.claimed_user, &call.rule].map(Option::as_ref);
+        let mut texts = [user, Some(&call.result)].into_iter().chain(own).flatten();
+        if !texts.all(|seen| self.is_clean(&seen.text, seen.cut, &mut events)) {
+            return None;
+        }
+        let args = self.plain(&call.args, &mut events)?;
         let extra = match &call.extra {
-            Some(extra) => Some(self.plain(extra)?),
+            Some(extra) => Some(self.plain(extra, &mut events)?),
             None => None,
         };
         Some(Clean { fields: call, folder: outside_folder(&call.user.seen.text), args, extra })
     }
 
-    fn plain<'a>(&self, structure: &'a Structure) -> Option<Plain<'a>> {
+    fn plain<'a>(&self, structure: &'a Structure, events: &mut Vec<Event>) -> Option<Plain<'a>> {
         if structure.cut {
             return None;
         }
@@ -115,7 +110,7 @@ impl Redactor {
             reader: Reader::new(text),
             changes: Vec::new(),
             keys: Vec::new(),
-            events: Vec::new(),
+            events,
             text: String::new(),
         };
         walk.space();
@@ -135,7 +130,7 @@ struct Walk<'r, 'a> {
     changes: Vec<Change>,
     /// The keys of all objects that are open.
     keys: Vec<&'a str>,
-    events: Vec<Event>,
+    events: &'r mut Vec<Event>,
     /// The string at hand, without its escapes.
     text: String,
 }
@@ -266,7 +261,7 @@ impl<'a> Walk<'_, 'a> {
         let short = text.len() <= ARG_CHARS_MAX;
         let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
-        if !self.redactor.is_clean(&text[..window], cut, &mut self.events) {
+        if !self.redactor.is_clean(&text[..window], cut, self.events) {
             return None;
         }
         if !literal.ours || chars > ARG_CHARS_MAX as u64 {
@@ -278,6 +273,6 @@ impl<'a> Walk<'_, 'a> {
 
     /// Whether a key says nothing of its value.
     fn is_plain(&mut self, key: &str) -> bool {
-        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, &mut self.events)
+        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, self.events)
     }
 }

@@ -9,10 +9,10 @@ use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
 use super::found::Found;
+use super::known::Known;
 use super::marks::marks;
 use super::names;
 use super::shapes::{PREFIXED, Shape, VENDORS};
-use super::short::Short;
 use super::sieve::{Event, Sieve};
 use super::tag::{self, RedactionKey};
 use super::text::{self, Lead};
@@ -55,7 +55,8 @@ pub struct Redactor {
     key: Option<RedactionKey>,
     pub(super) sieve: Sieve,
     forms: Vec<OnceLock<Option<Regex>>>,
-    short: Short,
+    plain_keys: Known,
+    clean_names: Known,
 }
 
 impl Redactor {
@@ -73,7 +74,7 @@ impl Redactor {
         words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
         words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
-        Self { key, sieve: Sieve::new(words), forms, short: Short::default() }
+        Self { key, sieve: Sieve::new(words), forms, plain_keys: Known::default(), clean_names: Known::default() }
     }
 
     /// An engine that looks at every byte, to hold the short way against it.
@@ -139,13 +140,17 @@ impl Redactor {
         self.hits(text, cut, events).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
     }
 
+    /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
+    pub(super) fn is_clean_name(&self, seen: &Seen, events: &mut Vec<Event>) -> bool {
+        let mut is_clean = || self.is_clean(&seen.text, seen.cut, events);
+        if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
+    }
+
     /// Whether a key says nothing of its value, and redaction leaves it as it is.
     pub(super) fn is_plain_key(&self, key: &str, events: &mut Vec<Event>) -> bool {
-        self.short.get(key).unwrap_or_else(|| {
+        self.plain_keys.holds_or(key, || {
             let (named, vendors) = self.key(key);
-            let plain = named.is_none() && vendors.is_empty() && self.is_clean(key, false, events);
-            self.short.put(key, plain);
-            plain
+            named.is_none() && vendors.is_empty() && self.is_clean(key, false, events)
         })
     }
 

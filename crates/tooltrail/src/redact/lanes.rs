@@ -40,8 +40,8 @@ impl Set {
 /// What is looked for.
 #[derive(Clone, Debug)]
 pub(super) struct Lanes {
-    /// Hashes of the first and second, second and third, first and third byte of each rare three.
-    pub(super) threes: [Set; 3],
+    /// The four [`hashes`] of each rare three.
+    pub(super) threes: [Set; 4],
     /// Twos, folded.
     pub(super) twos: Vec<[u8; 2]>,
     /// Bytes of runs; ASCII only.
@@ -62,9 +62,10 @@ pub(super) struct Masks {
     pub(super) percent: u64,
 }
 
-/// The hash of two folded bytes.
-pub(super) fn hash(first: u8, second: u8) -> u8 {
-    (first << 3) ^ second
+/// Hashes of three folded bytes: of each two of them, and of all.
+pub(super) fn hashes([one, two, three]: [u8; 3]) -> [u8; 4] {
+    let pair = |first: u8, second: u8| (first << 3) ^ second;
+    [pair(one, two), pair(two, three), pair(one, three), pair(one, two).rotate_left(4) ^ three]
 }
 
 /// Whether this machine can sift.
@@ -108,7 +109,7 @@ mod avx2 {
     }
 
     struct Wides {
-        threes: [Wide; 3],
+        threes: [Wide; 4],
         run: __m256i,
         alphanumeric: __m256i,
         digit: __m256i,
@@ -120,7 +121,7 @@ mod avx2 {
     pub(super) fn each(lanes: &Lanes, text: &[u8], mut call: impl FnMut(usize, &Masks, &Masks)) {
         let ascii = |set: Set| wide(set).below;
         let wides = Wides {
-            threes: [wide(lanes.threes[0]), wide(lanes.threes[1]), wide(lanes.threes[2])],
+            threes: [wide(lanes.threes[0]), wide(lanes.threes[1]), wide(lanes.threes[2]), wide(lanes.threes[3])],
             run: ascii(lanes.run),
             alphanumeric: ascii(ALPHANUMERIC),
             digit: ascii(DIGITS),
@@ -180,11 +181,18 @@ mod avx2 {
     fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 7] {
         let (first, fold) = (load(block, from), _mm256_set1_epi8(FOLD as i8));
         let folded = [0, 1, 2].map(|n| _mm256_or_si256(load(block, from + n), fold));
-        let pairs = [(folded[0], folded[1]), (folded[1], folded[2]), (folded[0], folded[2])];
-        let mut none = _mm256_setzero_si256();
-        for ((one, other), set) in pairs.into_iter().zip(wides.threes) {
+        let hash = |one: __m256i, other: __m256i| {
             let shifted = _mm256_and_si256(_mm256_slli_epi16::<3>(one), _mm256_set1_epi8(0xF8_u8 as i8));
-            none = _mm256_or_si256(none, is_outside(_mm256_xor_si256(shifted, other), set, wides.upper));
+            _mm256_xor_si256(shifted, other)
+        };
+        let pair = hash(folded[0], folded[1]);
+        let upper = _mm256_and_si256(_mm256_slli_epi16::<4>(pair), _mm256_set1_epi8(0xF0_u8 as i8));
+        let turned = _mm256_or_si256(upper, upper_half(pair));
+        let hashes =
+            [pair, hash(folded[1], folded[2]), hash(folded[0], folded[2]), _mm256_xor_si256(turned, folded[2])];
+        let mut none = _mm256_setzero_si256();
+        for (hash, set) in hashes.into_iter().zip(wides.threes) {
+            none = _mm256_or_si256(none, is_outside(hash, set, wides.upper));
         }
         let mut rare = !bits(none);
         for two in &lanes.twos {
@@ -263,7 +271,7 @@ mod tests {
             return;
         }
         let lanes = Lanes {
-            threes: [(b'k', b'e'), (b'e', b'y'), (b'k', b'y')].map(|(one, other)| Set::of([hash(one, other)])),
+            threes: hashes(*b"key").map(|hash| Set::of([hash])),
             twos: vec![*b"pw"],
             run: Set::of(b"abcKEY0123_-./".iter().copied()),
         };

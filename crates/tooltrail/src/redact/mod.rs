@@ -24,10 +24,10 @@ mod window;
 mod benign;
 mod engine;
 mod finder;
+mod known;
 mod lanes;
 mod names;
 mod shapes;
-mod short;
 mod sieve;
 mod words;
 

@@ -275,7 +275,7 @@ fn rare(words: &[Word]) -> (Rare, Lanes) {
             |byte: &u8| LETTERS_BY_RARITY.iter().position(|letter| *letter == byte | FOLD).map_or(4, |n| n + 2);
         bytes.iter().map(letter).product::<usize>()
     };
-    let (mut lanes, mut places) = (Lanes { threes: [Set::default(); 3], twos: Vec::new(), run: runs() }, Vec::new());
+    let (mut lanes, mut places) = (Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() }, Vec::new());
     let mut chosen: Vec<u32> = Vec::new();
     let led = |word: &&(u16, &Word)| !matches!(word.1.trigger, Trigger::Shape(_) | Trigger::Vendor);
     for (n, word) in (0..).zip(words).collect::<Vec<_>>().iter().filter(led) {
@@ -292,10 +292,8 @@ fn rare(words: &[Word]) -> (Rare, Lanes) {
         match *bytes {
             [one, two] => lanes.twos.push([one | FOLD, two | FOLD]),
             [one, two, three] => {
-                let [one, two, three] = [one, two, three].map(|byte| byte | FOLD);
-                for (set, (a, b)) in lanes.threes.iter_mut().zip([(one, two), (two, three), (one, three)]) {
-                    set.add(lanes::hash(a, b));
-                }
+                let hashes = lanes::hashes([one, two, three].map(|byte| byte | FOLD));
+                lanes.threes.iter_mut().zip(hashes).for_each(|(set, hash)| set.add(hash));
             }
             _ => {}
         }
