@@ -31,13 +31,13 @@ pub(crate) struct Line {
 /// Redacts, clips and encodes a call; the same call, random bits and salt always give the same bytes.
 ///
 /// `bits` make the id where the call brought none.
-pub(crate) fn write(redactor: &Redactor, call: Windowed, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
+pub(crate) fn write(redactor: &Redactor, call: Box<Windowed>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
     if let Some(clean) = redactor.clean(&call)
         && let Some(text) = clean_line(&clean, bits, salt)
     {
         return Line { folder: clean.into_folder(), date: call.ts.date(), text };
     }
-    encode(Clipped::of(redactor.redact(call)), bits, salt)
+    encode(Clipped::of(redactor.redact(*call)), bits, salt)
 }
 
 /// Encodes a call in which nothing is secret, `None` where something is too long.

@@ -11,7 +11,7 @@ const BITS: ([u8; 10], [u8; 16]) = ([7; 10], [9; 16]);
 
 /// A call as it stands in the queue.
 #[derive(Clone, Debug)]
-pub struct Taken(Windowed);
+pub struct Taken(Box<Windowed>);
 
 /// A call without secrets.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Taken {
     /// Takes a call as recording does.
     #[must_use]
     pub fn of(call: &Call, redactor: &Redactor) -> Self {
-        Self(Windowed::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor))
+        Self(Box::new(Windowed::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor)))
     }
 
     /// Makes its line as the writer does.
@@ -37,7 +37,7 @@ impl Taken {
     /// Redacts it, whatever it holds.
     #[must_use]
     pub fn redact(self, redactor: &Redactor) -> Hidden {
-        Hidden(redactor.redact(self.0))
+        Hidden(redactor.redact(*self.0))
     }
 }
 

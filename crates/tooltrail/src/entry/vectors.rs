@@ -27,7 +27,7 @@ fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
     let [redactor, thorough] = &*ENGINES;
     let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
     let long = encode(Clipped::of(thorough.redact(windowed.clone())), bits, salt);
-    let short = write(redactor, windowed, bits, salt);
+    let short = write(redactor, Box::new(windowed), bits, salt);
     assert_eq!(short, long);
     short.text
 }

@@ -220,7 +220,7 @@ impl Writer {
         let redactor = &self.redactor;
         let lines = spread(entries, threads, ENTRIES_PER_THREAD, |((entry, waiting), random)| {
             // One call that we cannot handle must not end the recording of all others.
-            (catch_unwind(AssertUnwindSafe(|| line(redactor, *entry, random))), waiting)
+            (catch_unwind(AssertUnwindSafe(|| line(redactor, entry, random))), waiting)
         });
         let mut groups = BTreeMap::<Day, Group>::new();
         for (line, waiting) in lines {
@@ -410,7 +410,7 @@ impl Writer {
 }
 
 /// Redacts, clips and encodes an entry with its random bytes.
-fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
+fn line(redactor: &Redactor, entry: Box<Windowed>, random: &[u8]) -> Line {
     let (mut bits, mut salt) = ([0; 10], [0; 16]);
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
