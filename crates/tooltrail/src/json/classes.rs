@@ -70,15 +70,38 @@ pub(super) fn unescaped(bytes: &[u8]) -> usize {
 
 #[inline]
 fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
-    let mut classes = 0;
-    for (at, byte) in bytes.iter().enumerate() {
-        let here = CLASSES[usize::from(*byte)];
+    let (mut at, mut classes) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
+        if let Some(eight) = bytes[at..].first_chunk() {
+            let plain = usual(u64::from_le_bytes(*eight));
+            at += plain;
+            if plain == 8 {
+                continue;
+            }
+        }
+        let here = CLASSES[usize::from(bytes.get(at).map_or(*byte, |byte| *byte))];
         if here & until != 0 {
             return (at, classes);
         }
         classes |= here;
+        at += 1;
     }
-    (bytes.len(), classes)
+    (at, classes)
+}
+
+/// How many of eight bytes come before the first that is not printable ASCII, or is a quote or a backslash.
+#[inline]
+fn usual(eight: u64) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGHS: u64 = ONES << 7;
+    // Each of these sets the high bit of a byte that is small enough, and at most of bytes above such a one.
+    let is = |byte: u8| {
+        let other = eight ^ ONES * byte as u64;
+        other.wrapping_sub(ONES) & !other
+    };
+    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
+    let odd = (control | is(b'"') | is(b'\\') | is(0x7F) | eight) & HIGHS;
+    (odd.trailing_zeros() / 8) as usize
 }
 
 #[cfg(test)]

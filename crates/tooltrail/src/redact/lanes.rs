@@ -128,29 +128,28 @@ mod avx2 {
             joint: ascii(JOINTS),
             upper: twice([1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128]),
         };
-        let mut at = 0;
-        let mut last: Option<Masks> = None;
-        let mut push = |masks: Masks| {
-            if let Some(last) = last.replace(masks) {
-                call(at, &last, &masks);
-                at += BLOCK;
-            }
-        };
-        let mut rest = text;
-        while let Some(block) = rest.first_chunk::<{ BLOCK + BEYOND }>() {
-            push(masks(lanes, &wides, block));
-            rest = &rest[BLOCK..];
-        }
         let mut padded = [0; BLOCK + BEYOND + BLOCK];
+        let whole = text.len().saturating_sub(BEYOND) / BLOCK * BLOCK;
+        let (full, rest) = text.split_at(whole);
         padded[..rest.len()].copy_from_slice(rest);
-        for from in [0, BLOCK] {
-            if from < rest.len()
-                && let Some(block) = padded[from..].first_chunk()
-            {
-                push(masks(lanes, &wides, block));
+        let block = |at: usize| match text.get(at..).and_then(|text| text.first_chunk::<{ BLOCK + BEYOND }>()) {
+            Some(block) => Some(block),
+            None if at < text.len() => padded.get(at - full.len()..).and_then(|padded| padded.first_chunk()),
+            None => None,
+        };
+        // Two places that take turns: masks that were just made are slow to copy.
+        let mut turns = [Masks::default(); 2];
+        let Some(first) = block(0) else { return };
+        masks(lanes, &wides, first, &mut turns[0]);
+        let (mut at, mut turn) = (0, 0);
+        while at < text.len() {
+            match block(at + BLOCK) {
+                Some(block) => masks(lanes, &wides, block, &mut turns[1 - turn]),
+                None => turns[1 - turn] = Masks::default(),
             }
+            call(at, &turns[turn], &turns[1 - turn]);
+            (at, turn) = (at + BLOCK, 1 - turn);
         }
-        push(Masks::default());
     }
 
     const ALPHANUMERIC: Set = Set {
@@ -162,18 +161,16 @@ mod avx2 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn masks(lanes: &Lanes, wides: &Wides, block: &Block) -> Masks {
+    fn masks(lanes: &Lanes, wides: &Wides, block: &Block, masks: &mut Masks) {
         let (low, high) = (half(lanes, wides, block, 0), half(lanes, wides, block, BLOCK / 2));
-        let joined = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
-        Masks {
-            rare: joined(low[0], high[0]),
-            run: joined(low[1], high[1]),
-            alphanumeric: joined(low[2], high[2]),
-            digit: joined(low[3], high[3]),
-            joint: joined(low[4], high[4]),
-            backslash: joined(low[5], high[5]),
-            percent: joined(low[6], high[6]),
-        }
+        let joined = |n: usize| u64::from(low[n]) | u64::from(high[n]) << 32;
+        masks.rare = joined(0);
+        masks.run = joined(1);
+        masks.alphanumeric = joined(2);
+        masks.digit = joined(3);
+        masks.joint = joined(4);
+        masks.backslash = joined(5);
+        masks.percent = joined(6);
     }
 
     #[target_feature(enable = "avx2")]

@@ -61,10 +61,11 @@ pub(super) const SEED: &str = "seed-phrase";
 
 /// Judges a name in any spelling: snake, kebab, camel, screaming, with prefixes.
 pub(super) fn judge(name: &str) -> Option<Name> {
-    let words = words(name);
-    let last = words.last()?.as_str();
-    let before = words.len().checked_sub(2).map_or("", |at| words[at].as_str());
-    let first = words[0].as_str();
+    let lower = parted(name);
+    let words = words(&lower);
+    let last = *words.last()?;
+    let before = words.len().checked_sub(2).map_or("", |at| words[at]);
+    let first = words[0];
     if matches!(last, "code" | "codes") && CODES.contains(before) {
         return Some(Name::Strong(ONE_TIME));
     }
@@ -109,7 +110,7 @@ fn card(before: &str, last: &str) -> Option<Name> {
         .then_some(Name::Strong(CARD))
 }
 
-fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
+fn tokens(words: &[&str], before: &str, last: &str) -> Option<Name> {
     if matches!(last, "cookie" | "cookies" | "cookie2") && words.len() <= 2 && before != "accept" {
         return Some(Name::Strong("cookie"));
     }
@@ -142,7 +143,7 @@ fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
     None
 }
 
-fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name> {
+fn keys(words: &[&str], before: &str, last: &str, header: bool) -> Option<Name> {
     let sure = matches!(
         before,
         "api"
@@ -178,14 +179,15 @@ fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name
     (numbered && words.len() > 1 && matches!(before, "token" | "key")).then_some(Name::Weak("api-key"))
 }
 
-/// The words of a name, lower case.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+/// A name in lower case with blanks between its words.
+fn parted(name: &str) -> String {
+    // Every byte may begin a word.
+    let mut parted = String::with_capacity(2 * name.len());
     let bytes = name.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
         // Letters with marks are kept out: `contraseña` and `contrasena` are one word.
         if !byte.is_ascii_alphanumeric() && byte.is_ascii() {
-            words.push(String::new());
+            parted.push(' ');
             continue;
         }
         let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
@@ -196,16 +198,21 @@ fn words(name: &str) -> Vec<String> {
                 || before.is_ascii_uppercase() && after.is_ascii_lowercase());
         let after_number = byte.is_ascii_alphabetic() && before.is_ascii_digit() && at == 1;
         if hump || after_number {
-            words.push(String::new());
+            parted.push(' ');
         }
-        if let (Some(word), true) = (words.last_mut(), byte.is_ascii()) {
-            word.push(char::from(byte.to_ascii_lowercase()));
+        if byte.is_ascii() {
+            parted.push(char::from(byte.to_ascii_lowercase()));
         }
     }
-    words.retain(|word| !word.is_empty());
-    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["contrasea"] => vec!["contrasena".to_owned()],
-        [.., "mot", "de", "passe"] => vec!["motdepasse".to_owned()],
+    parted
+}
+
+/// The words of a parted name.
+fn words(parted: &str) -> Vec<&str> {
+    let words = parted.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    match *words.as_slice() {
+        ["contrasea"] => vec!["contrasena"],
+        [.., "mot", "de", "passe"] => vec!["motdepasse"],
         _ => words,
     }
 }

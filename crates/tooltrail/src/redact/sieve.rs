@@ -145,7 +145,9 @@ impl Sieve {
                 }
             });
             numbers |= masks.digit != 0 && may_be_number(masks, behind);
-            before = *masks;
+            before.alphanumeric = masks.alphanumeric;
+            before.backslash = masks.backslash;
+            before.percent = masks.percent;
         });
         if cut {
             // What is open at the end is judged by its beginning alone.
