@@ -7,6 +7,10 @@ const CONTROL: u8 = 2;
 /// What may begin another character that we escape.
 const ODD: u8 = 4;
 
+/// One, and the highest bit, in each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+const HIGHS: u64 = ONES << 7;
+
 /// Bytes that are judged at once.
 const LANE: usize = 16;
 
@@ -68,10 +72,26 @@ pub(super) fn unescaped(bytes: &[u8]) -> usize {
     at + tail(&bytes[at..], STOP | CONTROL | ODD).0
 }
 
+/// Returns how many bytes come before the first backslash: where there are some, the next is near.
+#[inline]
+pub(super) fn before_backslash(bytes: &[u8]) -> usize {
+    let (mut at, slash) = (0, ONES * b'\\' as u64);
+    while at < 4 * LANE {
+        let Some(eight) = bytes[at..].first_chunk() else { break };
+        let other = u64::from_le_bytes(*eight) ^ slash;
+        let found = other.wrapping_sub(ONES) & !other & HIGHS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + memchr::memchr(b'\\', &bytes[at..]).unwrap_or(bytes.len() - at)
+}
+
 #[inline]
 fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
     let (mut at, mut classes) = (0, 0);
-    while let Some(byte) = bytes.get(at) {
+    while at < bytes.len() {
         if let Some(eight) = bytes[at..].first_chunk() {
             let plain = usual(u64::from_le_bytes(*eight));
             at += plain;
@@ -79,7 +99,7 @@ fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
                 continue;
             }
         }
-        let here = CLASSES[usize::from(bytes.get(at).map_or(*byte, |byte| *byte))];
+        let here = CLASSES[usize::from(bytes[at])];
         if here & until != 0 {
             return (at, classes);
         }
@@ -92,8 +112,6 @@ fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
 /// How many of eight bytes come before the first that is not printable ASCII, or is a quote or a backslash.
 #[inline]
 fn usual(eight: u64) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGHS: u64 = ONES << 7;
     // Each of these sets the high bit of a byte that is small enough, and at most of bytes above such a one.
     let is = |byte: u8| {
         let other = eight ^ ONES * byte as u64;
@@ -118,6 +136,12 @@ mod tests {
                 assert_eq!(plain(&bytes), if odd { (50, true) } else { (place, false) });
             }
         }
+        for place in 0..150 {
+            let mut bytes = vec![b']'; 150];
+            bytes[place] = b'\\';
+            assert_eq!(before_backslash(&bytes), place);
+        }
+        assert_eq!(before_backslash(&[b'a'; 99]), 99);
         assert_eq!((unescaped(&[b'~'; 40]), plain(&[0xF0; 40])), (40, (40, false)));
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Json;
-use super::classes::plain;
+use super::classes::{before_backslash, plain};
 use super::write::{compact, is_escaped};
 
 /// Why a text is no JSON value that can be kept faithfully.
@@ -418,8 +418,12 @@ pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
     // What is resolved is never longer than its escape.
     out.reserve(inner.len());
     let mut rest = inner;
-    while let Some(found) = memchr::memchr(b'\\', rest.as_bytes()) {
+    loop {
+        let found = before_backslash(rest.as_bytes());
         out.push_str(&rest[..found]);
+        if found == rest.len() {
+            return;
+        }
         let escape = rest.as_bytes().get(found + 1).copied().unwrap_or(b'\\');
         rest = rest.get(found + 2..).unwrap_or("");
         out.push(match escape {
@@ -432,7 +436,6 @@ pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
             other => char::from(other),
         });
     }
-    out.push_str(rest);
 }
 
 /// Takes the digits behind `\u`, and the escape of a second half where they are a first.

@@ -1,5 +1,8 @@
 //! A call in which nothing is secret: most calls. That is seen in one pass over its texts, without taking them apart.
 
+use std::cell::RefCell;
+use std::ops::Range;
+
 use crate::call::Via;
 use crate::home::outside_folder;
 use crate::json::{DEPTH_MAX, Reader, push_unescaped};
@@ -13,6 +16,23 @@ use crate::redact::window::{Structure, Windowed};
 
 /// Keys of one object that are compared each with each; an object of more takes the long way.
 const KEYS_MAX: usize = 32;
+
+/// Bytes of a string that a thread keeps room for between calls.
+const TEXT_BYTES_KEPT: usize = 64 * 1024;
+
+thread_local! {
+    static ROOM: RefCell<Room> = RefCell::default();
+}
+
+/// Room that every call of a thread needs anew.
+#[derive(Default)]
+struct Room {
+    events: Vec<Event>,
+    /// The keys of all objects that are open, as places in their text.
+    keys: Vec<Range<usize>>,
+    /// The string at hand, without its escapes.
+    text: String,
+}
 
 /// A call whose every text may be stored as it is. Only [`Redactor::clean`] makes one.
 #[derive(Debug)]
@@ -77,27 +97,34 @@ impl Redactor {
         if call.via == Via::Tooltrail || call.user.long.is_some() {
             return None;
         }
-        let mut events = Vec::new();
+        ROOM.with_borrow_mut(|room| {
+            room.keys.clear();
+            let (args, extra) = self.clean_in(call, room)?;
+            room.text.shrink_to(TEXT_BYTES_KEPT);
+            Some(Clean { fields: call, folder: outside_folder(&call.user.seen.text), args, extra })
+        })
+    }
+
+    fn clean_in<'a>(&self, call: &'a Windowed, room: &mut Room) -> Option<(Plain<'a>, Option<Plain<'a>>)> {
         let often =
             [Some(&call.tool), call.agent.as_ref(), call.model.as_ref(), call.client.as_ref(), call.server.as_ref()];
-        if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut events)) {
+        if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut room.events)) {
             return None;
         }
         let user = Some(&call.user.seen);
         let own = [&call.session, &call.call_id, &call.parent, &call.claimed_user, &call.rule].map(Option::as_ref);
         let mut texts = [user, Some(&call.result)].into_iter().chain(own).flatten();
-        if !texts.all(|seen| self.is_clean(&seen.text, seen.cut, &mut events)) {
+        if !texts.all(|seen| self.is_clean(&seen.text, seen.cut, &mut room.events)) {
             return None;
         }
-        let args = self.plain(&call.args, &mut events)?;
-        let extra = match &call.extra {
-            Some(extra) => Some(self.plain(extra, &mut events)?),
-            None => None,
-        };
-        Some(Clean { fields: call, folder: outside_folder(&call.user.seen.text), args, extra })
+        let args = self.plain(&call.args, room)?;
+        match &call.extra {
+            Some(extra) => Some((args, Some(self.plain(extra, room)?))),
+            None => Some((args, None)),
+        }
     }
 
-    fn plain<'a>(&self, structure: &'a Structure, events: &mut Vec<Event>) -> Option<Plain<'a>> {
+    fn plain<'a>(&self, structure: &'a Structure, room: &mut Room) -> Option<Plain<'a>> {
         if structure.cut {
             return None;
         }
@@ -105,14 +132,7 @@ impl Redactor {
         if text.is_empty() {
             return Some(Plain { text: "{}", changes: Vec::new() });
         }
-        let mut walk = Walk {
-            redactor: self,
-            reader: Reader::new(text),
-            changes: Vec::new(),
-            keys: Vec::new(),
-            events,
-            text: String::new(),
-        };
+        let mut walk = Walk { redactor: self, all: text, reader: Reader::new(text), changes: Vec::new(), room };
         walk.space();
         if walk.reader.peek() != Some(b'{') {
             return None;
@@ -126,13 +146,10 @@ impl Redactor {
 /// The walk through a text: `None` as soon as something is not plain.
 struct Walk<'r, 'a> {
     redactor: &'r Redactor,
+    all: &'a str,
     reader: Reader<'a>,
     changes: Vec<Change>,
-    /// The keys of all objects that are open.
-    keys: Vec<&'a str>,
-    events: &'r mut Vec<Event>,
-    /// The string at hand, without its escapes.
-    text: String,
+    room: &'r mut Room,
 }
 
 /// What lists and members want to know of a value.
@@ -182,16 +199,18 @@ impl<'a> Walk<'_, 'a> {
         if self.reader.take(b'}') {
             return Some(());
         }
-        let first = self.keys.len();
+        let first = self.room.keys.len();
         loop {
             self.space();
+            let start = self.reader.at() + 1;
             let key = self.reader.literal().ok()?;
-            let few = self.keys.len() - first < KEYS_MAX;
-            if key.escaped || !key.ours || !few || self.keys[first..].contains(&key.inner) || !self.is_plain(key.inner)
-            {
+            let earlier = &self.room.keys[first..];
+            let again =
+                earlier.len() >= KEYS_MAX || earlier.iter().any(|earlier| self.all[earlier.clone()] == *key.inner);
+            if key.escaped || !key.ours || again || !self.is_plain(key.inner) {
                 return None;
             }
-            self.keys.push(key.inner);
+            self.room.keys.push(start..start + key.inner.len());
             self.space();
             self.reader.expect(b':').ok()?;
             self.space();
@@ -207,7 +226,7 @@ impl<'a> Walk<'_, 'a> {
             self.space();
             if !self.reader.take(b',') {
                 self.reader.expect(b'}').ok()?;
-                self.keys.truncate(first);
+                self.room.keys.truncate(first);
                 return Some(());
             }
         }
@@ -251,9 +270,9 @@ impl<'a> Walk<'_, 'a> {
         let start = self.reader.at();
         let literal = self.reader.literal().ok().filter(|literal| !literal.lone)?;
         let text = if literal.escaped {
-            self.text.clear();
-            push_unescaped(&mut self.text, literal.inner);
-            self.text.as_str()
+            self.room.text.clear();
+            push_unescaped(&mut self.room.text, literal.inner);
+            self.room.text.as_str()
         } else {
             literal.inner
         };
@@ -261,7 +280,7 @@ impl<'a> Walk<'_, 'a> {
         let short = text.len() <= ARG_CHARS_MAX;
         let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
-        if !self.redactor.is_clean(&text[..window], cut, self.events) {
+        if !self.redactor.is_clean(&text[..window], cut, &mut self.room.events) {
             return None;
         }
         if !literal.ours || chars > ARG_CHARS_MAX as u64 {
@@ -273,6 +292,6 @@ impl<'a> Walk<'_, 'a> {
 
     /// Whether a key says nothing of its value.
     fn is_plain(&mut self, key: &str) -> bool {
-        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, self.events)
+        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, &mut self.room.events)
     }
 }

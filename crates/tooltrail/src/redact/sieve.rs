@@ -39,6 +39,10 @@ const fn kinds() -> [u8; 256] {
 /// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
 const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
 
+/// Threes that stand in so many other words that nearly any other is rarer.
+const USUAL: &str = "con mod use cre add wor mon pen win ong ard ode ser ing ion ent ate ter est the and for ers tra tri \
+                     ile ore age ess ect nec net ord rec eco ver res set unt ount igi omp pro com";
+
 /// Which part of the words stands where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Event {
@@ -275,7 +279,8 @@ fn rare(words: &[Word]) -> (Rare, Lanes) {
     let commonness = |bytes: &[u8]| {
         let letter =
             |byte: &u8| LETTERS_BY_RARITY.iter().position(|letter| *letter == byte | FOLD).map_or(4, |n| n + 2);
-        bytes.iter().map(letter).product::<usize>()
+        let usual = USUAL.split_whitespace().any(|usual| usual.as_bytes().eq_ignore_ascii_case(bytes));
+        bytes.iter().map(letter).product::<usize>() * if usual { 1_000 } else { 1 }
     };
     let (mut lanes, mut places) = (Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() }, Vec::new());
     let mut chosen: Vec<u32> = Vec::new();
