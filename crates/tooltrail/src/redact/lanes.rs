@@ -56,10 +56,8 @@ pub(super) struct Masks {
     pub(super) run: u64,
     pub(super) alphanumeric: u64,
     pub(super) digit: u64,
-    /// Blanks and hyphens.
-    pub(super) joint: u64,
-    pub(super) backslash: u64,
-    pub(super) percent: u64,
+    /// Backslashes and percent signs.
+    pub(super) escape: u64,
 }
 
 /// Hashes of three folded bytes: of each two of them, and of all.
@@ -113,7 +111,6 @@ mod avx2 {
         run: __m256i,
         alphanumeric: __m256i,
         digit: __m256i,
-        joint: __m256i,
         upper: __m256i,
     }
 
@@ -125,7 +122,6 @@ mod avx2 {
             run: ascii(lanes.run),
             alphanumeric: ascii(ALPHANUMERIC),
             digit: ascii(DIGITS),
-            joint: ascii(JOINTS),
             upper: twice([1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128]),
         };
         let mut padded = [0; BLOCK + BEYOND + BLOCK];
@@ -157,7 +153,6 @@ mod avx2 {
         above: [0; 16],
     };
     const DIGITS: Set = Set { below: [8, 8, 8, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, 0, 0], above: [0; 16] };
-    const JOINTS: Set = Set { below: [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0], above: [0; 16] };
 
     #[target_feature(enable = "avx2")]
     #[inline]
@@ -168,14 +163,12 @@ mod avx2 {
         masks.run = joined(1);
         masks.alphanumeric = joined(2);
         masks.digit = joined(3);
-        masks.joint = joined(4);
-        masks.backslash = joined(5);
-        masks.percent = joined(6);
+        masks.escape = joined(4);
     }
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 7] {
+    fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 5] {
         let (first, fold) = (load(block, from), _mm256_set1_epi8(FOLD as i8));
         let folded = [0, 1, 2].map(|n| _mm256_or_si256(load(block, from + n), fold));
         let hash = |one: __m256i, other: __m256i| {
@@ -187,36 +180,36 @@ mod avx2 {
         let turned = _mm256_or_si256(upper, upper_half(pair));
         let hashes =
             [pair, hash(folded[1], folded[2]), hash(folded[0], folded[2]), _mm256_xor_si256(turned, folded[2])];
-        let mut none = _mm256_setzero_si256();
+        // The least of what was found is zero where any is.
+        let mut found = _mm256_set1_epi8(-1);
         for (hash, set) in hashes.into_iter().zip(wides.threes) {
-            none = _mm256_or_si256(none, is_outside(hash, set, wides.upper));
+            found = _mm256_min_epu8(found, within_all(hash, set, wides.upper));
         }
-        let mut rare = !bits(none);
         for two in &lanes.twos {
             let one = _mm256_cmpeq_epi8(folded[0], _mm256_set1_epi8(two[0] as i8));
             let other = _mm256_cmpeq_epi8(folded[1], _mm256_set1_epi8(two[1] as i8));
-            rare |= bits(_mm256_and_si256(one, other));
+            found = _mm256_or_si256(found, _mm256_and_si256(one, other));
         }
+        let rare = !bits(_mm256_cmpeq_epi8(found, _mm256_setzero_si256()));
         let row = _mm256_shuffle_epi8(wides.upper, upper_half(first));
         let within = |set: __m256i| {
             let found = _mm256_and_si256(_mm256_shuffle_epi8(set, first), row);
             !bits(_mm256_cmpeq_epi8(found, _mm256_setzero_si256()))
         };
-        let equal = |byte: u8| bits(_mm256_cmpeq_epi8(first, _mm256_set1_epi8(byte as i8)));
-        let of_runs = within(wides.run);
-        [rare, of_runs, within(wides.alphanumeric), within(wides.digit), within(wides.joint), equal(b'\\'), equal(b'%')]
+        let equal = |byte: u8| _mm256_cmpeq_epi8(first, _mm256_set1_epi8(byte as i8));
+        let escape = bits(_mm256_or_si256(equal(b'\\'), equal(b'%')));
+        [rare, within(wides.run), within(wides.alphanumeric), within(wides.digit), escape]
     }
 
-    /// All ones where a byte is not in a set.
+    /// Zero where a byte is not in a set.
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn is_outside(bytes: __m256i, set: Wide, upper: __m256i) -> __m256i {
+    fn within_all(bytes: __m256i, set: Wide, upper: __m256i) -> __m256i {
         // A shuffle answers zero for a byte from 0x80 on: one of the two is always silent.
         let below = _mm256_shuffle_epi8(set.below, bytes);
         let above = _mm256_shuffle_epi8(set.above, _mm256_xor_si256(bytes, _mm256_set1_epi8(0x80_u8 as i8)));
         let row = _mm256_shuffle_epi8(upper, upper_half(bytes));
-        let found = _mm256_and_si256(_mm256_or_si256(below, above), row);
-        _mm256_cmpeq_epi8(found, _mm256_setzero_si256())
+        _mm256_and_si256(_mm256_or_si256(below, above), row)
     }
 
     #[target_feature(enable = "avx2")]
@@ -296,9 +289,7 @@ mod tests {
                 assert_eq!(is(masks.run), byte < 128 && lanes.run.holds(byte), "{at} {text}");
                 assert_eq!(is(masks.alphanumeric), byte.is_ascii_alphanumeric(), "{at} {text}");
                 assert_eq!(is(masks.digit), byte.is_ascii_digit(), "{at} {text}");
-                assert_eq!(is(masks.joint), byte == b' ' || byte == b'-', "{at} {text}");
-                assert_eq!(is(masks.backslash), byte == b'\\', "{at} {text}");
-                assert_eq!(is(masks.percent), byte == b'%', "{at} {text}");
+                assert_eq!(is(masks.escape), byte == b'\\' || byte == b'%', "{at} {text}");
             }
         }
     }

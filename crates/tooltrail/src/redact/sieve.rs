@@ -140,7 +140,10 @@ impl Sieve {
             let (starts, long) = starts(&before, masks, behind);
             each_bit(starts, |bit| {
                 let (at, long) = (at + bit, long >> bit & 1 == 1);
-                let joined = at > 0 && is(bytes[at - 1], BETWEEN) && !is(bytes[at], BETWEEN);
+                // A sign just before, or a quote or blank with more before that.
+                let joined = at > 1
+                    && (is(bytes[at - 1], ASSIGNING) || is(bytes[at - 1], BETWEEN) && is(bytes[at - 2], BETWEEN))
+                    && !is(bytes[at], BETWEEN);
                 if self.heads.may_begin(bytes, at) {
                     self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
                 }
@@ -148,10 +151,10 @@ impl Sieve {
                     self.start(text, at, long, events);
                 }
             });
-            numbers |= masks.digit != 0 && may_be_number(masks, behind);
+            numbers = numbers || masks.digit != 0 && may_be_number(bytes, at, &before, masks, behind);
             before.alphanumeric = masks.alphanumeric;
-            before.backslash = masks.backslash;
-            before.percent = masks.percent;
+            before.digit = masks.digit;
+            before.escape = masks.escape;
         });
         if cut {
             // What is open at the end is judged by its beginning alone.
@@ -333,7 +336,11 @@ fn runs() -> Set {
 /// Where tokens may begin, and where those may that hold their word inside.
 #[inline]
 fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64) {
-    if masks.run == 0 {
+    // Mostly no run is long enough even if the next block were one.
+    let two = masks.run & (masks.run >> 1 | !0 << 63);
+    let four = two & (two >> 2 | !0 << 62);
+    let eight = four & (four >> 4 | !0 << 60);
+    if eight & (four >> 8 | !0 << 56) == 0 {
         return (0, 0);
     }
     let one = u128::from(masks.run) | u128::from(behind.run) << BLOCK;
@@ -341,26 +348,29 @@ fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64) {
     let four = two & two >> 2;
     let eight = four & four >> 4;
     let twelve = (eight & four >> 8) as u64;
-    if twelve == 0 {
-        return (0, 0);
-    }
     let sixteen = eight & eight >> 8;
     let long = (sixteen & sixteen >> 16) as u64;
-    // An escape's letter or digits are no part of a token.
+    // An escape's letter or digits are no part of a token: one letter after a backslash, two digits after a percent.
     let glued = masks.alphanumeric << 1 | before.alphanumeric >> 63;
-    let escaped = masks.backslash << 2 | before.backslash >> 62 | masks.percent << 3 | before.percent >> 61;
+    let escaped = masks.escape << 2 | before.escape >> 62 | masks.escape << 3 | before.escape >> 61;
     (twelve & (!glued | escaped), long)
 }
 
-/// Whether thirteen digits, or four and four with a joint between, begin in a block.
-#[inline]
-fn may_be_number(masks: &Masks, behind: &Masks) -> bool {
-    let wide = |low: u64, high: u64| u128::from(low) | u128::from(high) << BLOCK;
-    let (digit, joint) = (wide(masks.digit, behind.digit), wide(masks.joint, behind.joint));
+/// Whether a group of thirteen digits begins in a block, or one of four before a joint and four more.
+fn may_be_number(bytes: &[u8], at: usize, before: &Masks, masks: &Masks, behind: &Masks) -> bool {
+    let digit = u128::from(masks.digit) | u128::from(behind.digit) << BLOCK;
     let two = digit & digit >> 1;
     let four = two & two >> 2;
     let thirteen = four & four >> 4 & four >> 8 & four >> 9;
-    (four & joint >> 4 & four >> 5 | thirteen) as u64 != 0
+    let begun = !(masks.digit << 1 | before.digit >> 63);
+    let mut grouped = (four & four >> 5) as u64 & begun;
+    while grouped != 0 {
+        if matches!(bytes.get(at + grouped.trailing_zeros() as usize + 4), Some(b' ' | b'-')) {
+            return true;
+        }
+        grouped &= grouped - 1;
+    }
+    thirteen as u64 != 0
 }
 
 #[inline]
