@@ -16,6 +16,7 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::redact::{Redactor, Windowed};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/lines.jsonl");
+const SECRETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/secrets.jsonl.zst");
 const SECOND_ENCODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/encoder.py");
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
@@ -62,6 +63,22 @@ fn a_second_encoder_writes_the_same_bytes() {
     feed.join().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap(), vectors);
+}
+
+/// Secrets in their surroundings: `line` holds both ways against each other.
+#[test]
+fn calls_with_secrets_are_written_alike_in_both_ways() {
+    let file = std::fs::File::open(SECRETS).unwrap();
+    let rows = String::from_utf8(zstd::stream::decode_all(file).unwrap()).unwrap();
+    assert!(rows.lines().count() >= 500);
+    for row in rows.split_terminator('\n') {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let result = row["result"].as_str().unwrap_or("");
+        let args = [row["args"].to_string(), serde_json::to_string_pretty(&row["args"]).unwrap()];
+        for args in args.into_iter().chain([format!(r#"{{"list":["run",{},["a"]],"n":1}}"#, Value::from(result))]) {
+            line(&Call::new("alice", row["tool"].as_str().unwrap(), args).ok(result), [0; 10], [0; 16]);
+        }
+    }
 }
 
 /// Text with everything that has ever broken a line.

@@ -49,6 +49,8 @@ mod tag;
 #[cfg(test)]
 mod draws;
 #[cfg(test)]
+mod gated;
+#[cfg(test)]
 mod measure;
 
 pub(crate) use clean::{Clean, Plain, To};
