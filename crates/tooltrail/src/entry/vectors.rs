@@ -65,6 +65,24 @@ fn a_second_encoder_writes_the_same_bytes() {
     assert_eq!(String::from_utf8(output.stdout).unwrap(), vectors);
 }
 
+#[test]
+fn an_engine_that_is_off_changes_nothing_but_what_redaction_would() {
+    let [redactor, _] = &*ENGINES;
+    let off = Redactor::off();
+    let written = |engine: &Redactor, args: &str| {
+        let call = Call::new("alice", "t", args).ok("password=hunter2x");
+        let call = Windowed::outside(&call, Timestamp::from_millis(0), engine);
+        let short = write(engine, Box::new(call.clone()), [0; 10], [0; 16]).text;
+        assert_eq!(short, encode(Clipped::of(engine.redact(call)), [0; 10], [0; 16]).text);
+        short
+    };
+    for args in [r#"{"list":["--token","ab12cd34ef56"],"name":"password"}"#, r#"{"token":"ab12cd34ef56"}"#, "[1]"] {
+        let text = written(&off, args);
+        assert!(text.contains("hunter2x") && text.contains(args) && !text.contains("redacted"), "{text}");
+        assert!(!written(redactor, args).contains("hunter2x"));
+    }
+}
+
 /// Secrets in their surroundings: `line` holds both ways against each other.
 #[test]
 fn calls_with_secrets_are_written_alike_in_both_ways() {

@@ -75,7 +75,7 @@ pub(super) fn unescaped(bytes: &[u8]) -> usize {
 /// Returns how many bytes come before the first backslash: where there are some, the next is near.
 #[inline]
 pub(super) fn before_backslash(bytes: &[u8]) -> usize {
-    let (mut at, slash) = (0, ONES * b'\\' as u64);
+    let (mut at, slash) = (0, ONES * u64::from(b'\\'));
     while at < 4 * LANE {
         let Some(eight) = bytes[at..].first_chunk() else { break };
         let other = u64::from_le_bytes(*eight) ^ slash;
@@ -114,7 +114,7 @@ fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
 fn usual(eight: u64) -> usize {
     // Each of these sets the high bit of a byte that is small enough, and at most of bytes above such a one.
     let is = |byte: u8| {
-        let other = eight ^ ONES * byte as u64;
+        let other = eight ^ (ONES * u64::from(byte));
         other.wrapping_sub(ONES) & !other
     };
     let control = eight.wrapping_sub(ONES * 0x20) & !eight;

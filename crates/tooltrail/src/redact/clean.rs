@@ -216,7 +216,7 @@ impl<'a> Walk<'_, 'a> {
             self.space();
             let value = self.value(depth)?;
             // `{"name": "Authorization", "value": "…"}`: the name stands beside the value.
-            if matches!(key.inner, "name" | "key" | "header" | "field") {
+            if matches!(key.inner, "name" | "key" | "header" | "field") && !self.redactor.is_off() {
                 match value {
                     Value::Plain(name) if names::judge(name).is_none() => {}
                     Value::Plain(_) | Value::Escaped { .. } => return None,
@@ -241,7 +241,8 @@ impl<'a> Walk<'_, 'a> {
         let (mut count, mut last, mut head) = (0, Value::Other, [Value::Other; 2]);
         loop {
             let value = self.value(depth)?;
-            if count >= MEMBERS_MAX || is_flag(last) && !matches!(value, Value::Other) {
+            let off = self.redactor.is_off();
+            if count >= MEMBERS_MAX || is_flag(last) && !matches!(value, Value::Other) && !off {
                 return None;
             }
             if let Some(place) = head.get_mut(count) {
@@ -256,6 +257,7 @@ impl<'a> Walk<'_, 'a> {
             self.space();
         }
         match head {
+            _ if self.redactor.is_off() => Some(()),
             // A name before its value, or a command before its arguments.
             [Value::Plain(first), Value::Plain(second)] => {
                 let named = count == 2 && names::judge(first).is_some();
