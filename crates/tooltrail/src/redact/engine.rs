@@ -10,7 +10,7 @@ use super::benign::{entropy, is_benign};
 use super::commands;
 use super::found::Found;
 use super::known::Known;
-use super::marks::marks;
+use super::marks::{OPENING, marks};
 use super::names;
 use super::shapes::{PREFIXED, Shape, VENDORS};
 use super::sieve::{Event, Sieve};
@@ -46,6 +46,8 @@ pub(super) enum Trigger {
     Shape(usize),
     Vendor,
     Name,
+    /// A mark may begin here.
+    Mark,
     Lead(Lead),
 }
 
@@ -74,6 +76,7 @@ impl Redactor {
         words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
         words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
         words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
+        words.push((OPENING.to_owned(), Trigger::Mark));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
         Self {
             key,

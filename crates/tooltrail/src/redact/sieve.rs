@@ -66,8 +66,10 @@ pub(super) struct Sieve {
     all: Finder<u16>,
     /// Words with which tokens begin.
     heads: Finder<u16>,
-    /// Words inside tokens, and where their tokens begin before them.
-    inner: Vec<(u16, usize)>,
+    /// The first two bytes of these words, folded, as bits.
+    pairs: Box<[u64; PAIRS]>,
+    /// Words inside tokens: the first byte, where their tokens begin before it, and which word.
+    inner: Vec<(u8, usize, u16)>,
     vendors: Finder<u16>,
     vendor_bytes_max: usize,
     rare: Rare,
@@ -84,6 +86,9 @@ struct Rare {
     /// The values of two bytes.
     twos: Vec<u32>,
 }
+
+/// Words of 64 bits in a set of two bytes.
+const PAIRS: usize = 1 << 10;
 
 /// Folds three bytes.
 const FOLDED: u32 = 0x20_2020;
@@ -105,10 +110,21 @@ impl Sieve {
             _ => None,
         };
         let (rare, lanes) = rare(&words);
+        let is_head = |trigger: &Trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none();
+        let mut pairs = Box::new([0; PAIRS]);
+        for word in words.iter().filter(|word| is_head(&word.trigger)) {
+            // Every head has two bytes at least.
+            let two = u16::from_le_bytes([word.bytes[0], word.bytes[1]]) | 0x2020;
+            pairs[usize::from(two >> 6)] |= 1 << (two & 63);
+        }
         Self {
             all: of(&|_| true),
-            heads: of(&|trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none()),
-            inner: (0..).zip(&words).filter_map(|(n, word)| before(&word.trigger).map(|before| (n, before))).collect(),
+            heads: of(&is_head),
+            pairs,
+            inner: (0..)
+                .zip(&words)
+                .filter_map(|(n, word)| before(&word.trigger).map(|before| (word.bytes[0], before, n)))
+                .collect(),
             vendors: of(&|trigger| matches!(trigger, Trigger::Vendor)),
             vendor_bytes_max: VENDORS.iter().flat_map(|shape| shape.words).map(|word| word.len()).max().unwrap_or(0),
             words,
@@ -144,7 +160,8 @@ impl Sieve {
                 let joined = at > 1
                     && (is(bytes[at - 1], ASSIGNING) || is(bytes[at - 1], BETWEEN) && is(bytes[at - 2], BETWEEN))
                     && !is(bytes[at], BETWEEN);
-                if self.heads.may_begin(bytes, at) {
+                let two = u16::from_le_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)]) | 0x2020;
+                if self.pairs[usize::from(two >> 6)] >> (two & 63) & 1 == 1 && self.heads.may_begin(bytes, at) {
                     self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
                 }
                 if joined || long {
@@ -166,8 +183,10 @@ impl Sieve {
                 }
             });
         }
-        events.sort_unstable();
-        events.dedup();
+        if events.len() > 1 {
+            events.sort_unstable();
+            events.dedup();
+        }
         numbers
     }
 
@@ -190,8 +209,10 @@ impl Sieve {
             None => (0..3).fold(0, |value, n| value | u32::from(bytes.get(at + n).map_or(0, |byte| *byte)) << (8 * n)),
         } | FOLDED;
         let (places, two) = (self.rare.places(three), three & 0xFFFF);
-        if !places.is_empty() || self.rare.twos.contains(&two) {
+        if !places.is_empty() {
             self.words_at(bytes, at, places, events);
+        }
+        if self.rare.twos.contains(&two) {
             self.words_at(bytes, at, self.rare.places(two), events);
         }
     }
@@ -212,10 +233,9 @@ impl Sieve {
     fn start(&self, text: &str, at: usize, long: bool, events: &mut Vec<Event>) {
         let bytes = text.as_bytes();
         if long {
-            for &(word, before) in &self.inner {
-                let (bytes_of, start) = (&self.words[usize::from(word)].bytes, at + before);
-                if bytes.get(start) == Some(&bytes_of[0])
-                    && bytes.get(start..start + bytes_of.len()).is_some_and(|here| here == &**bytes_of)
+            for &(first, before, word) in &self.inner {
+                let start = at + before;
+                if bytes.get(start) == Some(&first) && bytes[start..].starts_with(&self.words[usize::from(word)].bytes)
                 {
                     events.push(Event { start: start as u32, word });
                 }

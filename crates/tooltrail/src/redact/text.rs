@@ -95,7 +95,9 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<
     if events.is_empty() {
         return hits;
     }
-    let mut marks = marks(text).peekable();
+    // Marks are looked for only where one may begin.
+    let marked = events.iter().any(|event| matches!(redactor.sieve.open(*event).2, Trigger::Mark));
+    let mut marks = marked.then(|| marks(text)).into_iter().flatten().peekable();
     let mut reach = Reach {
         covered: Vec::new(),
         named: 0,
@@ -132,7 +134,7 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<
                     reach.named = reach.named.max(end);
                 }
             }
-            Trigger::Name => {}
+            Trigger::Name | Trigger::Mark => {}
             Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
         }
     }

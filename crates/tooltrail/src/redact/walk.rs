@@ -53,7 +53,7 @@ impl Redactor {
         self.sieve.each(key, |start, end, trigger| match trigger {
             Trigger::Vendor => vendors.push(key[start..end].to_ascii_lowercase()),
             Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
-            Trigger::Shape(_) | Trigger::Lead(_) => {}
+            Trigger::Shape(_) | Trigger::Lead(_) | Trigger::Mark => {}
         });
         (named.then(|| names::judge(key)).flatten(), vendors)
     }
