@@ -156,10 +156,12 @@ impl Sieve {
             let (starts, long) = starts(&before, masks, behind);
             each_bit(starts, |bit| {
                 let (at, long) = (at + bit, long >> bit & 1 == 1);
-                // A sign just before, or a quote or blank with more before that.
+                // A sign just before, or a quote or blank with more before that, and what may begin a vendor's token: one
+                // that begins as no name does is long.
                 let joined = at > 1
                     && (is(bytes[at - 1], ASSIGNING) || is(bytes[at - 1], BETWEEN) && is(bytes[at - 2], BETWEEN))
-                    && !is(bytes[at], BETWEEN);
+                    && !is(bytes[at], BETWEEN)
+                    && (is(bytes[at], NAMING) || long);
                 let two = u16::from_le_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)]) | 0x2020;
                 if self.pairs[usize::from(two >> 6)] >> (two & 63) & 1 == 1 && self.heads.may_begin(bytes, at) {
                     self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
@@ -440,6 +442,9 @@ mod tests {
                 Piece::Run(bytes, ..) => bytes,
                 Piece::Choice(texts) => texts.iter().map(|text| text.as_bytes()[0]).collect(),
             };
+            // What begins as no name does is long.
+            let named = first.iter().all(|byte| is(*byte, NAMING) || *byte == b'=');
+            assert!(named || least(shape) >= INNER_RUN_MIN, "{}", shape.form);
             // An equals sign is passed over before the token begins.
             assert!(!first.iter().any(|byte| *byte != b'=' && is(*byte, BETWEEN)), "{}", shape.form);
         }
