@@ -27,6 +27,7 @@ mod finder;
 mod known;
 mod lanes;
 mod names;
+mod rare;
 mod shapes;
 mod sieve;
 mod words;

@@ -7,7 +7,8 @@
 
 use super::engine::Trigger;
 use super::finder::Finder;
-use super::lanes::{self, BLOCK, FOLD, Lanes, Masks, Set};
+use super::lanes::{self, BLOCK, Lanes, Masks, Set};
+use super::rare::{self, Rare};
 use super::shapes::{PREFIXED, Piece, VENDORS};
 use super::text::VENDOR_NAME_MAX;
 
@@ -36,17 +37,10 @@ const fn kinds() -> [u8; 256] {
     kinds
 }
 
-/// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
-const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
-
-/// Threes that stand in so many other words that nearly any other is rarer.
-const USUAL: &str = "con mod use cre add wor mon pen win ong ard ode ser ing ion ent ate ter est the and for ers tra tri \
-                     ile ore age ess ect nec net ord rec eco ver res set unt ount igi omp pro com";
-
 /// Which part of the words stands where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Event {
-    pub(super) start: u32,
+    start: usize,
     word: u16,
 }
 
@@ -77,24 +71,11 @@ pub(super) struct Sieve {
     able: bool,
 }
 
-/// Rare bytes inside words, by their folded value; two bytes count as three with a zero.
-#[derive(Debug)]
-struct Rare {
-    slots: Box<[u16; SLOTS]>,
-    /// Value, the word, and where in it these bytes stand.
-    places: Vec<(u32, u16, u8)>,
-    /// The values of two bytes.
-    twos: Vec<u32>,
-}
-
 /// Words of 64 bits in a set of two bytes.
 const PAIRS: usize = 1 << 10;
 
 /// Folds three bytes.
 const FOLDED: u32 = 0x20_2020;
-
-/// Slots of a table that is nearly empty, so that what is no rare three is seen at once.
-const SLOTS: usize = 4_096;
 
 impl Sieve {
     pub(super) fn new(words: Vec<(String, Trigger)>) -> Self {
@@ -109,7 +90,9 @@ impl Sieve {
             Trigger::Shape(index) => PREFIXED[*index].inner.map(|(_, before)| before).filter(|before| *before > 0),
             _ => None,
         };
-        let (rare, lanes) = rare(&words);
+        let mut lanes = Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() };
+        let led = (0..).zip(&words).filter(|(_, word)| !matches!(word.trigger, Trigger::Shape(_) | Trigger::Vendor));
+        let rare = rare::choose(led.map(|(n, word)| (n, &*word.bytes)), &mut lanes);
         let is_head = |trigger: &Trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none();
         let mut pairs = Box::new([0; PAIRS]);
         for word in words.iter().filter(|word| is_head(&word.trigger)) {
@@ -145,7 +128,7 @@ impl Sieve {
     pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
         events.clear();
         if !self.able {
-            self.all.each(text, |start, _, word| events.push(Event { start: start as u32, word }));
+            self.all.each(text, |start, _, word| events.push(Event { start, word }));
             events.sort_unstable();
             return true;
         }
@@ -164,7 +147,7 @@ impl Sieve {
                     && (is(bytes[at], NAMING) || long);
                 let two = u16::from_le_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)]) | 0x2020;
                 if self.pairs[usize::from(two >> 6)] >> (two & 63) & 1 == 1 && self.heads.may_begin(bytes, at) {
-                    self.heads.at(bytes, at, |start, _, word| events.push(Event { start: start as u32, word }));
+                    self.heads.at(bytes, at, |start, _, word| events.push(Event { start, word }));
                 }
                 if joined || long {
                     self.start(text, at, long, events);
@@ -181,7 +164,7 @@ impl Sieve {
                 bytes.iter().rposition(|b| !b.is_ascii_graphic() || b"\"'`<>".contains(b)).map_or(0, |at| at + 1);
             self.all.each(&text[from..], |start, _, word| {
                 if matches!(self.words[usize::from(word)].trigger, Trigger::Shape(_)) {
-                    events.push(Event { start: (from + start) as u32, word });
+                    events.push(Event { start: from + start, word });
                 }
             });
         }
@@ -195,7 +178,7 @@ impl Sieve {
     /// The beginning, the end and the reason of what was collected.
     pub(super) fn open(&self, event: Event) -> (usize, usize, Trigger) {
         let word = &self.words[usize::from(event.word)];
-        (event.start as usize, event.start as usize + word.bytes.len(), word.trigger)
+        (event.start, event.start + word.bytes.len(), word.trigger)
     }
 
     /// Every word of a short text, by beginnings.
@@ -225,7 +208,7 @@ impl Sieve {
             let bytes_of = &self.words[usize::from(word)].bytes;
             let Some(start) = at.checked_sub(usize::from(before)) else { continue };
             if bytes.get(start..start + bytes_of.len()).is_some_and(|here| here.eq_ignore_ascii_case(bytes_of)) {
-                events.push(Event { start: start as u32, word });
+                events.push(Event { start, word });
             }
         }
     }
@@ -239,7 +222,7 @@ impl Sieve {
                 let start = at + before;
                 if bytes.get(start) == Some(&first) && bytes[start..].starts_with(&self.words[usize::from(word)].bytes)
                 {
-                    events.push(Event { start: start as u32, word });
+                    events.push(Event { start, word });
                 }
             }
         }
@@ -260,77 +243,9 @@ impl Sieve {
         // The shortest vendor's word has three bytes.
         if name - from >= 3 {
             let near = &text[from..name];
-            self.vendors.each(near, |start, _, word| events.push(Event { start: (from + start) as u32, word }));
+            self.vendors.each(near, |start, _, word| events.push(Event { start: from + start, word }));
         }
     }
-}
-
-impl Rare {
-    fn new(mut places: Vec<(u32, u16, u8)>) -> Self {
-        places.sort_unstable();
-        let mut slots = Box::new([u16::MAX; SLOTS]);
-        for (n, (value, ..)) in (0..).zip(&places) {
-            let mut slot = Self::slot(*value);
-            while slots[slot] != u16::MAX && places[usize::from(slots[slot])].0 != *value {
-                slot = (slot + 1) % SLOTS;
-            }
-            slots[slot] = slots[slot].min(n);
-        }
-        let twos = places.iter().map(|place| place.0).filter(|value| *value <= 0xFFFF).collect();
-        Self { slots, places, twos }
-    }
-
-    fn slot(value: u32) -> usize {
-        (value.wrapping_mul(0x9E37_79B1) >> 20) as usize % SLOTS
-    }
-
-    #[inline]
-    fn places(&self, value: u32) -> &[(u32, u16, u8)] {
-        let mut slot = Self::slot(value);
-        loop {
-            let Some(first) = self.places.get(usize::from(self.slots[slot])) else { return &[] };
-            if first.0 == value {
-                let from = &self.places[usize::from(self.slots[slot])..];
-                return &from[..from.iter().position(|place| place.0 != value).unwrap_or(from.len())];
-            }
-            slot = (slot + 1) % SLOTS;
-        }
-    }
-}
-
-/// Chooses three bytes of each name and lead: rare ones, and as few as possible in all.
-fn rare(words: &[Word]) -> (Rare, Lanes) {
-    let fold = |bytes: &[u8]| (0..).zip(bytes).fold(0, |value, (n, byte)| value | u32::from(byte | FOLD) << (8 * n));
-    let commonness = |bytes: &[u8]| {
-        let letter =
-            |byte: &u8| LETTERS_BY_RARITY.iter().position(|letter| *letter == byte | FOLD).map_or(4, |n| n + 2);
-        let usual = USUAL.split_whitespace().any(|usual| usual.as_bytes().eq_ignore_ascii_case(bytes));
-        bytes.iter().map(letter).product::<usize>() * if usual { 1_000 } else { 1 }
-    };
-    let (mut lanes, mut places) = (Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() }, Vec::new());
-    let mut chosen: Vec<u32> = Vec::new();
-    let led = |word: &&(u16, &Word)| !matches!(word.1.trigger, Trigger::Shape(_) | Trigger::Vendor);
-    for (n, word) in (0..).zip(words).collect::<Vec<_>>().iter().filter(led) {
-        let size = word.bytes.len().min(3);
-        let known = word.bytes.windows(size).position(|bytes| chosen.contains(&fold(bytes)));
-        let rarest = || (0..=word.bytes.len() - size).min_by_key(|at| commonness(&word.bytes[*at..at + size]));
-        let at = known.or_else(rarest).unwrap_or(0);
-        let bytes = &word.bytes[at..at + size];
-        places.push((fold(bytes), *n, at as u8));
-        if known.is_some() {
-            continue;
-        }
-        chosen.push(fold(bytes));
-        match *bytes {
-            [one, two] => lanes.twos.push([one | FOLD, two | FOLD]),
-            [one, two, three] => {
-                let hashes = lanes::hashes([one, two, three].map(|byte| byte | FOLD));
-                lanes.threes.iter_mut().zip(hashes).for_each(|(set, hash)| set.add(hash));
-            }
-            _ => {}
-        }
-    }
-    (Rare::new(places), lanes)
 }
 
 /// The bytes of which tokens are made.
