@@ -6,9 +6,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::clip::Clipped;
 use crate::clock::Clock;
-use crate::entry::{Line, encode};
+use crate::entry::{Line, write};
 use crate::error::Error;
 use crate::home::Home;
 use crate::random::Random;
@@ -340,7 +339,7 @@ impl Writer {
         let redactor = &*self.redactor;
         spread(entries, threads, ENTRIES_PER_THREAD, |((entry, role), random)| {
             // One call that we cannot handle must not end the recording of all others.
-            (catch_unwind(AssertUnwindSafe(|| line(redactor, *entry, random))).ok(), role)
+            (catch_unwind(AssertUnwindSafe(|| line(redactor, entry, random))).ok(), role)
         })
     }
 }
@@ -377,9 +376,9 @@ impl Opening {
 }
 
 /// Redacts, clips and encodes an entry with its random bytes.
-fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
+fn line(redactor: &Redactor, entry: Box<Windowed>, random: &[u8]) -> Line {
     let (mut bits, mut salt) = ([0; 10], [0; 16]);
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-    encode(Clipped::of(redactor.redact(entry)), bits, salt)
+    write(redactor, entry, bits, salt)
 }
