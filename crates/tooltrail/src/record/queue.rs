@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::Error;
 use crate::record::promise::Promise;
 use crate::redact::Windowed;
@@ -52,6 +53,8 @@ pub(crate) enum Item {
     Ended(u64),
     /// Everything before this is to be durable.
     Flush(Promise),
+    /// Everything before this is to be in its day file, durable or not.
+    Seen(Promise),
 }
 
 /// What callers and the writer share.
@@ -103,10 +106,15 @@ impl Queue {
         self.woken(inner);
     }
 
-    /// Adds all of these entries or none.
+    /// Adds all of these entries or none, each durable before its promise, where it has one, is kept.
     ///
     /// A single one may end an open call.
-    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
+    pub(crate) fn offer_all(
+        &self,
+        entries: Vec<Windowed>,
+        promises: Vec<Option<Promise>>,
+        ends: u64,
+    ) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
         let entries = entries.into_iter().map(Box::new).collect::<Vec<_>>();
         let mut inner = self.lock();
@@ -119,9 +127,9 @@ impl Queue {
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
-        inner.awaited += entries.len();
+        inner.awaited += promises.iter().flatten().count();
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(entry, Some(promise), ends));
+            inner.items.push_back(Item::Entry(entry, promise, ends));
         }
         self.woken(inner);
         Ok(())
@@ -143,6 +151,18 @@ impl Queue {
         inner.items.push_back(Item::Begin(id, call, promise));
         self.woken(inner);
         Ok(())
+    }
+
+    /// Adds a barrier that is kept once what was accepted before is in its day files.
+    pub(crate) fn seen(&self, promise: Promise) {
+        let mut inner = self.lock();
+        if inner.closed {
+            // Nothing was taken since the closing flush.
+            promise.keep();
+            return;
+        }
+        inner.items.push_back(Item::Seen(promise));
+        self.woken(inner);
     }
 
     /// Adds a barrier, and with `close` nothing may follow it.
@@ -175,16 +195,16 @@ impl Queue {
         let room = VecDeque::with_capacity(QUEUE_ROOM);
         let mut inner = self.lock();
         let mut polls = 0;
-        let mut waited = Duration::ZERO;
+        // A busy machine makes a sleep longer than asked for, and calls that are open are to be noted in time.
+        let begun = SystemClock::default();
         while inner.items.is_empty() && inner.shed.is_empty() && !inner.closed {
-            if longest.is_some_and(|longest| waited >= longest) {
+            if longest.is_some_and(|longest| begun.monotonic() >= longest) {
                 break;
             }
             polls += 1;
             if polls <= POLLS_BEFORE_SLEEP {
                 drop(inner);
                 std::thread::sleep(POLL);
-                waited += POLL;
                 inner = self.lock();
                 continue;
             }
@@ -192,15 +212,14 @@ impl Queue {
             inner = match longest {
                 None => self.wake.wait(inner).unwrap_or_else(PoisonError::into_inner),
                 Some(longest) => {
-                    let left = longest.saturating_sub(waited);
-                    waited = longest;
+                    let left = longest.saturating_sub(begun.monotonic());
                     self.wake.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
             inner.asleep = false;
         }
         for _ in 0..LINGER_POLLS {
-            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_)));
+            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_) | Item::Seen(_)));
             if awaited || inner.closed || inner.items.len() < LINGER_FROM || inner.bytes >= BATCH_BYTES_MAX {
                 break;
             }
@@ -283,6 +302,7 @@ mod tests {
         let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
         (0..buffered).for_each(|_| queue.offer(entry(), 0));
         let (_ack, promises) = promise(awaited);
+        let promises = promises.into_iter().map(Some).collect();
         queue.offer_all((0..awaited).map(|_| entry()).collect(), promises, 0).unwrap();
         let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
         assert_eq!(taken, batches);

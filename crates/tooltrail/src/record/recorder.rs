@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::clock::{Clock, SystemClock};
+use crate::doors::{Doors, Durability};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
@@ -23,6 +24,9 @@ use crate::redact::{Redactor, Windowed};
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
+const SEEN_WAIT: Duration = Duration::from_secs(2);
 
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
@@ -120,6 +124,9 @@ pub(crate) struct State {
     pub(crate) meters: Arc<Meters>,
     /// Ids of open calls that were given.
     begun: AtomicU64,
+    /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
+    buffered: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Recorder {
@@ -145,6 +152,49 @@ impl Recorder {
     /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, 0)
+    }
+
+    /// Takes all of these calls or none, each through the door of its tool: as [`Recorder::record_durable`], but the
+    /// acknowledgement does not wait for the buffered ones, and a loss among them is counted in a gap instead.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_durable`].
+    pub fn record_through(&self, doors: &Doors, calls: Vec<Call>) -> Result<Ack, Error> {
+        let now = self.clock.now();
+        let (ack, promises) = promise(calls.len());
+        let mut buffered = false;
+        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
+            if doors.of(&call.tool) != Durability::Buffered {
+                return Some(promise);
+            }
+            // It is kept when the queue has it; an acknowledgement of what the queue refuses nobody gets.
+            promise.keep();
+            buffered = true;
+            None
+        });
+        let promises = promises.collect();
+        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect();
+        self.state.queue.offer_all(entries, promises, 0)?;
+        if buffered {
+            self.state.buffered.fetch_add(1, Ordering::Release);
+        }
+        Ok(ack)
+    }
+
+    /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
+    /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
+    pub fn settle(&self) -> bool {
+        let taken = self.state.buffered.load(Ordering::Acquire);
+        if self.state.seen.load(Ordering::Relaxed) >= taken {
+            return true;
+        }
+        let (ack, promises) = promise(1);
+        promises.into_iter().for_each(|promise| self.state.queue.seen(promise));
+        let settled = ack.wait_for(SEEN_WAIT).is_ok();
+        if settled {
+            self.state.seen.fetch_max(taken, Ordering::Relaxed);
+        }
+        settled
     }
 
     /// Notes that a call begins; the guard records how it ends and how long it took.
@@ -260,7 +310,7 @@ impl Recorder {
         let now = self.clock.now();
         let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
         let (ack, promises) = promise(entries.len());
-        self.state.queue.offer_all(entries, promises, ends)?;
+        self.state.queue.offer_all(entries, promises.into_iter().map(Some).collect(), ends)?;
         Ok(ack)
     }
 
