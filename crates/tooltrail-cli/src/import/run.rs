@@ -33,7 +33,7 @@ const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
 /// The same where one of them is buffered: one flush of the day files serves as many. Whoever resumes looks all of
 /// them up.
-const BATCHES_BUFFERED_MAX: usize = 32;
+const BATCHES_BUFFERED_MAX: usize = 8;
 
 /// Longest wait for room in the recorder's queue.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
