@@ -12,6 +12,7 @@ use crate::common::user_folder;
 use crate::doors;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
+use crate::size;
 
 /// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -37,6 +38,9 @@ pub(crate) struct Config {
     /// The service's own log.
     #[serde(default)]
     pub(crate) log: Log,
+    /// What is kept.
+    #[serde(default)]
+    pub(crate) retention: Retention,
     /// How durable an entry must be before it is acknowledged, by tool.
     #[serde(default, deserialize_with = "doors::read")]
     pub(crate) durability: Option<Doors>,
@@ -53,6 +57,21 @@ pub(crate) struct Log {
     pub(crate) level: Option<Level>,
     /// How it is told.
     pub(crate) format: Option<Format>,
+}
+
+/// What it can say about what is kept.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// So many days, today among them.
+    pub(crate) max_age_days: Option<u32>,
+    /// So many entries of all users.
+    pub(crate) max_entries: Option<u64>,
+    /// So many bytes of all users.
+    #[serde(default, deserialize_with = "bytes")]
+    pub(crate) max_bytes: Option<u64>,
+    /// So many days in any case.
+    pub(crate) keep_days: Option<u32>,
 }
 
 impl Config {
@@ -121,6 +140,20 @@ fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     let name = String::deserialize(deserializer)?;
     Zone::named(&name).map_err(D::Error::custom)?;
     Ok(Some(name))
+}
+
+/// Reads a number of bytes, or a size in words.
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Words(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Bytes(bytes) => Ok(Some(bytes)),
+        Written::Words(words) => size::parse(&words).map(Some).map_err(D::Error::custom),
+    }
 }
 
 /// Reads a gate.

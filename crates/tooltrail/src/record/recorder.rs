@@ -21,6 +21,7 @@ use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::record::writer::Writer;
 use crate::redact::{Redactor, Windowed};
+use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -40,6 +41,8 @@ pub struct Options {
     pub group: bool,
     /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
     pub force_network_home: bool,
+    /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
+    pub retention: Retention,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -55,6 +58,7 @@ impl Options {
             keys: None,
             group: false,
             force_network_home: false,
+            retention: Retention::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         }
@@ -90,7 +94,8 @@ impl Options {
         let redactor = Arc::new(Redactor::new(key));
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
-        Ok((Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(None) }, writer))
+        let retention = self.retention;
+        Ok((Recorder { home, redactor, retention, clock: self.clock, state, writer: Mutex::new(None) }, writer))
     }
 }
 
@@ -109,6 +114,7 @@ impl Options {
 pub struct Recorder {
     home: Home,
     redactor: Arc<Redactor>,
+    retention: Retention,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -160,22 +166,10 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::record_durable`].
     pub fn record_through(&self, doors: &Doors, calls: Vec<Call>) -> Result<Ack, Error> {
-        let now = self.clock.now();
-        let (ack, promises) = promise(calls.len());
-        let mut buffered = false;
-        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
-            if doors.of(&call.tool) != Durability::Buffered {
-                return Some(promise);
-            }
-            // It is kept when the queue has it; an acknowledgement of what the queue refuses nobody gets.
-            promise.keep();
-            buffered = true;
-            None
-        });
-        let promises = promises.collect();
-        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect();
-        self.state.queue.offer_all(entries, promises, 0)?;
-        if buffered {
+        let waits = |call: &Call| doors.of(&call.tool) != Durability::Buffered;
+        let any_buffered = !calls.iter().all(waits);
+        let ack = self.take_all(calls, 0, waits)?;
+        if any_buffered {
             self.state.buffered.fetch_add(1, Ordering::Release);
         }
         Ok(ack)
@@ -195,6 +189,14 @@ impl Recorder {
             self.state.seen.fetch_max(taken, Ordering::Relaxed);
         }
         settled
+    }
+
+    /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
+    #[must_use]
+    pub fn too_late(&self, call: &Call) -> Option<String> {
+        let day = call.ts?.date();
+        let first = self.retention.first_day(self.clock.now().date())?;
+        (day < first).then(|| format!("older than the retention: of {day}, and kept is what is of {first} or later"))
     }
 
     /// Notes that a call begins; the guard records how it ends and how long it took.
@@ -238,6 +240,15 @@ impl Recorder {
         self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
     }
 
+    /// Records one of our own events, and waits until it is durable.
+    pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
+        let call = event.into_call(None);
+        let (ack, promises) = promise(1);
+        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
+        self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
+        ack.wait()
+    }
+
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
     ///
     /// # Errors
@@ -266,6 +277,7 @@ impl Recorder {
     /// # Errors
     /// Why not, in words.
     pub fn health(&self) -> Result<(), String> {
+        self.home.check_stands()?;
         let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
         probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
         let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -302,15 +314,37 @@ impl Recorder {
 
     /// Takes a call, which ends the open call of this id.
     pub(crate) fn take(&self, call: &Call, ends: u64) {
+        if self.too_late(call).is_some() {
+            self.state.queue.count_shed("retention", 1);
+            self.state.queue.end(ends);
+            return;
+        }
         self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor), ends);
     }
 
     /// Takes calls durably; a single one may end an open call.
     pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        self.take_all(calls, ends, |_| true)
+    }
+
+    /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
+    fn take_all(&self, calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
+        if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
+            self.state.queue.end(ends);
+            return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
+        }
         let now = self.clock.now();
-        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
-        let (ack, promises) = promise(entries.len());
-        self.state.queue.offer_all(entries, promises.into_iter().map(Some).collect(), ends)?;
+        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect();
+        let (ack, promises) = promise(calls.len());
+        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
+            if waits(call) {
+                return Some(promise);
+            }
+            // Kept already: of what the queue refuses nobody gets the acknowledgement.
+            promise.keep();
+            None
+        });
+        self.state.queue.offer_all(entries, promises.collect(), ends)?;
         Ok(ack)
     }
 
