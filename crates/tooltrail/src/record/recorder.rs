@@ -182,9 +182,7 @@ impl Recorder {
         if self.state.seen.load(Ordering::Relaxed) >= taken {
             return true;
         }
-        let (ack, promises) = promise(1);
-        promises.into_iter().for_each(|promise| self.state.queue.seen(promise));
-        let settled = ack.wait_for(SEEN_WAIT).is_ok();
+        let settled = self.state.queue.seen().wait_for(SEEN_WAIT).is_ok();
         if settled {
             self.state.seen.fetch_max(taken, Ordering::Relaxed);
         }
@@ -257,7 +255,7 @@ impl Recorder {
         self.barrier(false)
     }
 
-    /// Flushes, and then takes no more. A second close does nothing.
+    /// Flushes, and then takes no more. A later flush or close waits for the first and answers as it does.
     ///
     /// # Errors
     /// As [`Recorder::flush`].
@@ -362,11 +360,7 @@ impl Recorder {
     }
 
     fn barrier(&self, close: bool) -> Result<(), Error> {
-        let (ack, promises) = promise(1);
-        for promise in promises {
-            self.state.queue.flush(promise, close);
-        }
-        ack.wait_for(FLUSH_WAIT)
+        self.state.queue.flush(close).wait_for(FLUSH_WAIT)
     }
 }
 
