@@ -1,0 +1,68 @@
+"""A case: its rounds, each from one seed, so that a failure can be had again alone."""
+
+import collections
+import random
+import traceback
+from dataclasses import dataclass
+from typing import Callable
+
+from place import Broken
+
+CASES = {}
+
+
+class Skip(Exception):
+    """A case cannot run here; its text says why."""
+
+
+@dataclass
+class Case:
+    """What is done in a round, to which seeds, and what it shows."""
+
+    name: str
+    says: str
+    seeds: Callable
+    round: Callable
+    small: int
+    full: int
+    sampled: bool
+
+    def run(self, chosen):
+        """Runs its rounds; returns the failures and what was seen."""
+        seen = collections.Counter()
+        failures = []
+        for seed in self.chosen(chosen):
+            try:
+                seen.update(self.round(seed) or {})
+            except Skip:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, the round did not hold
+                text = str(error) if isinstance(error, Broken) else traceback.format_exc()
+                failures.append(f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {seed}")
+                print(failures[-1], flush=True)
+                if not chosen.keep_going:
+                    break
+            seen["rounds"] += 1
+        return failures, ", ".join(f"{count} {what}" for what, count in seen.items())
+
+    def chosen(self, chosen):
+        if chosen.seed is not None:
+            return [chosen.seed]
+        count = chosen.rounds or (self.full if chosen.full else self.small)
+        if not self.sampled:
+            return [str(seed) for seed in range(count)]
+        seeds = [str(seed) for seed in self.seeds()]
+        if count >= len(seeds):
+            return seeds
+        return sorted(random.Random(7).sample(seeds, count), key=seeds.index)
+
+
+def case(name, says, small, full, seeds=None):
+    """Makes a function of one seed a case.
+
+    With `seeds` its rounds are those, of which the small form draws a few; otherwise they are numbered.
+    """
+    def register(function):
+        CASES[name] = Case(name, says, seeds, function, small, full, seeds is not None)
+        return function
+    return register
