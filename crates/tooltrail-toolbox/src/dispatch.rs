@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
-use tooltrail::{DURABLE_WAIT, Kept, Open, Outcome, Reason, Status};
+use tooltrail::{Ack, Call, DURABLE_WAIT, Kept, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
 use crate::gate::Effect;
@@ -24,10 +24,11 @@ pub const REFUSAL: &str = "this tool is not available";
 pub enum Durability {
     /// At once; the entry is written soon.
     Buffered,
-    /// At once; the entry is synced with the next batch.
+    /// At once; the entry is durable with the next batch, and a call that is open for longer is noted meanwhile.
     #[default]
     Grouped,
-    /// When the entry is synced; an answer whose entry cannot be written is withheld.
+    /// When the entry is durable, as was that the call begins before the tool ran: a tool whose call cannot be noted
+    /// does not run, and an answer whose entry cannot be written is withheld.
     Strict,
 }
 
@@ -59,7 +60,8 @@ pub enum CallError {
     },
     /// The tool panicked; the text stands in the trail alone.
     Panicked,
-    /// The call ended, but its entry could not be made durable in time: [`Durability::Strict`] withholds the answer.
+    /// The call could not be noted, and then its tool did not run, or its entry could not be made durable in time:
+    /// [`Durability::Strict`] withholds the answer.
     Unrecorded {
         /// Why.
         why: String,
@@ -102,13 +104,29 @@ impl Toolbox {
         args: &'a str,
     ) -> impl Future<Output = Result<Output, CallError>> + Send + use<'a> {
         let (decision, rule) = self.decide(ctx, name);
-        let open = self.recorder.begin(ctx.call(name, args, rule));
+        let begun = self.begin(ctx.call(name, args, rule), decision.is_ok());
         async move {
+            let (open, noted) = begun.map_err(unrecorded)?;
+            if let Some(Err(error)) = within_patience(noted).await {
+                // Refused before it ran; the entry follows when there is room for it.
+                open.finish_buffered(Outcome::denied(Reason::Policy));
+                return Err(error);
+            }
             let ending = match decision {
                 Ok(registered) => self.run(registered, ctx, args).await,
                 Err(reason) => Ending { outcome: Outcome::denied(reason), answer: Err(CallError::Denied) },
             };
             self.settle(open, ending).await
+        }
+    }
+
+    /// Notes that a call begins whose tool will run; where a trace of it must be durable first, returns what to await.
+    fn begin(&self, call: Call, runs: bool) -> Result<(Open<'_>, Option<Ack>), tooltrail::Error> {
+        match self.durability {
+            Durability::Strict if runs => self.recorder.begin_durable(call).map(|(open, noted)| (open, Some(noted))),
+            Durability::Grouped if runs => Ok((self.recorder.begin(call), None)),
+            // What does not run ends at once.
+            _ => Ok((self.recorder.begin_buffered(call), None)),
         }
     }
 
@@ -165,8 +183,7 @@ impl Toolbox {
             Durability::Grouped => drop(open.finish(ending.outcome)),
             Durability::Strict => {
                 let ack = open.finish(ending.outcome).map_err(unrecorded)?;
-                let wait = tokio::time::timeout(DURABLE_WAIT, ack).await;
-                wait.map_err(|_elapsed| unrecorded("it took too long"))?.map_err(unrecorded)?;
+                within_patience(Some(ack)).await.transpose()?;
             }
         }
         ending.answer
@@ -228,6 +245,12 @@ async fn caught(
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default()
+}
+
+/// Waits for an acknowledgement, where there is one, as long as a caller can be kept waiting.
+async fn within_patience(ack: Option<Ack>) -> Option<Result<(), CallError>> {
+    let waited = tokio::time::timeout(DURABLE_WAIT, ack?).await;
+    Some(waited.map_err(|_elapsed| unrecorded("it took too long")).and_then(|kept| kept.map_err(unrecorded)))
 }
 
 fn unrecorded(why: impl fmt::Display) -> CallError {

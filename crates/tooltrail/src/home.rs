@@ -80,7 +80,19 @@ impl Home {
         let root = root.as_ref();
         make_root(root, group).map_err(Error::io("create", root))?;
         let disk = RealDisk::open(root, group).map_err(Error::io("open", root))?;
-        let home = Self { root: root.to_owned(), disk: Arc::new(disk) };
+        Self::adopt(Self { root: root.to_owned(), disk: Arc::new(disk) })
+    }
+
+    /// Opens a home on any disk to write to it, for tests of what a disk may do.
+    ///
+    /// # Errors
+    /// As [`Home::create`].
+    #[doc(hidden)]
+    pub fn on(disk: Arc<dyn Disk>) -> Result<Self, Error> {
+        Self::adopt(Self { root: PathBuf::from("home"), disk })
+    }
+
+    fn adopt(home: Self) -> Result<Self, Error> {
         let own = |name| home.root.join(OWN_FOLDER).join(name);
         if !home.check_format()? {
             let format = format!("{FORMAT}\n");

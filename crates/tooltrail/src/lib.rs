@@ -32,6 +32,9 @@ pub mod entry;
 // One day file.
 mod day;
 
+// The write-ahead file.
+mod journal;
+
 // A question, its grammar, and whether a line answers it.
 mod query;
 
@@ -53,6 +56,8 @@ pub use random::{Random, SystemRandom};
 pub use read::{
     Arrived, Bound, Bounds, Follow, Followed, GapWhy, Page, Scanned, Skipped, Trail, UserSummary, UsersPage,
 };
+#[doc(hidden)]
+pub use record::Steps;
 pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Recorder};
 pub use redact::{RedactionKey, Redactor};
 pub use stats::{Quantiles, Stats, ToolStats};

@@ -112,7 +112,7 @@ fn what_was_acknowledged_survives_a_kill_once() {
     let token = place.run(&["token", "add", "sender", "--role", "ingest"]).out.trim().to_owned();
     let mut seed = 7;
     let mut acknowledged = HashSet::new();
-    let (mut inside, mut idle) = (0, 0);
+    let mut ends = Vec::new();
     for round in 0..rounds {
         let (mut child, address) = serve(&place);
         let (seen, heard) = mpsc::channel();
@@ -122,7 +122,7 @@ fn what_was_acknowledged_survives_a_kill_once() {
         });
         let senders = senders.collect::<Vec<_>>();
         drop(seen);
-        std::thread::sleep(Duration::from_micros(20_000 + next(&mut seed) % 120_000));
+        std::thread::sleep(Duration::from_micros(20_000 + next(&mut seed) % 240_000));
         child.kill().unwrap();
         child.wait().unwrap();
         senders.into_iter().for_each(|sender| sender.join().unwrap());
@@ -133,15 +133,23 @@ fn what_was_acknowledged_survives_a_kill_once() {
             acknowledged.extend(seen.acknowledged);
             unanswered.extend(seen.unanswered);
         }
-        // A batch was under way if the files have some of what nobody was told about.
-        let half = torn > 0 || unanswered.iter().any(|id| found.contains_key(id));
-        inside += u32::from(half);
-        idle += u32::from(!half);
+        ends.push((torn > 0, unanswered));
         for id in &acknowledged {
             assert_eq!(found.get(id), Some(&1), "round {round}: {id} was acknowledged");
         }
         assert!(found.values().all(|count| *count == 1), "round {round}: nothing is stored twice");
     }
+    // The last round's journal is recovered too.
+    let (mut child, _address) = serve(&place);
+    std::thread::sleep(Duration::from_millis(300));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (found, _) = stored(&place);
+    assert!(acknowledged.iter().all(|id| found.get(id) == Some(&1)) && found.values().all(|count| *count == 1));
+    // A batch was under way if the files have some of what nobody was told about.
+    let half = |(torn, unanswered): &&(bool, Vec<String>)| *torn || unanswered.iter().any(|id| found.contains_key(id));
+    let inside = ends.iter().filter(half).count();
+    let idle = ends.len() - inside;
     eprintln!("{rounds} kills: {inside} inside a batch, {idle} between; {} entries acknowledged", acknowledged.len());
     assert!(inside > 0, "no kill fell inside a batch: the test shows nothing");
     assert!(!acknowledged.is_empty());

@@ -1,6 +1,7 @@
 //! A batch of lines appended to one day file, whole or not at all.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::clock::Date;
 use crate::day::tail::{Torn, look};
@@ -14,7 +15,9 @@ const FRAGMENT_FOLDER_BYTES: usize = 180;
 #[derive(Debug)]
 pub(crate) struct End {
     /// The file, to sync it.
-    pub(crate) file: Box<dyn DiskFile>,
+    pub(crate) file: Arc<dyn DiskFile>,
+    /// Its device and inode.
+    pub(crate) place: (u64, u64),
     /// Its length: whole lines.
     pub(crate) len: u64,
     /// The torn tail that was cut off first, and the name of the file in `fragments/` that keeps it.
@@ -29,12 +32,14 @@ impl End {
     /// # Errors
     /// What the system says.
     pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
-        let file = disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?;
-        let (len, torn) = look(&*file)?;
-        let Some(torn) = torn else { return Ok(Self { file, len, torn: None }) };
+        let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?);
+        let stat = file.stat()?;
+        let place = (stat.device, stat.inode);
+        let (len, torn) = look(disk, &*file)?;
+        let Some(torn) = torn else { return Ok(Self { file, place, len, torn: None }) };
         let kept = keep(disk, folder, date, &torn)?;
-        file.cut(torn.offset)?;
-        Ok(Self { file, len: torn.offset, torn: Some((torn, kept)) })
+        cut(&*file, torn.offset)?;
+        Ok(Self { file, place, len: torn.offset, torn: Some((torn, kept)) })
     }
 
     /// Appends whole lines, all or none.
@@ -57,7 +62,7 @@ impl End {
                 Err(error) => error,
             };
             if written > 0 {
-                self.file.cut(self.len)?;
+                cut(&*self.file, self.len)?;
             }
             return Err(failed);
         }
@@ -65,22 +70,44 @@ impl End {
     }
 }
 
+/// Cuts a file, durably: what is then written in place of what was cut must never be mixed with it by a power cut.
+pub(super) fn cut(file: &dyn DiskFile, len: u64) -> io::Result<()> {
+    file.cut(len)?;
+    file.sync()
+}
+
 /// Keeps a torn tail as a file of its own, durably, before it is cut off; returns that file's name.
-fn keep(disk: &dyn Disk, folder: &str, date: Date, torn: &Torn) -> io::Result<String> {
+pub(super) fn keep(disk: &dyn Disk, folder: &str, date: Date, torn: &Torn) -> io::Result<String> {
     let mut short = folder.len().min(FRAGMENT_FOLDER_BYTES);
     while !folder.is_char_boundary(short) {
         short -= 1;
     }
-    // Two fragments may begin at one offset, one after another: the second is appended to the first.
     let name = format!("{date}.{}.{}", torn.offset, &folder[..short]);
-    let fragment = disk.append(&[OWN_FOLDER, "fragments", &name])?;
+    keep_fragment(disk, &name, &torn.bytes)?;
+    Ok(name)
+}
+
+/// Keeps bytes in `fragments/`, durably. Two fragments of one name stand one after another; one that was kept before
+/// its bytes were cut off, and whoever did it was killed, is kept once.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn keep_fragment(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let fragment = disk.append(&[OWN_FOLDER, "fragments", name])?;
+    let mut last = vec![0; bytes.len()];
+    let before = fragment.stat()?.len.checked_sub(bytes.len() as u64);
+    if let Some(before) = before
+        && fragment.read_at(&mut last, before)? == bytes.len()
+        && last == bytes
+    {
+        return fragment.sync();
+    }
     let mut written = 0;
-    while written < torn.bytes.len() {
-        match fragment.append(&torn.bytes[written..])? {
+    while written < bytes.len() {
+        match fragment.append(&bytes[written..])? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             taken => written += taken,
         }
     }
-    fragment.sync()?;
-    Ok(name)
+    fragment.sync()
 }

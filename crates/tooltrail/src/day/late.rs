@@ -210,6 +210,35 @@ impl Largest {
         Ok(lines.late_after(known.largest))
     }
 
+    /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
+    ///
+    /// Of each file: its folder and date, the file and its length, and the lines to come. The caller holds the home's
+    /// append lock.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn note<'a>(
+        &mut self,
+        disk: &dyn Disk,
+        files: impl IntoIterator<Item = ((&'a str, Date), (&'a dyn DiskFile, u64), &'a Span)>,
+    ) -> io::Result<()> {
+        let mut late = BTreeMap::<Date, Vec<(&str, i64)>>::new();
+        for ((folder, day), file, span) in files {
+            let late_ms = self.lateness(disk, (folder, day), file, span)?;
+            if late_ms > LATE_MS {
+                late.entry(day).or_default().push((folder, late_ms));
+            }
+        }
+        for (day, files) in late {
+            let mut notes = Notes::read(disk, day)?;
+            let raised = files.into_iter().filter(|(folder, late_ms)| notes.raise(folder, *late_ms)).count();
+            if raised > 0 {
+                notes.write(disk, day)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Remembers that these lines were appended to a file that [`Largest::lateness`] looked at.
     pub(crate) fn appended(&mut self, folder: &str, day: Date, bytes: usize, lines: &Span) {
         if let Some(known) = self.known.get_mut(&(folder.to_owned(), day)) {

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::disk::DiskFile;
+use crate::disk::{Disk, DiskFile};
 
 /// How long a tail must not have grown to count as torn: a foreign writer may be in the middle of its line.
 const STILL: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ pub(crate) struct Torn {
 }
 
 /// Returns the length of a file and its torn tail, if it has one that nobody is writing.
-pub(crate) fn look(file: &dyn DiskFile) -> io::Result<(u64, Option<Torn>)> {
+pub(crate) fn look(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<(u64, Option<Torn>)> {
     let mut len = file.stat()?.len;
     for _ in 0..PATIENCE {
         let mut last = [b'\n'];
@@ -37,7 +37,7 @@ pub(crate) fn look(file: &dyn DiskFile) -> io::Result<(u64, Option<Torn>)> {
         if last == [b'\n'] {
             return Ok((len, None));
         }
-        std::thread::sleep(STILL);
+        disk.pause(STILL);
         let now = file.stat()?.len;
         if now == len {
             break;

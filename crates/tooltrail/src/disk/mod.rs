@@ -32,11 +32,25 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the system says; a link, a FIFO, a device or a folder is an error, at once.
     fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>>;
 
+    /// Returns what stands under a name without opening it, `None` if nothing does.
+    ///
+    /// For whoever has the file open and asks whether it still is that file: a folder of the path may be a link.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn stat(&self, file: &[&str]) -> io::Result<Option<Stat>>;
+
     /// Opens a file for appending, and makes it and its folders where they are missing, durably.
     ///
     /// # Errors
     /// As [`Disk::open`]; also a file with more than one link.
     fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading and for writing at offsets, and makes it and its folders where they are missing, durably.
+    ///
+    /// # Errors
+    /// As [`Disk::append`].
+    fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
 
     /// Puts a whole small file in place of another at once: after a crash either stands there, never a part.
     ///
@@ -55,6 +69,17 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::TimedOut`] if another holds it all the while.
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>>;
+
+    /// Returns how many files one holder may keep open at once.
+    fn handles_max(&self) -> usize;
+
+    /// Returns what names this run of the operating system, `None` where it has no such name.
+    ///
+    /// What was not synced before survived a process, but perhaps not the run.
+    fn boot(&self) -> Option<String>;
+
+    /// Lets others go on with what they write, for so long.
+    fn pause(&self, time: Duration);
 }
 
 /// One entry of a folder.
@@ -68,7 +93,7 @@ pub struct Listed {
 }
 
 /// A held lock; dropping it releases it, as does the end of the process.
-pub trait Lock: fmt::Debug {}
+pub trait Lock: Send + Sync + fmt::Debug {}
 
 /// An open regular file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
@@ -89,6 +114,14 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the system says.
     fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes at an offset with one system call and returns how many bytes it took, which may be fewer.
+    ///
+    /// Only of a file opened by [`Disk::write`]: one opened for appending appends whatever the offset.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Cuts the file to a length.
     ///

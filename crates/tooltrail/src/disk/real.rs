@@ -14,6 +14,12 @@ use super::{Disk, DiskFile, Listed, Lock, Stat};
 /// First and longest pause between two tries for a lock: short for the common short hold, long enough not to spin.
 const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
 
+/// Fewest and most files that a holder keeps open: a quarter of the process's limit, the rest is for others.
+const HANDLES: (usize, usize) = (32, 4_096);
+
+/// Where Linux names its run; elsewhere there is no such file.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Files and folders below a root on the machine's file system.
 #[derive(Debug)]
 pub struct RealDisk {
@@ -124,6 +130,15 @@ impl RealDisk {
         }
         Ok(Some(file))
     }
+
+    /// Opens a file to change it, which nobody may know by another name.
+    fn ours_alone(&self, file: &[&str], flags: OFlags) -> io::Result<Box<dyn DiskFile>> {
+        let opened = self.file(file, flags)?.ok_or(io::ErrorKind::NotFound)?;
+        if opened.metadata()?.nlink() > 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
+        }
+        Ok(Box::new(opened))
+    }
 }
 
 impl Disk for RealDisk {
@@ -155,13 +170,26 @@ impl Disk for RealDisk {
         Ok(self.file(file, OFlags::RDONLY)?.map(|file| Box::new(file) as Box<dyn DiskFile>))
     }
 
-    fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
-        let opened = self.file(file, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)?;
-        let opened = opened.ok_or(io::ErrorKind::NotFound)?;
-        if opened.metadata()?.nlink() > 1 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
+    fn stat(&self, file: &[&str]) -> io::Result<Option<Stat>> {
+        for name in file {
+            plain(name)?;
         }
-        Ok(Box::new(opened))
+        match rustix::fs::statat(&self.root, file.join("/"), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => {
+                let len = u64::try_from(stat.st_size).unwrap_or(0);
+                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: stat.st_nlink.into() }))
+            }
+            Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        self.ours_alone(file, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+    }
+
+    fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        self.ours_alone(file, OFlags::RDWR | OFlags::CREATE)
     }
 
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()> {
@@ -204,6 +232,21 @@ impl Disk for RealDisk {
             }
         }
     }
+
+    fn handles_max(&self) -> usize {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let quarter = limit.map_or(HANDLES.1, |limit| usize::try_from(limit / 4).unwrap_or(HANDLES.1));
+        quarter.clamp(HANDLES.0, HANDLES.1)
+    }
+
+    fn boot(&self) -> Option<String> {
+        let id = std::fs::read_to_string(BOOT_ID).ok()?;
+        Some(id.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
+    fn pause(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
 }
 
 impl Lock for File {}
@@ -230,6 +273,15 @@ impl DiskFile for File {
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match io::Write::write(&mut &*self, bytes) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        loop {
+            match FileExt::write_at(self, bytes, offset) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }

@@ -86,10 +86,12 @@ pub(crate) enum Loss {
     Unwritten,
     /// It was written, and its file could not be synced.
     Unsynced,
+    /// It was written, and others removed, replaced or cut its file before it was durable.
+    Removed,
 }
 
 impl Loss {
-    const ALL: [Self; 3] = [Self::Panicked, Self::Unwritten, Self::Unsynced];
+    const ALL: [Self; 4] = [Self::Panicked, Self::Unwritten, Self::Unsynced, Self::Removed];
 
     /// Returns the word for it in gaps.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -97,6 +99,7 @@ impl Loss {
             Self::Panicked => "panicked",
             Self::Unwritten => "unwritten",
             Self::Unsynced => "unsynced",
+            Self::Removed => "removed",
         }
     }
 }

@@ -3,12 +3,19 @@
 mod counters;
 mod crew;
 mod event;
+mod files;
+mod flusher;
+mod group;
 mod keys;
+mod losses;
 mod open;
 mod promise;
 mod queue;
 mod reads;
 mod recorder;
+mod recovery;
+mod steps;
+mod store;
 mod writer;
 
 pub use counters::{Counters, Histogram};
@@ -16,3 +23,5 @@ pub use event::Event;
 pub use open::Open;
 pub use promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Options, Recorder};
+#[doc(hidden)]
+pub use steps::Steps;

@@ -14,11 +14,13 @@ pub struct Open<'a> {
     recorder: &'a Recorder,
     call: Option<Call>,
     began: Duration,
+    /// Under which id the writer knows that it began; 0 if it does not.
+    id: u64,
 }
 
 impl<'a> Open<'a> {
-    pub(crate) fn new(recorder: &'a Recorder, call: Call) -> Self {
-        Self { recorder, call: Some(call), began: recorder.clock().monotonic() }
+    pub(crate) fn new(recorder: &'a Recorder, call: Call, id: u64) -> Self {
+        Self { recorder, call: Some(call), began: recorder.clock().monotonic(), id }
     }
 
     /// Records the outcome durably. Drop the acknowledgement to not wait for it.
@@ -27,13 +29,14 @@ impl<'a> Open<'a> {
     /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
     pub fn finish(mut self, outcome: Outcome) -> Result<Ack, Error> {
         let call = self.end(outcome);
-        self.recorder.record_durable(call.into_iter().collect()).inspect_err(|_| self.recorder.count_shed(1))
+        let taken = self.recorder.take_durable(call.into_iter().collect(), self.id);
+        taken.inspect_err(|_| self.recorder.count_shed(1))
     }
 
     /// Records the outcome like [`Recorder::record`]: without waiting and without an acknowledgement.
     pub fn finish_buffered(mut self, outcome: Outcome) {
         if let Some(call) = self.end(outcome) {
-            self.recorder.record(&call);
+            self.recorder.take(&call, self.id);
         }
     }
 
@@ -50,7 +53,7 @@ impl Drop for Open<'_> {
     fn drop(&mut self) {
         let cancelled = Outcome::failed(Reason::Cancelled, "");
         if let Some(call) = self.end(cancelled) {
-            self.recorder.record(&call);
+            self.recorder.take(&call, self.id);
         }
     }
 }

@@ -56,7 +56,19 @@ pub(crate) fn promise(entries: usize) -> (Ack, Vec<Promise>) {
 impl Promise {
     /// The entry is durable.
     pub(crate) fn keep(mut self) {
-        self.resolve(None);
+        self.keep_early();
+    }
+
+    /// As [`Promise::keep`], while there is still to be done what nobody waits for.
+    pub(crate) fn keep_early(&mut self) {
+        if !self.kept {
+            self.resolve(None);
+        }
+    }
+
+    /// Whether it was kept, or failed.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// Whether nobody holds the acknowledgement any more: a failure is then to be told elsewhere.
@@ -66,7 +78,9 @@ impl Promise {
 
     /// So many entries are not, because of this.
     pub(crate) fn fail(mut self, entries: u64, why: &str) {
-        self.resolve(Some((entries, why)));
+        if !self.kept {
+            self.resolve(Some((entries, why)));
+        }
     }
 
     fn resolve(&mut self, failed: Option<(u64, &str)>) {

@@ -44,8 +44,12 @@ const LINGER_FROM: usize = 256;
 /// One thing for the writer to do.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// An entry to write; with a promise it is synced before the promise is kept.
-    Entry(Box<Windowed>, Option<Promise>),
+    /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
+    Entry(Box<Windowed>, Option<Promise>, u64),
+    /// A call begins; with a promise that is durable before the promise is kept.
+    Begin(u64, Box<Windowed>, Option<Promise>),
+    /// An open call has an end that is counted as lost.
+    Ended(u64),
     /// Everything before this is to be durable.
     Flush(Promise),
 }
@@ -82,7 +86,7 @@ pub(crate) struct Batch {
 
 impl Queue {
     /// Adds an entry, or counts it as shed.
-    pub(crate) fn offer(&self, entry: Windowed) {
+    pub(crate) fn offer(&self, entry: Windowed, ends: u64) {
         // Nothing is allocated or freed under the lock: other callers wait for it.
         let bytes = entry.bytes();
         let entry = Box::new(entry);
@@ -91,15 +95,18 @@ impl Queue {
             inner.count_shed("closed", 1);
         } else if inner.fits(1, bytes) {
             inner.bytes += bytes;
-            inner.items.push_back(Item::Entry(entry, None));
+            inner.items.push_back(Item::Entry(entry, None, ends));
         } else {
             inner.count_shed("queue_full", 1);
+            inner.end(ends);
         }
         self.woken(inner);
     }
 
     /// Adds all of these entries or none.
-    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>) -> Result<(), Error> {
+    ///
+    /// A single one may end an open call.
+    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
         let entries = entries.into_iter().map(Box::new).collect::<Vec<_>>();
         let mut inner = self.lock();
@@ -108,13 +115,32 @@ impl Queue {
         }
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
         if !inner.fits(entries.len(), bytes) && !inner.items.is_empty() {
+            inner.end(ends);
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
         inner.awaited += entries.len();
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(entry, Some(promise)));
+            inner.items.push_back(Item::Entry(entry, Some(promise), ends));
         }
+        self.woken(inner);
+        Ok(())
+    }
+
+    /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
+    pub(crate) fn begin(&self, id: u64, call: Windowed, promise: Option<Promise>) -> Result<(), Error> {
+        let bytes = call.bytes();
+        let call = Box::new(call);
+        let mut inner = self.lock();
+        if inner.closed {
+            return Err(Error::Closed);
+        }
+        if !inner.fits(1, bytes) {
+            return Err(Error::Busy);
+        }
+        inner.bytes += bytes;
+        inner.awaited += usize::from(promise.is_some());
+        inner.items.push_back(Item::Begin(id, call, promise));
         self.woken(inner);
         Ok(())
     }
@@ -207,6 +233,13 @@ impl Inner {
         *self.shed_total.entry(why).or_default() += entries;
     }
 
+    /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
+    fn end(&mut self, id: u64) {
+        if id > 0 {
+            self.items.push_back(Item::Ended(id));
+        }
+    }
+
     fn fits(&self, entries: usize, bytes: usize) -> bool {
         self.items.len() + entries <= QUEUE_ENTRIES_MAX && self.bytes + bytes <= QUEUE_BYTES_MAX
     }
@@ -225,7 +258,7 @@ impl Inner {
         let (mut items, mut bytes) = (room, 0);
         while items.len() < entries_max && bytes < bytes_max {
             let Some(item) = self.items.pop_front() else { break };
-            if let Item::Entry(entry, promise) = &item {
+            if let Item::Entry(entry, promise, _) | Item::Begin(_, entry, promise) = &item {
                 bytes += entry.bytes();
                 self.awaited -= usize::from(promise.is_some());
             }
@@ -248,9 +281,9 @@ mod tests {
     fn check(buffered: usize, awaited: usize, batches: &[usize]) {
         let (queue, redactor) = (Queue::default(), Redactor::new(None));
         let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
-        (0..buffered).for_each(|_| queue.offer(entry()));
+        (0..buffered).for_each(|_| queue.offer(entry(), 0));
         let (_ack, promises) = promise(awaited);
-        queue.offer_all((0..awaited).map(|_| entry()).collect(), promises).unwrap();
+        queue.offer_all((0..awaited).map(|_| entry()).collect(), promises, 0).unwrap();
         let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
         assert_eq!(taken, batches);
         let inner = queue.lock();
@@ -270,7 +303,7 @@ mod tests {
     fn a_batch_is_bounded_in_bytes() {
         let (queue, redactor) = (Queue::default(), Redactor::new(None));
         let call = Call::new("alice", "t", format!("{{\"a\":\"{}\"}}", "x".repeat(1_000_000)));
-        (0..20).for_each(|_| queue.offer(Windowed::outside(&call, Timestamp::from_millis(0), &redactor)));
+        (0..20).for_each(|_| queue.offer(Windowed::outside(&call, Timestamp::from_millis(0), &redactor), 0));
         assert_eq!(queue.take(None).items.len(), BATCH_BYTES_MAX.div_ceil(1_000_000));
         queue.take(None);
         assert_eq!(queue.lock().bytes, 0);

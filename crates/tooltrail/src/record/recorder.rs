@@ -1,6 +1,7 @@
 //! The recorder: what callers hold.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -64,6 +65,16 @@ impl Options {
             false => Home::create(&self.home, self.group)?,
             true => Home::create_even_on_network(&self.home, self.group)?,
         };
+        let (recorder, writer) = self.open_on(home, true)?;
+        let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
+        let thread = thread.map_err(Error::io("start a writer for", recorder.home.root()))?;
+        *recorder.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+        Ok(recorder)
+    }
+
+    /// Recovers a home, and returns a recorder and its writer, which does nothing by itself; with `background` it
+    /// flushes in a thread of its own.
+    pub(crate) fn open_on(self, home: Home, background: bool) -> Result<(Recorder, Writer), Error> {
         let key = match &self.keys {
             None => None,
             Some(keys) if lies_below(keys, home.root()) => {
@@ -74,10 +85,8 @@ impl Options {
         };
         let redactor = Arc::new(Redactor::new(key));
         let state = Arc::new(State::default());
-        let writer = Writer::new(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state));
-        let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(Error::io("start a writer for", home.root()))?;
-        Ok(Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(Some(thread)) })
+        let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
+        Ok((Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(None) }, writer))
     }
 }
 
@@ -108,7 +117,9 @@ pub(crate) struct State {
     /// Why the last batch could not be written.
     pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) reads: Mutex<Reads>,
-    pub(crate) meters: Meters,
+    pub(crate) meters: Arc<Meters>,
+    /// Ids of open calls that were given.
+    begun: AtomicU64,
 }
 
 impl Recorder {
@@ -124,24 +135,47 @@ impl Recorder {
     ///
     /// Where the queue is full the call is counted, and the count becomes a `tooltrail.gap`.
     pub fn record(&self, call: &Call) {
-        self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor));
+        self.take(call, 0);
     }
 
-    /// Takes all of these calls or none; the acknowledgement resolves when all are in synced day files.
+    /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
+    /// wherever those can be written.
     ///
     /// # Errors
     /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
-        let now = self.clock.now();
-        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
-        let (ack, promises) = promise(entries.len());
-        self.state.queue.offer_all(entries, promises)?;
-        Ok(ack)
+        self.take_durable(calls, 0)
     }
 
     /// Notes that a call begins; the guard records how it ends and how long it took.
+    ///
+    /// Nothing is waited for. If the process is killed once the call has been open for 100 ms, it is recorded as
+    /// `error`, `interrupted` when the home is next opened for writing.
     pub fn begin(&self, call: Call) -> Open<'_> {
-        Open::new(self, call)
+        let id = self.next_id();
+        let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
+        // Without room for it only a kill would show: the outcome finds its own way.
+        let taken = self.state.queue.begin(id, begins, None);
+        Open::new(self, call, if taken.is_ok() { id } else { 0 })
+    }
+
+    /// As [`Recorder::begin`], but nothing is noted before the outcome: a kill leaves no trace of the call.
+    pub fn begin_buffered(&self, call: Call) -> Open<'_> {
+        Open::new(self, call, 0)
+    }
+
+    /// As [`Recorder::begin`], but the acknowledgement resolves when it is durable that the call begins: await it
+    /// before the tool runs, and no kill or power cut hides that it ran.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
+    pub fn begin_durable(&self, call: Call) -> Result<(Open<'_>, Ack), Error> {
+        let id = self.next_id();
+        let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
+        let (ack, promises) = promise(1);
+        let promise = promises.into_iter().next();
+        self.state.queue.begin(id, begins, promise).inspect_err(|_| self.count_shed(1))?;
+        Ok((Open::new(self, call, id), ack))
     }
 
     /// Records one of our own events.
@@ -151,7 +185,7 @@ impl Recorder {
         let Some(event) = reads.first(event, now) else { return };
         drop(reads);
         let call = event.into_call(None);
-        self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor));
+        self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
@@ -216,6 +250,29 @@ impl Recorder {
         &*self.clock
     }
 
+    /// Takes a call, which ends the open call of this id.
+    pub(crate) fn take(&self, call: &Call, ends: u64) {
+        self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor), ends);
+    }
+
+    /// Takes calls durably; a single one may end an open call.
+    pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        let now = self.clock.now();
+        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
+        let (ack, promises) = promise(entries.len());
+        self.state.queue.offer_all(entries, promises, ends)?;
+        Ok(ack)
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn next_id(&self) -> u64 {
+        // 0 is no call.
+        self.state.begun.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub(crate) fn count_shed(&self, entries: u64) {
         self.state.queue.count_shed("queue_full", entries);
     }
@@ -231,8 +288,10 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // Nobody is left to tell; whoever wants to know calls `close`.
-        let _unheard = self.close();
+        // Nobody is left to tell; whoever wants to know calls `close`. Without a writer nobody would answer either.
+        if self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            let _unheard = self.close();
+        }
     }
 }
 

@@ -4,9 +4,12 @@
 
 mod filter;
 mod following;
+mod histories;
 mod late;
 mod layers;
 mod odd;
+mod open_calls;
 mod reading;
 mod recording;
 mod redaction;
+mod sim_disk;

@@ -1,0 +1,281 @@
+//! The journal of one writer: its segments, and the calls that are open in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Date, Timestamp};
+use crate::disk::Disk;
+use crate::journal::frame::{Body, Kind, Record, SALT_BYTES};
+use crate::journal::segment::{Header, Segment};
+use crate::journal::slots::begin;
+use crate::random::Random;
+
+/// Segments of one writer: one is written while the others are flushed, and a broken one stands by.
+const SEGMENTS_MAX: usize = 4;
+
+/// Bytes of the lines of open calls: they are copied into each new segment, of which they may fill a quarter.
+const OPEN_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a journal that could not be begun is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A day file: the user's folder and the date.
+type Day = (String, Date);
+
+/// What goes into the journal for one day file.
+pub(crate) type Entry<'a> = Body<'a>;
+
+/// The journal of one writer.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    disk: Arc<dyn Disk>,
+    random: Arc<dyn Random>,
+    home: String,
+    boot: String,
+    owner: u128,
+    /// Oldest first; frames go into the last.
+    segments: Vec<Segment>,
+    number: u64,
+    open: BTreeMap<u64, Record>,
+    open_bytes: usize,
+    /// Why a segment was given up, until all that stood in it is elsewhere.
+    trouble: Option<String>,
+    /// When to try again to begin one.
+    retry_at: Option<Duration>,
+}
+
+impl Journal {
+    /// Returns a journal without segments.
+    pub(crate) fn new(disk: Arc<dyn Disk>, random: Arc<dyn Random>, home: String) -> Self {
+        let mut owner = [0; 16];
+        random.fill(&mut owner);
+        let boot = disk.boot().unwrap_or_default();
+        Self {
+            disk,
+            random,
+            home,
+            boot,
+            // 0 stands for nobody.
+            owner: u128::from_le_bytes(owner).max(1),
+            segments: Vec::new(),
+            number: 0,
+            open: BTreeMap::new(),
+            open_bytes: 0,
+            trouble: None,
+            retry_at: None,
+        }
+    }
+
+    /// Returns the home's id and the run of the operating system.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        (&self.home, &self.boot)
+    }
+
+    /// Returns a new salt.
+    pub(crate) fn salt(&self) -> [u8; SALT_BYTES] {
+        let mut salt = [0; SALT_BYTES];
+        self.random.fill(&mut salt);
+        salt
+    }
+
+    /// Why a segment was given up and is not yet replaced.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// Whether it has a segment.
+    pub(crate) fn is_begun(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    /// Whether an open call of this id stands in it.
+    pub(crate) fn has_open(&self, id: u64) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// Returns the open calls.
+    pub(crate) fn open_calls(&self) -> Vec<Record> {
+        self.open.values().cloned().collect()
+    }
+
+    /// Writes entries, all or none, and with `sync` makes them and all before them durable.
+    ///
+    /// A segment whose write or sync fails is given up, never tried again: what was in this call goes into another.
+    ///
+    /// # Errors
+    /// What the system says, [`io::ErrorKind::QuotaExceeded`] if all segments are full or taken by others.
+    pub(crate) fn write(&mut self, entries: &[Entry<'_>], sync: bool, now: Duration) -> io::Result<()> {
+        let bytes = entries.iter().map(Entry::frame_bytes).sum::<usize>() as u64;
+        let opened = entries.iter().filter(|entry| entry.kind == Kind::Intent);
+        if self.open_bytes + opened.map(Entry::frame_bytes).sum::<usize>() > OPEN_BYTES_MAX {
+            return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "too many calls are open"));
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let segment = self.with_room(bytes, now)?;
+            match segment.write(entries, sync) {
+                Ok(()) => break,
+                Err(error) if segment.broken => {
+                    self.trouble = Some(format!("could not write the journal: {error}"));
+                    if tries > 1 {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for entry in entries {
+            self.note(entry);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, entry: &Entry<'_>) {
+        match entry.kind {
+            Kind::Intent => {
+                self.open_bytes += entry.frame_bytes();
+                self.open.insert(entry.id, owned(entry));
+            }
+            Kind::Line | Kind::Ended => {
+                if let Some(open) = self.open.remove(&entry.id) {
+                    self.open_bytes -= borrowed(&open).frame_bytes();
+                }
+            }
+            Kind::Touch | Kind::Flushed | Kind::Begun => {}
+        }
+    }
+
+    /// Returns a segment that takes so many bytes, a new one if need be.
+    fn with_room(&mut self, bytes: u64, now: Duration) -> io::Result<&mut Segment> {
+        if !self.segments.last().is_some_and(|segment| segment.fits(bytes)) {
+            self.begin(now)?;
+        }
+        self.segments.last_mut().ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
+    }
+
+    /// Begins a segment, with the open calls of the others.
+    fn begin(&mut self, now: Duration) -> io::Result<()> {
+        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every segment of the journal is in use");
+        if self.segments.len() >= SEGMENTS_MAX || self.retry_at.is_some_and(|at| now < at) {
+            return Err(full());
+        }
+        self.retry_at = Some(now + RETRY);
+        let (home, boot, salt) = (self.home.clone(), self.boot.clone(), self.salt());
+        let header = Header { home, boot, owner: self.owner, number: self.number + 1, salt };
+        let mut segment = begin(&*self.disk, &header)?.ok_or_else(full)?;
+        self.number += 1;
+        let mut entries = self.open.values().map(borrowed).collect::<Vec<_>>();
+        entries.push(own(Kind::Begun, entries.len() as u64));
+        let written = segment.write(&entries, false);
+        // Kept even if broken: it holds its lock, and nobody may take it for a dead process's.
+        self.segments.push(segment);
+        written?;
+        self.retry_at = None;
+        Ok(())
+    }
+
+    /// Returns where the journal ends now, for [`Journal::flushed`].
+    pub(crate) fn end(&self) -> (u64, u64) {
+        (self.number, self.segments.last().map_or(0, Segment::sequence))
+    }
+
+    /// Whether it is worth a flush of the day files to free a segment.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.segments.len() >= SEGMENTS_MAX / 2
+    }
+
+    /// Frees what the day files hold durably: all lines that stood in the journal when it ended there.
+    ///
+    /// # Errors
+    /// What the system says; what could not be freed is tried again next time.
+    pub(crate) fn flushed(&mut self, (number, sequence): (u64, u64), now: Duration) -> io::Result<()> {
+        if self.segments.last().is_some_and(|segment| segment.broken) && !self.open.is_empty() {
+            self.begin(now)?;
+            if let Some(segment) = self.segments.last_mut() {
+                segment.write(&[], true)?;
+            }
+        }
+        // A broken one takes nothing more; what was written after it broke stands in a later one.
+        let freed = |segment: &&Segment| {
+            let whole = segment.number() == number && segment.sequence() == sequence;
+            segment.number() < number || (segment.broken && whole)
+        };
+        let free = self.segments.iter().take_while(freed).count();
+        if free > 0
+            && let Some(last) = self.segments.last_mut().filter(|segment| !segment.broken)
+        {
+            // The open calls were copied into the last one: they must be durable there before they go here.
+            last.write(&[], true)?;
+        }
+        for _ in 0..free {
+            // Oldest first: the last says which open calls of the others no longer count.
+            let salt = self.salt();
+            self.segments[0].free(salt)?;
+            self.segments.remove(0);
+        }
+        if !self.segments.iter().any(|segment| segment.broken) {
+            self.trouble = None;
+        }
+        let salt = self.salt();
+        let is_only = self.segments.len() == 1;
+        match self.segments.iter_mut().find(|segment| segment.number() == number && !segment.broken) {
+            Some(last) if is_only && last.sequence() == sequence && last.is_half_full() && self.open.is_empty() => {
+                self.number += 1;
+                last.restart(self.number, salt)
+            }
+            Some(segment) if sequence > 1 => segment.write(&[own(Kind::Flushed, sequence)], false),
+            _ => Ok(()),
+        }
+    }
+
+    /// Empties all segments: the day files hold all lines, durably, and no call is open.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn close(&mut self) -> io::Result<()> {
+        while !self.segments.is_empty() {
+            let salt = self.salt();
+            self.segments[0].free(salt)?;
+            self.segments.remove(0);
+        }
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Returns the lines of these day files that stand in the journal and may not be flushed, in their order.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn lines_of(&self, days: &BTreeSet<Day>) -> io::Result<BTreeMap<Day, Vec<Record>>> {
+        let mut lines = BTreeMap::<Day, Vec<Record>>::new();
+        for segment in &self.segments {
+            // What a failed write left behind its end was refused.
+            let end = segment.sequence();
+            for record in segment.scan()?.unflushed(end).filter(|record| record.kind == Kind::Line) {
+                let day = (record.folder.clone(), record.day);
+                if days.contains(&day) {
+                    lines.entry(day).or_default().push(record.clone());
+                }
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// Returns an entry that is about no day file.
+fn own(kind: Kind, id: u64) -> Entry<'static> {
+    Entry { kind, id, clean: 0, folder: "", day: Timestamp::from_millis(0).date(), line: b"" }
+}
+
+fn borrowed(record: &Record) -> Entry<'_> {
+    let Record { kind, id, clean, ref folder, day, ref line } = *record;
+    Entry { kind, id, clean, folder, day, line }
+}
+
+fn owned(entry: &Entry<'_>) -> Record {
+    let Entry { kind, id, clean, folder, day, line } = *entry;
+    Record { kind, id, clean, folder: folder.to_owned(), day, line: line.to_vec() }
+}

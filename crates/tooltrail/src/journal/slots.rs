@@ -1,0 +1,87 @@
+//! The numbered slots of a home's segments: taken by a lock, free when their process ends, however it ends.
+
+use std::io;
+use std::time::Duration;
+
+use crate::disk::{Disk, DiskFile, Lock, is_trouble};
+use crate::home::OWN_FOLDER;
+use crate::journal::frame::SALT_BYTES;
+use crate::journal::segment::{Header, Scan, Segment, empty};
+
+/// Slots of a home: a few services and commands at once, two each. Who finds none syncs the day files instead.
+pub(crate) const SLOTS_MAX: u32 = 16;
+
+fn name(slot: u32) -> String {
+    format!("{slot:02}.segment")
+}
+
+/// Takes a slot's lock if nobody has it.
+fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
+    match disk.lock(&[OWN_FOLDER, "journal", &format!("{slot:02}.lock")], Duration::ZERO) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Begins a segment in the first slot that nobody has and that holds no frames; `None` if there is none.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn begin(disk: &dyn Disk, header: &Header) -> io::Result<Option<Segment>> {
+    for slot in 0..SLOTS_MAX {
+        let Some(lock) = try_lock(disk, slot)? else { continue };
+        let scan = match disk.open(&[OWN_FOLDER, "journal", &name(slot)])? {
+            None => Scan::default(),
+            Some(file) => Scan::of(&*file)?,
+        };
+        // Somebody's frames, or what nobody can read: recovery is to see to it first.
+        if scan.records.is_empty() && scan.damage.is_empty() {
+            return Segment::begin(disk, &name(slot), lock, header.clone()).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// A segment whose process has ended.
+#[derive(Debug)]
+pub(crate) struct Orphan {
+    pub(crate) slot: u32,
+    pub(crate) scan: Scan,
+    file: Box<dyn DiskFile>,
+    _lock: Box<dyn Lock>,
+}
+
+impl Orphan {
+    /// Empties it, durably, and gives its slot back.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn free(self, home: &str, salt: [u8; SALT_BYTES]) -> io::Result<()> {
+        let none = Header { home: home.to_owned(), boot: String::new(), owner: 0, number: 0, salt };
+        empty(&*self.file, &none, salt)
+    }
+}
+
+/// Takes all slots that nobody has and that are not empty. Slots that cannot be read are left alone, with why.
+pub(crate) fn orphans(disk: &dyn Disk) -> (Vec<Orphan>, Vec<io::Error>) {
+    let (mut found, mut failed) = (Vec::new(), Vec::new());
+    let listed = disk.list(&[OWN_FOLDER, "journal"]).unwrap_or_else(|error| {
+        failed.push(error);
+        Vec::new()
+    });
+    for slot in (0..SLOTS_MAX).filter(|slot| listed.iter().any(|file| file.name == name(*slot))) {
+        let taken = try_lock(disk, slot).and_then(|lock| {
+            let Some(lock) = lock else { return Ok(None) };
+            let file = disk.write(&[OWN_FOLDER, "journal", &name(slot)])?;
+            Ok(Some(Orphan { slot, scan: Scan::of(&*file)?, file, _lock: lock }))
+        });
+        match taken {
+            Ok(Some(orphan)) if orphan.scan.header.as_ref().is_some_and(|header| header.owner == 0) => {}
+            Ok(Some(orphan)) if orphan.scan.header.is_some() || !orphan.scan.damage.is_empty() => found.push(orphan),
+            Ok(_) => {}
+            Err(error) if !is_trouble(&error) => {}
+            Err(error) => failed.push(error),
+        }
+    }
+    (found, failed)
+}

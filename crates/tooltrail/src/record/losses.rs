@@ -1,0 +1,67 @@
+//! What is not in the trail, by why: told to whoever waits, else counted until a gap says so.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::record::counters::{Loss, Meters};
+use crate::record::group::Waiting;
+
+/// Entries that are not in the trail.
+#[derive(Debug)]
+pub(crate) struct Losses {
+    untold: BTreeMap<String, u64>,
+    since_flush: u64,
+    meters: Arc<Meters>,
+}
+
+impl Losses {
+    pub(crate) fn new(meters: Arc<Meters>) -> Self {
+        Self { untold: BTreeMap::new(), since_flush: 0, meters }
+    }
+
+    /// Counts entries that never reached the writer: the queue has counted them itself.
+    pub(crate) fn shed(&mut self, why: &str, entries: u64) {
+        if entries > 0 {
+            *self.untold.entry(why.to_owned()).or_default() += entries;
+            self.since_flush += entries;
+        }
+    }
+
+    /// Counts entries that are lost.
+    pub(crate) fn count(&mut self, why: Loss, entries: u64) {
+        self.shed(why.as_str(), entries);
+        self.meters.lost(why, entries);
+    }
+
+    /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
+    pub(crate) fn lose(&mut self, waiting: Waiting, reason: Loss, why: &str) {
+        match waiting {
+            Waiting::Promise(promise) if !promise.is_unheard() => {
+                self.meters.refused();
+                promise.fail(1, why);
+            }
+            Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1),
+            // Counted before; only still to be told.
+            Waiting::Gap(lost) => {
+                for (reason, count) in lost {
+                    *self.untold.entry(reason).or_default() += count;
+                }
+            }
+        }
+    }
+
+    /// Whether a gap is to be written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.untold.is_empty()
+    }
+
+    /// Takes what a gap is to say.
+    pub(crate) fn take(&mut self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Takes the count since the last flush.
+    pub(crate) fn take_since_flush(&mut self) -> u64 {
+        std::mem::take(&mut self.since_flush)
+    }
+}

@@ -1,0 +1,273 @@
+//! Recovery: what dead processes left in their journals is brought into the day files.
+//!
+//! Every step may be repeated, and whoever is killed in the middle leaves what the next one needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use crate::day::{Cut, Largest, Redo, Redone, keep_fragment, redo};
+use crate::error::Error;
+use crate::home::{Home, OWN_FOLDER};
+use crate::journal::{Entry, Journal, Kind, Orphan, Record, orphans};
+use crate::record::event::Event;
+use crate::record::files::Change;
+use crate::record::group::Day;
+
+/// How long another process may recover: the journals of a whole home, on a slow disk.
+const RECOVERY_WAIT: Duration = Duration::from_secs(10);
+
+/// How long another process may hold the append lock, file by file.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// What recovery found.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// What is to be told.
+    pub(crate) events: Vec<Event>,
+    /// Files whose flush failed, and up to which length they are durable.
+    pub(crate) suspect: Vec<(Day, u64)>,
+}
+
+/// What one day file needs.
+#[derive(Debug)]
+struct Plan {
+    from: u64,
+    /// The largest length that a writer knew to be flushed.
+    clean: u64,
+    power_cut: bool,
+    lines: Vec<(u128, Vec<u8>)>,
+}
+
+/// Brings the lines of dead processes into their day files, and the calls that were open in them.
+///
+/// What cannot be brought there now stays in the journal for the next time, and is told.
+///
+/// # Errors
+/// [`Error::Io`] if another process recovers for too long.
+pub(crate) fn recover(
+    home: &Home,
+    journal: &mut Journal,
+    largest: &mut Largest,
+    now: Duration,
+) -> Result<Recovered, Error> {
+    let disk = &**home.disk();
+    let path = home.root().join(OWN_FOLDER).join("recover.lock");
+    let mut told = Recovered::default();
+    // A home without a journal has nothing to recover, and gets no lock file either.
+    if disk.list(&[OWN_FOLDER, "journal"]).is_ok_and(|files| files.is_empty()) {
+        return Ok(told);
+    }
+    let _lock = disk.lock(&[OWN_FOLDER, "recover.lock"], RECOVERY_WAIT).map_err(Error::io("lock", &path))?;
+    let (mut found, unread) = orphans(disk);
+    told.events.extend(unread.iter().map(|error| incident("journal not read", [("why", error.to_string())])));
+    let (place, boot) = journal.place();
+    found.retain(|orphan| match &orphan.scan.header {
+        Some(header) if header.home != place => {
+            told.events.push(incident("journal of another home", [("slot", orphan.slot.to_string())]));
+            false
+        }
+        _ => true,
+    });
+    found.sort_by_key(|orphan| orphan.scan.header.as_ref().map(|header| (header.owner, header.number)));
+    let plans = plans(&found, boot);
+    let mut whole = true;
+    for orphan in &found {
+        match keep_damage(home, orphan) {
+            Ok(events) => told.events.extend(events),
+            Err(error) => {
+                whole = false;
+                told.events.push(incident("journal not kept", [("why", error.to_string())]));
+            }
+        }
+    }
+    for (day, plan) in plans {
+        match bring(home, journal, largest, (&day, &plan), now) {
+            Ok(Brought { redone, synced }) => {
+                if let Some((torn, fragment)) = redone.cut {
+                    told.events.push(cut_off(&day, torn.offset, torn.bytes.len(), fragment));
+                }
+                if let Err(error) = synced {
+                    whole = false;
+                    told.events.push(not_recovered(&day, &error));
+                    told.suspect.push((day, plan.clean));
+                }
+            }
+            Err(error) => {
+                whole = false;
+                told.events.push(not_recovered(&day, &error));
+            }
+        }
+    }
+    if whole {
+        // In the order in which they were begun: the last says which open calls of the others no longer count.
+        for orphan in found {
+            let salt = journal.salt();
+            if let Err(error) = orphan.free(journal.place().0, salt) {
+                told.events.push(incident("journal not emptied", [("why", error.to_string())]));
+                break;
+            }
+        }
+    }
+    Ok(told)
+}
+
+/// A file that was brought up to date, and whether it is durable.
+struct Brought {
+    redone: Redone,
+    synced: io::Result<()>,
+}
+
+fn bring(
+    home: &Home,
+    journal: &mut Journal,
+    largest: &mut Largest,
+    (day, plan): (&Day, &Plan),
+    now: Duration,
+) -> io::Result<Brought> {
+    let disk = &**home.disk();
+    let cut = match plan {
+        Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
+        Plan { .. } => Cut::Torn,
+    };
+    // Whoever died may have seen a flush fail, and told nobody.
+    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.clean, lines: &plan.lines };
+    let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
+    let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
+    drop(append);
+    let synced = redone.file.sync();
+    Ok(Brought { redone, synced })
+}
+
+/// Makes lines durable in the journal before they are cut out of their day file.
+fn keep_safe(journal: &mut Journal, day: &Day, clean: u64, lines: &[&[u8]], now: Duration) -> io::Result<()> {
+    let entry = |line| Entry { kind: Kind::Line, id: 0, clean, folder: &day.0, day: day.1, line };
+    let mut part = Vec::new();
+    let mut bytes = 0;
+    for line in lines {
+        part.push(entry(line));
+        bytes += line.len();
+        if bytes > SAFE_BYTES {
+            journal.write(&part, true, now)?;
+            part.clear();
+            bytes = 0;
+        }
+    }
+    journal.write(&part, true, now)
+}
+
+/// Bytes of lines that go into the journal at once: several times as many fit a segment.
+const SAFE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Collects what each day file needs.
+fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
+    let mut plans = BTreeMap::<Day, Plan>::new();
+    let mut open = BTreeMap::<(u128, u64), (bool, Record)>::new();
+    for orphan in found {
+        let Some(header) = &orphan.scan.header else { continue };
+        let owner = header.owner;
+        let power_cut = boot.is_empty() || header.boot != boot;
+        for record in orphan.scan.unflushed(u64::MAX) {
+            match record.kind {
+                Kind::Line => add(&mut plans, record, power_cut, Some((owner, &record.line))),
+                Kind::Touch => add(&mut plans, record, power_cut, None),
+                _ => {}
+            }
+        }
+        let mut begun = BTreeSet::new();
+        for record in &orphan.scan.records {
+            match record.kind {
+                Kind::Begun if begun.len() as u64 == record.id => {
+                    open.retain(|(of, id), _| *of != owner || begun.contains(id));
+                }
+                Kind::Intent => {
+                    begun.insert(record.id);
+                    open.insert((owner, record.id), (power_cut, record.clone()));
+                }
+                Kind::Line | Kind::Ended => {
+                    open.remove(&(owner, record.id));
+                }
+                Kind::Touch | Kind::Flushed | Kind::Begun => {}
+            }
+        }
+    }
+    for ((owner, _), (power_cut, record)) in &open {
+        add(&mut plans, record, *power_cut, Some((*owner, &record.line)));
+    }
+    plans
+}
+
+fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: Option<(u128, &[u8])>) {
+    let plan = plans.entry((record.folder.clone(), record.day)).or_insert_with(|| Plan {
+        from: record.clean,
+        clean: 0,
+        power_cut: false,
+        lines: Vec::new(),
+    });
+    plan.from = plan.from.min(record.clean);
+    plan.clean = plan.clean.max(record.clean);
+    plan.power_cut |= power_cut;
+    plan.lines.extend(line.map(|(owner, line)| (owner, line.to_vec())));
+}
+
+/// Keeps what is damaged in a segment, and says so.
+fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    for (offset, bytes) in &orphan.scan.damage {
+        let fragment = format!("journal.{:02}.{offset}", orphan.slot);
+        keep_fragment(&**home.disk(), &fragment, bytes)?;
+        events.push(incident(
+            "damaged journal",
+            [
+                ("slot", orphan.slot.to_string()),
+                ("offset", offset.to_string()),
+                ("bytes", bytes.len().to_string()),
+                ("fragment", fragment),
+            ],
+        ));
+    }
+    Ok(events)
+}
+
+/// Returns the event of a torn or damaged end that was cut off.
+pub(crate) fn cut_off(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {
+    incident(
+        "torn tail",
+        [
+            ("folder", day.0.clone()),
+            ("day", day.1.to_string()),
+            ("offset", offset.to_string()),
+            ("bytes", bytes.to_string()),
+            ("fragment", fragment),
+        ],
+    )
+}
+
+/// Returns the event of a file that others removed, replaced or cut.
+pub(crate) fn changed(day: &Day, change: Change, before: u64) -> Event {
+    let (what, now) = match change {
+        Change::Removed => ("day file removed", 0),
+        Change::Replaced => ("day file replaced", 0),
+        Change::Cut { len } => ("day file cut", len),
+    };
+    let facts = [("folder", day.0.clone()), ("day", day.1.to_string()), ("bytes", before.to_string())];
+    let mut facts = facts.to_vec();
+    if now > 0 {
+        facts.push(("bytes_now", now.to_string()));
+    }
+    incident(what, facts)
+}
+
+/// Returns the event of a file to which nothing may be appended, for what stands under its name.
+pub(crate) fn refused(day: &Day, why: &str) -> Event {
+    incident("day file refused", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", why.to_owned())])
+}
+
+fn not_recovered(day: &Day, error: &io::Error) -> Event {
+    incident("not recovered", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", error.to_string())])
+}
+
+fn incident<'a>(what: &str, facts: impl IntoIterator<Item = (&'a str, String)>) -> Event {
+    let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Event::Incident { what: what.to_owned(), facts }
+}

@@ -1,0 +1,311 @@
+//! Hundreds of histories of two writers on a disk that kills, cuts, tears, fills and forgets.
+//!
+//! What was acknowledged is in the trail exactly once and in its caller's order, nothing is there twice, every line
+//! is valid, and the trail goes on. `TOOLTRAIL_HISTORIES` asks for more of them, `TOOLTRAIL_SEED` for one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tooltrail::{Ack, Call, Clock, Home, Options, Random, Steps, Timestamp};
+
+use crate::sim_disk::{Dice, Fails, Kill, Machine};
+
+/// Histories in the suite.
+const HISTORIES: u64 = 300;
+
+/// An instant well inside a day.
+const START_MS: i64 = 1_764_000_000_000;
+
+#[derive(Debug, Default)]
+struct TestClock(AtomicU64);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(START_MS + i64::try_from(self.0.load(Ordering::Relaxed)).unwrap())
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[derive(Debug)]
+struct TestRandom(Mutex<Dice>);
+
+impl Random for TestRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut dice = self.0.lock().unwrap();
+        buffer.iter_mut().for_each(|byte| *byte = dice.next().to_le_bytes()[0]);
+    }
+}
+
+/// What is known of what was recorded.
+#[derive(Debug, Default)]
+struct Known {
+    next: u64,
+    acknowledged: BTreeSet<u64>,
+    /// Of calls whose beginning was acknowledged: an entry each, how it ended or that it was interrupted.
+    begun: BTreeSet<u64>,
+}
+
+struct World {
+    machine: Arc<Machine>,
+    clock: Arc<TestClock>,
+    random: Arc<TestRandom>,
+    dice: Dice,
+    known: Known,
+    /// What happened, to be read with a failure.
+    log: Vec<String>,
+    /// Whether the disk failed.
+    failed: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let random = TestRandom(Mutex::new(Dice(seed ^ 0xABCD)));
+        Self {
+            machine: Machine::new(seed),
+            clock: Arc::default(),
+            random: Arc::new(random),
+            dice: Dice(seed.wrapping_mul(31)),
+            known: Known::default(),
+            log: Vec::new(),
+            failed: false,
+        }
+    }
+
+    fn open(&mut self) -> Option<Steps> {
+        let disk = self.machine.process();
+        let mut options = Options::new("home");
+        (options.clock, options.random) = (self.clock.clone(), self.random.clone());
+        let opened = Home::on(disk).and_then(|home| Steps::open(home, options));
+        let marks = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let numbers = text.split("\"n\":").skip(1).filter_map(|rest| rest.split(',').next());
+            format!("{}{}", numbers.collect::<Vec<_>>().join(" "), if bytes.contains(&0) { " NUL" } else { "" })
+        };
+        let files = self
+            .machine
+            .day_files()
+            .into_iter()
+            .map(|(path, bytes)| format!("{}: {}", path.split('/').next().unwrap_or(""), marks(&bytes)));
+        let files = files.collect::<Vec<_>>().join("; ");
+        self.log.push(format!("open: {:?}; then {files}", opened.as_ref().err()));
+        opened.ok()
+    }
+
+    fn call(&mut self, writer: usize) -> (u64, Call) {
+        self.known.next += 1;
+        let (id, user) = (self.known.next, self.dice.below(3));
+        let pad = "x".repeat(usize::try_from(self.dice.below(700)).unwrap());
+        let args = format!(r#"{{"n":{id},"pad":"{pad}","by":"{writer}"}}"#);
+        (id, Call::new(format!("user{user}"), "t", args))
+    }
+
+    /// Lets a writer do something; what it acknowledges is remembered.
+    fn act(&mut self, writer: usize, steps: &mut Steps) {
+        let mut waiting: Vec<(Vec<u64>, Ack)> = Vec::new();
+        let mut sure = Vec::new();
+        for _ in 0..1 + self.dice.below(3) {
+            match self.dice.below(8) {
+                0..3 => {
+                    let calls = (0..1 + self.dice.below(4)).map(|_| self.call(writer)).collect::<Vec<_>>();
+                    let ids = calls.iter().map(|(id, _)| *id).collect();
+                    let calls = calls.into_iter().map(|(_, call)| call.ok("x")).collect();
+                    waiting.push((ids, steps.recorder().record_durable(calls).unwrap()));
+                }
+                3 | 4 => {
+                    let (id, call) = self.call(writer);
+                    steps.recorder().record(&call.ok("x"));
+                    sure.push(id);
+                }
+                5 | 6 => {
+                    let (id, call) = self.call(writer);
+                    self.begun(writer, steps, id, call);
+                }
+                _ => {
+                    self.clock.0.fetch_add(self.dice.below(1_500), Ordering::Relaxed);
+                }
+            }
+        }
+        match self.dice.below(6) {
+            0 => {
+                let flushed = steps.flush(false).wait_for(Duration::ZERO);
+                self.log.push(format!("{writer} flush {flushed:?}"));
+                if flushed.is_ok() {
+                    self.known.acknowledged.extend(sure);
+                }
+            }
+            1 => {
+                steps.step();
+                steps.idle();
+            }
+            _ => steps.step(),
+        }
+        for (ids, ack) in waiting {
+            let kept = ack.wait_for(Duration::ZERO);
+            self.log.push(format!("{writer} {ids:?} {kept:?}"));
+            if kept.is_ok() {
+                self.known.acknowledged.extend(ids);
+            }
+        }
+    }
+
+    /// A call that begins, and ends, is left open, or is killed while it is open.
+    fn begun(&mut self, writer: usize, steps: &mut Steps, id: u64, call: Call) {
+        let how = self.dice.below(4);
+        let Ok((open, ack)) = steps.recorder().begin_durable(call) else { return };
+        if how == 0 {
+            // Ended at once, in the same batch.
+            open.finish_buffered(tooltrail::Outcome::ok("x"));
+            return;
+        }
+        // The guard borrows the recorder, and the writer steps meanwhile: as a guard that is never dropped.
+        std::mem::forget(open);
+        steps.step();
+        let noted = ack.wait_for(Duration::ZERO);
+        self.log.push(format!("{writer} begins {id} {noted:?}"));
+        if noted.is_ok() {
+            self.known.begun.insert(id);
+        }
+    }
+
+    fn check(&self, seed: u64) {
+        let mut found = BTreeMap::<u64, u32>::new();
+        for (path, mut bytes) in self.machine.day_files() {
+            // Bytes after the last newline are no entry; the next append to the file cuts them off.
+            bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
+            let text = String::from_utf8(bytes).unwrap_or_else(|_| panic!("seed {seed}: {path} is not UTF-8"));
+            let mut last = BTreeMap::<String, u64>::new();
+            // A writer that has no journal, for its disk failed, notes nowhere which files it touches.
+            for line in text.lines().filter(|line| !(self.failed && line.contains('\0'))) {
+                let entry = serde_json::from_str::<serde_json::Value>(line)
+                    .unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
+                let Some(id) = entry["args"]["n"].as_u64() else { continue };
+                // What a failed write to the journal left of a call that begins nobody can call back.
+                if self.failed && entry["reason"] == "interrupted" && !self.known.begun.contains(&id) {
+                    continue;
+                }
+                *found.entry(id).or_default() += 1;
+                // An interrupted call is told of when its process is gone; all others in their order.
+                // Nor what a disk that failed kept back until the next recovery.
+                if entry["reason"] != "interrupted" && !self.failed && self.known.acknowledged.contains(&id) {
+                    let by = entry["args"]["by"].as_str().unwrap().to_owned();
+                    let before = last.insert(by.clone(), id).unwrap_or(0);
+                    assert!(before < id, "seed {seed}: {path}: {id} of {by} after {before}\n{}", self.log.join("\n"));
+                }
+            }
+        }
+        for (id, count) in &found {
+            assert!(*count == 1, "seed {seed}: {id} is there {count} times\n{}", self.log.join("\n"));
+        }
+        for id in self.known.acknowledged.iter().chain(&self.known.begun) {
+            assert!(found.contains_key(id), "seed {seed}: {id} was acknowledged and is gone\n{}", self.log.join("\n"));
+        }
+    }
+}
+
+/// Plays one history: writers come, act and end, and what they acknowledged is looked for.
+fn play(seed: u64) -> (u64, usize) {
+    let mut world = World::new(seed);
+    let mut writers: [Option<Steps>; 2] = [None, None];
+    let rounds = 2 + world.dice.below(5);
+    for _ in 0..rounds {
+        let kill = if world.dice.below(5) < 2 { Kill::Power } else { Kill::Process };
+        if world.dice.below(5) > 0 {
+            let after = 1 + world.dice.below(60);
+            world.machine.kill_after(after, kill);
+        }
+        if world.dice.below(3) == 0 {
+            let fails = [Fails::Space, Fails::Device, Fails::Sync][usize::try_from(world.dice.below(3)).unwrap()];
+            let (from, count) = (world.dice.below(40), 1 + world.dice.below(6));
+            world.machine.fail_after(from, count, fails);
+            world.failed = true;
+            world.log.push(format!("{fails:?} from {from} for {count}"));
+        }
+        for _ in 0..1 + world.dice.below(8) {
+            let n = usize::try_from(world.dice.below(2)).unwrap();
+            if writers[n].is_none() {
+                writers[n] = world.open();
+            }
+            if let Some(mut steps) = writers[n].take() {
+                world.act(n, &mut steps);
+                if world.dice.below(12) == 0 {
+                    let closed = steps.flush(true).wait_for(Duration::ZERO);
+                    world.log.push(format!("{n} close {closed:?}"));
+                } else {
+                    writers[n] = Some(steps);
+                }
+            }
+        }
+        match world.machine.calm() {
+            Some(Kill::Power) => {
+                world.log.push("power cut".to_owned());
+                writers = [None, None];
+            }
+            // Nobody knows here whose it was: the other is killed too, between two batches.
+            Some(Kill::Process) => {
+                world.log.push("killed".to_owned());
+                writers = [None, None];
+            }
+            None if world.dice.below(4) == 0 => {
+                world.log.push("power cut between batches".to_owned());
+                world.machine.cut_power();
+                writers = [None, None];
+            }
+            None => {}
+        }
+        // Recovery itself is killed, some times over.
+        for _ in 0..world.dice.below(3) {
+            if writers.iter().all(Option::is_none) {
+                let kill = if world.dice.below(2) == 0 { Kill::Power } else { Kill::Process };
+                let after = 1 + world.dice.below(25);
+                world.machine.kill_after(after, kill);
+                drop(world.open());
+                let ended = world.machine.calm();
+                world.log.push(format!("recovery {ended:?}"));
+            }
+        }
+    }
+    drop(writers);
+    // In the end all is calm: the trail opens, goes on, and closes.
+    let mut last = world.open().unwrap_or_else(|| panic!("seed {seed}: does not open\n{}", world.log.join("\n")));
+    let (id, call) = world.call(9);
+    let ack = last.recorder().record_durable(vec![call.ok("x")]).unwrap();
+    last.step();
+    ack.wait_for(Duration::ZERO).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
+    world.known.acknowledged.insert(id);
+    let closed = last.flush(true).wait_for(Duration::ZERO);
+    closed.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
+    drop(last);
+    world.check(seed);
+    // Nothing is left to redo, also when the power is cut now.
+    world.machine.cut_power();
+    world.log.push("closed, and then a power cut".to_owned());
+    drop(world.open().unwrap());
+    world.check(seed);
+    (world.machine.operations(), world.known.acknowledged.len())
+}
+
+#[test]
+fn whatever_ends_a_writer_what_it_acknowledged_is_there_once() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = number("TOOLTRAIL_SEED") {
+        play(seed);
+        return;
+    }
+    let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(HISTORIES);
+    let (mut operations, mut acknowledged) = (0, 0);
+    for seed in 0..histories {
+        let (more, kept) = std::panic::catch_unwind(|| play(seed)).unwrap_or_else(|panic| {
+            eprintln!("TOOLTRAIL_SEED={seed} plays it again");
+            std::panic::resume_unwind(panic)
+        });
+        operations += more;
+        acknowledged += kept;
+    }
+    eprintln!("{histories} histories, {operations} operations, {acknowledged} entries acknowledged");
+    assert!(acknowledged > 0 && operations > histories);
+}

@@ -1,0 +1,511 @@
+//! A disk in memory, with what a page cache hides: kills and power cuts at any operation, torn and lost blocks.
+//!
+//! What was written and not synced is there after a kill, and block by block perhaps after a power cut. A sync that
+//! fails forgets what it was to write, so that the next one says yes without having written it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use tooltrail::disk::{Disk, DiskFile, Listed, Lock, Stat};
+
+/// Bytes that are written whole or not at all.
+const BLOCK: usize = 512;
+
+/// The disk of a machine.
+#[derive(Debug, Default)]
+pub(crate) struct Machine(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    files: BTreeMap<String, u64>,
+    contents: BTreeMap<u64, Content>,
+    locks: BTreeMap<String, u64>,
+    dead: BTreeSet<u64>,
+    next: u64,
+    boots: u64,
+    operations: u64,
+    /// Who is killed, or the power for all, at which operation.
+    kill_at: Option<(u64, Kill)>,
+    /// What fails between these operations, and how.
+    fails: Vec<(std::ops::Range<u64>, Fails)>,
+    dice: Dice,
+    killed: Option<Kill>,
+}
+
+/// An end at an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kill {
+    /// Of the process that does it.
+    Process,
+    /// Of the machine.
+    Power,
+}
+
+/// What fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// No space for anything new.
+    Space,
+    /// Writing and syncing.
+    Device,
+    /// Syncing alone.
+    Sync,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    cache: Vec<u8>,
+    durable: Vec<u8>,
+    dirty: BTreeSet<usize>,
+    /// Syncs that failed: each open file hears of each once.
+    failed: u64,
+}
+
+/// SplitMix64: a failure replays from its seed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    /// Returns a number below a bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+impl Content {
+    /// What the cache holds is what the file holds; only these blocks may differ on the disk.
+    fn change(&mut self, from: usize, to: usize) {
+        self.dirty.extend(from / BLOCK..=to.max(from + 1).saturating_sub(1) / BLOCK);
+    }
+
+    fn write(&mut self, bytes: &[u8], offset: usize) {
+        let end = offset + bytes.len();
+        if self.cache.len() < end {
+            self.cache.resize(end, 0);
+        }
+        self.cache[offset..end].copy_from_slice(bytes);
+        self.change(offset, end);
+    }
+
+    /// Writes a block of the cache to the disk.
+    fn keep(&mut self, block: usize) {
+        let (from, to) = (block * BLOCK, ((block + 1) * BLOCK).min(self.cache.len()));
+        if from < to {
+            if self.durable.len() < to {
+                self.durable.resize(to, 0);
+            }
+            self.durable[from..to].copy_from_slice(&self.cache[from..to]);
+        }
+    }
+
+    fn sync(&mut self) {
+        for block in std::mem::take(&mut self.dirty) {
+            self.keep(block);
+        }
+        self.resize();
+    }
+
+    /// Gives the file on the disk the length of the cache.
+    fn resize(&mut self) {
+        let length = self.cache.len();
+        self.durable.resize(length, 0);
+    }
+
+    fn lose_sync(&mut self, dice: &mut Dice) {
+        for block in std::mem::take(&mut self.dirty) {
+            if dice.below(2) == 0 {
+                self.keep(block);
+            }
+        }
+    }
+
+    /// Leaves what a power cut leaves.
+    fn cut_power(&mut self, dice: &mut Dice) {
+        let before = self.durable.len();
+        for block in std::mem::take(&mut self.dirty) {
+            if dice.below(2) == 0 {
+                self.keep(block);
+            }
+        }
+        match dice.below(4) {
+            // The length was written, the blocks perhaps not.
+            0 | 1 => self.resize(),
+            2 => {
+                let (least, most) = (before.min(self.cache.len()), self.durable.len().max(self.cache.len()));
+                let length = least + usize::try_from(dice.below((most - least + 1) as u64)).unwrap();
+                self.durable.resize(length, 0);
+            }
+            _ => self.durable.resize(before, 0),
+        }
+        self.cache = self.durable.clone();
+    }
+}
+
+impl Machine {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
+        let machine = Self::default();
+        machine.inner().dice = Dice(seed);
+        Arc::new(machine)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap()
+    }
+
+    /// Starts a process: a disk of its own.
+    pub(crate) fn process(self: &Arc<Self>) -> Arc<SimDisk> {
+        let mut inner = self.inner();
+        inner.next += 1;
+        Arc::new(SimDisk { machine: Arc::clone(self), process: inner.next })
+    }
+
+    /// Plans an end so many operations from now.
+    pub(crate) fn kill_after(&self, operations: u64, kill: Kill) {
+        let mut inner = self.inner();
+        inner.kill_at = Some((inner.operations + operations, kill));
+        inner.killed = None;
+    }
+
+    /// Plans failures from and for so many operations from now.
+    pub(crate) fn fail_after(&self, operations: u64, count: u64, fails: Fails) {
+        let mut inner = self.inner();
+        let from = inner.operations + operations;
+        inner.fails.push((from..from + count, fails));
+    }
+
+    /// Cancels all plans and returns what of them has come true.
+    pub(crate) fn calm(&self) -> Option<Kill> {
+        let mut inner = self.inner();
+        inner.fails.clear();
+        inner.kill_at = None;
+        inner.killed.take()
+    }
+
+    /// Cuts the power now, if it was not: all processes are gone, and what was not synced, perhaps.
+    pub(crate) fn cut_power(&self) {
+        let mut inner = self.inner();
+        inner.cut_power();
+    }
+
+    /// Returns all day files.
+    pub(crate) fn day_files(&self) -> Vec<(String, Vec<u8>)> {
+        let inner = self.inner();
+        let days = inner.files.iter().filter(|(path, _)| path.contains("/tool_audit/"));
+        days.map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
+    }
+
+    /// Returns how many operations were done.
+    pub(crate) fn operations(&self) -> u64 {
+        self.inner().operations
+    }
+}
+
+impl Inner {
+    fn cut_power(&mut self) {
+        let mut dice = self.dice.clone();
+        self.contents.values_mut().for_each(|content| content.cut_power(&mut dice));
+        self.dice = dice;
+        self.locks.clear();
+        self.dead.extend(1..=self.next);
+        self.boots += 1;
+    }
+
+    /// Counts an operation that changes something; an end may come before it, or in the middle of a write.
+    fn act(&mut self, process: u64) -> io::Result<Act> {
+        self.alive(process)?;
+        self.operations += 1;
+        if let Some((_, kill)) = self.kill_at.filter(|(at, _)| self.operations >= *at) {
+            (self.kill_at, self.killed) = (None, Some(kill));
+            return Ok(Act::Killed(kill));
+        }
+        let now = self.operations;
+        let fails = self.fails.iter().find(|(when, _)| when.contains(&now)).map(|(_, fails)| *fails);
+        Ok(fails.map_or(Act::Goes, Act::Fails))
+    }
+
+    fn alive(&self, process: u64) -> io::Result<()> {
+        if self.dead.contains(&process) { Err(io::Error::other("killed")) } else { Ok(()) }
+    }
+
+    fn end(&mut self, process: u64, kill: Kill) -> io::Error {
+        match kill {
+            Kill::Power => self.cut_power(),
+            Kill::Process => {
+                self.dead.insert(process);
+                self.locks.retain(|_, owner| *owner != process);
+            }
+        }
+        io::Error::other("killed")
+    }
+
+    /// Does the part of a write that was done before an end or a failure.
+    fn write(&mut self, process: u64, content: u64, bytes: &[u8], offset: usize) -> io::Result<usize> {
+        let act = self.act(process)?;
+        let part = usize::try_from(self.dice.below(bytes.len() as u64 + 1)).unwrap();
+        let grows = offset + bytes.len() > self.contents[&content].cache.len();
+        let file = self.contents.get_mut(&content).unwrap();
+        match act {
+            Act::Goes | Act::Fails(Fails::Sync) => {
+                // Now and then the system takes only a part.
+                let taken = if part % 13 == 0 && part > 0 { part } else { bytes.len() };
+                file.write(&bytes[..taken], offset);
+                Ok(taken)
+            }
+            Act::Killed(kill) => {
+                file.write(&bytes[..part], offset);
+                Err(self.end(process, kill))
+            }
+            Act::Fails(Fails::Space) if !grows => {
+                file.write(bytes, offset);
+                Ok(bytes.len())
+            }
+            Act::Fails(fails) => {
+                // The last write before a disk is full is a short one; the next takes nothing.
+                if part % 3 == 0 && part > 0 && fails == Fails::Space {
+                    file.write(&bytes[..part], offset);
+                    return Ok(part);
+                }
+                Err(fails.error())
+            }
+        }
+    }
+}
+
+enum Act {
+    Goes,
+    Fails(Fails),
+    Killed(Kill),
+}
+
+impl Fails {
+    fn error(self) -> io::Error {
+        match self {
+            Self::Space => io::ErrorKind::StorageFull.into(),
+            Self::Device | Self::Sync => io::Error::other("input/output error"),
+        }
+    }
+}
+
+/// What one process sees of the machine's disk.
+#[derive(Debug)]
+pub(crate) struct SimDisk {
+    machine: Arc<Machine>,
+    process: u64,
+}
+
+impl SimDisk {
+    fn file(&self, path: &[&str], make: bool, appends: bool) -> io::Result<Option<Box<dyn DiskFile>>> {
+        let name = path.join("/");
+        let mut inner = self.machine.inner();
+        inner.alive(self.process)?;
+        let content = match inner.files.get(&name) {
+            Some(content) => *content,
+            None if !make => return Ok(None),
+            None => {
+                match inner.act(self.process)? {
+                    Act::Goes | Act::Fails(Fails::Sync) => {}
+                    Act::Fails(fails) => return Err(fails.error()),
+                    Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+                }
+                inner.next += 1;
+                let content = inner.next;
+                inner.files.insert(name, content);
+                inner.contents.insert(content, Content::default());
+                content
+            }
+        };
+        let (machine, process) = (Arc::clone(&self.machine), self.process);
+        let heard = AtomicU64::new(inner.contents[&content].failed);
+        Ok(Some(Box::new(SimFile { machine, process, content, appends, heard })))
+    }
+}
+
+impl Disk for SimDisk {
+    fn list(&self, folder: &[&str]) -> io::Result<Vec<Listed>> {
+        let inner = self.machine.inner();
+        inner.alive(self.process)?;
+        let below = folder.iter().map(|name| format!("{name}/")).collect::<String>();
+        let mut names = BTreeSet::new();
+        for rest in inner.files.keys().filter_map(|path| path.strip_prefix(&below)) {
+            let (name, folder) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            names.insert(Listed { name: name.to_owned(), folder });
+        }
+        Ok(names.into_iter().collect())
+    }
+
+    fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>> {
+        self.file(file, false, false)
+    }
+
+    fn stat(&self, file: &[&str]) -> io::Result<Option<Stat>> {
+        let inner = self.machine.inner();
+        inner.alive(self.process)?;
+        let content = inner.files.get(&file.join("/"));
+        let stat = |content: &u64| Stat {
+            len: inner.contents[content].cache.len() as u64,
+            device: 1,
+            inode: *content,
+            links: 1,
+        };
+        Ok(content.map(stat))
+    }
+
+    fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        self.file(file, true, true)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>> {
+        self.file(file, true, false)?.ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()> {
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        inner.next += 1;
+        let content = inner.next;
+        let whole = Content { cache: bytes.to_vec(), durable: bytes.to_vec(), dirty: BTreeSet::new(), failed: 0 };
+        inner.contents.insert(content, whole);
+        inner.files.insert(file.join("/"), content);
+        Ok(())
+    }
+
+    fn remove(&self, file: &[&str]) -> io::Result<()> {
+        self.machine.inner().files.remove(&file.join("/"));
+        Ok(())
+    }
+
+    fn lock(&self, file: &[&str], _wait: Duration) -> io::Result<Box<dyn Lock>> {
+        let name = file.join("/");
+        let mut inner = self.machine.inner();
+        inner.alive(self.process)?;
+        if inner.locks.contains_key(&name) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        inner.locks.insert(name.clone(), self.process);
+        Ok(Box::new(SimLock { machine: Arc::clone(&self.machine), name, process: self.process }))
+    }
+
+    fn handles_max(&self) -> usize {
+        2
+    }
+
+    fn boot(&self) -> Option<String> {
+        Some(format!("boot {}", self.machine.inner().boots))
+    }
+
+    fn pause(&self, _time: Duration) {}
+}
+
+#[derive(Debug)]
+struct SimLock {
+    machine: Arc<Machine>,
+    name: String,
+    process: u64,
+}
+
+impl Lock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut inner = self.machine.inner();
+        if inner.locks.get(&self.name) == Some(&self.process) {
+            inner.locks.remove(&self.name);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    machine: Arc<Machine>,
+    process: u64,
+    content: u64,
+    appends: bool,
+    /// Failed syncs that it has heard of.
+    heard: AtomicU64,
+}
+
+impl DiskFile for SimFile {
+    fn stat(&self) -> io::Result<Stat> {
+        let inner = self.machine.inner();
+        inner.alive(self.process)?;
+        Ok(Stat { len: inner.contents[&self.content].cache.len() as u64, device: 1, inode: self.content, links: 1 })
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let inner = self.machine.inner();
+        inner.alive(self.process)?;
+        let cache = &inner.contents[&self.content].cache;
+        let from = usize::try_from(offset).unwrap().min(cache.len());
+        let read = buffer.len().min(cache.len() - from);
+        buffer[..read].copy_from_slice(&cache[from..from + read]);
+        Ok(read)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(self.appends, "a file that was not opened for it");
+        let mut inner = self.machine.inner();
+        let end = inner.contents[&self.content].cache.len();
+        inner.write(self.process, self.content, bytes, end)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        assert!(!self.appends, "a file that appends wherever it is told to write");
+        self.machine.inner().write(self.process, self.content, bytes, usize::try_from(offset).unwrap())
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Sync | Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let file = inner.contents.get_mut(&self.content).unwrap();
+        let (len, before) = (usize::try_from(len).unwrap(), file.cache.len());
+        file.cache.resize(len, 0);
+        file.change(len, before);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut inner = self.machine.inner();
+        let act = inner.act(self.process)?;
+        let mut dice = inner.dice.clone();
+        let file = inner.contents.get_mut(&self.content).unwrap();
+        let done = match act {
+            Act::Goes | Act::Fails(Fails::Space) => {
+                file.sync();
+                if self.heard.swap(file.failed, Ordering::Relaxed) < file.failed {
+                    return Err(Fails::Sync.error());
+                }
+                Ok(())
+            }
+            Act::Fails(fails) => {
+                file.failed += 1;
+                self.heard.store(file.failed, Ordering::Relaxed);
+                file.lose_sync(&mut dice);
+                Err(fails.error())
+            }
+            Act::Killed(kill) => Err(inner.end(self.process, kill)),
+        };
+        if done.is_ok() {
+            inner.dice = dice;
+            inner.dice.next();
+        }
+        done
+    }
+}
