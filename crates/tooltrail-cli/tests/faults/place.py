@@ -14,7 +14,7 @@ import time
 import uuid
 from pathlib import Path
 
-BINARY = Path(os.environ.get("TOOLTRAIL_BIN", Path(__file__).parents[4] / "target/debug/tooltrail")).resolve()
+BINARY = Path(os.environ.get("TOOLTRAIL_BIN") or f"{__file__}/../../../../../target/debug/tooltrail").resolve()
 
 # Longest wait for what should come at once, on a machine that does much else besides.
 PATIENCE_S = 20
