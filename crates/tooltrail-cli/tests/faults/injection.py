@@ -20,14 +20,18 @@ def needs_strace():
         raise Skip("strace is not installed")
 
 
+def on(path):
+    """Returns the words that confine strace to a path, to several, or to none."""
+    return [word for one in ([path] if isinstance(path, str) else path or []) for word in ("-P", one)]
+
+
 def wrap(syscall, what, path=None):
     """Returns the wrapper under which a process meets a fault; it stays our child, and strace is nobody's.
 
     Calls are counted thread by thread, of those on this path alone.
     """
     needs_strace()
-    only = [word for one in ([path] if isinstance(path, str) else path or []) for word in ("-P", one)]
-    return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *only, "-e", f"trace={syscall}", "-e", f"inject={syscall}:{what}"]
+    return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *on(path), "-e", f"trace={syscall}", "-e", f"inject={syscall}:{what}"]
 
 
 class Attached:
@@ -35,13 +39,12 @@ class Attached:
 
     def __init__(self, service, syscall, what, path=None):
         needs_strace()
-        only = ["-P", path] if path else []
-        self.strace = subprocess.Popen(["strace", "-f", "-o", "/dev/null", *only, "-e", f"trace={syscall}",
+        self.strace = subprocess.Popen(["strace", "-f", "-o", "/dev/null", *on(path), "-e", f"trace={syscall}",
                                         "-e", f"inject={syscall}:{what}", "-p", str(service.pid)],
                                        stderr=subprocess.PIPE, text=True)
-        line = self.strace.stderr.readline()
-        if "attached" not in line:
-            raise Broken(f"strace did not attach: {line}")
+        while "attached" not in (line := self.strace.stderr.readline()):
+            if not line:
+                raise Broken("strace did not attach")
         time.sleep(0.05)
 
     def __enter__(self):

@@ -6,6 +6,10 @@ import threading
 import time
 
 
+# The service waits 2 s for an entry to become durable; who is told no later than this was told what became of it.
+LATE_S = 1.8
+
+
 class Ledger:
     """Ids in the order in which each caller sent them, and which were acknowledged."""
 
@@ -14,6 +18,8 @@ class Ledger:
         self.sent = {}
         self.acknowledged = {}
         self.statuses = {}
+        # Entries whose request was given up before the service knew what became of them.
+        self.late = 0
 
     def offer(self, caller, user):
         """Returns a new id of a caller."""
@@ -21,10 +27,11 @@ class Ledger:
             number = self.sent[caller] = self.sent.get(caller, 0) + 1
             return f"{caller}.{number}"
 
-    def told(self, status, ids, rejected=()):
+    def told(self, status, ids, rejected=(), took=0.0):
         """Notes an answer."""
         with self.lock:
             self.statuses[status] = self.statuses.get(status, 0) + 1
+            self.late += len(ids) * (status not in (200, 207) and took > LATE_S)
             if status in (200, 207):
                 self.acknowledged |= {one: time.monotonic() for place, one in enumerate(ids) if place + 1 not in rejected}
 
@@ -50,11 +57,12 @@ def post(service, ledger, caller, users, texts=None, connection=None, timeout=20
     texts = texts or [""] * len(users)
     ids = [ledger.offer(caller, user) for user in users]
     body = "\n".join(line(one, user, text, **more) for one, user, text in zip(ids, users, texts))
+    begun = time.monotonic()
     status, answer = service.ask("POST", "/api/audit/entries", body, connection=connection, timeout=timeout)
     rejected = ()
     if status == 207:
         rejected = {refused["line"] for refused in json.loads(answer)["rejected"]}
-    ledger.told(status, ids, rejected)
+    ledger.told(status, ids, rejected, time.monotonic() - begun)
     return status
 
 
