@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import case  # noqa: E402
 
-MODULES = ["kills", "syscalls", "power", "torn", "changed", "processes", "trouble", "full"]
+MODULES = ["kills", "doors", "syscalls", "power", "torn", "changed", "processes", "trouble", "full", "clocks"]
 
 
 def main():
