@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
+import disks
 import oracle
 from case import Skip, case
 from ledger import Ledger, Senders, post
@@ -74,6 +75,13 @@ def back(day):
     os.rename(aside(day), day)
 
 
+def mount_over(day):
+    """Hides the home behind another folder."""
+    disks.needs_root()
+    aside(day).mkdir()
+    disks.run("mount", "--bind", str(aside(day)), str(day.parents[2]))
+
+
 def link_away(day):
     day.symlink_to(aside(day))
 
@@ -91,6 +99,7 @@ CHANGES = {
     "symlinked": Change(instead(link_away), back, refused=True),
     "fifo": Change(instead(os.mkfifo), back, refused=True),
     "folder-instead": Change(instead(os.mkdir), back, refused=True),
+    "mounted-over": Change(mount_over, lambda day: disks.run("umount", str(day.parents[2])), told=False),
     "append-only": Change(attribute("+a"), attribute("-a"), told=False),
     "immutable": Change(attribute("+i"), attribute("-i"), told=False),
     "shut": Change(lambda day: os.chmod(day.parents[1], 0), lambda day: os.chmod(day.parents[1], 0o700), told=False, unprivileged=True),
@@ -154,4 +163,4 @@ def heals(service, ledger):
     def is_well():
         return post(service, ledger, "after", ["alice", "bob"]) == 200 and service.is_ready() \
             and service.metric("tooltrail_writer_in_trouble") == 0
-    wait(is_well, HEALING_S, lambda: f"it does not heal: {ledger.statuses} {service.log()[-1500:]}", pause=0.1)
+    wait(is_well, HEALING_S, lambda: f"it does not heal: {ledger.statuses} {service.log()}", pause=0.1)

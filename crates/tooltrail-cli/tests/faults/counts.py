@@ -38,4 +38,4 @@ def healed(service, within, why):
     """Waits until the service says of itself that all is well."""
     def is_well():
         return service.is_ready() and service.metric("tooltrail_writer_in_trouble") == 0
-    wait(is_well, within, lambda: f"it does not heal after {why}: {service.log()[-1500:]}", pause=0.1)
+    wait(is_well, within, lambda: f"it does not heal after {why}: {service.log()}", pause=0.1)

@@ -39,13 +39,16 @@ class Image:
         self.folder = Path(tempfile.mkdtemp(prefix="tooltrail-disk-"))
         self.image, self.path = self.folder / "image", self.folder / "mounted"
         self.path.mkdir()
+        # A process with mounts of its own must see this one go, or it would keep the dead file system alive.
+        run("mount", "--bind", str(self.folder), str(self.folder))
+        run("mount", "--make-shared", str(self.folder))
         with open(self.image, "wb") as image:
             image.truncate(size or IMAGE_BYTES[kind])
         run(f"mkfs.{kind}", "-q", *(["-F"] if kind == "ext4" else []), *make, str(self.image))
         try:
             self.mount()
         except OSError as error:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.__exit__()
             raise Skip(f"no {kind} can be mounted: {error}") from None
 
     def mount(self):
@@ -66,7 +69,8 @@ class Image:
         return self
 
     def __exit__(self, *_):
-        subprocess.run(["umount", "-l", str(self.path)], capture_output=True)
+        for path in (self.path, self.folder):
+            subprocess.run(["umount", "-l", str(path)], capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

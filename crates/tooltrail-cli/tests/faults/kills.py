@@ -74,3 +74,22 @@ def importing(seed):
         # The lines are in order of time, and these have one time: theirs is the file's order.
         oracle.check(place, ledger)
         return {"kills": kills, "acknowledged": count}
+
+
+@case("ended-in-order", "SIGTERM under load: an answer for everybody, exit code 0 within 5 s, an empty journal", small=2, full=100)
+def ended_in_order(seed):
+    draw = random.Random(f"term {seed}")
+    with Place() as place:
+        ledger = Ledger()
+        service = place.service()
+        with Senders(service, ledger, seed, callers=8):
+            time.sleep(draw.uniform(0.05, 0.6))
+            begun = time.monotonic()
+            code = service.stop(within=6)
+            took = time.monotonic() - begun
+        if code != 0 or took > 5:
+            raise oracle.Broken(f"it ended with {code} after {took:.1f} s: {service.log()}")
+        # What was answered stands in the day files, without a recovery.
+        oracle.check_files(place.home, ledger)
+        oracle.check(place, ledger)
+        return {"acknowledged": len(ledger.acknowledged)}

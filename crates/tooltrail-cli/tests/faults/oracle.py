@@ -174,7 +174,7 @@ def check(place, ledger, allowed=Allowed(), other_boot=False, env=None):
     takes_and_shows(service, place, allowed)
     code = service.stop()
     if code != 0:
-        raise Broken(f"the service ended with {code}: {service.log()[-2000:]}")
+        raise Broken(f"the service ended with {code}: {service.log()}")
     stored = check_files(place.home, ledger, allowed)
     if not allowed.changed:
         check_kept(place.home, before)
@@ -188,7 +188,7 @@ def takes_and_shows(service, place, allowed):
     name = f"probe-{service.pid}-{service.port}"
     status = post(service, probe, name, [user])
     if status != 200:
-        raise Broken(f"the home takes no entries: {status}: {service.log()[-2000:]}")
+        raise Broken(f"the home takes no entries: {status}: {service.log()}")
     answer = service.json(f"/api/audit/recent?user={user}&limit=5&days=3650")
     if [found["call_id"] for found in answer["entries"]][:1] != [f"{name}.1"]:
         raise Broken(f"the home does not show what it took: {answer}")

@@ -19,6 +19,9 @@ BINARY = Path(os.environ.get("TOOLTRAIL_BIN") or f"{__file__}/../../../../../tar
 # Longest wait for what should come at once, on a machine that does much else besides.
 PATIENCE_S = 20
 
+# Of a log what a failure shows.
+LOG_CHARS = 600
+
 # Where the product reads which run of the system this is.
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
@@ -79,7 +82,7 @@ def in_another_boot(folder):
     """
     name = Path(folder) / "boot_id"
     name.write_text(f"{uuid.uuid4()}\n")
-    return ["unshare", "--mount", "sh", "-c", f'mount --bind "$0" {BOOT_ID} && exec "$@"', str(name)]
+    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", f'mount --bind "$0" {BOOT_ID} && exec "$@"', str(name)]
 
 
 class Service:
@@ -102,8 +105,9 @@ class Service:
         return self.process.pid
 
     def log(self):
+        """Returns the end of what it logged."""
         self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
+        return self.errors.read().decode(errors="replace")[-LOG_CHARS:]
 
     def connection(self, timeout=PATIENCE_S):
         if self.port is None:
@@ -139,7 +143,7 @@ class Service:
         return self.ask("GET", "/readyz", timeout=3)[0] == 200
 
     def wait_ready(self, within=PATIENCE_S):
-        wait(self.is_ready, within, lambda: f"the service is not ready: {self.log()[-2000:]}", self.process)
+        wait(self.is_ready, within, lambda: f"the service is not ready: {self.log()}", self.process)
 
     def stop(self, within=PATIENCE_S):
         """Ends it in order; returns its exit code."""

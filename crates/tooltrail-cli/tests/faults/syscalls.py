@@ -87,7 +87,7 @@ def sites():
         return found
 
 
-@case("syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=40, full=100_000, seeds=sites)
+@case("syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=30, full=100_000, seeds=sites)
 def syscalls(seed):
     fault, syscall, name, n = seed.split(" ")
     with Place() as place:
