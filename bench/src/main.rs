@@ -5,6 +5,7 @@ mod calls;
 mod durable;
 mod home;
 mod read;
+mod recovery;
 mod rival;
 mod throughput;
 
@@ -22,6 +23,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench throughput WHO CALLS COUNT DIR      calls per second until they are on disk
   tooltrail-bench recent DIR USER LIMIT QUERY TIMES   milliseconds of Trail::recent; USER '*' is everybody
   tooltrail-bench durable WHO CALLS SECONDS DIR       acknowledged entries per second, or bare syncs
+  tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, appender, and for durable also fdatasync.";
 
 fn main() -> ExitCode {
@@ -58,6 +60,10 @@ fn run(args: &[&str]) -> Answer {
         ["durable", who, calls, seconds, dir] => {
             durable::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir))
         }
+        ["recovery", calls, dir, segments, keep @ ("keep" | "lose")] => {
+            recovery::measure(Path::new(calls), Path::new(dir), segments.parse()?, keep == "keep")
+        }
+        ["recovery-fill", calls, dir] => recovery::fill(Path::new(calls), Path::new(dir)),
         _ => Err(USAGE.into()),
     }
 }

@@ -216,6 +216,7 @@ impl Recorder {
     /// # Errors
     /// Why not, in words.
     pub fn health(&self) -> Result<(), String> {
+        self.home.check_stands()?;
         let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
         probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
         let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {

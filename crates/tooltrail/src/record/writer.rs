@@ -25,9 +25,6 @@ use crate::redact::{Redactor, Windowed};
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How soon the writer looks whether a flush under way is done.
-const FLUSH_POLL: Duration = Duration::from_millis(20);
-
 /// How long a call must be open before the journal notes it without being asked: most calls are done by then.
 ///
 /// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
@@ -138,14 +135,9 @@ impl Writer {
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         // Ids grow with time, so that the first of the open ones is the oldest.
         let opening = self.opening.calls.values().next().map(|(began, _)| (*began + OPEN_AFTER).saturating_sub(now));
-        let settle = if !self.events.is_empty() || !self.store.events.is_empty() {
-            Some(Duration::ZERO)
-        } else if self.store.is_flushing() {
-            Some(FLUSH_POLL)
-        } else if self.store.is_unflushed() || !self.store.losses.is_empty() {
-            Some(SETTLE)
-        } else {
-            None
+        let settle = match self.events.is_empty() {
+            true => self.store.patience(SETTLE),
+            false => Some(Duration::ZERO),
         };
         reads.into_iter().chain(settle).chain(opening).min()
     }
@@ -318,9 +310,10 @@ impl Writer {
     fn tell(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
         for flush in flushes {
-            match self.store.losses.take_since_flush() + self.store.pending() {
+            let (lost, why) = self.store.losses.take_since_flush();
+            match lost + self.store.pending() {
                 0 => flush.keep(),
-                lost => flush.fail(lost, trouble.as_deref().unwrap_or("the queue was full")),
+                lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
             }
         }
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
