@@ -62,7 +62,9 @@ def case(name, says, small, full, seeds=None):
 
     With `seeds` its rounds are those, of which the small form draws a few; otherwise they are numbered.
     """
+
     def register(function):
         CASES[name] = Case(name, says, seeds, function, small, full, seeds is not None)
         return function
+
     return register

@@ -58,14 +58,17 @@ def attribute(flag):
     def change(day):
         if subprocess.run(["chattr", flag, str(day)], capture_output=True).returncode != 0:
             raise Skip("chattr does not work here")
+
     return change
 
 
 def instead(make):
     """Puts something else under the file's name."""
+
     def change(day):
         os.rename(day, aside(day))
         make(day)
+
     return change
 
 
@@ -102,16 +105,29 @@ CHANGES = {
     "mounted-over": Change(mount_over, lambda day: disks.run("umount", str(day.parents[2])), told=False),
     "append-only": Change(attribute("+a"), attribute("-a"), told=False),
     "immutable": Change(attribute("+i"), attribute("-i"), told=False),
-    "shut": Change(lambda day: os.chmod(day.parents[1], 0), lambda day: os.chmod(day.parents[1], 0o700), told=False, unprivileged=True),
+    "shut": Change(
+        lambda day: os.chmod(day.parents[1], 0),
+        lambda day: os.chmod(day.parents[1], 0o700),
+        told=False,
+        unprivileged=True,
+    ),
 }
 
 
-@case("changed", "files taken away, cut, replaced or shut under a running service", small=100, full=100,
-      seeds=lambda: CHANGES)
+@case(
+    "changed",
+    "files taken away, cut, replaced or shut under a running service",
+    small=100,
+    full=100,
+    seeds=lambda: CHANGES,
+)
 def changed(seed):
     change = CHANGES[seed]
     with Place() as place:
-        ledger, allowed = Ledger(), oracle.Allowed(changed=change.takes, junk=change.junk, disorder=change.undo is not None)
+        ledger, allowed = (
+            Ledger(),
+            oracle.Allowed(changed=change.takes, junk=change.junk, disorder=change.undo is not None),
+        )
         wrap = []
         if change.unprivileged:
             for path in [place.folder, *place.folder.rglob("*")]:
@@ -160,7 +176,12 @@ def refuses(service, ledger):
 
 def heals(service, ledger):
     """All is well by itself soon."""
+
     def is_well():
-        return post(service, ledger, "after", ["alice", "bob"]) == 200 and service.is_ready() \
+        return (
+            post(service, ledger, "after", ["alice", "bob"]) == 200
+            and service.is_ready()
             and service.metric("tooltrail_writer_in_trouble") == 0
+        )
+
     wait(is_well, HEALING_S, lambda: f"it does not heal: {ledger.statuses} {service.log()}", pause=0.1)

@@ -21,14 +21,22 @@ class Clock:
         if not found:
             raise Skip("libfaketime is not installed")
         self.file = place.folder / "time"
-        self.environment = {"LD_PRELOAD": str(found[0]), "FAKETIME_TIMESTAMP_FILE": str(self.file), "FAKETIME_NO_CACHE": "1",
-                            "FAKETIME_DONT_FAKE_MONOTONIC": "1", "DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
+        self.environment = {
+            "LD_PRELOAD": str(found[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "TZ": "UTC",
+        }
 
     def set(self, text):
         """Sets the clock; from there on it runs."""
         new = self.file.with_suffix(".new")
         # Counted from now, so that it neither stands still nor begins anew with each process.
-        offset = (datetime.fromisoformat(text).replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)).total_seconds()
+        offset = (
+            datetime.fromisoformat(text).replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
+        ).total_seconds()
         new.write_text(f"{offset:+.3f}\n")
         new.rename(self.file)
 
@@ -71,7 +79,12 @@ def clock(seed):
         return {"acknowledged": len(ledger.acknowledged), "days": len(days)}
 
 
-@case("late", "times that senders claim: late by hours and days, equal by the thousand, before and after all calendars", small=1, full=100)
+@case(
+    "late",
+    "times that senders claim: late by hours and days, equal by the thousand, before and after all calendars",
+    small=1,
+    full=100,
+)
 def late(seed):
     draw = random.Random(f"late {seed}")
     with Place() as place:
@@ -87,8 +100,17 @@ def late(seed):
         for _ in range(20):
             post(service, ledger, "same", ["same"] * 500, ts=same)
         odd = Ledger()
-        for when in ("9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "1969-12-31T23:59:59Z",
-                     "2016-12-31T23:59:60Z", "-0001-01-01T00:00:00Z", "2026-02-30T00:00:00Z", "now", ""):
+        for when in (
+            "9999-12-31T23:59:59.999Z",
+            "0000-01-01T00:00:00Z",
+            "10000-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "2016-12-31T23:59:60Z",
+            "-0001-01-01T00:00:00Z",
+            "2026-02-30T00:00:00Z",
+            "now",
+            "",
+        ):
             if post(service, odd, "odd", ["odd"], ts=when) not in (200, 400):
                 raise Broken(f"a time of {when!r} got {odd.statuses}")
         service.ask("POST", "/api/audit/entries", line("negative.1", "negative", duration_ms=-5))

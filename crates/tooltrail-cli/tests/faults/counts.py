@@ -23,19 +23,27 @@ class Reads:
 
         A question that got an error may be recorded too, and so may what senders gave up (`late`) be counted.
         """
-        reads = sum(1 for _, found in stored if found["tool"] == "tooltrail.read" and "=read-" in found["args"]["query"])
-        gaps = [found["args"] for _, found in stored if found["tool"] == "tooltrail.gap" and found["via"] == "tooltrail"]
+        reads = sum(
+            1 for _, found in stored if found["tool"] == "tooltrail.read" and "=read-" in found["args"]["query"]
+        )
+        gaps = [
+            found["args"] for _, found in stored if found["tool"] == "tooltrail.gap" and found["via"] == "tooltrail"
+        ]
         lost = sum(gap["lost"] for gap in gaps)
         if any(sum(gap["why"].values()) != gap["lost"] for gap in gaps):
             raise Broken(f"a gap's reasons do not add up: {gaps}")
         if not self.answered <= reads + lost <= self.asked + late:
-            raise Broken(f"{self.answered} of {self.asked} questions were answered, {reads} are recorded and {lost} counted as "
-                         f"lost; senders gave up {late} entries")
+            raise Broken(
+                f"{self.answered} of {self.asked} questions were answered, {reads} are recorded and {lost} counted as "
+                f"lost; senders gave up {late} entries"
+            )
         return {"recorded": reads, "in gaps": lost}
 
 
 def healed(service, within, why):
     """Waits until the service says of itself that all is well."""
+
     def is_well():
         return service.is_ready() and service.metric("tooltrail_writer_in_trouble") == 0
+
     wait(is_well, within, lambda: f"it does not heal after {why}: {service.log()}", pause=0.1)

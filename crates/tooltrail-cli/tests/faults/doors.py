@@ -1,4 +1,4 @@
-"""The three doors of a toolbox: what `buffered`, `grouped` and `strict` promise of calls when their process or power ends.
+"""The three doors of a toolbox: what each promises of calls when their process or the power ends.
 
 The service has one door, whose answers mean synced. The others are an embedding program's: the toolbox's example
 `doors` is one, and says on stdout when a tool runs and when a caller gets an answer.
@@ -31,8 +31,11 @@ class Doors:
         if not EXAMPLE.exists():
             raise Skip("cargo build -p tooltrail-toolbox --example doors")
         wrap = in_another_boot(place.folder) if other_boot else []
-        self.process = subprocess.Popen([*wrap, str(EXAMPLE), str(place.home), mode, str(callers)], stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*wrap, str(EXAMPLE), str(place.home), mode, str(callers)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         self.said = {"ran": {}, "answered": {}, "withheld": {}, "open": {}}
         self.rest = b""
 
@@ -81,8 +84,13 @@ def interrupted(stored, said):
     return count
 
 
-@case("doors-kill", "kill -9 of calls through each door", small=6, full=30_000,
-      seeds=lambda: [f"{mode} {n}" for n in range(10_000) for mode in ("buffered", "grouped", "strict")])
+@case(
+    "doors-kill",
+    "kill -9 of calls through each door",
+    small=6,
+    full=30_000,
+    seeds=lambda: [f"{mode} {n}" for n in range(10_000) for mode in ("buffered", "grouped", "strict")],
+)
 def kill(seed):
     mode, _ = seed.split()
     draw = random.Random(seed)
@@ -94,11 +102,20 @@ def kill(seed):
         ledger = judge(place, mode, doors.said, ended)
         # Order is promised to what was acknowledged: in strict alone each caller waits.
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True))
-        return {"ran": len(doors.said["ran"]), "promised": len(ledger.acknowledged), "interrupted": interrupted(stored, doors.said)}
+        return {
+            "ran": len(doors.said["ran"]),
+            "promised": len(ledger.acknowledged),
+            "interrupted": interrupted(stored, doors.said),
+        }
 
 
-@case("doors-power", "a power cut under calls through each door", small=3, full=300,
-      seeds=lambda: [f"{mode} {n}" for n in range(100) for mode in ("strict", "grouped", "buffered")])
+@case(
+    "doors-power",
+    "a power cut under calls through each door",
+    small=3,
+    full=300,
+    seeds=lambda: [f"{mode} {n}" for n in range(100) for mode in ("strict", "grouped", "buffered")],
+)
 def power(seed):
     mode, _ = seed.split()
     draw = random.Random(seed)
@@ -112,10 +129,19 @@ def power(seed):
         disk.mount()
         ledger = judge(place, mode, before, time.monotonic(), power=True)
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True), other_boot=True)
-        return {"ran": len(doors.said["ran"]), "promised": len(ledger.acknowledged), "interrupted": interrupted(stored, doors.said)}
+        return {
+            "ran": len(doors.said["ran"]),
+            "promised": len(ledger.acknowledged),
+            "interrupted": interrupted(stored, doors.said),
+        }
 
 
-@case("doors-full", "strict calls on a disk that fills up: no tool runs, or its answer is withheld, and then all is well again", small=1, full=20)
+@case(
+    "doors-full",
+    "strict calls on a full disk: no tool runs or its answer is withheld, and then all is well",
+    small=1,
+    full=20,
+)
 def full(seed):
     with disks.Memory("24m") as disk, Place(disk.path / "home") as place:
         # Many, so that what room the journal has is soon used up.

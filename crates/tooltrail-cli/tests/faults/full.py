@@ -25,7 +25,13 @@ def fill_levels():
     return [f"{kind} {when} {left}" for kind in ("tmpfs", "ext4") for when in ("running", "starting") for left in LEFT]
 
 
-@case("full", "a disk with so many bytes left, while the service runs or before it starts", small=10, full=1_000, seeds=fill_levels)
+@case(
+    "full",
+    "a disk with so many bytes left, while the service runs or before it starts",
+    small=10,
+    full=1_000,
+    seeds=fill_levels,
+)
 def full(seed):
     kind, when, left = seed.split()
     disk = disks.Memory("24m") if kind == "tmpfs" else disks.Image("ext4", 24 << 20, ["-m", "0"])
@@ -54,8 +60,11 @@ def full(seed):
         if service.stop() not in (0, 2):
             raise Broken(service.log())
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True))
-        return {"acknowledged": len(ledger.acknowledged), "refused requests": ledger.statuses.get(503, 0),
-                **reads.check(stored, ledger.late)}
+        return {
+            "acknowledged": len(ledger.acknowledged),
+            "refused requests": ledger.statuses.get(503, 0),
+            **reads.check(stored, ledger.late),
+        }
 
 
 def fill(disk, left):
@@ -94,15 +103,22 @@ def no_inodes(seed):
             raise Broken(f"whoever has a day file is refused too: {service.log()}")
         for filler in fillers:
             filler.unlink()
-        wait(lambda: post(service, ledger, "after", ["alice", "new19"]) == 200, HEALING_S, "it does not heal", pause=0.1)
+        wait(
+            lambda: post(service, ledger, "after", ["alice", "new19"]) == 200, HEALING_S, "it does not heal", pause=0.1
+        )
         counts.healed(service, HEALING_S, "there are inodes again")
         if service.stop() != 0:
             raise Broken(service.log())
         oracle.check(place, ledger, oracle.Allowed(disorder=True))
 
 
-@case("few-descriptors", "300 users, and only so many files may be open", small=3, full=40,
-      seeds=lambda: [24, 32, 40, 48, 56, *range(64, 280, 8)])
+@case(
+    "few-descriptors",
+    "300 users, and only so many files may be open",
+    small=3,
+    full=40,
+    seeds=lambda: [24, 32, 40, 48, 56, *range(64, 280, 8)],
+)
 def few_descriptors(seed):
     with Place() as place:
         ledger = Ledger()
@@ -121,8 +137,17 @@ def few_descriptors(seed):
         return {f"answers {status}": 1 for status in statuses}
 
 
-@case("short-writes", "no file may grow beyond a length: writes end in the middle, with an error or with the process", small=8, full=1_000,
-      seeds=lambda: [f"{end} {size}" for end in ("error", "death") for size in [*range(0, 4_200, 41), 8_192, 70_000, 600_000, 1_048_576, 1_100_000]])
+@case(
+    "short-writes",
+    "no file may grow beyond a length: writes end in the middle, with an error or with the process",
+    small=8,
+    full=1_000,
+    seeds=lambda: [
+        f"{end} {size}"
+        for end in ("error", "death")
+        for size in [*range(0, 4_200, 41), 8_192, 70_000, 600_000, 1_048_576, 1_100_000]
+    ],
+)
 def short_writes(seed):
     end, size = seed.split()
     with Place() as place:
@@ -136,7 +161,14 @@ def short_writes(seed):
 
         service = place.service(ready=False, preexec_fn=confine)
         for n in range(12):
-            post(service, ledger, "short", ["alice", "bob", "alice"], ["word " * draw for draw in (n * 7, 3, n * 150)], timeout=6)
+            post(
+                service,
+                ledger,
+                "short",
+                ["alice", "bob", "alice"],
+                ["word " * draw for draw in (n * 7, 3, n * 150)],
+                timeout=6,
+            )
             if service.process.poll() is not None:
                 break
         service.kill() if int(size) % 2 else service.process.poll() is None and service.stop(within=10)
@@ -167,7 +199,13 @@ def starts_shut(seed):
         oracle.check(place, ledger)
 
 
-@case("dead-disk", "the disk is gone for good under a running service", small=2, full=20, seeds=lambda: [f"{kind} {n}" for n in range(10) for kind in ("ext4", "xfs")])
+@case(
+    "dead-disk",
+    "the disk is gone for good under a running service",
+    small=2,
+    full=20,
+    seeds=lambda: [f"{kind} {n}" for n in range(10) for kind in ("ext4", "xfs")],
+)
 def dead_disk(seed):
     kind, _ = seed.split()
     with disks.Image(kind) as disk, Place(disk.path / "home") as place:

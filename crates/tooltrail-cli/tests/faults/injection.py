@@ -31,7 +31,19 @@ def wrap(syscall, what, path=None):
     Calls are counted thread by thread, of those on this path alone.
     """
     needs_strace()
-    return ["strace", "-D", "-f", "-qq", "-o", "/dev/null", *on(path), "-e", f"trace={syscall}", "-e", f"inject={syscall}:{what}"]
+    return [
+        "strace",
+        "-D",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        *on(path),
+        "-e",
+        f"trace={syscall}",
+        "-e",
+        f"inject={syscall}:{what}",
+    ]
 
 
 class Attached:
@@ -39,9 +51,23 @@ class Attached:
 
     def __init__(self, service, syscall, what, path=None):
         needs_strace()
-        self.strace = subprocess.Popen(["strace", "-f", "-o", "/dev/null", *on(path), "-e", f"trace={syscall}",
-                                        "-e", f"inject={syscall}:{what}", "-p", str(service.pid)],
-                                       stderr=subprocess.PIPE, text=True)
+        self.strace = subprocess.Popen(
+            [
+                "strace",
+                "-f",
+                "-o",
+                "/dev/null",
+                *on(path),
+                "-e",
+                f"trace={syscall}",
+                "-e",
+                f"inject={syscall}:{what}",
+                "-p",
+                str(service.pid),
+            ],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         while "attached" not in (line := self.strace.stderr.readline()):
             if not line:
                 raise Broken("strace did not attach")

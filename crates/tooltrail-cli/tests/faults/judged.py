@@ -60,8 +60,10 @@ def fragment(path):
     (folder / f"{path.stem}.7.alice").write_bytes(b"bytes of which no incident tells")
 
 
-WRONG = {wrong.__name__.replace("_", "-"): wrong
-         for wrong in (drop, double, swap, tear, nul, other_day, other_user, stranger, other_shape, fragment)}
+WRONG = {
+    wrong.__name__.replace("_", "-"): wrong
+    for wrong in (drop, double, swap, tear, nul, other_day, other_user, stranger, other_shape, fragment)
+}
 
 
 @case("oracle", "a home that is wrong does not pass", small=100, full=100, seeds=lambda: WRONG)
@@ -81,7 +83,13 @@ def judged(seed):
         raise Broken("the oracle did not see it")
 
 
-@case("oracle-cut", "bytes of a day file that are gone without a fragment do not pass", small=1, full=1, seeds=lambda: ["tail"])
+@case(
+    "oracle-cut",
+    "bytes of a day file that are gone without a fragment do not pass",
+    small=1,
+    full=1,
+    seeds=lambda: ["tail"],
+)
 def cut(_):
     with Place() as place:
         service = place.service()

@@ -58,7 +58,7 @@ def importing(seed):
         ledger = Ledger()
         count = draw.choice((50, 2_000, 20_000))
         users = [f"user{n}" for n in range(draw.randint(1, 30))]
-        ids = [ledger.offer("import", "") for _ in range(count)]
+        ids = [ledger.offer("import") for _ in range(count)]
         calls = place.folder / "calls.jsonl"
         calls.write_text("".join(f"{line(one, draw.choice(users), 'word ' * draw.randint(0, 60))}\n" for one in ids))
         kills = 0
@@ -76,7 +76,12 @@ def importing(seed):
         return {"kills": kills, "acknowledged": count}
 
 
-@case("ended-in-order", "SIGTERM under load: an answer for everybody, exit code 0 within 5 s, an empty journal", small=2, full=100)
+@case(
+    "ended-in-order",
+    "SIGTERM under load: an answer for everybody, exit code 0 within 5 s, an empty journal",
+    small=2,
+    full=100,
+)
 def ended_in_order(seed):
     draw = random.Random(f"term {seed}")
     with Place() as place:

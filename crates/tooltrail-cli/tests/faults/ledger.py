@@ -5,7 +5,6 @@ import random
 import threading
 import time
 
-
 # The service waits 2 s for an entry to become durable; who is told no later than this was told what became of it.
 LATE_S = 1.8
 
@@ -21,7 +20,7 @@ class Ledger:
         # Entries whose request was given up before the service knew what became of them.
         self.late = 0
 
-    def offer(self, caller, user):
+    def offer(self, caller):
         """Returns a new id of a caller."""
         with self.lock:
             number = self.sent[caller] = self.sent.get(caller, 0) + 1
@@ -33,7 +32,9 @@ class Ledger:
             self.statuses[status] = self.statuses.get(status, 0) + 1
             self.late += len(ids) * (status not in (200, 207) and took > LATE_S)
             if status in (200, 207):
-                self.acknowledged |= {one: time.monotonic() for place, one in enumerate(ids) if place + 1 not in rejected}
+                self.acknowledged |= {
+                    one: time.monotonic() for place, one in enumerate(ids) if place + 1 not in rejected
+                }
 
     def before(self, when):
         """Returns the ids that were acknowledged before an instant."""
@@ -55,8 +56,8 @@ def line(caller_id, user, text="", **more):
 def post(service, ledger, caller, users, texts=None, connection=None, timeout=20, **more):
     """Sends one request, an entry for each user; returns its status, `None` where no answer came."""
     texts = texts or [""] * len(users)
-    ids = [ledger.offer(caller, user) for user in users]
-    body = "\n".join(line(one, user, text, **more) for one, user, text in zip(ids, users, texts))
+    ids = [ledger.offer(caller) for _ in users]
+    body = "\n".join(line(one, user, text, **more) for one, user, text in zip(ids, users, texts, strict=True))
     begun = time.monotonic()
     status, answer = service.ask("POST", "/api/audit/entries", body, connection=connection, timeout=timeout)
     rejected = ()
@@ -72,8 +73,10 @@ class Senders:
     def __init__(self, service, ledger, seed, callers=4, users=("shared", "own"), batch=40, longest=24_000, pause=0.0):
         self.going = True
         self.arguments = (service, ledger, users, batch, longest, pause)
-        self.threads = [threading.Thread(target=self.send, args=(f"{seed}-{n}", random.Random(f"{seed}-{n}")), daemon=True)
-                        for n in range(callers)]
+        self.threads = [
+            threading.Thread(target=self.send, args=(f"{seed}-{n}", random.Random(f"{seed}-{n}")), daemon=True)
+            for n in range(callers)
+        ]
 
     def __enter__(self):
         for thread in self.threads:
@@ -94,8 +97,11 @@ class Senders:
             return
         while self.going:
             count = draw.choice((1, 1, 2, draw.randint(1, batch)))
-            texts = ["word " * draw.choice((0, 1, draw.randint(0, 90), draw.randint(0, longest // 5) if draw.random() < .05 else 9))
-                     for _ in range(count)]
+            texts = [
+                "word "
+                * draw.choice((0, 1, draw.randint(0, 90), draw.randint(0, longest // 5) if draw.random() < 0.05 else 9))
+                for _ in range(count)
+            ]
             status = post(service, ledger, caller, [draw.choice(users) for _ in range(count)], texts, connection)
             if status is None:
                 if service.process.poll() is not None or not self.going:

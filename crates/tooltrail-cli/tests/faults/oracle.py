@@ -12,12 +12,31 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 
-from ledger import Ledger, line, post
+from ledger import Ledger, post
 from place import Broken
 
 FIRST = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"]
-REST = ["id", "duration_ms", "reason", "session", "call_id", "parent", "agent", "model", "client", "server", "via", "identity",
-        "claimed_user", "rule", "redacted", "trace_id", "span_id", "extra", "salt"]
+REST = [
+    "id",
+    "duration_ms",
+    "reason",
+    "session",
+    "call_id",
+    "parent",
+    "agent",
+    "model",
+    "client",
+    "server",
+    "via",
+    "identity",
+    "claimed_user",
+    "rule",
+    "redacted",
+    "trace_id",
+    "span_id",
+    "extra",
+    "salt",
+]
 TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 SALT = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -39,13 +58,21 @@ class Allowed:
     changed: bool = False
 
 
+# A case that did nothing to the files.
+NOTHING = Allowed()
+
+
 def day_files(home):
     return sorted(Path(home).glob("*/tool_audit/*"))
 
 
 def snapshot(home):
     """Returns the bytes of all day files."""
-    return {path.relative_to(home): path.read_bytes() for path in day_files(home) if path.is_file() and not path.is_symlink()}
+    return {
+        path.relative_to(home): path.read_bytes()
+        for path in day_files(home)
+        if path.is_file() and not path.is_symlink()
+    }
 
 
 def entries(home, junk=0):
@@ -82,7 +109,11 @@ def entry(raw, path):
     keys = [key for key, _ in pairs]
     if not isinstance(found, dict) or keys[:7] != FIRST or [key for key in REST if key in found] != keys[7:]:
         raise ValueError(f"members {keys}")
-    when = datetime.strptime(found["ts"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc) if found["ts"] < "9999" else None
+    when = (
+        datetime.strptime(found["ts"], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=timezone.utc)
+        if found["ts"] < "9999"
+        else None
+    )
     checks = {
         "ts": TS.fullmatch(found["ts"]),
         "day": found["ts"][:10] == path.name[:10],
@@ -91,7 +122,8 @@ def entry(raw, path):
         "status": found["status"] in ("ok", "error", "denied"),
         "result": isinstance(found["result_chars"], int) and isinstance(found["result_snippet"], str),
         "id": ID.fullmatch(found["id"]),
-        "id's time": when is None or when.timestamp() < 0
+        "id's time": when is None
+        or when.timestamp() < 0
         or int(found["id"].replace("-", "")[:12], 16) == round(when.timestamp() * 1000),
         "salt": SALT.fullmatch(found["salt"]),
     }
@@ -107,10 +139,12 @@ def folder(found):
     plain = "abcdefghijklmnopqrstuvwxyz0123456789-" + ("_" if found["user"] != "_system" or own else "")
     if found["user"] == "_system" and not own:
         return "%5Fsystem"
-    return "".join(byte if byte in plain else "".join(f"%{part:02X}" for part in byte.encode()) for byte in found["user"])
+    return "".join(
+        byte if byte in plain else "".join(f"%{part:02X}" for part in byte.encode()) for byte in found["user"]
+    )
 
 
-def check_files(home, ledger, allowed=Allowed()):
+def check_files(home, ledger, allowed=NOTHING):
     """Holds the files against the ledger."""
     stored = entries(home, allowed.junk)
     counts = Counter(found["call_id"] for _, found in stored if "call_id" in found)
@@ -166,7 +200,7 @@ def check_incidents(home, stored):
             raise Broken(f"fragment {path.name}: {path.stat().st_size} bytes, but incidents tell of {told[path.name]}")
 
 
-def check(place, ledger, allowed=Allowed(), other_boot=False, env=None):
+def check(place, ledger, allowed=NOTHING, other_boot=False, env=None):
     """Opens the home again and holds all of it against the ledger; returns its entries."""
     before = snapshot(place.home)
     service = place.service(other_boot=other_boot, env=env)

@@ -56,8 +56,14 @@ class Place:
 
     def run(self, *words, wrap=(), env=None, stdin="", timeout=PATIENCE_S):
         """Runs a command to its end."""
-        return subprocess.run([*wrap, *self.command(*words)], input=stdin, capture_output=True, text=True,
-                              env=self.environment(env), timeout=timeout)
+        return subprocess.run(
+            [*wrap, *self.command(*words)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            env=self.environment(env),
+            timeout=timeout,
+        )
 
     def service(self, wrap=(), env=None, other_boot=False, ready=True, **options):
         """Starts the service; with `ready` waits until it takes entries."""
@@ -82,7 +88,16 @@ def in_another_boot(folder):
     """
     name = Path(folder) / "boot_id"
     name.write_text(f"{uuid.uuid4()}\n")
-    return ["unshare", "--mount", "--propagation", "slave", "sh", "-c", f'mount --bind "$0" {BOOT_ID} && exec "$@"', str(name)]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "slave",
+        "sh",
+        "-c",
+        f'mount --bind "$0" {BOOT_ID} && exec "$@"',
+        str(name),
+    ]
 
 
 class Service:
@@ -92,8 +107,9 @@ class Service:
         self.place = place
         self.errors = tempfile.TemporaryFile()
         words = place.command("serve", "--listen", "127.0.0.1:0", *options)
-        self.process = subprocess.Popen([*wrap, *words], stdout=subprocess.PIPE, stderr=self.errors,
-                                        env=place.environment(env), **popen)
+        self.process = subprocess.Popen(
+            [*wrap, *words], stdout=subprocess.PIPE, stderr=self.errors, env=place.environment(env), **popen
+        )
         self.port = None
         readable, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
         line = self.process.stdout.readline() if readable else b""

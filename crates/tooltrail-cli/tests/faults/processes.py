@@ -20,10 +20,17 @@ LOCK_S = 4
 
 def importer(place, ledger, name, draw, count, users, longest=9_000):
     """Starts an import; returns it and its ids."""
-    ids = [ledger.offer(name, "") for _ in range(count)]
+    ids = [ledger.offer(name) for _ in range(count)]
     calls = place.folder / f"{name}.jsonl"
-    calls.write_text("".join(f"{line(one, draw.choice(users), 'word ' * draw.choice((0, 9, draw.randint(0, longest // 5))))}\n" for one in ids))
-    return subprocess.Popen(place.command("import", str(calls)), env=place.environment(), stderr=subprocess.PIPE, text=True), ids
+    calls.write_text(
+        "".join(
+            f"{line(one, draw.choice(users), 'word ' * draw.choice((0, 9, draw.randint(0, longest // 5))))}\n"
+            for one in ids
+        )
+    )
+    return subprocess.Popen(
+        place.command("import", str(calls)), env=place.environment(), stderr=subprocess.PIPE, text=True
+    ), ids
 
 
 @case("processes", "two services and several imports write the same files at once; some are killed", small=3, full=300)
@@ -34,7 +41,10 @@ def processes(seed):
         services = [place.service() for _ in range(2)]
         users = ["shared", *(f"user{n}" for n in range(3))]
         with Senders(services[0], ledger, "a", users=users), Senders(services[1], ledger, "b", users=users):
-            imports = [importer(place, ledger, f"import{n}", draw, draw.randint(50, 800), users) for n in range(draw.choice((2, 6)))]
+            imports = [
+                importer(place, ledger, f"import{n}", draw, draw.randint(50, 800), users)
+                for n in range(draw.choice((2, 6)))
+            ]
             time.sleep(draw.uniform(0.1, 0.5))
             services[0].kill()
             if draw.random() < 0.5:
@@ -93,12 +103,14 @@ def stopped_with_lock(seed):
         ledger = Ledger()
         service = place.service()
         post(service, ledger, "first", ["alice"])
-        ids = [ledger.offer("stopped", "")]
+        ids = [ledger.offer("stopped")]
         calls = place.folder / "stopped.jsonl"
         calls.write_text(line(ids[0], "alice") + "\n")
         lock = str(place.home / ".tooltrail/append.lock")
         wrap = injection.wrap("flock", "signal=SIGSTOP:when=1", lock)
-        stopped = subprocess.Popen([*wrap, *place.command("import", str(calls))], env=place.environment(), stderr=subprocess.DEVNULL)
+        stopped = subprocess.Popen(
+            [*wrap, *place.command("import", str(calls))], env=place.environment(), stderr=subprocess.DEVNULL
+        )
         try:
             wait(lambda: is_held(lock), 10, "no process stopped with the lock", stopped)
             begun = time.monotonic()
@@ -115,7 +127,11 @@ def stopped_with_lock(seed):
             else:
                 stopped.kill()
             begun = time.monotonic()
-            wait(lambda: service.is_ready() and post(service, ledger, "after", ["alice", "bob"]) == 200, LOCK_S, "it does not heal")
+            wait(
+                lambda: service.is_ready() and post(service, ledger, "after", ["alice", "bob"]) == 200,
+                LOCK_S,
+                "it does not heal",
+            )
             healed = time.monotonic() - begun
         finally:
             if stopped.poll() is None:

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """The fault suite: the real binary on real disks, killed, cut off, filled up and lied to; afterwards one oracle judges.
 
-    run.py                 all cases, each with few rounds: minutes
-    run.py --full          all rounds: hours
-    run.py NAME…           these cases alone
-    run.py NAME --seed S   one round of a case, as a failure names it
+run.py                 all cases, each with few rounds: minutes
+run.py --full          all rounds: hours
+run.py NAME…           these cases alone
+run.py NAME --seed S   one round of a case, as a failure names it
 """
 
 import argparse
@@ -19,7 +19,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import case  # noqa: E402
 
-MODULES = ["judged", "kills", "doors", "syscalls", "power", "torn", "segments", "changed", "processes", "trouble", "full", "clocks"]
+MODULES = [
+    "judged",
+    "kills",
+    "doors",
+    "syscalls",
+    "power",
+    "torn",
+    "segments",
+    "changed",
+    "processes",
+    "trouble",
+    "full",
+    "clocks",
+]
 
 
 def main():
@@ -52,7 +65,7 @@ def main():
         print(f"{'FAILED' if failures else 'ok':<8}{name:<24}{time.monotonic() - begun:6.1f} s  {told}", flush=True)
     print(f"\n{len(failed)} failures")
     for failure in failed:
-        print(f"FAILED: {failure[:160].splitlines()[0]}{failure[failure.rindex(chr(10)):]}")
+        print(f"FAILED: {failure[:160].splitlines()[0]}{failure[failure.rindex(chr(10)) :]}")
     # Last, so that nobody takes a run for whole that was not.
     print("\n".join(skipped), end="\n" if skipped else "")
     return 1 if failed or (skipped and os.environ.get("CI") == "true") else 0

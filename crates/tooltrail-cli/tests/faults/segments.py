@@ -1,4 +1,4 @@
-"""Journals that nobody left on purpose: another home's, a copy, half of one, none at all, and more than there are slots for."""
+"""Journals that nobody left on purpose: another home's, a copy, half of one, none, and noise in every slot."""
 
 import random
 import shutil
@@ -66,12 +66,19 @@ def stranger(home):
     (home / JOURNAL / "notes.txt").write_text("x")
 
 
-ODD = {odd.__name__.replace("_", "-"): odd
-       for odd in (foreign, twice, shortened, nothing, noise, zeros, header_alone, every_slot, folder, link, stranger)}
+ODD = {
+    odd.__name__.replace("_", "-"): odd
+    for odd in (foreign, twice, shortened, nothing, noise, zeros, header_alone, every_slot, folder, link, stranger)
+}
 
 
-@case("segments", "journals of other homes, copies, halves and noise beside one that is to be recovered", small=100, full=100,
-      seeds=lambda: ODD)
+@case(
+    "segments",
+    "journals of other homes, copies, halves and noise beside one that is to be recovered",
+    small=100,
+    full=100,
+    seeds=lambda: ODD,
+)
 def segments(seed):
     home, ledger, day, clean = template()
     with Place() as place:

@@ -23,7 +23,18 @@ FAULTS = {
 }
 
 # Calls that cannot run out of space, and calls whose failure means nothing.
-NEEDS_NO_SPACE = {"read", "pread64", "getdents64", "fstat", "newfstatat", "statx", "flock", "lseek", "unlinkat", "fchmod"}
+NEEDS_NO_SPACE = {
+    "read",
+    "pread64",
+    "getdents64",
+    "fstat",
+    "newfstatat",
+    "statx",
+    "flock",
+    "lseek",
+    "unlinkat",
+    "fchmod",
+}
 HARMLESS = {"close", "lseek", "fcntl", "dup", "execve", "mmap", "poll", "epoll_ctl"}
 
 
@@ -87,7 +98,9 @@ def sites():
         return found
 
 
-@case("syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=30, full=100_000, seeds=sites)
+@case(
+    "syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=30, full=100_000, seeds=sites
+)
 def syscalls(seed):
     fault, syscall, name, n = seed.split(" ")
     with Place() as place:

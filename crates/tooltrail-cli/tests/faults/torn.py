@@ -52,7 +52,9 @@ def damage(path, at, end, fill, seed):
     """Destroys the bytes of a file from one place to another."""
     whole = path.read_bytes()
     size = end - at
-    instead = {"cut": b"", "nul": bytes(size), "ff": b"\xff" * size, "random": random.Random(seed).randbytes(size)}[fill]
+    instead = {"cut": b"", "nul": bytes(size), "ff": b"\xff" * size, "random": random.Random(seed).randbytes(size)}[
+        fill
+    ]
     path.write_bytes(whole[:at] + instead + (b"" if fill == "cut" else whole[end:]))
 
 
@@ -63,7 +65,7 @@ def reopen(place, words=("import", "-")):
         raise Broken(f"the home does not open: {done.returncode}: {done.stderr}")
 
 
-def judge(place, ledger, allowed=oracle.Allowed()):
+def judge(place, ledger, allowed=oracle.NOTHING):
     """The oracle, without a service where the files alone tell."""
     before = oracle.snapshot(place.home)
     reopen(place)
@@ -78,8 +80,13 @@ def day_places():
     return [f"{fill} {at}" for fill in FILLS for at in range(clean, (home / day).stat().st_size + 1)]
 
 
-@case("torn-day-file", "a day file torn at every byte behind its flushed length, filled up in four ways", small=24, full=100_000,
-      seeds=day_places)
+@case(
+    "torn-day-file",
+    "a day file torn at every byte behind its flushed length, filled up in four ways",
+    small=24,
+    full=100_000,
+    seeds=day_places,
+)
 def torn_day_file(seed):
     fill, at = seed.split()
     home, ledger, day, _ = template()
@@ -95,8 +102,13 @@ def journal_places():
     return [f"{fill} {at}" for fill in FILLS for at in range(HEADER_BYTES, journal_end(home) + 1)]
 
 
-@case("torn-journal", "the journal torn at every byte, filled up in four ways; the day file has what it held", small=24, full=100_000,
-      seeds=journal_places)
+@case(
+    "torn-journal",
+    "the journal torn at every byte, filled up in four ways; the day file has what it held",
+    small=24,
+    full=100_000,
+    seeds=journal_places,
+)
 def torn_journal(seed):
     fill, at = seed.split()
     home, ledger, _, _ = template()
@@ -112,8 +124,13 @@ def bits():
     return [f"{byte}.{bit}" for byte in range(end) for bit in range(8)]
 
 
-@case("flipped-bit", "every single bit of a small journal flipped, with the day file cut back to its last flush", small=40,
-      full=1_000_000, seeds=bits)
+@case(
+    "flipped-bit",
+    "every single bit of a small journal flipped, with the day file cut back to its last flush",
+    small=40,
+    full=1_000_000,
+    seeds=bits,
+)
 def flipped_bit(seed):
     byte, bit = (int(part) for part in seed.split("."))
     home, before, day, clean = template()
@@ -138,7 +155,10 @@ def flipped_bit(seed):
             kept = b"".join(path.read_bytes() for path in (place.home / ".tooltrail/fragments").glob("journal.*"))
             if not all(f'"{one}"'.encode() in kept for one in missing if not hit(byte, whole, one)):
                 raise Broken(f"{missing} are lost and not kept")
-            if not any(found["tool"] == "tooltrail.incident" and found["args"]["what"] == "damaged journal" for _, found in stored):
+            if not any(
+                found["tool"] == "tooltrail.incident" and found["args"]["what"] == "damaged journal"
+                for _, found in stored
+            ):
                 raise Broken(f"{missing} are lost and no incident tells of it")
         return {"lost and told": len(missing)}
 

@@ -52,7 +52,13 @@ def paths(place, service):
     return sorted({str(path) for path in [place.home, *place.home.rglob("*"), *later]})
 
 
-@case("trouble", "a disk that fails, is full, hangs or is shut under a running service", small=100, full=100, seeds=lambda: TROUBLES)
+@case(
+    "trouble",
+    "a disk that fails, is full, hangs or is shut under a running service",
+    small=100,
+    full=100,
+    seeds=lambda: TROUBLES,
+)
 def trouble(seed):
     bad = TROUBLES[seed]
     with Place() as place:
