@@ -1,10 +1,9 @@
 //! Calls without end through one door of a toolbox, told on stdout as they happen: what the fault suite kills.
 //!
-//! `doors HOME buffered|grouped|strict CALLERS` prints a line for each step of a call: `ran ID` inside the tool, before
-//! anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is a slow one.
+//! `doors HOME buffered|grouped|strict CALLERS NAME` prints a line for each step of a call: `ran ID` inside the tool,
+//! before anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is a slow one.
 
 use std::io::Write as _;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,9 +39,9 @@ fn tool() -> Tool {
     })
 }
 
-async fn calls(toolbox: Arc<Toolbox>, caller: u64) {
+async fn calls(toolbox: Arc<Toolbox>, name: String, caller: u64) {
     for number in 1.. {
-        let id = format!("caller{caller}.{number}");
+        let id = format!("{name}{caller}.{number}");
         let mut ctx = Context::new(format!("user{}", caller % 3));
         ctx.call_id = Some(id.clone());
         let args = json!({"id": id, "slow": number % SLOW_EVERY == 0}).to_string();
@@ -58,39 +57,27 @@ async fn calls(toolbox: Arc<Toolbox>, caller: u64) {
     }
 }
 
-fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1);
-    let (home, door, callers) = (words.next(), words.next(), words.next().and_then(|count| count.parse().ok()));
-    let durability = match door.as_deref() {
-        Some("buffered") => Durability::Buffered,
-        Some("grouped") => Durability::Grouped,
-        Some("strict") => Durability::Strict,
-        _ => return usage(),
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let words = std::env::args().skip(1).collect::<Vec<_>>();
+    let [home, door, callers, name] = &*words else {
+        return Err("usage: doors HOME buffered|grouped|strict CALLERS NAME".into());
     };
-    let (Some(home), Some(callers)) = (home, callers) else { return usage() };
-    let run = || -> Result<(), Box<dyn std::error::Error>> {
-        let recorder = Arc::new(Recorder::open(home)?);
-        let toolbox = Arc::new(Toolbox::builder(recorder).tool(tool()).durability(durability).build()?);
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
-        say("open", "home");
-        runtime.block_on(async {
-            let callers = (0..callers).map(|caller| tokio::spawn(calls(Arc::clone(&toolbox), caller)));
-            for caller in callers.collect::<Vec<_>>() {
-                caller.await?;
-            }
-            Ok(())
-        })
+    let durability = match &**door {
+        "buffered" => Durability::Buffered,
+        "grouped" => Durability::Grouped,
+        "strict" => Durability::Strict,
+        _ => return Err("no such door".into()),
     };
-    match run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    let callers = callers.parse::<u64>()?;
+    let recorder = Arc::new(Recorder::open(home)?);
+    let toolbox = Arc::new(Toolbox::builder(recorder).tool(tool()).durability(durability).build()?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
+    say("open", "home");
+    runtime.block_on(async {
+        let callers = (0..callers).map(|caller| tokio::spawn(calls(Arc::clone(&toolbox), name.clone(), caller)));
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await?;
         }
-    }
-}
-
-fn usage() -> ExitCode {
-    eprintln!("usage: doors HOME buffered|grouped|strict CALLERS");
-    ExitCode::from(2)
+        Ok(())
+    })
 }

@@ -28,14 +28,17 @@ class Case:
     sampled: bool
 
     def run(self, chosen):
-        """Runs its rounds; returns the failures and what was seen."""
+        """Runs its rounds; returns the failures, the skips and what was seen."""
         seen = collections.Counter()
-        failures = []
+        failures, skips = [], []
         for seed in self.chosen(chosen):
             try:
                 seen.update(self.round(seed) or {})
-            except Skip:
-                raise
+            except Skip as why:
+                skips.append(f"skipped: {self.name} {seed if self.sampled else ''}".rstrip() + f" ({why})")
+                if not self.sampled:
+                    break
+                continue
             except Exception as error:  # noqa: BLE001 - whatever it was, the round did not hold
                 text = str(error) if isinstance(error, Broken) else traceback.format_exc()
                 failures.append(f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {seed}")
@@ -43,7 +46,7 @@ class Case:
                 if not chosen.keep_going:
                     break
             seen["rounds"] += 1
-        return failures, ", ".join(f"{count} {what}" for what, count in seen.items())
+        return failures, skips, ", ".join(f"{count} {what}" for what, count in seen.items())
 
     def chosen(self, chosen):
         if chosen.seed is not None:

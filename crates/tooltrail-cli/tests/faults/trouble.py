@@ -29,6 +29,10 @@ class Trouble:
     refused: bool = True
     # Whether only what is below the home is concerned, so that sockets go on working.
     home: bool = True
+    # Callers at once.
+    callers: int = 2
+    # How long a sync takes, at most.
+    sync_s: float = 0
 
 
 TROUBLES = {
@@ -40,8 +44,8 @@ TROUBLES = {
     "read-only": Trouble(f"{WRITES},mkdirat,renameat,renameat2,ftruncate", "error=EROFS"),
     "no-descriptors": Trouble("openat", "error=EMFILE", refused=False, home=False),
     "no-locks": Trouble("flock", "error=ENOLCK", refused=False, home=False),
-    "sync-slow": Trouble("fdatasync", "delay_enter=300ms", refused=False, home=False),
-    "sync-hangs": Trouble("fdatasync", "delay_enter=6s:when=1", refused=False, home=False),
+    "sync-slow": Trouble("fdatasync", "delay_enter=300ms", refused=False, home=False, callers=40, sync_s=0.3),
+    "sync-hangs": Trouble("fdatasync", "delay_enter=6s:when=1", refused=False, home=False, sync_s=6),
 }
 
 
@@ -71,7 +75,9 @@ def trouble(seed):
         service.is_ready()
         time.sleep(1.2)
         where = paths(place, service) if bad.home else None
-        with Senders(service, ledger, seed, callers=2, users=("alice", "bob"), batch=4, longest=2_000, pause=0.01):
+        with Senders(
+            service, ledger, seed, callers=bad.callers, users=("alice", "bob"), batch=4, longest=2_000, pause=0.01
+        ):
             time.sleep(0.3)
             with injection.Attached(service, bad.syscall, bad.what, where):
                 reads.ask(service, READS)
@@ -79,8 +85,8 @@ def trouble(seed):
                     raise Broken("the service does not answer at all")
                 if bad.refused:
                     refuses(service, ledger)
-                if "delay" in bad.what:
-                    time.sleep(3)
+                if bad.sync_s:
+                    waits(service, ledger, bad.sync_s)
             counts.healed(service, HEALING_S, seed)
         status = post(service, ledger, "after", ["alice", "carol"])
         if status != 200:
@@ -104,3 +110,20 @@ def refuses(service, ledger):
         raise Broken("/readyz says that all is well")
     if service.metric("tooltrail_writer_in_trouble") != 1:
         raise Broken("/metrics says that all is well")
+
+
+def waits(service, ledger, sync_s):
+    """Who waits for a slow disk waits together; for one that hangs nobody waits long, and whoever watches sees it."""
+    began, was = time.monotonic(), len(ledger.acknowledged)
+    if sync_s < 2:
+        time.sleep(3)
+        rate = (len(ledger.acknowledged) - was) / (time.monotonic() - began)
+        if rate < 10 / sync_s:
+            raise Broken(f"only {rate:.0f} entries a second were acknowledged while a sync takes {sync_s} s")
+        return
+    status = post(service, ledger, "meanwhile", ["alice"], timeout=10)
+    took = time.monotonic() - began
+    if status not in (200, 503) or took > 4:
+        raise Broken(f"an entry got {status} after {took:.1f} s")
+    if status == 503 and service.ask("GET", "/readyz", timeout=5)[0] != 503:
+        raise Broken("a sync hangs, and /readyz says that all is well")
