@@ -92,7 +92,7 @@ def interrupted(stored, answered):
     "kill -9 of calls through each door, again and again over one home",
     small=6,
     full=6_000,
-    seeds=lambda: [f"{mode} {n}" for n in range(2_000) for mode in ("buffered", "grouped", "strict")],
+    seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(2_000)],
 )
 def kill(seed):
     mode, _ = seed.split()
@@ -119,7 +119,7 @@ def kill(seed):
     "a power cut under calls through each door",
     small=3,
     full=300,
-    seeds=lambda: [f"{mode} {n}" for n in range(100) for mode in ("strict", "grouped", "buffered")],
+    seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(100)],
 )
 def power(seed):
     mode, _ = seed.split()

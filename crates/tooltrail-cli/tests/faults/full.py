@@ -204,7 +204,7 @@ def starts_shut(seed):
     "the disk is gone for good under a running service",
     small=2,
     full=20,
-    seeds=lambda: [f"{kind} {n}" for n in range(10) for kind in ("ext4", "xfs")],
+    seeds=lambda: [f"{kind} {n}" for kind in ("ext4", "xfs") for n in range(10)],
 )
 def dead_disk(seed):
     kind, _ = seed.split()

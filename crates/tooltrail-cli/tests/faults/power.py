@@ -2,14 +2,15 @@
 
 import os
 import random
+import subprocess
 import threading
 import time
 
 import disks
 import oracle
 from case import case
-from ledger import Ledger, Senders
-from place import Place
+from ledger import Ledger, Senders, line
+from place import PATIENCE_S, Broken, Place, in_another_boot
 
 # Cuts of one file system.
 CHAIN = 2
@@ -73,3 +74,36 @@ def ext4(seed):
 @case("power-xfs", "power cuts on XFS", small=2, full=500)
 def xfs(seed):
     return cuts("xfs", seed)
+
+
+@case("power-import", "the power is cut during an import, which goes on when it is run again", small=3, full=300)
+def importing(seed):
+    draw = random.Random(f"import {seed}")
+    with disks.Image("ext4") as disk, Place(disk.path / "home") as place:
+        ledger = Ledger()
+        ids = [ledger.offer("import") for _ in range(draw.choice((200, 5_000, 20_000)))]
+        users = [f"user{n}" for n in range(draw.randint(1, 20))]
+        calls = place.folder / "calls.jsonl"
+        calls.write_text("".join(f"{line(one, draw.choice(users), 'word ' * draw.randint(0, 60))}\n" for one in ids))
+        cuts = 0
+        for limit in (*(draw.uniform(0.01, 0.8) for _ in range(2)), PATIENCE_S * 3):
+            words = [*in_another_boot(place.folder), *place.command("import", str(calls))]
+            process = subprocess.Popen(words, env=place.environment(), stderr=subprocess.DEVNULL)
+            try:
+                code = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                code = None
+            # Cut off even if it is done: what it said is durable must be.
+            disk.cut_power()
+            process.kill()
+            process.wait()
+            disk.unmount()
+            disk.mount()
+            cuts += 1
+            if code is not None:
+                break
+        if code != 0:
+            raise Broken(f"the import ended with {code}")
+        ledger.told(200, ids)
+        oracle.check(place, ledger, other_boot=True)
+        return {"cuts": cuts, "acknowledged": len(ids)}

@@ -67,10 +67,8 @@ def main():
         failed += failures
         # One reason is said once.
         skipped += skips if len(skips) < SKIPS_TOLD_MAX else [f"{skips[0]} and {len(skips) - 1} more"]
-        print(
-            f"{'FAILED' if failures else 'skipped' if skips else 'ok':<8}{name:<24}{time.monotonic() - begun:6.1f} s  {told}",
-            flush=True,
-        )
+        state = "FAILED" if failures else "skipped" if skips else "ok"
+        print(f"{state:<8}{name:<24}{time.monotonic() - begun:6.1f} s  {told}", flush=True)
     print(f"\n{len(failed)} failures")
     for failure in failed:
         print(f"FAILED: {failure[:160].splitlines()[0]}{failure[failure.rindex(chr(10)) :]}")
