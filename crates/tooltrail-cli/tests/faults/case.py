@@ -6,13 +6,9 @@ import traceback
 from dataclasses import dataclass
 from typing import Callable
 
-from place import Broken
+from place import Broken, Skip
 
 CASES = {}
-
-
-class Skip(Exception):
-    """A case cannot run here; its text says why."""
 
 
 @dataclass

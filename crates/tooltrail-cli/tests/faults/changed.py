@@ -10,9 +10,9 @@ from typing import Callable
 
 import disks
 import oracle
-from case import Skip, case
+from case import case
 from ledger import Ledger, Senders, post
-from place import Broken, Place, wait
+from place import Broken, Place, Skip, wait
 
 # Who owns the home where the service is not to be root.
 NOBODY = 65534

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import oracle
-from case import Skip, case
+from case import case
 from ledger import Ledger, Senders, line, post
-from place import Broken, Place
+from place import Broken, Place, Skip
 
 
 class Clock:

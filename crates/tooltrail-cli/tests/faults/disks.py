@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from case import Skip
+from place import Skip
 
 # The file systems' own power cut (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN), and its flag for: write no log any more.
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import disks
 import oracle
-from case import Skip, case
+from case import case
 from ledger import Ledger
-from place import BINARY, PATIENCE_S, Broken, Place, in_another_boot
+from place import BINARY, PATIENCE_S, Broken, Place, Skip, in_another_boot
 
 # Kills of one home.
 CHAIN = 4

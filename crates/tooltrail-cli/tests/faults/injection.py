@@ -7,8 +7,7 @@ import signal
 import subprocess
 import time
 
-from case import Skip
-from place import Broken
+from place import Broken, Skip
 
 # The file that a descriptor stands for, as strace prints it.
 STANDS_FOR = re.compile(r"\d+<(/[^>]*)>")

@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import case  # noqa: E402
+from place import Skip  # noqa: E402
 
 MODULES = [
     "judged",
@@ -61,7 +62,7 @@ def main():
         begun = time.monotonic()
         try:
             failures, skips, told = case.CASES[name].run(chosen)
-        except case.Skip as why:
+        except Skip as why:
             skipped.append(f"skipped: {name} ({why})")
             continue
         failed += failures
