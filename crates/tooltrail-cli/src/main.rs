@@ -13,6 +13,8 @@ mod log;
 mod neighbours;
 mod output;
 mod question;
+mod retention;
+mod size;
 mod tokens;
 mod web;
 

@@ -158,6 +158,13 @@ impl Queue {
         self.woken(inner);
     }
 
+    /// Adds that an open call has an end that is counted as lost.
+    pub(crate) fn end(&self, id: u64) {
+        let mut inner = self.lock();
+        inner.end(id);
+        self.woken(inner);
+    }
+
     /// Counts entries that could not be recorded for a reason outside the queue.
     pub(crate) fn count_shed(&self, why: &'static str, entries: u64) {
         self.lock().count_shed(why, entries);

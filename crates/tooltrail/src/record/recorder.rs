@@ -20,6 +20,7 @@ use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::record::writer::Writer;
 use crate::redact::{Redactor, Windowed};
+use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ pub struct Options {
     pub group: bool,
     /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
     pub force_network_home: bool,
+    /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
+    pub retention: Retention,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -51,6 +54,7 @@ impl Options {
             keys: None,
             group: false,
             force_network_home: false,
+            retention: Retention::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         }
@@ -86,7 +90,8 @@ impl Options {
         let redactor = Arc::new(Redactor::new(key));
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
-        Ok((Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(None) }, writer))
+        let retention = self.retention;
+        Ok((Recorder { home, redactor, retention, clock: self.clock, state, writer: Mutex::new(None) }, writer))
     }
 }
 
@@ -105,6 +110,7 @@ impl Options {
 pub struct Recorder {
     home: Home,
     redactor: Arc<Redactor>,
+    retention: Retention,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -147,6 +153,14 @@ impl Recorder {
         self.take_durable(calls, 0)
     }
 
+    /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
+    #[must_use]
+    pub fn too_late(&self, call: &Call) -> Option<String> {
+        let day = call.ts?.date();
+        let first = self.retention.first_day(self.clock.now().date())?;
+        (day < first).then(|| format!("older than the retention: of {day}, and kept is what is of {first} or later"))
+    }
+
     /// Notes that a call begins; the guard records how it ends and how long it took.
     ///
     /// Nothing is waited for. If the process is killed once the call has been open for 100 ms, it is recorded as
@@ -186,6 +200,15 @@ impl Recorder {
         drop(reads);
         let call = event.into_call(None);
         self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
+    }
+
+    /// Records one of our own events, and waits until it is durable.
+    pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
+        let call = event.into_call(None);
+        let (ack, promises) = promise(1);
+        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
+        self.state.queue.offer_all(vec![entry], promises, 0)?;
+        ack.wait()
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
@@ -253,11 +276,20 @@ impl Recorder {
 
     /// Takes a call, which ends the open call of this id.
     pub(crate) fn take(&self, call: &Call, ends: u64) {
+        if self.too_late(call).is_some() {
+            self.state.queue.count_shed("retention", 1);
+            self.state.queue.end(ends);
+            return;
+        }
         self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor), ends);
     }
 
     /// Takes calls durably; a single one may end an open call.
     pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
+            self.state.queue.end(ends);
+            return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
+        }
         let now = self.clock.now();
         let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
         let (ack, promises) = promise(entries.len());
