@@ -129,6 +129,8 @@ def few_descriptors(seed):
         statuses = {post(service, ledger, "crowd", users, timeout=10) for _ in range(3)}
         draw = random.Random(seed)
         statuses |= {post(service, ledger, "crowd", draw.sample(users, 7), timeout=10) for _ in range(20)}
+        if 401 in statuses:
+            raise Broken(f"a valid token was refused as none: {statuses}")
         if int(seed) >= 256 and statuses != {200}:
             raise Broken(f"256 descriptors are enough, but answers were {statuses}: {service.log()}")
         if service.process.poll() is None:

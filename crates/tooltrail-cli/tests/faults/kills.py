@@ -96,5 +96,9 @@ def ended_in_order(seed):
             raise oracle.Broken(f"it ended with {code} after {took:.1f} s: {service.log()}")
         # What was answered stands in the day files, without a recovery.
         oracle.check_files(place.home, ledger)
+        # Bytes 8 to 23 of a segment name its writer: nobody.
+        for segment in (place.home / ".tooltrail/journal").glob("*.segment"):
+            if any(segment.read_bytes()[8:24]):
+                raise oracle.Broken(f"{segment.name} is not empty")
         oracle.check(place, ledger)
         return {"acknowledged": len(ledger.acknowledged)}

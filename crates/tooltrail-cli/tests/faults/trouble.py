@@ -88,6 +88,8 @@ def trouble(seed):
                 if bad.sync_s:
                     waits(service, ledger, bad.sync_s)
             counts.healed(service, HEALING_S, seed)
+        if 401 in ledger.statuses:
+            raise Broken(f"a valid token was refused as none: {ledger.statuses}")
         status = post(service, ledger, "after", ["alice", "carol"])
         if status != 200:
             raise Broken(f"after it all an entry gets {status}: {service.log()}")
