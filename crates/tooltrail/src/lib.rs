@@ -46,6 +46,11 @@ mod record;
 // Counts and quantiles.
 mod stats;
 
+// What must hold for any bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;

@@ -1,22 +1,23 @@
 //! The queue between callers and the writer: bounded in entries and bytes, never waited for by `record`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::record::promise::Promise;
+use crate::record::promise::{Ack, Promise, promise};
+use crate::record::sync::{Condvar, Mutex, MutexGuard, bound, sleep};
 use crate::redact::Windowed;
 
 /// Entries that may wait: some seconds of a busy orchestrator.
-pub(crate) const QUEUE_ENTRIES_MAX: usize = 65_536;
+pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);
 
 /// Bytes that may wait, so that large calls cannot eat the machine's memory.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that the first
 /// does not wait for long.
-const AWAITED_ENTRIES_MAX: usize = 8_192;
+const AWAITED_ENTRIES_MAX: usize = bound(8_192, 3);
 
 /// Bytes of such a batch, as large as a sequential write profits from, twice over.
 const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,14 +33,14 @@ const QUEUE_ROOM: usize = 1_024;
 const POLL: Duration = Duration::from_millis(1);
 
 /// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
-const POLLS_BEFORE_SLEEP: u32 = 50;
+const POLLS_BEFORE_SLEEP: usize = bound(50, 1);
 
 /// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
 /// than for one.
-const LINGER_POLLS: u32 = 10;
+const LINGER_POLLS: usize = bound(10, 1);
 
 /// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
-const LINGER_FROM: usize = 256;
+const LINGER_FROM: usize = bound(256, 2);
 
 /// One thing for the writer to do.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ struct Inner {
     shed_total: BTreeMap<&'static str, u64>,
     asleep: bool,
     closed: bool,
+    /// The flush that closing is.
+    closing: Option<Ack>,
 }
 
 /// What the writer takes at once.
@@ -145,17 +148,19 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a barrier, and with `close` nothing may follow it.
-    pub(crate) fn flush(&self, promise: Promise, close: bool) {
+    /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
+    pub(crate) fn flush(&self, close: bool) -> Ack {
+        let (ack, promises) = promise(1);
         let mut inner = self.lock();
-        if inner.closed {
-            // Closing was a flush, and nothing was taken since.
-            promise.keep();
-            return;
+        if let Some(closing) = &inner.closing {
+            // Closing is a flush, nothing is taken since, and it may still be under way.
+            return closing.again();
         }
-        inner.items.push_back(Item::Flush(promise));
+        inner.items.extend(promises.into_iter().map(Item::Flush));
         inner.closed = close;
+        inner.closing = close.then(|| ack.again());
         self.woken(inner);
+        ack
     }
 
     /// Adds that an open call has an end that is counted as lost.
@@ -190,7 +195,7 @@ impl Queue {
             polls += 1;
             if polls <= POLLS_BEFORE_SLEEP {
                 drop(inner);
-                std::thread::sleep(POLL);
+                sleep(POLL);
                 waited += POLL;
                 inner = self.lock();
                 continue;
@@ -212,7 +217,7 @@ impl Queue {
                 break;
             }
             drop(inner);
-            std::thread::sleep(POLL);
+            sleep(POLL);
             inner = self.lock();
         }
         let shed = std::mem::take(&mut inner.shed);
@@ -276,12 +281,11 @@ impl Inner {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use super::*;
     use crate::call::Call;
     use crate::clock::Timestamp;
-    use crate::record::promise::promise;
     use crate::redact::Redactor;
 
     /// Fills a queue with entries, some awaited, and checks how many come out at once.

@@ -219,7 +219,7 @@ impl Recorder {
         self.barrier(false)
     }
 
-    /// Flushes, and then takes no more. A second close does nothing.
+    /// Flushes, and then takes no more. A later flush or close waits for the first and answers as it does.
     ///
     /// # Errors
     /// As [`Recorder::flush`].
@@ -311,11 +311,7 @@ impl Recorder {
     }
 
     fn barrier(&self, close: bool) -> Result<(), Error> {
-        let (ack, promises) = promise(1);
-        for promise in promises {
-            self.state.queue.flush(promise, close);
-        }
-        ack.wait_for(FLUSH_WAIT)
+        self.state.queue.flush(close).wait_for(FLUSH_WAIT)
     }
 }
 
