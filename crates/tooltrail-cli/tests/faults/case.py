@@ -2,6 +2,7 @@
 
 import collections
 import random
+import shlex
 import traceback
 from dataclasses import dataclass
 from typing import Callable
@@ -37,7 +38,9 @@ class Case:
                 continue
             except Exception as error:  # noqa: BLE001 - whatever it was, the round did not hold
                 text = str(error) if isinstance(error, Broken) else traceback.format_exc()
-                failures.append(f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {seed}")
+                failures.append(
+                    f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {shlex.quote(seed)}"
+                )
                 print(failures[-1], flush=True)
                 if not chosen.keep_going:
                     break
