@@ -11,6 +11,9 @@ from place import Broken, Skip
 
 CASES = {}
 
+# Failures of one case after which it is known not to hold.
+FAILURES_MAX = 10
+
 
 @dataclass
 class Case:
@@ -42,7 +45,7 @@ class Case:
                     f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {shlex.quote(seed)}"
                 )
                 print(failures[-1], flush=True)
-                if not chosen.keep_going:
+                if not chosen.keep_going or len(failures) >= FAILURES_MAX:
                     break
             seen["rounds"] += 1
         return failures, skips, ", ".join(f"{count} {what}" for what, count in seen.items())
