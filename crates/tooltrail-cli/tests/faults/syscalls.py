@@ -1,5 +1,6 @@
 """A fault at every system call that touches the home: killed there, an error once, an error from there on."""
 
+import atexit
 import functools
 import random
 import shutil
@@ -42,6 +43,7 @@ HARMLESS = {"close", "lseek", "fcntl", "dup", "execve", "mmap", "poll", "epoll_c
 def template():
     """A home that was killed while it had unflushed lines and a torn tail, and what was acknowledged of it."""
     folder = Path(tempfile.mkdtemp(prefix="tooltrail-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Place() as place:
         ledger = Ledger()
         service = place.service()

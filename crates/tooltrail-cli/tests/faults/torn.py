@@ -1,5 +1,6 @@
 """Damage byte by byte: torn ends of day files and of the journal, and every flipped bit of a small journal."""
 
+import atexit
 import functools
 import random
 import shutil
@@ -26,6 +27,7 @@ def template():
     Returns the home, what was acknowledged, the day file, and how long it was at its last flush.
     """
     folder = Path(tempfile.mkdtemp(prefix="tooltrail-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Place() as place:
         ledger = Ledger()
         service = place.service()
