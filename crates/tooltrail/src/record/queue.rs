@@ -53,6 +53,8 @@ pub(crate) enum Item {
     Ended(u64),
     /// Everything before this is to be durable.
     Flush(Promise),
+    /// Everything before this is to be in its day file, durable or not.
+    Seen(Promise),
 }
 
 /// What callers and the writer share.
@@ -106,10 +108,15 @@ impl Queue {
         self.woken(inner);
     }
 
-    /// Adds all of these entries or none.
+    /// Adds all of these entries or none, each durable before its promise, where it has one, is kept.
     ///
     /// A single one may end an open call.
-    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
+    pub(crate) fn offer_all(
+        &self,
+        entries: Vec<Windowed>,
+        promises: Vec<Option<Promise>>,
+        ends: u64,
+    ) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
         let entries = entries.into_iter().map(Box::new).collect::<Vec<_>>();
         let mut inner = self.lock();
@@ -122,9 +129,9 @@ impl Queue {
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
-        inner.awaited += entries.len();
+        inner.awaited += promises.iter().flatten().count();
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(entry, Some(promise), ends));
+            inner.items.push_back(Item::Entry(entry, promise, ends));
         }
         self.woken(inner);
         Ok(())
@@ -148,15 +155,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds a barrier; the acknowledgement resolves when what was accepted before is in its day files.
+    pub(crate) fn seen(&self) -> Ack {
+        self.barrier(Item::Seen, false)
+    }
+
     /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
     pub(crate) fn flush(&self, close: bool) -> Ack {
+        self.barrier(Item::Flush, close)
+    }
+
+    fn barrier(&self, item: fn(Promise) -> Item, close: bool) -> Ack {
         let (ack, promises) = promise(1);
         let mut inner = self.lock();
         if let Some(closing) = &inner.closing {
             // Closing is a flush, nothing is taken since, and it may still be under way.
             return closing.again();
         }
-        inner.items.extend(promises.into_iter().map(Item::Flush));
+        inner.items.extend(promises.into_iter().map(item));
         inner.closed = close;
         inner.closing = close.then(|| ack.again());
         self.woken(inner);
@@ -195,8 +211,7 @@ impl Queue {
             polls += 1;
             if polls <= POLLS_BEFORE_SLEEP {
                 drop(inner);
-                sleep(POLL);
-                waited += POLL;
+                waited += sleep(POLL);
                 inner = self.lock();
                 continue;
             }
@@ -212,7 +227,7 @@ impl Queue {
             inner.asleep = false;
         }
         for _ in 0..LINGER_POLLS {
-            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_)));
+            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_) | Item::Seen(_)));
             if awaited || inner.closed || inner.items.len() < LINGER_FROM || inner.bytes >= BATCH_BYTES_MAX {
                 break;
             }
@@ -294,6 +309,7 @@ mod tests {
         let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
         (0..buffered).for_each(|_| queue.offer(entry(), 0));
         let (_ack, promises) = promise(awaited);
+        let promises = promises.into_iter().map(Some).collect();
         queue.offer_all((0..awaited).map(|_| entry()).collect(), promises, 0).unwrap();
         let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
         assert_eq!(taken, batches);

@@ -6,15 +6,24 @@
 #[cfg(all(test, feature = "schedules"))]
 pub(super) use shuttle::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(not(all(test, feature = "schedules")))]
-pub(super) use std::{
-    sync::{Condvar, Mutex, MutexGuard},
-    thread::sleep,
-};
+pub(super) use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Lets whoever else can run do so: explored time does not pass.
+use std::time::Duration;
+
+/// Lets whoever else can run do so; explored time passes by what is slept.
 #[cfg(all(test, feature = "schedules"))]
-pub(super) fn sleep(_: std::time::Duration) {
+pub(super) fn sleep(duration: Duration) -> Duration {
     shuttle::thread::yield_now();
+    duration
+}
+
+/// Sleeps, and returns for how long: a busy machine makes it longer, and calls that are open are to be noted in time.
+#[cfg(not(all(test, feature = "schedules")))]
+pub(super) fn sleep(duration: Duration) -> Duration {
+    use crate::clock::{Clock as _, SystemClock};
+    let begun = SystemClock::default();
+    std::thread::sleep(duration);
+    begun.monotonic()
 }
 
 /// Returns a bound: the usual one, or one so low that an explored schedule of a few calls meets it.
