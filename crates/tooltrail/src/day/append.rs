@@ -4,12 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use crate::clock::Date;
-use crate::day::tail::{Torn, look};
+use crate::day::fragment::Fragment;
+use crate::day::tail::look;
 use crate::disk::{Disk, DiskFile};
-use crate::home::{OWN_FOLDER, TRAIL_FOLDER, day_name};
-
-/// Bytes of a fragment's folder part that fit a file name together with the rest of it.
-const FRAGMENT_FOLDER_BYTES: usize = 180;
+use crate::home::{TRAIL_FOLDER, day_name};
 
 /// A day file open at its end.
 #[derive(Debug)]
@@ -20,8 +18,8 @@ pub(crate) struct End {
     pub(crate) place: (u64, u64),
     /// Its length: whole lines.
     pub(crate) len: u64,
-    /// The torn tail that was cut off first, and the name of the file in `fragments/` that keeps it.
-    pub(crate) torn: Option<(Torn, String)>,
+    /// The torn tail that was cut off first.
+    pub(crate) torn: Option<Fragment>,
 }
 
 impl End {
@@ -37,9 +35,10 @@ impl End {
         let place = (stat.device, stat.inode);
         let (len, torn) = look(disk, &*file)?;
         let Some(torn) = torn else { return Ok(Self { file, place, len, torn: None }) };
-        let kept = keep(disk, folder, date, &torn)?;
+        let fragment = Fragment::of_day(folder, date, &torn);
+        fragment.keep(disk, &torn.bytes)?;
         cut(&*file, torn.offset)?;
-        Ok(Self { file, place, len: torn.offset, torn: Some((torn, kept)) })
+        Ok(Self { file, place, len: torn.offset, torn: Some(fragment) })
     }
 
     /// Appends whole lines, all or none.
@@ -74,40 +73,4 @@ impl End {
 pub(super) fn cut(file: &dyn DiskFile, len: u64) -> io::Result<()> {
     file.cut(len)?;
     file.sync()
-}
-
-/// Keeps a torn tail as a file of its own, durably, before it is cut off; returns that file's name.
-pub(super) fn keep(disk: &dyn Disk, folder: &str, date: Date, torn: &Torn) -> io::Result<String> {
-    let mut short = folder.len().min(FRAGMENT_FOLDER_BYTES);
-    while !folder.is_char_boundary(short) {
-        short -= 1;
-    }
-    let name = format!("{date}.{}.{}", torn.offset, &folder[..short]);
-    keep_fragment(disk, &name, &torn.bytes)?;
-    Ok(name)
-}
-
-/// Keeps bytes in `fragments/`, durably. Two fragments of one name stand one after another; one that was kept before
-/// its bytes were cut off, and whoever did it was killed, is kept once.
-///
-/// # Errors
-/// What the system says.
-pub(crate) fn keep_fragment(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let fragment = disk.append(&[OWN_FOLDER, "fragments", name])?;
-    let mut last = vec![0; bytes.len()];
-    let before = fragment.stat()?.len.checked_sub(bytes.len() as u64);
-    if let Some(before) = before
-        && fragment.read_at(&mut last, before)? == bytes.len()
-        && last == bytes
-    {
-        return fragment.sync();
-    }
-    let mut written = 0;
-    while written < bytes.len() {
-        match fragment.append(&bytes[written..])? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            taken => written += taken,
-        }
-    }
-    fragment.sync()
 }

@@ -4,13 +4,15 @@
 mod append;
 mod blocks;
 mod forwards;
+mod fragment;
 mod known;
 mod late;
 mod redo;
 mod tail;
 
-pub(crate) use append::{End, keep_fragment};
+pub(crate) use append::End;
 pub(crate) use blocks::{Blocks, Found};
 pub(crate) use forwards::{Ahead, Broken, Forwards};
+pub(crate) use fragment::Fragment;
 pub(crate) use late::{LATE_MS, Largest, Notes, Span};
-pub(crate) use redo::{Cut, Redo, Redone, redo};
+pub(crate) use redo::{Cut, Redo, redo};

@@ -5,7 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use crate::clock::Date;
-use crate::day::append::{self, End, keep};
+use crate::day::append::{self, End};
+use crate::day::fragment::Fragment;
 use crate::day::late::{Largest, Span};
 use crate::day::tail::{Torn, look};
 use crate::disk::{Disk, DiskFile};
@@ -23,7 +24,7 @@ const REST_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub(crate) enum Cut {
     /// Only a torn tail: no power was cut, so that what was written stands there.
     Torn,
-    /// From this length on, all after its longest prefix of whole lines without NUL bytes: the power was cut.
+    /// From this length on, all after its longest prefix of whole good lines: the power was cut.
     Damaged(u64),
 }
 
@@ -50,8 +51,8 @@ pub(crate) struct Redone {
     pub(crate) place: (u64, u64),
     /// Its length.
     pub(crate) len: u64,
-    /// What was cut off, and the name of the file in `fragments/` that keeps it.
-    pub(crate) cut: Option<(Torn, String)>,
+    /// What was cut off.
+    pub(crate) cut: Option<Fragment>,
 }
 
 /// Cuts what cannot be trusted, appends what is missing, and after it the good lines that were cut and nobody wants.
@@ -96,10 +97,11 @@ pub(crate) fn redo(
         if !nobodys.is_empty() {
             safe(&nobodys)?;
         }
-        let name = keep(disk, folder, day, &rest)?;
+        let fragment = Fragment::of_day(folder, day, &rest);
+        fragment.keep(disk, &rest.bytes)?;
         append::cut(&*file, trusted)?;
         largest.forget(folder, day);
-        cut = Some((rest, name));
+        cut = Some(fragment);
     }
     write_again(disk, want, (&*file, trusted))?;
     others.extend(wanted.missing().into_iter().map(<[u8]>::to_vec));
@@ -215,7 +217,7 @@ fn line_start(file: &dyn DiskFile, at: u64, len: u64) -> io::Result<u64> {
     Ok(at)
 }
 
-/// Hands out whole lines with their newlines; ends at the first from `strict` on that has a NUL byte.
+/// Hands out whole lines with their newlines; ends at the first from `strict` on that is no good one.
 ///
 /// Returns where it ended.
 fn scan(file: &dyn DiskFile, (from, to): (u64, u64), strict: u64, found: &mut dyn FnMut(&[u8])) -> io::Result<u64> {
@@ -234,7 +236,7 @@ fn scan(file: &dyn DiskFile, (from, to): (u64, u64), strict: u64, found: &mut dy
         let mut done = 0;
         while let Some(newline) = memchr::memchr(b'\n', &buffer[done..]) {
             let line = &buffer[done..=done + newline];
-            if start >= strict && memchr::memchr(0, line).is_some() {
+            if start >= strict && !is_good(line) {
                 return Ok(start);
             }
             found(line);
@@ -246,17 +248,18 @@ fn scan(file: &dyn DiskFile, (from, to): (u64, u64), strict: u64, found: &mut dy
     Ok(start)
 }
 
-/// Returns the whole lines that hold no NUL byte and look like entries.
+/// Returns the whole lines that are good.
 fn good_lines(bytes: &[u8]) -> Vec<&[u8]> {
     let whole = memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1);
-    let lines = bytes[..whole].split_inclusive(|byte| *byte == b'\n');
-    let good = |line: &&[u8]| {
-        line.starts_with(b"{")
-            && line.ends_with(b"}\n")
-            && memchr::memchr(0, line).is_none()
-            && std::str::from_utf8(line).is_ok()
-    };
-    lines.filter(good).collect()
+    bytes[..whole].split_inclusive(|byte| *byte == b'\n').filter(|line| is_good(line)).collect()
+}
+
+/// Whether a whole line looks like an entry and holds no NUL byte: what a power cut leaves of others does not.
+fn is_good(line: &[u8]) -> bool {
+    line.starts_with(b"{")
+        && line.ends_with(b"}\n")
+        && memchr::memchr(0, line).is_none()
+        && std::str::from_utf8(line).is_ok()
 }
 
 #[cfg(test)]

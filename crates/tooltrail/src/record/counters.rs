@@ -66,6 +66,8 @@ impl Histogram {
 #[derive(Debug)]
 pub(crate) struct Meters {
     writing_entries: AtomicU64,
+    /// Since when the writer, and a flush, have been at work.
+    at_work: [AtomicU64; 2],
     written_entries: AtomicU64,
     written_bytes: AtomicU64,
     refused_entries: AtomicU64,
@@ -75,6 +77,15 @@ pub(crate) struct Meters {
     batch_entries: Meter,
     batch_micros: Meter,
     sync_micros: Meter,
+}
+
+/// Who waits for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The writer, with a batch.
+    Batch,
+    /// A flush of day files.
+    Flush,
 }
 
 /// Why the writer lost an entry; what the queue sheds, the queue counts.
@@ -108,6 +119,7 @@ impl Default for Meters {
     fn default() -> Self {
         Self {
             writing_entries: AtomicU64::default(),
+            at_work: Default::default(),
             written_entries: AtomicU64::default(),
             written_bytes: AtomicU64::default(),
             refused_entries: AtomicU64::default(),
@@ -135,6 +147,23 @@ impl Meters {
     /// Whoever waited for an entry was told that it is not durable.
     pub(crate) fn refused(&self) {
         self.refused_entries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Work begins at this time of the monotonic clock.
+    pub(crate) fn begun(&self, work: Work, now: Duration) {
+        // 0 says that nothing is under way.
+        self.at_work[work as usize].store(micros(now).max(1), Ordering::Relaxed);
+    }
+
+    /// Work has ended.
+    pub(crate) fn ended(&self, work: Work) {
+        self.at_work[work as usize].store(0, Ordering::Relaxed);
+    }
+
+    /// Returns how long the longest work has been under way.
+    pub(crate) fn at_work(&self, now: Duration) -> Duration {
+        let since = self.at_work.iter().map(|since| since.load(Ordering::Relaxed)).filter(|since| *since > 0).min();
+        since.map_or(Duration::ZERO, |since| now.saturating_sub(Duration::from_micros(since)))
     }
 
     /// A batch is being written.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::disk::DiskFile;
-use crate::record::counters::Meters;
+use crate::record::counters::{Meters, Work};
 use crate::record::crew::spread;
 use crate::record::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
 use crate::record::group::Day;
@@ -128,6 +128,7 @@ impl Flusher {
             return;
         }
         self.begun_at = self.clock.monotonic();
+        self.meters.begun(Work::Flush, self.begun_at);
         let files = std::mem::take(&mut self.unflushed).into_iter().collect();
         let job = Job { end, epoch, files };
         self.running = Some(match self.background && !job.files.is_empty() {
@@ -138,16 +139,18 @@ impl Flusher {
 
     /// Returns the flush that was under way, if it is done; with `wait` it is waited for.
     pub(crate) fn done(&mut self, wait: bool) -> Option<Flushed> {
-        match self.running.take()? {
-            Running::Here(job) => Some(job.run(&*self.clock, &self.meters)),
+        let flushed = match self.running.take()? {
+            Running::Here(job) => job.run(&*self.clock, &self.meters),
             Running::Thread(thread) if wait || thread.is_finished() => {
-                Some(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
             running => {
                 self.running = Some(running);
-                None
+                return None;
             }
-        }
+        };
+        self.meters.ended(Work::Flush);
+        Some(flushed)
     }
 
     fn start(&self, job: Job) -> Running {

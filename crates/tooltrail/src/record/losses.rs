@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::record::counters::{Loss, Meters};
 use crate::record::group::Waiting;
+use crate::record::promise::Promise;
 
 /// Entries that are not in the trail.
 #[derive(Debug)]
@@ -43,10 +44,7 @@ impl Losses {
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
     pub(crate) fn lose(&mut self, waiting: Waiting, reason: Loss, why: &str) {
         match waiting {
-            Waiting::Promise(promise) if !promise.is_unheard() => {
-                self.meters.refused();
-                promise.fail(1, why);
-            }
+            Waiting::Promise(promise) if !promise.is_unheard() => self.refuse(promise, why),
             Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1, why),
             // Counted before; only still to be told.
             Waiting::Gap(lost) => {
@@ -55,6 +53,12 @@ impl Losses {
                 }
             }
         }
+    }
+
+    /// Tells whoever waits for a line that it is not durable.
+    pub(crate) fn refuse(&self, promise: Promise, why: &str) {
+        self.meters.refused();
+        promise.fail(1, why);
     }
 
     /// Whether a gap is to be written.

@@ -20,6 +20,7 @@ mod schedules;
 mod steps;
 mod store;
 mod sync;
+mod untold;
 mod writer;
 
 pub use counters::{Counters, Histogram};

@@ -29,6 +29,10 @@ const FLUSH_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
 const SEEN_WAIT: Duration = Duration::from_secs(2);
 
+/// How long the disk may take for a batch or a flush before something is wrong: who waits for an acknowledgement has
+/// given up by then.
+const STUCK_AFTER: Duration = Duration::from_secs(3);
+
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -276,6 +280,15 @@ impl Recorder {
     /// Why not, in words.
     pub fn health(&self) -> Result<(), String> {
         self.home.check_stands()?;
+        // Before the probe, which would wait too.
+        let at_work = self.state.meters.at_work(self.clock.monotonic());
+        if at_work > STUCK_AFTER {
+            return Err(format!(
+                "the disk of {} has not answered for {} s",
+                self.home.root().display(),
+                at_work.as_secs()
+            ));
+        }
         let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
         probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
         let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -284,6 +297,14 @@ impl Recorder {
         };
         if stopped {
             return Err("the writer has stopped".to_owned());
+        }
+        let at_work = self.state.meters.at_work(self.clock.monotonic());
+        if at_work > STUCK_AFTER {
+            return Err(format!(
+                "the disk of {} has not answered for {} s",
+                self.home.root().display(),
+                at_work.as_secs()
+            ));
         }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)

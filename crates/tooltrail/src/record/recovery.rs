@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Cut, Largest, Redo, Redone, keep_fragment, redo};
+use crate::day::{Cut, Fragment, Largest, Redo, redo};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::journal::{Entry, Journal, Kind, Orphan, Record, orphans};
@@ -25,6 +25,8 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 pub(crate) struct Recovered {
     /// What is to be told.
     pub(crate) events: Vec<Event>,
+    /// Fragments that are to be told, cut off now or before.
+    pub(crate) fragments: Vec<Fragment>,
     /// Files whose flush failed, and up to which length they are durable.
     pub(crate) suspect: Vec<(Day, u64)>,
     /// Why something stays in a journal for the next time.
@@ -58,8 +60,9 @@ pub(crate) fn recover(
     let disk = &**home.disk();
     let path = home.root().join(OWN_FOLDER).join("recover.lock");
     let mut told = Recovered::default();
+    let is_empty = |folder: &str| disk.list(&[OWN_FOLDER, folder]).is_ok_and(|files| files.is_empty());
     // A home without a journal has nothing to recover, and gets no lock file either.
-    if disk.list(&[OWN_FOLDER, "journal"]).is_ok_and(|files| files.is_empty()) {
+    if is_empty("journal") && is_empty("untold") {
         return Ok(told);
     }
     let _lock = disk.lock(&[OWN_FOLDER, "recover.lock"], wait).map_err(Error::io("lock", &path))?;
@@ -81,7 +84,7 @@ pub(crate) fn recover(
     told.left = unread.first().map(|error| format!("could not read a journal: {error}"));
     for orphan in &found {
         match keep_damage(home, orphan) {
-            Ok(events) => told.events.extend(events),
+            Ok(()) => {}
             Err(error) => {
                 told.left = Some(format!("could not keep what is damaged in a journal: {error}"));
                 told.events.push(incident("journal not kept", [("why", error.to_string())]));
@@ -90,10 +93,7 @@ pub(crate) fn recover(
     }
     for (day, plan) in plans {
         match bring(home, journal, largest, (&day, &plan), now) {
-            Ok(Brought { redone, synced }) => {
-                if let Some((torn, fragment)) = redone.cut {
-                    told.events.push(cut_off(&day, torn.offset, torn.bytes.len(), fragment));
-                }
+            Ok(synced) => {
                 if let Err(error) = synced {
                     told.left = Some(left(home, &day, &error));
                     told.events.push(not_recovered(&day, &error));
@@ -117,22 +117,21 @@ pub(crate) fn recover(
             }
         }
     }
+    match Fragment::untold(disk) {
+        Ok(fragments) => told.fragments = fragments,
+        Err(error) => told.left = Some(format!("could not look for fragments that are to be told: {error}")),
+    }
     Ok(told)
 }
 
-/// A file that was brought up to date, and whether it is durable.
-struct Brought {
-    redone: Redone,
-    synced: io::Result<()>,
-}
-
+/// Brings a file up to date; returns whether it is durable.
 fn bring(
     home: &Home,
     journal: &mut Journal,
     largest: &mut Largest,
     (day, plan): (&Day, &Plan),
     now: Duration,
-) -> io::Result<Brought> {
+) -> io::Result<io::Result<()>> {
     let disk = &**home.disk();
     let cut = match plan {
         Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
@@ -143,8 +142,7 @@ fn bring(
     let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
     let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
     drop(append);
-    let synced = redone.file.sync();
-    Ok(Brought { redone, synced })
+    Ok(redone.file.sync())
 }
 
 /// Makes lines durable in the journal before they are cut out of their day file.
@@ -218,37 +216,14 @@ fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: 
     plan.lines.extend(line.map(|(owner, line)| (owner, line.to_vec())));
 }
 
-/// Keeps what is damaged in a segment, and says so.
-fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<Vec<Event>> {
-    let mut events = Vec::new();
+/// Keeps what is damaged in a segment.
+fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<()> {
     for (offset, bytes) in &orphan.scan.damage {
-        let fragment = format!("journal.{:02}.{offset}", orphan.slot);
-        keep_fragment(&**home.disk(), &fragment, bytes)?;
-        events.push(incident(
-            "damaged journal",
-            [
-                ("slot", orphan.slot.to_string()),
-                ("offset", offset.to_string()),
-                ("bytes", bytes.len().to_string()),
-                ("fragment", fragment),
-            ],
-        ));
+        let name = format!("journal.{:02}.{offset}", orphan.slot);
+        let facts = [("slot", orphan.slot.to_string()), ("offset", offset.to_string())];
+        Fragment::new("damaged journal", name, facts, bytes.len()).keep(&**home.disk(), bytes)?;
     }
-    Ok(events)
-}
-
-/// Returns the event of a torn or damaged end that was cut off.
-pub(crate) fn cut_off(day: &Day, offset: u64, bytes: usize, fragment: String) -> Event {
-    incident(
-        "torn tail",
-        [
-            ("folder", day.0.clone()),
-            ("day", day.1.to_string()),
-            ("offset", offset.to_string()),
-            ("bytes", bytes.to_string()),
-            ("fragment", fragment),
-        ],
-    )
+    Ok(())
 }
 
 /// Returns the event of a file that others removed, replaced or cut.
@@ -285,7 +260,7 @@ fn not_recovered(day: &Day, error: &io::Error) -> Event {
     incident("not recovered", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", error.to_string())])
 }
 
-fn incident<'a>(what: &str, facts: impl IntoIterator<Item = (&'a str, String)>) -> Event {
+pub(crate) fn incident<'a>(what: &str, facts: impl IntoIterator<Item = (&'a str, String)>) -> Event {
     let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Event::Incident { what: what.to_owned(), facts }
 }

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Zone};
-use crate::day::Largest;
+use crate::day::{Fragment, Largest};
 use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
 use crate::random::Random;
-use crate::record::counters::Meters;
+use crate::record::counters::{Loss, Meters};
 use crate::record::event::Event;
 use crate::record::files::Files;
 use crate::record::flusher::Flusher;
@@ -22,6 +22,7 @@ use crate::record::group::Day;
 use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::flushing::RECOVER_EVERY;
+use crate::record::untold::Untold;
 
 /// How soon the writer looks whether a flush under way is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -38,13 +39,15 @@ pub(crate) struct Store {
     largest: Largest,
     pub(crate) losses: Losses,
     /// What the trail is to say about its files.
-    pub(crate) events: Vec<Event>,
+    events: Vec<Event>,
+    /// Fragments of which that tells.
+    untold: Untold,
     /// Files that the journal knows to be written, and since which flush.
     touched: BTreeMap<Day, u64>,
     /// Counts flushes.
     epoch: u64,
-    /// Files that are to be written again, and why.
-    suspect: BTreeMap<Day, String>,
+    /// Files that are to be written again.
+    suspect: BTreeMap<Day, Suspect>,
     /// Files that were refused, until one is taken again.
     refused: BTreeSet<Day>,
     /// Journaled lines that their day files did not take yet.
@@ -59,6 +62,15 @@ pub(crate) struct Store {
     recover_at: Duration,
     /// Why lines go to a folder that is not the home's any more.
     moved: Option<String>,
+}
+
+/// A file of which nobody knows how much is durable.
+#[derive(Debug)]
+struct Suspect {
+    /// Why, in words.
+    why: String,
+    /// Lines in it that stand nowhere else, and of which nobody was told.
+    lines: u64,
 }
 
 #[derive(Debug, Default)]
@@ -95,6 +107,7 @@ impl Store {
             flusher,
             largest,
             events: Vec::new(),
+            untold: Untold::default(),
             touched: BTreeMap::new(),
             epoch: 0,
             suspect: BTreeMap::new(),
@@ -118,10 +131,16 @@ impl Store {
         if self.left.is_none() || recovered.left.is_none() {
             self.events.extend(recovered.events);
         }
+        for fragment in &recovered.fragments {
+            // Others are told of already.
+            if !self.untold.holds(&fragment.name) {
+                self.tell(fragment);
+            }
+        }
         self.left = recovered.left;
         for (day, clean) in recovered.suspect {
             let path = self.home.day_path(&day.0, day.1);
-            self.suspect.insert(day.clone(), format!("could not flush {} in recovery", path.display()));
+            self.suspect(day.clone(), format!("could not flush {} in recovery", path.display()), 0);
             self.flusher.set_clean(day, clean);
         }
     }
@@ -132,13 +151,27 @@ impl Store {
         self.trouble
             .clone()
             .or(journal)
-            .or_else(|| self.suspect.values().next().cloned())
+            .or_else(|| self.suspect.values().next().map(|suspect| suspect.why.clone()))
             .or_else(|| self.left.clone().or_else(|| self.moved.clone()))
     }
 
-    /// Journaled lines that are not in their day files.
-    pub(crate) fn pending(&self) -> u64 {
-        self.pending.values().map(|pending| pending.lines.len() as u64).sum()
+    /// Lines that are not in their day files yet, or there and not durable.
+    pub(crate) fn unsure(&self) -> u64 {
+        let pending = self.pending.values().map(|pending| pending.lines.len() as u64).sum::<u64>();
+        pending + self.suspect.values().map(|suspect| suspect.lines).sum::<u64>()
+    }
+
+    /// Counts as lost what could not be made durable: nobody will try again.
+    pub(crate) fn give_up(&mut self) {
+        for suspect in self.suspect.values_mut() {
+            self.losses.count(Loss::Unsynced, std::mem::take(&mut suspect.lines), &suspect.why);
+        }
+    }
+
+    /// Has a file written again before the journal is freed; so many of its lines stand nowhere else.
+    fn suspect(&mut self, day: Day, why: String, lines: u64) {
+        let suspect = self.suspect.entry(day).or_insert_with(|| Suspect { why, lines: 0 });
+        suspect.lines += lines;
     }
 
     /// Whether a flush has something to do.
@@ -160,6 +193,19 @@ impl Store {
         } else {
             self.left.as_ref().map(|_| RECOVER_EVERY)
         }
+    }
+
+    /// Takes what the trail is to say about its files, for the next batch.
+    pub(crate) fn take_events(&mut self) -> Vec<Event> {
+        self.untold.take();
+        std::mem::take(&mut self.events)
+    }
+
+    /// Has the trail tell of a fragment.
+    fn tell(&mut self, fragment: &Fragment) {
+        self.untold.add(&fragment.name);
+        let (what, facts) = (fragment.what.clone(), fragment.facts.clone());
+        self.events.push(Event::Incident { what, facts });
     }
 
     /// Returns the calls that are open in the journal.

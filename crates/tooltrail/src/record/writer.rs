@@ -11,7 +11,7 @@ use crate::entry::{Line, write};
 use crate::error::Error;
 use crate::home::Home;
 use crate::random::Random;
-use crate::record::counters::Loss;
+use crate::record::counters::{Loss, Work};
 use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
@@ -161,6 +161,7 @@ impl Writer {
         let began = self.clock.monotonic();
         let accepted = batch.items.iter().filter(|item| matches!(item, Item::Entry(..))).count();
         self.state.meters.batch_begun(accepted);
+        self.state.meters.begun(Work::Batch, began);
         for (why, count) in batch.shed {
             self.store.losses.shed(why, count);
         }
@@ -197,6 +198,7 @@ impl Writer {
         if batch.closed {
             self.close();
         }
+        self.state.meters.ended(Work::Batch);
     }
 
     /// Turns items into lines, and stores them as they become many.
@@ -299,7 +301,7 @@ impl Writer {
 
     /// Adds what the trail says about itself.
     fn add_events(&mut self, commit: &mut Commit) {
-        self.events.extend(self.store.events.drain(..).map(|event| (event, None)));
+        self.events.extend(self.store.take_events().into_iter().map(|event| (event, None)));
         for (event, count) in std::mem::take(&mut self.events) {
             self.add_event(commit, event, count, Waiting::Nobody);
         }
@@ -327,7 +329,7 @@ impl Writer {
         let trouble = self.store.trouble();
         for flush in flushes {
             let (lost, why) = self.store.losses.take_since_flush();
-            match lost + self.store.pending() {
+            match lost + self.store.unsure() {
                 0 => flush.keep(),
                 lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
             }
@@ -336,6 +338,7 @@ impl Writer {
     }
 
     fn close(&mut self) {
+        self.store.give_up();
         // What the last batches themselves had to tell, and what could not be told before.
         for _ in 0..LAST_TRIES {
             let mut rest = Commit::default();

@@ -14,7 +14,7 @@ use crate::record::crew::spread;
 use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
 use crate::record::flusher::{Unflushed, sync};
 use crate::record::group::{Day, Group, Row, Waiting};
-use crate::record::recovery::{changed, cut_off, refused};
+use crate::record::recovery::{changed, refused};
 use crate::record::store::{Pending, Store};
 
 /// Files of a batch that are appended to under one hold of the lock.
@@ -51,6 +51,7 @@ impl Store {
                 self.flush();
             }
         }
+        self.untold.stored(self.trouble.is_none().then_some(self.epoch));
     }
 
     /// Appends each group to its file under the home's lock, and tells whoever waits.
@@ -143,15 +144,15 @@ impl Store {
         if !self.refused.is_empty() {
             self.refused.remove(day);
         }
-        if let Some((torn, fragment)) = &end.torn {
-            self.events.push(cut_off(day, torn.offset, torn.bytes.len(), fragment.clone()));
+        if let Some(fragment) = &end.torn {
+            self.tell(fragment);
         }
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
         let (from, lines) = (pending.from, &pending.lines);
         let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: u64::MAX, lines };
         let done = redo(&**self.home.disk(), &mut self.largest, &want, &mut |_| Ok(()))?;
-        if let Some((torn, fragment)) = done.cut {
-            self.events.push(cut_off(day, torn.offset, torn.bytes.len(), fragment));
+        if let Some(fragment) = &done.cut {
+            self.tell(fragment);
         }
         let Some(pending) = self.pending.remove(day) else { return Ok(end) };
         self.meters.written(pending.lines.len(), pending.bytes);
@@ -198,7 +199,9 @@ impl Store {
     fn settle(&mut self, appended: Vec<(Day, End, Vec<Row>)>) {
         let mut unsynced = Vec::new();
         for (day, end, lines) in appended {
-            let unjournaled = lines.iter().filter(|line| !line.journaled).count() as u64;
+            // A gap is told until it is durable, and is none of what it tells of.
+            let counts = |line: &&Row| !line.journaled && !matches!(line.waiting, Waiting::Gap(_));
+            let unjournaled = lines.iter().filter(counts).count() as u64;
             self.note_unflushed(day.clone(), &end.file, end.place, end.len, unjournaled);
             if lines.iter().all(|line| line.journaled || !matches!(line.waiting, Waiting::Promise(_))) {
                 lines.into_iter().for_each(|line| line.waiting.keep());
@@ -221,8 +224,18 @@ impl Store {
                 continue;
             };
             let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
-            self.suspect.entry(day).or_insert_with(|| why.clone());
-            lines.into_iter().for_each(|line| self.losses.lose(line.waiting, Loss::Unsynced, &why));
+            // The lines stand there and are written again: only who waits need know that they are not durable.
+            let mut untold = 0;
+            for line in lines {
+                match line.waiting {
+                    Waiting::Promise(promise) if !promise.is_unheard() => {
+                        self.losses.refuse(promise, &why);
+                    }
+                    Waiting::Gap(_) => {}
+                    Waiting::Promise(_) | Waiting::Nobody => untold += 1,
+                }
+            }
+            self.suspect(day, why.clone(), untold);
             self.trouble = Some(why);
         }
     }

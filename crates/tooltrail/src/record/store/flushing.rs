@@ -1,10 +1,10 @@
 //! Day files are made durable, and the journal is freed of what they hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Cut, Redo, redo};
+use crate::day::{Cut, Fragment, Redo, redo};
 use crate::error::Error;
 use crate::home::OWN_FOLDER;
 use crate::journal::{Entry, Kind, Record};
@@ -67,12 +67,11 @@ impl Store {
     fn flushed(&mut self, done: Flushed) {
         let now = self.clock.monotonic();
         let mut days = Vec::new();
-        let mut unsure = BTreeMap::new();
         for (day, unflushed, synced) in done.files {
-            let failed = match synced {
+            let why = match synced {
                 // A failed sync is not tried again: the system may then say yes without having written.
-                _ if self.suspect.contains_key(&day) => None,
-                Err(error) => Some(error.to_string()),
+                _ if self.suspect.contains_key(&day) => String::new(),
+                Err(error) => error.to_string(),
                 Ok(()) => match self.files.change(&day, unflushed.place, unflushed.len) {
                     Ok(None) => {
                         self.flusher.set_clean(day.clone(), unflushed.len);
@@ -84,27 +83,27 @@ impl Store {
                         self.changed(&day, change, unflushed.len, None);
                         continue;
                     }
-                    Err(error) => Some(error.to_string()),
+                    Err(error) => error.to_string(),
                 },
             };
-            if let Some(error) = failed {
-                let path = self.home.day_path(&day.0, day.1);
-                self.suspect.insert(day.clone(), format!("could not sync {}: {error}", path.display()));
+            if !self.suspect.contains_key(&day) {
                 self.rewrite_at = now;
             }
-            unsure.insert(day, unflushed.unjournaled);
+            let path = self.home.day_path(&day.0, day.1);
+            self.suspect(day, format!("could not sync {}: {why}", path.display()), unflushed.unjournaled);
         }
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
-        for (day, lines) in unsure {
-            if let Some(why) = self.suspect.get(&day) {
-                self.losses.count(Loss::Unsynced, lines, why);
-            }
-        }
         if self.suspect.is_empty() && self.pending.is_empty() {
             match self.journal.flushed(done.end, now) {
-                Ok(()) => self.touch_again(done.epoch, days),
+                Ok(()) => {
+                    for name in self.untold.flushed(done.epoch) {
+                        // Told again, should it stay.
+                        let _stays = Fragment::told(&**self.home.disk(), &name);
+                    }
+                    self.touch_again(done.epoch, days);
+                }
                 Err(error) => self.trouble = Some(format!("could not free the journal: {error}")),
             }
         }
@@ -144,7 +143,9 @@ impl Store {
         for day in days {
             if let Err(error) = self.rewrite(&day, lines.remove(&day).unwrap_or_default()) {
                 let why = Error::io("rewrite", &self.home.day_path(&day.0, day.1))(error).to_string();
-                self.suspect.insert(day, why);
+                if let Some(suspect) = self.suspect.get_mut(&day) {
+                    suspect.why = why;
+                }
                 self.rewrite_at = now + REWRITE_PAUSE;
             }
         }
@@ -159,6 +160,9 @@ impl Store {
         self.files.forget(day);
         let done = redo(&**self.home.disk(), &mut self.largest, &want, &mut |_| Ok(()))?;
         drop(lock);
+        if let Some(fragment) = &done.cut {
+            self.tell(fragment);
+        }
         sync(&*done.file, &*self.clock, &self.meters)?;
         self.suspect.remove(day);
         self.flusher.take(day);
