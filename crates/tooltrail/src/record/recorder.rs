@@ -202,13 +202,13 @@ impl Recorder {
         self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
     }
 
-    /// Records one of our own events, and waits until it is durable.
+    /// Records one of our own events, and waits until it is durable, at most as long as for a flush.
     pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
         let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
         self.state.queue.offer_all(vec![entry], promises, 0)?;
-        ack.wait()
+        ack.wait_for(FLUSH_WAIT)
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.

@@ -21,6 +21,8 @@ pub(crate) struct Machine(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     files: BTreeMap<String, u64>,
+    /// Removed names whose folder was not synced since.
+    unlinked: BTreeMap<String, u64>,
     contents: BTreeMap<u64, Content>,
     locks: BTreeMap<String, u64>,
     dead: BTreeSet<u64>,
@@ -214,6 +216,11 @@ impl Inner {
     fn cut_power(&mut self) {
         let mut dice = self.dice.clone();
         self.contents.values_mut().for_each(|content| content.cut_power(&mut dice));
+        for (name, content) in std::mem::take(&mut self.unlinked) {
+            if dice.below(2) == 0 {
+                self.files.entry(name).or_insert(content);
+            }
+        }
         self.dice = dice;
         self.locks.clear();
         self.dead.extend(1..=self.next);
@@ -384,7 +391,28 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, file: &[&str]) -> io::Result<()> {
-        self.machine.inner().files.remove(&file.join("/"));
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Sync | Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let name = file.join("/");
+        if let Some(content) = inner.files.remove(&name) {
+            inner.unlinked.insert(name, content);
+        }
+        Ok(())
+    }
+
+    fn sync_folder(&self, folder: &[&str]) -> io::Result<()> {
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let below = folder.iter().map(|name| format!("{name}/")).collect::<String>();
+        inner.unlinked.retain(|name, _| !name.starts_with(&below));
         Ok(())
     }
 
