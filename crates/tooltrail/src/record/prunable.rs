@@ -29,7 +29,7 @@ pub struct PrunedDay {
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Of its files, those that stay for now: they grew meanwhile.
+    /// Of its files, those that stay for now: they grew meanwhile, or lines of theirs wait in a journal.
     pub left: u64,
 }
 

@@ -156,3 +156,40 @@ fn a_prune_on_a_disk_that_fails_is_completed_when_it_works_again() {
     }
     assert!(failed > 10, "{failed}");
 }
+
+#[test]
+fn a_full_disk_can_be_pruned() {
+    let (expected, all, _) = undisturbed(7);
+    let world = World::new(7);
+    let mut steps = world.open();
+    world.machine.fail_after(0, u64::MAX / 2, Fails::Space);
+    let gone = steps.prune(&RETENTION, "test").unwrap();
+    assert_eq!((gone.len(), world.files()), (2, expected));
+    // What was told stands in the journal until there is room for its day file.
+    world.machine.calm();
+    world.machine.cut_power();
+    drop(steps);
+    drop(world.open());
+    world.check_told(&all, "after a power cut");
+}
+
+#[test]
+fn what_waits_in_the_journal_of_another_stays_and_goes_once_it_is_flushed() {
+    let world = World::new(7);
+    let (mut writer, mut pruner) = (world.open(), world.open());
+    let mut late = Call::new("user1", "t", r#"{"late":true}"#).ok("x");
+    late.ts = Some(today().plus_days(1 - DAYS).start());
+    let ack = writer.recorder().record_durable(vec![late]).unwrap();
+    writer.step();
+    ack.wait_for(Duration::ZERO).unwrap();
+    let retention = Retention { max_age_days: Some(1), ..Retention::default() };
+    let gone = pruner.prune(&retention, "test").unwrap();
+    assert_eq!(gone.iter().map(|day| day.left).collect::<Vec<_>>(), [1, 0, 0, 0]);
+    assert_eq!(world.files().len(), USERS as usize + 1);
+    writer.flush(true).wait_for(Duration::ZERO).unwrap();
+    let gone = pruner.prune(&retention, "test").unwrap();
+    assert_eq!(gone.iter().map(|day| (day.files, day.entries, day.left)).collect::<Vec<_>>(), [(1, 5, 0)]);
+    assert_eq!(world.files().len(), USERS as usize);
+    let system = world.machine.day_files().into_iter().filter(|(path, _)| path.starts_with("_system"));
+    assert!(system.map(|(_, bytes)| String::from_utf8(bytes).unwrap()).all(|text| !text.contains("incident")));
+}
