@@ -7,6 +7,7 @@ mod home;
 mod read;
 mod recovery;
 mod rival;
+mod stages;
 mod throughput;
 
 use std::error::Error;
@@ -22,6 +23,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench caller WHO CALLS COUNT THREADS DIR  nanoseconds that the caller of one call waits
   tooltrail-bench throughput WHO CALLS COUNT DIR      calls per second until they are on disk
   tooltrail-bench recent DIR USER LIMIT QUERY TIMES   milliseconds of Trail::recent; USER '*' is everybody
+  tooltrail-bench stages CALLS COUNT ROUNDS           nanoseconds of each step between queue and line
   tooltrail-bench durable WHO CALLS SECONDS DIR       acknowledged entries per second, or bare syncs
   tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, appender, and for durable also fdatasync.";
@@ -54,6 +56,7 @@ fn run(args: &[&str]) -> Answer {
         ["throughput", who, calls, count, dir] => {
             throughput::measure(who, Path::new(calls), count.parse()?, Path::new(dir))
         }
+        ["stages", calls, count, rounds] => stages::measure(Path::new(calls), count.parse()?, rounds.parse()?),
         ["recent", dir, user, limit, query, times] => {
             read::measure(Path::new(dir), user, limit.parse()?, query, times.parse()?)
         }

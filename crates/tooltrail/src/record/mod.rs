@@ -16,8 +16,11 @@ mod queue;
 mod reads;
 mod recorder;
 mod recovery;
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
 mod steps;
 mod store;
+mod sync;
 mod writer;
 
 pub use counters::{Counters, Histogram};

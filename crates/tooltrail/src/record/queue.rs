@@ -1,22 +1,23 @@
 //! The queue between callers and the writer: bounded in entries and bytes, never waited for by `record`.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::record::promise::Promise;
+use crate::record::promise::{Ack, Promise, promise};
+use crate::record::sync::{Condvar, Mutex, MutexGuard, bound, sleep};
 use crate::redact::Windowed;
 
 /// Entries that may wait: some seconds of a busy orchestrator.
-pub(crate) const QUEUE_ENTRIES_MAX: usize = 65_536;
+pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);
 
 /// Bytes that may wait, so that large calls cannot eat the machine's memory.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that the first
 /// does not wait for long.
-const AWAITED_ENTRIES_MAX: usize = 8_192;
+const AWAITED_ENTRIES_MAX: usize = bound(8_192, 3);
 
 /// Bytes of such a batch, as large as a sequential write profits from, twice over.
 const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,14 +33,14 @@ const QUEUE_ROOM: usize = 1_024;
 const POLL: Duration = Duration::from_millis(1);
 
 /// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
-const POLLS_BEFORE_SLEEP: u32 = 50;
+const POLLS_BEFORE_SLEEP: usize = bound(50, 1);
 
 /// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
 /// than for one.
-const LINGER_POLLS: u32 = 10;
+const LINGER_POLLS: usize = bound(10, 1);
 
 /// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
-const LINGER_FROM: usize = 256;
+const LINGER_FROM: usize = bound(256, 2);
 
 /// One thing for the writer to do.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub(crate) enum Item {
     Ended(u64),
     /// Everything before this is to be durable.
     Flush(Promise),
+    /// Everything before this is to be in its day file, durable or not.
+    Seen(Promise),
 }
 
 /// What callers and the writer share.
@@ -72,6 +75,8 @@ struct Inner {
     shed_total: BTreeMap<&'static str, u64>,
     asleep: bool,
     closed: bool,
+    /// The flush that closing is.
+    closing: Option<Ack>,
 }
 
 /// What the writer takes at once.
@@ -103,10 +108,15 @@ impl Queue {
         self.woken(inner);
     }
 
-    /// Adds all of these entries or none.
+    /// Adds all of these entries or none, each durable before its promise, where it has one, is kept.
     ///
     /// A single one may end an open call.
-    pub(crate) fn offer_all(&self, entries: Vec<Windowed>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
+    pub(crate) fn offer_all(
+        &self,
+        entries: Vec<Windowed>,
+        promises: Vec<Option<Promise>>,
+        ends: u64,
+    ) -> Result<(), Error> {
         let bytes = entries.iter().map(Windowed::bytes).sum::<usize>();
         let entries = entries.into_iter().map(Box::new).collect::<Vec<_>>();
         let mut inner = self.lock();
@@ -119,9 +129,9 @@ impl Queue {
             return Err(Error::Busy);
         }
         inner.bytes += bytes;
-        inner.awaited += entries.len();
+        inner.awaited += promises.iter().flatten().count();
         for (entry, promise) in entries.into_iter().zip(promises) {
-            inner.items.push_back(Item::Entry(entry, Some(promise), ends));
+            inner.items.push_back(Item::Entry(entry, promise, ends));
         }
         self.woken(inner);
         Ok(())
@@ -145,17 +155,28 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a barrier, and with `close` nothing may follow it.
-    pub(crate) fn flush(&self, promise: Promise, close: bool) {
+    /// Adds a barrier; the acknowledgement resolves when what was accepted before is in its day files.
+    pub(crate) fn seen(&self) -> Ack {
+        self.barrier(Item::Seen, false)
+    }
+
+    /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
+    pub(crate) fn flush(&self, close: bool) -> Ack {
+        self.barrier(Item::Flush, close)
+    }
+
+    fn barrier(&self, item: fn(Promise) -> Item, close: bool) -> Ack {
+        let (ack, promises) = promise(1);
         let mut inner = self.lock();
-        if inner.closed {
-            // Closing was a flush, and nothing was taken since.
-            promise.keep();
-            return;
+        if let Some(closing) = &inner.closing {
+            // Closing is a flush, nothing is taken since, and it may still be under way.
+            return closing.again();
         }
-        inner.items.push_back(Item::Flush(promise));
+        inner.items.extend(promises.into_iter().map(item));
         inner.closed = close;
+        inner.closing = close.then(|| ack.again());
         self.woken(inner);
+        ack
     }
 
     /// Adds that an open call has an end that is counted as lost.
@@ -190,8 +211,7 @@ impl Queue {
             polls += 1;
             if polls <= POLLS_BEFORE_SLEEP {
                 drop(inner);
-                std::thread::sleep(POLL);
-                waited += POLL;
+                waited += sleep(POLL);
                 inner = self.lock();
                 continue;
             }
@@ -207,12 +227,12 @@ impl Queue {
             inner.asleep = false;
         }
         for _ in 0..LINGER_POLLS {
-            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_)));
+            let awaited = inner.awaited > 0 || matches!(inner.items.back(), Some(Item::Flush(_) | Item::Seen(_)));
             if awaited || inner.closed || inner.items.len() < LINGER_FROM || inner.bytes >= BATCH_BYTES_MAX {
                 break;
             }
             drop(inner);
-            std::thread::sleep(POLL);
+            sleep(POLL);
             inner = self.lock();
         }
         let shed = std::mem::take(&mut inner.shed);
@@ -276,12 +296,11 @@ impl Inner {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use super::*;
     use crate::call::Call;
     use crate::clock::Timestamp;
-    use crate::record::promise::promise;
     use crate::redact::Redactor;
 
     /// Fills a queue with entries, some awaited, and checks how many come out at once.
@@ -290,6 +309,7 @@ mod tests {
         let entry = || Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &redactor);
         (0..buffered).for_each(|_| queue.offer(entry(), 0));
         let (_ack, promises) = promise(awaited);
+        let promises = promises.into_iter().map(Some).collect();
         queue.offer_all((0..awaited).map(|_| entry()).collect(), promises, 0).unwrap();
         let taken = batches.iter().map(|_| queue.take(Some(Duration::ZERO)).items.len()).collect::<Vec<_>>();
         assert_eq!(taken, batches);

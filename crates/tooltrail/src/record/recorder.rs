@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::clock::{Clock, SystemClock};
+use crate::doors::{Doors, Durability};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
@@ -24,6 +25,9 @@ use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
+const SEEN_WAIT: Duration = Duration::from_secs(2);
 
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
@@ -126,6 +130,9 @@ pub(crate) struct State {
     pub(crate) meters: Arc<Meters>,
     /// Ids of open calls that were given.
     begun: AtomicU64,
+    /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
+    buffered: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Recorder {
@@ -148,9 +155,39 @@ impl Recorder {
     /// wherever those can be written.
     ///
     /// # Errors
-    /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
+    /// [`Error::Busy`] if they do not fit the queue, [`Error::Input`] if the day of one is too old to be kept,
+    /// [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, 0)
+    }
+
+    /// Takes all of these calls or none, each through the door of its tool: as [`Recorder::record_durable`], but the
+    /// acknowledgement does not wait for the buffered ones, and a loss among them is counted in a gap instead.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_durable`].
+    pub fn record_through(&self, doors: &Doors, calls: Vec<Call>) -> Result<Ack, Error> {
+        let waits = |call: &Call| doors.of(&call.tool) != Durability::Buffered;
+        let any_buffered = !calls.iter().all(waits);
+        let ack = self.take_all(calls, 0, waits)?;
+        if any_buffered {
+            self.state.buffered.fetch_add(1, Ordering::Release);
+        }
+        Ok(ack)
+    }
+
+    /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
+    /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
+    pub fn settle(&self) -> bool {
+        let taken = self.state.buffered.load(Ordering::Acquire);
+        if self.state.seen.load(Ordering::Relaxed) >= taken {
+            return true;
+        }
+        let settled = self.state.queue.seen().wait_for(SEEN_WAIT).is_ok();
+        if settled {
+            self.state.seen.fetch_max(taken, Ordering::Relaxed);
+        }
+        settled
     }
 
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
@@ -188,7 +225,7 @@ impl Recorder {
         let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
         let (ack, promises) = promise(1);
         let promise = promises.into_iter().next();
-        self.state.queue.begin(id, begins, promise).inspect_err(|_| self.count_shed(1))?;
+        self.state.queue.begin(id, begins, promise).inspect_err(|why| self.count_refused(why))?;
         Ok((Open::new(self, call, id), ack))
     }
 
@@ -207,7 +244,7 @@ impl Recorder {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
         let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
-        self.state.queue.offer_all(vec![entry], promises, 0)?;
+        self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
         ack.wait_for(FLUSH_WAIT)
     }
 
@@ -219,7 +256,7 @@ impl Recorder {
         self.barrier(false)
     }
 
-    /// Flushes, and then takes no more. A second close does nothing.
+    /// Flushes, and then takes no more. A later flush or close waits for the first and answers as it does.
     ///
     /// # Errors
     /// As [`Recorder::flush`].
@@ -286,14 +323,27 @@ impl Recorder {
 
     /// Takes calls durably; a single one may end an open call.
     pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        self.take_all(calls, ends, |_| true)
+    }
+
+    /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
+    fn take_all(&self, calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
         if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
             self.state.queue.end(ends);
             return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
         }
         let now = self.clock.now();
-        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect::<Vec<_>>();
-        let (ack, promises) = promise(entries.len());
-        self.state.queue.offer_all(entries, promises, ends)?;
+        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect();
+        let (ack, promises) = promise(calls.len());
+        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
+            if waits(call) {
+                return Some(promise);
+            }
+            // Kept already: of what the queue refuses nobody gets the acknowledgement.
+            promise.keep();
+            None
+        });
+        self.state.queue.offer_all(entries, promises.collect(), ends)?;
         Ok(ack)
     }
 
@@ -306,16 +356,18 @@ impl Recorder {
         self.state.begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn count_shed(&self, entries: u64) {
-        self.state.queue.count_shed("queue_full", entries);
+    /// Counts a call that was refused and that nobody brings again.
+    pub(crate) fn count_refused(&self, why: &Error) {
+        let why = match why {
+            Error::Input { .. } => "retention",
+            Error::Closed => "closed",
+            _ => "queue_full",
+        };
+        self.state.queue.count_shed(why, 1);
     }
 
     fn barrier(&self, close: bool) -> Result<(), Error> {
-        let (ack, promises) = promise(1);
-        for promise in promises {
-            self.state.queue.flush(promise, close);
-        }
-        ack.wait_for(FLUSH_WAIT)
+        self.state.queue.flush(close).wait_for(FLUSH_WAIT)
     }
 }
 

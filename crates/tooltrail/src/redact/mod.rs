@@ -13,6 +13,7 @@
 //! All searches take time linear in the text, and redacting twice changes nothing.
 
 // What is seen of a call, and the step that takes secrets out of it.
+mod clean;
 mod found;
 mod step;
 mod tree;
@@ -23,8 +24,12 @@ mod window;
 mod benign;
 mod engine;
 mod finder;
+mod known;
+mod lanes;
 mod names;
+mod rare;
 mod shapes;
+mod sieve;
 mod words;
 
 // Where it stands in a text.
@@ -45,8 +50,11 @@ mod tag;
 #[cfg(test)]
 mod draws;
 #[cfg(test)]
+mod gated;
+#[cfg(test)]
 mod measure;
 
+pub(crate) use clean::{Clean, Plain, To};
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
 pub(crate) use step::Redacted;

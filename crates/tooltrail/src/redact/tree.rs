@@ -30,7 +30,7 @@ impl Seen {
     }
 
     /// Returns where the window ends and how many characters the whole text has.
-    fn lend(text: &str, limit: usize) -> (usize, u64) {
+    pub(crate) fn lend(text: &str, limit: usize) -> (usize, u64) {
         let window = limit + WINDOW_BEYOND;
         let chars = text.chars().count();
         // A text of no more bytes than the window has no more characters either.

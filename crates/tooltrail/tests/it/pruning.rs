@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tooltrail::{Call, Clock, Date, Error, Limit, Options, Recorder, Retention, SystemClock, would_prune};
+use tooltrail::{Call, Clock, Date, Error, Limit, Options, Outcome, Recorder, Retention, SystemClock, would_prune};
 
 fn today() -> Date {
     SystemClock::default().now().date()
@@ -135,10 +135,16 @@ fn late_entries_are_refused_with_a_count() {
     let refused = recorder.record_durable(vec![call("alice", 0), call("alice", 5)]);
     assert!(matches!(refused, Err(Error::Input { .. })), "{refused:?}");
     assert!(recorder.too_late(&call("alice", 5)).is_some() && recorder.too_late(&call("alice", 4)).is_none());
+    let refused = recorder.begin(call("alice", 6)).finish(Outcome::ok("done"));
+    assert!(matches!(refused, Err(Error::Input { .. })), "{refused:?}");
     let lost = recorder.close();
-    assert!(matches!(lost, Err(Error::Unwritten { entries: 3, .. })), "{lost:?}");
+    assert!(matches!(lost, Err(Error::Unwritten { entries: 4, .. })), "{lost:?}");
     assert_eq!(days(home.path(), "alice"), [4, 3, 2, 1, 0]);
-    assert_eq!(recorder.counters().lost_entries["retention"], 3);
+    assert_eq!(recorder.counters().lost_entries["retention"], 4);
+    let system = fs::read_dir(home.path().join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());
+    let gaps = system.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
+    let why = gaps.map(|line| serde_json::from_str::<Value>(&line).unwrap()["args"]["why"]["retention"].clone());
+    assert_eq!(why.filter_map(|count| count.as_u64()).sum::<u64>(), 4);
 }
 
 #[test]
