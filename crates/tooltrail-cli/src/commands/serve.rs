@@ -270,22 +270,21 @@ async fn prune_daily(service: Arc<Service>, kept: Retention) {
     }
 }
 
-/// Looks at the tokens again and again; where they cannot be read, nobody has one.
+/// Looks at the tokens again and again; where they cannot be read, nobody has one, and is told to come again.
 async fn renew(service: Arc<Service>, store: TokenStore) {
     loop {
         tokio::time::sleep(TOKENS_PAUSE).await;
         let store = store.clone();
         let tokens = match tokio::task::spawn_blocking(move || store.load()).await {
-            Ok(Ok(tokens)) => tokens,
+            Ok(Ok(tokens)) => Some(tokens),
             Ok(Err(error)) => {
                 tracing::error!(%error, "the tokens could not be read");
-                Tokens::default()
+                None
             }
             Err(_) => return,
         };
-        if tokens != *service.tokens() {
+        if service.renew_tokens(tokens) {
             tracing::info!("the tokens changed");
-            service.renew_tokens(tokens);
         }
     }
 }

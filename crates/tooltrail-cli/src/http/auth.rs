@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
             }
         }
         let Some(presented) = bearer(&parts.headers) else { return Err(Problem::NoToken(false)) };
-        service.tokens().find(presented).cloned().map(Self).ok_or(Problem::NoToken(true))
+        service.token(presented).map(Self)
     }
 }
 

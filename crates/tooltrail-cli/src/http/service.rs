@@ -10,7 +10,7 @@ use crate::http::error::Problem;
 use crate::http::metrics::Meters;
 use crate::http::sessions::Sessions;
 use crate::live::Hub;
-use crate::tokens::Tokens;
+use crate::tokens::{Token, Tokens};
 
 /// Questions read at once: each holds a thread and a disk's attention, and two cores gain nothing from more.
 const READS_MAX: usize = 8;
@@ -31,7 +31,8 @@ const PROBE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Service {
     opened: OnceLock<Opened>,
-    tokens: RwLock<Arc<Tokens>>,
+    /// `None` while they cannot be read.
+    tokens: RwLock<Option<Arc<Tokens>>>,
     zone: Zone,
     doors: Doors,
     sessions: Sessions,
@@ -58,7 +59,7 @@ impl Service {
     pub(crate) fn new(tokens: Tokens, zone: Zone, doors: Doors) -> Self {
         Self {
             opened: OnceLock::new(),
-            tokens: RwLock::new(Arc::new(tokens)),
+            tokens: RwLock::new(Some(Arc::new(tokens))),
             zone,
             doors,
             sessions: Sessions::default(),
@@ -82,14 +83,26 @@ impl Service {
         self.opened.get().ok_or(Problem::Busy("the service is still recovering the home"))
     }
 
-    /// Returns the tokens as they are now.
+    /// Returns the tokens as they are now; while they cannot be read, nobody has one.
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
-        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
-    /// Puts newer tokens in place.
-    pub(crate) fn renew_tokens(&self, tokens: Tokens) {
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tokens);
+    /// Returns the token that somebody presents; while they cannot be read, nobody is told that it is none.
+    pub(crate) fn token(&self, presented: &str) -> Result<Token, Problem> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let tokens = tokens.ok_or(Problem::Busy("the tokens can't be read"))?;
+        tokens.find(presented).cloned().ok_or(Problem::NoToken(true))
+    }
+
+    /// Puts newer tokens in place, `None` where they cannot be read; returns whether anything changed.
+    pub(crate) fn renew_tokens(&self, tokens: Option<Tokens>) -> bool {
+        let mut now = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = now.as_deref() != tokens.as_ref();
+        if changed {
+            *now = tokens.map(Arc::new);
+        }
+        changed
     }
 
     /// Returns what is counted.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tooltrail::{Call, Question, Recorder, Timestamp, Zone};
 
@@ -128,6 +129,8 @@ fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
                 if n >= 150 && asked.load(Ordering::Relaxed) > 3 {
                     break;
                 }
+                // A reader reads all that there is, each time: what comes faster than it asks only makes it slower.
+                std::thread::sleep(Duration::from_millis(if n < 150 { 5 } else { 200 }));
                 let user = ["a", "b", "c", "d"][random(&mut state, 4) as usize];
                 let from = NOON - random(&mut state, 40_000_000) as i64;
                 let written = run(&recorder, user, &every(from, 1_000, 60), &mut mark);

@@ -1,0 +1,171 @@
+"""The three doors of a toolbox: what each promises of calls when their process or the power ends.
+
+The service has one door, whose answers mean synced. The others are an embedding program's: the toolbox's example
+`doors` is one, and says on stdout when a tool runs and when a caller gets an answer.
+"""
+
+import os
+import random
+import select
+import subprocess
+import time
+from pathlib import Path
+
+import disks
+import oracle
+from case import case
+from ledger import Ledger
+from place import BINARY, PATIENCE_S, Broken, Place, Skip, in_another_boot
+
+# Kills of one home.
+CHAIN = 4
+
+EXAMPLE = Path(os.environ.get("TOOLTRAIL_DOORS") or BINARY.parent / "examples/doors")
+
+# A call is noted within 100 ms of its beginning, an entry that nobody waits for is written at once; the rest is what a
+# busy machine may add.
+NOTED_S = 0.6
+
+
+class Doors:
+    """The running example, and when it said what."""
+
+    def __init__(self, place, mode, callers, other_boot=False, name="caller"):
+        if not EXAMPLE.exists():
+            raise Skip("cargo build -p tooltrail-toolbox --example doors")
+        wrap = in_another_boot(place.folder) if other_boot else []
+        self.process = subprocess.Popen(
+            [*wrap, str(EXAMPLE), str(place.home), mode, str(callers), name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        self.said = {"ran": {}, "answered": {}, "withheld": {}, "open": {}}
+        self.rest = b""
+
+    def listen(self, until):
+        """Notes what it says until an instant or its end."""
+        while (left := until - time.monotonic()) > 0:
+            readable, _, _ = select.select([self.process.stdout], [], [], left)
+            if readable:
+                part = os.read(self.process.stdout.fileno(), 1 << 16)
+                if not part:
+                    return
+                *lines, self.rest = (self.rest + part).split(b"\n")
+                for line in lines:
+                    step, _, one = line.decode().partition(" ")
+                    self.said[step][one] = time.monotonic()
+
+    def kill(self):
+        self.process.kill()
+        self.listen(time.monotonic() + PATIENCE_S)
+        self.process.wait(PATIENCE_S)
+        self.process.stdout.close()
+
+
+def judge(mode, said, ended, power=False):
+    """Returns the ledger of what was promised; what else there is may be there or not, but not twice."""
+    ledger = Ledger()
+    if mode == "strict":
+        promised = [*said["ran"], *said["answered"]]
+    elif power or mode == "buffered":
+        promised = []
+    else:
+        promised = [one for one, at in said["ran"].items() if at < ended - NOTED_S]
+    ledger.acknowledged = dict.fromkeys(promised, 0.0)
+    return ledger
+
+
+def interrupted(stored, answered):
+    """Each call that was answered has its own outcome; one that was not may be told as interrupted."""
+    count = 0
+    for _, found in stored:
+        one = found.get("call_id")
+        if found.get("reason") == "interrupted":
+            count += 1
+            if one in answered:
+                raise Broken(f"{one} was answered, and its entry says interrupted")
+    return count
+
+
+@case(
+    "doors-kill",
+    "kill -9 of calls through each door, again and again over one home",
+    small=6,
+    full=6_000,
+    seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(2_000)],
+)
+def kill(seed):
+    mode, _ = seed.split()
+    draw = random.Random(seed)
+    with Place() as place:
+        promised, answered, ran = {}, {}, 0
+        for turn in range(CHAIN):
+            doors = Doors(place, mode, draw.choice((1, 4, 40)), name=f"turn{turn}-")
+            doors.listen(time.monotonic() + draw.uniform(0.05, 1.2))
+            ended = time.monotonic()
+            doors.kill()
+            promised |= judge(mode, doors.said, ended).acknowledged
+            answered |= doors.said["answered"]
+            ran += len(doors.said["ran"])
+        ledger = Ledger()
+        ledger.acknowledged = promised
+        # Order is promised to what was acknowledged: in strict alone each caller waits.
+        stored = oracle.check(place, ledger, oracle.Allowed(disorder=mode != "strict"))
+        return {"kills": CHAIN, "ran": ran, "promised": len(promised), "interrupted": interrupted(stored, answered)}
+
+
+@case(
+    "doors-power",
+    "a power cut under calls through each door",
+    small=3,
+    full=300,
+    seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(100)],
+)
+def power(seed):
+    mode, _ = seed.split()
+    draw = random.Random(seed)
+    with disks.Image("ext4") as disk, Place(disk.path / "home") as place:
+        doors = Doors(place, mode, draw.choice((1, 4, 40)), other_boot=True)
+        doors.listen(time.monotonic() + draw.uniform(0.3, 1.6))
+        before = {step: dict(said) for step, said in doors.said.items()}
+        disk.cut_power()
+        doors.kill()
+        disk.unmount()
+        disk.mount()
+        ledger = judge(mode, before, time.monotonic(), power=True)
+        stored = oracle.check(place, ledger, oracle.Allowed(disorder=True), other_boot=True)
+        return {
+            "ran": len(doors.said["ran"]),
+            "promised": len(ledger.acknowledged),
+            "interrupted": interrupted(stored, doors.said["answered"]),
+        }
+
+
+@case(
+    "doors-full",
+    "strict calls on a full disk: no tool runs or its answer is withheld, and then all is well",
+    small=1,
+    full=20,
+)
+def full(seed):
+    with disks.Memory("24m") as disk, Place(disk.path / "home") as place:
+        # Many, so that what room the journal has is soon used up.
+        doors = Doors(place, "strict", 200)
+        doors.listen(time.monotonic() + 0.7)
+        filler = disk.fill()
+        end = time.monotonic() + PATIENCE_S
+        while not doors.said["withheld"]:
+            if time.monotonic() > end:
+                raise Broken("on a full disk no answer is withheld")
+            doors.listen(time.monotonic() + 0.5)
+        withheld = len(doors.said["withheld"])
+        filler.unlink()
+        mark = time.monotonic()
+        doors.listen(mark + 4)
+        again = [one for one, at in doors.said["answered"].items() if at > mark + 0.1]
+        if not again:
+            raise Broken("with room again nothing is answered")
+        doors.kill()
+        ledger = judge("strict", doors.said, mark)
+        oracle.check(place, ledger, oracle.Allowed(disorder=True))
+        return {"ran": len(doors.said["ran"]), "withheld": withheld, "answered again": len(again)}

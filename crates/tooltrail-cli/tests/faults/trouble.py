@@ -1,0 +1,131 @@
+"""A disk that fails, fills up, hangs or is shut under a running service, and then is well again."""
+
+import time
+from dataclasses import dataclass
+
+import counts
+import injection
+import oracle
+from case import case
+from ledger import Ledger, Senders, post
+from place import Broken, Place
+
+WRITES = "write,pwrite64,writev,pwritev"
+
+# What heals by itself does so within this.
+HEALING_S = 8
+
+# Questions asked meanwhile, whose records nobody waits for.
+READS = 12
+
+
+@dataclass
+class Trouble:
+    """What the disk does, and what the service is to do meanwhile."""
+
+    syscall: str
+    what: str
+    # Whether nothing is acknowledged and readiness is red.
+    refused: bool = True
+    # Whether only what is below the home is concerned, so that sockets go on working.
+    home: bool = True
+    # Callers at once.
+    callers: int = 2
+    # How long a sync takes, at most.
+    sync_s: float = 0
+
+
+TROUBLES = {
+    "sync-fails": Trouble("fdatasync,fsync", "error=EIO"),
+    "sync-fails-once": Trouble("fdatasync", "error=EIO:when=1", refused=False),
+    "write-fails": Trouble(WRITES, "error=EIO"),
+    "full": Trouble(WRITES, "error=ENOSPC"),
+    "quota": Trouble(WRITES, "error=EDQUOT"),
+    "read-only": Trouble(f"{WRITES},mkdirat,renameat,renameat2,ftruncate", "error=EROFS"),
+    "no-descriptors": Trouble("openat", "error=EMFILE", refused=False, home=False),
+    "no-locks": Trouble("flock", "error=ENOLCK", refused=False, home=False),
+    "sync-slow": Trouble("fdatasync", "delay_enter=300ms", refused=False, home=False, callers=40, sync_s=0.3),
+    "sync-hangs": Trouble("fdatasync", "delay_enter=6s:when=1", refused=False, home=False, sync_s=6),
+}
+
+
+def paths(place, service):
+    """Returns what is written to below the home: strace knows a path only by its whole name."""
+    own = place.home / ".tooltrail"
+    later = [*(own / f"journal/{slot:02}.segment" for slot in range(16)), own / f".probe.{service.pid}.new"]
+    return sorted({str(path) for path in [place.home, *place.home.rglob("*"), *later]})
+
+
+@case(
+    "trouble",
+    "a disk that fails, is full, hangs or is shut under a running service",
+    small=100,
+    full=100,
+    seeds=lambda: TROUBLES,
+)
+def trouble(seed):
+    bad = TROUBLES[seed]
+    with Place() as place:
+        ledger = Ledger()
+        service = place.service()
+        # Every file that is written to later is there before, and so is known by its name.
+        post(service, ledger, "before", ["alice", "bob"])
+        reads = counts.Reads()
+        reads.ask(service, 1)
+        service.is_ready()
+        time.sleep(1.2)
+        where = paths(place, service) if bad.home else None
+        with Senders(
+            service, ledger, seed, callers=bad.callers, users=("alice", "bob"), batch=4, longest=2_000, pause=0.01
+        ):
+            time.sleep(0.3)
+            with injection.Attached(service, bad.syscall, bad.what, where):
+                reads.ask(service, READS)
+                if service.ask("GET", "/healthz", timeout=1)[0] != 200:
+                    raise Broken("the service does not answer at all")
+                if bad.refused:
+                    refuses(service, ledger)
+                if bad.sync_s:
+                    waits(service, ledger, bad.sync_s)
+            counts.healed(service, HEALING_S, seed)
+        if 401 in ledger.statuses:
+            raise Broken(f"a valid token was refused as none: {ledger.statuses}")
+        status = post(service, ledger, "after", ["alice", "carol"])
+        if status != 200:
+            raise Broken(f"after it all an entry gets {status}: {service.log()}")
+        # Its end says whether anything was lost that no answer told of.
+        if service.stop() not in (0, 2):
+            raise Broken(f"the service did not end in order: {service.log()}")
+        stored = oracle.check(place, ledger, oracle.Allowed(disorder=True))
+        told = reads.check(stored, ledger.late)
+        return {"acknowledged": len(ledger.acknowledged), **told}
+
+
+def refuses(service, ledger):
+    """Nothing is acknowledged, soon and not by a hanging connection, and whoever watches sees it."""
+    begun = time.monotonic()
+    status = post(service, ledger, "meanwhile", ["alice", "bob"], timeout=10)
+    took = time.monotonic() - begun
+    if status != 503 or took > 5:
+        raise Broken(f"an entry got {status} after {took:.1f} s")
+    if service.ask("GET", "/readyz", timeout=5)[0] != 503:
+        raise Broken("/readyz says that all is well")
+    if service.metric("tooltrail_writer_in_trouble") != 1:
+        raise Broken("/metrics says that all is well")
+
+
+def waits(service, ledger, sync_s):
+    """Who waits for a slow disk waits together; for one that hangs nobody waits long, and whoever watches sees it."""
+    began, was = time.monotonic(), len(ledger.acknowledged)
+    if sync_s < 2:
+        time.sleep(3)
+        rate = (len(ledger.acknowledged) - was) / (time.monotonic() - began)
+        if rate < 10 / sync_s:
+            raise Broken(f"only {rate:.0f} entries a second were acknowledged while a sync takes {sync_s} s")
+        return
+    status = post(service, ledger, "meanwhile", ["alice"], timeout=10)
+    took = time.monotonic() - began
+    if status not in (200, 503) or took > 4:
+        raise Broken(f"an entry got {status} after {took:.1f} s")
+    if status == 503 and service.ask("GET", "/readyz", timeout=5)[0] != 503:
+        raise Broken("a sync hangs, and /readyz says that all is well")

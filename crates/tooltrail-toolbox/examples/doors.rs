@@ -1,0 +1,83 @@
+//! Calls without end through one door of a toolbox, told on stdout as they happen: what the fault suite kills.
+//!
+//! `doors HOME buffered|grouped|strict CALLERS NAME` prints a line for each step of a call: `ran ID` inside the tool,
+//! before anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is a slow one.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tooltrail::Recorder;
+use tooltrail_toolbox::{CallError, Context, Durability, Tool, ToolError, Toolbox};
+
+/// How long a slow call takes: long enough to be noted as open by every door that notes calls.
+const SLOW: Duration = Duration::from_millis(400);
+
+/// Calls of which one is slow.
+const SLOW_EVERY: u64 = 5;
+
+/// Pause of a caller whose answer was withheld: the disk is not well.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Prints a step with one write, so that a kill cannot tear it.
+fn say(step: &str, id: &str) {
+    let line = format!("{step} {id}\n");
+    // Whoever listens may be gone; then nobody wants to know.
+    let _nobody_listens = std::io::stdout().lock().write_all(line.as_bytes());
+}
+
+fn tool() -> Tool {
+    let schema = json!({"type": "object", "properties": {"id": {"type": "string"}, "slow": {"type": "boolean"}}});
+    Tool::new("step", "Says that it runs", schema, |_, args: Value| async move {
+        let id = args["id"].as_str().ok_or_else(|| ToolError::new("no id"))?;
+        say("ran", id);
+        if args["slow"] == true {
+            tokio::time::sleep(SLOW).await;
+        }
+        Ok(id.to_owned())
+    })
+}
+
+async fn calls(toolbox: Arc<Toolbox>, name: String, caller: u64) {
+    for number in 1.. {
+        let id = format!("{name}{caller}.{number}");
+        let mut ctx = Context::new(format!("user{}", caller % 3));
+        ctx.call_id = Some(id.clone());
+        let args = json!({"id": id, "slow": number % SLOW_EVERY == 0}).to_string();
+        match toolbox.call(&ctx, "step", &args).await {
+            Err(CallError::Unrecorded { .. }) => {
+                say("withheld", &id);
+                tokio::time::sleep(PAUSE).await;
+            }
+            _ => say("answered", &id),
+        }
+        // The other doors do not wait for anything: they would fill the queue.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let words = std::env::args().skip(1).collect::<Vec<_>>();
+    let [home, door, callers, name] = &*words else {
+        return Err("usage: doors HOME buffered|grouped|strict CALLERS NAME".into());
+    };
+    let durability = match &**door {
+        "buffered" => Durability::Buffered,
+        "grouped" => Durability::Grouped,
+        "strict" => Durability::Strict,
+        _ => return Err("no such door".into()),
+    };
+    let callers = callers.parse::<u64>()?;
+    let recorder = Arc::new(Recorder::open(home)?);
+    let toolbox = Arc::new(Toolbox::builder(recorder).tool(tool()).durability(durability).build()?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build()?;
+    say("open", "home");
+    runtime.block_on(async {
+        let callers = (0..callers).map(|caller| tokio::spawn(calls(Arc::clone(&toolbox), name.clone(), caller)));
+        for caller in callers.collect::<Vec<_>>() {
+            caller.await?;
+        }
+        Ok(())
+    })
+}
