@@ -75,13 +75,17 @@ impl Retention {
         Some(back(today, self.max_age_days?.max(self.keep_days)))
     }
 
+    /// Whether a day is not among those that are kept whatever the limits say.
+    pub(crate) fn may_go(&self, day: Date, today: Date) -> bool {
+        day < back(today, self.keep_days)
+    }
+
     /// Returns the days that are to go, and why.
     pub(crate) fn choose(&self, days: &BTreeMap<Date, Size>, today: Date) -> BTreeMap<Date, Limit> {
-        let floor = back(today, self.keep_days);
         let mut entries = days.values().map(|size| size.entries).sum::<u64>();
         let mut bytes = days.values().map(|size| size.bytes).sum::<u64>();
         let mut chosen = BTreeMap::new();
-        for (day, size) in days.iter().take_while(|(day, _)| **day < floor) {
+        for (day, size) in days.iter().take_while(|(day, _)| self.may_go(**day, today)) {
             let limit = if self.first_day(today).is_some_and(|first| *day < first) {
                 Limit::Age
             } else if self.max_entries.is_some_and(|most| entries > most) {
@@ -99,6 +103,13 @@ impl Retention {
 }
 
 impl Limit {
+    const ALL: [Self; 3] = [Self::Age, Self::Entries, Self::Bytes];
+
+    /// Returns the limit of a word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|limit| limit.as_str() == word)
+    }
+
     /// Returns the word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -57,7 +57,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     }
     let left = days.iter().map(|day| day.left).sum::<u64>();
     if left > 0 {
-        talk(&format!("{left} files changed meanwhile and stay until the next prune"));
+        talk(&format!("{left} files are still being written and stay until the next prune"));
     }
     Ok(Exit::Yes.into())
 }

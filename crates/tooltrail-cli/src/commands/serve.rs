@@ -34,6 +34,9 @@ const OPEN_PAUSE: Duration = Duration::from_secs(1);
 /// Pause between two prunes, where something says what is kept: a day has ended in between.
 const PRUNE_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Pause after a prune that failed: a disk that fills up does not wait a day.
+const PRUNE_RETRY: Duration = Duration::from_secs(60 * 60);
+
 /// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
 
@@ -249,20 +252,21 @@ async fn prune_daily(service: Arc<Service>, kept: Retention) {
         };
         let recorder = Arc::clone(&opened.recorder);
         let pruned = tokio::task::spawn_blocking(move || recorder.prune(&kept, "serve")).await;
-        match pruned {
+        let failed = match pruned {
             Ok(Ok(days)) => {
-                service.meters().pruned(Some(&days));
                 if let (Some(first), Some(last)) = (days.first(), days.last()) {
                     tracing::info!(from = %first.day, to = %last.day, days = days.len(), "pruned");
                 }
+                None
             }
-            Ok(Err(error)) => {
-                service.meters().pruned(None);
-                tracing::error!(%error, "could not prune; trying again tomorrow");
-            }
-            Err(_) => return,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = &failed {
+            service.meters().prune_failed();
+            tracing::error!(error, "could not prune; trying again in an hour");
         }
-        tokio::time::sleep(PRUNE_PAUSE).await;
+        tokio::time::sleep(if failed.is_some() { PRUNE_RETRY } else { PRUNE_PAUSE }).await;
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn entries(
         drop((body, place));
         sorted
     });
-    let Sorted { calls, lines, mut rejected } = sorted.await.map_err(|_| Problem::Broken)??;
+    let Sorted { calls, lines, mut rejected, late } = sorted.await.map_err(|_| Problem::Broken)??;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, service.doors(), calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
@@ -71,6 +71,7 @@ pub(crate) async fn entries(
     }));
     rejected.sort_by_key(|refused| refused.line);
     service.meters().sent(rejected.len(), lost);
+    service.meters().late(late);
     // Only now: a request that was told to come again will bring its count again.
     if lost > 0 {
         recorder.event(Event::Gap {
@@ -151,6 +152,8 @@ struct Sorted {
     /// The line of each call.
     lines: Vec<usize>,
     rejected: Vec<Refused>,
+    /// How many of them are of days that are too old to be kept.
+    late: usize,
 }
 
 /// A line that was not understood.
@@ -169,7 +172,13 @@ fn sort(body: &[u8], token: &Token, zone: &Zone, recorder: &Recorder) -> Result<
             Ok(text) => receive(text, zone).map_err(|error| error.to_string()),
             Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
         };
-        let kept = received.and_then(|call| recorder.too_late(&call).map_or(Ok(call), Err));
+        let kept = received.and_then(|call| match recorder.too_late(&call) {
+            None => Ok(call),
+            Some(late) => {
+                sorted.late += 1;
+                Err(late)
+            }
+        });
         match kept {
             Ok(call) => {
                 sorted.calls.push(sent_by(token, call));

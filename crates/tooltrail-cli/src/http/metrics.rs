@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tooltrail::{Counters, PrunedDay, Skipped};
+use tooltrail::{Counters, Skipped};
 
 use crate::http::error::{Problem, metrics_answer};
 use crate::http::params::Params;
@@ -48,9 +48,7 @@ pub(crate) struct Meters {
     connections: Gauge,
     accepted: Counter,
     cleared: Counter,
-    pruned_files: Counter,
-    pruned_entries: Counter,
-    pruned_bytes: Counter,
+    late: Counter,
     failed_prunes: Counter,
 }
 
@@ -67,9 +65,7 @@ impl Default for Meters {
             connections: Gauge::default(),
             accepted: Counter::default(),
             cleared: Counter::default(),
-            pruned_files: Counter::default(),
-            pruned_entries: Counter::default(),
-            pruned_bytes: Counter::default(),
+            late: Counter::default(),
             failed_prunes: Counter::default(),
         }
     }
@@ -118,14 +114,14 @@ impl Meters {
         self.cleared.inc();
     }
 
-    /// Days were pruned, or it failed.
-    pub(crate) fn pruned(&self, days: Option<&[PrunedDay]>) {
-        for day in days.unwrap_or_default() {
-            self.pruned_files.inc_by(day.files - day.left);
-            self.pruned_entries.inc_by(day.entries);
-            self.pruned_bytes.inc_by(day.bytes);
-        }
-        self.failed_prunes.inc_by(u64::from(days.is_none()));
+    /// Of the rejected lines, so many were of days that are too old to be kept.
+    pub(crate) fn late(&self, lines: usize) {
+        self.late.inc_by(lines as u64);
+    }
+
+    /// A prune could not be done.
+    pub(crate) fn prune_failed(&self) {
+        self.failed_prunes.inc();
     }
 
     /// Returns everything as text; the recorder's numbers once there is one.
@@ -151,9 +147,8 @@ impl Meters {
         registry.register("accepted_connections", "Connections taken in", self.accepted.clone());
         let help = "Idle connections that had to make room for others";
         registry.register("cleared_connections", help, self.cleared.clone());
-        registry.register("pruned_files", "Day files removed, as they were over a limit", self.pruned_files.clone());
-        registry.register("pruned_entries", "Entries of removed day files", self.pruned_entries.clone());
-        registry.register("pruned_bytes", "Bytes of removed day files", self.pruned_bytes.clone());
+        let help = "Of the rejected lines, those of days that are too old to be kept";
+        registry.register("late_lines", help, self.late.clone());
         registry.register("failed_prunes", "Daily prunes that could not be done", self.failed_prunes.clone());
         registry.register_collector(Box::new(Recorded(counters)));
         let mut text = String::new();
@@ -187,6 +182,9 @@ impl Collector for Recorded {
         let (name, help) = ("refused_entries", "Entries whose sender was told that they are not durable");
         number(name, help, counter, counters.refused_entries)?;
         number("failed_syncs", "Syncs that failed", counter, counters.failed_syncs)?;
+        number("pruned_files", "Day files removed, as they were over a limit", counter, counters.pruned_files)?;
+        number("pruned_entries", "Entries of removed day files", counter, counters.pruned_entries)?;
+        number("pruned_bytes", "Bytes of removed day files", counter, counters.pruned_bytes)?;
         let help = "Entries that are not in the trail, by why; gaps in the trail tell of the same ones";
         let mut lost = encoder.encode_descriptor("lost_entries", help, None, counter)?;
         for (why, entries) in &counters.lost_entries {

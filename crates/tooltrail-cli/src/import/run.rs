@@ -101,6 +101,14 @@ impl Rejected {
             self.named.push((number, error));
         }
     }
+
+    /// Adds others, by their lines.
+    fn add(&mut self, others: Self) {
+        self.count += others.count;
+        self.named.extend(others.named);
+        self.named.sort_by_key(|(number, _)| *number);
+        self.named.truncate(REJECTED_NAMED_MAX);
+    }
 }
 
 /// The first way through a file.
@@ -111,6 +119,10 @@ struct Scanned {
     notes: Notes,
     again: Again,
     rejected: Rejected,
+    /// Of the entries, those of days that are too old to be kept now; storing decides, as a day may end before.
+    late: Rejected,
+    /// The others.
+    kept: u64,
 }
 
 impl Job<'_> {
@@ -118,9 +130,10 @@ impl Job<'_> {
     pub(crate) fn import(&self, path: &Path) -> Result<Report, Failure> {
         let scanned = self.scan(path).map_err(|error| Failure::io("read", name_of(path), &error))?;
         let failed = |error: io::Error| Failure::io("import", name_of(path), &error);
-        if scanned.entries == 0 {
-            let sha256 = hex(&scanned.content);
-            return Ok(Report { sha256, outcome: Outcome::Nothing, rejected: scanned.rejected });
+        if scanned.kept == 0 {
+            let (sha256, mut rejected) = (hex(&scanned.content), scanned.rejected);
+            rejected.add(scanned.late);
+            return Ok(Report { sha256, outcome: Outcome::Nothing, rejected });
         }
         let runs = Runs::open(self.home.disk(), &scanned.content).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Failure::could_not(
@@ -139,7 +152,7 @@ impl Job<'_> {
                 "run it again with those of that time",
             ));
         };
-        let rejected = scanned.rejected;
+        let mut rejected = scanned.rejected;
         let (run, before) = (progress.run(), progress.done());
         let notes = scanned.notes.sorted(progress.started()).map_err(failed)?;
         let bar = bar(Some(scanned.entries), "storing {wide_bar} {human_pos}/{human_len} entries, {eta} left");
@@ -153,8 +166,10 @@ impl Job<'_> {
             bar,
             flight: VecDeque::new(),
             stood: 0,
+            late: Rejected::default(),
         };
-        let (accepted, stood) = store.run(notes)?;
+        let (accepted, stood, late) = store.run(notes)?;
+        rejected.add(late);
         Ok(Report { sha256, outcome: Outcome::Stored { run, accepted, before: before + stood }, rejected })
     }
 
@@ -168,7 +183,7 @@ impl Job<'_> {
         let mut rejected = Rejected::default();
         let mut plan = Sha256::new();
         plan.update(self.user.as_bytes());
-        let mut entries = 0;
+        let (mut entries, mut kept, mut late) = (0, 0, Rejected::default());
         let mut line = Vec::new();
         while let Some(place) = source.next(&mut line)? {
             if place.too_long {
@@ -185,9 +200,9 @@ impl Job<'_> {
                     continue;
                 }
             };
-            if let Some(late) = self.recorder.too_late(&call) {
-                rejected.push(place.number, late);
-                continue;
+            match self.recorder.too_late(&call) {
+                Some(why) => late.push(place.number, why),
+                None => kept += 1,
             }
             let ts_ms = call.ts.map(|ts| ts.as_millis());
             let note = Note {
@@ -203,7 +218,7 @@ impl Job<'_> {
             if ts_ms.is_some() { notes.push_timed(note)? } else { notes.push_untimed(note)? }
         }
         let (content, again) = source.finish()?;
-        Ok(Scanned { content, plan: hex(&plan.finalize()), entries, notes, again, rejected })
+        Ok(Scanned { content, plan: hex(&plan.finalize()), entries, notes, again, rejected, late, kept })
     }
 }
 
@@ -218,6 +233,8 @@ struct Store<'a> {
     flight: VecDeque<Flight>,
     /// Entries in flight at the cut that stood in the day files.
     stood: u64,
+    /// Lines of days that are too old to be kept.
+    late: Rejected,
 }
 
 /// A batch that was sent and is not known to be durable.
@@ -230,8 +247,9 @@ struct Flight {
 }
 
 impl Store<'_> {
-    /// Stores all notes that are not stored; returns how many, and how many of those in flight at the cut stood.
-    fn run(mut self, notes: impl Iterator<Item = io::Result<Note>>) -> Result<(u64, u64), Failure> {
+    /// Stores all notes that are not stored; returns how many, how many of those in flight at the cut stood, and which
+    /// are of days that are too old to be kept.
+    fn run(mut self, notes: impl Iterator<Item = io::Result<Note>>) -> Result<(u64, u64, Rejected), Failure> {
         let skip = usize::try_from(self.progress.done()).unwrap_or(usize::MAX);
         let mut notes = notes.skip(skip);
         let mut cut = Vec::new();
@@ -249,6 +267,8 @@ impl Store<'_> {
             if let Some(times) = call.id.and_then(|id| there.get_mut(&id)).filter(|times| **times > 0) {
                 *times -= 1;
                 self.stood += 1;
+            } else if let Some(why) = self.job.recorder.too_late(&call) {
+                self.late.push(note.number, why);
             } else {
                 bytes += note.len as usize;
                 accepted += 1;
@@ -268,7 +288,7 @@ impl Store<'_> {
         self.bar.finish_and_clear();
         let path = self.path;
         self.progress.finish().map_err(|error| Failure::io("import", name_of(path), &error))?;
-        Ok((accepted, self.stood))
+        Ok((accepted, self.stood, self.late))
     }
 
     /// Counts which of the notes in flight at the cut stand in the day files.

@@ -58,11 +58,17 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the system says.
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()>;
 
-    /// Removes a file; a missing one is no error.
+    /// Removes a file; a missing one is no error. A power cut may bring it back until [`Disk::sync_folder`].
     ///
     /// # Errors
     /// What the system says.
     fn remove(&self, file: &[&str]) -> io::Result<()>;
+
+    /// Makes durable which names a folder has; a missing one has none.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn sync_folder(&self, folder: &[&str]) -> io::Result<()>;
 
     /// Takes the lock of a lock file, which is made if missing, and waits for it at most so long.
     ///

@@ -225,6 +225,14 @@ impl Disk for RealDisk {
         }
     }
 
+    fn sync_folder(&self, folder: &[&str]) -> io::Result<()> {
+        match self.folder(folder, false) {
+            Ok(folder) => Ok(rustix::fs::fsync(&folder)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>> {
         let opened = self.file(file, OFlags::RDWR | OFlags::CREATE)?.ok_or(io::ErrorKind::NotFound)?;
         let start = Instant::now();

@@ -92,6 +92,10 @@ impl Disk for Memory {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    fn sync_folder(&self, _: &[&str]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn lock(&self, _: &[&str], _: Duration) -> io::Result<Box<dyn Lock>> {
         Ok(Box::new(self.clone()))
     }

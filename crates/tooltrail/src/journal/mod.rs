@@ -7,4 +7,4 @@ mod slots;
 
 pub(crate) use frame::{Kind, Record};
 pub(crate) use log::{Entry, Journal};
-pub(crate) use slots::{Orphan, orphans};
+pub(crate) use slots::{Orphan, orphans, waiting};

@@ -1,11 +1,13 @@
 //! The numbered slots of a home's segments: taken by a lock, free when their process ends, however it ends.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
+use crate::clock::Date;
 use crate::disk::{Disk, DiskFile, Lock, is_trouble};
 use crate::home::OWN_FOLDER;
-use crate::journal::frame::SALT_BYTES;
+use crate::journal::frame::{Kind, SALT_BYTES};
 use crate::journal::segment::{Header, Scan, Segment, empty};
 
 /// Slots of a home: a few services and commands at once, two each. Who finds none syncs the day files instead.
@@ -60,6 +62,24 @@ impl Orphan {
         let none = Header { home: home.to_owned(), boot: String::new(), owner: 0, number: 0, salt };
         empty(&*self.file, &none, salt)
     }
+}
+
+/// Returns the day files of which lines stand in a journal, whoever's, and are not known to be flushed.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn waiting(disk: &dyn Disk, home: &str) -> io::Result<BTreeSet<(String, Date)>> {
+    let mut days = BTreeSet::new();
+    for file in disk.list(&[OWN_FOLDER, "journal"])?.iter().filter(|file| file.name.ends_with(".segment")) {
+        let Some(file) = disk.open(&[OWN_FOLDER, "journal", &file.name])? else { continue };
+        let scan = Scan::of(&*file)?;
+        // Nobody brings here what was written for another home.
+        if scan.header.as_ref().is_some_and(|header| header.home == home) {
+            let lines = scan.unflushed(u64::MAX).filter(|record| record.kind == Kind::Line);
+            days.extend(lines.map(|record| (record.folder.clone(), record.day)));
+        }
+    }
+    Ok(days)
 }
 
 /// Takes all slots that nobody has and that are not empty. Slots that cannot be read are left alone, with why.

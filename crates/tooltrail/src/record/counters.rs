@@ -32,6 +32,12 @@ pub struct Counters {
     pub refused_entries: u64,
     /// Syncs that failed.
     pub failed_syncs: u64,
+    /// Day files that a prune removed.
+    pub pruned_files: u64,
+    /// Their entries.
+    pub pruned_entries: u64,
+    /// Their bytes.
+    pub pruned_bytes: u64,
     /// Whether the last batch could not be written.
     pub in_trouble: bool,
     /// Entries of each batch.
@@ -72,6 +78,9 @@ pub(crate) struct Meters {
     written_bytes: AtomicU64,
     refused_entries: AtomicU64,
     failed_syncs: AtomicU64,
+    pruned_files: AtomicU64,
+    pruned_entries: AtomicU64,
+    pruned_bytes: AtomicU64,
     /// By [`Loss`].
     lost_entries: [AtomicU64; Loss::ALL.len()],
     batch_entries: Meter,
@@ -124,6 +133,9 @@ impl Default for Meters {
             written_bytes: AtomicU64::default(),
             refused_entries: AtomicU64::default(),
             failed_syncs: AtomicU64::default(),
+            pruned_files: AtomicU64::default(),
+            pruned_entries: AtomicU64::default(),
+            pruned_bytes: AtomicU64::default(),
             lost_entries: Default::default(),
             batch_entries: Meter::new(ENTRIES),
             batch_micros: Meter::new(MICROS),
@@ -184,6 +196,13 @@ impl Meters {
         self.sync_micros.push(micros(took));
     }
 
+    /// A day file was removed.
+    pub(crate) fn pruned(&self, entries: u64, bytes: u64) {
+        self.pruned_files.fetch_add(1, Ordering::Relaxed);
+        self.pruned_entries.fetch_add(entries, Ordering::Relaxed);
+        self.pruned_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// Returns the numbers as they are; those of the queue are the queue's.
     pub(crate) fn read(&self) -> Counters {
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -194,6 +213,9 @@ impl Meters {
             written_bytes: number(&self.written_bytes),
             refused_entries: number(&self.refused_entries),
             failed_syncs: number(&self.failed_syncs),
+            pruned_files: number(&self.pruned_files),
+            pruned_entries: number(&self.pruned_entries),
+            pruned_bytes: number(&self.pruned_bytes),
             lost_entries: lost.collect(),
             batch_entries: self.batch_entries.read(),
             batch_micros: self.batch_micros.read(),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
+use crate::clock::Date;
 use crate::day::End;
 use crate::disk::{Disk, DiskFile, Stat};
 use crate::home::{TRAIL_FOLDER, day_name};
@@ -107,6 +108,15 @@ impl Files {
             self.let_go();
         }
         self.handles.insert(day.clone(), Handle { file: Arc::clone(file), place, len, turn: self.turn });
+    }
+
+    /// Closes the files of days that are over, but for those that are held; returns which.
+    ///
+    /// They hardly grow any more, and a file that is pruned takes its space for as long as somebody has it open.
+    pub(crate) fn close_past(&mut self, today: Date, is_held: impl Fn(&Day) -> bool) -> Vec<Day> {
+        let past = self.handles.keys().filter(|day| day.1 < today && !is_held(day)).cloned().collect::<Vec<_>>();
+        past.iter().for_each(|day| self.forget(day));
+        past
     }
 
     /// Forgets a file of which nobody knows what it holds.

@@ -86,6 +86,11 @@ impl Flusher {
         self.unflushed.len()
     }
 
+    /// Whether a file waits for its flush.
+    pub(crate) fn holds(&self, day: &Day) -> bool {
+        self.unflushed.contains_key(day)
+    }
+
     /// How long a file was at its last flush; 0 if that is not known.
     pub(crate) fn clean(&self, day: &Day) -> u64 {
         self.clean.get(day).copied().unwrap_or(0)

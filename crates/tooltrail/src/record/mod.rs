@@ -10,6 +10,7 @@ mod keys;
 mod losses;
 mod open;
 mod promise;
+mod prunable;
 mod prune;
 mod queue;
 mod reads;
@@ -27,7 +28,7 @@ pub use counters::{Counters, Histogram};
 pub use event::Event;
 pub use open::Open;
 pub use promise::{Ack, DURABLE_WAIT};
-pub use prune::{PrunedDay, would_prune};
+pub use prunable::{PrunedDay, would_prune};
 pub use recorder::{Options, Recorder};
 #[doc(hidden)]
 pub use steps::Steps;

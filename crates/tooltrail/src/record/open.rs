@@ -26,11 +26,12 @@ impl<'a> Open<'a> {
     /// Records the outcome durably. Drop the acknowledgement to not wait for it.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
+    /// [`Error::Busy`] if the queue is full, [`Error::Input`] if the call's day is too old to be kept, and then the call is
+    /// counted in the next gap; [`Error::Closed`].
     pub fn finish(mut self, outcome: Outcome) -> Result<Ack, Error> {
         let call = self.end(outcome);
         let taken = self.recorder.take_durable(call.into_iter().collect(), self.id);
-        taken.inspect_err(|_| self.recorder.count_shed(1))
+        taken.inspect_err(|why| self.recorder.count_refused(why))
     }
 
     /// Records the outcome like [`Recorder::record`]: without waiting and without an acknowledgement.

@@ -159,7 +159,8 @@ impl Recorder {
     /// wherever those can be written.
     ///
     /// # Errors
-    /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
+    /// [`Error::Busy`] if they do not fit the queue, [`Error::Input`] if the day of one is too old to be kept,
+    /// [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, 0)
     }
@@ -228,7 +229,7 @@ impl Recorder {
         let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
         let (ack, promises) = promise(1);
         let promise = promises.into_iter().next();
-        self.state.queue.begin(id, begins, promise).inspect_err(|_| self.count_shed(1))?;
+        self.state.queue.begin(id, begins, promise).inspect_err(|why| self.count_refused(why))?;
         Ok((Open::new(self, call, id), ack))
     }
 
@@ -242,13 +243,13 @@ impl Recorder {
         self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
     }
 
-    /// Records one of our own events, and waits until it is durable.
+    /// Records one of our own events, and waits until it is durable, at most as long as for a flush.
     pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
         let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
         self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
-        ack.wait()
+        ack.wait_for(FLUSH_WAIT)
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
@@ -376,8 +377,14 @@ impl Recorder {
         self.state.begun.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub(crate) fn count_shed(&self, entries: u64) {
-        self.state.queue.count_shed("queue_full", entries);
+    /// Counts a call that was refused and that nobody brings again.
+    pub(crate) fn count_refused(&self, why: &Error) {
+        let why = match why {
+            Error::Input { .. } => "retention",
+            Error::Closed => "closed",
+            _ => "queue_full",
+        };
+        self.state.queue.count_shed(why, 1);
     }
 
     fn barrier(&self, close: bool) -> Result<(), Error> {

@@ -5,9 +5,11 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::home::Home;
 use crate::record::promise::Ack;
+use crate::record::prunable::PrunedDay;
 use crate::record::queue::Batch;
 use crate::record::recorder::{Options, Recorder};
 use crate::record::writer::Writer;
+use crate::retention::Retention;
 
 /// A recorder and its writer. Dropping it without a closing [`Steps::flush`] is what a kill leaves.
 #[derive(Debug)]
@@ -48,6 +50,28 @@ impl Steps {
         let ack = self.recorder.state().queue.flush(close);
         self.step();
         ack
+    }
+
+    /// Prunes as [`Recorder::prune`] does, with batches written as it needs them.
+    ///
+    /// # Errors
+    /// As [`Recorder::prune`].
+    pub fn prune(&mut self, retention: &Retention, by: &str) -> Result<Vec<PrunedDay>, Error> {
+        let (recorder, writer) = (&self.recorder, &mut self.writer);
+        std::thread::scope(|scope| {
+            let pruning = scope.spawn(|| recorder.prune(retention, by));
+            while !pruning.is_finished() {
+                let batch = recorder.state().queue.take(Some(Duration::ZERO));
+                // An idle step would come by chance: only what the prune waits for is written.
+                match batch.items.is_empty() && batch.shed.is_empty() {
+                    true => std::thread::yield_now(),
+                    false => {
+                        writer.step(batch);
+                    }
+                }
+            }
+            pruning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// Says whether all is well, as [`Recorder::health`] does.

@@ -16,10 +16,10 @@ use crate::sim_disk::{Dice, Fails, Kill, Machine};
 const HISTORIES: u64 = 300;
 
 /// An instant well inside a day.
-const START_MS: i64 = 1_764_000_000_000;
+pub(crate) const START_MS: i64 = 1_764_000_000_000;
 
 #[derive(Debug, Default)]
-struct TestClock(AtomicU64);
+pub(crate) struct TestClock(pub(crate) AtomicU64);
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
@@ -32,7 +32,7 @@ impl Clock for TestClock {
 }
 
 #[derive(Debug)]
-struct TestRandom(Mutex<Dice>);
+pub(crate) struct TestRandom(pub(crate) Mutex<Dice>);
 
 impl Random for TestRandom {
     fn fill(&self, buffer: &mut [u8]) {

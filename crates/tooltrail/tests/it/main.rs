@@ -11,6 +11,7 @@ mod late;
 mod layers;
 mod odd;
 mod open_calls;
+mod prune_ends;
 mod pruning;
 mod reading;
 mod recording;

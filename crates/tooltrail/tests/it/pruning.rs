@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tooltrail::{Call, Clock, Date, Error, Limit, Options, Recorder, Retention, SystemClock, would_prune};
+use tooltrail::{Call, Clock, Date, Error, Limit, Options, Outcome, Recorder, Retention, SystemClock, would_prune};
 
 fn today() -> Date {
     SystemClock::default().now().date()
@@ -135,8 +135,71 @@ fn late_entries_are_refused_with_a_count() {
     let refused = recorder.record_durable(vec![call("alice", 0), call("alice", 5)]);
     assert!(matches!(refused, Err(Error::Input { .. })), "{refused:?}");
     assert!(recorder.too_late(&call("alice", 5)).is_some() && recorder.too_late(&call("alice", 4)).is_none());
+    let refused = recorder.begin(call("alice", 6)).finish(Outcome::ok("done"));
+    assert!(matches!(refused, Err(Error::Input { .. })), "{refused:?}");
     let lost = recorder.close();
-    assert!(matches!(lost, Err(Error::Unwritten { entries: 3, .. })), "{lost:?}");
+    assert!(matches!(lost, Err(Error::Unwritten { entries: 4, .. })), "{lost:?}");
     assert_eq!(days(home.path(), "alice"), [4, 3, 2, 1, 0]);
-    assert_eq!(recorder.counters().lost_entries["retention"], 3);
+    assert_eq!(recorder.counters().lost_entries["retention"], 4);
+    let system = fs::read_dir(home.path().join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());
+    let gaps = system.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
+    let why = gaps.map(|line| serde_json::from_str::<Value>(&line).unwrap()["args"]["why"]["retention"].clone());
+    assert_eq!(why.filter_map(|count| count.as_u64()).sum::<u64>(), 4);
+}
+
+#[test]
+fn what_is_no_plain_file_is_not_told_as_gone_again_and_again() {
+    let (home, recorder) = filled(1);
+    let (folder, outside) = (home.path().join("alice/tool_audit"), tempfile::tempdir().unwrap());
+    let name = |ago: i64| format!("{}.jsonl", today().plus_days(-ago));
+    fs::write(outside.path().join("theirs"), "theirs\n").unwrap();
+    std::os::unix::fs::symlink(outside.path().join("theirs"), folder.join(name(10))).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        folder.join(name(11)),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    for retention in [
+        Retention { max_age_days: Some(1), ..Retention::default() },
+        Retention { max_bytes: Some(0), ..Retention::default() },
+        Retention { max_entries: Some(0), ..Retention::default() },
+    ] {
+        assert_eq!(recorder.prune(&retention, "test").unwrap(), [], "{retention:?}");
+    }
+    recorder.close().unwrap();
+    assert!(!home.path().join("_system").exists(), "nothing was told, as nothing went");
+}
+
+#[test]
+fn what_went_is_not_kept_open() {
+    let (home, recorder) = filled(5);
+    recorder.prune(&Retention { max_age_days: Some(2), ..Retention::default() }, "test").unwrap();
+    // A removed file takes its space until the last who has it open lets go of it.
+    let root = home.path().canonicalize().unwrap();
+    let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
+    let held = open.filter(|path| path.starts_with(&root) && path.to_string_lossy().ends_with("(deleted)"));
+    assert_eq!(held.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
+    // Nor is a line that comes late for such a day taken for a sign that others removed its file.
+    recorder.record_durable(vec![call("alice", 4)]).unwrap().wait().unwrap();
+    recorder.close().unwrap();
+    let system = fs::read_dir(home.path().join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());
+    let text = system.map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
+    assert!(!text.contains("tooltrail.incident"), "{text}");
+}
+
+#[test]
+fn two_prunes_at_once_tell_each_day_once() {
+    let (home, recorder) = filled(8);
+    let others = (0..3).map(|_| Recorder::open(home.path()).unwrap()).collect::<Vec<_>>();
+    let retention = Retention { max_age_days: Some(2), ..Retention::default() };
+    let gone = std::thread::scope(|scope| {
+        let prune = |recorder| scope.spawn(move || Recorder::prune(recorder, &retention, "test").unwrap());
+        let running = others.iter().chain([&recorder]).map(prune).collect::<Vec<_>>();
+        running.into_iter().flat_map(|prune| prune.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!((gone.len(), gone.iter().map(|day| day.left).sum::<u64>()), (6, 0), "{gone:?}");
+    assert_eq!((told(home.path()).len(), days(home.path(), "alice")), (6, vec![1, 0]));
 }

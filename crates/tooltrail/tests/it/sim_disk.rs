@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tooltrail::disk::{Disk, DiskFile, Listed, Lock, Stat};
 
@@ -21,6 +21,8 @@ pub(crate) struct Machine(Mutex<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     files: BTreeMap<String, u64>,
+    /// Removed names whose folder was not synced since.
+    unlinked: BTreeMap<String, u64>,
     contents: BTreeMap<u64, Content>,
     locks: BTreeMap<String, u64>,
     dead: BTreeSet<u64>,
@@ -214,6 +216,11 @@ impl Inner {
     fn cut_power(&mut self) {
         let mut dice = self.dice.clone();
         self.contents.values_mut().for_each(|content| content.cut_power(&mut dice));
+        for (name, content) in std::mem::take(&mut self.unlinked) {
+            if dice.below(2) == 0 {
+                self.files.entry(name).or_insert(content);
+            }
+        }
         self.dice = dice;
         self.locks.clear();
         self.dead.extend(1..=self.next);
@@ -384,13 +391,40 @@ impl Disk for SimDisk {
     }
 
     fn remove(&self, file: &[&str]) -> io::Result<()> {
-        self.machine.inner().files.remove(&file.join("/"));
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Sync | Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let name = file.join("/");
+        if let Some(content) = inner.files.remove(&name) {
+            inner.unlinked.insert(name, content);
+        }
         Ok(())
     }
 
-    fn lock(&self, file: &[&str], _wait: Duration) -> io::Result<Box<dyn Lock>> {
-        let name = file.join("/");
+    fn sync_folder(&self, folder: &[&str]) -> io::Result<()> {
         let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let below = folder.iter().map(|name| format!("{name}/")).collect::<String>();
+        inner.unlinked.retain(|name, _| !name.starts_with(&below));
+        Ok(())
+    }
+
+    fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>> {
+        let (name, begun) = (file.join("/"), Instant::now());
+        let mut inner = self.machine.inner();
+        // Another process stands still in these tests; another thread of this one goes on.
+        while inner.locks.get(&name) == Some(&self.process) && begun.elapsed() < wait {
+            drop(inner);
+            std::thread::yield_now();
+            inner = self.machine.inner();
+        }
         inner.alive(self.process)?;
         if inner.locks.contains_key(&name) {
             return Err(io::ErrorKind::TimedOut.into());

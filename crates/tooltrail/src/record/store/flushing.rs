@@ -107,6 +107,16 @@ impl Store {
                 Err(error) => self.trouble = Some(format!("could not free the journal: {error}")),
             }
         }
+        self.close_past();
+    }
+
+    /// Closes the files of days that are over; one that stands there later may be another.
+    fn close_past(&mut self) {
+        let (flusher, suspect, pending) = (&self.flusher, &self.suspect, &self.pending);
+        let is_held = |day: &Day| flusher.holds(day) || suspect.contains_key(day) || pending.contains_key(day);
+        for day in self.files.close_past(self.clock.now().date(), is_held) {
+            self.flusher.forget_clean(&day);
+        }
     }
 
     /// Notes the files that are likely to be written next: no batch then waits for that.
