@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
@@ -101,6 +101,10 @@ impl Args {
 /// Serves until a signal ends it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let config = common.config()?;
+    // No answer can be dated then: each connection would end with a panic in the server's own library.
+    if SystemTime::now() < SystemTime::UNIX_EPOCH {
+        return Err(Failure::could_not("the system's clock stands before 1970", "set it, then start again"));
+    }
     log::start(args.level(&config), args.format(&config));
     let keys = common.keys_path(&common.create_home()?)?;
     for (warning, hint) in warnings(&keys, Path::new("/proc")) {

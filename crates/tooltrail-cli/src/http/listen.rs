@@ -3,12 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
-use axum::http::HeaderValue;
-use axum::http::header::DATE;
-use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -112,17 +109,6 @@ impl Stop {
     }
 }
 
-/// Says when an answer was made, where the clock tells a time that a header can hold.
-fn dated(mut response: Response) -> Response {
-    let now = SystemTime::now();
-    if now >= SystemTime::UNIX_EPOCH
-        && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(now))
-    {
-        response.headers_mut().insert(DATE, date);
-    }
-    response
-}
-
 /// Answers one connection.
 async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: watch::Receiver<()>, seat: Arc<Seat>) {
     // Small answers go out at once instead of waiting for the acknowledgement of the packet before.
@@ -130,8 +116,6 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        // Its own ends the connection where the clock stands before 1970.
-        .auto_date_header(false)
         .header_read_timeout(HEAD_WAIT)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
@@ -139,7 +123,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
         request.extensions_mut().insert(peer);
         let under_way = seat.begin();
         let answered = TowerToHyperService::new(router.clone()).call(request);
-        async move { answered.await.map(|response| under_way.until_sent(dated(response))) }
+        async move { answered.await.map(|response| under_way.until_sent(response)) }
     });
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {

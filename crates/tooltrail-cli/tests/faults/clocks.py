@@ -49,8 +49,7 @@ JUMPS = {
     "back-1h": ["2026-11-23 00:30:00", "2026-11-22 23:30:00", "2026-11-23 00:30:00"],
     "back-1d": ["2026-11-23 12:00:00", "2026-11-22 12:00:00", "2026-11-23 12:00:00"],
     "forward-10y": ["2026-11-23 12:00:00", "2036-11-23 12:00:00", "2026-11-23 12:00:00"],
-    "before-1970": ["2026-11-23 12:00:00", "1969-12-31 23:59:59", "1960-01-01 00:00:00"],
-    "before-1970-start": ["1969-12-31 23:59:59"],
+    "before-1970": ["2026-11-23 12:00:00", "1969-12-31 23:59:50", "1960-01-01 00:00:00", "2026-11-23 12:00:10"],
     "leap-second": ["2016-12-31 23:59:59"],
     "32-bits": ["2038-01-19 03:14:06"],
 }
@@ -77,6 +76,17 @@ def clock(seed):
             raise Broken("a duration is negative")
         days = {path.name[:10] for path, _ in stored}
         return {"acknowledged": len(ledger.acknowledged), "days": len(days)}
+
+
+@case("clock-unset", "a service that is started while the clock stands before 1970", small=1, full=1)
+def unset(seed):
+    with Place() as place:
+        clock = Clock(place)
+        clock.set("1969-12-31 23:00:00")
+        refused = place.run("serve", "--listen", "127.0.0.1:0", env=clock.environment)
+        if refused.returncode != 2 or "before 1970" not in refused.stderr:
+            raise Broken(f"ended with {refused.returncode}: {refused.stderr}")
+        return {}
 
 
 @case(

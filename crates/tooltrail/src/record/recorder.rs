@@ -29,9 +29,9 @@ const FLUSH_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
 const SEEN_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the disk may take for a batch or a flush before something is wrong: who waits for an acknowledgement has
-/// given up by then.
-const STUCK_AFTER: Duration = Duration::from_secs(3);
+/// How long the disk may take for a batch or a flush before something is wrong: a little less than an acknowledgement
+/// is waited for, so that whoever waited in vain finds it told.
+const STUCK_AFTER: Duration = Duration::from_millis(1_800);
 
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
