@@ -138,6 +138,11 @@ impl Recorder {
         self.take(call, 0);
     }
 
+    /// As [`Recorder::record`], of a call that is given away.
+    pub fn record_owned(&self, call: Call) {
+        self.take(&call, 0);
+    }
+
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
     /// wherever those can be written.
     ///
