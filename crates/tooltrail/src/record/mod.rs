@@ -1,12 +1,15 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
+mod buffers;
 mod counters;
 mod crew;
 mod event;
 mod files;
 mod flusher;
 mod group;
+mod item;
 mod keys;
+mod lanes;
 mod losses;
 mod open;
 mod promise;
@@ -16,6 +19,7 @@ mod recorder;
 mod recovery;
 mod steps;
 mod store;
+mod wake;
 mod writer;
 
 pub use counters::{Counters, Histogram};

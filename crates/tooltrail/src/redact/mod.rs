@@ -13,7 +13,9 @@
 //! All searches take time linear in the text, and redacting twice changes nothing.
 
 // What is seen of a call, and the step that takes secrets out of it.
+mod chars;
 mod found;
+mod packed;
 mod step;
 mod tree;
 mod walk;
@@ -49,6 +51,7 @@ mod measure;
 
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
+pub(crate) use packed::{Packed, Plan};
 pub(crate) use step::Redacted;
 pub use tag::RedactionKey;
 pub(crate) use tree::{Seen, Tree};

@@ -1,0 +1,128 @@
+//! Buffers that go round: filled by callers, read by the writer, given back, so that recording allocates nothing.
+
+use std::sync::{Arc, Mutex};
+
+use crate::call::Call;
+use crate::record::item::{Held, Item};
+use crate::record::lanes::spin_lock;
+
+/// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
+pub(crate) const TEXT_BYTES: usize = 64 * 1024;
+
+/// A call with more bytes than these has a text of its own, so that no shared one is left much emptier than this.
+pub(crate) const SHARED_BYTES_MAX: usize = TEXT_BYTES / 4;
+
+/// Items of a chunk; with smaller calls than these are made for, its text is not filled.
+pub(crate) const CHUNK_ITEMS: usize = 128;
+
+/// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 24 MiB.
+const KEPT_CHUNKS_MAX: usize = 256;
+
+/// Chunks whose buffers are kept while there is none, a few for each lane.
+const KEPT_CHUNKS_IDLE: usize = 16;
+
+/// What callers put into a lane until the writer takes it.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) text: String,
+    pub(crate) items: Vec<Stored>,
+    /// Calls that were given away, in the order of their items.
+    pub(crate) calls: Vec<Call>,
+}
+
+/// An item with its place in the order of all.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The weight of all that came before it.
+    pub(crate) key: u64,
+    /// Its own weight.
+    pub(crate) weight: u64,
+    pub(crate) item: Item<Held>,
+}
+
+/// A text that the writer reads; the last who does gives it back.
+#[derive(Debug)]
+pub(crate) struct Text {
+    text: String,
+    buffers: Arc<Buffers>,
+}
+
+/// Empty buffers.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    texts: Vec<String>,
+    items: Vec<Vec<Stored>>,
+    calls: Vec<Vec<Call>>,
+}
+
+impl Chunk {
+    /// Whether it has room for one more item with so many bytes of text.
+    pub(crate) fn fits(&self, bytes: usize) -> bool {
+        self.items.len() < self.items.capacity() && self.text.len() + bytes <= self.text.capacity()
+    }
+}
+
+impl Text {
+    pub(crate) fn new(text: String, buffers: Arc<Buffers>) -> Self {
+        Self { text, buffers }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        // One that was made for a large call is not kept.
+        if self.text.capacity() == TEXT_BYTES {
+            let mut text = std::mem::take(&mut self.text);
+            text.clear();
+            let mut kept = spin_lock(&self.buffers.0);
+            if kept.texts.len() < KEPT_CHUNKS_MAX {
+                kept.texts.push(text);
+            }
+        }
+    }
+}
+
+impl Buffers {
+    /// Returns an empty chunk; new buffers are made where none are left.
+    pub(crate) fn chunk(&self) -> Chunk {
+        let mut kept = spin_lock(&self.0);
+        let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
+        drop(kept);
+        Chunk {
+            text: text.unwrap_or_else(|| String::with_capacity(TEXT_BYTES)),
+            items: items.unwrap_or_else(|| Vec::with_capacity(CHUNK_ITEMS)),
+            calls: calls.unwrap_or_default(),
+        }
+    }
+
+    /// Takes back what the writer has emptied.
+    pub(crate) fn give(&self, items: Vec<Stored>, calls: Vec<Call>) {
+        debug_assert!(items.is_empty() && calls.is_empty(), "only empty buffers go round");
+        let mut kept = spin_lock(&self.0);
+        if kept.items.len() < KEPT_CHUNKS_MAX {
+            kept.items.push(items);
+            // Most have never held a call: those go round by themselves.
+            if calls.capacity() > 0 {
+                kept.calls.push(calls);
+            }
+        }
+    }
+
+    /// Frees most of them: there is nothing to do.
+    pub(crate) fn rest(&self) {
+        let mut kept = spin_lock(&self.0);
+        let texts = kept.texts.len().min(KEPT_CHUNKS_IDLE);
+        let items = kept.items.len().min(KEPT_CHUNKS_IDLE);
+        let calls = kept.calls.len().min(KEPT_CHUNKS_IDLE);
+        let freed = (kept.texts.split_off(texts), kept.items.split_off(items), kept.calls.split_off(calls));
+        drop(kept);
+        drop(freed);
+    }
+}

@@ -1,0 +1,108 @@
+//! Where callers leave things for the writer: several lanes, so that they seldom meet, and none ever waits for another.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use crate::record::buffers::{Buffers, Chunk};
+
+/// Lanes: more than processors that are likely to record at the same moment.
+pub(crate) const LANES: usize = 8;
+
+/// Times that all lanes are tried before the processor is left to whoever holds them.
+const ROUNDS_BEFORE_YIELD: usize = 100;
+
+/// The lanes of a queue.
+#[derive(Debug, Default)]
+pub(crate) struct Lanes([Lane; LANES]);
+
+/// One lane, alone in its part of the processor's cache.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Lane(Mutex<Filled>);
+
+/// What was left in a lane, in its order.
+#[derive(Debug, Default)]
+pub(crate) struct Filled {
+    pub(crate) chunk: Chunk,
+    pub(crate) full: Vec<Chunk>,
+}
+
+impl Lanes {
+    /// Returns a lane that is free: the thread's own, else any.
+    ///
+    /// Never waits in the system: a lane is held for as long as copying a call takes, and a holder that was stopped
+    /// meanwhile holds up nobody while another lane is free.
+    pub(crate) fn any(&self) -> MutexGuard<'_, Filled> {
+        let own = own_lane();
+        for round in 0.. {
+            for n in 0..LANES {
+                if let Some(filled) = try_lock(&self.0[(own + n) % LANES].0) {
+                    return filled;
+                }
+                std::hint::spin_loop();
+            }
+            if round >= ROUNDS_BEFORE_YIELD {
+                std::thread::yield_now();
+            }
+        }
+        unreachable!("the rounds have no end");
+    }
+
+    /// Returns one lane after another, each as soon as it is free.
+    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Filled>> {
+        self.0.iter().map(|lane| spin_lock(&lane.0))
+    }
+}
+
+impl Filled {
+    /// Returns the chunk that takes so many bytes of text more; no more than a text is made for.
+    pub(crate) fn room(&mut self, bytes: usize, buffers: &Buffers) -> &mut Chunk {
+        if !self.chunk.fits(bytes) {
+            let full = std::mem::replace(&mut self.chunk, buffers.chunk());
+            // Before the first item there is none.
+            if !full.items.is_empty() {
+                self.full.push(full);
+            }
+        }
+        &mut self.chunk
+    }
+}
+
+/// Locks without ever waiting in the system, so that whoever unlocks need not ask it to wake anybody either.
+pub(crate) fn spin_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for round in 0.. {
+        if let Some(locked) = try_lock(mutex) {
+            return locked;
+        }
+        match round < ROUNDS_BEFORE_YIELD {
+            true => std::hint::spin_loop(),
+            false => std::thread::yield_now(),
+        }
+    }
+    unreachable!("the rounds have no end");
+}
+
+fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(locked) => Some(locked),
+        // No code of others runs under these locks, and every step leaves what they hold whole.
+        Err(TryLockError::Poisoned(locked)) => Some(locked.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
+/// The number of the lane that this thread tries first.
+fn own_lane() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    let own = OWN.get();
+    if own != usize::MAX {
+        return own;
+    }
+    let own = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
+    OWN.set(own);
+    own
+}

@@ -1,0 +1,323 @@
+//! A call packed into text that many share: its caller pays one copy of each string, and nothing is allocated for it.
+
+use crate::call::{Call, DurationMs, EntryId, Identity, Payload, Reason, Status, Via};
+use crate::clock::Timestamp;
+use crate::home::UNKNOWN_USER;
+use crate::limits::{CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
+use crate::redact::chars::{count_chars, end_of_chars};
+use crate::redact::tree::Seen;
+use crate::redact::window::{Structure, User, Windowed, hex_id, json_result, outside_via, result_and_error};
+
+/// Bytes of a field that is within its window whatever its characters.
+const FIELD_BYTES_MAX: usize = FIELD_CHARS_MAX + WINDOW_BEYOND;
+
+/// Characters of a result that are seen.
+const RESULT_CHARS_MAX: usize = SNIPPET_CHARS_MAX + WINDOW_BEYOND;
+
+/// Bytes of a JSON result that is copied as it came; a larger one is read by its caller, who then copies little of it.
+const JSON_BYTES_MAX: usize = 64 * 1024;
+
+/// User, tool, args, result and error, of which most are there.
+const FIRST: usize = 5;
+
+/// Strings that are there now and then.
+const OTHERS: usize = 12;
+
+/// Stands for a string that is not there.
+const NONE: u32 = u32::MAX;
+
+/// What packing a call takes, found before any lock is held.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    call: &'a Call,
+    first: [Option<&'a str>; FIRST],
+    /// Characters of a result and of an error text that are not copied whole.
+    chars: [Option<u64>; 2],
+    json: bool,
+    bytes: usize,
+}
+
+/// A packed call; its strings stand in a text, one after another.
+#[derive(Debug)]
+pub(crate) struct Packed {
+    /// Where they begin.
+    at: usize,
+    first: [u32; FIRST],
+    others: [u32; OTHERS],
+    chars: [Option<u64>; 2],
+    /// Whether the result is JSON.
+    json: bool,
+    ts: Timestamp,
+    id: Option<EntryId>,
+    status: Status,
+    reason: Option<Reason>,
+    via: Via,
+    identity: Option<Identity>,
+}
+
+impl<'a> Plan<'a> {
+    /// Returns how a call is packed, `None` if that is not worth it: it has what few calls have.
+    pub(crate) fn of(call: &'a Call) -> Option<Self> {
+        let outcome = call.outcome.as_ref();
+        let (payload, error) = outcome.map_or((None, None), |o| (o.result.as_ref(), o.error.as_deref()));
+        let (text, json) = match payload {
+            None => (None, false),
+            Some(Payload::Text(text)) => (Some(text.as_str()), false),
+            Some(Payload::Json(text)) => (Some(text.as_str()), true),
+        };
+        let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
+        let fits = user.len() <= FIELD_BYTES_MAX
+            && call.tool.len() <= FIELD_BYTES_MAX
+            && call.args.len() <= CALL_BYTES_MAX
+            && !(json && text.is_some_and(|text| text.len() > JSON_BYTES_MAX))
+            && call.extra.is_empty()
+            && outcome.is_none_or(|outcome| outcome.kept.is_none())
+            && others(call).into_iter().flatten().all(|text| text.len() <= FIELD_BYTES_MAX)
+            && hex_id(&call.trace_id, 32).1.is_none()
+            && hex_id(&call.span_id, 16).1.is_none();
+        if !fits {
+            return None;
+        }
+        let (result, result_chars) = if json { (text, None) } else { window(text) };
+        let (error, error_chars) = window(error);
+        let first = [Some(user), Some(&*call.tool), Some(&*call.args), result, error];
+        let bytes = first.iter().chain(&others(call)).flatten().map(|text| text.len()).sum();
+        Some(Self { call, first, chars: [result_chars, error_chars], json, bytes })
+    }
+
+    /// Returns how many bytes of text it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Copies the strings behind a text.
+    pub(crate) fn pack(self, now: Timestamp, text: &mut String) -> Packed {
+        let (at, call) = (text.len(), self.call);
+        let mut put = |part: Option<&str>| {
+            part.map_or(NONE, |part| {
+                text.push_str(part);
+                // No part is larger than a call may be.
+                part.len() as u32
+            })
+        };
+        let outcome = call.outcome.as_ref();
+        Packed {
+            at,
+            first: self.first.map(&mut put),
+            others: others(call).map(put),
+            chars: self.chars,
+            json: self.json,
+            ts: call.ts.unwrap_or(now),
+            id: call.id,
+            status: outcome.map_or_else(Status::default, |outcome| outcome.status),
+            reason: outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason),
+            via: outside_via(call.via),
+            identity: call.identity,
+        }
+    }
+}
+
+impl Packed {
+    /// Takes the call out of the text it was packed into.
+    pub(crate) fn windowed(&self, text: &str) -> Windowed {
+        let mut at = self.at;
+        let mut next = |len: u32| {
+            let start = at;
+            at += if len == NONE { 0 } else { len as usize };
+            (len != NONE).then(|| &text[start..at])
+        };
+        let [user, tool, args, result, error] = self.first.map(&mut next);
+        let others = self.others.map(next);
+        let whole = |text: &str| Seen { text: text.to_owned(), chars: count_chars(text) as u64, cut: false };
+        let part = |text: &str, chars: Option<u64>| match chars {
+            None => whole(text),
+            Some(chars) => Seen { text: text.to_owned(), chars, cut: true },
+        };
+        let result = result.map(|text| if self.json { json_result(text) } else { part(text, self.chars[0]) });
+        let error = error.map(|text| part(text, self.chars[1]));
+        let (result_chars, result) = result_and_error(result, error);
+        let [
+            session,
+            call_id,
+            parent,
+            agent,
+            model,
+            client,
+            server,
+            claimed_user,
+            rule,
+            trace_id,
+            span_id,
+            duration_ms,
+        ] = others;
+        let field = |text: Option<&str>| text.map(whole);
+        Windowed {
+            ts: self.ts,
+            id: self.id,
+            user: User { seen: whole(user.unwrap_or_default()), long: None },
+            tool: whole(tool.unwrap_or_default()),
+            args: Structure { text: args.unwrap_or_default().to_owned(), chars: 0, cut: false },
+            status: self.status,
+            reason: self.reason,
+            result_chars,
+            result,
+            duration_ms: duration_ms.and_then(DurationMs::received),
+            session: field(session),
+            call_id: field(call_id),
+            parent: field(parent),
+            agent: field(agent),
+            model: field(model),
+            client: field(client),
+            server: field(server),
+            via: self.via,
+            identity: self.identity,
+            claimed_user: field(claimed_user),
+            rule: field(rule),
+            trace_id: trace_id.map(str::to_owned),
+            span_id: span_id.map(str::to_owned),
+            extra: None,
+        }
+    }
+}
+
+/// Strings that are known of few calls.
+fn others(call: &Call) -> [Option<&str>; OTHERS] {
+    [
+        call.session.as_deref(),
+        call.call_id.as_deref(),
+        call.parent.as_deref(),
+        call.agent.as_deref(),
+        call.model.as_deref(),
+        call.client.as_deref(),
+        call.server.as_deref(),
+        call.claimed_user.as_deref(),
+        call.rule.as_deref(),
+        call.trace_id.as_deref(),
+        call.span_id.as_deref(),
+        call.duration_ms.as_ref().map(DurationMs::as_str),
+    ]
+}
+
+/// Returns what of a result is seen, and how many characters it has if that is not all.
+fn window(text: Option<&str>) -> (Option<&str>, Option<u64>) {
+    let Some(text) = text else { return (None, None) };
+    // No more bytes than the window are no more characters either; those are counted by the writer.
+    if text.len() <= RESULT_CHARS_MAX {
+        return (Some(text), None);
+    }
+    let end = end_of_chars(text, RESULT_CHARS_MAX);
+    if end == text.len() {
+        return (Some(text), None);
+    }
+    let chars = RESULT_CHARS_MAX + count_chars(&text[end..]);
+    (Some(&text[..end]), Some(chars as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Kept, Outcome};
+    use crate::redact::Redactor;
+
+    /// Packs a call behind others and compares it with what is seen of it otherwise.
+    fn check(call: &Call, packs: bool) {
+        let now = Timestamp::from_millis(7);
+        let mut text = "é of others".to_owned();
+        let Some(plan) = Plan::of(call) else {
+            assert!(!packs, "{call:?}");
+            return;
+        };
+        assert!(packs, "{call:?}");
+        let (before, bytes) = (text.len(), plan.bytes());
+        let packed = plan.pack(now, &mut text);
+        assert_eq!(text.len(), before + bytes);
+        text.push_str("more of others");
+        let expected = Windowed::outside(call, now, &Redactor::new(None));
+        assert_eq!(packed.windowed(&text), expected);
+    }
+
+    fn call() -> Call {
+        Call::new("alice", "fs.read", r#"{"path":"é"}"#)
+    }
+
+    #[test]
+    fn what_is_packed_is_seen_as_without() {
+        check(&call(), true);
+        check(&Call::new("", "", ""), true);
+        check(&Call::default(), true);
+        check(&call().ok("日本"), true);
+        check(&call().ok(""), true);
+        check(&call().error("no"), true);
+        for reason in Reason::ALL {
+            check(&call().ended(Outcome::failed(*reason, "because")), true);
+            check(&call().denied(*reason), true);
+        }
+        for json in ["null", " null ", "[1, 2]", "{\"a\":1,\"a\":2}", "{", "\"x\""] {
+            check(&call().ended(Outcome::ok_json(json)), true);
+        }
+        for via in Via::ALL {
+            let mut call = call().ok("x");
+            call.via = *via;
+            check(&call, true);
+        }
+        let both =
+            Outcome { result: Some(Payload::Text("r".repeat(9_000))), error: Some("e".to_owned()), ..Outcome::ok("") };
+        check(&call().ended(both.clone()), true);
+        check(&call().ended(Outcome { error: Some(String::new()), ..both.clone() }), true);
+        check(&call().ended(Outcome { error: Some("é".repeat(5_000)), ..both }), true);
+    }
+
+    #[test]
+    fn windows_end_at_the_same_character() {
+        for piece in ["a", "é", "日", "😀"] {
+            for chars in [1_000, 2_198, RESULT_CHARS_MAX - 1, RESULT_CHARS_MAX, RESULT_CHARS_MAX + 1, 20_000] {
+                check(&call().ok(piece.repeat(chars)), true);
+                check(&call().error(format!("x{}", piece.repeat(chars))), true);
+            }
+        }
+    }
+
+    #[test]
+    fn every_field_finds_its_place() {
+        let mut whole = call().ok("result");
+        whole.ts = Some(Timestamp::from_millis(99));
+        whole.id = Some(EntryId::new(Timestamp::from_millis(99), [9; 10]));
+        whole.identity = Some(Identity::Claimed);
+        whole.duration_ms = DurationMs::received("1.50");
+        whole.trace_id = Some("0123456789abcdef0123456789abcdef".to_owned());
+        whole.span_id = Some("0123456789abcdef".to_owned());
+        let places: [fn(&mut Call) -> &mut Option<String>; 9] = [
+            |call| &mut call.session,
+            |call| &mut call.call_id,
+            |call| &mut call.parent,
+            |call| &mut call.agent,
+            |call| &mut call.model,
+            |call| &mut call.client,
+            |call| &mut call.server,
+            |call| &mut call.claimed_user,
+            |call| &mut call.rule,
+        ];
+        for (n, place) in places.into_iter().enumerate() {
+            *place(&mut whole) = Some(format!("field {n}"));
+            check(&whole, true);
+            let mut long = whole.clone();
+            *place(&mut long) = Some("x".repeat(FIELD_BYTES_MAX + 1));
+            check(&long, false);
+        }
+    }
+
+    #[test]
+    fn what_few_calls_have_is_not_packed() {
+        let mut extra = call().ok("x");
+        extra.extra.push(("k".to_owned(), "1".to_owned()));
+        check(&extra, false);
+        let mut stray = call().ok("x");
+        stray.trace_id = Some("xyz".to_owned());
+        check(&stray, false);
+        check(&call().ended(Outcome { kept: Some(Kept::default()), ..Outcome::default() }), false);
+        check(&call().ended(Outcome::ok_json("1".repeat(JSON_BYTES_MAX + 1))), false);
+        check(&Call::new("u".repeat(FIELD_BYTES_MAX + 1), "t", "{}"), false);
+        check(&Call::new("u", "t".repeat(FIELD_BYTES_MAX + 1), "{}"), false);
+        check(&Call::new("u", "t", "1".repeat(CALL_BYTES_MAX + 1)), false);
+    }
+}
