@@ -186,7 +186,8 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(LAST_MS))
+        let seconds = i64::try_from(since.as_secs()).unwrap_or(LAST_MS);
+        Timestamp::from_millis(seconds.saturating_mul(1_000).saturating_add(i64::from(since.subsec_millis())))
     }
 
     fn monotonic(&self) -> Duration {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::call::Call;
 use crate::record::item::{Held, Item};
 use crate::record::lanes::spin_lock;
+use crate::redact::PACKED_LENS_MAX;
 
 /// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
 pub(crate) const TEXT_BYTES: usize = 64 * 1024;
@@ -25,6 +26,8 @@ const KEPT_CHUNKS_IDLE: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) text: String,
+    /// Lengths of the strings in it.
+    pub(crate) lens: Vec<u32>,
     pub(crate) items: Vec<Stored>,
     /// Calls that were given away, in the order of their items.
     pub(crate) calls: Vec<Call>,
@@ -44,6 +47,7 @@ pub(crate) struct Stored {
 #[derive(Debug)]
 pub(crate) struct Text {
     text: String,
+    lens: Vec<u32>,
     buffers: Arc<Buffers>,
 }
 
@@ -53,7 +57,7 @@ pub(crate) struct Buffers(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    texts: Vec<String>,
+    texts: Vec<(String, Vec<u32>)>,
     items: Vec<Vec<Stored>>,
     calls: Vec<Vec<Call>>,
 }
@@ -63,15 +67,25 @@ impl Chunk {
     pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.items.len() < self.items.capacity() && self.text.len() + bytes <= self.text.capacity()
     }
+
+    /// Adds an item behind the others.
+    #[inline]
+    pub(crate) fn put(&mut self, key: u64, weight: u64, item: Item<Held>) {
+        self.items.push(Stored { key, weight, item });
+    }
 }
 
 impl Text {
-    pub(crate) fn new(text: String, buffers: Arc<Buffers>) -> Self {
-        Self { text, buffers }
+    pub(crate) fn new(text: String, lens: Vec<u32>, buffers: Arc<Buffers>) -> Self {
+        Self { text, lens, buffers }
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    pub(crate) fn lens(&self) -> &[u32] {
+        &self.lens
     }
 }
 
@@ -79,11 +93,12 @@ impl Drop for Text {
     fn drop(&mut self) {
         // One that was made for a large call is not kept.
         if self.text.capacity() == TEXT_BYTES {
-            let mut text = std::mem::take(&mut self.text);
+            let (mut text, mut lens) = (std::mem::take(&mut self.text), std::mem::take(&mut self.lens));
             text.clear();
+            lens.clear();
             let mut kept = spin_lock(&self.buffers.0);
             if kept.texts.len() < KEPT_CHUNKS_MAX {
-                kept.texts.push(text);
+                kept.texts.push((text, lens));
             }
         }
     }
@@ -95,8 +110,11 @@ impl Buffers {
         let mut kept = spin_lock(&self.0);
         let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
         drop(kept);
+        let new = || (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_LENS_MAX));
+        let (text, lens) = text.unwrap_or_else(new);
         Chunk {
-            text: text.unwrap_or_else(|| String::with_capacity(TEXT_BYTES)),
+            text,
+            lens,
             items: items.unwrap_or_else(|| Vec::with_capacity(CHUNK_ITEMS)),
             calls: calls.unwrap_or_default(),
         }

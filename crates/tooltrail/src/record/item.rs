@@ -37,7 +37,7 @@ pub(crate) enum Source {
 pub(crate) enum Held {
     Packed(Packed),
     /// Packed into a text of its own.
-    Large(Packed, String),
+    Large(Box<(Packed, String, Vec<u32>)>),
     /// The next of the lane's calls that were given away.
     Moved(Timestamp),
     Windowed(Box<Windowed>),
@@ -66,7 +66,7 @@ impl Source {
     /// Takes of the call what can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Windowed {
         match self {
-            Self::Packed(packed, text) => packed.windowed(text.as_str()),
+            Self::Packed(packed, text) => packed.windowed(text.as_str(), text.lens()),
             Self::Moved(call, now) => Windowed::outside(&call, now, redactor),
             Self::Windowed(windowed) => *windowed,
         }

@@ -11,6 +11,7 @@ mod item;
 mod keys;
 mod lanes;
 mod losses;
+mod offer;
 mod open;
 mod promise;
 mod queue;

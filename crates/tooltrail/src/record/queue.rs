@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::call::Call;
-use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::record::buffers::{Buffers, Chunk, SHARED_BYTES_MAX, Stored, Text};
-use crate::record::item::{Held, Item, Source, call_bytes};
+use crate::record::buffers::{Buffers, Chunk, Stored, Text};
+use crate::record::item::{Held, Item, Source};
 use crate::record::lanes::{Filled, LANES, Lanes, spin_lock};
+use crate::record::offer::Offer;
 use crate::record::promise::Promise;
 use crate::record::wake::{Sleep, Wake};
-use crate::redact::{Packed, Plan, Redactor, Windowed};
 
 /// Entries that may wait or be in work: some seconds of a busy orchestrator.
 pub(crate) const QUEUE_ENTRIES_MAX: usize = 65_536;
@@ -108,52 +106,20 @@ pub(crate) struct Batch {
     pub(crate) closed: bool,
 }
 
-/// A call as it comes to the queue.
-#[derive(Debug)]
-pub(crate) enum Offer<'a> {
-    Lent(Plan<'a>, Timestamp),
-    /// Lent, and copied already: too large to be copied while others wait for the lane.
-    Large(Packed, String),
-    Moved(Call, Timestamp),
-    Windowed(Box<Windowed>),
-}
-
-impl<'a> Offer<'a> {
-    /// A call of somebody who keeps it.
-    pub(crate) fn lent(call: &'a Call, now: Timestamp, redactor: &Redactor) -> Self {
-        match Plan::of(call) {
-            Some(plan) if plan.bytes() <= SHARED_BYTES_MAX => Self::Lent(plan, now),
-            Some(plan) => {
-                let mut text = String::with_capacity(plan.bytes());
-                Self::Large(plan.pack(now, &mut text), text)
-            }
-            None => Self::Windowed(Box::new(Windowed::outside(call, now, redactor))),
-        }
-    }
-
-    /// Returns about how many bytes of memory it takes while it waits.
-    fn bytes(&self) -> usize {
-        size_of::<Stored>()
-            + match self {
-                Self::Lent(plan, _) => plan.bytes(),
-                Self::Large(_, text) => text.len(),
-                Self::Moved(call, _) => call_bytes(call),
-                Self::Windowed(call) => call.bytes(),
-            }
-    }
-}
-
 impl Queue {
     /// Adds an entry, or counts it as shed.
-    pub(crate) fn offer(&self, call: Offer<'_>, ends: u64) {
-        let bytes = call.bytes();
+    #[inline]
+    pub(crate) fn offer(&self, call: impl Offer, ends: u64) {
+        let bytes = call.bytes() + size_of::<Stored>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
             drop(lane);
             return self.count_shed("closed", 1);
         }
         if let Some(place) = self.accept(1, bytes, false) {
-            self.put(&mut lane, place, bytes, Item::Entry(call, None, ends));
+            let chunk = lane.room(call.text_bytes(), &self.buffers);
+            let held = call.hold(chunk);
+            chunk.put(place, weight(1, bytes), Item::Entry(held, None, ends));
         } else {
             self.end(&mut lane, ends);
             drop(lane);
@@ -166,8 +132,8 @@ impl Queue {
     /// Adds all of these entries or none.
     ///
     /// A single one may end an open call.
-    pub(crate) fn offer_all(&self, calls: Vec<Offer<'_>>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
-        let bytes = calls.iter().map(Offer::bytes).sum::<usize>();
+    pub(crate) fn offer_all(&self, calls: Vec<impl Offer>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
+        let bytes = calls.iter().map(|call| call.bytes() + size_of::<Stored>()).sum::<usize>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
             return Err(Error::Closed);
@@ -179,9 +145,12 @@ impl Queue {
         };
         self.awaited.fetch_add(calls.len(), Ordering::Relaxed);
         for (call, promise) in calls.into_iter().zip(promises) {
-            let bytes = call.bytes();
-            self.put(&mut lane, place, bytes, Item::Entry(call, Some(promise), ends));
-            place = place.wrapping_add(weight(1, bytes));
+            let bytes = call.bytes() + size_of::<Stored>();
+            let weight = weight(1, bytes);
+            let chunk = lane.room(call.text_bytes(), &self.buffers);
+            let held = call.hold(chunk);
+            chunk.put(place, weight, Item::Entry(held, Some(promise), ends));
+            place = place.wrapping_add(weight);
         }
         drop(lane);
         self.wake.come_now();
@@ -189,8 +158,8 @@ impl Queue {
     }
 
     /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
-    pub(crate) fn begin(&self, id: u64, call: Offer<'_>, promise: Option<Promise>) -> Result<(), Error> {
-        let bytes = call.bytes();
+    pub(crate) fn begin(&self, id: u64, call: impl Offer, promise: Option<Promise>) -> Result<(), Error> {
+        let bytes = call.bytes() + size_of::<Stored>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
             return Err(Error::Closed);
@@ -198,7 +167,9 @@ impl Queue {
         let place = self.accept(1, bytes, false).ok_or(Error::Busy)?;
         let awaited = promise.is_some();
         self.awaited.fetch_add(usize::from(awaited), Ordering::Relaxed);
-        self.put(&mut lane, place, bytes, Item::Begin(id, call, promise));
+        let chunk = lane.room(call.text_bytes(), &self.buffers);
+        let held = call.hold(chunk);
+        chunk.put(place, weight(1, bytes), Item::Begin(id, held, promise));
         drop(lane);
         match awaited {
             true => self.wake.come_now(),
@@ -222,7 +193,7 @@ impl Queue {
         }
         self.awaited.fetch_add(1, Ordering::Relaxed);
         let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-        self.put(&mut lane, place, 0, Item::Flush(promise, close));
+        lane.room(0, &self.buffers).put(place, weight(1, 0), Item::Flush(promise, close));
         drop(lane);
         self.wake.come_now();
     }
@@ -311,13 +282,16 @@ impl Queue {
 
     /// Takes the items out of a chunk, and gives its buffers back.
     fn unpack(&self, chunk: Chunk, swept: &mut VecDeque<(Item, u64, u64)>) {
-        let Chunk { text, mut items, mut calls } = chunk;
-        let text = self.text(text);
+        let Chunk { text, lens, mut items, mut calls } = chunk;
+        let text = self.text(text, lens);
         let mut moved = calls.drain(..);
         for Stored { key, weight, item } in items.drain(..) {
             let item = item.map(|call| match call {
                 Held::Packed(packed) => Source::Packed(packed, Arc::clone(&text)),
-                Held::Large(packed, text) => Source::Packed(packed, self.text(text)),
+                Held::Large(large) => {
+                    let (packed, text, lens) = *large;
+                    Source::Packed(packed, self.text(text, lens))
+                }
                 Held::Moved(now) => Source::Moved(Box::new(moved.next().unwrap_or_default()), now),
                 Held::Windowed(call) => Source::Windowed(call),
             });
@@ -327,8 +301,8 @@ impl Queue {
         self.buffers.give(items, calls);
     }
 
-    fn text(&self, text: String) -> Arc<Text> {
-        Arc::new(Text::new(text, Arc::clone(&self.buffers)))
+    fn text(&self, text: String, lens: Vec<u32>) -> Arc<Text> {
+        Arc::new(Text::new(text, lens, Arc::clone(&self.buffers)))
     }
 
     /// Takes a batch from what is next.
@@ -385,35 +359,13 @@ impl Queue {
         }
     }
 
-    /// Puts an item into a lane.
-    fn put(&self, lane: &mut Filled, key: u64, bytes: usize, item: Item<Offer<'_>>) {
-        let text_bytes = match &item {
-            Item::Entry(Offer::Lent(plan, _), ..) | Item::Begin(_, Offer::Lent(plan, _), _) => plan.bytes(),
-            _ => 0,
-        };
-        let chunk = lane.room(text_bytes, &self.buffers);
-        let item = item.map(|call| match call {
-            Offer::Lent(plan, now) => Held::Packed(plan.pack(now, &mut chunk.text)),
-            Offer::Large(packed, text) => Held::Large(packed, text),
-            Offer::Moved(call, now) => {
-                if chunk.calls.capacity() == 0 {
-                    chunk.calls.reserve_exact(chunk.items.capacity());
-                }
-                chunk.calls.push(call);
-                Held::Moved(now)
-            }
-            Offer::Windowed(call) => Held::Windowed(call),
-        });
-        chunk.items.push(Stored { key, weight: weight(1, bytes), item });
-    }
-
     /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
     fn end(&self, lane: &mut Filled, id: u64) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
             let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-            self.put(lane, place, 0, Item::Ended(id));
+            lane.room(0, &self.buffers).put(place, weight(1, 0), Item::Ended(id));
         }
     }
 }
@@ -434,7 +386,11 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
+    use crate::call::Call;
+    use crate::clock::Timestamp;
+    use crate::record::offer::{Lent, Moved};
     use crate::record::promise::promise;
+    use crate::redact::Redactor;
 
     /// Building one takes longer than all tests here.
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(None));
@@ -446,8 +402,8 @@ mod tests {
     fn offer(queue: &Queue, call: &Call, moved: bool) {
         let now = Timestamp::from_millis(0);
         match moved {
-            true => queue.offer(Offer::Moved(call.clone(), now), 0),
-            false => queue.offer(Offer::lent(call, now, &REDACTOR), 0),
+            true => queue.offer(Moved(call.clone(), now), 0),
+            false => queue.offer(Lent::new(call, now, &REDACTOR), 0),
         }
     }
 
@@ -464,7 +420,7 @@ mod tests {
         let call = call("alice", "{}".to_owned());
         (0..buffered).for_each(|n| offer(&queue, &call, n % 3 == 0));
         let (_ack, promises) = promise(awaited);
-        let offers = (0..awaited).map(|_| Offer::lent(&call, Timestamp::from_millis(0), &REDACTOR)).collect();
+        let offers = (0..awaited).map(|_| Moved(call.clone(), Timestamp::from_millis(0))).collect();
         queue.offer_all(offers, promises, 0).unwrap();
         for expected in batches {
             let batch = queue.take(Some(Duration::ZERO));
@@ -515,7 +471,7 @@ mod tests {
     fn bytes_are_bounded_exactly() {
         let queue = Queue::default();
         let large = call("a", "1".repeat(1_000_000));
-        let each = Offer::lent(&large, Timestamp::from_millis(0), &REDACTOR).bytes();
+        let each = Lent::new(&large, Timestamp::from_millis(0), &REDACTOR).bytes() + size_of::<Stored>();
         (0..100).for_each(|_| offer(&queue, &large, false));
         assert_eq!(queue.waiting(), (QUEUE_BYTES_MAX / each, QUEUE_BYTES_MAX / each * each));
         let left = QUEUE_BYTES_MAX % each - size_of::<Stored>() - "at".len();

@@ -14,12 +14,13 @@ use crate::random::{Random, SystemRandom};
 use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::keys::redaction_key;
+use crate::record::offer::{Copied, Lent, Moved};
 use crate::record::open::Open;
 use crate::record::promise::{Ack, promise};
-use crate::record::queue::{Offer, Queue};
+use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::record::writer::Writer;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::Redactor;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -142,7 +143,7 @@ impl Recorder {
     ///
     /// Nothing of it is copied or looked at before it is with the writer, which costs its caller least.
     pub fn record_owned(&self, call: Call) {
-        self.state.queue.offer(Offer::Moved(call, self.clock.now()), 0);
+        self.state.queue.offer(Moved(call, self.clock.now()), 0);
     }
 
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
@@ -160,7 +161,7 @@ impl Recorder {
     /// `error`, `interrupted` when the home is next opened for writing.
     pub fn begin(&self, call: Call) -> Open<'_> {
         let id = self.next_id();
-        let begins = Offer::lent(&call, self.clock.now(), &self.redactor);
+        let begins = Lent::new(&call, self.clock.now(), &self.redactor);
         // Without room for it only a kill would show: the outcome finds its own way.
         let taken = self.state.queue.begin(id, begins, None);
         Open::new(self, call, if taken.is_ok() { id } else { 0 })
@@ -178,7 +179,7 @@ impl Recorder {
     /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
     pub fn begin_durable(&self, call: Call) -> Result<(Open<'_>, Ack), Error> {
         let id = self.next_id();
-        let begins = Offer::lent(&call, self.clock.now(), &self.redactor);
+        let begins = Lent::new(&call, self.clock.now(), &self.redactor);
         let (ack, promises) = promise(1);
         let promise = promises.into_iter().next();
         self.state.queue.begin(id, begins, promise).inspect_err(|_| self.count_shed(1))?;
@@ -192,8 +193,7 @@ impl Recorder {
         let Some(event) = reads.first(event, now) else { return };
         drop(reads);
         let call = event.into_call(None);
-        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
-        self.state.queue.offer(Offer::Windowed(Box::new(entry)), 0);
+        self.state.queue.offer(Copied::own(&call, self.clock.now(), &self.redactor), 0);
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
@@ -260,13 +260,16 @@ impl Recorder {
 
     /// Takes a call, which ends the open call of this id.
     pub(crate) fn take(&self, call: &Call, ends: u64) {
-        self.state.queue.offer(Offer::lent(call, self.clock.now(), &self.redactor), ends);
+        match Lent::new(call, self.clock.now(), &self.redactor) {
+            Lent::Small(call) => self.state.queue.offer(call, ends),
+            Lent::Copied(call) => self.state.queue.offer(call, ends),
+        }
     }
 
     /// Takes calls durably; a single one may end an open call.
     pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
         let now = self.clock.now();
-        let entries = calls.into_iter().map(|call| Offer::Moved(call, now)).collect::<Vec<_>>();
+        let entries = calls.into_iter().map(|call| Moved(call, now)).collect::<Vec<_>>();
         let (ack, promises) = promise(entries.len());
         self.state.queue.offer_all(entries, promises, ends)?;
         Ok(ack)

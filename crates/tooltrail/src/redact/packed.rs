@@ -23,8 +23,14 @@ const FIRST: usize = 5;
 /// Strings that are there now and then.
 const OTHERS: usize = 12;
 
-/// Stands for a string that is not there.
-const NONE: u32 = u32::MAX;
+/// Bits behind those of the strings: the result, or the error text, was cut; the call has an id; the result is JSON.
+const RESULT_CUT: u32 = 1 << 28;
+const ERROR_CUT: u32 = 1 << 29;
+const HAS_ID: u32 = 1 << 30;
+const IS_JSON: u32 = 1 << 31;
+
+/// Numbers that one call may add to the list of lengths.
+pub(crate) const PACKED_LENS_MAX: usize = FIRST + OTHERS + 8;
 
 /// What packing a call takes, found before any lock is held.
 #[derive(Debug)]
@@ -35,28 +41,27 @@ pub(crate) struct Plan<'a> {
     chars: [Option<u64>; 2],
     json: bool,
     bytes: usize,
+    /// Strings that few calls have.
+    others: usize,
 }
 
-/// A packed call; its strings stand in a text, one after another.
+/// A packed call: where its strings begin in a text, and their lengths in a list that goes with the text.
 #[derive(Debug)]
 pub(crate) struct Packed {
-    /// Where they begin.
-    at: usize,
-    first: [u32; FIRST],
-    others: [u32; OTHERS],
-    chars: [Option<u64>; 2],
-    /// Whether the result is JSON.
-    json: bool,
-    ts: Timestamp,
-    id: Option<EntryId>,
+    at: u32,
+    lens_at: u32,
+    /// Which of a call's strings and numbers are there, a bit each in their order.
+    present: u32,
     status: Status,
-    reason: Option<Reason>,
     via: Via,
+    reason: Option<Reason>,
     identity: Option<Identity>,
+    ts: Timestamp,
 }
 
 impl<'a> Plan<'a> {
     /// Returns how a call is packed, `None` if that is not worth it: it has what few calls have.
+    #[inline]
     pub(crate) fn of(call: &'a Call) -> Option<Self> {
         let outcome = call.outcome.as_ref();
         let (payload, error) = outcome.map_or((None, None), |o| (o.result.as_ref(), o.error.as_deref()));
@@ -66,23 +71,29 @@ impl<'a> Plan<'a> {
             Some(Payload::Json(text)) => (Some(text.as_str()), true),
         };
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
-        let fits = user.len() <= FIELD_BYTES_MAX
+        let (mut count, mut bytes, mut fit) = (0, 0, true);
+        for text in others(call).into_iter().flatten() {
+            count += 1;
+            bytes += text.len();
+            fit &= text.len() <= FIELD_BYTES_MAX;
+        }
+        let fits = fit
+            && user.len() <= FIELD_BYTES_MAX
             && call.tool.len() <= FIELD_BYTES_MAX
             && call.args.len() <= CALL_BYTES_MAX
             && !(json && text.is_some_and(|text| text.len() > JSON_BYTES_MAX))
             && call.extra.is_empty()
             && outcome.is_none_or(|outcome| outcome.kept.is_none())
-            && others(call).into_iter().flatten().all(|text| text.len() <= FIELD_BYTES_MAX)
-            && hex_id(&call.trace_id, 32).1.is_none()
-            && hex_id(&call.span_id, 16).1.is_none();
+            && (count == 0 || hex_id(&call.trace_id, 32).1.is_none() && hex_id(&call.span_id, 16).1.is_none());
         if !fits {
             return None;
         }
         let (result, result_chars) = if json { (text, None) } else { window(text) };
         let (error, error_chars) = window(error);
+        bytes += user.len() + call.tool.len() + call.args.len();
+        bytes += result.map_or(0, str::len) + error.map_or(0, str::len);
         let first = [Some(user), Some(&*call.tool), Some(&*call.args), result, error];
-        let bytes = first.iter().chain(&others(call)).flatten().map(|text| text.len()).sum();
-        Some(Self { call, first, chars: [result_chars, error_chars], json, bytes })
+        Some(Self { call, first, chars: [result_chars, error_chars], json, bytes, others: count })
     }
 
     /// Returns how many bytes of text it takes.
@@ -90,52 +101,66 @@ impl<'a> Plan<'a> {
         self.bytes
     }
 
-    /// Copies the strings behind a text.
-    pub(crate) fn pack(self, now: Timestamp, text: &mut String) -> Packed {
-        let (at, call) = (text.len(), self.call);
-        let mut put = |part: Option<&str>| {
-            part.map_or(NONE, |part| {
+    /// Copies the strings behind a text, and notes their lengths.
+    #[inline]
+    pub(crate) fn pack(&self, now: Timestamp, text: &mut String, lens: &mut Vec<u32>) -> Packed {
+        let (at, lens_at, call) = (text.len() as u32, lens.len() as u32, self.call);
+        let mut present = 0;
+        for (n, part) in self.first.iter().enumerate() {
+            if let Some(part) = part {
                 text.push_str(part);
-                // No part is larger than a call may be.
-                part.len() as u32
-            })
-        };
+                lens.push(part.len() as u32);
+                present |= 1 << n;
+            }
+        }
+        if self.others > 0 {
+            for (n, part) in others(call).into_iter().enumerate() {
+                if let Some(part) = part {
+                    text.push_str(part);
+                    lens.push(part.len() as u32);
+                    present |= 1 << (FIRST + n);
+                }
+            }
+        }
+        for (bit, chars) in [(RESULT_CUT, self.chars[0]), (ERROR_CUT, self.chars[1])] {
+            if let Some(chars) = chars {
+                lens.extend(halves(chars));
+                present |= bit;
+            }
+        }
+        if let Some(id) = call.id {
+            let bits = id.to_bits();
+            lens.extend(halves((bits >> 64) as u64).into_iter().chain(halves(bits as u64)));
+            present |= HAS_ID;
+        }
         let outcome = call.outcome.as_ref();
         Packed {
             at,
-            first: self.first.map(&mut put),
-            others: others(call).map(put),
-            chars: self.chars,
-            json: self.json,
-            ts: call.ts.unwrap_or(now),
-            id: call.id,
+            lens_at,
+            present: if self.json { present | IS_JSON } else { present },
             status: outcome.map_or_else(Status::default, |outcome| outcome.status),
-            reason: outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason),
             via: outside_via(call.via),
+            reason: outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason),
             identity: call.identity,
+            ts: call.ts.unwrap_or(now),
         }
     }
 }
 
 impl Packed {
     /// Takes the call out of the text it was packed into.
-    pub(crate) fn windowed(&self, text: &str) -> Windowed {
-        let mut at = self.at;
-        let mut next = |len: u32| {
-            let start = at;
-            at += if len == NONE { 0 } else { len as usize };
-            (len != NONE).then(|| &text[start..at])
+    pub(crate) fn windowed(&self, text: &str, lens: &[u32]) -> Windowed {
+        let mut at = self.at as usize;
+        let mut lens = lens[self.lens_at as usize..].iter().copied();
+        let is = |bit: u32| self.present & bit > 0;
+        let mut next = |n: usize| {
+            is(1 << n).then(|| {
+                let start = at;
+                at += lens.next().unwrap_or_default() as usize;
+                &text[start..at]
+            })
         };
-        let [user, tool, args, result, error] = self.first.map(&mut next);
-        let others = self.others.map(next);
-        let whole = |text: &str| Seen { text: text.to_owned(), chars: count_chars(text) as u64, cut: false };
-        let part = |text: &str, chars: Option<u64>| match chars {
-            None => whole(text),
-            Some(chars) => Seen { text: text.to_owned(), chars, cut: true },
-        };
-        let result = result.map(|text| if self.json { json_result(text) } else { part(text, self.chars[0]) });
-        let error = error.map(|text| part(text, self.chars[1]));
-        let (result_chars, result) = result_and_error(result, error);
+        let [user, tool, args, result, error] = std::array::from_fn(&mut next);
         let [
             session,
             call_id,
@@ -149,13 +174,26 @@ impl Packed {
             trace_id,
             span_id,
             duration_ms,
-        ] = others;
-        let field = |text: Option<&str>| text.map(whole);
+        ] = std::array::from_fn(|n| next(FIRST + n));
+        let mut whole =
+            || u64::from(lens.next().unwrap_or_default()) << 32 | u64::from(lens.next().unwrap_or_default());
+        let result_chars = is(RESULT_CUT).then(&mut whole);
+        let error_chars = is(ERROR_CUT).then(&mut whole);
+        let id = is(HAS_ID).then(|| EntryId::from_bits(u128::from(whole()) << 64 | u128::from(whole())));
+        let seen = |text: &str| Seen { text: text.to_owned(), chars: count_chars(text) as u64, cut: false };
+        let part = |text: &str, chars: Option<u64>| match chars {
+            None => seen(text),
+            Some(chars) => Seen { text: text.to_owned(), chars, cut: true },
+        };
+        let result = result.map(|text| if is(IS_JSON) { json_result(text) } else { part(text, result_chars) });
+        let error = error.map(|text| part(text, error_chars));
+        let (result_chars, result) = result_and_error(result, error);
+        let field = |text: Option<&str>| text.map(seen);
         Windowed {
             ts: self.ts,
-            id: self.id,
-            user: User { seen: whole(user.unwrap_or_default()), long: None },
-            tool: whole(tool.unwrap_or_default()),
+            id,
+            user: User { seen: seen(user.unwrap_or_default()), long: None },
+            tool: seen(tool.unwrap_or_default()),
             args: Structure { text: args.unwrap_or_default().to_owned(), chars: 0, cut: false },
             status: self.status,
             reason: self.reason,
@@ -178,6 +216,11 @@ impl Packed {
             extra: None,
         }
     }
+}
+
+/// Both halves of a number.
+fn halves(number: u64) -> [u32; 2] {
+    [(number >> 32) as u32, number as u32]
 }
 
 /// Strings that are known of few calls.
@@ -229,11 +272,14 @@ mod tests {
         };
         assert!(packs, "{call:?}");
         let (before, bytes) = (text.len(), plan.bytes());
-        let packed = plan.pack(now, &mut text);
+        let mut lens = vec![7, 7];
+        let packed = plan.pack(now, &mut text, &mut lens);
+        assert!(lens.len() <= 2 + PACKED_LENS_MAX);
+        lens.push(7);
         assert_eq!(text.len(), before + bytes);
         text.push_str("more of others");
         let expected = Windowed::outside(call, now, &Redactor::new(None));
-        assert_eq!(packed.windowed(&text), expected);
+        assert_eq!(packed.windowed(&text, &lens), expected);
     }
 
     fn call() -> Call {
