@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::call::Call;
 use crate::record::item::{Held, Item};
 use crate::record::lanes::spin_lock;
-use crate::redact::PACKED_LENS_MAX;
+use crate::redact::PACKED_WORDS_MAX;
 
 /// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
 pub(crate) const TEXT_BYTES: usize = 64 * 1024;
@@ -26,8 +26,8 @@ const KEPT_CHUNKS_IDLE: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) text: String,
-    /// Lengths of the strings in it.
-    pub(crate) lens: Vec<u32>,
+    /// What else is known of them.
+    pub(crate) words: Vec<u32>,
     pub(crate) items: Vec<Stored>,
     /// Calls that were given away, in the order of their items.
     pub(crate) calls: Vec<Call>,
@@ -47,7 +47,7 @@ pub(crate) struct Stored {
 #[derive(Debug)]
 pub(crate) struct Text {
     text: String,
-    lens: Vec<u32>,
+    words: Vec<u32>,
     buffers: Arc<Buffers>,
 }
 
@@ -76,16 +76,16 @@ impl Chunk {
 }
 
 impl Text {
-    pub(crate) fn new(text: String, lens: Vec<u32>, buffers: Arc<Buffers>) -> Self {
-        Self { text, lens, buffers }
+    pub(crate) fn new(text: String, words: Vec<u32>, buffers: Arc<Buffers>) -> Self {
+        Self { text, words, buffers }
     }
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(crate) fn lens(&self) -> &[u32] {
-        &self.lens
+    pub(crate) fn words(&self) -> &[u32] {
+        &self.words
     }
 }
 
@@ -93,12 +93,12 @@ impl Drop for Text {
     fn drop(&mut self) {
         // One that was made for a large call is not kept.
         if self.text.capacity() == TEXT_BYTES {
-            let (mut text, mut lens) = (std::mem::take(&mut self.text), std::mem::take(&mut self.lens));
+            let (mut text, mut words) = (std::mem::take(&mut self.text), std::mem::take(&mut self.words));
             text.clear();
-            lens.clear();
+            words.clear();
             let mut kept = spin_lock(&self.buffers.0);
             if kept.texts.len() < KEPT_CHUNKS_MAX {
-                kept.texts.push((text, lens));
+                kept.texts.push((text, words));
             }
         }
     }
@@ -110,11 +110,11 @@ impl Buffers {
         let mut kept = spin_lock(&self.0);
         let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
         drop(kept);
-        let new = || (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_LENS_MAX));
-        let (text, lens) = text.unwrap_or_else(new);
+        let new = || (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_WORDS_MAX));
+        let (text, words) = text.unwrap_or_else(new);
         Chunk {
             text,
-            lens,
+            words,
             items: items.unwrap_or_else(|| Vec::with_capacity(CHUNK_ITEMS)),
             calls: calls.unwrap_or_default(),
         }

@@ -66,7 +66,7 @@ impl Source {
     /// Takes of the call what can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Windowed {
         match self {
-            Self::Packed(packed, text) => packed.windowed(text.as_str(), text.lens()),
+            Self::Packed(packed, text) => packed.windowed(text.as_str(), text.words()),
             Self::Moved(call, now) => Windowed::outside(&call, now, redactor),
             Self::Windowed(windowed) => *windowed,
         }

@@ -58,8 +58,8 @@ impl Copied {
         let Some(plan) = plan else {
             return Self::Windowed(Box::new(Windowed::outside(call, now, redactor)));
         };
-        let (mut text, mut lens) = (String::with_capacity(plan.bytes()), Vec::new());
-        Self::Large(plan.pack(now, &mut text, &mut lens), text, lens)
+        let (mut text, mut words) = (String::with_capacity(plan.bytes()), Vec::new());
+        Self::Large(plan.pack(now, &mut text, &mut words), text, words)
     }
 
     /// One of our own events.
@@ -81,7 +81,7 @@ impl Offer for Small<'_> {
 
     #[inline]
     fn hold(self, chunk: &mut Chunk) -> Held {
-        Held::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.lens))
+        Held::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.words))
     }
 }
 
@@ -95,7 +95,7 @@ impl Offer for Copied {
 
     fn hold(self, _chunk: &mut Chunk) -> Held {
         match self {
-            Self::Large(packed, text, lens) => Held::Large(Box::new((packed, text, lens))),
+            Self::Large(packed, text, words) => Held::Large(Box::new((packed, text, words))),
             Self::Windowed(call) => Held::Windowed(call),
         }
     }

@@ -282,15 +282,15 @@ impl Queue {
 
     /// Takes the items out of a chunk, and gives its buffers back.
     fn unpack(&self, chunk: Chunk, swept: &mut VecDeque<(Item, u64, u64)>) {
-        let Chunk { text, lens, mut items, mut calls } = chunk;
-        let text = self.text(text, lens);
+        let Chunk { text, words, mut items, mut calls } = chunk;
+        let text = self.text(text, words);
         let mut moved = calls.drain(..);
         for Stored { key, weight, item } in items.drain(..) {
             let item = item.map(|call| match call {
                 Held::Packed(packed) => Source::Packed(packed, Arc::clone(&text)),
                 Held::Large(large) => {
-                    let (packed, text, lens) = *large;
-                    Source::Packed(packed, self.text(text, lens))
+                    let (packed, text, words) = *large;
+                    Source::Packed(packed, self.text(text, words))
                 }
                 Held::Moved(now) => Source::Moved(Box::new(moved.next().unwrap_or_default()), now),
                 Held::Windowed(call) => Source::Windowed(call),
@@ -301,8 +301,8 @@ impl Queue {
         self.buffers.give(items, calls);
     }
 
-    fn text(&self, text: String, lens: Vec<u32>) -> Arc<Text> {
-        Arc::new(Text::new(text, lens, Arc::clone(&self.buffers)))
+    fn text(&self, text: String, words: Vec<u32>) -> Arc<Text> {
+        Arc::new(Text::new(text, words, Arc::clone(&self.buffers)))
     }
 
     /// Takes a batch from what is next.

@@ -51,7 +51,7 @@ mod measure;
 
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
-pub(crate) use packed::{PACKED_LENS_MAX, Packed, Plan};
+pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};
 pub(crate) use step::Redacted;
 pub use tag::RedactionKey;
 pub(crate) use tree::{Seen, Tree};

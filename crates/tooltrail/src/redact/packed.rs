@@ -29,8 +29,8 @@ const ERROR_CUT: u32 = 1 << 29;
 const HAS_ID: u32 = 1 << 30;
 const IS_JSON: u32 = 1 << 31;
 
-/// Numbers that one call may add to the list of lengths.
-pub(crate) const PACKED_LENS_MAX: usize = FIRST + OTHERS + 8;
+/// Words that one call may add to a list.
+pub(crate) const PACKED_WORDS_MAX: usize = HEAD_WORDS + OTHERS + 8;
 
 /// What packing a call takes, found before any lock is held.
 #[derive(Debug)]
@@ -45,19 +45,29 @@ pub(crate) struct Plan<'a> {
     others: usize,
 }
 
-/// A packed call: where its strings begin in a text, and their lengths in a list that goes with the text.
+/// A packed call: its strings stand in a text, and at this place of a list of words what else is known of it.
+///
+/// So small that it goes from hand to hand in a register: the words are written once and read once.
 #[derive(Debug)]
-pub(crate) struct Packed {
-    at: u32,
-    lens_at: u32,
-    /// Which of a call's strings and numbers are there, a bit each in their order.
-    present: u32,
-    status: Status,
-    via: Via,
-    reason: Option<Reason>,
-    identity: Option<Identity>,
-    ts: Timestamp,
+pub(crate) struct Packed(u32);
+
+/// Words at the head of a packed call.
+#[repr(usize)]
+#[derive(Clone, Copy)]
+enum Head {
+    /// Where the strings begin in the text.
+    At,
+    /// Which of the strings and numbers are there, a bit each in their order.
+    Present,
+    /// Status, path, reason and identity, a byte each: their places among all values, one more where they may be absent.
+    Codes,
+    TsHigh,
+    TsLow,
+    /// Lengths of the first strings; 0 for one that is not there.
+    Lens,
 }
+
+const HEAD_WORDS: usize = Head::Lens as usize + FIRST;
 
 impl<'a> Plan<'a> {
     /// Returns how a call is packed, `None` if that is not worth it: it has what few calls have.
@@ -101,85 +111,88 @@ impl<'a> Plan<'a> {
         self.bytes
     }
 
-    /// Copies the strings behind a text, and notes their lengths.
+    /// Copies the strings behind a text, and notes behind the words what else is known.
     #[inline]
-    pub(crate) fn pack(&self, now: Timestamp, text: &mut String, lens: &mut Vec<u32>) -> Packed {
-        let (at, lens_at, call) = (text.len() as u32, lens.len() as u32, self.call);
+    pub(crate) fn pack(&self, now: Timestamp, text: &mut String, words: &mut Vec<u32>) -> Packed {
+        let (at, packed, call) = (text.len() as u32, Packed(words.len() as u32), self.call);
+        words.resize(words.len() + HEAD_WORDS, 0);
+        let Some(head) = words.last_chunk_mut::<HEAD_WORDS>() else { return packed };
         let mut present = 0;
         for (n, part) in self.first.iter().enumerate() {
             if let Some(part) = part {
                 text.push_str(part);
-                lens.push(part.len() as u32);
+                head[Head::Lens as usize + n] = part.len() as u32;
                 present |= 1 << n;
             }
         }
-        if self.others > 0 {
-            for (n, part) in others(call).into_iter().enumerate() {
-                if let Some(part) = part {
-                    text.push_str(part);
-                    lens.push(part.len() as u32);
-                    present |= 1 << (FIRST + n);
-                }
+        let outcome = call.outcome.as_ref();
+        let status = outcome.map_or_else(Status::default, |outcome| outcome.status);
+        let reason = outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason);
+        let reason = reason.map_or(0, |reason| reason as u32 + 1);
+        let identity = call.identity.map_or(0, |identity| identity as u32 + 1);
+        head[Head::Codes as usize] = status as u32 | (outside_via(call.via) as u32) << 8 | reason << 16 | identity << 24;
+        let ts = halves(call.ts.unwrap_or(now).as_millis().cast_unsigned());
+        (head[Head::TsHigh as usize], head[Head::TsLow as usize]) = (ts[0], ts[1]);
+        head[Head::At as usize] = at;
+        present |= if self.json { IS_JSON } else { 0 };
+        head[Head::Present as usize] = present;
+        if self.others > 0 || self.chars != [None, None] || call.id.is_some() {
+            self.pack_rest(text, words, packed.0 as usize + Head::Present as usize);
+        }
+        packed
+    }
+
+    /// Packs what few calls have.
+    fn pack_rest(&self, text: &mut String, words: &mut Vec<u32>, present_at: usize) {
+        let mut present = 0;
+        for (n, part) in others(self.call).into_iter().enumerate() {
+            if let Some(part) = part {
+                text.push_str(part);
+                words.push(part.len() as u32);
+                present |= 1 << (FIRST + n);
             }
         }
         for (bit, chars) in [(RESULT_CUT, self.chars[0]), (ERROR_CUT, self.chars[1])] {
             if let Some(chars) = chars {
-                lens.extend(halves(chars));
+                words.extend(halves(chars));
                 present |= bit;
             }
         }
-        if let Some(id) = call.id {
+        if let Some(id) = self.call.id {
             let bits = id.to_bits();
-            lens.extend(halves((bits >> 64) as u64).into_iter().chain(halves(bits as u64)));
+            words.extend(halves((bits >> 64) as u64).into_iter().chain(halves(bits as u64)));
             present |= HAS_ID;
         }
-        let outcome = call.outcome.as_ref();
-        Packed {
-            at,
-            lens_at,
-            present: if self.json { present | IS_JSON } else { present },
-            status: outcome.map_or_else(Status::default, |outcome| outcome.status),
-            via: outside_via(call.via),
-            reason: outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason),
-            identity: call.identity,
-            ts: call.ts.unwrap_or(now),
-        }
+        words[present_at] |= present;
     }
 }
 
 impl Packed {
     /// Takes the call out of the text it was packed into.
-    pub(crate) fn windowed(&self, text: &str, lens: &[u32]) -> Windowed {
-        let mut at = self.at as usize;
-        let mut lens = lens[self.lens_at as usize..].iter().copied();
-        let is = |bit: u32| self.present & bit > 0;
-        let mut next = |n: usize| {
+    pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> Windowed {
+        let (head, rest) = words[self.0 as usize..].split_at(HEAD_WORDS);
+        let head = |word: Head| head[word as usize];
+        let mut rest = rest.iter().copied();
+        let mut at = head(Head::At) as usize;
+        let is = |bit: u32| head(Head::Present) & bit > 0;
+        let mut next = |n: usize, len: &mut dyn FnMut() -> u32| {
             is(1 << n).then(|| {
                 let start = at;
-                at += lens.next().unwrap_or_default() as usize;
+                at += len() as usize;
                 &text[start..at]
             })
         };
-        let [user, tool, args, result, error] = std::array::from_fn(&mut next);
-        let [
-            session,
-            call_id,
-            parent,
-            agent,
-            model,
-            client,
-            server,
-            claimed_user,
-            rule,
-            trace_id,
-            span_id,
-            duration_ms,
-        ] = std::array::from_fn(|n| next(FIRST + n));
-        let mut whole =
-            || u64::from(lens.next().unwrap_or_default()) << 32 | u64::from(lens.next().unwrap_or_default());
+        let lens = self.0 as usize + Head::Lens as usize;
+        let [user, tool, args, result, error] = std::array::from_fn(|n| next(n, &mut || words[lens + n]));
+        let [session, call_id, parent, agent, model, client, server, claimed_user, rule, trace_id, span_id, duration_ms] =
+            std::array::from_fn(|n| next(FIRST + n, &mut || rest.next().unwrap_or_default()));
+        let mut whole = || u64::from(rest.next().unwrap_or_default()) << 32 | u64::from(rest.next().unwrap_or_default());
         let result_chars = is(RESULT_CUT).then(&mut whole);
         let error_chars = is(ERROR_CUT).then(&mut whole);
         let id = is(HAS_ID).then(|| EntryId::from_bits(u128::from(whole()) << 64 | u128::from(whole())));
+        let ts = u64::from(head(Head::TsHigh)) << 32 | u64::from(head(Head::TsLow));
+        let [status, via, reason, identity] = head(Head::Codes).to_le_bytes().map(usize::from);
+        let optional = |code: usize| code.checked_sub(1);
         let seen = |text: &str| Seen { text: text.to_owned(), chars: count_chars(text) as u64, cut: false };
         let part = |text: &str, chars: Option<u64>| match chars {
             None => seen(text),
@@ -190,13 +203,13 @@ impl Packed {
         let (result_chars, result) = result_and_error(result, error);
         let field = |text: Option<&str>| text.map(seen);
         Windowed {
-            ts: self.ts,
+            ts: Timestamp::from_millis(ts.cast_signed()),
             id,
             user: User { seen: seen(user.unwrap_or_default()), long: None },
             tool: seen(tool.unwrap_or_default()),
             args: Structure { text: args.unwrap_or_default().to_owned(), chars: 0, cut: false },
-            status: self.status,
-            reason: self.reason,
+            status: Status::ALL.get(status).copied().unwrap_or_default(),
+            reason: optional(reason).and_then(|code| Reason::ALL.get(code).copied()),
             result_chars,
             result,
             duration_ms: duration_ms.and_then(DurationMs::received),
@@ -207,8 +220,8 @@ impl Packed {
             model: field(model),
             client: field(client),
             server: field(server),
-            via: self.via,
-            identity: self.identity,
+            via: Via::ALL.get(via).copied().unwrap_or_default(),
+            identity: optional(identity).and_then(|code| Identity::ALL.get(code).copied()),
             claimed_user: field(claimed_user),
             rule: field(rule),
             trace_id: trace_id.map(str::to_owned),
@@ -272,14 +285,14 @@ mod tests {
         };
         assert!(packs, "{call:?}");
         let (before, bytes) = (text.len(), plan.bytes());
-        let mut lens = vec![7, 7];
-        let packed = plan.pack(now, &mut text, &mut lens);
-        assert!(lens.len() <= 2 + PACKED_LENS_MAX);
-        lens.push(7);
+        let mut words = vec![7, 7];
+        let packed = plan.pack(now, &mut text, &mut words);
+        assert!(words.len() <= 2 + PACKED_WORDS_MAX);
+        words.push(7);
         assert_eq!(text.len(), before + bytes);
         text.push_str("more of others");
         let expected = Windowed::outside(call, now, &Redactor::new(None));
-        assert_eq!(packed.windowed(&text, &lens), expected);
+        assert_eq!(packed.windowed(&text, &words), expected);
     }
 
     fn call() -> Call {
