@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use crate::call::Call;
-use crate::record::item::{Held, Item};
 use crate::record::lanes::spin_lock;
-use crate::redact::PACKED_WORDS_MAX;
+use crate::record::offer::Copied;
+use crate::record::promise::Promise;
+use crate::redact::{PACKED_WORDS_MAX, Packed};
 
 /// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
 pub(crate) const TEXT_BYTES: usize = 64 * 1024;
@@ -31,16 +32,48 @@ pub(crate) struct Chunk {
     pub(crate) items: Vec<Stored>,
     /// Calls that were given away, in the order of their items.
     pub(crate) calls: Vec<Call>,
+    /// Calls that were copied otherwise, likewise.
+    pub(crate) copied: Vec<Copied>,
+    /// What was promised, likewise.
+    pub(crate) promises: Vec<Promise>,
 }
 
-/// An item with its place in the order of all.
-#[derive(Debug)]
+/// An item with its place in the order of all: numbers only, as what is more than that is written twice.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     /// The weight of all that came before it.
     pub(crate) key: u64,
     /// Its own weight.
     pub(crate) weight: u64,
-    pub(crate) item: Item<Held>,
+    /// The open call that it ends or that begins with it; 0 for none.
+    pub(crate) id: u64,
+    pub(crate) held: Held,
+    pub(crate) what: What,
+    /// Whether the next of the chunk's promises is its own.
+    pub(crate) is_awaited: bool,
+}
+
+/// What an item is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Entry,
+    Begin,
+    Ended,
+    Flush,
+    Close,
+}
+
+/// Where the call of an item is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Held {
+    /// There is none.
+    Nowhere,
+    /// Here in the chunk's words and text.
+    Packed(Packed),
+    /// The next of the calls that were given away.
+    Moved,
+    /// The next of those that were copied otherwise.
+    Copied,
 }
 
 /// A text that the writer reads; the last who does gives it back.
@@ -66,12 +99,6 @@ impl Chunk {
     /// Whether it has room for one more item with so many bytes of text.
     pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.items.len() < self.items.capacity() && self.text.len() + bytes <= self.text.capacity()
-    }
-
-    /// Adds an item behind the others.
-    #[inline]
-    pub(crate) fn put(&mut self, key: u64, weight: u64, item: Item<Held>) {
-        self.items.push(Stored { key, weight, item });
     }
 }
 
@@ -117,6 +144,8 @@ impl Buffers {
             words,
             items: items.unwrap_or_else(|| Vec::with_capacity(CHUNK_ITEMS)),
             calls: calls.unwrap_or_default(),
+            copied: Vec::new(),
+            promises: Vec::new(),
         }
     }
 

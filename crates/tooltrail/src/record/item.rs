@@ -10,11 +10,11 @@ use crate::redact::{Packed, Redactor, Windowed};
 
 /// One thing for the writer to do.
 #[derive(Debug)]
-pub(crate) enum Item<S = Source> {
+pub(crate) enum Item {
     /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
-    Entry(S, Option<Promise>, u64),
+    Entry(Source, Option<Promise>, u64),
     /// A call begins; with a promise that is durable before the promise is kept.
-    Begin(u64, S, Option<Promise>),
+    Begin(u64, Source, Option<Promise>),
     /// An open call has an end that is counted as lost.
     Ended(u64),
     /// Everything before this is to be durable; if so said, nothing follows it.
@@ -26,20 +26,9 @@ pub(crate) enum Item<S = Source> {
 pub(crate) enum Source {
     /// Lent: packed into a text that many share.
     Packed(Packed, Arc<Text>),
-    /// Given away, at this time.
-    Moved(Box<Call>, Timestamp),
+    /// Given away; it says when.
+    Moved(Box<Call>),
     /// Lent, but with more than is worth packing; or our own.
-    Windowed(Box<Windowed>),
-}
-
-/// A call as it waits in a lane, beside the text and the calls of others.
-#[derive(Debug)]
-pub(crate) enum Held {
-    Packed(Packed),
-    /// Packed into a text of its own.
-    Large(Box<(Packed, String, Vec<u32>)>),
-    /// The next of the lane's calls that were given away.
-    Moved(Timestamp),
     Windowed(Box<Windowed>),
 }
 
@@ -50,24 +39,12 @@ impl Item {
     }
 }
 
-impl<S> Item<S> {
-    /// The same with the call in another form.
-    pub(crate) fn map<T>(self, call: impl FnOnce(S) -> T) -> Item<T> {
-        match self {
-            Self::Entry(source, promise, ends) => Item::Entry(call(source), promise, ends),
-            Self::Begin(id, source, promise) => Item::Begin(id, call(source), promise),
-            Self::Ended(id) => Item::Ended(id),
-            Self::Flush(promise, close) => Item::Flush(promise, close),
-        }
-    }
-}
-
 impl Source {
     /// Takes of the call what can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Windowed {
         match self {
             Self::Packed(packed, text) => packed.windowed(text.as_str(), text.words()),
-            Self::Moved(call, now) => Windowed::outside(&call, now, redactor),
+            Self::Moved(call) => Windowed::outside(&call, call.ts.unwrap_or(Timestamp::from_millis(0)), redactor),
             Self::Windowed(windowed) => *windowed,
         }
     }

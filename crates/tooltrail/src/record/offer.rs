@@ -2,8 +2,8 @@
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::record::buffers::{Chunk, SHARED_BYTES_MAX};
-use crate::record::item::{Held, call_bytes};
+use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
+use crate::record::item::call_bytes;
 use crate::redact::{Packed, Plan, Redactor, Windowed};
 
 /// A call that is to be put into a lane.
@@ -93,11 +93,9 @@ impl Offer for Copied {
         }
     }
 
-    fn hold(self, _chunk: &mut Chunk) -> Held {
-        match self {
-            Self::Large(packed, text, words) => Held::Large(Box::new((packed, text, words))),
-            Self::Windowed(call) => Held::Windowed(call),
-        }
+    fn hold(self, chunk: &mut Chunk) -> Held {
+        chunk.copied.push(self);
+        Held::Copied
     }
 }
 
@@ -136,6 +134,9 @@ impl Offer for Moved {
             chunk.calls.reserve_exact(chunk.items.capacity());
         }
         chunk.calls.push(self.0);
-        Held::Moved(self.1)
+        if let Some(call) = chunk.calls.last_mut() {
+            call.ts.get_or_insert(self.1);
+        }
+        Held::Moved
     }
 }

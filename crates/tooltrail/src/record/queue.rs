@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::record::buffers::{Buffers, Chunk, Stored, Text};
-use crate::record::item::{Held, Item, Source};
+use crate::record::buffers::{Buffers, Chunk, Held, Stored, Text, What};
+use crate::record::item::{Item, Source};
 use crate::record::lanes::{Filled, LANES, Lanes, spin_lock};
-use crate::record::offer::Offer;
+use crate::record::offer::{Copied, Offer};
 use crate::record::promise::Promise;
 use crate::record::wake::{Sleep, Wake};
 
@@ -110,17 +110,12 @@ impl Queue {
     /// Adds an entry, or counts it as shed.
     #[inline]
     pub(crate) fn offer(&self, call: impl Offer, ends: u64) {
-        let bytes = call.bytes() + size_of::<Stored>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
             drop(lane);
             return self.count_shed("closed", 1);
         }
-        if let Some(place) = self.accept(1, bytes, false) {
-            let chunk = lane.room(call.text_bytes(), &self.buffers);
-            let held = call.hold(chunk);
-            chunk.put(place, weight(1, bytes), Item::Entry(held, None, ends));
-        } else {
+        if self.put(&mut lane, call, What::Entry, ends, None).is_err() {
             self.end(&mut lane, ends);
             drop(lane);
             return self.count_shed("queue_full", 1);
@@ -145,11 +140,11 @@ impl Queue {
         };
         self.awaited.fetch_add(calls.len(), Ordering::Relaxed);
         for (call, promise) in calls.into_iter().zip(promises) {
-            let bytes = call.bytes() + size_of::<Stored>();
-            let weight = weight(1, bytes);
+            let weight = weight(1, call.bytes() + size_of::<Stored>());
             let chunk = lane.room(call.text_bytes(), &self.buffers);
             let held = call.hold(chunk);
-            chunk.put(place, weight, Item::Entry(held, Some(promise), ends));
+            chunk.promises.push(promise);
+            chunk.items.push(Stored { key: place, weight, id: ends, held, what: What::Entry, is_awaited: true });
             place = place.wrapping_add(weight);
         }
         drop(lane);
@@ -159,17 +154,12 @@ impl Queue {
 
     /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
     pub(crate) fn begin(&self, id: u64, call: impl Offer, promise: Option<Promise>) -> Result<(), Error> {
-        let bytes = call.bytes() + size_of::<Stored>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
             return Err(Error::Closed);
         }
-        let place = self.accept(1, bytes, false).ok_or(Error::Busy)?;
         let awaited = promise.is_some();
-        self.awaited.fetch_add(usize::from(awaited), Ordering::Relaxed);
-        let chunk = lane.room(call.text_bytes(), &self.buffers);
-        let held = call.hold(chunk);
-        chunk.put(place, weight(1, bytes), Item::Begin(id, held, promise));
+        self.put(&mut lane, call, What::Begin, id, promise)?;
         drop(lane);
         match awaited {
             true => self.wake.come_now(),
@@ -193,7 +183,11 @@ impl Queue {
         }
         self.awaited.fetch_add(1, Ordering::Relaxed);
         let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-        lane.room(0, &self.buffers).put(place, weight(1, 0), Item::Flush(promise, close));
+        let what = if close { What::Close } else { What::Flush };
+        let chunk = lane.room(0, &self.buffers);
+        chunk.promises.push(promise);
+        let held = Held::Nowhere;
+        chunk.items.push(Stored { key: place, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
         drop(lane);
         self.wake.come_now();
     }
@@ -282,19 +276,26 @@ impl Queue {
 
     /// Takes the items out of a chunk, and gives its buffers back.
     fn unpack(&self, chunk: Chunk, swept: &mut VecDeque<(Item, u64, u64)>) {
-        let Chunk { text, words, mut items, mut calls } = chunk;
+        let Chunk { text, words, mut items, mut calls, copied, promises } = chunk;
         let text = self.text(text, words);
-        let mut moved = calls.drain(..);
-        for Stored { key, weight, item } in items.drain(..) {
-            let item = item.map(|call| match call {
-                Held::Packed(packed) => Source::Packed(packed, Arc::clone(&text)),
-                Held::Large(large) => {
-                    let (packed, text, words) = *large;
-                    Source::Packed(packed, self.text(text, words))
-                }
-                Held::Moved(now) => Source::Moved(Box::new(moved.next().unwrap_or_default()), now),
-                Held::Windowed(call) => Source::Windowed(call),
-            });
+        let (mut moved, mut copied, mut promises) = (calls.drain(..), copied.into_iter(), promises.into_iter());
+        for Stored { key, weight, id, held, what, is_awaited } in items.drain(..) {
+            let source = match held {
+                Held::Nowhere => None,
+                Held::Packed(packed) => Some(Source::Packed(packed, Arc::clone(&text))),
+                Held::Moved => moved.next().map(|call| Source::Moved(Box::new(call))),
+                Held::Copied => copied.next().map(|copied| match copied {
+                    Copied::Large(packed, text, words) => Source::Packed(packed, self.text(text, words)),
+                    Copied::Windowed(call) => Source::Windowed(call),
+                }),
+            };
+            let promise = if is_awaited { promises.next() } else { None };
+            let item = match (what, source, promise) {
+                (What::Entry, Some(source), promise) => Item::Entry(source, promise, id),
+                (What::Begin, Some(source), promise) => Item::Begin(id, source, promise),
+                (What::Flush | What::Close, _, Some(promise)) => Item::Flush(promise, what == What::Close),
+                _ => Item::Ended(id),
+            };
             swept.push_back((item, key, weight));
         }
         drop(moved);
@@ -359,13 +360,38 @@ impl Queue {
         }
     }
 
+    /// Puts one item into a lane, where there is room for it.
+    #[inline]
+    fn put(
+        &self,
+        lane: &mut Filled,
+        call: impl Offer,
+        what: What,
+        id: u64,
+        promise: Option<Promise>,
+    ) -> Result<(), Error> {
+        let bytes = call.bytes() + size_of::<Stored>();
+        let key = self.accept(1, bytes, false).ok_or(Error::Busy)?;
+        let chunk = lane.room(call.text_bytes(), &self.buffers);
+        let held = call.hold(chunk);
+        let is_awaited = promise.is_some();
+        if let Some(promise) = promise {
+            self.awaited.fetch_add(1, Ordering::Relaxed);
+            chunk.promises.push(promise);
+        }
+        chunk.items.push(Stored { key, weight: weight(1, bytes), id, held, what, is_awaited });
+        Ok(())
+    }
+
     /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
     fn end(&self, lane: &mut Filled, id: u64) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
             let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-            lane.room(0, &self.buffers).put(place, weight(1, 0), Item::Ended(id));
+            let (held, what) = (Held::Nowhere, What::Ended);
+            let item = Stored { key: place, weight: weight(1, 0), id, held, what, is_awaited: false };
+            lane.room(0, &self.buffers).items.push(item);
         }
     }
 }

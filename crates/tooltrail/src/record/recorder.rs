@@ -193,7 +193,8 @@ impl Recorder {
         let Some(event) = reads.first(event, now) else { return };
         drop(reads);
         let call = event.into_call(None);
-        self.state.queue.offer(Copied::own(&call, self.clock.now(), &self.redactor), 0);
+        let entry = Copied::own(&call, self.clock.now(), &self.redactor);
+        self.state.queue.offer(entry, 0);
     }
 
     /// Waits until all that was accepted before is visible and durable, at most 30 s.

@@ -48,7 +48,7 @@ pub(crate) struct Plan<'a> {
 /// A packed call: its strings stand in a text, and at this place of a list of words what else is known of it.
 ///
 /// So small that it goes from hand to hand in a register: the words are written once and read once.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Packed(u32);
 
 /// Words at the head of a packed call.
@@ -130,7 +130,8 @@ impl<'a> Plan<'a> {
         let reason = outcome.map_or(Some(Reason::Interrupted), |outcome| outcome.reason);
         let reason = reason.map_or(0, |reason| reason as u32 + 1);
         let identity = call.identity.map_or(0, |identity| identity as u32 + 1);
-        head[Head::Codes as usize] = status as u32 | (outside_via(call.via) as u32) << 8 | reason << 16 | identity << 24;
+        head[Head::Codes as usize] =
+            status as u32 | (outside_via(call.via) as u32) << 8 | reason << 16 | identity << 24;
         let ts = halves(call.ts.unwrap_or(now).as_millis().cast_unsigned());
         (head[Head::TsHigh as usize], head[Head::TsLow as usize]) = (ts[0], ts[1]);
         head[Head::At as usize] = at;
@@ -184,9 +185,22 @@ impl Packed {
         };
         let lens = self.0 as usize + Head::Lens as usize;
         let [user, tool, args, result, error] = std::array::from_fn(|n| next(n, &mut || words[lens + n]));
-        let [session, call_id, parent, agent, model, client, server, claimed_user, rule, trace_id, span_id, duration_ms] =
-            std::array::from_fn(|n| next(FIRST + n, &mut || rest.next().unwrap_or_default()));
-        let mut whole = || u64::from(rest.next().unwrap_or_default()) << 32 | u64::from(rest.next().unwrap_or_default());
+        let [
+            session,
+            call_id,
+            parent,
+            agent,
+            model,
+            client,
+            server,
+            claimed_user,
+            rule,
+            trace_id,
+            span_id,
+            duration_ms,
+        ] = std::array::from_fn(|n| next(FIRST + n, &mut || rest.next().unwrap_or_default()));
+        let mut whole =
+            || u64::from(rest.next().unwrap_or_default()) << 32 | u64::from(rest.next().unwrap_or_default());
         let result_chars = is(RESULT_CUT).then(&mut whole);
         let error_chars = is(ERROR_CUT).then(&mut whole);
         let id = is(HAS_ID).then(|| EntryId::from_bits(u128::from(whole()) << 64 | u128::from(whole())));
