@@ -1,6 +1,8 @@
 //! Buffers that go round: filled by callers, read by the writer, given back, so that recording allocates nothing.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+
+use spin::mutex::SpinMutex;
 
 use crate::call::Call;
 use crate::record::lanes::spin_lock;
@@ -86,7 +88,7 @@ pub(crate) struct Text {
 
 /// Empty buffers.
 #[derive(Debug, Default)]
-pub(crate) struct Buffers(Mutex<Kept>);
+pub(crate) struct Buffers(SpinMutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {

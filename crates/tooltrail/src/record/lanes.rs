@@ -2,7 +2,8 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, TryLockError};
+
+use spin::mutex::{SpinMutex, SpinMutexGuard};
 
 use crate::record::buffers::{Buffers, Chunk};
 
@@ -19,7 +20,7 @@ pub(crate) struct Lanes([Lane; LANES]);
 /// One lane, alone in its part of the processor's cache.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Lane(Mutex<Filled>);
+struct Lane(SpinMutex<Filled>);
 
 /// What was left in a lane, in its order.
 #[derive(Debug, Default)]
@@ -33,11 +34,11 @@ impl Lanes {
     ///
     /// Never waits in the system: a lane is held for as long as copying a call takes, and a holder that was stopped
     /// meanwhile holds up nobody while another lane is free.
-    pub(crate) fn any(&self) -> MutexGuard<'_, Filled> {
+    pub(crate) fn any(&self) -> SpinMutexGuard<'_, Filled> {
         let own = own_lane();
         for round in 0.. {
             for n in 0..LANES {
-                if let Some(filled) = try_lock(&self.0[(own + n) % LANES].0) {
+                if let Some(filled) = self.0[(own + n) % LANES].0.try_lock() {
                     return filled;
                 }
                 std::hint::spin_loop();
@@ -50,7 +51,7 @@ impl Lanes {
     }
 
     /// Returns one lane after another, each as soon as it is free.
-    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Filled>> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = SpinMutexGuard<'_, Filled>> {
         self.0.iter().map(|lane| spin_lock(&lane.0))
     }
 }
@@ -70,9 +71,9 @@ impl Filled {
 }
 
 /// Locks without ever waiting in the system, so that whoever unlocks need not ask it to wake anybody either.
-pub(crate) fn spin_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn spin_lock<T>(mutex: &SpinMutex<T>) -> SpinMutexGuard<'_, T> {
     for round in 0.. {
-        if let Some(locked) = try_lock(mutex) {
+        if let Some(locked) = mutex.try_lock() {
             return locked;
         }
         match round < ROUNDS_BEFORE_YIELD {
@@ -81,15 +82,6 @@ pub(crate) fn spin_lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         }
     }
     unreachable!("the rounds have no end");
-}
-
-fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
-    match mutex.try_lock() {
-        Ok(locked) => Some(locked),
-        // No code of others runs under these locks, and every step leaves what they hold whole.
-        Err(TryLockError::Poisoned(locked)) => Some(locked.into_inner()),
-        Err(TryLockError::WouldBlock) => None,
-    }
 }
 
 /// The number of the lane that this thread tries first.

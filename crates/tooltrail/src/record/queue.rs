@@ -4,9 +4,11 @@
 //! writer takes them from all lanes in that order.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use spin::mutex::SpinMutex;
 
 use crate::error::Error;
 use crate::record::buffers::{Buffers, Chunk, Held, Stored, Text, What};
@@ -69,9 +71,9 @@ pub(crate) struct Queue {
     closed: AtomicBool,
     wake: Wake,
     buffers: Arc<Buffers>,
-    shed: Mutex<Shed>,
+    shed: SpinMutex<Shed>,
     /// Only the writer locks it.
-    swept: Mutex<Swept>,
+    swept: SpinMutex<Swept>,
 }
 
 /// A number alone in its part of the processor's cache.
