@@ -16,11 +16,13 @@ use crate::rival;
 /// nothing is shed.
 const ROUND: usize = 8_000;
 
-/// Calls that are repeated: a caller has just touched what it records, so it is in the cache.
+/// Distinct calls that are repeated.
 const HOT: usize = 2_000;
 
-/// A call that is about to be timed, and its finished line.
-type Ready<'a> = (&'a Call, &'a str);
+/// A call that was just made and is about to be timed, and its finished line.
+///
+/// A copy for each: a caller has just made what it records, so that it is near the processor. Freeing it is not timed.
+type Ready<'a> = (Call, &'a mut String);
 
 /// Measures one contestant.
 pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir: &Path) -> Answer {
@@ -35,12 +37,8 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir
     let mut took = match who {
         "tooltrail" | "moved" => {
             let recorder = Recorder::open(dir)?;
-            let lent = |(call, _): Ready<'_>| timed(|| recorder.record(call));
-            // Whoever gives a call away has made it for that: the copy is not timed.
-            let moved = |(call, _): Ready<'_>| {
-                let call = call.clone();
-                timed(|| recorder.record_owned(call))
-            };
+            let lent = |(call, _): Ready<'_>| timed(|| recorder.record(&call));
+            let moved = |(call, _): Ready<'_>| timed(|| recorder.record_owned(call));
             // A flush fails where anything was shed, and then the figures would be of something else.
             let drain = |_, _| recorder.flush().expect("nothing was shed");
             let took = if who == "moved" { round(&moved, &drain) } else { round(&lent, &drain) };
@@ -50,7 +48,7 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir
         "clock" => round(&|ready| timed(|| std::hint::black_box(ready.0.args.len())), &|_, _| ()),
         rival => {
             let rival = rival::start(rival, dir)?;
-            round(&|(call, line)| timed(|| rival.log(call, line)), &|lines, bytes| rival.wait(lines, bytes))
+            round(&|(call, line)| timed(|| rival.log(&call, line)), &|lines, bytes| rival.wait(lines, bytes))
         }
     };
     took.sort_unstable();
@@ -81,14 +79,15 @@ fn rounds(
     let thread = |n: usize| {
         let mut took = Vec::with_capacity(each * rounds);
         let mut next = n * calls.len() / threads;
+        let mut line = String::new();
         for round in 0..rounds {
             barrier.wait();
             let mut written = 0;
             for _ in 0..each {
-                let (call, line) = (&calls[next % calls.len()], &*lines[next % lines.len()]);
-                next += 1;
+                line.clone_from(&lines[next % lines.len()]);
                 written += line.len() as u64 + 1;
-                let nanoseconds = time((call, line));
+                let nanoseconds = time((calls[next % calls.len()].clone(), &mut line));
+                next += 1;
                 if round > 0 {
                     took.push(nanoseconds);
                 }

@@ -38,10 +38,6 @@ pub(crate) enum Lent<'a> {
     Copied(Copied),
 }
 
-/// A call that is given away.
-#[derive(Debug)]
-pub(crate) struct Moved(pub(crate) Call, pub(crate) Timestamp);
-
 impl<'a> Lent<'a> {
     #[inline]
     pub(crate) fn new(call: &'a Call, now: Timestamp, redactor: &Redactor) -> Self {
@@ -122,10 +118,11 @@ impl Offer for Lent<'_> {
     }
 }
 
-impl Offer for Moved {
+/// A call that is given away, and says when it ended. Passed on as it is: each wrapping would copy it once more.
+impl Offer for Call {
     #[inline]
     fn bytes(&self) -> usize {
-        call_bytes(&self.0)
+        call_bytes(self)
     }
 
     #[inline]
@@ -133,10 +130,7 @@ impl Offer for Moved {
         if chunk.calls.capacity() == 0 {
             chunk.calls.reserve_exact(chunk.items.capacity());
         }
-        chunk.calls.push(self.0);
-        if let Some(call) = chunk.calls.last_mut() {
-            call.ts.get_or_insert(self.1);
-        }
+        chunk.calls.push(self);
         Held::Moved
     }
 }

@@ -416,7 +416,7 @@ mod tests {
     use super::*;
     use crate::call::Call;
     use crate::clock::Timestamp;
-    use crate::record::offer::{Lent, Moved};
+    use crate::record::offer::Lent;
     use crate::record::promise::promise;
     use crate::redact::Redactor;
 
@@ -430,7 +430,7 @@ mod tests {
     fn offer(queue: &Queue, call: &Call, moved: bool) {
         let now = Timestamp::from_millis(0);
         match moved {
-            true => queue.offer(Moved(call.clone(), now), 0),
+            true => queue.offer(call.clone(), 0),
             false => queue.offer(Lent::new(call, now, &REDACTOR), 0),
         }
     }
@@ -448,7 +448,7 @@ mod tests {
         let call = call("alice", "{}".to_owned());
         (0..buffered).for_each(|n| offer(&queue, &call, n % 3 == 0));
         let (_ack, promises) = promise(awaited);
-        let offers = (0..awaited).map(|_| Moved(call.clone(), Timestamp::from_millis(0))).collect();
+        let offers = (0..awaited).map(|_| call.clone()).collect();
         queue.offer_all(offers, promises, 0).unwrap();
         for expected in batches {
             let batch = queue.take(Some(Duration::ZERO));

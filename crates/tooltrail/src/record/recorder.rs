@@ -14,7 +14,7 @@ use crate::random::{Random, SystemRandom};
 use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::keys::redaction_key;
-use crate::record::offer::{Copied, Lent, Moved};
+use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
 use crate::record::promise::{Ack, promise};
 use crate::record::queue::Queue;
@@ -142,8 +142,12 @@ impl Recorder {
     /// As [`Recorder::record`], of a call that is given away.
     ///
     /// Nothing of it is copied or looked at before it is with the writer, which costs its caller least.
-    pub fn record_owned(&self, call: Call) {
-        self.state.queue.offer(Moved(call, self.clock.now()), 0);
+    #[inline]
+    pub fn record_owned(&self, mut call: Call) {
+        if call.ts.is_none() {
+            call.ts = Some(self.clock.now());
+        }
+        self.state.queue.offer(call, 0);
     }
 
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
@@ -268,11 +272,13 @@ impl Recorder {
     }
 
     /// Takes calls durably; a single one may end an open call.
-    pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+    pub(crate) fn take_durable(&self, mut calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
         let now = self.clock.now();
-        let entries = calls.into_iter().map(|call| Moved(call, now)).collect::<Vec<_>>();
-        let (ack, promises) = promise(entries.len());
-        self.state.queue.offer_all(entries, promises, ends)?;
+        for call in &mut calls {
+            call.ts.get_or_insert(now);
+        }
+        let (ack, promises) = promise(calls.len());
+        self.state.queue.offer_all(calls, promises, ends)?;
         Ok(ack)
     }
 
