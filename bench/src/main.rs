@@ -7,6 +7,7 @@ mod home;
 mod memory;
 mod paced;
 mod read;
+mod recovery;
 mod rival;
 mod stores;
 mod tasks;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench alone CALLS SECONDS DIR             microseconds of one caller's acknowledgement and of bare syncs
   tooltrail-bench store WHO CALLS SECONDS DIR         rows per second of a store, a thousand to a transaction
   tooltrail-bench memory CALLS SECONDS DIR            memory of the recorder while it is offered too much
+  tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, a rival's name, and for caller also moved (the call is given away) and clock.";
 
 fn main() -> ExitCode {
@@ -74,6 +76,10 @@ fn run(args: &[&str]) -> Answer {
             stores::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir))
         }
         ["memory", calls, seconds, dir] => memory::measure(Path::new(calls), seconds.parse()?, Path::new(dir)),
+        ["recovery", calls, dir, segments, keep @ ("keep" | "lose")] => {
+            recovery::measure(Path::new(calls), Path::new(dir), segments.parse()?, keep == "keep")
+        }
+        ["recovery-fill", calls, dir] => recovery::fill(Path::new(calls), Path::new(dir)),
         _ => Err(USAGE.into()),
     }
 }

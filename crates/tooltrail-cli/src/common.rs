@@ -8,6 +8,7 @@ use tooltrail::{Home, Options, Recorder, SystemClock, Trail, Zone};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
+use crate::retention::Flags;
 
 /// Heading of these flags in the help of each command.
 const HEADING: &str = "Everywhere";
@@ -145,6 +146,7 @@ impl Common {
         let config = self.config()?;
         options.group = self.group(&config);
         options.force_network_home = self.force_network_home(&config);
+        options.retention = Flags::default().retention(&config.retention)?;
         Ok(options.open()?)
     }
 }

@@ -11,6 +11,7 @@ use tooltrail_toolbox::{Durability, Effect, Gate, Rule};
 use crate::common::user_folder;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
+use crate::size;
 
 /// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -36,6 +37,9 @@ pub(crate) struct Config {
     /// The service's own log.
     #[serde(default)]
     pub(crate) log: Log,
+    /// What is kept.
+    #[serde(default)]
+    pub(crate) retention: Retention,
     /// When a call's answer may be handed out.
     #[serde(default, deserialize_with = "durability")]
     pub(crate) durability: Option<Durability>,
@@ -52,6 +56,21 @@ pub(crate) struct Log {
     pub(crate) level: Option<Level>,
     /// How it is told.
     pub(crate) format: Option<Format>,
+}
+
+/// What it can say about what is kept.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    /// So many days, today among them.
+    pub(crate) max_age_days: Option<u32>,
+    /// So many entries of all users.
+    pub(crate) max_entries: Option<u64>,
+    /// So many bytes of all users.
+    #[serde(default, deserialize_with = "bytes")]
+    pub(crate) max_bytes: Option<u64>,
+    /// So many days in any case.
+    pub(crate) keep_days: Option<u32>,
 }
 
 impl Config {
@@ -120,6 +139,20 @@ fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     let name = String::deserialize(deserializer)?;
     Zone::named(&name).map_err(D::Error::custom)?;
     Ok(Some(name))
+}
+
+/// Reads a number of bytes, or a size in words.
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Bytes(u64),
+        Words(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Bytes(bytes) => Ok(Some(bytes)),
+        Written::Words(words) => size::parse(&words).map(Some).map_err(D::Error::custom),
+    }
 }
 
 /// Reads a durability.

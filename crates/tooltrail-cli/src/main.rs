@@ -13,6 +13,8 @@ mod log;
 mod neighbours;
 mod output;
 mod question;
+mod retention;
+mod size;
 mod tokens;
 mod web;
 
@@ -31,8 +33,22 @@ fn main() -> ExitCode {
         }
     };
     output::choose_colour(cli.common.color);
+    lift_open_files();
     match cli.run() {
         Ok(code) => code,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Open files that we ask for: day files stay open between batches, some thousand of them; a shell's usual 1,024 are few.
+const OPEN_FILES: u64 = 16_384;
+
+/// Lifts the limit of open files as far as it may be lifted; with a lower one all works, a little slower.
+fn lift_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    if limit.current.is_some_and(|now| now < wanted) {
+        let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
     }
 }

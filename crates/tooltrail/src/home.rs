@@ -139,6 +139,21 @@ impl Home {
         Ok(id)
     }
 
+    /// Says whether the folder that was opened still stands under its name, with what to do if not.
+    ///
+    /// # Errors
+    /// In words: it was renamed or removed, or something else is mounted there.
+    pub(crate) fn check_stands(&self) -> Result<(), String> {
+        match self.disk.stands() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(format!(
+                "{} is not the folder any more that was opened: it was moved, or something is mounted over it; put it back or start again",
+                self.root.display()
+            )),
+            Err(error) => Err(format!("could not look at {}: {error}", self.root.display())),
+        }
+    }
+
     /// Returns the path of a day file, for messages.
     #[must_use]
     pub(crate) fn day_path(&self, folder: &str, date: Date) -> PathBuf {

@@ -25,6 +25,7 @@ mod home;
 // What is secret; how large a value may be.
 mod clip;
 mod redact;
+mod retention;
 
 // A call as one line.
 pub mod entry;
@@ -45,6 +46,11 @@ mod record;
 // Counts and quantiles.
 mod stats;
 
+// What must hold for any bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use error::Error;
@@ -58,6 +64,7 @@ pub use read::{
 };
 #[doc(hidden)]
 pub use record::Steps;
-pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Recorder};
+pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, PrunedDay, Recorder, would_prune};
 pub use redact::{RedactionKey, Redactor};
+pub use retention::{Limit, Retention};
 pub use stats::{Quantiles, Stats, ToolStats};

@@ -12,6 +12,7 @@ use crate::commands::{Cli, serve};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, Column, Data, Table, print_json};
+use crate::retention;
 
 /// Look at the configuration
 #[derive(Debug, clap::Args)]
@@ -75,6 +76,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
     let zone = common.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
     // It names the zone that the service would use, so it must be one.
     common.zone()?;
+    let kept = retention::Flags::default().retention(&file.retention)?;
     Ok(vec![
         row("config", "config", false, path.clone().map_or(Value::Null, Value::from)),
         row("home", "home", false, json!(common.home_path()?)),
@@ -91,6 +93,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("hosts", "host", file.hosts.is_some(), json!(flags.hosts(&file))),
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
+        row("retention", "", file.retention != Default::default(), retention::object(&kept)),
         row("durability", "", file.durability.is_some(), json!(durability(file.durability.unwrap_or_default()))),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
     ])

@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod demo;
 mod import;
+mod prune;
 mod recent;
 mod serve;
 mod stats;
@@ -51,6 +52,7 @@ enum Command {
     Stats(stats::Args),
     Serve(serve::Args),
     Import(import::Args),
+    Prune(prune::Args),
     Token(token::Args),
     Config(config::Args),
     Demo(demo::Args),
@@ -77,6 +79,7 @@ impl Cli {
             Command::Stats(args) => stats::run(args, common),
             Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
+            Command::Prune(args) => prune::run(args, common),
             Command::Token(args) => token::run(args, common),
             Command::Config(args) => config::run(args, common),
             Command::Demo(args) => demo::run(args, common),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{Event, Home, SystemClock, Trail, Zone};
+use tooltrail::{Event, Home, Retention, SystemClock, Trail, Zone};
 
 use crate::common::Common;
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::live::Hub;
 use crate::log::{self, Format, Level};
 use crate::neighbours::warnings;
 use crate::output::{Data, print_json, talk, talk_hint};
+use crate::retention::Flags;
 use crate::tokens::{TokenStore, Tokens};
 
 /// The port that people know.
@@ -28,6 +29,9 @@ const TOKENS_PAUSE: Duration = Duration::from_millis(400);
 
 /// Pause between two tries to open the home.
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Pause between two prunes, where something says what is kept: a day has ended in between.
+const PRUNE_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
@@ -144,6 +148,8 @@ async fn serve(
     let no_tokens = tokens.is_empty();
     let service = Arc::new(Service::new(tokens, zone));
     open_behind(Arc::clone(&service), common.clone(), home);
+    let kept = Flags::default().retention(&common.config()?.retention)?;
+    let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
     let hosts = if address.ip().is_loopback() { Hosts::Loopback(names.into()) } else { Hosts::Any };
     let url = format!("http://{}", listener.address());
@@ -161,6 +167,7 @@ async fn serve(
     // It bounds its own end.
     let _ = answering.await;
     renewal.abort();
+    pruning.abort();
     close(&service, END_WAIT.saturating_sub(begun.elapsed())).await
 }
 
@@ -216,6 +223,35 @@ fn open_behind(service: Arc<Service>, common: Common, home: Home) {
             }
         }
     });
+}
+
+/// Prunes once the home is open, and then daily, what the file says is not kept.
+async fn prune_daily(service: Arc<Service>, kept: Retention) {
+    if !kept.is_limited() {
+        return;
+    }
+    loop {
+        let Ok(opened) = service.opened() else {
+            tokio::time::sleep(OPEN_PAUSE).await;
+            continue;
+        };
+        let recorder = Arc::clone(&opened.recorder);
+        let pruned = tokio::task::spawn_blocking(move || recorder.prune(&kept, "serve")).await;
+        match pruned {
+            Ok(Ok(days)) => {
+                service.meters().pruned(Some(&days));
+                if let (Some(first), Some(last)) = (days.first(), days.last()) {
+                    tracing::info!(from = %first.day, to = %last.day, days = days.len(), "pruned");
+                }
+            }
+            Ok(Err(error)) => {
+                service.meters().pruned(None);
+                tracing::error!(%error, "could not prune; trying again tomorrow");
+            }
+            Err(_) => return,
+        }
+        tokio::time::sleep(PRUNE_PAUSE).await;
+    }
 }
 
 /// Looks at the tokens again and again; where they cannot be read, nobody has one.

@@ -54,10 +54,11 @@ pub(crate) async fn entries(
     let place = service.post_place()?;
     let body = whole(request).await?;
     let (zone, token) = (service.zone().clone(), caller.0.clone());
+    let keeper = Arc::clone(&recorder);
     let sorted = tokio::task::spawn_blocking(move || {
         // A sender that lost all it had still has that to say.
         let only_lost = lost > 0 && body.trim_ascii().is_empty();
-        let sorted = if only_lost { Ok(Sorted::default()) } else { sort(&body, &token, &zone) };
+        let sorted = if only_lost { Ok(Sorted::default()) } else { sort(&body, &token, &zone, &keeper) };
         drop((body, place));
         sorted
     });
@@ -161,14 +162,15 @@ struct Refused {
 }
 
 /// Splits a body into entries and reads each.
-fn sort(body: &[u8], token: &Token, zone: &Zone) -> Result<Sorted, Problem> {
+fn sort(body: &[u8], token: &Token, zone: &Zone, recorder: &Recorder) -> Result<Sorted, Problem> {
     let mut sorted = Sorted::default();
     for (line, bytes) in split(body)? {
         let received = match std::str::from_utf8(bytes) {
             Ok(text) => receive(text, zone).map_err(|error| error.to_string()),
             Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
         };
-        match received {
+        let kept = received.and_then(|call| recorder.too_late(&call).map_or(Ok(call), Err));
+        match kept {
             Ok(call) => {
                 sorted.calls.push(sent_by(token, call));
                 sorted.lines.push(line);

@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tooltrail::{Counters, Skipped};
+use tooltrail::{Counters, PrunedDay, Skipped};
 
 use crate::http::error::{Problem, metrics_answer};
 use crate::http::params::Params;
@@ -48,6 +48,10 @@ pub(crate) struct Meters {
     connections: Gauge,
     accepted: Counter,
     cleared: Counter,
+    pruned_files: Counter,
+    pruned_entries: Counter,
+    pruned_bytes: Counter,
+    failed_prunes: Counter,
 }
 
 impl Default for Meters {
@@ -63,6 +67,10 @@ impl Default for Meters {
             connections: Gauge::default(),
             accepted: Counter::default(),
             cleared: Counter::default(),
+            pruned_files: Counter::default(),
+            pruned_entries: Counter::default(),
+            pruned_bytes: Counter::default(),
+            failed_prunes: Counter::default(),
         }
     }
 }
@@ -110,6 +118,16 @@ impl Meters {
         self.cleared.inc();
     }
 
+    /// Days were pruned, or it failed.
+    pub(crate) fn pruned(&self, days: Option<&[PrunedDay]>) {
+        for day in days.unwrap_or_default() {
+            self.pruned_files.inc_by(day.files - day.left);
+            self.pruned_entries.inc_by(day.entries);
+            self.pruned_bytes.inc_by(day.bytes);
+        }
+        self.failed_prunes.inc_by(u64::from(days.is_none()));
+    }
+
     /// Returns everything as text; the recorder's numbers once there is one.
     fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("tooltrail");
@@ -133,6 +151,10 @@ impl Meters {
         registry.register("accepted_connections", "Connections taken in", self.accepted.clone());
         let help = "Idle connections that had to make room for others";
         registry.register("cleared_connections", help, self.cleared.clone());
+        registry.register("pruned_files", "Day files removed, as they were over a limit", self.pruned_files.clone());
+        registry.register("pruned_entries", "Entries of removed day files", self.pruned_entries.clone());
+        registry.register("pruned_bytes", "Bytes of removed day files", self.pruned_bytes.clone());
+        registry.register("failed_prunes", "Daily prunes that could not be done", self.failed_prunes.clone());
         registry.register_collector(Box::new(Recorded(counters)));
         let mut text = String::new();
         encode(&mut text, &registry)?;

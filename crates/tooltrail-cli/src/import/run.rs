@@ -177,6 +177,10 @@ impl Job<'_> {
                     continue;
                 }
             };
+            if let Some(late) = self.recorder.too_late(&call) {
+                rejected.push(place.number, late);
+                continue;
+            }
             let ts_ms = call.ts.map(|ts| ts.as_millis());
             let note = Note {
                 ts_ms: ts_ms.unwrap_or(0),

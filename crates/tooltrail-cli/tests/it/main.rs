@@ -17,6 +17,7 @@ mod metrics;
 mod openapi;
 mod operate;
 mod packaging;
+mod prune;
 mod reading;
 mod security;
 mod seed;

@@ -70,6 +70,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// [`io::ErrorKind::TimedOut`] if another holds it all the while.
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>>;
 
+    /// Whether the root still stands under the name by which it was opened.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn stands(&self) -> io::Result<bool>;
+
     /// Returns how many files one holder may keep open at once.
     fn handles_max(&self) -> usize;
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -24,6 +24,8 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 #[derive(Debug)]
 pub struct RealDisk {
     root: OwnedFd,
+    /// By which name it was opened.
+    name: PathBuf,
     file_mode: Mode,
     folder_mode: Mode,
 }
@@ -37,9 +39,16 @@ impl RealDisk {
     /// What the system says.
     pub fn open(root: &Path, group: bool) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        // A name that holds wherever the process goes.
+        let name = std::path::absolute(root)?;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         let (file_mode, folder_mode) = if group { (0o640, 0o750) } else { (0o600, 0o700) };
-        Ok(Self { root, file_mode: Mode::from_raw_mode(file_mode), folder_mode: Mode::from_raw_mode(folder_mode) })
+        Ok(Self {
+            root,
+            name,
+            file_mode: Mode::from_raw_mode(file_mode),
+            folder_mode: Mode::from_raw_mode(folder_mode),
+        })
     }
 
     /// Opens the folder of a path below the root, or makes it and syncs its parents.
@@ -177,7 +186,7 @@ impl Disk for RealDisk {
         match rustix::fs::statat(&self.root, file.join("/"), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let len = u64::try_from(stat.st_size).unwrap_or(0);
-                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: stat.st_nlink.into() }))
+                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: links(stat.st_nlink) }))
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
@@ -231,6 +240,17 @@ impl Disk for RealDisk {
                 Err(std::fs::TryLockError::Error(error)) => return Err(error),
             }
         }
+    }
+
+    fn stands(&self) -> io::Result<bool> {
+        let (held, named) = (
+            rustix::fs::fstat(&self.root)?,
+            match rustix::fs::stat(&self.name) {
+                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(false),
+                named => named?,
+            },
+        );
+        Ok((held.st_dev, held.st_ino) == (named.st_dev, named.st_ino))
     }
 
     fn handles_max(&self) -> usize {
@@ -295,6 +315,11 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+}
+
+/// Returns a count of links, which is no `u64` on every system.
+fn links(count: impl Into<u64>) -> u64 {
+    count.into()
 }
 
 /// Makes the names in these folders durable, the latest first.

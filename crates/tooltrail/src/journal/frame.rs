@@ -90,6 +90,17 @@ impl Body<'_> {
     }
 }
 
+/// Whether these bytes may begin with a frame, whatever its place: for whoever looks for one.
+pub(crate) fn may_begin(bytes: &[u8]) -> bool {
+    let Some(head) = bytes.get(..HEAD_BYTES + FIXED_BYTES) else { return false };
+    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    let folder = usize::from(u16::from_le_bytes([head[HEAD_BYTES + 27], head[HEAD_BYTES + 28]]));
+    (FIXED_BYTES + folder..=BODY_BYTES_MAX).contains(&length)
+        && kind(head[HEAD_BYTES]).is_some()
+        && head[HEAD_BYTES + 21] == b'-'
+        && head[HEAD_BYTES + 24] == b'-'
+}
+
 /// Reads the frame at the beginning of these bytes; returns it and its length, `None` if there is none.
 pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Option<(Record, usize)> {
     let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;

@@ -1,8 +1,8 @@
 //! The journal: the write-ahead file that makes a batch durable with one sync.
 
-mod frame;
+pub(crate) mod frame;
 mod log;
-mod segment;
+pub(crate) mod segment;
 mod slots;
 
 pub(crate) use frame::{Kind, Record};

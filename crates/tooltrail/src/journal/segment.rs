@@ -4,7 +4,7 @@ use std::io;
 
 use crate::disk::{Disk, DiskFile, Lock};
 use crate::home::OWN_FOLDER;
-use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode};
+use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode, may_begin};
 
 /// Bytes of a full segment: some 40,000 entries, read again within a second.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -23,6 +23,10 @@ const MAGIC: &[u8; 8] = b"ttjrnl1\n";
 
 /// Bytes after a damaged frame in which the next one is looked for: the longest frame and a little.
 const DAMAGE_BYTES_MAX: usize = 160 * 1024;
+
+/// Damaged frames one after another behind which the next is still found: more than a page of 4 KiB holds. What an
+/// earlier use left behind the end is tried as each of them.
+const DAMAGED_FRAMES_MAX: u64 = 128;
 
 /// Whose frames stand in a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -262,27 +266,34 @@ impl Scan {
         let (mut at, mut sequence) = (HEADER_BYTES as usize, 0);
         loop {
             let next = match decode(&bytes[at..], &header.salt, sequence) {
-                Some(found) => Some((at, found)),
-                None => after_damage(&bytes, at, &header.salt, sequence + 1),
+                Some(frame) => Some((at, sequence, frame)),
+                None => after_damage(&bytes, at, &header.salt, sequence),
             };
-            let Some((found_at, (record, length))) = next else { break };
+            let Some((found_at, found_sequence, (record, length))) = next else { break };
             if found_at > at {
                 scan.damage.push((at as u64, bytes[at..found_at].to_vec()));
-                sequence += 1;
             }
             scan.records.push(record);
-            scan.sequences.push(sequence);
-            (at, sequence) = (found_at + length, sequence + 1);
+            scan.sequences.push(found_sequence);
+            (at, sequence) = (found_at + length, found_sequence + 1);
         }
         Ok(scan)
     }
 }
 
-/// Looks for the frame that follows a damaged one.
-fn after_damage(bytes: &[u8], at: usize, salt: &[u8; SALT_BYTES], sequence: u64) -> Option<(usize, (Record, usize))> {
+/// Looks for the frame that follows damaged ones from this sequence on; returns where it is and its sequence.
+fn after_damage(
+    bytes: &[u8],
+    at: usize,
+    salt: &[u8; SALT_BYTES],
+    sequence: u64,
+) -> Option<(usize, u64, (Record, usize))> {
     let end = bytes.len().min(at + DAMAGE_BYTES_MAX);
     // The common end of a segment: nothing was written there yet.
-    let at = at + bytes[at..end].iter().position(|byte| *byte != 0)?;
-    let at = at.saturating_sub(4).max(1);
-    (at + 1..end).find_map(|at| Some((at, decode(&bytes[at..], salt, sequence)?)))
+    let from = at + bytes[at..end].iter().position(|byte| *byte != 0)?;
+    let from = from.saturating_sub(4).max(at) + 1;
+    (from..end).filter(|place| may_begin(&bytes[*place..])).find_map(|place| {
+        let sequences = sequence + 1..=sequence + DAMAGED_FRAMES_MAX;
+        sequences.into_iter().find_map(|sequence| Some((place, sequence, decode(&bytes[place..], salt, sequence)?)))
+    })
 }

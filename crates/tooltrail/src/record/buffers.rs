@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use spin::mutex::SpinMutex;
-
 use crate::call::Call;
 use crate::record::lanes::spin_lock;
 use crate::record::offer::Copied;
 use crate::record::promise::Promise;
+use crate::record::sync::{SpinMutex, bound};
 use crate::redact::{PACKED_WORDS_MAX, Packed};
 
 /// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
@@ -17,7 +16,7 @@ pub(crate) const TEXT_BYTES: usize = 64 * 1024;
 pub(crate) const SHARED_BYTES_MAX: usize = TEXT_BYTES / 4;
 
 /// Items of a chunk; with smaller calls than these are made for, its text is not filled.
-pub(crate) const CHUNK_ITEMS: usize = 128;
+pub(crate) const CHUNK_ITEMS: usize = bound(128, 2);
 
 /// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 24 MiB.
 const KEPT_CHUNKS_MAX: usize = 256;

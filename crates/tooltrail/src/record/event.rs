@@ -37,6 +37,21 @@ pub enum Event {
     },
     /// The service ended: `tooltrail.stop`.
     Stop,
+    /// A day's files are about to be removed: `tooltrail.prune`.
+    Prune {
+        /// Which day.
+        day: String,
+        /// How many files, of all users.
+        files: u64,
+        /// How many entries.
+        entries: u64,
+        /// How many bytes.
+        bytes: u64,
+        /// Over which limit it is.
+        limit: &'static str,
+        /// Who does it: a command, or the service.
+        by: String,
+    },
     /// Something is wrong with a file: `tooltrail.incident`.
     Incident {
         /// What happened, in a word or two.
@@ -77,6 +92,16 @@ impl Event {
                 (system(), "start", args)
             }
             Self::Stop => (system(), "stop", Args::default()),
+            Self::Prune { day, files, entries, bytes, limit, by } => {
+                let mut args = Args::default();
+                args.string("day", &day);
+                args.number("files", files);
+                args.number("entries", entries);
+                args.number("bytes", bytes);
+                args.string("limit", limit);
+                args.string("by", &by);
+                (system(), "prune", args)
+            }
             Self::Incident { what, facts } => {
                 let mut args = Args::default();
                 args.string("what", &what);

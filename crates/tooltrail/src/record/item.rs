@@ -41,11 +41,14 @@ impl Item {
 
 impl Source {
     /// Takes of the call what can reach its line.
-    pub(crate) fn windowed(self, redactor: &Redactor) -> Windowed {
+    pub(crate) fn windowed(self, redactor: &Redactor) -> Box<Windowed> {
         match self {
-            Self::Packed(packed, text) => packed.windowed(text.as_str(), text.words()),
-            Self::Moved(call) => Windowed::outside(&call, call.ts.unwrap_or(Timestamp::from_millis(0)), redactor),
-            Self::Windowed(windowed) => *windowed,
+            Self::Packed(packed, text) => Box::new(packed.windowed(text.as_str(), text.words())),
+            Self::Moved(call) => {
+                let now = call.ts.unwrap_or(Timestamp::from_millis(0));
+                Box::new(Windowed::outside(&call, now, redactor))
+            }
+            Self::Windowed(windowed) => windowed,
         }
     }
 }

@@ -1,17 +1,13 @@
 //! Where callers leave things for the writer: several lanes, so that they seldom meet, and none ever waits for another.
 
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use spin::mutex::{SpinMutex, SpinMutexGuard};
-
 use crate::record::buffers::{Buffers, Chunk};
+use crate::record::sync::{SpinMutex, SpinMutexGuard, bound, own_number, spin_loop, yield_now};
 
 /// Lanes: more than processors that are likely to record at the same moment.
-pub(crate) const LANES: usize = 8;
+pub(crate) const LANES: usize = bound(8, 2);
 
 /// Times that all lanes are tried before the processor is left to whoever holds them.
-const ROUNDS_BEFORE_YIELD: usize = 100;
+const ROUNDS_BEFORE_YIELD: usize = bound(100, 0);
 
 /// The lanes of a queue.
 #[derive(Debug, Default)]
@@ -35,16 +31,16 @@ impl Lanes {
     /// Never waits in the system: a lane is held for as long as copying a call takes, and a holder that was stopped
     /// meanwhile holds up nobody while another lane is free.
     pub(crate) fn any(&self) -> SpinMutexGuard<'_, Filled> {
-        let own = own_lane();
+        let own = own_number();
         for round in 0.. {
             for n in 0..LANES {
                 if let Some(filled) = self.0[(own + n) % LANES].0.try_lock() {
                     return filled;
                 }
-                std::hint::spin_loop();
+                spin_loop();
             }
             if round >= ROUNDS_BEFORE_YIELD {
-                std::thread::yield_now();
+                yield_now();
             }
         }
         unreachable!("the rounds have no end");
@@ -77,24 +73,9 @@ pub(crate) fn spin_lock<T>(mutex: &SpinMutex<T>) -> SpinMutexGuard<'_, T> {
             return locked;
         }
         match round < ROUNDS_BEFORE_YIELD {
-            true => std::hint::spin_loop(),
-            false => std::thread::yield_now(),
+            true => spin_loop(),
+            false => yield_now(),
         }
     }
     unreachable!("the rounds have no end");
-}
-
-/// The number of the lane that this thread tries first.
-fn own_lane() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static OWN: Cell<usize> = const { Cell::new(usize::MAX) };
-    }
-    let own = OWN.get();
-    if own != usize::MAX {
-        return own;
-    }
-    let own = NEXT.fetch_add(1, Ordering::Relaxed) % LANES;
-    OWN.set(own);
-    own
 }

@@ -11,26 +11,33 @@ use crate::record::group::Waiting;
 pub(crate) struct Losses {
     untold: BTreeMap<String, u64>,
     since_flush: u64,
+    /// Why the last of them is, in words.
+    last_why: String,
     meters: Arc<Meters>,
 }
 
 impl Losses {
     pub(crate) fn new(meters: Arc<Meters>) -> Self {
-        Self { untold: BTreeMap::new(), since_flush: 0, meters }
+        Self { untold: BTreeMap::new(), since_flush: 0, last_why: String::new(), meters }
     }
 
     /// Counts entries that never reached the writer: the queue has counted them itself.
     pub(crate) fn shed(&mut self, why: &str, entries: u64) {
-        if entries > 0 {
-            *self.untold.entry(why.to_owned()).or_default() += entries;
-            self.since_flush += entries;
-        }
+        self.add(why, entries, &format!("shed before they reached the writer: {why}"));
     }
 
     /// Counts entries that are lost.
-    pub(crate) fn count(&mut self, why: Loss, entries: u64) {
-        self.shed(why.as_str(), entries);
+    pub(crate) fn count(&mut self, why: Loss, entries: u64, in_words: &str) {
+        self.add(why.as_str(), entries, in_words);
         self.meters.lost(why, entries);
+    }
+
+    fn add(&mut self, why: &str, entries: u64, in_words: &str) {
+        if entries > 0 {
+            *self.untold.entry(why.to_owned()).or_default() += entries;
+            self.since_flush += entries;
+            in_words.clone_into(&mut self.last_why);
+        }
     }
 
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
@@ -40,7 +47,7 @@ impl Losses {
                 self.meters.refused();
                 promise.fail(1, why);
             }
-            Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1),
+            Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1, why),
             // Counted before; only still to be told.
             Waiting::Gap(lost) => {
                 for (reason, count) in lost {
@@ -60,8 +67,8 @@ impl Losses {
         std::mem::take(&mut self.untold)
     }
 
-    /// Takes the count since the last flush.
-    pub(crate) fn take_since_flush(&mut self) -> u64 {
-        std::mem::take(&mut self.since_flush)
+    /// Takes the count since the last flush, and why the last of them is lost.
+    pub(crate) fn take_since_flush(&mut self) -> (u64, String) {
+        (std::mem::take(&mut self.since_flush), std::mem::take(&mut self.last_why))
     }
 }

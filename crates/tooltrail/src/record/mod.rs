@@ -14,12 +14,16 @@ mod losses;
 mod offer;
 mod open;
 mod promise;
+mod prune;
 mod queue;
 mod reads;
 mod recorder;
 mod recovery;
+#[cfg(all(test, feature = "schedules"))]
+mod schedules;
 mod steps;
 mod store;
+mod sync;
 mod wake;
 mod writer;
 
@@ -27,6 +31,7 @@ pub use counters::{Counters, Histogram};
 pub use event::Event;
 pub use open::Open;
 pub use promise::{Ack, DURABLE_WAIT};
+pub use prune::{PrunedDay, would_prune};
 pub use recorder::{Options, Recorder};
 #[doc(hidden)]
 pub use steps::Steps;

@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::record::sync::{Condvar, Mutex, MutexGuard};
 
 /// Longest wait for a batch to become durable: a disk that needs longer is broken, and the caller should know.
 pub const DURABLE_WAIT: Duration = Duration::from_secs(2);
@@ -140,6 +141,11 @@ impl Ack {
     /// [`Error::Unwritten`] with how many entries are not, or not yet: after a time-out they may still be written.
     pub fn wait(self) -> Result<(), Error> {
         self.wait_for(DURABLE_WAIT)
+    }
+
+    /// Returns another that resolves with it, to be waited for: as futures they would share one waker.
+    pub(crate) fn again(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 
     /// Waits until all is durable, at most so long: for whoever would rather wait than not know.

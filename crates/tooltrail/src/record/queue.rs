@@ -5,28 +5,26 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use spin::mutex::SpinMutex;
 
 use crate::error::Error;
 use crate::record::buffers::{Buffers, Chunk, Held, Stored, Text, What};
 use crate::record::item::{Item, Source};
 use crate::record::lanes::{Filled, LANES, Lanes, spin_lock};
 use crate::record::offer::{Copied, Offer};
-use crate::record::promise::Promise;
+use crate::record::promise::{Ack, Promise, promise};
+use crate::record::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
 use crate::record::wake::{Sleep, Wake};
 
 /// Entries that may wait or be in work: some seconds of a busy orchestrator.
-pub(crate) const QUEUE_ENTRIES_MAX: usize = 65_536;
+pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);
 
 /// Bytes that may wait or be in work, so that large calls cannot eat the machine's memory.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that the first
 /// does not wait for long.
-const AWAITED_ENTRIES_MAX: usize = 8_192;
+const AWAITED_ENTRIES_MAX: usize = bound(8_192, 3);
 
 /// Bytes of such a batch, as large as a sequential write profits from, twice over.
 const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -39,14 +37,14 @@ const BATCH_BYTES_MAX: usize = QUEUE_BYTES_MAX / 4;
 const POLL: Duration = Duration::from_millis(1);
 
 /// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
-const POLLS_BEFORE_SLEEP: u32 = 50;
+const POLLS_BEFORE_SLEEP: usize = bound(50, 1);
 
 /// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
 /// than for one.
-const LINGER_POLLS: u32 = 10;
+const LINGER_POLLS: usize = bound(10, 1);
 
 /// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
-const LINGER_FROM: usize = 256;
+const LINGER_FROM: usize = bound(256, 2);
 
 /// A weight counts items in its lowest bits and bytes above them: sums of weights grow for ever, past the end of the
 /// number too, and the difference of two is exact.
@@ -69,6 +67,8 @@ pub(crate) struct Queue {
     /// Items for which somebody waits, and that the writer has not taken.
     awaited: AtomicUsize,
     closed: AtomicBool,
+    /// The flush that closing is.
+    closing: SpinMutex<Option<Ack>>,
     wake: Wake,
     buffers: Arc<Buffers>,
     shed: SpinMutex<Shed>,
@@ -118,7 +118,7 @@ impl Queue {
             return self.count_shed("closed", 1);
         }
         if self.put(&mut lane, call, What::Entry, ends, None).is_err() {
-            self.end(&mut lane, ends);
+            self.end_in(&mut lane, ends);
             drop(lane);
             return self.count_shed("queue_full", 1);
         }
@@ -137,7 +137,7 @@ impl Queue {
         }
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
         let Some(mut place) = self.accept(calls.len(), bytes, true) else {
-            self.end(&mut lane, ends);
+            self.end_in(&mut lane, ends);
             return Err(Error::Busy);
         };
         self.awaited.fetch_add(calls.len(), Ordering::Relaxed);
@@ -170,28 +170,37 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a barrier, and with `close` nothing may follow it.
-    pub(crate) fn flush(&self, promise: Promise, close: bool) {
-        if close && !self.closed.swap(true, Ordering::SeqCst) {
+    /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
+    pub(crate) fn flush(&self, close: bool) -> Ack {
+        let mut closing = spin_lock(&self.closing);
+        if let Some(closing) = &*closing {
+            // Closing is a flush, nothing is taken since, and it may still be under way.
+            return closing.again();
+        }
+        let (ack, promises) = promise(1);
+        if close {
+            *closing = Some(ack.again());
+            self.closed.store(true, Ordering::SeqCst);
             // Whoever saw the queue open has put its items into its lane when that is free.
             self.lanes.each().for_each(drop);
-        } else if self.is_closed() {
-            // Closing was a flush, and nothing was taken since.
-            return promise.keep();
         }
         let mut lane = self.lanes.any();
-        if !close && self.is_closed() {
-            return promise.keep();
-        }
-        self.awaited.fetch_add(1, Ordering::Relaxed);
-        let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-        let what = if close { What::Close } else { What::Flush };
+        self.awaited.fetch_add(1, Ordering::SeqCst);
+        let key = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
+        let (held, what) = (Held::Nowhere, if close { What::Close } else { What::Flush });
         let chunk = lane.room(0, &self.buffers);
-        chunk.promises.push(promise);
-        let held = Held::Nowhere;
-        chunk.items.push(Stored { key: place, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
+        chunk.promises.extend(promises);
+        chunk.items.push(Stored { key, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
         drop(lane);
+        drop(closing);
         self.wake.come_now();
+        ack
+    }
+
+    /// Adds that an open call has an end that is counted as lost.
+    pub(crate) fn end(&self, id: u64) {
+        self.end_in(&mut self.lanes.any(), id);
+        self.wake.come();
     }
 
     /// Counts entries that could not be recorded.
@@ -386,7 +395,7 @@ impl Queue {
     }
 
     /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
-    fn end(&self, lane: &mut Filled, id: u64) {
+    fn end_in(&self, lane: &mut Filled, id: u64) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
@@ -409,7 +418,7 @@ pub(crate) fn counted(weight: u64) -> (usize, usize) {
     (items as usize, (weight >> WEIGHT_BITS) as usize)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "schedules")))]
 mod tests {
     use std::sync::LazyLock;
 
@@ -417,7 +426,6 @@ mod tests {
     use crate::call::Call;
     use crate::clock::Timestamp;
     use crate::record::offer::Lent;
-    use crate::record::promise::promise;
     use crate::redact::Redactor;
 
     /// Building one takes longer than all tests here.
@@ -556,9 +564,7 @@ mod tests {
                     for n in 0..EACH {
                         offer(queue, &call(&format!("{caller}-{n}"), "{}".to_owned()), n % 5 == 0);
                         if n % 100 == 99 {
-                            let (ack, promises) = promise(1);
-                            promises.into_iter().for_each(|promise| queue.flush(promise, false));
-                            ack.wait().unwrap();
+                            queue.flush(false).wait().unwrap();
                         }
                     }
                 })
@@ -568,8 +574,7 @@ mod tests {
                 see(queue.take(Some(Duration::ZERO)));
             }
         });
-        let (_ack, promises) = promise(1);
-        promises.into_iter().for_each(|promise| queue.flush(promise, true));
+        let _ack = queue.flush(true);
         offer(&queue, &call("late", "{}".to_owned()), false);
         while !see(queue.take(Some(Duration::ZERO))) {}
         assert_eq!((next, flushes), ([EACH; CALLERS], CALLERS * EACH / 100));

@@ -21,6 +21,7 @@ use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::record::writer::Writer;
 use crate::redact::Redactor;
+use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -37,6 +38,8 @@ pub struct Options {
     pub group: bool,
     /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
     pub force_network_home: bool,
+    /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
+    pub retention: Retention,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -52,6 +55,7 @@ impl Options {
             keys: None,
             group: false,
             force_network_home: false,
+            retention: Retention::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         }
@@ -87,7 +91,8 @@ impl Options {
         let redactor = Arc::new(Redactor::new(key));
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
-        Ok((Recorder { home, redactor, clock: self.clock, state, writer: Mutex::new(None) }, writer))
+        let retention = self.retention;
+        Ok((Recorder { home, redactor, retention, clock: self.clock, state, writer: Mutex::new(None) }, writer))
     }
 }
 
@@ -106,6 +111,7 @@ impl Options {
 pub struct Recorder {
     home: Home,
     redactor: Arc<Redactor>,
+    retention: Retention,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -146,6 +152,8 @@ impl Recorder {
     pub fn record_owned(&self, mut call: Call) {
         if call.ts.is_none() {
             call.ts = Some(self.clock.now());
+        } else if self.too_late(&call).is_some() {
+            return self.refuse(0);
         }
         self.state.queue.offer(call, 0);
     }
@@ -157,6 +165,14 @@ impl Recorder {
     /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, 0)
+    }
+
+    /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
+    #[must_use]
+    pub fn too_late(&self, call: &Call) -> Option<String> {
+        let day = call.ts?.date();
+        let first = self.retention.first_day(self.clock.now().date())?;
+        (day < first).then(|| format!("older than the retention: of {day}, and kept is what is of {first} or later"))
     }
 
     /// Notes that a call begins; the guard records how it ends and how long it took.
@@ -201,6 +217,15 @@ impl Recorder {
         self.state.queue.offer(entry, 0);
     }
 
+    /// Records one of our own events, and waits until it is durable.
+    pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
+        let call = event.into_call(None);
+        let (ack, promises) = promise(1);
+        let entry = Copied::own(&call, self.clock.now(), &self.redactor);
+        self.state.queue.offer_all(vec![entry], promises, 0)?;
+        ack.wait()
+    }
+
     /// Waits until all that was accepted before is visible and durable, at most 30 s.
     ///
     /// # Errors
@@ -209,7 +234,7 @@ impl Recorder {
         self.barrier(false)
     }
 
-    /// Flushes, and then takes no more. A second close does nothing.
+    /// Flushes, and then takes no more. A later flush or close waits for the first and answers as it does.
     ///
     /// # Errors
     /// As [`Recorder::flush`].
@@ -229,6 +254,7 @@ impl Recorder {
     /// # Errors
     /// Why not, in words.
     pub fn health(&self) -> Result<(), String> {
+        self.home.check_stands()?;
         let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
         probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
         let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -265,14 +291,27 @@ impl Recorder {
 
     /// Takes a call, which ends the open call of this id.
     pub(crate) fn take(&self, call: &Call, ends: u64) {
+        if self.too_late(call).is_some() {
+            return self.refuse(ends);
+        }
         match Lent::new(call, self.clock.now(), &self.redactor) {
             Lent::Small(call) => self.state.queue.offer(call, ends),
             Lent::Copied(call) => self.state.queue.offer(call, ends),
         }
     }
 
+    #[cold]
+    fn refuse(&self, ends: u64) {
+        self.state.queue.count_shed("retention", 1);
+        self.state.queue.end(ends);
+    }
+
     /// Takes calls durably; a single one may end an open call.
     pub(crate) fn take_durable(&self, mut calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
+            self.state.queue.end(ends);
+            return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
+        }
         let now = self.clock.now();
         for call in &mut calls {
             call.ts.get_or_insert(now);
@@ -296,11 +335,7 @@ impl Recorder {
     }
 
     fn barrier(&self, close: bool) -> Result<(), Error> {
-        let (ack, promises) = promise(1);
-        for promise in promises {
-            self.state.queue.flush(promise, close);
-        }
-        ack.wait_for(FLUSH_WAIT)
+        self.state.queue.flush(close).wait_for(FLUSH_WAIT)
     }
 }
 

@@ -14,8 +14,8 @@ use crate::record::event::Event;
 use crate::record::files::Change;
 use crate::record::group::Day;
 
-/// How long another process may recover: the journals of a whole home, on a slow disk.
-const RECOVERY_WAIT: Duration = Duration::from_secs(10);
+/// How long another process may recover before a home is opened: the journals of a whole home, on a slow disk.
+pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(10);
 
 /// How long another process may hold the append lock, file by file.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
@@ -27,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) events: Vec<Event>,
     /// Files whose flush failed, and up to which length they are durable.
     pub(crate) suspect: Vec<(Day, u64)>,
+    /// Why something stays in a journal for the next time.
+    pub(crate) left: Option<String>,
 }
 
 /// What one day file needs.
@@ -41,15 +43,17 @@ struct Plan {
 
 /// Brings the lines of dead processes into their day files, and the calls that were open in them.
 ///
-/// What cannot be brought there now stays in the journal for the next time, and is told.
+/// What cannot be brought there now stays in the journal for the next time, and is told. Another process that recovers
+/// is waited for so long.
 ///
 /// # Errors
-/// [`Error::Io`] if another process recovers for too long.
+/// [`Error::Io`] if it takes longer.
 pub(crate) fn recover(
     home: &Home,
     journal: &mut Journal,
     largest: &mut Largest,
     now: Duration,
+    wait: Duration,
 ) -> Result<Recovered, Error> {
     let disk = &**home.disk();
     let path = home.root().join(OWN_FOLDER).join("recover.lock");
@@ -58,25 +62,28 @@ pub(crate) fn recover(
     if disk.list(&[OWN_FOLDER, "journal"]).is_ok_and(|files| files.is_empty()) {
         return Ok(told);
     }
-    let _lock = disk.lock(&[OWN_FOLDER, "recover.lock"], RECOVERY_WAIT).map_err(Error::io("lock", &path))?;
+    let _lock = disk.lock(&[OWN_FOLDER, "recover.lock"], wait).map_err(Error::io("lock", &path))?;
     let (mut found, unread) = orphans(disk);
     told.events.extend(unread.iter().map(|error| incident("journal not read", [("why", error.to_string())])));
     let (place, boot) = journal.place();
     found.retain(|orphan| match &orphan.scan.header {
         Some(header) if header.home != place => {
-            told.events.push(incident("journal of another home", [("slot", orphan.slot.to_string())]));
+            // Told once: it stays where it is.
+            if !wait.is_zero() {
+                told.events.push(incident("journal of another home", [("slot", orphan.slot.to_string())]));
+            }
             false
         }
         _ => true,
     });
     found.sort_by_key(|orphan| orphan.scan.header.as_ref().map(|header| (header.owner, header.number)));
     let plans = plans(&found, boot);
-    let mut whole = true;
+    told.left = unread.first().map(|error| format!("could not read a journal: {error}"));
     for orphan in &found {
         match keep_damage(home, orphan) {
             Ok(events) => told.events.extend(events),
             Err(error) => {
-                whole = false;
+                told.left = Some(format!("could not keep what is damaged in a journal: {error}"));
                 told.events.push(incident("journal not kept", [("why", error.to_string())]));
             }
         }
@@ -88,22 +95,23 @@ pub(crate) fn recover(
                     told.events.push(cut_off(&day, torn.offset, torn.bytes.len(), fragment));
                 }
                 if let Err(error) = synced {
-                    whole = false;
+                    told.left = Some(left(home, &day, &error));
                     told.events.push(not_recovered(&day, &error));
-                    told.suspect.push((day, plan.clean));
+                    told.suspect.push((day, plan.from));
                 }
             }
             Err(error) => {
-                whole = false;
+                told.left = Some(left(home, &day, &error));
                 told.events.push(not_recovered(&day, &error));
             }
         }
     }
-    if whole {
+    if told.left.is_none() {
         // In the order in which they were begun: the last says which open calls of the others no longer count.
         for orphan in found {
             let salt = journal.salt();
             if let Err(error) = orphan.free(journal.place().0, salt) {
+                told.left = Some(format!("could not empty a journal: {error}"));
                 told.events.push(incident("journal not emptied", [("why", error.to_string())]));
                 break;
             }
@@ -130,8 +138,8 @@ fn bring(
         Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
         Plan { .. } => Cut::Torn,
     };
-    // Whoever died may have seen a flush fail, and told nobody.
-    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.clean, lines: &plan.lines };
+    // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
+    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.from, lines: &plan.lines };
     let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
     let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
     drop(append);
@@ -258,9 +266,19 @@ pub(crate) fn changed(day: &Day, change: Change, before: u64) -> Event {
     incident(what, facts)
 }
 
+/// Returns the event of a home whose name stands for another folder, or for none.
+pub(crate) fn home_moved(why: &str) -> Event {
+    incident("home moved", [("why", why.to_owned())])
+}
+
 /// Returns the event of a file to which nothing may be appended, for what stands under its name.
 pub(crate) fn refused(day: &Day, why: &str) -> Event {
     incident("day file refused", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", why.to_owned())])
+}
+
+fn left(home: &Home, day: &Day, error: &io::Error) -> String {
+    let path = home.day_path(&day.0, day.1);
+    format!("could not bring {} what a journal holds for it: {error}", path.display())
 }
 
 fn not_recovered(day: &Day, error: &io::Error) -> Event {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::home::Home;
-use crate::record::promise::{Ack, promise};
+use crate::record::promise::Ack;
 use crate::record::queue::Batch;
 use crate::record::recorder::{Options, Recorder};
 use crate::record::writer::Writer;
@@ -45,10 +45,7 @@ impl Steps {
 
     /// Flushes all that was recorded, or with `close` ends; returns what a caller hears.
     pub fn flush(&mut self, close: bool) -> Ack {
-        let (ack, promises) = promise(1);
-        for promise in promises {
-            self.recorder.state().queue.flush(promise, close);
-        }
+        let ack = self.recorder.state().queue.flush(close);
         self.step();
         ack
     }

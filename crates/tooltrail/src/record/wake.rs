@@ -1,9 +1,9 @@
 //! The writer's sleep: short while there is work, long otherwise; only who ends a long one asks the system for it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use crate::record::sync::{AtomicU8, Mutex, Ordering, Thread, current, park, park_timeout};
 
 /// How the writer sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl Wake {
     ///
     /// `is_some` is asked once more after others can see that the writer sleeps, so that nobody is missed.
     pub(crate) fn sleep(&self, how: Sleep, longest: Option<Duration>, is_some: impl Fn() -> bool) {
-        let here = std::thread::current();
+        let here = current();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.as_ref().is_none_or(|writer| writer.id() != here.id()) {
             *writer = Some(here);
@@ -40,8 +40,8 @@ impl Wake {
         self.state.store(state, Ordering::SeqCst);
         if !is_some() {
             match longest {
-                Some(longest) => std::thread::park_timeout(longest),
-                None => std::thread::park(),
+                Some(longest) => park_timeout(longest),
+                None => park(),
             }
         }
         self.state.store(AWAKE, Ordering::SeqCst);

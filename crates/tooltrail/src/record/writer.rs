@@ -27,9 +27,6 @@ use crate::redact::{Redactor, Windowed};
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How soon the writer looks whether a flush under way is done.
-const FLUSH_POLL: Duration = Duration::from_millis(20);
-
 /// How long a call must be open before the journal notes it without being asked: most calls are done by then.
 ///
 /// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
@@ -143,14 +140,9 @@ impl Writer {
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         // Ids grow with time, so that the first of the open ones is the oldest.
         let opening = self.opening.calls.values().next().map(|(began, _)| (*began + OPEN_AFTER).saturating_sub(now));
-        let settle = if !self.events.is_empty() || !self.store.events.is_empty() {
-            Some(Duration::ZERO)
-        } else if self.store.is_flushing() {
-            Some(FLUSH_POLL)
-        } else if self.store.is_unflushed() || !self.store.losses.is_empty() {
-            Some(SETTLE)
-        } else {
-            None
+        let settle = match self.events.is_empty() {
+            true => self.store.patience(SETTLE),
+            false => Some(Duration::ZERO),
         };
         reads.into_iter().chain(settle).chain(opening).min()
     }
@@ -217,7 +209,7 @@ impl Writer {
                     let waiting = promise.map_or(Waiting::Nobody, Waiting::Promise);
                     entries.push((entry, Role::Entry(waiting, ends)));
                 }
-                Item::Begin(id, call, None) => self.opening.insert(id, now, Box::new(call.windowed(&self.redactor))),
+                Item::Begin(id, call, None) => self.opening.insert(id, now, call.windowed(&self.redactor)),
                 Item::Begin(id, call, promise) => entries.push((call, Role::Intent(id, promise))),
                 Item::Ended(id) => {
                     self.opening.remove(id);
@@ -334,9 +326,10 @@ impl Writer {
     fn tell(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
         for flush in flushes {
-            match self.store.losses.take_since_flush() + self.store.pending() {
+            let (lost, why) = self.store.losses.take_since_flush();
+            match lost + self.store.pending() {
                 0 => flush.keep(),
-                lost => flush.fail(lost, trouble.as_deref().unwrap_or("the queue was full")),
+                lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
             }
         }
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
@@ -400,9 +393,9 @@ impl Opening {
 }
 
 /// Redacts, clips and encodes an entry with its random bytes.
-fn line(redactor: &Redactor, entry: Windowed, random: &[u8]) -> Line {
+fn line(redactor: &Redactor, entry: Box<Windowed>, random: &[u8]) -> Line {
     let (mut bits, mut salt) = ([0; 10], [0; 16]);
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-    encode(Clipped::of(redactor.redact(entry)), bits, salt)
+    encode(Clipped::of(redactor.redact(*entry)), bits, salt)
 }

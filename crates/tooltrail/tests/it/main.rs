@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
+mod changed;
 mod filter;
 mod following;
 mod histories;
@@ -9,6 +10,7 @@ mod late;
 mod layers;
 mod odd;
 mod open_calls;
+mod pruning;
 mod reading;
 mod recording;
 mod redaction;

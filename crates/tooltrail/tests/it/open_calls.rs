@@ -3,10 +3,12 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tooltrail::{Call, Outcome, Recorder};
+use tooltrail::{Call, Clock, Options, Outcome, Recorder, SystemClock, Timestamp};
 
 /// Where the child of [`calls_open_at_a_kill_are_interrupted`] writes.
 const HOME: &str = "TOOLTRAIL_TEST_HOME";
@@ -32,12 +34,14 @@ fn expected(entries: &[(&str, &str)]) -> Vec<(String, String)> {
     entries.iter().map(|(tool, why)| ((*tool).to_owned(), (*why).to_owned())).collect()
 }
 
-#[test]
-fn calls_open_at_a_kill_are_interrupted() {
-    let home = tempfile::tempdir().unwrap();
+/// What the child leaves, once somebody has recovered.
+const INTERRUPTED: [(&str, &str); 3] = [("ended", "ok"), ("grouped", "interrupted"), ("strict", "interrupted")];
+
+/// Starts a process that begins calls, and kills it.
+fn begin_and_be_killed(home: &Path) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "open_calls::calls_begin_and_never_end"])
-        .env(HOME, home.path())
+        .env(HOME, home)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
@@ -46,13 +50,54 @@ fn calls_open_at_a_kill_are_interrupted() {
     assert!(said.into_iter().any(|line| line == "open"), "the child began its calls");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// The system's clock, and so many milliseconds more.
+#[derive(Debug, Default)]
+struct Ahead {
+    clock: SystemClock,
+    ahead: AtomicU64,
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic() + Duration::from_millis(self.ahead.load(Ordering::Relaxed))
+    }
+}
+
+#[test]
+fn calls_open_at_a_kill_are_interrupted() {
+    let home = tempfile::tempdir().unwrap();
+    begin_and_be_killed(home.path());
     for _ in 0..2 {
         Recorder::open(home.path()).unwrap().close().unwrap();
-        let interrupted = [("ended", "ok"), ("grouped", "interrupted"), ("strict", "interrupted")];
-        assert_eq!(entries(home.path()), expected(&interrupted));
+        assert_eq!(entries(home.path()), expected(&INTERRUPTED));
     }
     let journal = std::fs::read(home.path().join(".tooltrail/journal/00.segment")).unwrap();
     assert!(!journal.windows(14).any(|window| window == b"hunter2hunter2"), "the journal keeps no secret");
+}
+
+#[test]
+fn a_writer_that_goes_on_brings_what_another_left() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Ahead::default());
+    let mut options = Options::new(home.path());
+    options.clock = clock.clone();
+    let recorder = options.open().unwrap();
+    begin_and_be_killed(home.path());
+    clock.ahead.store(60_000, Ordering::Relaxed);
+    let begun = Instant::now();
+    while entries(home.path()) != expected(&INTERRUPTED) {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", entries(home.path()));
+        recorder.record(&Call::new("bob", "t", "").ok("x"));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    recorder.close().unwrap();
+    assert_eq!(entries(home.path()), expected(&INTERRUPTED));
 }
 
 #[test]

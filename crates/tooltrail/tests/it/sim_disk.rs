@@ -399,6 +399,10 @@ impl Disk for SimDisk {
         Ok(Box::new(SimLock { machine: Arc::clone(&self.machine), name, process: self.process }))
     }
 
+    fn stands(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
     fn handles_max(&self) -> usize {
         2
     }

@@ -1,0 +1,87 @@
+//! `tooltrail prune`: the oldest days go.
+
+use std::process::ExitCode;
+
+use tooltrail::{PrunedDay, SystemClock, would_prune};
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{Cell, Column, Data, Table, print_json, talk};
+use crate::retention::{Flags, pruned_json};
+use crate::size;
+
+/// Remove the oldest days, of all users, beyond what is to be kept
+///
+/// Whole days go, the oldest first, and each is recorded before the first of its files does. What is kept is what the
+/// flags say, else `[retention]` in the configuration file. A running service prunes by itself, once a day, what the
+/// file says.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail prune --max-age-days 365 --dry-run      what would go of what is older than a year
+  tooltrail prune --max-bytes 50GiB --keep-days 183 keep 50 GiB, but half a year in any case
+  tooltrail recent tool=tooltrail.prune --days 365  what went, and when")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    kept: Flags,
+
+    /// Say what would go, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Prunes and prints.
+pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+    let retention = args.kept.retention(&common.config()?.retention)?;
+    if !retention.is_limited() {
+        return Err(Failure::could_not(
+            "nothing says what is to go",
+            "give --max-age-days, --max-entries or --max-bytes, or a [retention] in the configuration file",
+        ));
+    }
+    let home = common.open_home()?;
+    let days = match args.dry_run {
+        true => would_prune(&home, &retention, &SystemClock::default())?,
+        false => {
+            let recorder = common.recorder(&home)?;
+            let days = recorder.prune(&retention, "prune")?;
+            recorder.close()?;
+            days
+        }
+    };
+    if common.json {
+        print_json(&pruned_json(&days, args.dry_run))?;
+    } else {
+        let mut data = Data::styled();
+        data.bytes(report(&days, args.dry_run).as_bytes())?;
+        data.finish()?;
+    }
+    let left = days.iter().map(|day| day.left).sum::<u64>();
+    if left > 0 {
+        talk(&format!("{left} files changed meanwhile and stay until the next prune"));
+    }
+    Ok(Exit::Yes.into())
+}
+
+/// Returns what went for people.
+fn report(days: &[PrunedDay], dry_run: bool) -> String {
+    let mut table = Table::new(&[
+        Column::fixed("day"),
+        Column::fixed("over"),
+        Column::number("files"),
+        Column::number("entries"),
+        Column::number("bytes"),
+    ]);
+    for day in days {
+        let numbers = [day.files, day.entries, day.bytes].map(|number| number.to_string());
+        let mut row = vec![Cell::new(&day.day.to_string()), Cell::new(day.limit.as_str())];
+        row.extend(numbers.iter().map(|number| Cell::new(number)));
+        table.row(row);
+    }
+    let bytes = size::words(days.iter().map(|day| day.bytes).sum());
+    let days_word = if days.len() == 1 { "day" } else { "days" };
+    let verb = if dry_run { "would go" } else { "removed" };
+    match days {
+        [] => "nothing is over its limit\n".to_owned(),
+        _ => format!("{}\n{} {days_word} {verb}, {bytes}\n", table.render(), days.len()),
+    }
+}

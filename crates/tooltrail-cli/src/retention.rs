@@ -1,0 +1,68 @@
+//! What is kept: flags over the file, and what a prune has done, told to programs and people.
+
+use serde_json::{Value, json};
+use tooltrail::{PrunedDay, Retention};
+
+use crate::config;
+use crate::failure::Failure;
+use crate::size;
+
+/// The flags that say what is kept.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Flags {
+    /// Keep so many days, today among them
+    #[arg(long, value_name = "DAYS")]
+    max_age_days: Option<u32>,
+
+    /// Keep so many entries of all users together
+    #[arg(long, value_name = "COUNT")]
+    max_entries: Option<u64>,
+
+    /// Keep so many bytes of all users together, like 10GiB
+    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    max_bytes: Option<u64>,
+
+    /// Keep so many days whatever the limits say [default: 1, today]
+    #[arg(long, value_name = "DAYS")]
+    keep_days: Option<u32>,
+}
+
+impl Flags {
+    /// Returns what is kept, each flag before the file's word.
+    pub(crate) fn retention(&self, file: &config::Retention) -> Result<Retention, Failure> {
+        let retention = Retention {
+            max_age_days: self.max_age_days.or(file.max_age_days),
+            max_entries: self.max_entries.or(file.max_entries),
+            max_bytes: self.max_bytes.or(file.max_bytes),
+            keep_days: self.keep_days.or(file.keep_days).unwrap_or(Retention::default().keep_days),
+        };
+        retention.check()?;
+        Ok(retention)
+    }
+}
+
+/// Returns what is kept as an object.
+pub(crate) fn object(retention: &Retention) -> Value {
+    json!({
+        "max_age_days": retention.max_age_days,
+        "max_entries": retention.max_entries,
+        "max_bytes": retention.max_bytes,
+        "keep_days": retention.keep_days,
+    })
+}
+
+/// Returns what went, or would go, as an object.
+pub(crate) fn pruned_json(days: &[PrunedDay], dry_run: bool) -> Value {
+    let each = days.iter().map(|day| {
+        json!({
+            "day": day.day.to_string(), "limit": day.limit.as_str(),
+            "files": day.files, "entries": day.entries, "bytes": day.bytes, "left": day.left,
+        })
+    });
+    let sum = |of: fn(&PrunedDay) -> u64| days.iter().map(of).sum::<u64>();
+    json!({
+        "dry_run": dry_run,
+        "days": each.collect::<Vec<_>>(),
+        "files": sum(|day| day.files), "entries": sum(|day| day.entries), "bytes": sum(|day| day.bytes),
+    })
+}

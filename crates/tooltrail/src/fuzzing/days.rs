@@ -1,0 +1,82 @@
+//! Day files: read backwards, forwards and split at newlines, the same lines at the same places.
+
+use std::sync::Arc;
+
+use super::draw::Draw;
+use super::memory::{INODE, Memory};
+use crate::day::{Ahead, Blocks, Forwards, Found};
+use crate::disk::{Disk, DiskFile};
+
+/// How often the drawn bytes may be repeated, so that a file has several blocks.
+const TIMES_MAX: usize = 64;
+
+/// Longest file: some of the largest blocks.
+const FILE_BYTES_MAX: usize = 300 * 1024;
+
+/// Any bytes as a day file, which grows while it is read forwards.
+pub(super) fn day(data: &[u8]) {
+    let mut draw = Draw::new(data);
+    let (times, at, steps) = (1 + draw.below(TIMES_MAX), draw.number(2), 1 + draw.below(5));
+    let mut bytes = draw.rest().repeat(times);
+    bytes.truncate(FILE_BYTES_MAX);
+    let mut lines = Vec::new();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', &bytes) {
+        lines.push((start as u64, bytes[start..end].to_vec()));
+        start = end + 1;
+    }
+    let torn = start < bytes.len();
+    lines.retain(|(_, line)| !line.is_empty());
+    comes_backwards(&bytes, &lines, torn, None);
+    if !lines.is_empty() {
+        // Reading may begin at the end of any line.
+        let (from, line) = &lines[usize::try_from(at).unwrap_or(0) % lines.len()];
+        let end = from + line.len() as u64 + 1;
+        let before = lines.iter().filter(|(place, _)| *place < end).cloned().collect::<Vec<_>>();
+        comes_backwards(&bytes, &before, torn && end == bytes.len() as u64, Some(end));
+    }
+    comes_forwards(&bytes, start, steps);
+}
+
+fn comes_backwards(bytes: &[u8], expected: &[(u64, Vec<u8>)], torn: bool, from: Option<u64>) {
+    let disk: Arc<dyn Disk> = Arc::new(Memory::new(bytes.to_vec()));
+    let mut blocks = Blocks::open(&disk, &["day"], from.map(|end| (end, INODE))).unwrap().unwrap();
+    let (mut found, mut tail) = (Vec::new(), false);
+    while let Some(next) = blocks.back().unwrap() {
+        match next {
+            Found::Line(at, line) if !line.is_empty() => found.push((at, line.to_vec())),
+            Found::Line(..) => {}
+            Found::Torn => {
+                assert!(found.is_empty() && !tail, "a torn end in the middle");
+                tail = true;
+            }
+            Found::TooLong => panic!("no line here is too long"),
+        }
+    }
+    found.reverse();
+    assert!(found == expected, "{} lines, {} expected, from {from:?}", found.len(), expected.len());
+    assert_eq!(tail, torn);
+}
+
+/// Reads a file that is there in so many steps; all up to its last newline comes, each byte once.
+fn comes_forwards(bytes: &[u8], whole: usize, steps: usize) {
+    let file = Memory::default();
+    let (mut place, mut found, mut buffer) = (Forwards::default(), Vec::new(), Vec::new());
+    for step in 1..=steps {
+        let upto = bytes.len() * step / steps;
+        *file.bytes() = bytes[..upto].to_vec();
+        let stat = DiskFile::stat(&file).unwrap();
+        assert_eq!(place.check(&file, stat).unwrap(), None, "a file that only grew");
+        loop {
+            match place.ahead(&file, stat.len, &mut buffer).unwrap().0 {
+                Ahead::Lines(from, lines) => {
+                    assert_eq!(from, found.len() as u64);
+                    found.extend_from_slice(lines);
+                }
+                Ahead::Nothing => break,
+                Ahead::TooLong | Ahead::Skipped => panic!("no line here is too long"),
+            }
+        }
+    }
+    assert!(found == bytes[..whole], "{} bytes of {whole}", found.len());
+}

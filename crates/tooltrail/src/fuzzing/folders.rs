@@ -1,0 +1,61 @@
+//! Folders of users: injective, and never more than one plain name.
+
+use super::draw::Draw;
+use crate::home::{OWN_FOLDER, SYSTEM_USER, folder_of, outside_folder, redacted_folder, user_of};
+
+/// Longest id that is drawn: well beyond where names are cut.
+const USER_BYTES_MAX: usize = 1_024;
+
+/// Longest name that a file system takes.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Two ids and a folder's name from any bytes.
+pub(super) fn folder(data: &[u8]) {
+    let mut draw = Draw::new(data);
+    let one = draw.text(USER_BYTES_MAX);
+    let (at, other) = (draw.below(USER_BYTES_MAX), String::from_utf8_lossy(draw.rest()));
+    // The second id is a neighbour of the first: where two would meet, they are close.
+    let cut = (0..=at.min(one.len())).rev().find(|at| one.is_char_boundary(*at)).unwrap_or(0);
+    let two = format!("{}{other}", &one[..cut]);
+    for user in [&*one, &*two] {
+        is_found_again(user);
+    }
+    are_told_apart(&one, &two);
+    if let Some(user) = user_of(&other) {
+        assert!(outside_folder(&user) == other || folder_of(&user) == other, "{other} is no encoding of {user:?}");
+    }
+}
+
+/// Whether a name is one component of a path, the same on every file system, and none of ours.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-%.ABCDEF".contains(&byte);
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.bytes().all(plain)
+        && !name.starts_with('.')
+        && name != OWN_FOLDER
+}
+
+fn is_found_again(user: &str) {
+    if user.is_empty() {
+        return;
+    }
+    let (own, outside) = (folder_of(user), outside_folder(user));
+    for name in [&own, &outside, &redacted_folder(user, "0123456789abcdef")] {
+        assert!(is_plain_name(name), "{user:?} becomes {name:?}");
+    }
+    assert_eq!(own == outside, user != SYSTEM_USER, "{user:?}");
+    assert_ne!(outside, SYSTEM_USER, "an outside user has our own folder");
+    // A cut name does not hold its id; a whole one does.
+    let expected = (!outside.contains('.')).then_some(user);
+    assert_eq!(user_of(&outside).as_deref(), expected, "{outside}");
+    assert!(user_of(&redacted_folder(user, "0123456789abcdef")).is_none());
+}
+
+/// Different ids have different folders, even where a file system takes letters of either case for one.
+fn are_told_apart(one: &str, two: &str) {
+    let same = one == two;
+    assert_eq!(outside_folder(one).eq_ignore_ascii_case(&outside_folder(two)), same, "{one:?} {two:?}");
+    let keyed = |user: &str| redacted_folder(user, "0123456789abcdef");
+    assert!(!keyed(one).eq_ignore_ascii_case(&outside_folder(two)), "{one:?} redacted meets {two:?}");
+}

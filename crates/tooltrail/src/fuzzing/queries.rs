@@ -1,0 +1,142 @@
+//! Queries: read, written, and held against lines both ways.
+
+use std::fmt::Write;
+
+use super::draw::Draw;
+use super::lines::written;
+use crate::call::Call;
+use crate::clock::Zone;
+use crate::json;
+use crate::json::push_string;
+use crate::query::{Line, Query, check_filter, glob_matches};
+
+/// Longest query drawn; one byte more than is taken.
+const QUERY_BYTES_MAX: usize = 4_097;
+
+/// Longest texts for the slow matcher.
+const GLOB_BYTES_MAX: usize = 128;
+
+/// Places at which a query is taken apart: each costs as much as the whole.
+const SPLITS_MAX: usize = 4;
+
+/// A query and, after a newline, a line that it is asked about: a stored one, or a text for a line of ours.
+pub(super) fn query(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (asked, line) = text.split_once('\n').unwrap_or((&text, ""));
+    let asked = &asked[..asked.floor_char_boundary(QUERY_BYTES_MAX)];
+    fits_like_the_slow_matcher(asked, line);
+    // Of three letters patterns and names often meet.
+    let few = |text: &str, letters: [char; 3]| {
+        text.bytes().take(24).map(|byte| letters[usize::from(byte % 3)]).collect::<String>()
+    };
+    fits_like_the_slow_matcher(&few(asked, ['a', 'b', '*']), &few(line, ['a', 'b', 'a']));
+    let Ok(query) = Query::parse(asked) else { return };
+    let shown = query.to_string();
+    // A query at the limit may need more room for quotes than there is.
+    let Ok(again) = Query::parse(&shown) else {
+        return assert!(shown.len() > asked.len(), "{asked:?} is written as {shown:?}, which cannot be read");
+    };
+    assert_eq!(again, query, "{shown}");
+    assert_eq!(again.to_string(), shown);
+    let lines = lines(line, asked);
+    if let Some(entry) = lines.iter().find(|line| Line::parse(line, &Zone::UTC).is_some()) {
+        is_found_by_what_it_holds(entry);
+    }
+    for line in lines {
+        let (may, does) = check_filter(&line, &query);
+        assert!(may || !does, "the bytes deny what the fields say: {shown} {line}");
+        assert_eq!(check_filter(&line, &again), (may, does));
+        joins_by_and(asked, &line, does);
+        let other = respelt(&line);
+        let (may, still) = check_filter(&other, &query);
+        assert_eq!(still, does, "one line, two answers: {shown} {line} {other}");
+        assert!(may || !still, "the bytes deny what the fields say: {shown} {other}");
+    }
+}
+
+/// Returns lines about which to ask: the drawn one, one made of its text, and one made of the query's own words.
+fn lines(line: &str, asked: &str) -> Vec<String> {
+    let mut draw = Draw::new(line.as_bytes());
+    let mut call = Call::new(draw.text(64), draw.text(64), "{}");
+    (call.session, call.agent) = (Some(draw.text(300)), Some(asked.to_owned()));
+    call.args = String::from("{\"text\":");
+    push_string(&mut call.args, asked);
+    call.args.push('}');
+    let rest = String::from_utf8_lossy(draw.rest()).into_owned();
+    let mut same = Call::new("alice", asked, "{}").ok(asked);
+    same.call_id = asked.split_once('=').map(|(_, value)| value.trim_matches('"').to_owned());
+    let own = [call.ok(rest), same].map(|call| written(&call).text);
+    std::iter::once(line.to_owned()).chain(own.map(|line| line.trim_end().to_owned())).collect()
+}
+
+/// What a line holds is found in it, however it is spelt.
+fn is_found_by_what_it_holds(line: &str) {
+    let Some(stored) = Line::parse(line, &Zone::UTC) else { return };
+    let other = respelt(line);
+    for field in ["tool", "user", "session", "agent"] {
+        let Some(value) = stored.string(field) else { continue };
+        let start = value.char_indices().nth(1).map_or(0, |(at, _)| at);
+        let quoted = value[start..].replace('\\', r"\\").replace('"', "\\\"").replace('*', r"\*");
+        for asked in [format!("{field}=\"*{quoted}\""), format!("\"{quoted}\"")] {
+            // A long value makes a query too long.
+            let Ok(query) = Query::parse(&asked) else { continue };
+            assert_eq!(check_filter(line, &query), (true, true), "{asked} {line}");
+            assert_eq!(check_filter(&other, &query), (true, true), "{asked} {other}");
+        }
+    }
+}
+
+/// Spells a line differently: some characters of its strings as escapes.
+fn respelt(line: &str) -> String {
+    if json::check(line).is_err() {
+        return line.to_owned();
+    }
+    let (mut out, mut inside, mut escape) = (String::new(), false, 0_u8);
+    for (n, c) in line.chars().enumerate() {
+        match c {
+            '"' if escape == 0 => inside = !inside,
+            '\\' if escape == 0 => escape = 2,
+            // The digits of an escape stay.
+            'u' if escape == 1 => escape = 5,
+            _ => {}
+        }
+        if inside && escape == 0 && c != '"' && n % 3 == 0 {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}").unwrap();
+            }
+        } else {
+            out.push(c);
+        }
+        escape = escape.saturating_sub(1);
+    }
+    out
+}
+
+/// Two queries one after the other are answered by what answers each.
+fn joins_by_and(asked: &str, line: &str, does: bool) {
+    for (at, _) in asked.match_indices(' ').take(SPLITS_MAX) {
+        let (Ok(left), Ok(right)) = (Query::parse(&asked[..at]), Query::parse(&asked[at..])) else { continue };
+        let both = check_filter(line, &left).1 && check_filter(line, &right).1;
+        assert_eq!(does, both, "{left} and {right}: {line}");
+    }
+}
+
+/// The linear matcher of patterns agrees with the plain quadratic one.
+fn fits_like_the_slow_matcher(pattern: &str, name: &str) {
+    let pattern = &pattern[..pattern.floor_char_boundary(GLOB_BYTES_MAX)];
+    let name = &name[..name.floor_char_boundary(GLOB_BYTES_MAX)];
+    let mut fits = vec![false; name.len() + 1];
+    fits[0] = true;
+    for byte in pattern.bytes() {
+        let mut next = vec![false; name.len() + 1];
+        for at in 0..=name.len() {
+            next[at] = if byte == b'*' {
+                fits[at] || (at > 0 && next[at - 1])
+            } else {
+                at > 0 && fits[at - 1] && name.as_bytes()[at - 1] == byte
+            };
+        }
+        fits = next;
+    }
+    assert_eq!(glob_matches(pattern, name), fits[name.len()], "{pattern:?} {name:?}");
+}

@@ -1,0 +1,355 @@
+//! The queue and its acknowledgements under a schedule explorer: whoever runs when, nothing is lost and nobody waits for
+//! ever.
+//!
+//! Waits never time out here, so that a lost wake-up is a deadlock, which the explorer reports with its schedule.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::{Config, MaxSteps, Runner, future, thread};
+
+use crate::call::Call;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::record::item::{Item, Source};
+use crate::record::promise::{Ack, Promise, promise};
+use crate::record::queue::Queue;
+
+/// Schedules explored of each scene by each scheduler; the environment's `SCHEDULES` takes another number.
+const SCHEDULES: usize = 1_000;
+
+/// Places where a schedule departs from priorities: most faults need two or three.
+const DEPTH: usize = 3;
+
+/// Steps after which a schedule runs in circles.
+const STEPS_MAX: usize = 20_000;
+
+/// Bytes of an entry in the queue, and more.
+const ENTRY_BYTES_MAX: usize = 1_024;
+
+/// Room between the entries of two callers.
+const CALLER: u64 = 1_000;
+
+/// What a caller does next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Offers an entry and waits for nothing.
+    Offer,
+    /// Offers so many entries and waits until they are durable, blocking.
+    Durable(usize),
+    /// The same, as a future.
+    Await(usize),
+    /// Offers so many entries and drops the acknowledgement.
+    Unheard(usize),
+    /// Begins a call, waits until that is durable, and ends it by an entry.
+    Call,
+    /// Waits until all before is durable.
+    Flush,
+    Close,
+}
+
+/// What the writer makes of a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    Failed,
+    Dropped,
+}
+
+/// What is known of a run. Its lock is the system's own and must never be held where the explorer may change threads.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Entries as the writer took them.
+    taken: Vec<u64>,
+    /// Calls begun, and their ends, with where in `taken` they came.
+    begun: Vec<u64>,
+    ended: Vec<u64>,
+    /// Entries in the queue, by what callers were told.
+    accepted: Vec<u64>,
+    /// Entries offered to a door that sheds.
+    offered: Vec<u64>,
+    shed: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug, Default)]
+struct World {
+    queue: Queue,
+    seen: std::sync::Mutex<Seen>,
+}
+
+impl World {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns an entry that is known by its number.
+fn entry(number: u64) -> Call {
+    let mut call = Call::new("alice", "t", "{}");
+    call.ts = Some(Timestamp::from_millis(number.cast_signed()));
+    call
+}
+
+fn number(entry: &Source) -> u64 {
+    match entry {
+        Source::Moved(call) => call.ts.unwrap().as_millis().cast_unsigned(),
+        other => panic!("not given away: {other:?}"),
+    }
+}
+
+/// What becomes of an entry follows from its number, so that caller and writer agree.
+fn fate(number: u64) -> Fate {
+    match number % 7 {
+        3 => Fate::Failed,
+        5 => Fate::Dropped,
+        _ => Fate::Kept,
+    }
+}
+
+fn meet(fate: Fate, promise: Promise) {
+    match fate {
+        Fate::Kept => promise.keep(),
+        Fate::Failed => promise.fail(1, "a disk"),
+        Fate::Dropped => drop(promise),
+    }
+}
+
+/// Takes batches until the queue is closed, as the writer does.
+fn write(world: &World, patience: Option<Duration>) {
+    loop {
+        let batch = world.queue.take(patience);
+        if batch.items.is_empty() {
+            // Other work: whoever else can run does.
+            thread::yield_now();
+        }
+        let (items, bytes, _) = world.queue.counts();
+        assert!(bytes <= items * ENTRY_BYTES_MAX, "{items} things of {bytes} bytes wait");
+        let mut flushes = Vec::new();
+        let mut waiting = Vec::new();
+        let mut done = 0_u64;
+        let mut seen = world.seen();
+        for (why, count) in batch.shed {
+            *seen.shed.entry(why).or_default() += count;
+        }
+        for (item, weight) in batch.items {
+            done = done.wrapping_add(weight);
+            match item {
+                Item::Entry(entry, promise, ends) => {
+                    seen.taken.push(number(&entry));
+                    seen.ended.extend((ends > 0).then_some(ends));
+                    waiting.extend(promise.map(|promise| (number(&entry), promise)));
+                }
+                Item::Begin(id, entry, promise) => {
+                    seen.begun.push(id);
+                    waiting.extend(promise.map(|promise| (number(&entry), promise)));
+                }
+                Item::Ended(id) => seen.ended.push(id),
+                Item::Flush(promise, _) => flushes.push(promise),
+            }
+        }
+        drop(seen);
+        world.queue.done(done);
+        for (number, promise) in waiting {
+            meet(fate(number), promise);
+        }
+        flushes.into_iter().for_each(Promise::keep);
+        if batch.closed {
+            return;
+        }
+    }
+}
+
+/// One caller, whose entries have numbers from its own room.
+struct Caller {
+    world: Arc<World>,
+    next: u64,
+}
+
+impl Caller {
+    fn numbers(&mut self, count: usize) -> Vec<u64> {
+        let first = self.next;
+        self.next += count as u64;
+        (first..self.next).collect()
+    }
+
+    fn run(mut self, steps: &[Step]) {
+        for step in steps {
+            match *step {
+                Step::Offer => {
+                    let number = self.numbers(1)[0];
+                    self.world.seen().offered.push(number);
+                    self.world.queue.offer(entry(number), 0);
+                }
+                Step::Durable(count) => self.durable(count, Ack::wait),
+                Step::Await(count) => self.durable(count, future::block_on),
+                Step::Unheard(count) => {
+                    let numbers = self.numbers(count);
+                    drop(self.offer_all(&numbers, 0));
+                }
+                Step::Call => self.call(),
+                Step::Flush => self.flush(false),
+                Step::Close => self.flush(true),
+            }
+        }
+    }
+
+    fn offer_all(&self, numbers: &[u64], ends: u64) -> Result<Ack, Error> {
+        let (ack, promises) = promise(numbers.len());
+        let entries = numbers.iter().copied().map(entry).collect();
+        let taken = self.world.queue.offer_all(entries, promises, ends);
+        taken?;
+        self.world.seen().accepted.extend(numbers);
+        Ok(ack)
+    }
+
+    fn durable(&mut self, count: usize, wait: impl FnOnce(Ack) -> Result<(), Error>) {
+        let numbers = self.numbers(count);
+        let Ok(ack) = self.offer_all(&numbers, 0) else { return };
+        is_answer(wait(ack), &numbers);
+        let seen = self.world.seen();
+        assert!(numbers.iter().all(|number| seen.taken.contains(number)), "acknowledged before it was taken");
+    }
+
+    fn call(&mut self) {
+        let numbers = self.numbers(2);
+        let id = numbers[0];
+        let (ack, mut promises) = promise(1);
+        if self.world.queue.begin(id, entry(id), promises.pop()).is_err() {
+            return;
+        }
+        is_answer(ack.wait(), &numbers[..1]);
+        assert!(self.world.seen().begun.contains(&id));
+        if let Ok(ack) = self.offer_all(&numbers[1..], id) {
+            is_answer(ack.wait(), &numbers[1..]);
+            assert!(self.world.seen().ended.contains(&id));
+        }
+    }
+
+    /// All that this caller knows to be in the queue, from whomever, is taken when the barrier is.
+    fn flush(&self, close: bool) {
+        let (accepted, offered) = {
+            let seen = self.world.seen();
+            let own = |number: &u64| number / CALLER == self.next / CALLER;
+            (seen.accepted.clone(), seen.offered.iter().copied().filter(own).collect::<Vec<_>>())
+        };
+        self.world.queue.flush(close).wait().unwrap();
+        let shed = self.world.queue.counts().2.values().sum::<u64>();
+        let seen = self.world.seen();
+        let untaken = offered.iter().filter(|number| !seen.taken.contains(number)).count();
+        assert!(untaken as u64 <= shed, "flushed, and {untaken} are neither taken nor counted");
+        let missing = accepted.iter().filter(|number| !seen.taken.contains(number)).collect::<Vec<_>>();
+        assert!(missing.is_empty(), "flushed, and {missing:?} are not taken");
+    }
+}
+
+/// An acknowledgement says what became of its entries.
+fn is_answer(answer: Result<(), Error>, numbers: &[u64]) {
+    let lost = numbers.iter().filter(|number| fate(**number) != Fate::Kept).count();
+    match answer {
+        Ok(()) => assert_eq!(lost, 0, "acknowledged, and lost"),
+        Err(Error::Unwritten { entries, which, .. }) => {
+            assert_eq!((entries, which.len()), (lost as u64, lost), "{numbers:?}: {which:?}");
+            let named = |place: &usize| fate(numbers[*place]) != Fate::Kept;
+            assert!(which.iter().all(named), "{numbers:?}: {which:?}");
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Runs callers against a writer, closes, and counts.
+fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
+    let world = Arc::new(World::default());
+    let writer = Arc::clone(&world);
+    let writer = thread::spawn(move || write(&writer, patience));
+    let run = |(n, steps): (u64, &&'static [Step])| {
+        let (world, steps) = (Arc::clone(&world), *steps);
+        thread::spawn(move || Caller { world, next: CALLER * n }.run(steps))
+    };
+    let threads = (1..).zip(callers).map(run).collect::<Vec<_>>();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    Caller { world: Arc::clone(&world), next: 0 }.flush(true);
+    writer.join().unwrap();
+    adds_up(&world);
+    // Closed means closed.
+    let (_ack, promises) = promise(1);
+    assert!(matches!(world.queue.offer_all(vec![entry(1)], promises, 0), Err(Error::Closed)));
+    assert!(matches!(world.queue.begin(1, entry(1), None), Err(Error::Closed)));
+}
+
+/// Nothing is lost, nothing is there twice, each caller's order stands.
+fn adds_up(world: &World) {
+    let (waiting, bytes, shed_total) = world.queue.counts();
+    assert_eq!((waiting, bytes), (0, 0), "something waits in a closed queue");
+    let seen = world.seen();
+    let mut taken = seen.taken.clone();
+    taken.sort_unstable();
+    assert!(taken.is_sorted_by(|one, next| one < next), "taken twice: {:?}", seen.taken);
+    assert!(seen.accepted.iter().all(|number| taken.contains(number)), "accepted, and never taken");
+    let offered = seen.offered.iter().filter(|number| taken.contains(number)).count();
+    assert_eq!(taken.len(), seen.accepted.len() + offered, "taken, and never offered");
+    let shed = shed_total.values().sum::<u64>();
+    assert_eq!(seen.offered.len() as u64, offered as u64 + shed, "offered, and neither taken nor counted");
+    // What the writer was told of is no more than all; what was shed after its last look is counted in the total alone.
+    for (why, count) in &seen.shed {
+        assert!(count <= &shed_total[why], "{why}");
+    }
+    for caller in taken.chunk_by(|one, next| one / CALLER == next / CALLER) {
+        let order = seen.taken.iter().filter(|number| *number / CALLER == caller[0] / CALLER);
+        assert!(order.is_sorted(), "{:?}", seen.taken);
+    }
+    for ended in &seen.ended {
+        assert!(seen.begun.contains(ended), "an end without a beginning");
+    }
+}
+
+fn explore(callers: &'static [&'static [Step]], patience: Option<Duration>) {
+    let schedules = std::env::var("SCHEDULES").ok().and_then(|count| count.parse().ok()).unwrap_or(SCHEDULES);
+    explore_with(RandomScheduler::new_from_seed(11, schedules), callers, patience);
+    explore_with(PctScheduler::new_from_seed(11, DEPTH, schedules), callers, patience);
+}
+
+fn explore_with(scheduler: impl Scheduler + 'static, callers: &'static [&'static [Step]], patience: Option<Duration>) {
+    let mut config = Config::default();
+    config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
+    Runner::new(scheduler, config).run(move || scene(callers, patience));
+}
+
+#[test]
+fn acknowledgements_resolve() {
+    explore(&[&[Step::Durable(1), Step::Await(2)], &[Step::Await(1), Step::Durable(3)], &[Step::Unheard(2)]], None);
+}
+
+#[test]
+fn a_sleeping_writer_is_woken() {
+    explore(&[&[Step::Durable(1), Step::Durable(1), Step::Durable(1)], &[Step::Offer, Step::Flush]], None);
+}
+
+#[test]
+fn a_full_queue_sheds_and_counts() {
+    const BUSY: &[Step] = &[Step::Offer; 5];
+    explore(&[BUSY, BUSY, &[Step::Durable(4), Step::Durable(7)]], None);
+}
+
+#[test]
+fn calls_begin_before_they_end() {
+    explore(&[&[Step::Call, Step::Call], &[Step::Call, Step::Offer, Step::Offer], &[Step::Durable(5)]], None);
+}
+
+#[test]
+fn a_flush_waits_for_all_before_it() {
+    explore(&[&[Step::Unheard(3), Step::Flush], &[Step::Unheard(2), Step::Flush, Step::Flush]], None);
+}
+
+#[test]
+fn closing_is_a_flush_for_everybody() {
+    explore(&[&[Step::Unheard(2), Step::Close], &[Step::Unheard(3), Step::Flush], &[Step::Offer, Step::Close]], None);
+}
+
+#[test]
+fn a_writer_with_other_work_looks_again_by_itself() {
+    explore(&[&[Step::Durable(2), Step::Offer], &[Step::Offer, Step::Call]], Some(Duration::ZERO));
+}

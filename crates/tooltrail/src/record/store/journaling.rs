@@ -1,0 +1,112 @@
+//! What must survive goes into the journal, with one sync for a batch.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use crate::journal::{Entry, Kind};
+use crate::record::group::{Begun, Day, Group, Waiting};
+use crate::record::store::Store;
+
+/// Bytes of journaled lines that may wait for their day files to become writable; then durable calls are refused.
+const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+impl Store {
+    /// Notes calls that begin; where somebody waits, durably.
+    pub(crate) fn begin(&mut self, calls: Vec<Begun>) {
+        let entries = calls.iter().map(|call| {
+            let (folder, day) = (&*call.day.0, call.day.1);
+            Entry {
+                kind: Kind::Intent,
+                id: call.id,
+                clean: self.flusher.clean(&call.day),
+                folder,
+                day,
+                line: &call.line,
+            }
+        });
+        let entries = entries.collect::<Vec<_>>();
+        let sync = calls.iter().any(|call| call.promise.is_some());
+        let written = self.write_frames(&entries, sync);
+        for promise in calls.into_iter().filter_map(|call| call.promise) {
+            match &written {
+                Ok(()) => promise.keep(),
+                Err(error) => promise.fail(1, &format!("could not note in the journal that it begins: {error}")),
+            }
+        }
+    }
+
+    /// Notes that calls have ended whose lines are nowhere.
+    pub(crate) fn end(&mut self, ids: &[u64]) {
+        let day = self.clock.now().date();
+        let ended = |id: &u64| Entry { kind: Kind::Ended, id: *id, clean: 0, folder: "", day, line: b"" };
+        let entries = ids.iter().filter(|id| self.journal.has_open(**id)).map(ended).collect::<Vec<_>>();
+        if !entries.is_empty() {
+            // If it fails the calls count as interrupted, which they nearly were.
+            let _told_by_the_next = self.journal.write(&entries, false, self.clock.monotonic());
+        }
+    }
+
+    /// Writes what must survive into the journal; where that fails no line is marked, and the day files are synced.
+    pub(super) fn write_journal(&mut self, groups: &mut BTreeMap<Day, Group>) {
+        for line in groups.values_mut().flat_map(|group| &mut group.lines) {
+            // Somebody waits for it, or its call stands there as open.
+            line.journaled = matches!(line.waiting, Waiting::Promise(_)) || self.journal.has_open(line.ends);
+        }
+        if !self.try_journal(groups) {
+            groups.values_mut().flat_map(|group| &mut group.lines).for_each(|line| line.journaled = false);
+        }
+    }
+
+    fn try_journal(&mut self, groups: &BTreeMap<Day, Group>) -> bool {
+        let mut entries = Vec::new();
+        let mut touched = Vec::new();
+        for (day, group) in groups {
+            let clean = self.flusher.clean(day);
+            let entry = |kind, id, line| Entry { kind, id, clean, folder: &day.0, day: day.1, line };
+            let before = entries.len();
+            for (text, line) in group.rows().filter(|(_, line)| line.journaled) {
+                let id = if self.journal.has_open(line.ends) { line.ends } else { 0 };
+                entries.push(entry(Kind::Line, id, text));
+            }
+            if self.touched.contains_key(day) || group.lines.is_empty() {
+                continue;
+            }
+            touched.push(day.clone());
+            if entries.len() == before {
+                entries.push(entry(Kind::Touch, 0, b""));
+            }
+        }
+        if entries.is_empty() {
+            return true;
+        }
+        if entries.iter().any(|entry| entry.kind == Kind::Line)
+            && self.pending.values().map(|pending| pending.bytes).sum::<usize>() > PENDING_BYTES_MAX
+        {
+            return false;
+        }
+        let written = self.write_frames(&entries, true).is_ok();
+        if written {
+            self.touched.extend(touched.into_iter().map(|day| (day, self.epoch)));
+        }
+        written
+    }
+
+    /// Writes frames; where there is no room a flush may free some, as nothing of them is in a day file yet.
+    fn write_frames(&mut self, entries: &[Entry<'_>], sync: bool) -> io::Result<()> {
+        let written = self.try_frames(entries, sync);
+        if written.is_ok() || !self.journal.is_begun() {
+            return written;
+        }
+        self.flush();
+        self.try_frames(entries, sync)
+    }
+
+    pub(super) fn try_frames(&mut self, entries: &[Entry<'_>], sync: bool) -> io::Result<()> {
+        let began = self.clock.monotonic();
+        let written = self.journal.write(entries, sync, began);
+        if sync {
+            self.meters.sync(written.is_ok(), self.clock.monotonic().saturating_sub(began));
+        }
+        written
+    }
+}

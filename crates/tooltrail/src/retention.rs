@@ -1,0 +1,161 @@
+//! How long entries are kept: by age, count and bytes, and for how many days in any case.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Date;
+use crate::error::Error;
+
+/// What is kept. Whole days go, of all users at once, the oldest first.
+///
+/// ```
+/// let retention = tooltrail::Retention { max_age_days: Some(365), keep_days: 183, ..Default::default() };
+/// assert!(retention.check().is_ok() && retention.is_limited());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the limits that an owner writes down")]
+pub struct Retention {
+    /// So many days are kept, today in UTC among them; at least 1.
+    pub max_age_days: Option<u32>,
+    /// So many entries of all users are kept.
+    pub max_entries: Option<u64>,
+    /// So many bytes of all users are kept.
+    pub max_bytes: Option<u64>,
+    /// So many days are kept whatever the limits say, today in UTC among them; at least 1.
+    pub keep_days: u32,
+}
+
+/// Which limit a day is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Limit {
+    /// It is too old.
+    Age,
+    /// There are too many entries.
+    Entries,
+    /// There are too many bytes.
+    Bytes,
+}
+
+/// What a day holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// 0 where nobody counted.
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Default for Retention {
+    /// Everything is kept.
+    fn default() -> Self {
+        Self { max_age_days: None, max_entries: None, max_bytes: None, keep_days: 1 }
+    }
+}
+
+impl Retention {
+    /// Whether anything is ever to go.
+    #[must_use]
+    pub const fn is_limited(&self) -> bool {
+        self.max_age_days.is_some() || self.max_entries.is_some() || self.max_bytes.is_some()
+    }
+
+    /// Says whether the days are whole ones.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for 0 days: today cannot go, as it is being written.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.max_age_days == Some(0) || self.keep_days == 0 {
+            true => Err(Error::input("0 days cannot be kept", "today always stays: say 1 or more")),
+            false => Ok(()),
+        }
+    }
+
+    /// Returns the first day that is not too old; entries of earlier ones are refused.
+    #[must_use]
+    pub fn first_day(&self, today: Date) -> Option<Date> {
+        Some(back(today, self.max_age_days?.max(self.keep_days)))
+    }
+
+    /// Returns the days that are to go, and why.
+    pub(crate) fn choose(&self, days: &BTreeMap<Date, Size>, today: Date) -> BTreeMap<Date, Limit> {
+        let floor = back(today, self.keep_days);
+        let mut entries = days.values().map(|size| size.entries).sum::<u64>();
+        let mut bytes = days.values().map(|size| size.bytes).sum::<u64>();
+        let mut chosen = BTreeMap::new();
+        for (day, size) in days.iter().take_while(|(day, _)| **day < floor) {
+            let limit = if self.first_day(today).is_some_and(|first| *day < first) {
+                Limit::Age
+            } else if self.max_entries.is_some_and(|most| entries > most) {
+                Limit::Entries
+            } else if self.max_bytes.is_some_and(|most| bytes > most) {
+                Limit::Bytes
+            } else {
+                break;
+            };
+            chosen.insert(*day, limit);
+            (entries, bytes) = (entries - size.entries, bytes - size.bytes);
+        }
+        chosen
+    }
+}
+
+impl Limit {
+    /// Returns the word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::Entries => "entries",
+            Self::Bytes => "bytes",
+        }
+    }
+}
+
+/// Returns the first of so many days that end today.
+fn back(today: Date, days: u32) -> Date {
+    today.plus_days(1 - i64::from(days.max(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    /// Ten days of 10 entries and 100 bytes each, today the last: which are to go, counted from the first as 0.
+    fn check(age: Option<u32>, entries: Option<u64>, bytes: Option<u64>, keep_days: u32, expected: &[(i64, Limit)]) {
+        let first = Timestamp::from_millis(1_764_000_000_000).date();
+        let days = (0..10).map(|n| (first.plus_days(n), Size { entries: 10, bytes: 100 })).collect();
+        let retention = Retention { max_age_days: age, max_entries: entries, max_bytes: bytes, keep_days };
+        let expected = expected.iter().map(|(n, limit)| (first.plus_days(*n), *limit)).collect();
+        assert_eq!(retention.choose(&days, first.plus_days(9)), expected, "{retention:?}");
+    }
+
+    #[test]
+    fn the_oldest_days_go_and_the_floor_wins() {
+        use Limit::{Age, Bytes, Entries};
+        check(None, None, None, 1, &[]);
+        check(Some(10), None, None, 1, &[]);
+        check(Some(8), None, None, 1, &[(0, Age), (1, Age)]);
+        check(Some(8), None, None, 9, &[(0, Age)]);
+        check(Some(1), None, None, 20, &[]);
+        check(None, Some(100), None, 1, &[]);
+        check(None, Some(99), None, 1, &[(0, Entries)]);
+        check(None, Some(75), None, 1, &[(0, Entries), (1, Entries), (2, Entries)]);
+        check(None, None, Some(850), 1, &[(0, Bytes), (1, Bytes)]);
+        check(None, None, Some(0), 9, &[(0, Bytes)]);
+        check(Some(9), Some(80), Some(700), 1, &[(0, Age), (1, Entries), (2, Bytes)]);
+        let all = (0..9).map(|n| (n, Entries)).collect::<Vec<_>>();
+        check(None, Some(0), None, 1, &all);
+    }
+
+    #[test]
+    fn entries_of_days_that_would_go_at_once_are_too_late() {
+        let today = Timestamp::from_millis(1_764_000_000_000).date();
+        let first = |age, keep_days| {
+            let retention = Retention { max_age_days: age, keep_days, ..Retention::default() };
+            retention.first_day(today)
+        };
+        assert_eq!(first(None, 30), None);
+        assert_eq!(first(Some(7), 1), Some(today.plus_days(-6)));
+        assert_eq!(first(Some(7), 30), Some(today.plus_days(-29)));
+    }
+}
