@@ -9,6 +9,7 @@ mod paced;
 mod read;
 mod recovery;
 mod rival;
+mod stages;
 mod stores;
 mod tasks;
 mod throughput;
@@ -31,6 +32,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench alone CALLS SECONDS DIR             microseconds of one caller's acknowledgement and of bare syncs
   tooltrail-bench store WHO CALLS SECONDS DIR         rows per second of a store, a thousand to a transaction
   tooltrail-bench memory CALLS SECONDS DIR            memory of the recorder while it is offered too much
+  tooltrail-bench stages CALLS COUNT ROUNDS           nanoseconds of each step between queue and line
   tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, a rival's name, and for caller also moved (the call is given away) and clock.";
 
@@ -62,6 +64,7 @@ fn run(args: &[&str]) -> Answer {
         ["throughput", who, calls, count, dir] => {
             throughput::measure(who, Path::new(calls), count.parse()?, Path::new(dir))
         }
+        ["stages", calls, count, rounds] => stages::measure(Path::new(calls), count.parse()?, rounds.parse()?),
         ["recent", dir, user, limit, query, times] => {
             read::measure(Path::new(dir), user, limit.parse()?, query, times.parse()?)
         }

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tooltrail::Zone;
-use tooltrail_toolbox::{Durability, Effect, Gate, Rule};
+use tooltrail::{Doors, Zone};
+use tooltrail_toolbox::{Effect, Gate, Rule};
 
 use crate::common::user_folder;
+use crate::doors;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
 use crate::size;
@@ -40,9 +41,9 @@ pub(crate) struct Config {
     /// What is kept.
     #[serde(default)]
     pub(crate) retention: Retention,
-    /// When a call's answer may be handed out.
-    #[serde(default, deserialize_with = "durability")]
-    pub(crate) durability: Option<Durability>,
+    /// How durable an entry must be before it is acknowledged, by tool.
+    #[serde(default, deserialize_with = "doors::read")]
+    pub(crate) durability: Option<Doors>,
     /// The rules that allow or deny a call before it runs.
     #[serde(default, deserialize_with = "gate")]
     pub(crate) gate: Option<Gate>,
@@ -155,22 +156,6 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     }
 }
 
-/// Reads a durability.
-fn durability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Durability>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Word {
-        Buffered,
-        Grouped,
-        Strict,
-    }
-    Ok(Some(match Word::deserialize(deserializer)? {
-        Word::Buffered => Durability::Buffered,
-        Word::Grouped => Durability::Grouped,
-        Word::Strict => Durability::Strict,
-    }))
-}
-
 /// Reads a gate.
 fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::Error> {
     #[derive(Clone, Copy, Deserialize)]
@@ -217,7 +202,8 @@ fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::E
 mod tests {
     use super::{Config, nearest};
     use std::path::Path;
-    use tooltrail_toolbox::{Asked, Durability, Effect};
+    use tooltrail::{Doors, Durability};
+    use tooltrail_toolbox::{Asked, Effect};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
@@ -250,7 +236,7 @@ mod tests {
         assert_eq!(config.zone.as_deref(), Some("Europe/Berlin"));
         assert_eq!(config.hosts.as_deref(), Some(&["audit.example.org".to_owned()][..]));
         assert_eq!(config.force_network_home, Some(true));
-        assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict)));
+        assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict.into())));
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
         let gate = config.gate.unwrap();
         let decide = |user, role, tool| gate.decide(Asked { user, role, tool }).effect;
@@ -258,6 +244,22 @@ mod tests {
         assert_eq!(decide("bob", Some("reader"), "fs.write"), Effect::Deny);
         assert_eq!(decide("bob", None, "fs.read"), Effect::Deny);
         assert_eq!(parse("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_durability_holds_for_all_tools_or_for_some() {
+        use Durability::{Buffered, Grouped, Strict};
+        let check = |text: &str, default: Durability, tools: &[(&str, Durability)]| {
+            let mut doors = Doors::from(default);
+            doors.tools.extend(tools.iter().map(|(tool, durability)| ((*tool).to_owned(), *durability)));
+            assert_eq!(parse(text).unwrap().durability, Some(doors), "{text}");
+        };
+        check("durability = \"buffered\"", Buffered, &[]);
+        check("[durability]", Grouped, &[]);
+        check("[durability]\ndefault = \"strict\"", Strict, &[]);
+        check("durability = { tools = [{ tool = \"fs.*\", durability = \"strict\" }] }", Grouped, &[("fs.*", Strict)]);
+        let rows = "[[durability.tools]]\ntool = \"a\"\ndurability = \"strict\"\n[[durability.tools]]\ntool = \"*\"\ndurability = \"buffered\"";
+        check(rows, Grouped, &[("a", Strict), ("*", Buffered)]);
     }
 
     #[test]
@@ -275,6 +277,11 @@ mod tests {
         check("[log]\nfrmat = \"json\"", "line 2: unknown field `frmat`");
         check("listen = \"localhost\"", "line 1: invalid socket address");
         check("durability = \"most\"", "line 1: unknown variant `most`");
+        check("durability = 3", "line 1: invalid type");
+        check("[durability]\ndefualt = \"strict\"", "unknown field `defualt`");
+        check("[durability]\ndefault = \"most\"", "unknown variant `most`");
+        check("[[durability.tools]]\ntool = \"a\"", "missing field `durability`");
+        check("[[durability.tools]]\ntool = \"a\"\ndurability = \"strict\"\nuser = \"b\"", "unknown field `user`");
         check("gate = true", "line 1: invalid type");
         check(
             "[gate]\ndefault = \"allow\"\n[[gate.rules]]\nname = \"x\"\neffect = \"ask\"",

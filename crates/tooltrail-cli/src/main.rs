@@ -5,6 +5,7 @@ mod commands;
 mod common;
 mod config;
 mod demo;
+mod doors;
 mod failure;
 mod http;
 mod import;

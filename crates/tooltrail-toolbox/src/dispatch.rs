@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
-use tooltrail::{Ack, Call, DURABLE_WAIT, Kept, Open, Outcome, Reason, Status};
+use tooltrail::{Ack, Call, DURABLE_WAIT, Durability, Kept, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
 use crate::gate::Effect;
@@ -17,20 +17,6 @@ use crate::toolbox::{Registered, Toolbox};
 
 /// What every refused caller reads: it does not tell an unknown tool from a hidden or a forbidden one.
 pub const REFUSAL: &str = "this tool is not available";
-
-/// When an answer may be handed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Durability {
-    /// At once; the entry is written soon.
-    Buffered,
-    /// At once; the entry is durable with the next batch, and a call that is open for longer is noted meanwhile.
-    #[default]
-    Grouped,
-    /// When the entry is durable, as was that the call begins before the tool ran: a tool whose call cannot be noted
-    /// does not run, and an answer whose entry cannot be written is withheld.
-    Strict,
-}
 
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,7 +90,8 @@ impl Toolbox {
         args: &'a str,
     ) -> impl Future<Output = Result<Output, CallError>> + Send + use<'a> {
         let (decision, rule) = self.decide(ctx, name);
-        let begun = self.begin(ctx.call(name, args, rule), decision.is_ok());
+        let durability = self.doors.of(name);
+        let begun = self.begin(ctx.call(name, args, rule), durability, decision.is_ok());
         async move {
             let (open, noted) = begun.map_err(unrecorded)?;
             if let Some(Err(error)) = within_patience(noted).await {
@@ -116,13 +103,18 @@ impl Toolbox {
                 Ok(registered) => self.run(registered, ctx, args).await,
                 Err(reason) => Ending { outcome: Outcome::denied(reason), answer: Err(CallError::Denied) },
             };
-            self.settle(open, ending).await
+            settle(open, durability, ending).await
         }
     }
 
     /// Notes that a call begins whose tool will run; where a trace of it must be durable first, returns what to await.
-    fn begin(&self, call: Call, runs: bool) -> Result<(Open<'_>, Option<Ack>), tooltrail::Error> {
-        match self.durability {
+    fn begin(
+        &self,
+        call: Call,
+        durability: Durability,
+        runs: bool,
+    ) -> Result<(Open<'_>, Option<Ack>), tooltrail::Error> {
+        match durability {
             Durability::Strict if runs => self.recorder.begin_durable(call).map(|(open, noted)| (open, Some(noted))),
             Durability::Grouped if runs => Ok((self.recorder.begin(call), None)),
             // What does not run ends at once.
@@ -174,20 +166,20 @@ impl Toolbox {
             }
         }
     }
+}
 
-    /// Hands the outcome to the recorder and, once its durability allows, the answer to the caller.
-    async fn settle(&self, open: Open<'_>, ending: Ending) -> Result<Output, CallError> {
-        match self.durability {
-            Durability::Buffered => open.finish_buffered(ending.outcome),
-            // What the recorder could not take it has counted as lost; the call is not to suffer for it.
-            Durability::Grouped => drop(open.finish(ending.outcome)),
-            Durability::Strict => {
-                let ack = open.finish(ending.outcome).map_err(unrecorded)?;
-                within_patience(Some(ack)).await.transpose()?;
-            }
+/// Hands the outcome to the recorder and, once its durability allows, the answer to the caller.
+async fn settle(open: Open<'_>, durability: Durability, ending: Ending) -> Result<Output, CallError> {
+    match durability {
+        Durability::Buffered => open.finish_buffered(ending.outcome),
+        // What the recorder could not take it has counted as lost; the call is not to suffer for it.
+        Durability::Grouped => drop(open.finish(ending.outcome)),
+        Durability::Strict => {
+            let ack = open.finish(ending.outcome).map_err(unrecorded)?;
+            within_patience(Some(ack)).await.transpose()?;
         }
-        ending.answer
     }
+    ending.answer
 }
 
 /// How a call ended: for the trail, and for the caller.

@@ -51,10 +51,11 @@ mod toolbox;
 mod tools;
 
 pub use context::Context;
-pub use dispatch::{CallError, Durability, REFUSAL};
+pub use dispatch::{CallError, REFUSAL};
 pub use gate::{Asked, Effect, Gate, Rule, Verdict};
 pub use tool::{Output, Tool, ToolError};
 pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
 pub use tools::{
     ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_recent, audit_stats,
 };
+pub use tooltrail::{Doors, Durability};

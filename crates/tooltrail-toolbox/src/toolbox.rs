@@ -5,10 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tooltrail::Recorder;
+use tooltrail::{Doors, Recorder};
 
 use crate::context::Context;
-use crate::dispatch::Durability;
 use crate::gate::{Effect, Gate};
 use crate::schema::Schema;
 use crate::tool::Tool;
@@ -21,7 +20,7 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 pub struct Toolbox {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) gate: Gate,
-    pub(crate) durability: Durability,
+    pub(crate) doors: Doors,
     pub(crate) timeout: Duration,
     tools: BTreeMap<String, Registered>,
 }
@@ -40,7 +39,7 @@ impl Toolbox {
             recorder,
             tools: Vec::new(),
             gate: Gate::default(),
-            durability: Durability::default(),
+            doors: Doors::default(),
             timeout: TIMEOUT_DEFAULT,
         }
     }
@@ -66,7 +65,7 @@ pub struct ToolboxBuilder {
     recorder: Arc<Recorder>,
     tools: Vec<Tool>,
     gate: Gate,
-    durability: Durability,
+    doors: Doors,
     timeout: Duration,
 }
 
@@ -83,9 +82,10 @@ impl ToolboxBuilder {
         self
     }
 
-    /// Sets when an answer may be handed out.
-    pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
+    /// Sets when an answer may be handed out: a [`Durability`](crate::Durability) for every tool, or [`Doors`], which
+    /// tell tools apart by their names as called.
+    pub fn durability(mut self, doors: impl Into<Doors>) -> Self {
+        self.doors = doors.into();
         self
     }
 
@@ -114,8 +114,8 @@ impl ToolboxBuilder {
                 return Err(BuildError::Twice { tool: name });
             }
         }
-        let Self { recorder, gate, durability, timeout, .. } = self;
-        Ok(Toolbox { recorder, gate, durability, timeout, tools })
+        let Self { recorder, gate, doors, timeout, .. } = self;
+        Ok(Toolbox { recorder, gate, doors, timeout, tools })
     }
 }
 

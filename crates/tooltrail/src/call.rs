@@ -351,6 +351,11 @@ impl EntryId {
         let id = uuid::Uuid::try_parse(text).ok()?;
         (id.get_version_num() == 7 && id.hyphenated().to_string() == text).then_some(Self(id))
     }
+
+    /// Writes the id into a buffer.
+    pub(crate) fn encode(self, buffer: &mut [u8; 36]) -> &str {
+        self.0.hyphenated().encode_lower(buffer)
+    }
 }
 
 impl std::fmt::Display for EntryId {

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use crate::json::{is_escaped, push_string};
+use crate::json::{is_escaped, push_string, unescape};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
-use crate::redact::{Redacted, Seen, Tree, mark_across};
+use crate::redact::{Plain, Redacted, Seen, To, Tree, mark_across};
 
 /// Bytes of most args: room from the start, so that they are not moved while they grow.
 const OBJECT_BYTES_USUAL: usize = 512;
+
+/// Bytes that are counted at once.
+const LANE: usize = 16;
 
 /// Keys of an object that are compared one by one; nearly every object has fewer.
 const FEW_KEYS_MAX: usize = 16;
@@ -71,11 +74,30 @@ pub(crate) fn snippet(seen: &Seen) -> &str {
     &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
 }
 
-/// Returns a string of at most `limit` characters, and a marker where there was more.
+/// Appends an object in which nothing is secret, every string clipped.
+pub(crate) fn push_plain(out: &mut String, plain: &Plain<'_>) {
+    let mut at = 0;
+    for change in &plain.changes {
+        out.push_str(&plain.text[at..change.start]);
+        at = change.end;
+        if let To::String { chars, cut } = change.to {
+            let text = unescape(&plain.text[change.start + 1..change.end - 1]);
+            let seen = if cut { &text[..Seen::lend(&text, ARG_CHARS_MAX).0] } else { &text };
+            push_string(out, &shortened(seen, chars, cut, ARG_CHARS_MAX));
+        }
+    }
+    out.push_str(&plain.text[at..]);
+}
+
 fn string(seen: &Seen, limit: usize) -> Cow<'_, str> {
-    match cut_at(&seen.text, limit) {
-        None if !seen.cut => Cow::Borrowed(&seen.text),
-        cut => Cow::Owned(format!("{} …[{} chars total]", &seen.text[..cut.unwrap_or(seen.text.len())], seen.chars)),
+    shortened(&seen.text, seen.chars, seen.cut, limit)
+}
+
+/// Returns a string of at most `limit` characters, and a marker where there was more.
+fn shortened(text: &str, chars: u64, beyond: bool, limit: usize) -> Cow<'_, str> {
+    match cut_at(text, limit) {
+        None if !beyond => Cow::Borrowed(text),
+        cut => Cow::Owned(format!("{} …[{chars} chars total]", &text[..cut.unwrap_or(text.len())])),
     }
 }
 
@@ -84,8 +106,26 @@ fn cut_at(text: &str, limit: usize) -> Option<usize> {
     if text.len() <= limit {
         return None;
     }
-    let at = text.char_indices().nth(limit)?.0;
+    let at = nth(text, limit)?;
     Some(mark_across(text, at).unwrap_or(at))
+}
+
+/// Returns where the character begins that so many come before.
+fn nth(text: &str, mut chars: usize) -> Option<usize> {
+    let (lanes, _) = text.as_bytes().as_chunks::<LANE>();
+    let mut at = 0;
+    for lane in lanes {
+        // Bytes that begin a character; the sum of a lane fits a byte.
+        let begun: u8 = lane.iter().map(|byte| u8::from(byte & 0xC0 != 0x80)).sum();
+        if usize::from(begun) > chars {
+            break;
+        }
+        chars -= usize::from(begun);
+        at += LANE;
+    }
+    let begins = |byte: &u8| byte & 0xC0 != 0x80;
+    let rest = text.as_bytes()[at..].iter().enumerate().filter(|(_, byte)| begins(byte));
+    rest.map(|(n, _)| at + n).nth(chars)
 }
 
 /// Returns a value with every part clipped, encoded.
@@ -254,6 +294,21 @@ impl Prefix {
                     self.tree(value);
                 }
                 self.push("}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_found_at_any_place() {
+        for unit in ["a", "é", "日本", "a😀b—", "\u{7f}é"] {
+            let text = unit.repeat(60);
+            for chars in 0..text.chars().count() + 3 {
+                assert_eq!(nth(&text, chars), text.char_indices().nth(chars).map(|(at, _)| at), "{unit} {chars}");
             }
         }
     }

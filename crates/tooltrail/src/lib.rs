@@ -39,6 +39,9 @@ mod journal;
 // A question, its grammar, and whether a line answers it.
 mod query;
 
+// How durable an entry must be, by tool.
+mod doors;
+
 // The way in, and the way back.
 mod read;
 mod record;
@@ -53,6 +56,7 @@ pub mod fuzzing;
 
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
+pub use doors::{Doors, Durability};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
 #[doc(hidden)]

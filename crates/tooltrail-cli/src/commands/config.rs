@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
-use tooltrail::Home;
-use tooltrail_toolbox::{Durability, Effect, Gate};
+use tooltrail::{Doors, Home};
+use tooltrail_toolbox::{Effect, Gate};
 
 use crate::commands::{Cli, serve};
 use crate::common::Common;
@@ -73,6 +73,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         Row { name, value, from }
     };
     let (log_level, log_format) = (flags.level(&file), flags.format(&file));
+    let doors = flags.doors(&file);
     let zone = common.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
     // It names the zone that the service would use, so it must be one.
     common.zone()?;
@@ -94,7 +95,8 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
         row("retention", "", file.retention != Default::default(), retention::object(&kept)),
-        row("durability", "", file.durability.is_some(), json!(durability(file.durability.unwrap_or_default()))),
+        row("durability", "durability", file.durability.is_some(), json!(doors.default.as_str())),
+        row("durability.tools", "durability", file.durability.is_some(), tools(&doors)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
     ])
 }
@@ -120,12 +122,9 @@ fn keys(common: &Common) -> Result<Value, Failure> {
     }
 }
 
-const fn durability(durability: Durability) -> &'static str {
-    match durability {
-        Durability::Buffered => "buffered",
-        Durability::Strict => "strict",
-        _ => "grouped",
-    }
+fn tools(doors: &Doors) -> Value {
+    let row = |(tool, durability): &(String, _)| json!({ "tool": tool, "durability": format!("{durability}") });
+    doors.tools.iter().map(row).collect()
 }
 
 fn gate(gate: &Gate) -> Value {

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::commands::serve::serve_at;
 use crate::common::Common;
 use crate::demo;
+use crate::doors::DoorsArgs;
 use crate::failure::Failure;
 use crate::output::{Data, print_json, talk};
 use crate::tokens::{Role, TokenStore};
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// Where to listen [default: 127.0.0.1:7420, or a free port if that is taken]
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    doors: DoorsArgs,
 }
 
 /// Does it.
@@ -33,7 +37,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let common = place(common)?;
     let home = common.create_home()?;
     let recorder = common.recorder(&home)?;
-    let counts = demo::replay(recorder)?;
+    let doors = args.doors.doors(&common.config()?);
+    let counts = demo::replay(recorder, doors.clone())?;
     talk(&format!("recorded {} calls of {} users in {}", counts.calls, counts.users, home.root().display()));
 
     let store = TokenStore::new(common.keys_path(&home)?);
@@ -41,7 +46,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let token = store.add(&name, Role::Admin, None)?;
     let listen = args.listen.unwrap_or_else(free_address);
     let json = common.json;
-    serve_at(listen, Vec::new(), &common, |address, _| {
+    serve_at(listen, Vec::new(), doors, &common, |address, _| {
         let commands = commands(address, &token, home.root());
         if json {
             return print_json(

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::common::Common;
+use crate::doors::DoorsArgs;
 use crate::failure::{Exit, Failure};
 use crate::import::{Job, Outcome, Report, name_of};
 use crate::output;
@@ -40,6 +41,9 @@ pub(crate) struct Args {
     /// Import content again that was imported before
     #[arg(long)]
     again: bool,
+
+    #[command(flatten)]
+    doors: DoorsArgs,
 }
 
 /// Imports the files one after another.
@@ -47,7 +51,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let zone = common.zone()?;
     let home = common.create_home()?;
     let recorder = common.recorder(&home)?;
-    let job = Job { home: &home, recorder: &recorder, zone: &zone, user: &args.user, again: args.again };
+    let doors = &args.doors.doors(&common.config()?);
+    let job = Job { home: &home, recorder: &recorder, doors, zone: &zone, user: &args.user, again: args.again };
     let mut reports = Vec::new();
     let mut failed = None;
     for path in &args.files {

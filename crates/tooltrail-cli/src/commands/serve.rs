@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{Event, Home, Retention, SystemClock, Trail, Zone};
+use tooltrail::{Doors, Event, Home, Retention, SystemClock, Trail, Zone};
 
 use crate::common::Common;
 use crate::config::Config;
+use crate::doors::DoorsArgs;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, Service, router};
 use crate::live::Hub;
@@ -62,6 +63,9 @@ pub(crate) struct Args {
     /// How it tells it [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "TOOLTRAIL_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<Format>,
+
+    #[command(flatten)]
+    doors: DoorsArgs,
 }
 
 impl Args {
@@ -73,6 +77,11 @@ impl Args {
     /// Returns the names under which a proxy serves it.
     pub(crate) fn hosts(&self, config: &Config) -> Vec<String> {
         if self.host.is_empty() { config.hosts.clone().unwrap_or_default() } else { self.host.clone() }
+    }
+
+    /// Returns how durable an entry must be before it is acknowledged.
+    pub(crate) fn doors(&self, config: &Config) -> Doors {
+        self.doors.doors(config)
     }
 
     /// Returns what the log tells.
@@ -95,7 +104,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         tracing::warn!(hint, "{warning}");
     }
     let json = common.json;
-    serve_at(args.listen(&config), args.hosts(&config), common, |url, no_tokens| {
+    let doors = args.doors(&config);
+    serve_at(args.listen(&config), args.hosts(&config), doors, common, |url, no_tokens| {
         announce(url, no_tokens, json, args.format(&config))
     })
 }
@@ -104,6 +114,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 pub(crate) fn serve_at(
     listen: SocketAddr,
     names: Vec<String>,
+    doors: Doors,
     common: &Common,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
@@ -122,7 +133,7 @@ pub(crate) fn serve_at(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(listen, names, common, home, store, tokens, zone, opened));
+    let served = runtime.block_on(serve(listen, names, doors, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
     served.map(ExitCode::from)
 }
@@ -132,6 +143,7 @@ pub(crate) fn serve_at(
 async fn serve(
     address: SocketAddr,
     names: Vec<String>,
+    doors: Doors,
     common: &Common,
     home: Home,
     store: TokenStore,
@@ -146,7 +158,7 @@ async fn serve(
         Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDR:PORT")
     })?;
     let no_tokens = tokens.is_empty();
-    let service = Arc::new(Service::new(tokens, zone));
+    let service = Arc::new(Service::new(tokens, zone, doors));
     open_behind(Arc::clone(&service), common.clone(), home);
     let kept = Flags::default().retention(&common.config()?.retention)?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));
@@ -291,7 +303,7 @@ async fn close(service: &Service, wait: Duration) -> Result<Exit, Failure> {
             tracing::error!(
                 queued_entries = counters.queued_entries,
                 writing_entries = counters.writing_entries,
-                "the disk did not answer in time: entries that nobody acknowledged may be lost"
+                "the disk did not answer in time: entries that are not durable yet may be lost"
             );
             Ok(Exit::CouldNot)
         }

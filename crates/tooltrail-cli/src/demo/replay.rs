@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tooltrail::{Recorder, Status};
-use tooltrail_toolbox::{Context, Gate, Rule, Tool, ToolError, Toolbox};
+use tooltrail::{Doors, Recorder, Status};
+use tooltrail_toolbox::{Context, Gate, Rule, Tool, ToolError, Toolbox, ToolboxBuilder};
 
 use crate::failure::Failure;
 
@@ -50,11 +50,11 @@ struct Answer {
 type Answers = HashMap<String, Answer>;
 
 /// Dispatches every recorded call through a toolbox with a gate, then closes the recorder.
-pub(crate) fn replay(recorder: Recorder) -> Result<Counts, Failure> {
+pub(crate) fn replay(recorder: Recorder, doors: Doors) -> Result<Counts, Failure> {
     let calls = CALLS.lines().map(serde_json::from_str::<Recorded>).collect::<Result<Vec<_>, _>>();
     let calls = calls.map_err(|error| Failure::could_not(format!("the demo's calls: {error}"), "report this"))?;
     let recorder = Arc::new(recorder);
-    let toolbox = toolbox(&calls, Arc::clone(&recorder))?;
+    let toolbox = toolbox(&calls, Toolbox::builder(Arc::clone(&recorder)).durability(doors))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -74,7 +74,7 @@ pub(crate) fn replay(recorder: Recorder) -> Result<Counts, Failure> {
 }
 
 /// Returns a toolbox whose tools answer as recorded, behind a gate that keeps mallory from files.
-fn toolbox(calls: &[Recorded], recorder: Arc<Recorder>) -> Result<Toolbox, Failure> {
+fn toolbox(calls: &[Recorded], builder: ToolboxBuilder) -> Result<Toolbox, Failure> {
     let mut answers = BTreeMap::<&str, Answers>::new();
     for call in calls.iter().filter(|call| call.tool != UNREGISTERED) {
         let answer = Answer {
@@ -89,7 +89,7 @@ fn toolbox(calls: &[Recorded], recorder: Arc<Recorder>) -> Result<Toolbox, Failu
     rule.tools = vec!["filesystem.*".to_owned()];
     let mut gate = Gate::default();
     gate.rules.push(rule);
-    let builder = answers.into_iter().fold(Toolbox::builder(recorder).gate(gate), |builder, (name, answers)| {
+    let builder = answers.into_iter().fold(builder.gate(gate), |builder, (name, answers)| {
         let answers = Arc::new(answers);
         let schema = serde_json::json!({ "type": "object" });
         builder.tool(Tool::new(name, "Answers as it was recorded", schema, move |_, args: Value| {

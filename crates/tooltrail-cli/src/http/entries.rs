@@ -1,4 +1,4 @@
-//! `POST /api/audit/entries`: entries from whoever speaks HTTP, acknowledged once they are durable.
+//! `POST /api/audit/entries`: entries from whoever speaks HTTP, acknowledged once they are as durable as their tools ask for.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use axum::response::Response;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tooltrail::entry::receive;
-use tooltrail::{Call, DURABLE_WAIT, Error, Event, Identity, Recorder, Via, Zone};
+use tooltrail::{Call, DURABLE_WAIT, Doors, Error, Event, Identity, Recorder, Via, Zone};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, Taken, taken};
@@ -63,7 +63,7 @@ pub(crate) async fn entries(
         sorted
     });
     let Sorted { calls, lines, mut rejected } = sorted.await.map_err(|_| Problem::Broken)??;
-    let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
+    let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, service.doors(), calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
     rejected.extend(unwritten.into_iter().filter_map(|place| {
@@ -89,12 +89,12 @@ pub(crate) async fn entries(
     Ok(taken(how_much, json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() }).to_string()))
 }
 
-/// Waits until every call is synced, and returns the places of those whose file alone could not be written.
+/// Waits until every call is synced that is not buffered, and returns the places of those whose file alone could not be written.
 ///
 /// If that is all of them, or nobody knows which, nothing of them is acknowledged.
-async fn durable(recorder: &Recorder, calls: Vec<Call>) -> Result<Vec<usize>, Problem> {
+async fn durable(recorder: &Recorder, doors: &Doors, calls: Vec<Call>) -> Result<Vec<usize>, Problem> {
     let sent = calls.len();
-    let ack = recorder.record_durable(calls).map_err(|error| Problem::writing(&error))?;
+    let ack = recorder.record_through(doors, calls).map_err(|error| Problem::writing(&error))?;
     match tokio::time::timeout(DURABLE_WAIT, ack).await {
         Ok(Ok(())) => Ok(Vec::new()),
         Ok(Err(Error::Unwritten { which, .. })) if !which.is_empty() && which.len() < sent => Ok(which),

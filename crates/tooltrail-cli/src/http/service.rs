@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tooltrail::{Error, Recorder, Trail, Zone};
+use tooltrail::{Doors, Error, Recorder, Trail, Zone};
 
 use crate::http::error::Problem;
 use crate::http::metrics::Meters;
@@ -33,6 +33,7 @@ pub(crate) struct Service {
     opened: OnceLock<Opened>,
     tokens: RwLock<Arc<Tokens>>,
     zone: Zone,
+    doors: Doors,
     sessions: Sessions,
     reads: Arc<Semaphore>,
     posts: Arc<Semaphore>,
@@ -54,11 +55,12 @@ pub(crate) struct Opened {
 
 impl Service {
     /// Returns a service that knows its tokens and is not open yet.
-    pub(crate) fn new(tokens: Tokens, zone: Zone) -> Self {
+    pub(crate) fn new(tokens: Tokens, zone: Zone, doors: Doors) -> Self {
         Self {
             opened: OnceLock::new(),
             tokens: RwLock::new(Arc::new(tokens)),
             zone,
+            doors,
             sessions: Sessions::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             posts: Arc::new(Semaphore::new(POSTS_MAX)),
@@ -105,15 +107,22 @@ impl Service {
         &self.zone
     }
 
+    /// Returns how durable each tool's entries must be before they are acknowledged.
+    pub(crate) const fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
     /// Reads from the trail on a thread that may block; at most so many at once.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Trail) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Problem> {
-        let trail = Arc::clone(&self.opened()?.trail);
+        let Opened { recorder, trail, .. } = self.opened()?.clone();
         let place = tokio::time::timeout(READ_WAIT, Arc::clone(&self.reads).acquire_owned()).await;
         let Ok(Ok(place)) = place else { return Err(Problem::Busy("too many questions at once")) };
         let read = tokio::task::spawn_blocking(move || {
+            // Whoever was told that an entry is taken finds it; a disk that hangs is no reason not to answer.
+            let _in_time = recorder.settle();
             let read = work(&trail);
             drop(place);
             read

@@ -11,7 +11,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
 use tooltrail::disk::Disk;
 use tooltrail::entry::receive;
-use tooltrail::{Ack, Call, Clock as _, EntryId, Error, Home, Identity, Recorder, SystemClock, Via, Zone};
+use tooltrail::{
+    Ack, Call, Clock as _, Doors, Durability, EntryId, Error, Home, Identity, Recorder, SystemClock, Via, Zone,
+};
 
 use crate::failure::Failure;
 use crate::import::already;
@@ -28,6 +30,10 @@ const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Batches sent and not acknowledged: one is being written while the next is read.
 const BATCHES_IN_FLIGHT_MAX: usize = 2;
+
+/// The same where one of them is buffered: one flush of the day files serves as many. Whoever resumes looks all of
+/// them up.
+const BATCHES_BUFFERED_MAX: usize = 8;
 
 /// Longest wait for room in the recorder's queue.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -47,6 +53,8 @@ pub(crate) struct Job<'a> {
     pub(crate) home: &'a Home,
     /// By whom.
     pub(crate) recorder: &'a Recorder,
+    /// How durable each tool's entries are before they count as stored.
+    pub(crate) doors: &'a Doors,
     /// The zone of naive times.
     pub(crate) zone: &'a Zone,
     /// The user of lines without one.
@@ -207,9 +215,18 @@ struct Store<'a> {
     lines: &'a Again,
     progress: Progress,
     bar: ProgressBar,
-    flight: VecDeque<(u64, Option<Ack>)>,
+    flight: VecDeque<Flight>,
     /// Entries in flight at the cut that stood in the day files.
     stood: u64,
+}
+
+/// A batch that was sent and is not known to be durable.
+struct Flight {
+    /// Lines that are dealt with once it is.
+    noted: u64,
+    ack: Option<Ack>,
+    /// Whether its acknowledgement says nothing of some entries, and only a flush does.
+    buffered: bool,
 }
 
 impl Store<'_> {
@@ -219,7 +236,7 @@ impl Store<'_> {
         let mut notes = notes.skip(skip);
         let mut cut = Vec::new();
         if self.progress.resumed() {
-            for note in notes.by_ref().take(BATCH_ENTRIES_MAX * BATCHES_IN_FLIGHT_MAX) {
+            for note in notes.by_ref().take(BATCH_ENTRIES_MAX * BATCHES_BUFFERED_MAX) {
                 cut.push(note.map_err(|error| self.failed(&error))?);
             }
         }
@@ -291,7 +308,10 @@ impl Store<'_> {
 
     /// Gives a batch to the recorder, and waits while it has no room.
     fn send(&mut self, batch: Vec<Call>, noted: u64) -> Result<(), Failure> {
-        while self.flight.len() >= BATCHES_IN_FLIGHT_MAX {
+        let buffered = batch.iter().any(|call| self.job.doors.of(&call.tool) == Durability::Buffered);
+        let flushed_at_once = buffered || self.flight.iter().any(|flight| flight.buffered);
+        let most = if flushed_at_once { BATCHES_BUFFERED_MAX } else { BATCHES_IN_FLIGHT_MAX };
+        while self.flight.len() >= most {
             self.settle()?;
         }
         let begun = Instant::now();
@@ -299,21 +319,29 @@ impl Store<'_> {
             if batch.is_empty() {
                 break None;
             }
-            match self.job.recorder.record_durable(batch.clone()) {
+            match self.job.recorder.record_through(self.job.doors, batch.clone()) {
                 Ok(ack) => break Some(ack),
                 Err(Error::Busy) if begun.elapsed() < BUSY_WAIT_MAX => std::thread::sleep(BUSY_PAUSE),
                 Err(error) => return Err(goes_on(error)),
             }
         };
-        self.flight.push_back((noted, ack));
+        self.flight.push_back(Flight { noted, ack, buffered });
         Ok(())
     }
 
-    /// Waits for the oldest batch and notes it.
+    /// Waits for the oldest batch, or for all where only a flush tells, and notes them.
     fn settle(&mut self) -> Result<(), Failure> {
-        let Some((noted, ack)) = self.flight.pop_front() else { return Ok(()) };
-        if let Some(ack) = ack {
-            ack.wait_for(DURABLE_WAIT_MAX).map_err(goes_on)?;
+        let mut settled = 1;
+        if self.flight.front().is_some_and(|flight| flight.buffered) {
+            self.job.recorder.flush().map_err(goes_on)?;
+            settled = self.flight.len();
+        }
+        let mut noted = 0;
+        for flight in self.flight.drain(..settled.min(self.flight.len())) {
+            if let Some(ack) = flight.ack {
+                ack.wait_for(DURABLE_WAIT_MAX).map_err(goes_on)?;
+            }
+            noted += flight.noted;
         }
         self.progress.acknowledged(noted).map_err(|error| Failure::io("import", name_of(self.path), &error))?;
         self.bar.inc(noted);

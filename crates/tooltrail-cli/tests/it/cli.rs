@@ -81,7 +81,7 @@ fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let place = Place::new();
-    let file = place.file("tooltrail.toml", "zone = \"Europe/Berlin\"\ngroup = true\nlisten = \"127.0.0.1:1\"\n[log]\nlevel = \"error\"\nformat = \"json\"\n");
+    let file = place.file("tooltrail.toml", "zone = \"Europe/Berlin\"\ngroup = true\nlisten = \"127.0.0.1:1\"\ndurability = \"strict\"\n[log]\nlevel = \"error\"\nformat = \"json\"\n");
     // For each key the flag, the variable and the file say something else, and one after another falls away.
     for (key, flag, variable, values) in [
         (
@@ -98,6 +98,12 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
             ["127.0.0.1:3", "127.0.0.1:2", "127.0.0.1:1", "127.0.0.1:7420"],
         ),
         ("log.level", "--log-level=debug", ("TOOLTRAIL_LOG_LEVEL", "warn"), ["debug", "warn", "error", "info"]),
+        (
+            "durability",
+            "--durability=grouped",
+            ("TOOLTRAIL_DURABILITY", "buffered"),
+            ["grouped", "buffered", "strict", "grouped"],
+        ),
         ("log.format", "--log-format=text", ("TOOLTRAIL_LOG_FORMAT", "text"), ["text", "text", "json", "text"]),
     ] {
         let name = flag.split('=').next().unwrap();
@@ -117,18 +123,20 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 #[test]
 fn the_configuration_is_printed_whole_or_refused() {
     let place = Place::new();
-    let rules =
-        "[gate]\ndefault = \"deny\"\n[[gate.rules]]\nname = \"readers\"\neffect = \"allow\"\ntools = [\"fs.*\"]\n";
+    let rules = "[[durability.tools]]\ntool = \"pay.*\"\ndurability = \"strict\"\n[gate]\ndefault = \"deny\"\n[[gate.rules]]\nname = \"readers\"\neffect = \"allow\"\ntools = [\"fs.*\"]\n";
     let file = place.file("tooltrail.toml", rules);
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
     assert!(!ran.out.contains('\u{1b}'), "coloured where nobody looks: {}", ran.out);
-    for key in
-        ["config", "home", "keys", "zone", "group", "listen", "log.level", "log.format", "durability", "gate.default"]
-    {
+    let keys = ["config", "home", "keys", "zone", "group", "listen", "log.level", "log.format", "gate.default"];
+    for key in keys.into_iter().chain(["durability", "durability.tools"]) {
         assert!(ran.out.lines().any(|line| line.starts_with(&format!("{key} "))), "{key}: {}", ran.out);
     }
     assert!(ran.out.contains("readers") && ran.out.contains("fs.*") && !place.home().exists(), "{}", ran.out);
+    assert!(ran.out.contains(r#"{"tool":"pay.*","durability":"strict"}"#), "{}", ran.out);
+    // The flag is for every tool, so that the file's patterns do not hold.
+    let flagged = place.run(&["config", "check", "--config", &file, "--durability", "buffered"]).out;
+    assert!(flagged.contains("--durability") && !flagged.contains("pay.*"), "{flagged}");
     let bad = place.file("bad.toml", "[log]\nlevle = \"warn\"\n");
     let ran = place.run(&["config", "check", "--config", &bad]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
@@ -193,6 +201,7 @@ fn an_empty_variable_counts_as_unset() {
         "TOOLTRAIL_FORCE_NETWORK_HOME",
         "TOOLTRAIL_LOG_LEVEL",
         "TOOLTRAIL_LOG_FORMAT",
+        "TOOLTRAIL_DURABILITY",
     ] {
         let plain = place.run(&["config", "check"]);
         let ran = place.command(&["config", "check"]).env(variable, "").output().unwrap();

@@ -4,6 +4,7 @@
 
 mod cli;
 mod demo;
+mod doors;
 mod help;
 mod http_conversation;
 mod http_limits;

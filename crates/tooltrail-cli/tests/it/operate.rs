@@ -59,7 +59,9 @@ fn a_home_on_a_network_is_refused_unless_forced() {
 fn the_end_is_bounded_whatever_the_disk_does() {
     let mut service = Service::start();
     // Somebody holds the append lock and does not let go: every batch waits for it in vain, the last ones too.
-    let lock = std::fs::File::open(service.place.home().join(".tooltrail/append.lock")).unwrap();
+    let path = service.place.home().join(".tooltrail/append.lock");
+    service.until("writing", || path.exists());
+    let lock = std::fs::File::open(path).unwrap();
     lock.lock().unwrap();
     let begun = Instant::now();
     service.terminate();

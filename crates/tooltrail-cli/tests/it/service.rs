@@ -124,6 +124,12 @@ impl Service {
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     }
 
+    /// Ends it as nothing can be ended more suddenly.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Waits for the end; returns the exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let begun = Instant::now();

@@ -24,22 +24,27 @@ impl House {
     /// Returns every entry of every user, after a flush.
     pub(crate) fn entries(&self) -> Vec<Value> {
         self.recorder.flush().unwrap();
-        let mut entries = Vec::new();
-        for user in files(&self.folder.path().join("home")) {
-            let dated = |day: &PathBuf| day.file_name().is_some_and(|name| name.to_string_lossy().starts_with("20"));
-            for day in files(&user.join("tool_audit")).into_iter().filter(dated) {
-                let text = std::fs::read_to_string(&day).unwrap();
-                assert!(text.ends_with('\n'), "{} has a torn tail", day.display());
-                entries.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
-            }
-        }
-        entries
+        entries_in(&self.folder.path().join("home"))
     }
 
     /// Returns a toolbox with one tool for each way to end.
     pub(crate) fn toolbox(&self, gate: Gate) -> Toolbox {
         tools(Toolbox::builder(Arc::clone(&self.recorder)).gate(gate)).build().unwrap()
     }
+}
+
+/// Returns every entry of every user of a home as it stands.
+pub(crate) fn entries_in(home: &Path) -> Vec<Value> {
+    let mut entries = Vec::new();
+    for user in files(home) {
+        let dated = |day: &PathBuf| day.file_name().is_some_and(|name| name.to_string_lossy().starts_with("20"));
+        for day in files(&user.join("tool_audit")).into_iter().filter(dated) {
+            let text = std::fs::read_to_string(&day).unwrap();
+            assert!(text.ends_with('\n'), "{} has a torn tail", day.display());
+            entries.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        }
+    }
+    entries
 }
 
 /// Returns a caller of whom everything is known.

@@ -1,16 +1,15 @@
 //! A clipped call to the bytes of its line.
 
-use std::fmt::{Display, Write as _};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::call::EntryId;
-use crate::clip::{Clipped, field, snippet};
+use crate::clip::{Clipped, field, push_plain, snippet};
 use crate::clock::Date;
+use crate::entry::digits::{push_id, push_instant, push_number};
 use crate::json::push_string;
-use crate::limits::LINE_BYTES_MAX;
-use crate::redact::{Seen, count_marks};
+use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
+use crate::redact::{Clean, Plain, Redactor, Seen, Windowed, count_marks};
 
 /// Bytes of a salt: as many as make guessing an erased line hopeless.
 const SALT_BYTES: usize = 16;
@@ -29,37 +28,87 @@ pub(crate) struct Line {
     pub(crate) text: String,
 }
 
-/// Encodes a call; the same call, random bits and salt always give the same bytes.
+/// Redacts, clips and encodes a call; the same call, random bits and salt always give the same bytes.
 ///
 /// `bits` make the id where the call brought none.
+pub(crate) fn write(redactor: &Redactor, call: Box<Windowed>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
+    if let Some(clean) = redactor.clean(&call)
+        && let Some(text) = clean_line(&clean, bits, salt)
+    {
+        return Line { folder: clean.into_folder(), date: call.ts.date(), text };
+    }
+    encode(Clipped::of(redactor.redact(*call)), bits, salt)
+}
+
+/// Encodes a call in which nothing is secret, `None` where something is too long.
+fn clean_line(call: &Clean<'_>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Option<String> {
+    let text = line(call.fields(), Body::Plain(call.args()), call.extra().map(Body::Plain), bits, salt)?;
+    (text.len() <= LINE_BYTES_MAX).then_some(text)
+}
+
+/// Encodes a clipped call.
 pub(crate) fn encode(mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
-    let mut text = line(&call, bits, salt);
+    let mut text = clipped_line(&call, bits, salt);
     if text.len() > LINE_BYTES_MAX && call.extra().is_some() {
         call.give_up_extra();
-        text = line(&call, bits, salt);
+        text = clipped_line(&call, bits, salt);
     }
     if text.len() > LINE_BYTES_MAX {
         call.give_up_args();
-        text = line(&call, bits, salt);
+        text = clipped_line(&call, bits, salt);
     }
     Line { folder: call.redacted().folder().to_owned(), date: call.redacted().fields().ts.date(), text }
 }
 
-fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
-    let fields = call.redacted().fields();
-    let (args, snippet) = (call.args(), snippet(&fields.result));
-    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.len() + snippet.len()) };
-    out.text.push('{');
-    out.shown("ts", fields.ts);
-    out.string("user", &field(&fields.user.seen));
-    out.string("tool", &field(&fields.tool));
-    out.raw("args", args);
-    out.string("status", fields.status.as_str());
-    out.name("result_chars");
-    out.show(fields.result_chars);
-    out.string("result_snippet", snippet);
+fn clipped_line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
+    let (args, extra) = (Body::Encoded(call.args()), call.extra().map(Body::Encoded));
+    line(call.redacted().fields(), args, extra, bits, salt).unwrap_or_default()
+}
 
-    out.shown("id", fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
+/// An object on its way into the line.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Encoded(&'a str),
+    Plain(&'a Plain<'a>),
+}
+
+impl Body<'_> {
+    fn bytes_usual(self) -> usize {
+        match self {
+            Self::Encoded(text) => text.len(),
+            Self::Plain(plain) => plain.text.len().min(ARGS_BYTES_MAX),
+        }
+    }
+}
+
+/// `None` where a body that is not clipped as a whole needs to be.
+fn line(
+    fields: &Windowed,
+    args: Body<'_>,
+    extra: Option<Body<'_>>,
+    bits: [u8; 10],
+    salt: [u8; SALT_BYTES],
+) -> Option<String> {
+    let snippet = snippet(&fields.result);
+    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.bytes_usual() + snippet.len()) };
+    out.text.push_str("{\"ts\":\"");
+    push_instant(&mut out.text, fields.ts);
+    out.text.push_str("\",\"user\":");
+    push_string(&mut out.text, &field(&fields.user.seen));
+    out.text.push_str(",\"tool\":");
+    push_string(&mut out.text, &field(&fields.tool));
+    out.text.push_str(",\"args\":");
+    out.body(args, ARGS_BYTES_MAX)?;
+    out.text.push_str(",\"status\":\"");
+    out.text.push_str(fields.status.as_str());
+    out.text.push_str("\",\"result_chars\":");
+    push_number(&mut out.text, fields.result_chars);
+    out.text.push_str(",\"result_snippet\":");
+    push_string(&mut out.text, snippet);
+
+    out.text.push_str(",\"id\":\"");
+    push_id(&mut out.text, fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
+    out.text.push('"');
     if let Some(duration) = &fields.duration_ms {
         out.raw("duration_ms", duration.as_str());
     }
@@ -71,7 +120,9 @@ fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     out.seen("model", fields.model.as_ref());
     out.seen("client", fields.client.as_ref());
     out.seen("server", fields.server.as_ref());
-    out.string("via", fields.via.as_str());
+    out.text.push_str(",\"via\":\"");
+    out.text.push_str(fields.via.as_str());
+    out.text.push('"');
     out.known("identity", fields.identity.map(|identity| identity.as_str()));
     out.seen("claimed_user", fields.claimed_user.as_ref());
     out.seen("rule", fields.rule.as_ref());
@@ -79,27 +130,24 @@ fn line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
     let mut tail = Members { text: String::new() };
     tail.known("trace_id", fields.trace_id.as_deref());
     tail.known("span_id", fields.span_id.as_deref());
-    if let Some(extra) = call.extra() {
-        tail.raw("extra", extra);
+    if let Some(extra) = extra {
+        tail.name("extra");
+        tail.body(extra, EXTRA_BYTES_MAX)?;
     }
     // The count stands before what it counts, so that comes last.
     let marks = count_marks(&out.text) + count_marks(&tail.text);
     if marks > 0 {
         out.name("redacted");
-        out.show(marks);
+        push_number(&mut out.text, marks as u64);
     }
-    if !tail.text.is_empty() {
-        out.text.push(',');
-        out.text.push_str(&tail.text);
-    }
-    out.name("salt");
-    out.text.push('"');
+    out.text.push_str(&tail.text);
+    out.text.push_str(",\"salt\":\"");
     URL_SAFE_NO_PAD.encode_string(salt, &mut out.text);
     out.text.push_str("\"}\n");
-    out.text
+    Some(out.text)
 }
 
-/// The members of an object, one after another.
+/// The members of an object, one after another, but not the first.
 struct Members {
     text: String,
 }
@@ -107,13 +155,23 @@ struct Members {
 impl Members {
     /// Begins a member; its value follows.
     fn name(&mut self, name: &str) {
-        // No value ends in an opening brace.
-        if !matches!(self.text.as_bytes().last(), None | Some(b'{')) {
-            self.text.push(',');
-        }
-        self.text.push('"');
+        self.text.push_str(",\"");
         self.text.push_str(name);
         self.text.push_str("\":");
+    }
+
+    fn body(&mut self, body: Body<'_>, bytes_max: usize) -> Option<()> {
+        let start = self.text.len();
+        match body {
+            Body::Encoded(text) => self.text.push_str(text),
+            Body::Plain(plain) => {
+                push_plain(&mut self.text, plain);
+                if self.text.len() - start > bytes_max {
+                    return None;
+                }
+            }
+        }
+        Some(())
     }
 
     fn raw(&mut self, name: &str, json: &str) {
@@ -121,33 +179,14 @@ impl Members {
         self.text.push_str(json);
     }
 
-    fn string(&mut self, name: &str, value: &str) {
-        self.name(name);
-        push_string(&mut self.text, value);
-    }
-
-    /// Appends what a value shows, as it stands.
-    fn show(&mut self, value: impl Display) {
-        write!(self.text, "{value}").expect("writing to a string cannot fail");
-    }
-
-    /// A string that needs no escapes.
-    fn shown(&mut self, name: &str, value: impl Display) {
-        self.name(name);
-        self.text.push('"');
-        self.show(value);
-        self.text.push('"');
-    }
-
     fn known(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
-            self.string(name, value);
+            self.name(name);
+            push_string(&mut self.text, value);
         }
     }
 
     fn seen(&mut self, name: &str, value: Option<&Seen>) {
-        if let Some(value) = value {
-            self.string(name, &field(value));
-        }
+        self.known(name, value.map(field).as_deref());
     }
 }

@@ -1,10 +1,13 @@
 //! A call as one line of the trail: written, and read from what others send.
 
+mod digits;
 mod encode;
 mod head;
 mod receive;
+#[doc(hidden)]
+pub mod steps;
 
-pub(crate) use encode::{Line, encode};
+pub(crate) use encode::{Line, write};
 pub(crate) use head::{foreign_head, head};
 pub use receive::receive;
 

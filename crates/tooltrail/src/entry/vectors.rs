@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{encode, receive};
+use super::encode::{encode, write};
+use super::receive;
 use crate::call::{Call, Outcome, Payload, Reason, Status, Via};
 use crate::clip::Clipped;
 use crate::clock::{Timestamp, Zone};
@@ -14,13 +16,21 @@ use crate::limits::LINE_BYTES_MAX;
 use crate::redact::{Redactor, Windowed};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/lines.jsonl");
+const SECRETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/secrets.jsonl.zst");
 const SECOND_ENCODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/encoder.py");
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
+/// The engine of the product, and one that looks at every byte.
+static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None), Redactor::thorough(None)]);
+
+/// The line as the writer makes it: the same as step by step without any short way.
 fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
-    let redactor = Redactor::new(None);
-    let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), &redactor);
-    encode(Clipped::of(redactor.redact(windowed)), bits, salt).text
+    let [redactor, thorough] = &*ENGINES;
+    let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
+    let long = encode(Clipped::of(thorough.redact(windowed.clone())), bits, salt);
+    let short = write(redactor, Box::new(windowed), bits, salt);
+    assert_eq!(short, long);
+    short.text
 }
 
 fn unhex<const N: usize>(digits: &str) -> [u8; N] {
@@ -53,6 +63,40 @@ fn a_second_encoder_writes_the_same_bytes() {
     feed.join().unwrap();
     assert!(output.status.success());
     assert_eq!(String::from_utf8(output.stdout).unwrap(), vectors);
+}
+
+#[test]
+fn an_engine_that_is_off_changes_nothing_but_what_redaction_would() {
+    let [redactor, _] = &*ENGINES;
+    let off = Redactor::off();
+    let written = |engine: &Redactor, args: &str| {
+        let call = Call::new("alice", "t", args).ok("password=hunter2x");
+        let call = Windowed::outside(&call, Timestamp::from_millis(0), engine);
+        let short = write(engine, Box::new(call.clone()), [0; 10], [0; 16]).text;
+        assert_eq!(short, encode(Clipped::of(engine.redact(call)), [0; 10], [0; 16]).text);
+        short
+    };
+    for args in [r#"{"list":["--token","ab12cd34ef56"],"name":"password"}"#, r#"{"token":"ab12cd34ef56"}"#, "[1]"] {
+        let text = written(&off, args);
+        assert!(text.contains("hunter2x") && text.contains(args) && !text.contains("redacted"), "{text}");
+        assert!(!written(redactor, args).contains("hunter2x"));
+    }
+}
+
+/// Secrets in their surroundings: `line` holds both ways against each other.
+#[test]
+fn calls_with_secrets_are_written_alike_in_both_ways() {
+    let file = std::fs::File::open(SECRETS).unwrap();
+    let rows = String::from_utf8(zstd::stream::decode_all(file).unwrap()).unwrap();
+    assert!(rows.lines().count() >= 500);
+    for row in rows.split_terminator('\n') {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let result = row["result"].as_str().unwrap_or("");
+        let args = [row["args"].to_string(), serde_json::to_string_pretty(&row["args"]).unwrap()];
+        for args in args.into_iter().chain([format!(r#"{{"list":["run",{},["a"]],"n":1}}"#, Value::from(result))]) {
+            line(&Call::new("alice", row["tool"].as_str().unwrap(), args).ok(result), [0; 10], [0; 16]);
+        }
+    }
 }
 
 /// Text with everything that has ever broken a line.

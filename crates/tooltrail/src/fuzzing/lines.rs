@@ -7,10 +7,9 @@ use serde_json::Value;
 
 use super::folders::is_plain_name;
 use crate::call::Call;
-use crate::clip::Clipped;
 use crate::clock::{Timestamp, Zone};
 use crate::entry;
-use crate::entry::{encode, foreign_head, head, receive};
+use crate::entry::{foreign_head, head, receive, write};
 use crate::json::{self, Flaw, compact, members};
 use crate::limits::{LINE_BYTES_MAX, SNIPPET_CHARS_MAX};
 use crate::query;
@@ -42,7 +41,7 @@ pub(super) fn line(data: &[u8]) {
 /// Returns the line of a call from outside.
 pub(super) fn written(call: &Call) -> entry::Line {
     let windowed = Windowed::outside(call, NOW, &REDACTOR);
-    encode(Clipped::of(REDACTOR.redact(windowed)), BITS[..10].try_into().unwrap(), BITS)
+    write(&REDACTOR, Box::new(windowed), BITS[..10].try_into().unwrap(), BITS)
 }
 
 /// Our reader of JSON and another one take the same texts, and read the same in them.

@@ -42,8 +42,8 @@ pub(crate) struct Journal {
     open_bytes: usize,
     /// Why a segment was given up, until all that stood in it is elsewhere.
     trouble: Option<String>,
-    /// When to try again to begin one.
-    retry_at: Option<Duration>,
+    /// Why none could be begun, and when to try again.
+    retry: Option<(Duration, io::ErrorKind, String)>,
 }
 
 impl Journal {
@@ -64,7 +64,7 @@ impl Journal {
             open: BTreeMap::new(),
             open_bytes: 0,
             trouble: None,
-            retry_at: None,
+            retry: None,
         }
     }
 
@@ -158,11 +158,18 @@ impl Journal {
 
     /// Begins a segment, with the open calls of the others.
     fn begin(&mut self, now: Duration) -> io::Result<()> {
-        let full = || io::Error::new(io::ErrorKind::QuotaExceeded, "every segment of the journal is in use");
-        if self.segments.len() >= SEGMENTS_MAX || self.retry_at.is_some_and(|at| now < at) {
+        if self.segments.len() >= SEGMENTS_MAX {
             return Err(full());
         }
-        self.retry_at = Some(now + RETRY);
+        if let Some((_, kind, why)) = self.retry.as_ref().filter(|(at, ..)| now < *at) {
+            return Err(io::Error::new(*kind, why.clone()));
+        }
+        let begun = self.begin_now();
+        self.retry = begun.as_ref().err().map(|error| (now + RETRY, error.kind(), error.to_string()));
+        begun
+    }
+
+    fn begin_now(&mut self) -> io::Result<()> {
         let (home, boot, salt) = (self.home.clone(), self.boot.clone(), self.salt());
         let header = Header { home, boot, owner: self.owner, number: self.number + 1, salt };
         let mut segment = begin(&*self.disk, &header)?.ok_or_else(full)?;
@@ -172,9 +179,7 @@ impl Journal {
         let written = segment.write(&entries, false);
         // Kept even if broken: it holds its lock, and nobody may take it for a dead process's.
         self.segments.push(segment);
-        written?;
-        self.retry_at = None;
-        Ok(())
+        written
     }
 
     /// Returns where the journal ends now, for [`Journal::flushed`].
@@ -263,6 +268,10 @@ impl Journal {
         }
         Ok(lines)
     }
+}
+
+fn full() -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, "every segment of the journal is in use")
 }
 
 /// Returns an entry that is about no day file.

@@ -3,10 +3,11 @@
 //! A general JSON library turns numbers into machine numbers, lets the last of two equal keys win and stops at a
 //! nesting of some hundred levels. An audit trail may do none of that, so the reader is our own.
 
+mod classes;
 mod read;
 mod write;
 
-pub(crate) use read::{Flaw, check, is_number, members, string, unescape};
+pub(crate) use read::{Flaw, Reader, check, is_number, members, push_unescaped, string, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 
 /// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Json;
-use super::write::compact;
+use super::classes::{before_backslash, plain};
+use super::write::{compact, is_escaped};
 
 /// Why a text is no JSON value that can be kept faithfully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,14 +157,39 @@ impl<'a> Keys<'a> {
     }
 }
 
+/// A string of a JSON text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal<'a> {
+    /// Its inside as it stands.
+    pub(crate) inner: &'a str,
+    /// Whether it holds a lone surrogate.
+    pub(crate) lone: bool,
+    /// Whether it holds escapes.
+    pub(crate) escaped: bool,
+    /// Whether we would write it with the same escapes.
+    pub(crate) ours: bool,
+}
+
 /// A position in a text.
-struct Reader<'a> {
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Option<u8> {
+    /// Begins at the beginning.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Returns the bytes before this position.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the next byte.
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
@@ -171,17 +197,20 @@ impl<'a> Reader<'a> {
         Flaw::Syntax(self.at)
     }
 
-    fn take(&mut self, byte: u8) -> bool {
+    /// Steps over a byte if it comes next; returns whether it did.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         self.at += usize::from(here);
         here
     }
 
-    fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
+    /// Steps over a byte that must come next.
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
         if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
-    fn space(&mut self) {
+    /// Steps over white space.
+    pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -201,41 +230,54 @@ impl<'a> Reader<'a> {
 
     /// Reads a string; returns its inside as it stands, and whether it holds a lone surrogate.
     fn string(&mut self) -> Result<(&'a str, bool), Flaw> {
+        self.literal().map(|literal| (literal.inner, literal.lone))
+    }
+
+    /// Reads a string.
+    pub(crate) fn literal(&mut self) -> Result<Literal<'a>, Flaw> {
         self.expect(b'"')?;
         let start = self.at;
         let bytes = self.text.as_bytes();
-        let mut lone = false;
+        let (mut lone, mut escaped, mut ours, mut odd) = (false, false, true, false);
         loop {
-            // To the next quote or backslash at the speed of memory; what lies between may hold no control character.
-            let plain = memchr::memchr2(b'"', b'\\', &bytes[self.at..]).unwrap_or(bytes.len() - self.at);
-            let between = &bytes[self.at..self.at + plain];
-            if between.iter().fold(false, |control, byte| control | (*byte < b' ')) {
-                self.at += between.iter().position(|byte| *byte < b' ').unwrap_or(0);
-                return Err(self.syntax());
-            }
-            self.at += plain;
+            // What lies before the next quote or backslash may hold no control character.
+            let (before, strange) = plain(&bytes[self.at..]);
+            odd |= strange;
+            self.at += before;
             match self.peek().ok_or_else(|| self.syntax())? {
                 b'"' => {
                     self.at += 1;
-                    return Ok((&self.text[start..self.at - 1], lone));
+                    let inner = &self.text[start..self.at - 1];
+                    ours &= !(odd && inner.chars().any(|c| c >= '\u{7f}' && is_escaped(c)));
+                    return Ok(Literal { inner, lone, escaped, ours });
                 }
-                b'\\' => match bytes.get(self.at + 1) {
-                    Some(b'u') => {
-                        let unit = self.hex(self.at + 2)?;
-                        self.at += 6;
-                        let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
-                        match unit {
-                            0xD800..=0xDBFF => match low() {
-                                Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
-                                _ => lone = true,
-                            },
-                            0xDC00..=0xDFFF => lone = true,
-                            _ => {}
+                b'\\' => {
+                    escaped = true;
+                    match bytes.get(self.at + 1) {
+                        Some(b'u') => {
+                            let unit = self.hex(self.at + 2)?;
+                            let digits = &bytes[self.at + 2..self.at + 6];
+                            let short = matches!(unit, 0x08..=0x0A | 0x0C | 0x0D);
+                            ours &= unit < 0x20 && !short && !digits.iter().any(u8::is_ascii_uppercase);
+                            self.at += 6;
+                            let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
+                            match unit {
+                                0xD800..=0xDBFF => match low() {
+                                    Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
+                                    _ => lone = true,
+                                },
+                                0xDC00..=0xDFFF => lone = true,
+                                _ => {}
+                            }
                         }
+                        Some(b'"' | b'\\' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'/' | b'b' | b'f') => {
+                            ours = false;
+                            self.at += 2;
+                        }
+                        _ => return Err(self.syntax()),
                     }
-                    Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 2,
-                    _ => return Err(self.syntax()),
-                },
+                }
                 // The search stops at nothing else.
                 _ => return Err(self.syntax()),
             }
@@ -250,7 +292,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number or one of the three words.
-    fn scalar(&mut self) -> Result<(), Flaw> {
+    pub(crate) fn scalar(&mut self) -> Result<(), Flaw> {
         for word in ["null", "true", "false"] {
             if self.text[self.at..].starts_with(word) {
                 self.at += word.len();
@@ -363,51 +405,56 @@ impl<'a> Reader<'a> {
 
 /// Resolves the escapes of a checked string's inside; a lone surrogate becomes U+FFFD.
 pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
-    let Some(first) = memchr::memchr(b'\\', inner.as_bytes()) else { return Cow::Borrowed(inner) };
-    let mut out = String::with_capacity(inner.len());
-    out.push_str(&inner[..first]);
-    let mut rest = &inner[first..];
-    let mut high = None;
-    while let Some(tail) = rest.strip_prefix('\\') {
-        let (escape, mut after) = tail.split_at(tail.chars().next().map_or(0, char::len_utf8));
-        if escape == "u" {
-            let unit = after.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).unwrap_or(0xFFFD);
-            after = after.get(4..).unwrap_or("");
-            if let Some(first) = high.take() {
-                if (0xDC00..=0xDFFF).contains(&unit) {
-                    out.extend(char::decode_utf16([first, unit]).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
-                    rest = push_raw(&mut out, after);
-                    continue;
-                }
-                out.push(char::REPLACEMENT_CHARACTER);
-            }
-            if (0xD800..=0xDBFF).contains(&unit) && after.starts_with("\\u") {
-                high = Some(unit);
-                rest = after;
-                continue;
-            }
-            out.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
-        } else {
-            if high.take().is_some() {
-                out.push(char::REPLACEMENT_CHARACTER);
-            }
-            out.push(match escape {
-                "b" => '\u{8}',
-                "f" => '\u{c}',
-                "n" => '\n',
-                "r" => '\r',
-                "t" => '\t',
-                other => other.chars().next().unwrap_or('\\'),
-            });
-        }
-        rest = push_raw(&mut out, after);
+    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+        return Cow::Borrowed(inner);
     }
+    let mut out = String::with_capacity(inner.len());
+    push_unescaped(&mut out, inner);
     Cow::Owned(out)
 }
 
-/// Copies up to the next escape and returns what follows.
-fn push_raw<'a>(out: &mut String, text: &'a str) -> &'a str {
-    let end = memchr::memchr(b'\\', text.as_bytes()).unwrap_or(text.len());
-    out.push_str(&text[..end]);
-    &text[end..]
+/// Appends a checked string's inside with its escapes resolved; a lone surrogate becomes U+FFFD.
+pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
+    // What is resolved is never longer than its escape.
+    out.reserve(inner.len());
+    let mut rest = inner;
+    loop {
+        let found = before_backslash(rest.as_bytes());
+        out.push_str(&rest[..found]);
+        if found == rest.len() {
+            return;
+        }
+        let escape = rest.as_bytes().get(found + 1).copied().unwrap_or(b'\\');
+        rest = rest.get(found + 2..).unwrap_or("");
+        out.push(match escape {
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => unicode(&mut rest),
+            other => char::from(other),
+        });
+    }
+}
+
+/// Takes the digits behind `\u`, and the escape of a second half where they are a first.
+fn unicode(rest: &mut &str) -> char {
+    let unit = |rest: &mut &str| {
+        let unit = rest.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());
+        *rest = rest.get(4..).unwrap_or("");
+        unit.unwrap_or(0xFFFD)
+    };
+    let first = unit(rest);
+    if (0xD800..=0xDBFF).contains(&first)
+        && let Some(mut after) = rest.strip_prefix("\\u")
+    {
+        let second = unit(&mut after);
+        if (0xDC00..=0xDFFF).contains(&second) {
+            *rest = after;
+            let pair = char::decode_utf16([first, second]).next();
+            return pair.and_then(Result::ok).unwrap_or(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    char::from_u32(u32::from(first)).unwrap_or(char::REPLACEMENT_CHARACTER)
 }

@@ -1,5 +1,6 @@
 //! Values to JSON text: compact, with the escapes that keep a line one line on any terminal.
 
+use super::classes::unescaped;
 use super::read::unescape;
 
 /// Whether a character is written as `\u` and four hex digits (or one of the short escapes).
@@ -23,15 +24,18 @@ pub(crate) const fn is_escaped(c: char) -> bool {
 /// Appends a string as JSON, with its quotes.
 pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
-    let mut clean = 0;
-    // Every escaped character is ASCII or begins with one of these four bytes; all others pass unseen.
-    for (at, byte) in text.bytes().enumerate() {
-        if !matches!(byte, 0..=0x1F | b'"' | b'\\' | 0x7F | 0xC2 | 0xD8 | 0xE2) {
+    let (mut rest, mut from) = (text, 0);
+    loop {
+        // Every escaped character is of one of these classes; all others pass unseen.
+        from += unescaped(&rest.as_bytes()[from..]);
+        let Some(c) = rest[from..].chars().next() else { break };
+        if !is_escaped(c) {
+            from += c.len_utf8();
             continue;
         }
-        let Some(c) = text[at..].chars().next().filter(|c| is_escaped(*c)) else { continue };
-        out.push_str(&text[clean..at]);
-        clean = at + c.len_utf8();
+        out.push_str(&rest[..from]);
+        rest = &rest[from + c.len_utf8()..];
+        from = 0;
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
@@ -41,7 +45,7 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
             _ => push_unit(out, c as u32),
         }
     }
-    out.push_str(&text[clean..]);
+    out.push_str(rest);
     out.push('"');
 }
 

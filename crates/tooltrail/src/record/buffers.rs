@@ -60,6 +60,7 @@ pub(crate) enum What {
     Entry,
     Begin,
     Ended,
+    Seen,
     Flush,
     Close,
 }

@@ -19,6 +19,8 @@ pub(crate) enum Item {
     Ended(u64),
     /// Everything before this is to be durable; if so said, nothing follows it.
     Flush(Promise, bool),
+    /// Everything before this is to be in its day file, durable or not.
+    Seen(Promise),
 }
 
 /// A call as the writer takes it from the queue.
@@ -35,7 +37,7 @@ pub(crate) enum Source {
 impl Item {
     /// Whether somebody waits until it is durable.
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(self, Self::Entry(_, Some(_), _) | Self::Begin(_, _, Some(_)) | Self::Flush(..))
+        matches!(self, Self::Entry(_, Some(_), _) | Self::Begin(_, _, Some(_)) | Self::Flush(..) | Self::Seen(_))
     }
 }
 

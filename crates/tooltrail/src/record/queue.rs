@@ -126,10 +126,15 @@ impl Queue {
         self.wake.come();
     }
 
-    /// Adds all of these entries or none.
+    /// Adds all of these entries or none, each durable before its promise, where it has one, is kept.
     ///
     /// A single one may end an open call.
-    pub(crate) fn offer_all(&self, calls: Vec<impl Offer>, promises: Vec<Promise>, ends: u64) -> Result<(), Error> {
+    pub(crate) fn offer_all(
+        &self,
+        calls: Vec<impl Offer>,
+        promises: Vec<Option<Promise>>,
+        ends: u64,
+    ) -> Result<(), Error> {
         let bytes = calls.iter().map(|call| call.bytes() + size_of::<Stored>()).sum::<usize>();
         let mut lane = self.lanes.any();
         if self.is_closed() {
@@ -140,13 +145,15 @@ impl Queue {
             self.end_in(&mut lane, ends);
             return Err(Error::Busy);
         };
-        self.awaited.fetch_add(calls.len(), Ordering::Relaxed);
+        let awaited = promises.iter().flatten().count();
+        self.awaited.fetch_add(awaited, Ordering::SeqCst);
         for (call, promise) in calls.into_iter().zip(promises) {
             let weight = weight(1, call.bytes() + size_of::<Stored>());
             let chunk = lane.room(call.text_bytes(), &self.buffers);
             let held = call.hold(chunk);
-            chunk.promises.push(promise);
-            chunk.items.push(Stored { key: place, weight, id: ends, held, what: What::Entry, is_awaited: true });
+            let is_awaited = promise.is_some();
+            chunk.promises.extend(promise);
+            chunk.items.push(Stored { key: place, weight, id: ends, held, what: What::Entry, is_awaited });
             place = place.wrapping_add(weight);
         }
         drop(lane);
@@ -170,15 +177,24 @@ impl Queue {
         Ok(())
     }
 
+    /// Adds a barrier; the acknowledgement resolves when what was accepted before is in its day files.
+    pub(crate) fn seen(&self) -> Ack {
+        self.barrier(What::Seen)
+    }
+
     /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
     pub(crate) fn flush(&self, close: bool) -> Ack {
+        self.barrier(if close { What::Close } else { What::Flush })
+    }
+
+    fn barrier(&self, what: What) -> Ack {
         let mut closing = spin_lock(&self.closing);
         if let Some(closing) = &*closing {
             // Closing is a flush, nothing is taken since, and it may still be under way.
             return closing.again();
         }
         let (ack, promises) = promise(1);
-        if close {
+        if what == What::Close {
             *closing = Some(ack.again());
             self.closed.store(true, Ordering::SeqCst);
             // Whoever saw the queue open has put its items into its lane when that is free.
@@ -187,9 +203,9 @@ impl Queue {
         let mut lane = self.lanes.any();
         self.awaited.fetch_add(1, Ordering::SeqCst);
         let key = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-        let (held, what) = (Held::Nowhere, if close { What::Close } else { What::Flush });
         let chunk = lane.room(0, &self.buffers);
         chunk.promises.extend(promises);
+        let held = Held::Nowhere;
         chunk.items.push(Stored { key, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
         drop(lane);
         drop(closing);
@@ -248,12 +264,10 @@ impl Queue {
                 return;
             }
             if polls < POLLS_BEFORE_SLEEP {
-                self.wake.sleep(Sleep::Nap, Some(POLL), is_some);
-                waited += POLL;
+                waited += self.wake.sleep(Sleep::Nap, Some(POLL), is_some);
             } else {
                 self.buffers.rest();
-                self.wake.sleep(Sleep::Deep, left, is_some);
-                waited += left.unwrap_or_default();
+                waited += self.wake.sleep(Sleep::Deep, left, is_some);
             }
         }
     }
@@ -305,6 +319,7 @@ impl Queue {
                 (What::Entry, Some(source), promise) => Item::Entry(source, promise, id),
                 (What::Begin, Some(source), promise) => Item::Begin(id, source, promise),
                 (What::Flush | What::Close, _, Some(promise)) => Item::Flush(promise, what == What::Close),
+                (What::Seen, _, Some(promise)) => Item::Seen(promise),
                 _ => Item::Ended(id),
             };
             swept.push_back((item, key, weight));
@@ -456,6 +471,7 @@ mod tests {
         let call = call("alice", "{}".to_owned());
         (0..buffered).for_each(|n| offer(&queue, &call, n % 3 == 0));
         let (_ack, promises) = promise(awaited);
+        let promises = promises.into_iter().map(Some).collect();
         let offers = (0..awaited).map(|_| call.clone()).collect();
         queue.offer_all(offers, promises, 0).unwrap();
         for expected in batches {

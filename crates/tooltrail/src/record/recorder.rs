@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::clock::{Clock, SystemClock};
+use crate::doors::{Doors, Durability};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
@@ -25,6 +26,9 @@ use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
+
+/// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
+const SEEN_WAIT: Duration = Duration::from_secs(2);
 
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
@@ -127,6 +131,9 @@ pub(crate) struct State {
     pub(crate) meters: Arc<Meters>,
     /// Ids of open calls that were given.
     begun: AtomicU64,
+    /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
+    buffered: AtomicU64,
+    seen: AtomicU64,
 }
 
 impl Recorder {
@@ -165,6 +172,35 @@ impl Recorder {
     /// [`Error::Busy`] if they do not fit the queue, [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, 0)
+    }
+
+    /// Takes all of these calls or none, each through the door of its tool: as [`Recorder::record_durable`], but the
+    /// acknowledgement does not wait for the buffered ones, and a loss among them is counted in a gap instead.
+    ///
+    /// # Errors
+    /// As [`Recorder::record_durable`].
+    pub fn record_through(&self, doors: &Doors, calls: Vec<Call>) -> Result<Ack, Error> {
+        let waits = |call: &Call| doors.of(&call.tool) != Durability::Buffered;
+        let any_buffered = !calls.iter().all(waits);
+        let ack = self.take_all(calls, 0, waits)?;
+        if any_buffered {
+            self.state.buffered.fetch_add(1, Ordering::Release);
+        }
+        Ok(ack)
+    }
+
+    /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
+    /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
+    pub fn settle(&self) -> bool {
+        let taken = self.state.buffered.load(Ordering::Acquire);
+        if self.state.seen.load(Ordering::Relaxed) >= taken {
+            return true;
+        }
+        let settled = self.state.queue.seen().wait_for(SEEN_WAIT).is_ok();
+        if settled {
+            self.state.seen.fetch_max(taken, Ordering::Relaxed);
+        }
+        settled
     }
 
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
@@ -222,7 +258,7 @@ impl Recorder {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
         let entry = Copied::own(&call, self.clock.now(), &self.redactor);
-        self.state.queue.offer_all(vec![entry], promises, 0)?;
+        self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
         ack.wait()
     }
 
@@ -307,7 +343,12 @@ impl Recorder {
     }
 
     /// Takes calls durably; a single one may end an open call.
-    pub(crate) fn take_durable(&self, mut calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+    pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+        self.take_all(calls, ends, |_| true)
+    }
+
+    /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
+    fn take_all(&self, mut calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
         if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
             self.state.queue.end(ends);
             return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
@@ -317,6 +358,15 @@ impl Recorder {
             call.ts.get_or_insert(now);
         }
         let (ack, promises) = promise(calls.len());
+        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
+            if waits(call) {
+                return Some(promise);
+            }
+            // Kept already: of what the queue refuses nobody gets the acknowledgement.
+            promise.keep();
+            None
+        });
+        let promises = promises.collect();
         self.state.queue.offer_all(calls, promises, ends)?;
         Ok(ack)
     }

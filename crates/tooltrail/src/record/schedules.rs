@@ -146,7 +146,7 @@ fn write(world: &World, patience: Option<Duration>) {
                     waiting.extend(promise.map(|promise| (number(&entry), promise)));
                 }
                 Item::Ended(id) => seen.ended.push(id),
-                Item::Flush(promise, _) => flushes.push(promise),
+                Item::Flush(promise, _) | Item::Seen(promise) => flushes.push(promise),
             }
         }
         drop(seen);
@@ -198,7 +198,7 @@ impl Caller {
     fn offer_all(&self, numbers: &[u64], ends: u64) -> Result<Ack, Error> {
         let (ack, promises) = promise(numbers.len());
         let entries = numbers.iter().copied().map(entry).collect();
-        let taken = self.world.queue.offer_all(entries, promises, ends);
+        let taken = self.world.queue.offer_all(entries, promises.into_iter().map(Some).collect(), ends);
         taken?;
         self.world.seen().accepted.extend(numbers);
         Ok(ack)
@@ -276,7 +276,10 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
     adds_up(&world);
     // Closed means closed.
     let (_ack, promises) = promise(1);
-    assert!(matches!(world.queue.offer_all(vec![entry(1)], promises, 0), Err(Error::Closed)));
+    assert!(matches!(
+        world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), 0),
+        Err(Error::Closed)
+    ));
     assert!(matches!(world.queue.begin(1, entry(1), None), Err(Error::Closed)));
 }
 

@@ -14,9 +14,22 @@ pub(super) use {
             Condvar, Mutex, MutexGuard,
             atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
         },
-        thread::{Thread, current, park, park_timeout, yield_now},
+        thread::{Thread, current, yield_now},
     },
 };
+
+/// Waits until it is woken, or for so long; returns for how long: a busy machine makes it longer, and calls that are
+/// open are to be noted in time.
+#[cfg(not(all(test, feature = "schedules")))]
+pub(super) fn park(longest: Option<std::time::Duration>) -> std::time::Duration {
+    use crate::clock::{Clock as _, SystemClock};
+    let begun = SystemClock::default();
+    match longest {
+        Some(longest) => std::thread::park_timeout(longest),
+        None => std::thread::park(),
+    }
+    begun.monotonic()
+}
 
 /// Returns a bound: the usual one, or one so low that an explored schedule of a few calls meets it.
 pub(super) const fn bound(usual: usize, explored: usize) -> usize {
@@ -44,7 +57,7 @@ mod explored {
     pub(crate) use shuttle::hint::spin_loop;
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, MutexGuard as SpinMutexGuard};
-    pub(crate) use shuttle::thread::{Thread, current, park, yield_now};
+    pub(crate) use shuttle::thread::{Thread, current, yield_now};
 
     /// The explorer's lock with the other's one way to take it.
     #[derive(Debug, Default)]
@@ -56,9 +69,13 @@ mod explored {
         }
     }
 
-    /// Lets whoever else can run do so: explored time does not pass.
-    pub(crate) fn park_timeout(_: std::time::Duration) {
-        yield_now();
+    /// Waits until it is woken; a wait that would end lets whoever else can run do so instead, and explored time passes.
+    pub(crate) fn park(longest: Option<std::time::Duration>) -> std::time::Duration {
+        match longest {
+            Some(_) => yield_now(),
+            None => shuttle::thread::park(),
+        }
+        longest.unwrap_or_default()
     }
 
     pub(crate) fn own_number() -> usize {

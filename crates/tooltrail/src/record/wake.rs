@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::record::sync::{AtomicU8, Mutex, Ordering, Thread, current, park, park_timeout};
+use crate::record::sync::{AtomicU8, Mutex, Ordering, Thread, current, park};
 
 /// How the writer sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,10 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    /// Sleeps at most so long, unless there is something to do.
+    /// Sleeps at most so long, unless there is something to do; returns for how long.
     ///
     /// `is_some` is asked once more after others can see that the writer sleeps, so that nobody is missed.
-    pub(crate) fn sleep(&self, how: Sleep, longest: Option<Duration>, is_some: impl Fn() -> bool) {
+    pub(crate) fn sleep(&self, how: Sleep, longest: Option<Duration>, is_some: impl Fn() -> bool) -> Duration {
         let here = current();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.as_ref().is_none_or(|writer| writer.id() != here.id()) {
@@ -38,13 +38,9 @@ impl Wake {
         drop(writer);
         let state = if how == Sleep::Nap { NAPS } else { SLEEPS };
         self.state.store(state, Ordering::SeqCst);
-        if !is_some() {
-            match longest {
-                Some(longest) => park_timeout(longest),
-                None => park(),
-            }
-        }
+        let slept = if is_some() { Duration::ZERO } else { park(longest) };
         self.state.store(AWAKE, Ordering::SeqCst);
+        slept
     }
 
     /// Something has come that can wait for a nap to end.

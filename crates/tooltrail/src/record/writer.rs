@@ -7,9 +7,8 @@ use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use crate::clip::Clipped;
 use crate::clock::Clock;
-use crate::entry::{Line, encode};
+use crate::entry::{Line, write};
 use crate::error::Error;
 use crate::home::Home;
 use crate::random::Random;
@@ -30,7 +29,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// How long a call must be open before the journal notes it without being asked: most calls are done by then.
 ///
 /// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
-const OPEN_AFTER: Duration = Duration::from_millis(50);
+const OPEN_AFTER: Duration = Duration::from_millis(25);
 
 /// Bytes of lines that are stored at once: one write to the journal, which takes several of them.
 const COMMIT_BYTES: usize = 4 * 1024 * 1024;
@@ -87,6 +86,15 @@ struct Commit {
     /// Calls to be noted as open first, and their ids.
     begun: Vec<Begun>,
     begun_ids: BTreeSet<u64>,
+}
+
+/// Who waits for all of a batch.
+#[derive(Debug, Default)]
+struct Barriers {
+    /// Until it is flushed.
+    flushes: Vec<Promise>,
+    /// Until it is in its day files.
+    seen: Vec<Promise>,
 }
 
 /// What a line is.
@@ -164,7 +172,7 @@ impl Writer {
         let mut commit = Commit::default();
         // What these tell of was before the batch.
         self.add_events(&mut commit);
-        let mut flushes = Vec::new();
+        let mut barriers = Barriers::default();
         let mut items = batch.items;
         while !items.is_empty() {
             let mut bytes = 0;
@@ -174,7 +182,12 @@ impl Writer {
                 first || bytes <= ENCODE_BYTES_MAX
             });
             let part = within.count();
-            self.add_items(&mut commit, items.drain(..part), &mut flushes);
+            self.add_items(&mut commit, items.drain(..part), &mut barriers);
+            if !items.is_empty() {
+                // What is open does not wait for all of a large batch.
+                self.open_due(&mut commit, false);
+                self.note_begun(&mut commit);
+            }
         }
         self.open_due(&mut commit, batch.closed);
         if batch.closed {
@@ -182,6 +195,8 @@ impl Writer {
         }
         self.add_gap(&mut commit);
         self.store(&mut commit);
+        barriers.seen.into_iter().for_each(Promise::keep);
+        let flushes = barriers.flushes;
         match flushes.is_empty() && !batch.closed {
             true => self.store.tend(SETTLE),
             false => self.store.flush(),
@@ -196,7 +211,7 @@ impl Writer {
     }
 
     /// Turns items into lines, and stores them as they become many.
-    fn add_items(&mut self, commit: &mut Commit, items: Drain<'_, (Item, u64)>, flushes: &mut Vec<Promise>) {
+    fn add_items(&mut self, commit: &mut Commit, items: Drain<'_, (Item, u64)>, barriers: &mut Barriers) {
         let now = self.clock.monotonic();
         let mut entries = Vec::with_capacity(items.len());
         let mut ended = Vec::new();
@@ -215,7 +230,8 @@ impl Writer {
                     self.opening.remove(id);
                     ended.push(id);
                 }
-                Item::Flush(promise, _) => flushes.push(promise),
+                Item::Flush(promise, _) => barriers.flushes.push(promise),
+                Item::Seen(promise) => barriers.seen.push(promise),
             }
         }
         let lines = self.encode(entries);
@@ -397,5 +413,5 @@ fn line(redactor: &Redactor, entry: Box<Windowed>, random: &[u8]) -> Line {
     let (mut bits, mut salt) = ([0; 10], [0; 16]);
     bits.copy_from_slice(&random[..10]);
     salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-    encode(Clipped::of(redactor.redact(*entry)), bits, salt)
+    write(redactor, entry, bits, salt)
 }

@@ -108,16 +108,29 @@ pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: 
 /// Which parts of a list of arguments are passwords, by the command that the list begins with.
 pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
-    let first = arguments.first().map_or("", |first| first.rsplit('/').next().unwrap_or(""));
+    let first = arguments.first().map_or("", |first| base(first));
     let second = arguments.get(1).copied().unwrap_or("");
     for command in COMMANDS.iter().map(|command| command.word) {
-        let named =
-            first.starts_with(command) || first.ends_with(command) && command == "zip" || command.trim() == second;
-        if named && found.is_empty() {
+        if is_named(command, first, second) && found.is_empty() {
             found = secrets(command, arguments);
         }
     }
     found
+}
+
+/// Whether a list that begins so may be a known command's.
+pub(super) fn begins(first: &str, second: &str) -> bool {
+    let first = base(first);
+    COMMANDS.iter().any(|command| is_named(command.word, first, second))
+}
+
+fn is_named(command: &str, first: &str, second: &str) -> bool {
+    first.starts_with(command) || first.ends_with(command) && command == "zip" || command.trim() == second
+}
+
+/// A command without its folder.
+fn base(command: &str) -> &str {
+    command.rsplit('/').next().unwrap_or("")
 }
 
 /// The place among the arguments, the beginning and the end of each password.

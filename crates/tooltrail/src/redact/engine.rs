@@ -8,11 +8,12 @@ use regex::Regex;
 use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
-use super::finder::Finder;
 use super::found::Found;
-use super::marks::marks;
+use super::known::Known;
+use super::marks::{OPENING, marks};
 use super::names;
 use super::shapes::{PREFIXED, Shape, VENDORS};
+use super::sieve::{Event, Sieve};
 use super::tag::{self, RedactionKey};
 use super::text::{self, Lead};
 
@@ -45,6 +46,8 @@ pub(super) enum Trigger {
     Shape(usize),
     Vendor,
     Name,
+    /// A mark may begin here.
+    Mark,
     Lead(Lead),
 }
 
@@ -52,8 +55,11 @@ pub(super) enum Trigger {
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) finder: Finder<Trigger>,
+    pub(super) sieve: Sieve,
     forms: Vec<OnceLock<Option<Regex>>>,
+    off: bool,
+    plain_keys: Known,
+    clean_names: Known,
 }
 
 impl Redactor {
@@ -70,8 +76,36 @@ impl Redactor {
         words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
         words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
         words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
+        words.push((OPENING.to_owned(), Trigger::Mark));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
-        Self { key, finder: Finder::new(words), forms }
+        Self {
+            key,
+            sieve: Sieve::new(words),
+            forms,
+            off: false,
+            plain_keys: Known::default(),
+            clean_names: Known::default(),
+        }
+    }
+
+    /// An engine that finds nothing: what redaction costs is what a run without it saves. For the bench alone.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn off() -> Self {
+        Self { off: true, ..Self::new(None) }
+    }
+
+    /// Whether nothing is looked for.
+    pub(super) fn is_off(&self) -> bool {
+        self.off
+    }
+
+    /// An engine that looks at every byte, to hold the short way against it.
+    #[cfg(test)]
+    pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
+        let mut redactor = Self::new(key);
+        redactor.sieve.look_everywhere();
+        redactor
     }
 
     /// The text with marks in place of secrets; borrowed where there are none.
@@ -115,6 +149,9 @@ impl Redactor {
     /// Repeats until a pass changes nothing, so that redacting again changes nothing.
     fn settle<'a>(&self, text: &'a str, cut: bool, found: &mut Found) -> Cow<'a, str> {
         let mut settled = Cow::Borrowed(text);
+        if self.off {
+            return settled;
+        }
         for _ in 0..PASSES_MAX {
             match self.pass(&settled, cut, found) {
                 Some(next) => settled = Cow::Owned(next),
@@ -124,9 +161,34 @@ impl Redactor {
         settled
     }
 
-    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
-        let mut hits = text::scan(self, text, cut);
+    /// Whether redaction leaves a text as it is.
+    pub(super) fn is_clean(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
+        self.off || self.hits(text, cut, events).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
+    }
+
+    /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
+    pub(super) fn is_clean_name(&self, seen: &Seen, events: &mut Vec<Event>) -> bool {
+        let mut is_clean = || self.is_clean(&seen.text, seen.cut, events);
+        if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
+    }
+
+    /// Whether a key says nothing of its value, and redaction leaves it as it is.
+    pub(super) fn is_plain_key(&self, key: &str, events: &mut Vec<Event>) -> bool {
+        self.off
+            || self.plain_keys.holds_or(key, || {
+                let (named, vendors) = self.key(key);
+                named.is_none() && vendors.is_empty() && self.is_clean(key, false, events)
+            })
+    }
+
+    fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
+        let mut hits = text::scan(self, text, cut, events);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
+        hits
+    }
+
+    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
+        let mut hits = self.hits(text, cut, &mut Vec::new());
         if hits.is_empty() {
             return None;
         }

@@ -65,6 +65,19 @@ impl<T: Copy> Finder<T> {
         }
     }
 
+    /// Whether a word may begin at a place.
+    #[inline]
+    pub(super) fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
+        let value = value(bytes, at);
+        let two = is_set(&self.two.bits, value & 0xFFFF);
+        (two | is_set(&self.three.bits, hash(value & 0xFF_FFFF)) | is_set(&self.four.bits, hash(value))) & 1 == 1
+    }
+
+    /// Calls likewise with the words that begin at one place.
+    pub(super) fn at(&self, bytes: &[u8], at: usize, mut call: impl FnMut(usize, usize, T)) {
+        self.here(bytes, at, value(bytes, at), &mut call);
+    }
+
     /// The words that stand at one place.
     #[inline(never)]
     fn here(&self, bytes: &[u8], at: usize, value: u32, call: &mut impl FnMut(usize, usize, T)) {
@@ -96,6 +109,15 @@ impl<T: Copy> Index<T> {
                 call(word.len(), *reason);
             }
         }
+    }
+}
+
+/// The folded bytes at a place as a number.
+#[inline]
+fn value(bytes: &[u8], at: usize) -> u32 {
+    match bytes[at..].first_chunk() {
+        Some(chunk) => u32::from_le_bytes(*chunk) | FOLD,
+        None => first(&bytes[at..]),
     }
 }
 

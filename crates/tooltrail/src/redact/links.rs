@@ -51,6 +51,8 @@ pub(super) const PARAMETERS: &[&str] = &[
 /// The password between a user and a host.
 pub(super) fn userinfo(text: &str, at: usize) -> Option<Hit> {
     let near = &text[at..floor(text, at + ADDRESS_MAX)];
+    // Most addresses name no user.
+    memchr::memchr(b'@', near.as_bytes())?;
     let near = &near[..right(near, 0, |b| !b.is_ascii_whitespace() && !b"\"'`<>\\".contains(&b))];
     let authority = &near[..near.find(['/', '?', '#']).unwrap_or(near.len())];
     // A password may hold a bare slash or sign; then the host follows the last sign of all.

@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 const RULE_CHARS_MAX: usize = 40;
 
 /// How every mark begins.
-const OPENING: &str = "[redacted:";
+pub(super) const OPENING: &str = "[redacted:";
 
 /// Finds them.
 static SEARCHER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OPENING));

@@ -14,6 +14,7 @@
 
 // What is seen of a call, and the step that takes secrets out of it.
 mod chars;
+mod clean;
 mod found;
 mod packed;
 mod step;
@@ -25,8 +26,12 @@ mod window;
 mod benign;
 mod engine;
 mod finder;
+mod known;
+mod lanes;
 mod names;
+mod rare;
 mod shapes;
+mod sieve;
 mod words;
 
 // Where it stands in a text.
@@ -47,8 +52,11 @@ mod tag;
 #[cfg(test)]
 mod draws;
 #[cfg(test)]
+mod gated;
+#[cfg(test)]
 mod measure;
 
+pub(crate) use clean::{Clean, Plain, To};
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
 pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};

@@ -1,5 +1,7 @@
 //! Which names say that their value is secret.
 
+use std::borrow::Cow;
+
 use super::words::{ABOUT, ASKS, CODES, OPEN_KEYS, OPEN_TOKENS, PASSWORDS};
 
 /// How much a name says.
@@ -61,10 +63,13 @@ pub(super) const SEED: &str = "seed-phrase";
 
 /// Judges a name in any spelling: snake, kebab, camel, screaming, with prefixes.
 pub(super) fn judge(name: &str) -> Option<Name> {
-    let words = words(name);
-    let last = words.last()?.as_str();
-    let before = words.len().checked_sub(2).map_or("", |at| words[at].as_str());
-    let first = words[0].as_str();
+    let mut room = [0; ROOM];
+    let lower = parted(name, &mut room);
+    let mut few = [""; WORDS_FEW];
+    let words = words(&lower, &mut few);
+    let last = *words.last()?;
+    let before = words.len().checked_sub(2).map_or("", |at| words[at]);
+    let first = words[0];
     if matches!(last, "code" | "codes") && CODES.contains(before) {
         return Some(Name::Strong(ONE_TIME));
     }
@@ -109,7 +114,7 @@ fn card(before: &str, last: &str) -> Option<Name> {
         .then_some(Name::Strong(CARD))
 }
 
-fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
+fn tokens(words: &[&str], before: &str, last: &str) -> Option<Name> {
     if matches!(last, "cookie" | "cookies" | "cookie2") && words.len() <= 2 && before != "accept" {
         return Some(Name::Strong("cookie"));
     }
@@ -142,7 +147,7 @@ fn tokens(words: &[String], before: &str, last: &str) -> Option<Name> {
     None
 }
 
-fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name> {
+fn keys(words: &[&str], before: &str, last: &str, header: bool) -> Option<Name> {
     let sure = matches!(
         before,
         "api"
@@ -178,14 +183,32 @@ fn keys(words: &[String], before: &str, last: &str, header: bool) -> Option<Name
     (numbered && words.len() > 1 && matches!(before, "token" | "key")).then_some(Name::Weak("api-key"))
 }
 
-/// The words of a name, lower case.
-fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
+/// Bytes of a parted name, and words of it, that need no memory of their own; hardly any name has more.
+const ROOM: usize = 160;
+const WORDS_FEW: usize = 16;
+
+/// A name in lower case with blanks between its words.
+fn parted<'r>(name: &str, room: &'r mut [u8; ROOM]) -> Cow<'r, str> {
     let bytes = name.as_bytes();
+    // Every byte may begin a word.
+    if 2 * bytes.len() > ROOM {
+        let mut parted = Vec::with_capacity(2 * bytes.len());
+        part(bytes, |byte| parted.push(byte));
+        return String::from_utf8(parted).unwrap_or_default().into();
+    }
+    let mut length = 0;
+    part(bytes, |byte| {
+        room[length] = byte;
+        length += 1;
+    });
+    std::str::from_utf8(&room[..length]).unwrap_or_default().into()
+}
+
+fn part(bytes: &[u8], mut push: impl FnMut(u8)) {
     for (at, &byte) in bytes.iter().enumerate() {
         // Letters with marks are kept out: `contraseña` and `contrasena` are one word.
         if !byte.is_ascii_alphanumeric() && byte.is_ascii() {
-            words.push(String::new());
+            push(b' ');
             continue;
         }
         let before = at.checked_sub(1).map_or(b' ', |at| bytes[at]);
@@ -196,16 +219,30 @@ fn words(name: &str) -> Vec<String> {
                 || before.is_ascii_uppercase() && after.is_ascii_lowercase());
         let after_number = byte.is_ascii_alphabetic() && before.is_ascii_digit() && at == 1;
         if hump || after_number {
-            words.push(String::new());
+            push(b' ');
         }
-        if let (Some(word), true) = (words.last_mut(), byte.is_ascii()) {
-            word.push(char::from(byte.to_ascii_lowercase()));
+        if byte.is_ascii() {
+            push(byte.to_ascii_lowercase());
         }
     }
-    words.retain(|word| !word.is_empty());
-    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["contrasea"] => vec!["contrasena".to_owned()],
-        [.., "mot", "de", "passe"] => vec!["motdepasse".to_owned()],
+}
+
+/// The words of a parted name.
+fn words<'w, 'p>(parted: &'p str, few: &'w mut [&'p str; WORDS_FEW]) -> Cow<'w, [&'p str]> {
+    let mut words = parted.split(' ').filter(|word| !word.is_empty());
+    let mut count = 0;
+    for (place, word) in few.iter_mut().zip(&mut words) {
+        *place = word;
+        count += 1;
+    }
+    let more = words.next();
+    let words: Cow<'w, [&'p str]> = match more {
+        None => Cow::Borrowed(&few[..count]),
+        Some(next) => few.iter().copied().chain([next]).chain(words).collect::<Vec<_>>().into(),
+    };
+    match *words {
+        ["contrasea"] => Cow::Borrowed(&["contrasena"]),
+        [.., "mot", "de", "passe"] => Cow::Borrowed(&["motdepasse"]),
         _ => words,
     }
 }

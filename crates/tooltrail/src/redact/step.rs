@@ -24,13 +24,15 @@ impl Redactor {
         let mut found = Found::default();
         let mut args = structure(&call.args);
         let mut extra = call.extra.as_ref().map(structure);
-        if call.via == Via::Tooltrail {
+        if self.is_off() {
+            // Neither texts nor names are looked at.
+        } else if call.via == Via::Tooltrail {
             // The member `token` of our own events holds a token's name.
             self.texts(&mut args, &mut found);
         } else {
             self.tree(&mut args, &mut found);
         }
-        if let Some(extra) = &mut extra {
+        if let Some(extra) = extra.as_mut().filter(|_| !self.is_off()) {
             self.tree(extra, &mut found);
         }
         let id = call.user.seen.text.clone();

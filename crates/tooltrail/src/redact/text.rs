@@ -4,12 +4,15 @@ use super::benign::is_random;
 use super::engine::{Hit, Redactor, Trigger};
 use super::marks::marks;
 use super::shapes::{PREFIXED, VENDORS};
+use super::sieve::Event;
 use super::{assign, cards, codes, commands, forms, links};
 
 /// Bytes of a name on either side of its trigger.
 pub(super) const NAME_MAX: usize = 64;
 /// Bytes of an unquoted value that are judged; what follows in the same run is hidden with it.
 pub(super) const VALUE_MAX: usize = 256;
+/// Bytes of a name after its vendor's word.
+pub(super) const VENDOR_NAME_MAX: usize = 24;
 /// Bytes of a form that are looked at.
 const NEAR_MAX: usize = 8_192;
 
@@ -81,13 +84,20 @@ struct Reach {
 }
 
 /// All that looks secret in a text, in no order.
-pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
+pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
     let mut hits: Vec<Hit> = Vec::new();
-    cards::cards(text, &mut hits);
+    if redactor.sieve.sift(text, cut, events) {
+        cards::cards(text, &mut hits);
+    }
     if codes::may_be_seed(text) {
         codes::seeds(text, &mut hits);
     }
-    let mut marks = marks(text).peekable();
+    if events.is_empty() {
+        return hits;
+    }
+    // Marks are looked for only where one may begin.
+    let marked = events.iter().any(|event| matches!(redactor.sieve.open(*event).2, Trigger::Mark));
+    let mut marks = marked.then(|| marks(text)).into_iter().flatten().peekable();
     let mut reach = Reach {
         covered: Vec::new(),
         named: 0,
@@ -98,11 +108,12 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
         path: 0,
         wallet: false,
     };
-    redactor.finder.each(text, |start, end, trigger| {
+    for event in events {
+        let (start, end, trigger) = redactor.sieve.open(*event);
         while marks.next_if(|mark| mark.1 <= start).is_some() {}
         // Words inside a mark say nothing.
         if marks.peek().is_some_and(|mark| mark.0 <= start && end <= mark.1) {
-            return;
+            continue;
         }
         match trigger {
             Trigger::Shape(index) => {
@@ -123,10 +134,10 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool) -> Vec<Hit> {
                     reach.named = reach.named.max(end);
                 }
             }
-            Trigger::Name => {}
+            Trigger::Name | Trigger::Mark => {}
             Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
         }
-    });
+    }
     hits
 }
 
@@ -215,7 +226,7 @@ fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit
     let word = text[from..at].to_ascii_lowercase();
     let bytes = text.as_bytes();
     let name_end = right(text, at, |b| is_name(b) || matches!(b, b' ' | b'\t' | b'.'));
-    if name_end - at > 24 {
+    if name_end - at > VENDOR_NAME_MAX {
         return None;
     }
     let quoted = right(text, name_end, |b| b"'\"`\\ ".contains(&b));

@@ -31,7 +31,7 @@ impl Seen {
     }
 
     /// Returns where the window ends and how many characters the whole text has.
-    fn lend(text: &str, limit: usize) -> (usize, u64) {
+    pub(crate) fn lend(text: &str, limit: usize) -> (usize, u64) {
         let window = limit + WINDOW_BEYOND;
         // A text of no more bytes than the window has no more characters either.
         if text.len() <= window {

@@ -48,12 +48,12 @@ impl Redactor {
     }
 
     /// What a key's name says, and the vendors' words in it.
-    fn key(&self, key: &str) -> (Option<Name>, Vec<String>) {
+    pub(super) fn key(&self, key: &str) -> (Option<Name>, Vec<String>) {
         let (mut named, mut vendors) = (key.len() <= 4, Vec::new());
-        self.finder.each(key, |start, end, trigger| match trigger {
+        self.sieve.each(key, |start, end, trigger| match trigger {
             Trigger::Vendor => vendors.push(key[start..end].to_ascii_lowercase()),
             Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
-            Trigger::Shape(_) | Trigger::Lead(_) => {}
+            Trigger::Shape(_) | Trigger::Lead(_) | Trigger::Mark => {}
         });
         (named.then(|| names::judge(key)).flatten(), vendors)
     }

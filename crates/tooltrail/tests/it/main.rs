@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod changed;
+mod doors;
 mod filter;
 mod following;
 mod histories;

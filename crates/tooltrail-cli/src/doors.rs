@@ -1,0 +1,86 @@
+//! Which durability each tool's entries have here: the flag's or the environment's word for all, else the file's.
+
+use std::fmt;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::{Deserialize, Deserializer, de};
+use tooltrail::{Doors, Durability};
+
+use crate::config::Config;
+
+/// The flag of every command that writes entries.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct DoorsArgs {
+    /// How durable an entry must be before it is acknowledged, whatever its tool [default: grouped]
+    #[arg(long, value_name = "MODE", env = "TOOLTRAIL_DURABILITY", hide_env_values = true,
+        value_parser = PossibleValuesParser::new(Durability::ALL.map(Durability::as_str))
+            .map(|word| Durability::parse(&word).unwrap_or_default()))]
+    durability: Option<Durability>,
+}
+
+impl DoorsArgs {
+    /// Returns the durability of each tool.
+    pub(crate) fn doors(&self, config: &Config) -> Doors {
+        self.durability.map(Doors::from).or_else(|| config.durability.clone()).unwrap_or_default()
+    }
+}
+
+/// Reads one word for every tool, or a table of a default and patterns.
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Doors>, D::Error> {
+    deserializer.deserialize_any(Written).map(Some)
+}
+
+struct Written;
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Word {
+    Buffered,
+    Grouped,
+    Strict,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    default: Option<Word>,
+    #[serde(default)]
+    tools: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    tool: String,
+    durability: Word,
+}
+
+impl From<Word> for Durability {
+    fn from(word: Word) -> Self {
+        match word {
+            Word::Buffered => Self::Buffered,
+            Word::Grouped => Self::Grouped,
+            Word::Strict => Self::Strict,
+        }
+    }
+}
+
+impl<'de> de::Visitor<'de> for Written {
+    type Value = Doors;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("buffered, grouped or strict, or a table of a default and tools")
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Doors, E> {
+        Word::deserialize(StrDeserializer::new(word)).map(|word| Durability::from(word).into())
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Doors, A::Error> {
+        let Table { default, tools } = Table::deserialize(MapAccessDeserializer::new(map))?;
+        let mut doors = Doors::from(default.map_or_else(Durability::default, Durability::from));
+        doors.tools.extend(tools.into_iter().map(|row| (row.tool, row.durability.into())));
+        Ok(doors)
+    }
+}

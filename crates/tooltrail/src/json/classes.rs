@@ -1,0 +1,147 @@
+//! What bytes mean inside a string, sixteen at a time.
+
+/// A quote or a backslash.
+const STOP: u8 = 1;
+/// A control character.
+const CONTROL: u8 = 2;
+/// What may begin another character that we escape.
+const ODD: u8 = 4;
+
+/// One, and the highest bit, in each of eight bytes.
+const ONES: u64 = u64::MAX / 255;
+const HIGHS: u64 = ONES << 7;
+
+/// Bytes that are judged at once.
+const LANE: usize = 16;
+
+static CLASSES: [u8; 256] = {
+    let (mut classes, mut byte) = ([0; 256], 0);
+    while byte < 256 {
+        classes[byte] = class(byte as u8);
+        byte += 1;
+    }
+    classes
+};
+
+/// The class of a byte.
+const fn class(byte: u8) -> u8 {
+    match byte {
+        b'"' | b'\\' => STOP,
+        0..=0x1F => CONTROL,
+        0x7F | 0xC2 | 0xD8 | 0xE2 => ODD,
+        _ => 0,
+    }
+}
+
+/// Returns how many bytes come before the first quote, backslash or control character, and whether [`ODD`] ones are
+/// among them.
+#[inline]
+pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
+    let (mut at, mut odd) = (0, false);
+    for lane in bytes.as_chunks::<LANE>().0 {
+        // Without branches, so that all bytes of a lane are judged together.
+        let (stops, odds) = lane.iter().fold((false, false), |(stops, odds), &b| {
+            (
+                stops | (b == b'"') | (b == b'\\') | (b < b' '),
+                odds | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2),
+            )
+        });
+        if stops {
+            break;
+        }
+        odd |= odds;
+        at += LANE;
+    }
+    let (tail, classes) = tail(&bytes[at..], STOP | CONTROL);
+    (at + tail, odd | (classes & ODD != 0))
+}
+
+/// Returns how many bytes come before the first that may be escaped.
+#[inline]
+pub(super) fn unescaped(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    for lane in bytes.as_chunks::<LANE>().0 {
+        let stops = lane.iter().fold(false, |stops, &b| {
+            stops | (b == b'"') | (b == b'\\') | (b < b' ') | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2)
+        });
+        if stops {
+            break;
+        }
+        at += LANE;
+    }
+    at + tail(&bytes[at..], STOP | CONTROL | ODD).0
+}
+
+/// Returns how many bytes come before the first backslash: where there are some, the next is near.
+#[inline]
+pub(super) fn before_backslash(bytes: &[u8]) -> usize {
+    let (mut at, slash) = (0, ONES * u64::from(b'\\'));
+    while at < 4 * LANE {
+        let Some(eight) = bytes[at..].first_chunk() else { break };
+        let other = u64::from_le_bytes(*eight) ^ slash;
+        let found = other.wrapping_sub(ONES) & !other & HIGHS;
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + memchr::memchr(b'\\', &bytes[at..]).unwrap_or(bytes.len() - at)
+}
+
+#[inline]
+fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
+    let (mut at, mut classes) = (0, 0);
+    while at < bytes.len() {
+        if let Some(eight) = bytes[at..].first_chunk() {
+            let plain = usual(u64::from_le_bytes(*eight));
+            at += plain;
+            if plain == 8 {
+                continue;
+            }
+        }
+        let here = CLASSES[usize::from(bytes[at])];
+        if here & until != 0 {
+            return (at, classes);
+        }
+        classes |= here;
+        at += 1;
+    }
+    (at, classes)
+}
+
+/// How many of eight bytes come before the first that is not printable ASCII, or is a quote or a backslash.
+#[inline]
+fn usual(eight: u64) -> usize {
+    // Each of these sets the high bit of a byte that is small enough, and at most of bytes above such a one.
+    let is = |byte: u8| {
+        let other = eight ^ (ONES * u64::from(byte));
+        other.wrapping_sub(ONES) & !other
+    };
+    let control = eight.wrapping_sub(ONES * 0x20) & !eight;
+    let odd = (control | is(b'"') | is(b'\\') | is(0x7F) | eight) & HIGHS;
+    (odd.trailing_zeros() / 8) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_matters_is_found_at_any_place() {
+        for (byte, odd) in [(b'"', false), (b'\\', false), (0x1F, false), (0x7F, true), (0xC2, true), (0xE2, true)] {
+            for place in 0..50 {
+                let mut bytes = vec![b'a'; 50];
+                bytes[place] = byte;
+                assert_eq!(unescaped(&bytes), place);
+                assert_eq!(plain(&bytes), if odd { (50, true) } else { (place, false) });
+            }
+        }
+        for place in 0..150 {
+            let mut bytes = vec![b']'; 150];
+            bytes[place] = b'\\';
+            assert_eq!(before_backslash(&bytes), place);
+        }
+        assert_eq!(before_backslash(&[b'a'; 99]), 99);
+        assert_eq!((unescaped(&[b'~'; 40]), plain(&[0xF0; 40])), (40, (40, false)));
+    }
+}

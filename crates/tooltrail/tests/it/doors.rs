@@ -1,0 +1,102 @@
+//! Calls taken through the door of their tool: who is waited for, and what can be read when.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tooltrail::{Call, Doors, Durability, Error, Question, Recorder, Trail};
+
+fn doors() -> Doors {
+    let mut doors = Doors::from(Durability::Grouped);
+    doors.tools.push(("quick.*".to_owned(), Durability::Buffered));
+    doors
+}
+
+fn calls(tools: &[&str]) -> Vec<Call> {
+    tools.iter().map(|tool| Call::new(tool.replace('.', "-"), *tool, "{}").ok("x")).collect()
+}
+
+/// Counts what a reader finds, our own events left out.
+fn found(home: &Path) -> usize {
+    let mut question = Question::new();
+    question.limit = 1_000;
+    let page = Trail::open(home).unwrap().recent(&question).unwrap();
+    page.lines.iter().filter(|line| !line.contains("\"via\":\"tooltrail\"")).count()
+}
+
+#[test]
+fn buffered_calls_are_found_once_they_are_settled() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    assert!(recorder.settle(), "nothing was taken");
+    for n in 1..=50 {
+        let mixed = if n % 2 == 0 { calls(&["quick.a"; 20]) } else { calls(&["quick.a", "slow", "quick.b"]) };
+        let waits = mixed.iter().any(|call| call.tool == "slow");
+        let before = found(home.path());
+        let syncs = recorder.counters().sync_micros.count();
+        let taken = mixed.len();
+        let ack = recorder.record_through(&doors(), mixed).unwrap();
+        if waits {
+            ack.wait().unwrap();
+            assert!(recorder.counters().sync_micros.count() > syncs, "{n}: what is not buffered is synced");
+        } else {
+            ack.wait_for(Duration::ZERO).unwrap();
+        }
+        assert!(recorder.settle());
+        assert_eq!(found(home.path()), before + taken, "{n}");
+    }
+    recorder.close().unwrap();
+    assert!(recorder.settle());
+    assert!(matches!(recorder.record_through(&doors(), calls(&["quick.a"])), Err(Error::Closed)));
+}
+
+#[test]
+fn only_the_buffered_ones_are_not_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    // Where its day file would lie stands something else: nothing of this user can ever be written.
+    std::fs::create_dir_all(home.path().join("slow")).unwrap();
+    std::fs::write(home.path().join("slow/tool_audit"), "").unwrap();
+    std::fs::create_dir_all(home.path().join("quick-b")).unwrap();
+    std::fs::write(home.path().join("quick-b/tool_audit"), "").unwrap();
+    let ack = recorder.record_through(&doors(), calls(&["quick.a", "quick.b", "slow", "other"])).unwrap();
+    let Err(Error::Unwritten { which, entries, .. }) = ack.wait() else { panic!("its file cannot be written") };
+    assert_eq!((which, entries), (vec![2], 1), "the place among all, and no buffered one");
+    assert!(recorder.settle(), "known to be lost is settled too");
+    assert_eq!(found(home.path()), 2);
+    assert_eq!(recorder.counters().lost_entries["unwritten"], 1, "the buffered one is counted");
+}
+
+#[test]
+fn settling_waits_for_what_is_under_way_and_not_for_ever() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    recorder.record_durable(calls(&["slow"])).unwrap().wait().unwrap();
+    let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
+    // What nobody acknowledged is nothing to wait for.
+    lock.lock().unwrap();
+    let waiting = recorder.record_durable(calls(&["slow"])).unwrap();
+    let begun = Instant::now();
+    assert!(recorder.settle());
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    lock.unlock().unwrap();
+    waiting.wait().unwrap();
+
+    lock.lock().unwrap();
+    recorder.record_through(&doors(), calls(&["quick.a"])).unwrap().wait_for(Duration::ZERO).unwrap();
+    let unlock = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        lock.unlock().unwrap();
+        lock
+    });
+    assert!(recorder.settle());
+    let lock = unlock.join().unwrap();
+    assert_eq!(found(home.path()), 3);
+
+    // A lock that nobody gives back for two seconds: the batch and whoever waits for it give up.
+    lock.lock().unwrap();
+    recorder.record_through(&doors(), calls(&["quick.a"; 3])).unwrap().wait_for(Duration::ZERO).unwrap();
+    let begun = Instant::now();
+    recorder.settle();
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    lock.unlock().unwrap();
+}
