@@ -48,6 +48,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
     pub random: Arc<dyn Random>,
+    /// Whether secrets are left where they stand.
+    unredacted: bool,
 }
 
 impl Options {
@@ -62,7 +64,15 @@ impl Options {
             retention: Retention::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
+            unredacted: false,
         }
+    }
+
+    /// Leaves secrets where they stand, so that the bench can tell what finding them costs. For nothing else.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerously_unredacted(self) -> Self {
+        Self { unredacted: true, ..self }
     }
 
     /// Opens the home for writing and starts the writer.
@@ -92,7 +102,7 @@ impl Options {
             }
             Some(keys) => Some(redaction_key(keys, &*self.random)?),
         };
-        let redactor = Arc::new(Redactor::new(key));
+        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::new(key) });
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
         let retention = self.retention;
