@@ -229,13 +229,13 @@ def traced(run):
 
 
 def count_marked(answer, folder):
-    """Each call of a caller stands between two calls of `getpid`; others' threads make none."""
+    """Each call of a caller stands between two calls of `getppid`; others' threads make none."""
     inside, between, calls = {}, {}, 0
     with open(folder / "trace", encoding="utf-8", errors="replace") as file:
         for line in file:
             thread, _, what = line.partition(" ")
             what = what.strip()
-            if what.startswith("getpid("):
+            if what.startswith("getppid("):
                 inside[thread] = not inside.get(thread, False)
                 calls += inside[thread]
             elif inside.get(thread) and not what.startswith("<..."):

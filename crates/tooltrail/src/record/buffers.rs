@@ -9,8 +9,8 @@ use crate::record::promise::Promise;
 use crate::record::sync::{SpinMutex, bound};
 use crate::redact::{PACKED_WORDS_MAX, Packed};
 
-/// Bytes of a text that calls are packed into: some tens of calls, small enough to stay near the processor.
-pub(crate) const TEXT_BYTES: usize = 64 * 1024;
+/// Bytes of a text that calls are packed into: a quarter of it takes all but the largest calls.
+pub(crate) const TEXT_BYTES: usize = 256 * 1024;
 
 /// A call with more bytes than these has a text of its own, so that no shared one is left much emptier than this.
 pub(crate) const SHARED_BYTES_MAX: usize = TEXT_BYTES / 4;
@@ -18,11 +18,12 @@ pub(crate) const SHARED_BYTES_MAX: usize = TEXT_BYTES / 4;
 /// Items of a chunk; with smaller calls than these are made for, its text is not filled.
 pub(crate) const CHUNK_ITEMS: usize = bound(128, 2);
 
-/// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 24 MiB.
-const KEPT_CHUNKS_MAX: usize = 256;
+/// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 16 MiB.
+const KEPT_CHUNKS_MAX: usize = 64;
 
-/// Chunks whose buffers are kept while there is none, a few for each lane.
-const KEPT_CHUNKS_IDLE: usize = 16;
+/// Chunks whose buffers are kept while there is none, and are there from the start: four for each lane, of
+/// which the system gives only what is written to.
+const KEPT_CHUNKS_IDLE: usize = 32;
 
 /// What callers put into a lane until the writer takes it.
 #[derive(Debug, Default)]
@@ -87,7 +88,7 @@ pub(crate) struct Text {
 }
 
 /// Empty buffers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Buffers(SpinMutex<Kept>);
 
 #[derive(Debug, Default)]
@@ -133,18 +134,36 @@ impl Drop for Text {
     }
 }
 
+impl Default for Buffers {
+    /// Has some: what callers would have to make themselves would be made by the system, on their time.
+    fn default() -> Self {
+        let texts = (0..KEPT_CHUNKS_IDLE).map(|_| Kept::text()).collect();
+        let items = (0..KEPT_CHUNKS_IDLE).map(|_| Kept::items()).collect();
+        Self(SpinMutex::new(Kept { texts, items, calls: Vec::new() }))
+    }
+}
+
+impl Kept {
+    fn text() -> (String, Vec<u32>) {
+        (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_WORDS_MAX))
+    }
+
+    fn items() -> Vec<Stored> {
+        Vec::with_capacity(CHUNK_ITEMS)
+    }
+}
+
 impl Buffers {
     /// Returns an empty chunk; new buffers are made where none are left.
     pub(crate) fn chunk(&self) -> Chunk {
         let mut kept = spin_lock(&self.0);
         let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
         drop(kept);
-        let new = || (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_WORDS_MAX));
-        let (text, words) = text.unwrap_or_else(new);
+        let (text, words) = text.unwrap_or_else(Kept::text);
         Chunk {
             text,
             words,
-            items: items.unwrap_or_else(|| Vec::with_capacity(CHUNK_ITEMS)),
+            items: items.unwrap_or_else(Kept::items),
             calls: calls.unwrap_or_default(),
             copied: Vec::new(),
             promises: Vec::new(),

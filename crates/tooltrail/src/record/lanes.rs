@@ -7,7 +7,7 @@ use crate::record::sync::{SpinMutex, SpinMutexGuard, bound, own_number, spin_loo
 pub(crate) const LANES: usize = bound(8, 2);
 
 /// Times that all lanes are tried before the processor is left to whoever holds them.
-const ROUNDS_BEFORE_YIELD: usize = bound(100, 0);
+const ROUNDS_BEFORE_YIELD: usize = bound(100, 1);
 
 /// The lanes of a queue.
 #[derive(Debug, Default)]

@@ -46,6 +46,9 @@ const LINGER_POLLS: usize = bound(10, 1);
 /// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
 const LINGER_FROM: usize = bound(256, 2);
 
+/// Full chunks for which a lane has room before its list grows, on a caller's time.
+const FULL_CHUNKS: usize = 8;
+
 /// A weight counts items in its lowest bits and bytes above them: sums of weights grow for ever, past the end of the
 /// number too, and the difference of two is exact.
 const WEIGHT_BITS: u32 = 24;
@@ -291,7 +294,7 @@ impl Queue {
                 continue;
             }
             let last = std::mem::replace(&mut lane.chunk, self.buffers.chunk());
-            let full = std::mem::take(&mut lane.full);
+            let full = std::mem::replace(&mut lane.full, Vec::with_capacity(FULL_CHUNKS));
             drop(lane);
             for chunk in full.into_iter().chain([last]) {
                 self.unpack(chunk, swept);
@@ -376,7 +379,8 @@ impl Queue {
             let place = self.accepted.0.load(Ordering::SeqCst);
             let (held_entries, held_bytes) = counted(place.wrapping_sub(done));
             let fits = held_entries + entries <= QUEUE_ENTRIES_MAX && held_bytes + bytes <= QUEUE_BYTES_MAX;
-            if !fits && !(however_large && place == done) {
+            let alone = however_large && place == done;
+            if !(fits || alone) {
                 return None;
             }
             let next = place.wrapping_add(weight(entries, bytes));

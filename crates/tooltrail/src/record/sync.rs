@@ -64,6 +64,10 @@ mod explored {
     pub(crate) struct SpinMutex<T>(Mutex<T>);
 
     impl<T> SpinMutex<T> {
+        pub(crate) fn new(held: T) -> Self {
+            Self(Mutex::new(held))
+        }
+
         pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
             self.0.try_lock().ok()
         }
