@@ -2,82 +2,99 @@
 
 use std::path::Path;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use serde_json::json;
 use tooltrail::{Call, Recorder};
 
 use crate::Answer;
-use crate::calls::load;
-use crate::rival::Rival;
+use crate::calls::{finished_lines, load};
+use crate::rival;
 
 /// Calls that all threads make together before the writer may catch up: a burst that fills nobody's queue, so that
 /// nothing is shed.
 const ROUND: usize = 8_000;
 
-/// Calls that are repeated: a caller has just touched what it records, so it is in the cache.
+/// Distinct calls that are repeated.
 const HOT: usize = 2_000;
+
+/// A call that was just made and is about to be timed, and its finished line.
+///
+/// A copy for each: a caller has just made what it records, so that it is near the processor. Freeing it is not timed.
+type Ready<'a> = (Call, &'a mut String);
 
 /// Measures one contestant.
 pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir: &Path) -> Answer {
     let calls = load(calls, HOT)?;
+    let lines = match rival::LINE_LOGGERS.contains(&who) {
+        true => finished_lines(&calls, &dir.join("lines"))?,
+        false => vec![String::new(); calls.len()],
+    };
+    let round = |time: &(dyn Fn(Ready<'_>) -> u64 + Sync), drain: &(dyn Fn(u64, u64) + Sync)| {
+        rounds(&calls, &lines, count, threads, time, drain)
+    };
     let mut took = match who {
-        "tooltrail" => {
+        "tooltrail" | "moved" => {
             let recorder = Recorder::open(dir)?;
-            let log = |call: &Call| recorder.record(call);
+            let lent = |(call, _): Ready<'_>| timed(|| recorder.record(&call));
+            let moved = |(call, _): Ready<'_>| timed(|| recorder.record_owned(call));
             // A flush fails where anything was shed, and then the figures would be of something else.
-            let took = rounds(&calls, count, threads, &log, &|_| recorder.flush().expect("nothing was shed"));
+            let drain = |_, _| recorder.flush().expect("nothing was shed");
+            let took = if who == "moved" { round(&moved, &drain) } else { round(&lent, &drain) };
             recorder.close()?;
             took
         }
-        "appender" => {
-            let rival = Rival::start(dir)?;
-            rounds(&calls, count, threads, &|call| rival.log(call), &|lines| rival.wait(lines))
+        "clock" => round(&|ready| timed(|| std::hint::black_box(ready.0.args.len())), &|_, _| ()),
+        rival => {
+            let rival = rival::start(rival, dir)?;
+            round(&|(call, line)| timed(|| rival.log(&call, line)), &|lines, bytes| rival.wait(lines, bytes))
         }
-        "clock" => rounds(
-            &calls,
-            count,
-            threads,
-            &|call| {
-                std::hint::black_box(call);
-            },
-            &|_| (),
-        ),
-        other => return Err(format!("{other}: no such contestant").into()),
     };
     took.sort_unstable();
     let at = |part: usize| took[(took.len() - 1) * part / 1_000];
     Ok(json!({ "p50_ns": at(500), "p99_ns": at(990), "calls": took.len() }))
 }
 
+/// Nanoseconds of one call, the clock's own included.
+fn timed<T>(log: impl FnOnce() -> T) -> u64 {
+    let start = Instant::now();
+    std::hint::black_box(log());
+    start.elapsed().as_nanos() as u64
+}
+
 /// Times each call; after each round `drain` waits for the writer. The first round warms up.
 fn rounds(
     calls: &[Call],
+    lines: &[String],
     count: usize,
     threads: usize,
-    log: &(dyn Fn(&Call) + Sync),
-    drain: &(dyn Fn(u64) + Sync),
+    time: &(dyn Fn(Ready<'_>) -> u64 + Sync),
+    drain: &(dyn Fn(u64, u64) + Sync),
 ) -> Vec<u64> {
     let each = ROUND / threads;
     let rounds = count.div_ceil(each * threads) + 1;
     let barrier = Barrier::new(threads);
+    let bytes = AtomicU64::new(0);
     let thread = |n: usize| {
         let mut took = Vec::with_capacity(each * rounds);
         let mut next = n * calls.len() / threads;
+        let mut line = String::new();
         for round in 0..rounds {
             barrier.wait();
+            let mut written = 0;
             for _ in 0..each {
-                let call = &calls[next % calls.len()];
+                line.clone_from(&lines[next % lines.len()]);
+                written += line.len() as u64 + 1;
+                let nanoseconds = time((calls[next % calls.len()].clone(), &mut line));
                 next += 1;
-                let start = Instant::now();
-                log(call);
-                let nanoseconds = start.elapsed().as_nanos() as u64;
                 if round > 0 {
                     took.push(nanoseconds);
                 }
             }
+            bytes.fetch_add(written, Ordering::Relaxed);
             if barrier.wait().is_leader() {
-                drain(((round + 1) * each * threads) as u64);
+                drain(((round + 1) * each * threads) as u64, bytes.load(Ordering::Relaxed));
             }
         }
         took

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde_json::Value;
 use tooltrail::entry::receive;
-use tooltrail::{Call, Zone};
+use tooltrail::{Call, Recorder, Zone};
 
 use crate::Answer;
 
@@ -17,6 +17,9 @@ const SEED: u64 = 0x7001_7a11;
 
 /// Users among whom calls are spread.
 const USERS: usize = 1_000;
+
+/// Calls between two flushes, well below what the queue holds.
+const FLUSHED_CALLS: usize = 8_000;
 
 /// Writes calls in the common form, one a line: without a time, each with a user.
 pub(crate) fn write(file: &Path, count: usize, traces: Option<&Path>) -> Answer {
@@ -50,6 +53,30 @@ pub(crate) fn load(file: &Path, count: usize) -> Result<Vec<Call>, Box<dyn Error
         return Err(format!("{}: no calls", file.display()).into());
     }
     Ok(calls)
+}
+
+/// Returns the line of each call as the recorder finishes it, without its newline; grouped by user.
+pub(crate) fn finished_lines(calls: &[Call], home: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let recorder = Recorder::open(home)?;
+    for part in calls.chunks(FLUSHED_CALLS) {
+        part.iter().for_each(|call| recorder.record(call));
+        recorder.flush()?;
+    }
+    recorder.close()?;
+    let mut lines = Vec::with_capacity(calls.len());
+    for folder in std::fs::read_dir(home)? {
+        let trail = folder?.path().join("tool_audit");
+        if !trail.is_dir() {
+            continue;
+        }
+        for day in std::fs::read_dir(trail)? {
+            lines.extend(std::fs::read_to_string(day?.path())?.lines().map(str::to_owned));
+        }
+    }
+    match lines.len() == calls.len() {
+        true => Ok(lines),
+        false => Err(format!("{} lines of {} calls", lines.len(), calls.len()).into()),
+    }
 }
 
 /// The part of each real call that is measured: tool, args, status, result.

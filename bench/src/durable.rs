@@ -1,19 +1,25 @@
-//! Durable acknowledgements a second from 64 callers, beside the bare sync that they wait for.
+//! Acknowledgements: how many a second of how many callers, after how long, and beside what a bare sync costs.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tooltrail::Recorder;
+use tooltrail::{Ack, Call, Open, Outcome, Recorder};
 
 use crate::Answer;
 use crate::calls::load;
+use crate::tasks::{Step, Task, run};
 
-/// Callers at once.
-const CALLERS: usize = 64;
+/// Callers at once, as tasks.
+const CALLERS: usize = 1_000;
+
+/// Users among whom they are spread.
+const USERS: usize = 100;
+
+/// Threads that the tasks share.
+const THREADS: usize = 2;
 
 /// Distinct calls that they record.
 const DISTINCT: usize = 10_000;
@@ -21,51 +27,155 @@ const DISTINCT: usize = 10_000;
 /// Bytes that the bare sync appends each time.
 const BLOCK: usize = 4_096;
 
-/// Measures one contestant for so many seconds.
-pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
+/// Acknowledgements, and bare syncs, that come one after another before it is the other's turn.
+const TURN: usize = 20;
+
+/// Bytes of the file that the bare sync overwrites.
+const OVERWRITTEN: u64 = 1024 * 1024;
+
+/// Measures one door of the recorder for so many seconds, with all callers at once.
+pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let longest = Duration::from_secs_f64(seconds);
+    let mut calls = load(calls, DISTINCT)?;
+    for (n, call) in calls.iter_mut().enumerate() {
+        call.user = format!("user{:02}", n % USERS);
+    }
+    let recorder = Recorder::open(dir)?;
+    // The first call of a day makes each user's file.
+    calls.iter().take(USERS).for_each(|call| recorder.record(call));
+    recorder.flush()?;
+    let before = recorder.counters().written_entries;
     let start = Instant::now();
-    let mut took = match who {
-        "tooltrail" => acknowledged(calls, longest, dir)?,
-        "fdatasync" => {
-            let mut file = File::create(dir.join("bare"))?;
-            let mut took = Vec::new();
-            while start.elapsed() < longest {
-                let began = Instant::now();
-                file.write_all(&[b'x'; BLOCK])?;
-                file.sync_data()?;
-                took.push(began.elapsed());
-            }
-            took
-        }
-        other => return Err(format!("{other}: no such contestant").into()),
+    let until = start + longest;
+    let mut took = match door {
+        "grouped" => run(CALLERS, THREADS, |n| Grouped { recorder: &recorder, calls: &calls, next: n, until, began: None })?,
+        "strict" => run(CALLERS, THREADS, |n| Strict { recorder: &recorder, calls: &calls, next: n, until, under_way: None })?,
+        other => return Err(format!("{other}: no such door").into()),
     };
-    let seconds = start.elapsed().as_secs_f64();
+    let acknowledged = start.elapsed().as_secs_f64();
+    // The day files follow the journal: until they are durable too.
+    recorder.flush()?;
+    let followed = start.elapsed().as_secs_f64();
+    let entries = recorder.counters().written_entries - before;
+    recorder.close()?;
     took.sort_unstable();
     let at = |part: usize| took.get((took.len().saturating_sub(1)) * part / 1_000).map(Duration::as_micros);
-    Ok(json!({ "per_s": took.len() as f64 / seconds, "p50_us": at(500), "p99_us": at(990) }))
+    Ok(json!({
+        "per_s": took.len() as f64 / acknowledged,
+        "p50_us": at(500),
+        "p99_us": at(990),
+        "day_files_per_s": entries as f64 / followed,
+    }))
 }
 
-/// How long each acknowledgement took, one call at a time from each caller.
-fn acknowledged(calls: &Path, longest: Duration, dir: &Path) -> Result<Vec<Duration>, Box<dyn std::error::Error>> {
+/// Each call is recorded and its acknowledgement awaited.
+struct Grouped<'a> {
+    recorder: &'a Recorder,
+    calls: &'a [Call],
+    next: usize,
+    until: Instant,
+    began: Option<Instant>,
+}
+
+impl Task for Grouped<'_> {
+    type Error = tooltrail::Error;
+
+    fn step(&mut self) -> Result<Step, Self::Error> {
+        let done = self.began.take().map(|began| began.elapsed());
+        if Instant::now() >= self.until {
+            return Ok(Step { done, ack: None });
+        }
+        let call = self.calls[self.next % self.calls.len()].clone();
+        self.next += CALLERS;
+        self.began = Some(Instant::now());
+        Ok(Step { done, ack: Some(self.recorder.record_durable(vec![call])?) })
+    }
+}
+
+/// Each call is noted and that awaited, then its outcome recorded and that awaited.
+struct Strict<'a> {
+    recorder: &'a Recorder,
+    calls: &'a [Call],
+    next: usize,
+    until: Instant,
+    under_way: Option<(Instant, Option<(Open<'a>, Outcome)>)>,
+}
+
+impl Task for Strict<'_> {
+    type Error = tooltrail::Error;
+
+    fn step(&mut self) -> Result<Step, Self::Error> {
+        let done = match self.under_way.take() {
+            Some((began, Some((open, outcome)))) => {
+                // The tool has run.
+                let ack = open.finish(outcome)?;
+                self.under_way = Some((began, None));
+                return Ok(Step { done: None, ack: Some(ack) });
+            }
+            Some((began, None)) => Some(began.elapsed()),
+            None => None,
+        };
+        if Instant::now() >= self.until {
+            return Ok(Step { done, ack: None });
+        }
+        let mut call = self.calls[self.next % self.calls.len()].clone();
+        self.next += CALLERS;
+        let outcome = call.outcome.take().unwrap_or_default();
+        let began = Instant::now();
+        let (open, ack) = self.recorder.begin_durable(call)?;
+        self.under_way = Some((began, Some((open, outcome))));
+        Ok(Step { done, ack: Some(ack) })
+    }
+}
+
+/// One caller alone, in turn with a bare sync of 4 KiB of a growing file, and of one that is overwritten.
+pub(crate) fn alone(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let calls = load(calls, DISTINCT)?;
     let recorder = Recorder::open(dir)?;
-    let next = AtomicUsize::new(0);
-    let start = Instant::now();
-    let caller = || {
-        let mut took = Vec::new();
-        while start.elapsed() < longest {
-            let call = calls[next.fetch_add(1, Ordering::Relaxed) % calls.len()].clone();
-            let began = Instant::now();
-            recorder.record_durable(vec![call]).and_then(tooltrail::Ack::wait)?;
-            took.push(began.elapsed());
-        }
-        Ok::<_, tooltrail::Error>(took)
+    let mut growing = File::create(dir.join("growing"))?;
+    let mut overwritten = File::create(dir.join("overwritten"))?;
+    overwritten.write_all(&vec![0; OVERWRITTEN as usize])?;
+    overwritten.sync_all()?;
+    let user = |call: &Call| {
+        let mut call = call.clone();
+        "user00".clone_into(&mut call.user);
+        call
     };
-    let all = std::thread::scope(|scope| {
-        let callers = (0..CALLERS).map(|_| scope.spawn(caller)).collect::<Vec<_>>();
-        callers.into_iter().map(|caller| caller.join().expect("no caller panics")).collect::<Result<Vec<_>, _>>()
-    })?;
+    recorder.record_durable(vec![user(&calls[0])]).and_then(Ack::wait)?;
+    let (mut ours, mut grown, mut over) = (Vec::new(), Vec::new(), Vec::new());
+    let block = [b'x'; BLOCK];
+    let start = Instant::now();
+    let mut next = 0;
+    while start.elapsed().as_secs_f64() < seconds {
+        for _ in 0..TURN {
+            let call = user(&calls[next % calls.len()]);
+            next += 1;
+            let began = Instant::now();
+            recorder.record_durable(vec![call]).and_then(Ack::wait)?;
+            ours.push(began.elapsed());
+        }
+        for _ in 0..TURN {
+            let began = Instant::now();
+            growing.write_all(&block)?;
+            growing.sync_data()?;
+            grown.push(began.elapsed());
+        }
+        for _ in 0..TURN {
+            if overwritten.stream_position()? >= OVERWRITTEN {
+                overwritten.seek(SeekFrom::Start(0))?;
+            }
+            let began = Instant::now();
+            overwritten.write_all(&block)?;
+            overwritten.sync_data()?;
+            over.push(began.elapsed());
+        }
+    }
     recorder.close()?;
-    Ok(all.concat())
+    let median = |took: &mut Vec<Duration>| {
+        took.sort_unstable();
+        took[took.len() / 2].as_nanos() as f64 / 1e3
+    };
+    let (ours, grown, over) = (median(&mut ours), median(&mut grown), median(&mut over));
+    Ok(json!({ "p50_us": ours, "growing_us": grown, "overwritten_us": over, "against_growing": ours / grown,
+        "against_overwritten": ours / over }))
 }

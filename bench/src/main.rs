@@ -4,10 +4,14 @@ mod caller;
 mod calls;
 mod durable;
 mod home;
+mod memory;
+mod paced;
 mod read;
 mod recovery;
 mod rival;
 mod stages;
+mod stores;
+mod tasks;
 mod throughput;
 
 use std::error::Error;
@@ -23,10 +27,14 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench caller WHO CALLS COUNT THREADS DIR  nanoseconds that the caller of one call waits
   tooltrail-bench throughput WHO CALLS COUNT DIR      calls per second until they are on disk
   tooltrail-bench recent DIR USER LIMIT QUERY TIMES   milliseconds of Trail::recent; USER '*' is everybody
+  tooltrail-bench paced WHO CALLS SECONDS MARKED DIR  nanoseconds of a call of one of 64 callers; MARKED is true or false
+  tooltrail-bench durable DOOR CALLS SECONDS DIR      acknowledged entries per second; DOOR is grouped or strict
+  tooltrail-bench alone CALLS SECONDS DIR             microseconds of one caller's acknowledgement and of bare syncs
+  tooltrail-bench store WHO CALLS SECONDS DIR         rows per second of a store, a thousand to a transaction
+  tooltrail-bench memory CALLS SECONDS DIR            memory of the recorder while it is offered too much
   tooltrail-bench stages CALLS COUNT ROUNDS           nanoseconds of each step between queue and line
-  tooltrail-bench durable WHO CALLS SECONDS DIR       acknowledged entries per second, or bare syncs
   tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
-WHO is tooltrail, appender, and for durable also fdatasync.";
+WHO is tooltrail, a rival's name, and for caller also moved (the call is given away) and clock.";
 
 fn main() -> ExitCode {
     let args = std::env::args().skip(1).collect::<Vec<_>>();
@@ -60,9 +68,17 @@ fn run(args: &[&str]) -> Answer {
         ["recent", dir, user, limit, query, times] => {
             read::measure(Path::new(dir), user, limit.parse()?, query, times.parse()?)
         }
-        ["durable", who, calls, seconds, dir] => {
-            durable::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir))
+        ["paced", who, calls, seconds, marked, dir] => {
+            paced::measure(who, Path::new(calls), seconds.parse()?, marked.parse()?, Path::new(dir))
         }
+        ["durable", door, calls, seconds, dir] => {
+            durable::measure(door, Path::new(calls), seconds.parse()?, Path::new(dir))
+        }
+        ["alone", calls, seconds, dir] => durable::alone(Path::new(calls), seconds.parse()?, Path::new(dir)),
+        ["store", who, calls, seconds, dir] => {
+            stores::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir))
+        }
+        ["memory", calls, seconds, dir] => memory::measure(Path::new(calls), seconds.parse()?, Path::new(dir)),
         ["recovery", calls, dir, segments, keep @ ("keep" | "lose")] => {
             recovery::measure(Path::new(calls), Path::new(dir), segments.parse()?, keep == "keep")
         }

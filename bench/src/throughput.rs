@@ -5,11 +5,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tooltrail::Recorder;
+use tooltrail::Options;
 
 use crate::Answer;
-use crate::calls::load;
-use crate::rival::Rival;
+use crate::calls::{finished_lines, load};
+use crate::rival;
 
 /// Entries and bytes that may wait while we record: `record` would rather shed than let a caller wait for a full queue.
 const QUEUED_MAX: (u64, u64) = (30_000, 40 << 20);
@@ -25,8 +25,9 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
     let calls = load(calls, count)?;
     let (start, busy);
     match who {
-        "tooltrail" => {
-            let recorder = Recorder::open(dir)?;
+        "tooltrail" | "not redacted" => {
+            let options = Options::new(dir);
+            let recorder = if who == "tooltrail" { options.open()? } else { options.dangerously_unredacted().open()? };
             let mut users = HashSet::new();
             calls.iter().filter(|call| users.insert(&call.user)).for_each(|call| recorder.record(call));
             recorder.flush()?;
@@ -44,13 +45,17 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
             recorder.close()?;
             return Ok(answer);
         }
-        "appender" => {
-            let rival = Rival::start(dir)?;
+        rival => {
+            let lines = match rival::LINE_LOGGERS.contains(&rival) {
+                true => finished_lines(&calls, &dir.join("lines"))?,
+                false => vec![String::new(); calls.len()],
+            };
+            let bytes = lines.iter().map(|line| line.len() as u64 + 1).sum();
+            let rival = rival::start(rival, dir)?;
             (start, busy) = (Instant::now(), processor_seconds());
-            calls.iter().for_each(|call| rival.log(call));
-            rival.wait(calls.len() as u64);
+            calls.iter().zip(&lines).for_each(|(call, line)| rival.log(call, line));
+            rival.wait(calls.len() as u64, bytes);
         }
-        other => return Err(format!("{other}: no such contestant").into()),
     }
     Ok(answer(calls.len(), start, busy))
 }

@@ -336,6 +336,15 @@ impl EntryId {
         Self(uuid::Uuid::from_u128(millis << 80 | 7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
     }
 
+    pub(crate) fn to_bits(self) -> u128 {
+        self.0.as_u128()
+    }
+
+    /// What [`EntryId::to_bits`] gave.
+    pub(crate) fn from_bits(bits: u128) -> Self {
+        Self(uuid::Uuid::from_u128(bits))
+    }
+
     /// Returns the id written as a UUID of version 7, `None` for anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

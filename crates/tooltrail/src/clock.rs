@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use crate::error::Error;
 
 /// Milliseconds of one UTC day.
@@ -185,8 +187,11 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(LAST_MS))
+        // Not the standard library's clock: what it makes of the two numbers waits, on the caller's time, until all that
+        // the processor is still writing has left it.
+        let now = clock_gettime(ClockId::Realtime);
+        let millis = now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000);
+        Timestamp::from_millis(millis)
     }
 
     fn monotonic(&self) -> Duration {

@@ -1,13 +1,17 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
+mod buffers;
 mod counters;
 mod crew;
 mod event;
 mod files;
 mod flusher;
 mod group;
+mod item;
 mod keys;
+mod lanes;
 mod losses;
+mod offer;
 mod open;
 mod promise;
 mod prunable;
@@ -22,6 +26,7 @@ mod steps;
 mod store;
 mod sync;
 mod untold;
+mod wake;
 mod writer;
 
 pub use counters::{Counters, Histogram};

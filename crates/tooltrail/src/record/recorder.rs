@@ -15,12 +15,13 @@ use crate::random::{Random, SystemRandom};
 use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::keys::redaction_key;
+use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
 use crate::record::promise::{Ack, promise};
 use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::record::writer::Writer;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::Redactor;
 use crate::retention::Retention;
 
 /// Longest wait for a flush: a full queue on a slow disk.
@@ -51,6 +52,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
     pub random: Arc<dyn Random>,
+    /// Whether secrets are left where they stand.
+    unredacted: bool,
 }
 
 impl Options {
@@ -65,7 +68,15 @@ impl Options {
             retention: Retention::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
+            unredacted: false,
         }
+    }
+
+    /// Leaves secrets where they stand, so that the bench can tell what finding them costs. For nothing else.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn dangerously_unredacted(self) -> Self {
+        Self { unredacted: true, ..self }
     }
 
     /// Opens the home for writing and starts the writer.
@@ -95,7 +106,7 @@ impl Options {
             }
             Some(keys) => Some(redaction_key(keys, &*self.random)?),
         };
-        let redactor = Arc::new(Redactor::new(key));
+        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::new(key) });
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
         let retention = self.retention;
@@ -155,6 +166,19 @@ impl Recorder {
         self.take(call, 0);
     }
 
+    /// As [`Recorder::record`], of a call that is given away.
+    ///
+    /// Nothing of it is copied or looked at before it is with the writer, which costs its caller least.
+    #[inline]
+    pub fn record_owned(&self, mut call: Call) {
+        if call.ts.is_none() {
+            call.ts = Some(self.clock.now());
+        } else if self.too_late(&call).is_some() {
+            return self.refuse(0);
+        }
+        self.state.queue.offer(call, 0);
+    }
+
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
     /// wherever those can be written.
     ///
@@ -208,7 +232,7 @@ impl Recorder {
     /// `error`, `interrupted` when the home is next opened for writing.
     pub fn begin(&self, call: Call) -> Open<'_> {
         let id = self.next_id();
-        let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
+        let begins = Lent::new(&call, self.clock.now(), &self.redactor);
         // Without room for it only a kill would show: the outcome finds its own way.
         let taken = self.state.queue.begin(id, begins, None);
         Open::new(self, call, if taken.is_ok() { id } else { 0 })
@@ -226,7 +250,7 @@ impl Recorder {
     /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
     pub fn begin_durable(&self, call: Call) -> Result<(Open<'_>, Ack), Error> {
         let id = self.next_id();
-        let begins = Windowed::outside(&call, self.clock.now(), &self.redactor);
+        let begins = Lent::new(&call, self.clock.now(), &self.redactor);
         let (ack, promises) = promise(1);
         let promise = promises.into_iter().next();
         self.state.queue.begin(id, begins, promise).inspect_err(|why| self.count_refused(why))?;
@@ -240,14 +264,15 @@ impl Recorder {
         let Some(event) = reads.first(event, now) else { return };
         drop(reads);
         let call = event.into_call(None);
-        self.state.queue.offer(Windowed::own(&call, self.clock.now(), &self.redactor), 0);
+        let entry = Copied::own(&call, self.clock.now(), &self.redactor);
+        self.state.queue.offer(entry, 0);
     }
 
     /// Records one of our own events, and waits until it is durable, at most as long as for a flush.
     pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
-        let entry = Windowed::own(&call, self.clock.now(), &self.redactor);
+        let entry = Copied::own(&call, self.clock.now(), &self.redactor);
         self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
         ack.wait_for(FLUSH_WAIT)
     }
@@ -335,11 +360,18 @@ impl Recorder {
     /// Takes a call, which ends the open call of this id.
     pub(crate) fn take(&self, call: &Call, ends: u64) {
         if self.too_late(call).is_some() {
-            self.state.queue.count_shed("retention", 1);
-            self.state.queue.end(ends);
-            return;
+            return self.refuse(ends);
         }
-        self.state.queue.offer(Windowed::outside(call, self.clock.now(), &self.redactor), ends);
+        match Lent::new(call, self.clock.now(), &self.redactor) {
+            Lent::Small(call) => self.state.queue.offer(call, ends),
+            Lent::Copied(call) => self.state.queue.offer(call, ends),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, ends: u64) {
+        self.state.queue.count_shed("retention", 1);
+        self.state.queue.end(ends);
     }
 
     /// Takes calls durably; a single one may end an open call.
@@ -348,13 +380,15 @@ impl Recorder {
     }
 
     /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
-    fn take_all(&self, calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
+    fn take_all(&self, mut calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
         if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
             self.state.queue.end(ends);
             return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
         }
         let now = self.clock.now();
-        let entries = calls.iter().map(|call| Windowed::outside(call, now, &self.redactor)).collect();
+        for call in &mut calls {
+            call.ts.get_or_insert(now);
+        }
         let (ack, promises) = promise(calls.len());
         let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
             if waits(call) {
@@ -364,7 +398,8 @@ impl Recorder {
             promise.keep();
             None
         });
-        self.state.queue.offer_all(entries, promises.collect(), ends)?;
+        let promises = promises.collect();
+        self.state.queue.offer_all(calls, promises, ends)?;
         Ok(ack)
     }
 

@@ -4,7 +4,7 @@
 //! Waits never time out here, so that a lost wake-up is a deadlock, which the explorer reports with its schedule.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -13,9 +13,9 @@ use shuttle::{Config, MaxSteps, Runner, future, thread};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::record::item::{Item, Source};
 use crate::record::promise::{Ack, Promise, promise};
-use crate::record::queue::{Item, Queue};
-use crate::redact::{Redactor, Windowed};
+use crate::record::queue::Queue;
 
 /// Schedules explored of each scene by each scheduler; the environment's `SCHEDULES` takes another number.
 const SCHEDULES: usize = 1_000;
@@ -25,6 +25,9 @@ const DEPTH: usize = 3;
 
 /// Steps after which a schedule runs in circles.
 const STEPS_MAX: usize = 20_000;
+
+/// Bytes of an entry in the queue, and more.
+const ENTRY_BYTES_MAX: usize = 1_024;
 
 /// Room between the entries of two callers.
 const CALLER: u64 = 1_000;
@@ -82,17 +85,18 @@ impl World {
     }
 }
 
-static TEMPLATE: LazyLock<Windowed> = LazyLock::new(|| {
-    Windowed::outside(&Call::new("alice", "t", "{}"), Timestamp::from_millis(0), &Redactor::new(None))
-});
-
 /// Returns an entry that is known by its number.
-fn entry(number: u64) -> Windowed {
-    Windowed { ts: Timestamp::from_millis(number.cast_signed()), ..TEMPLATE.clone() }
+fn entry(number: u64) -> Call {
+    let mut call = Call::new("alice", "t", "{}");
+    call.ts = Some(Timestamp::from_millis(number.cast_signed()));
+    call
 }
 
-fn number(entry: &Windowed) -> u64 {
-    entry.ts.as_millis().cast_unsigned()
+fn number(entry: &Source) -> u64 {
+    match entry {
+        Source::Moved(call) => call.ts.unwrap().as_millis().cast_unsigned(),
+        other => panic!("not given away: {other:?}"),
+    }
 }
 
 /// What becomes of an entry follows from its number, so that caller and writer agree.
@@ -121,14 +125,16 @@ fn write(world: &World, patience: Option<Duration>) {
             thread::yield_now();
         }
         let (items, bytes, _) = world.queue.counts();
-        assert!(bytes <= items * TEMPLATE.bytes(), "{items} things of {bytes} bytes wait");
+        assert!(bytes <= items * ENTRY_BYTES_MAX, "{items} things of {bytes} bytes wait");
         let mut flushes = Vec::new();
         let mut waiting = Vec::new();
+        let mut done = 0_u64;
         let mut seen = world.seen();
         for (why, count) in batch.shed {
             *seen.shed.entry(why).or_default() += count;
         }
-        for item in batch.items {
+        for (item, weight) in batch.items {
+            done = done.wrapping_add(weight);
             match item {
                 Item::Entry(entry, promise, ends) => {
                     seen.taken.push(number(&entry));
@@ -140,10 +146,11 @@ fn write(world: &World, patience: Option<Duration>) {
                     waiting.extend(promise.map(|promise| (number(&entry), promise)));
                 }
                 Item::Ended(id) => seen.ended.push(id),
-                Item::Flush(promise) | Item::Seen(promise) => flushes.push(promise),
+                Item::Flush(promise, _) | Item::Seen(promise) => flushes.push(promise),
             }
         }
         drop(seen);
+        world.queue.done(done);
         for (number, promise) in waiting {
             meet(fate(number), promise);
         }
@@ -309,7 +316,6 @@ fn explore(callers: &'static [&'static [Step]], patience: Option<Duration>) {
 }
 
 fn explore_with(scheduler: impl Scheduler + 'static, callers: &'static [&'static [Step]], patience: Option<Duration>) {
-    LazyLock::force(&TEMPLATE);
     let mut config = Config::default();
     config.max_steps = MaxSteps::FailAfter(STEPS_MAX);
     Runner::new(scheduler, config).run(move || scene(callers, patience));

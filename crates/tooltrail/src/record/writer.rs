@@ -1,6 +1,7 @@
 //! The writer: everything after the queue, batch by batch.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::vec_deque::Drain;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
@@ -15,8 +16,9 @@ use crate::record::counters::{Loss, Work};
 use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
+use crate::record::item::{Item, Source};
 use crate::record::promise::Promise;
-use crate::record::queue::{Batch, Item};
+use crate::record::queue::{Batch, counted};
 use crate::record::recorder::{Options, State};
 use crate::record::store::Store;
 use crate::redact::{Redactor, Windowed};
@@ -34,6 +36,9 @@ const COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Entries that are encoded before they are stored: enough work for several threads, a few megabytes.
 const ENCODE_ENTRIES_MAX: usize = 4_096;
+
+/// Bytes of calls that are encoded before they are stored: a few times as much while they are taken apart.
+const ENCODE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Threads that redact and encode at once; callers need the other processors.
 const ENCODE_THREADS_MAX: usize = 4;
@@ -159,7 +164,7 @@ impl Writer {
     /// Writes one batch: lines by file, durable before anybody is told so.
     fn write(&mut self, batch: Batch) {
         let began = self.clock.monotonic();
-        let accepted = batch.items.iter().filter(|item| matches!(item, Item::Entry(..))).count();
+        let accepted = batch.items.iter().filter(|(item, _)| matches!(item, Item::Entry(..))).count();
         self.state.meters.batch_begun(accepted);
         self.state.meters.begun(Work::Batch, began);
         for (why, count) in batch.shed {
@@ -171,8 +176,14 @@ impl Writer {
         let mut barriers = Barriers::default();
         let mut items = batch.items;
         while !items.is_empty() {
-            let part = items.len().min(ENCODE_ENTRIES_MAX);
-            self.add_items(&mut commit, items.drain(..part).collect(), &mut barriers);
+            let mut bytes = 0;
+            let within = items.iter().take(ENCODE_ENTRIES_MAX).take_while(|(_, weight)| {
+                let first = bytes == 0;
+                bytes += counted(*weight).1;
+                first || bytes <= ENCODE_BYTES_MAX
+            });
+            let part = within.count();
+            self.add_items(&mut commit, items.drain(..part), &mut barriers);
             if !items.is_empty() {
                 // What is open does not wait for all of a large batch.
                 self.open_due(&mut commit, false);
@@ -202,28 +213,33 @@ impl Writer {
     }
 
     /// Turns items into lines, and stores them as they become many.
-    fn add_items(&mut self, commit: &mut Commit, items: VecDeque<Item>, barriers: &mut Barriers) {
+    fn add_items(&mut self, commit: &mut Commit, items: Drain<'_, (Item, u64)>, barriers: &mut Barriers) {
         let now = self.clock.monotonic();
         let mut entries = Vec::with_capacity(items.len());
         let mut ended = Vec::new();
-        for item in items {
+        let mut done = 0_u64;
+        for (item, weight) in items {
+            done = done.wrapping_add(weight);
             match item {
                 Item::Entry(entry, promise, ends) => {
                     self.opening.remove(ends);
                     let waiting = promise.map_or(Waiting::Nobody, Waiting::Promise);
                     entries.push((entry, Role::Entry(waiting, ends)));
                 }
-                Item::Begin(id, call, None) => self.opening.insert(id, now, call),
+                Item::Begin(id, call, None) => self.opening.insert(id, now, call.windowed(&self.redactor)),
                 Item::Begin(id, call, promise) => entries.push((call, Role::Intent(id, promise))),
                 Item::Ended(id) => {
                     self.opening.remove(id);
                     ended.push(id);
                 }
-                Item::Flush(promise) => barriers.flushes.push(promise),
+                Item::Flush(promise, _) => barriers.flushes.push(promise),
                 Item::Seen(promise) => barriers.seen.push(promise),
             }
         }
-        for (line, role) in self.encode(entries) {
+        let lines = self.encode(entries);
+        // From here on they are lines, of which only some are held at once.
+        self.state.queue.done(done);
+        for (line, role) in lines {
             self.add(commit, line, role);
             if commit.bytes >= COMMIT_BYTES {
                 self.store(commit);
@@ -319,7 +335,7 @@ impl Writer {
 
     fn add_event(&mut self, commit: &mut Commit, event: Event, count: Option<u64>, waiting: Waiting) {
         let entry = Windowed::own(&event.into_call(count), self.clock.now(), &self.redactor);
-        for (line, role) in self.encode(vec![(Box::new(entry), Role::Entry(waiting, 0))]) {
+        for (line, role) in self.encode(vec![(Source::Windowed(Box::new(entry)), Role::Entry(waiting, 0))]) {
             self.add(commit, line, role);
         }
     }
@@ -351,7 +367,7 @@ impl Writer {
     }
 
     /// Redacts, clips and encodes entries; one that cannot be is none.
-    fn encode(&self, entries: Vec<(Box<Windowed>, Role)>) -> Vec<(Option<Line>, Role)> {
+    fn encode(&self, entries: Vec<(Source, Role)>) -> Vec<(Option<Line>, Role)> {
         let mut random = vec![0; entries.len() * RANDOM_BYTES];
         self.random.fill(&mut random);
         let entries = entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)).collect::<Vec<_>>();
@@ -359,7 +375,7 @@ impl Writer {
         let redactor = &*self.redactor;
         spread(entries, threads, ENTRIES_PER_THREAD, |((entry, role), random)| {
             // One call that we cannot handle must not end the recording of all others.
-            (catch_unwind(AssertUnwindSafe(|| line(redactor, entry, random))).ok(), role)
+            (catch_unwind(AssertUnwindSafe(|| line(redactor, entry.windowed(redactor), random))).ok(), role)
         })
     }
 }
@@ -381,7 +397,7 @@ impl Opening {
     }
 
     /// Takes the calls that have been open for a while; with `all` none is left.
-    fn due(&mut self, now: Duration, all: bool) -> Vec<(Box<Windowed>, Role)> {
+    fn due(&mut self, now: Duration, all: bool) -> Vec<(Source, Role)> {
         let mut due = Vec::new();
         while let Some(first) = self.calls.first_entry() {
             if !all && first.get().0 + OPEN_AFTER > now {
@@ -389,7 +405,7 @@ impl Opening {
             }
             let (id, (_, call)) = first.remove_entry();
             self.bytes -= call.bytes();
-            due.push((call, Role::Intent(id, None)));
+            due.push((Source::Windowed(call), Role::Intent(id, None)));
         }
         due
     }

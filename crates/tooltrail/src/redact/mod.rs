@@ -13,8 +13,10 @@
 //! All searches take time linear in the text, and redacting twice changes nothing.
 
 // What is seen of a call, and the step that takes secrets out of it.
+mod chars;
 mod clean;
 mod found;
+mod packed;
 mod step;
 mod tree;
 mod walk;
@@ -57,6 +59,7 @@ mod measure;
 pub(crate) use clean::{Clean, Plain, To};
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
+pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};
 pub(crate) use step::Redacted;
 pub use tag::RedactionKey;
 pub(crate) use tree::{Seen, Tree};

@@ -2,6 +2,7 @@
 
 use crate::json::Json;
 use crate::limits::WINDOW_BEYOND;
+use crate::redact::chars::{count_chars, end_of_chars};
 
 /// A string: what redaction sees of it, later what redaction left of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +33,16 @@ impl Seen {
     /// Returns where the window ends and how many characters the whole text has.
     pub(crate) fn lend(text: &str, limit: usize) -> (usize, u64) {
         let window = limit + WINDOW_BEYOND;
-        let chars = text.chars().count();
         // A text of no more bytes than the window has no more characters either.
-        if text.len() <= window || chars <= window {
-            return (text.len(), chars as u64);
+        if text.len() <= window {
+            return (text.len(), count_chars(text) as u64);
         }
-        (text.char_indices().nth(window).map_or(text.len(), |(at, _)| at), chars as u64)
+        let end = end_of_chars(text, window);
+        let chars = match end < text.len() {
+            true => window + count_chars(&text[end..]),
+            false => count_chars(text),
+        };
+        (end, chars as u64)
     }
 }
 

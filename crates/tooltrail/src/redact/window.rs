@@ -6,10 +6,11 @@ use crate::home::{UNKNOWN_USER, outside_folder};
 use crate::json::{check, compact, push_string};
 use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
 use crate::redact::Redactor;
+use crate::redact::chars::count_chars;
 use crate::redact::tree::Seen;
 
 /// A call as the recorder takes it from its caller: owned, bounded, not yet redacted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Windowed {
     pub(crate) ts: Timestamp,
     pub(crate) id: Option<EntryId>,
@@ -38,7 +39,7 @@ pub(crate) struct Windowed {
 }
 
 /// A user's id, and what can only be known from the whole of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct User {
     pub(crate) seen: Seen,
     /// Of an id longer than its window: the folder, and the keyed hash that a redacted id's folder ends in.
@@ -46,7 +47,7 @@ pub(crate) struct User {
 }
 
 /// Args or extra as JSON text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Structure {
     /// The text; if `cut`, only its beginning.
     pub(crate) text: String,
@@ -60,9 +61,7 @@ impl Windowed {
     /// Takes what can reach the line of a call from outside, which ended at `now` unless it says otherwise.
     pub(crate) fn outside(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
-        // Only our own events are ours, whatever a caller writes into the field.
-        let via = if call.via == Via::Tooltrail { Via::Library } else { call.via };
-        Self::of(call, now, via, User::new(user, redactor))
+        Self::of(call, now, outside_via(call.via), User::new(user, redactor))
     }
 
     /// Takes one of our own events.
@@ -134,7 +133,7 @@ impl Structure {
 
     /// Returns the characters received.
     pub(crate) fn chars(&self) -> u64 {
-        if self.cut { self.chars } else { self.text.chars().count() as u64 }
+        if self.cut { self.chars } else { count_chars(&self.text) as u64 }
     }
 }
 
@@ -145,12 +144,26 @@ fn result_of(outcome: &Outcome) -> (u64, Seen) {
     }
     let result = outcome.result.as_ref().map(|result| match result {
         Payload::Text(text) => Seen::copy(text, SNIPPET_CHARS_MAX),
-        Payload::Json(text) if text.trim() == "null" => Seen::copy("", SNIPPET_CHARS_MAX),
-        // What JSON cannot carry faithfully is its text as it came.
-        Payload::Json(text) if check(text).is_err() => Seen::copy(text, SNIPPET_CHARS_MAX),
-        Payload::Json(text) => Seen::window(compact(text), SNIPPET_CHARS_MAX),
+        Payload::Json(text) => json_result(text),
     });
     let error = outcome.error.as_deref().map(|text| Seen::copy(text, SNIPPET_CHARS_MAX));
+    result_and_error(result, error)
+}
+
+/// Returns what is seen of a result that is JSON.
+pub(super) fn json_result(text: &str) -> Seen {
+    if text.trim() == "null" {
+        return Seen::copy("", SNIPPET_CHARS_MAX);
+    }
+    // What JSON cannot carry faithfully is its text as it came.
+    match check(text) {
+        Err(_) => Seen::copy(text, SNIPPET_CHARS_MAX),
+        Ok(_) => Seen::window(compact(text), SNIPPET_CHARS_MAX),
+    }
+}
+
+/// Returns the characters of the result, and what stands in the snippet's place.
+pub(super) fn result_and_error(result: Option<Seen>, error: Option<Seen>) -> (u64, Seen) {
     match (result, error) {
         (Some(result), Some(error)) => (result.chars, if error.text.is_empty() { result } else { error }),
         (Some(seen), None) | (None, Some(seen)) => (seen.chars, seen),
@@ -158,8 +171,13 @@ fn result_of(outcome: &Outcome) -> (u64, Seen) {
     }
 }
 
+/// Only our own events are ours, whatever a caller writes into the field.
+pub(super) fn outside_via(via: Via) -> Via {
+    if via == Via::Tooltrail { Via::Library } else { via }
+}
+
 /// Returns an id of so many lower-case hex digits; anything else is returned as a stray.
-fn hex_id(text: &Option<String>, digits: usize) -> (Option<String>, Option<&str>) {
+pub(super) fn hex_id(text: &Option<String>, digits: usize) -> (Option<String>, Option<&str>) {
     match text {
         Some(id) if id.len() == digits && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
             (Some(id.clone()), None)

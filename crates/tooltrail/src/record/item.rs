@@ -1,0 +1,83 @@
+//! What callers leave for the writer, and the forms in which a call waits.
+
+use std::sync::Arc;
+
+use crate::call::{Call, Payload};
+use crate::clock::Timestamp;
+use crate::record::buffers::Text;
+use crate::record::promise::Promise;
+use crate::redact::{Packed, Redactor, Windowed};
+
+/// One thing for the writer to do.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
+    Entry(Source, Option<Promise>, u64),
+    /// A call begins; with a promise that is durable before the promise is kept.
+    Begin(u64, Source, Option<Promise>),
+    /// An open call has an end that is counted as lost.
+    Ended(u64),
+    /// Everything before this is to be durable; if so said, nothing follows it.
+    Flush(Promise, bool),
+    /// Everything before this is to be in its day file, durable or not.
+    Seen(Promise),
+}
+
+/// A call as the writer takes it from the queue.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// Lent: packed into a text that many share.
+    Packed(Packed, Arc<Text>),
+    /// Given away; it says when.
+    Moved(Box<Call>),
+    /// Lent, but with more than is worth packing; or our own.
+    Windowed(Box<Windowed>),
+}
+
+impl Item {
+    /// Whether somebody waits until it is durable.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self, Self::Entry(_, Some(_), _) | Self::Begin(_, _, Some(_)) | Self::Flush(..) | Self::Seen(_))
+    }
+}
+
+impl Source {
+    /// Takes of the call what can reach its line.
+    pub(crate) fn windowed(self, redactor: &Redactor) -> Box<Windowed> {
+        match self {
+            Self::Packed(packed, text) => Box::new(packed.windowed(text.as_str(), text.words())),
+            Self::Moved(call) => {
+                let now = call.ts.unwrap_or(Timestamp::from_millis(0));
+                Box::new(Windowed::outside(&call, now, redactor))
+            }
+            Self::Windowed(windowed) => windowed,
+        }
+    }
+}
+
+/// Returns about how many bytes of memory a call holds.
+pub(crate) fn call_bytes(call: &Call) -> usize {
+    let fields = [
+        &call.session,
+        &call.call_id,
+        &call.parent,
+        &call.agent,
+        &call.model,
+        &call.client,
+        &call.server,
+        &call.claimed_user,
+        &call.rule,
+        &call.trace_id,
+        &call.span_id,
+    ];
+    let fields = fields.into_iter().flatten().map(String::len).sum::<usize>();
+    let outcome = call.outcome.as_ref().map_or(0, |outcome| {
+        let result = outcome.result.as_ref().map_or(0, |result| match result {
+            Payload::Text(text) | Payload::Json(text) => text.len(),
+        });
+        let kept = outcome.kept.as_ref().map_or(0, |kept| kept.result_snippet.len());
+        result + kept + outcome.error.as_ref().map_or(0, String::len)
+    });
+    let extra = call.extra.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+    size_of::<Call>() + call.user.len() + call.tool.len() + call.args.len() + fields + outcome + extra
+}

@@ -1,0 +1,136 @@
+//! A call as it comes to the queue: what it takes while it waits, and how it is put into a lane.
+
+use crate::call::Call;
+use crate::clock::Timestamp;
+use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
+use crate::record::item::call_bytes;
+use crate::redact::{Packed, Plan, Redactor, Windowed};
+
+/// A call that is to be put into a lane.
+pub(crate) trait Offer {
+    /// Returns about how many bytes of memory it takes while it waits.
+    fn bytes(&self) -> usize;
+
+    /// Returns how many bytes it needs of a text that calls share.
+    fn text_bytes(&self) -> usize {
+        0
+    }
+
+    /// Puts it into a chunk, which has room for it.
+    fn hold(self, chunk: &mut Chunk) -> Held;
+}
+
+/// A small call of somebody who keeps it.
+#[derive(Debug)]
+pub(crate) struct Small<'a>(Plan<'a>, Timestamp);
+
+/// Any other call of somebody who keeps it: copied before others have to wait for the lane.
+#[derive(Debug)]
+pub(crate) enum Copied {
+    Large(Packed, String, Vec<u32>),
+    Windowed(Box<Windowed>),
+}
+
+/// A call of somebody who keeps it.
+#[derive(Debug)]
+pub(crate) enum Lent<'a> {
+    Small(Small<'a>),
+    Copied(Copied),
+}
+
+impl<'a> Lent<'a> {
+    #[inline]
+    pub(crate) fn new(call: &'a Call, now: Timestamp, redactor: &Redactor) -> Self {
+        match Plan::of(call) {
+            Some(plan) if plan.bytes() <= SHARED_BYTES_MAX => Self::Small(Small(plan, now)),
+            plan => Self::Copied(Copied::new(plan, call, now, redactor)),
+        }
+    }
+}
+
+impl Copied {
+    #[cold]
+    fn new(plan: Option<Plan<'_>>, call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
+        let Some(plan) = plan else {
+            return Self::Windowed(Box::new(Windowed::outside(call, now, redactor)));
+        };
+        let (mut text, mut words) = (String::with_capacity(plan.bytes()), Vec::new());
+        Self::Large(plan.pack(now, &mut text, &mut words), text, words)
+    }
+
+    /// One of our own events.
+    pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
+        Self::Windowed(Box::new(Windowed::own(call, now, redactor)))
+    }
+}
+
+impl Offer for Small<'_> {
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    #[inline]
+    fn text_bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    #[inline]
+    fn hold(self, chunk: &mut Chunk) -> Held {
+        Held::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.words))
+    }
+}
+
+impl Offer for Copied {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Large(_, text, _) => text.len(),
+            Self::Windowed(call) => call.bytes(),
+        }
+    }
+
+    fn hold(self, chunk: &mut Chunk) -> Held {
+        chunk.copied.push(self);
+        Held::Copied
+    }
+}
+
+impl Offer for Lent<'_> {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Small(call) => call.bytes(),
+            Self::Copied(call) => call.bytes(),
+        }
+    }
+
+    fn text_bytes(&self) -> usize {
+        match self {
+            Self::Small(call) => call.text_bytes(),
+            Self::Copied(call) => call.text_bytes(),
+        }
+    }
+
+    fn hold(self, chunk: &mut Chunk) -> Held {
+        match self {
+            Self::Small(call) => call.hold(chunk),
+            Self::Copied(call) => call.hold(chunk),
+        }
+    }
+}
+
+/// A call that is given away, and says when it ended. Passed on as it is: each wrapping would copy it once more.
+impl Offer for Call {
+    #[inline]
+    fn bytes(&self) -> usize {
+        call_bytes(self)
+    }
+
+    #[inline]
+    fn hold(self, chunk: &mut Chunk) -> Held {
+        if chunk.calls.capacity() == 0 {
+            chunk.calls.reserve_exact(chunk.items.capacity());
+        }
+        chunk.calls.push(self);
+        Held::Moved
+    }
+}
