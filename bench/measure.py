@@ -45,7 +45,7 @@ USERS = 1_000
 ENTRIES_EACH = max(20, int(1_000 * SCALE))
 DURABLE_SECONDS = max(0.5, 3 * SCALE)
 PACED_SECONDS = max(1, 3 * SCALE)
-TRACED_SECONDS = max(0.2, SCALE)
+TRACED_SECONDS = max(1, 3 * SCALE)
 # The seed's reader needs most of a minute for the large file: measured once a run, not once a pass.
 SEED_READS = 1
 

@@ -18,6 +18,9 @@ const CALLERS: usize = 64;
 /// Calls a second of all callers together.
 const PER_SECOND: f64 = 20_000.0;
 
+/// The same while somebody traces the process, who slows the writer by more than this.
+const PER_SECOND_TRACED: f64 = PER_SECOND / 10.0;
+
 /// Distinct calls.
 const HOT: usize = 2_000;
 
@@ -35,7 +38,8 @@ pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: 
         true => finished_lines(&calls, &dir.join("lines"))?,
         false => vec![String::new(); calls.len()],
     };
-    let each = (PER_SECOND * seconds / CALLERS as f64) as usize;
+    let per_second = if marked { PER_SECOND_TRACED } else { PER_SECOND };
+    let each = (per_second * seconds / CALLERS as f64) as usize;
     let mut idle = serde_json::Value::Null;
     let mut took = match who {
         "tooltrail" => {
@@ -75,7 +79,7 @@ fn callers(
     marked: bool,
     log: &(dyn Fn(&Call, &str) + Sync),
 ) -> Vec<u64> {
-    let gap = Duration::from_secs_f64(CALLERS as f64 / PER_SECOND);
+    let gap = Duration::from_secs_f64(CALLERS as f64 / if marked { PER_SECOND_TRACED } else { PER_SECOND });
     let start = Instant::now() + Duration::from_millis(50);
     let caller = |n: usize| {
         let mut took = Vec::with_capacity(each);
