@@ -14,6 +14,7 @@ use crate::home::{Home, OWN_FOLDER};
 use crate::random::{Random, SystemRandom};
 use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
+use crate::record::item::call_bytes;
 use crate::record::keys::redaction_key;
 use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
@@ -33,6 +34,10 @@ const SEEN_WAIT: Duration = Duration::from_secs(2);
 /// How long the disk may take for a batch or a flush before something is wrong: a little less than an acknowledgement
 /// is waited for, so that whoever waited in vain finds it told.
 const STUCK_AFTER: Duration = Duration::from_millis(1_800);
+
+/// Bytes of a call that is moved into the queue as it is; of a larger one only what can reach its line waits there, or
+/// a crowd of large results would fill the queue with what nobody will see.
+const MOVED_BYTES_MAX: usize = 16 * 1024;
 
 /// How a recorder is opened.
 #[derive(Clone, Debug)]
@@ -168,7 +173,7 @@ impl Recorder {
 
     /// As [`Recorder::record`], of a call that is given away.
     ///
-    /// Nothing of it is copied or looked at before it is with the writer, which costs its caller least.
+    /// Unless it is large nothing of it is copied or looked at before it is with the writer, which costs its caller least.
     #[inline]
     pub fn record_owned(&self, mut call: Call) {
         if call.ts.is_none() {
@@ -176,7 +181,10 @@ impl Recorder {
         } else if self.too_late(&call).is_some() {
             return self.refuse(0);
         }
-        self.state.queue.offer(call, 0);
+        match call_bytes(&call) <= MOVED_BYTES_MAX {
+            true => self.state.queue.offer(call, 0),
+            false => self.record(&call),
+        }
     }
 
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
@@ -399,7 +407,12 @@ impl Recorder {
             None
         });
         let promises = promises.collect();
-        self.state.queue.offer_all(calls, promises, ends)?;
+        if calls.iter().all(|call| call_bytes(call) <= MOVED_BYTES_MAX) {
+            self.state.queue.offer_all(calls, promises, ends)?;
+        } else {
+            let lent = calls.iter().map(|call| Lent::new(call, now, &self.redactor)).collect();
+            self.state.queue.offer_all(lent, promises, ends)?;
+        }
         Ok(ack)
     }
 
