@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::call::{Call, Payload};
 use crate::clock::Timestamp;
+use crate::home::UNKNOWN_USER;
 use crate::record::buffers::Text;
 use crate::record::promise::Promise;
 use crate::redact::{Packed, Redactor, Windowed};
@@ -41,7 +42,31 @@ impl Item {
     }
 }
 
+impl Item {
+    /// Whether everything before it comes first.
+    pub(crate) fn is_barrier(&self) -> bool {
+        matches!(self, Self::Flush(..) | Self::Seen(_))
+    }
+
+    /// Returns whose call it is about, where it has one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match self {
+            Self::Entry(source, ..) | Self::Begin(_, source, _) => Some(source.user()),
+            Self::Ended(_) | Self::Flush(..) | Self::Seen(_) => None,
+        }
+    }
+}
+
 impl Source {
+    /// Returns whose call it is.
+    fn user(&self) -> &str {
+        match self {
+            Self::Packed(packed, text) => packed.user(text.as_str(), text.words()),
+            Self::Moved(call) => user_of(call),
+            Self::Windowed(windowed) => &windowed.user.seen.text,
+        }
+    }
+
     /// Takes of the call what can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Box<Windowed> {
         match self {
@@ -53,6 +78,11 @@ impl Source {
             Self::Windowed(windowed) => windowed,
         }
     }
+}
+
+/// Returns whose call it is, also where nobody is named.
+pub(crate) fn user_of(call: &Call) -> &str {
+    if call.user.is_empty() { UNKNOWN_USER } else { &call.user }
 }
 
 /// Returns about how many bytes of memory a call holds.

@@ -25,6 +25,7 @@ mod schedules;
 mod steps;
 mod store;
 mod sync;
+mod turns;
 mod untold;
 mod wake;
 mod writer;

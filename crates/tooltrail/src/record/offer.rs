@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
-use crate::record::item::call_bytes;
+use crate::record::item::{call_bytes, user_of};
 use crate::redact::{Packed, Plan, Redactor, Windowed};
 
 /// A call that is to be put into a lane.
@@ -15,6 +15,9 @@ pub(crate) trait Offer {
     fn text_bytes(&self) -> usize {
         0
     }
+
+    /// Returns whose call it is.
+    fn user(&self) -> &str;
 
     /// Puts it into a chunk, which has room for it.
     fn hold(self, chunk: &mut Chunk) -> Held;
@@ -75,6 +78,10 @@ impl Offer for Small<'_> {
         self.0.bytes()
     }
 
+    fn user(&self) -> &str {
+        self.0.user()
+    }
+
     #[inline]
     fn hold(self, chunk: &mut Chunk) -> Held {
         Held::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.words))
@@ -86,6 +93,13 @@ impl Offer for Copied {
         match self {
             Self::Large(_, text, _) => text.len(),
             Self::Windowed(call) => call.bytes(),
+        }
+    }
+
+    fn user(&self) -> &str {
+        match self {
+            Self::Large(packed, text, words) => packed.user(text, words),
+            Self::Windowed(call) => &call.user.seen.text,
         }
     }
 
@@ -110,6 +124,13 @@ impl Offer for Lent<'_> {
         }
     }
 
+    fn user(&self) -> &str {
+        match self {
+            Self::Small(call) => call.user(),
+            Self::Copied(call) => call.user(),
+        }
+    }
+
     fn hold(self, chunk: &mut Chunk) -> Held {
         match self {
             Self::Small(call) => call.hold(chunk),
@@ -123,6 +144,10 @@ impl Offer for Call {
     #[inline]
     fn bytes(&self) -> usize {
         call_bytes(self)
+    }
+
+    fn user(&self) -> &str {
+        user_of(self)
     }
 
     #[inline]

@@ -14,6 +14,7 @@ use crate::record::lanes::{Filled, LANES, Lanes, spin_lock};
 use crate::record::offer::{Copied, Offer};
 use crate::record::promise::{Ack, Promise, promise};
 use crate::record::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
+use crate::record::turns::{Backlog, hash};
 use crate::record::wake::{Sleep, Wake};
 
 /// Entries that may wait or be in work: some seconds of a busy orchestrator.
@@ -22,9 +23,9 @@ pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);
 /// Bytes that may wait or be in work, so that large calls cannot eat the machine's memory.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that the first
-/// does not wait for long.
-const AWAITED_ENTRIES_MAX: usize = bound(8_192, 3);
+/// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that whoever comes
+/// next waits some ten milliseconds.
+const AWAITED_ENTRIES_MAX: usize = bound(2_048, 3);
 
 /// Bytes of such a batch, as large as a sequential write profits from, twice over.
 const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -32,6 +33,9 @@ const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Bytes of a batch for which nobody waits: the more lines one opening of a file serves, the better. A quarter of
 /// what the queue holds, as whoever comes next and waits has this batch before him.
 const BATCH_BYTES_MAX: usize = QUEUE_BYTES_MAX / 4;
+
+/// Users who can have more than half of what waits, one by entries and one by bytes.
+const NOISY_MAX: usize = 2;
 
 /// How long the writer looks again by itself after there was work; then it sleeps until somebody wakes it.
 const POLL: Duration = Duration::from_millis(1);
@@ -69,6 +73,9 @@ pub(crate) struct Queue {
     taken: AtomicU64,
     /// Items for which somebody waits, and that the writer has not taken.
     awaited: AtomicUsize,
+    /// Hashes of users who find no room while the queue is nearly full, and how many.
+    noisy: [AtomicU64; NOISY_MAX],
+    noisy_count: AtomicUsize,
     closed: AtomicBool,
     /// The flush that closing is.
     closing: SpinMutex<Option<Ack>>,
@@ -92,10 +99,13 @@ struct Shed {
     total: BTreeMap<&'static str, u64>,
 }
 
-/// What the writer has taken out of each lane, but not into a batch: item, place and weight.
+/// What the writer has taken out of each lane, but not into a batch.
 #[derive(Debug, Default)]
 struct Swept {
+    /// Item, place and weight.
     lanes: [VecDeque<(Item, u64, u64)>; LANES],
+    /// What follows what was taken, in the order of all.
+    backlog: Backlog,
     /// The last of all items was taken.
     ended: bool,
 }
@@ -143,8 +153,10 @@ impl Queue {
         if self.is_closed() {
             return Err(Error::Closed);
         }
+        let is_noisy = calls.iter().any(|call| self.is_noisy(call));
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
-        let Some(mut place) = self.accept(calls.len(), bytes, true) else {
+        let place = if is_noisy { None } else { self.accept(calls.len(), bytes, true) };
+        let Some(mut place) = place else {
             self.end_in(&mut lane, ends);
             return Err(Error::Busy);
         };
@@ -246,7 +258,7 @@ impl Queue {
     /// Takes what is there; waits for something to come, at most until `longest`.
     pub(crate) fn take(&self, longest: Option<Duration>) -> Batch {
         let mut swept = spin_lock(&self.swept);
-        if !swept.ended {
+        if !swept.ended && swept.backlog.is_empty() {
             self.wait(longest);
             self.linger();
         }
@@ -337,24 +349,55 @@ impl Queue {
 
     /// Takes a batch from what is next.
     fn batch(&self, swept: &mut Swept) -> VecDeque<(Item, u64)> {
-        let (entries_max, bytes_max) = match self.awaited.load(Ordering::SeqCst) {
-            0 => (QUEUE_ENTRIES_MAX, BATCH_BYTES_MAX),
-            _ => (AWAITED_ENTRIES_MAX, AWAITED_BYTES_MAX),
-        };
-        let (mut items, mut bytes, mut awaited) = (VecDeque::new(), 0, 0);
-        let mut next = self.taken.load(Ordering::SeqCst);
-        while items.len() < entries_max && bytes < bytes_max {
-            let lane = swept.lanes.iter_mut().find(|lane| lane.front().is_some_and(|(_, place, _)| *place == next));
-            let Some((item, _, weight)) = lane.and_then(VecDeque::pop_front) else { break };
+        let taken = self.taken.load(Ordering::SeqCst);
+        let mut next = taken.wrapping_add(swept.backlog.weight());
+        while let Some(lane) =
+            swept.lanes.iter_mut().find(|lane| lane.front().is_some_and(|(_, place, _)| *place == next))
+        {
+            let Some((item, _, weight)) = lane.pop_front() else { break };
             next = next.wrapping_add(weight);
-            bytes += counted(weight).1;
-            awaited += usize::from(item.is_awaited());
-            swept.ended |= matches!(item, Item::Flush(_, true));
-            items.push_back((item, weight));
+            swept.backlog.push(item, weight);
         }
-        self.taken.store(next, Ordering::SeqCst);
-        self.awaited.fetch_sub(awaited, Ordering::SeqCst);
+        self.note_noisy(&swept.backlog);
+        let items = match self.awaited.load(Ordering::SeqCst) {
+            0 => swept.backlog.take_first(QUEUE_ENTRIES_MAX, BATCH_BYTES_MAX),
+            _ => swept.backlog.take(AWAITED_ENTRIES_MAX, AWAITED_BYTES_MAX),
+        };
+        let weight = items.iter().fold(0_u64, |sum, (_, weight)| sum.wrapping_add(*weight));
+        swept.ended |= items.iter().any(|(item, _)| matches!(item, Item::Flush(_, true)));
+        self.taken.store(taken.wrapping_add(weight), Ordering::SeqCst);
+        self.awaited.fetch_sub(items.iter().filter(|(item, _)| item.is_awaited()).count(), Ordering::SeqCst);
         items
+    }
+
+    /// Notes who has more than half of what waits in a queue that is filling up.
+    fn note_noisy(&self, backlog: &Backlog) {
+        let (entries, bytes) = counted(backlog.weight());
+        // Well before it counts, so that it is known by then.
+        let mut noisy = match entries > QUEUE_ENTRIES_MAX / 3 * 2 || bytes > QUEUE_BYTES_MAX / 3 * 2 {
+            true => backlog.over(entries / 2, bytes / 2),
+            false => Vec::new(),
+        };
+        noisy.truncate(NOISY_MAX);
+        for (place, user) in self.noisy.iter().zip(&noisy) {
+            place.store(*user, Ordering::Relaxed);
+        }
+        self.noisy_count.store(noisy.len(), Ordering::Relaxed);
+    }
+
+    /// Whether a call's user has more than half of a queue that is nearly full: the rest is for others.
+    fn is_noisy(&self, call: &impl Offer) -> bool {
+        let count = self.noisy_count.load(Ordering::Relaxed);
+        if count == 0 {
+            return false;
+        }
+        let done = self.done.0.load(Ordering::SeqCst);
+        let (entries, bytes) = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done));
+        if entries <= QUEUE_ENTRIES_MAX / 4 * 3 && bytes <= QUEUE_BYTES_MAX / 4 * 3 {
+            return false;
+        }
+        let user = hash(call.user());
+        self.noisy.iter().take(count).any(|noisy| noisy.load(Ordering::Relaxed) == user)
     }
 
     fn is_closed(&self) -> bool {
@@ -400,6 +443,9 @@ impl Queue {
         id: u64,
         promise: Option<Promise>,
     ) -> Result<(), Error> {
+        if self.is_noisy(&call) {
+            return Err(Error::Busy);
+        }
         let bytes = call.bytes() + size_of::<Stored>();
         let key = self.accept(1, bytes, false).ok_or(Error::Busy)?;
         let chunk = lane.room(call.text_bytes(), &self.buffers);
@@ -492,8 +538,8 @@ mod tests {
         check(0, 0, &[0]);
         check(10, 0, &[10]);
         check(10_000, 0, &[10_000]);
-        check(0, 10_000, &[AWAITED_ENTRIES_MAX, 10_000 - AWAITED_ENTRIES_MAX]);
-        check(9_000, 10, &[AWAITED_ENTRIES_MAX, 9_010 - AWAITED_ENTRIES_MAX]);
+        check(0, 3_000, &[AWAITED_ENTRIES_MAX, 3_000 - AWAITED_ENTRIES_MAX]);
+        check(3_000, 10, &[AWAITED_ENTRIES_MAX, 3_010 - AWAITED_ENTRIES_MAX]);
     }
 
     #[test]
@@ -509,17 +555,17 @@ mod tests {
     #[test]
     fn what_is_in_work_counts_until_it_is_done() {
         let queue = Queue::default();
-        let call = call("alice", "{}".to_owned());
+        let calls = ["alice", "bob"].map(|user| call(user, "{}".to_owned()));
         let shed = |queue: &Queue| queue.counts().2.get("queue_full").copied().unwrap_or(0);
-        (0..QUEUE_ENTRIES_MAX + 7).for_each(|_| offer(&queue, &call, false));
+        (0..QUEUE_ENTRIES_MAX + 7).for_each(|n| offer(&queue, &calls[n % 2], false));
         assert_eq!(shed(&queue), 7);
         let batch = queue.take(None);
         assert_eq!(batch.shed, BTreeMap::from([("queue_full", 7)]));
-        offer(&queue, &call, true);
+        offer(&queue, &calls[0], true);
         assert_eq!(shed(&queue), 8);
         let first = batch.items.iter().map(|(_, weight)| weight).take(5);
         first.for_each(|weight| queue.done(*weight));
-        (0..6).for_each(|_| offer(&queue, &call, false));
+        (0..6).for_each(|_| offer(&queue, &calls[1], false));
         assert_eq!(shed(&queue), 9);
     }
 

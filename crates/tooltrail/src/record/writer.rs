@@ -1,7 +1,7 @@
 //! The writer: everything after the queue, batch by batch.
 
 use std::collections::vec_deque::Drain;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
@@ -31,8 +31,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
 const OPEN_AFTER: Duration = Duration::from_millis(25);
 
-/// Bytes of lines that are stored at once: one write to the journal, which takes several of them.
-const COMMIT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of lines that are stored at once: one write to the journal, of whose segments two take it.
+const COMMIT_BYTES: usize = 8 * 1024 * 1024;
 
 /// Entries that are encoded before they are stored: enough work for several threads, a few megabytes.
 const ENCODE_ENTRIES_MAX: usize = 4_096;
@@ -81,7 +81,7 @@ struct Opening {
 /// Lines that are stored at once.
 #[derive(Debug, Default)]
 struct Commit {
-    groups: BTreeMap<Day, Group>,
+    groups: HashMap<Day, Group>,
     bytes: usize,
     /// Calls to be noted as open first, and their ids.
     begun: Vec<Begun>,
@@ -280,7 +280,7 @@ impl Writer {
     fn store(&mut self, commit: &mut Commit) {
         self.note_begun(commit);
         commit.bytes = 0;
-        self.store.commit(std::mem::take(&mut commit.groups));
+        self.store.commit(commit.groups.drain().collect());
     }
 
     /// Notes calls as open, a journal's batch at a time.

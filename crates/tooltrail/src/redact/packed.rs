@@ -111,6 +111,11 @@ impl<'a> Plan<'a> {
         self.bytes
     }
 
+    /// Returns whose call it is.
+    pub(crate) fn user(&self) -> &str {
+        self.first[0].unwrap_or_default()
+    }
+
     /// Copies the strings behind a text, and notes behind the words what else is known.
     #[inline]
     pub(crate) fn pack(&self, now: Timestamp, text: &mut String, words: &mut Vec<u32>) -> Packed {
@@ -169,6 +174,14 @@ impl<'a> Plan<'a> {
 }
 
 impl Packed {
+    /// Returns whose call it is.
+    pub(crate) fn user<'a>(&self, text: &'a str, words: &[u32]) -> &'a str {
+        let head = |word: usize| words[self.0 as usize + word] as usize;
+        // The first of its strings, which no call lacks.
+        let start = head(Head::At as usize);
+        &text[start..start + head(Head::Lens as usize)]
+    }
+
     /// Takes the call out of the text it was packed into.
     pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> Windowed {
         let (head, rest) = words[self.0 as usize..].split_at(HEAD_WORDS);

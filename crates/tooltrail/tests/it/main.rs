@@ -17,3 +17,4 @@ mod reading;
 mod recording;
 mod redaction;
 mod sim_disk;
+mod turns;
