@@ -1,12 +1,14 @@
 //! Where files live: the home, and the folder of each user.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
 use crate::clock::Date;
-use crate::disk::{Disk, RealDisk, network_file_system};
+use crate::disk::{Disk, Lock, RealDisk, network_file_system};
 use crate::error::Error;
 
 /// The folder below a user's folder that holds the day files.
@@ -14,6 +16,10 @@ pub(crate) const TRAIL_FOLDER: &str = "tool_audit";
 
 /// Our own folder below the home.
 pub(crate) const OWN_FOLDER: &str = ".tooltrail";
+
+/// How long another process may hold the append lock: it holds it for one batch of appends, and across a sync only for
+/// a new file's name, for the note that lines come late, and to keep a torn tail.
+pub(crate) const APPENDS_WAIT: Duration = Duration::from_secs(2);
 
 /// The user of entries that belong to nobody else.
 pub const SYSTEM_USER: &str = "_system";
@@ -137,6 +143,14 @@ impl Home {
         let id = bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         self.disk.replace(&[OWN_FOLDER, "id"], format!("{id}\n").as_bytes()).map_err(Error::io("write", &path))?;
         Ok(id)
+    }
+
+    /// Takes the lock under which day files are appended to, and waits for it at most so long.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if another process holds it all the while.
+    pub(crate) fn lock_appends(&self, wait: Duration) -> io::Result<Box<dyn Lock>> {
+        self.disk.lock(&[OWN_FOLDER, "append.lock"], wait)
     }
 
     /// Says whether the folder that was opened still stands under its name, with what to do if not.

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::clock::Date;
 use crate::day::tail::Torn;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::home::OWN_FOLDER;
 
 /// Bytes of a fragment's folder part that fit a file name together with the rest of it.
@@ -44,31 +44,25 @@ impl Fragment {
         Self { name, what: what.to_owned(), facts }
     }
 
-    /// Keeps its bytes and the note, durably: only then may they be cut off.
+    /// Keeps the note and its bytes, durably: only then may they be cut off.
     ///
-    /// Two fragments of one name stand one after another; one that was kept before its bytes were cut off, and whoever
-    /// did it was killed, is kept once.
+    /// The note comes first, as a fragment that nothing tells of would be evidence that nobody looks for. Two fragments
+    /// of one name stand one after another; one that was kept before its bytes were cut off, and whoever did it was
+    /// killed, is kept once.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn keep(&self, disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
-        let fragment = disk.append(&[OWN_FOLDER, "fragments", &self.name])?;
-        let mut last = vec![0; bytes.len()];
-        let before = fragment.stat()?.len.checked_sub(bytes.len() as u64);
-        let kept = match before {
-            Some(before) => fragment.read_at(&mut last, before)? == bytes.len() && last == bytes,
-            None => false,
-        };
-        let mut written = if kept { bytes.len() } else { 0 };
-        while written < bytes.len() {
-            match fragment.append(&bytes[written..])? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                taken => written += taken,
-            }
-        }
-        fragment.sync()?;
         let facts = self.facts.iter().map(|(name, value)| format!("{name} {value}\n")).collect::<String>();
-        disk.replace(&[OWN_FOLDER, "untold", &self.name], format!("{}\n{facts}", self.what).as_bytes())
+        disk.replace(&[OWN_FOLDER, "untold", &self.name], format!("{}\n{facts}", self.what).as_bytes())?;
+        let path = [OWN_FOLDER, "fragments", &self.name];
+        let file = disk.append(&path)?;
+        let before = file.stat()?.len;
+        append_once(&*file, before, bytes).inspect_err(|_| {
+            // As if it had not begun: whoever tries again notes it again. What stays is told, whatever it is.
+            let undone = if before == 0 { disk.remove(&path) } else { file.cut(before) };
+            let _stays = undone.and_then(|()| Self::told(disk, &self.name));
+        })
     }
 
     /// Returns all of which the trail has not told, for all that is known on the disk.
@@ -103,6 +97,23 @@ impl Fragment {
     pub(crate) fn told(disk: &dyn Disk, name: &str) -> io::Result<()> {
         disk.remove(&[OWN_FOLDER, "untold", name])
     }
+}
+
+/// Appends bytes to a file of this length, durably, unless it ends with them.
+fn append_once(file: &dyn DiskFile, len: u64, bytes: &[u8]) -> io::Result<()> {
+    let mut last = vec![0; bytes.len()];
+    let kept = match len.checked_sub(bytes.len() as u64) {
+        Some(before) => file.read_at(&mut last, before)? == bytes.len() && last == bytes,
+        None => false,
+    };
+    let mut written = if kept { bytes.len() } else { 0 };
+    while written < bytes.len() {
+        match file.append(&bytes[written..])? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            taken => written += taken,
+        }
+    }
+    file.sync()
 }
 
 #[cfg(test)]

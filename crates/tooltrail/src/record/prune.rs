@@ -166,6 +166,5 @@ fn forget_lateness(home: &Home, day: &PrunedDay, (files, folders): (&[Found], &[
 }
 
 fn append_lock(home: &Home) -> Result<Box<dyn Lock>, Error> {
-    let path = home.root().join(OWN_FOLDER).join("append.lock");
-    home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT).map_err(Error::io("lock", &path))
+    home.lock_appends(LOCK_WAIT).map_err(Error::io("lock the appends of", home.root()))
 }

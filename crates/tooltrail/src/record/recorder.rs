@@ -332,14 +332,6 @@ impl Recorder {
         if stopped {
             return Err("the writer has stopped".to_owned());
         }
-        let at_work = self.state.meters.at_work(self.clock.monotonic());
-        if at_work > STUCK_AFTER {
-            return Err(format!(
-                "the disk of {} has not answered for {} s",
-                self.home.root().display(),
-                at_work.as_secs()
-            ));
-        }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::day::{Cut, Fragment, Largest, Redo, redo};
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER};
+use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER};
 use crate::journal::{Entry, Journal, Kind, Orphan, Record, orphans};
 use crate::record::event::Event;
 use crate::record::files::Change;
@@ -16,9 +16,6 @@ use crate::record::group::Day;
 
 /// How long another process may recover before a home is opened: the journals of a whole home, on a slow disk.
 pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(10);
-
-/// How long another process may hold the append lock, file by file.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// What recovery found.
 #[derive(Debug, Default)]
@@ -139,7 +136,7 @@ fn bring(
     };
     // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
     let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.from, lines: &plan.lines };
-    let append = disk.lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
+    let append = home.lock_appends(APPENDS_WAIT)?;
     let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
     drop(append);
     Ok(redone.file.sync())

@@ -82,6 +82,27 @@ fn what_others_took_away_before_it_was_durable_comes_again() {
 }
 
 #[test]
+fn the_folders_of_all_users_may_go_at_once() {
+    const USERS: u64 = 300;
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Recorder::open(home.path()).unwrap();
+    let all = |n: u64| {
+        let of = |user| Call::new(format!("u{user}"), "t", format!(r#"{{"n":{n}}}"#)).ok("done");
+        recorder.record_durable((0..USERS).map(of).collect()).unwrap().wait().unwrap();
+    };
+    all(0);
+    (0..USERS).for_each(|user| fs::remove_dir_all(home.path().join(format!("u{user}"))).unwrap());
+    all(1);
+    recorder.close().unwrap();
+    for user in 0..USERS {
+        let found = lines(home.path(), &format!("u{user}"));
+        let numbers = found.iter().filter_map(|line| line["args"]["n"].as_u64()).collect::<Vec<_>>();
+        assert_eq!(numbers, [0, 1], "u{user}");
+    }
+    assert_eq!(incidents(home.path()), vec!["day file removed"; 300]);
+}
+
+#[test]
 fn junk_of_others_is_cut_off_and_kept() {
     check(&["torn tail"], 2, &[0, 1, 2], |file| {
         std::io::Write::write_all(&mut fs::File::options().append(true).open(file).unwrap(), b"junk").unwrap();

@@ -174,6 +174,7 @@ impl World {
 
     fn check(&self, seed: u64) {
         let mut found = BTreeMap::<u64, u32>::new();
+        let mut told = BTreeSet::new();
         for (path, mut bytes) in self.machine.day_files() {
             // Bytes after the last newline are no entry; the next append to the file cuts them off.
             bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
@@ -183,6 +184,9 @@ impl World {
             for line in text.lines().filter(|line| !(self.failed && line.contains('\0'))) {
                 let entry = serde_json::from_str::<serde_json::Value>(line)
                     .unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
+                if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
+                    told.insert(fragment.to_owned());
+                }
                 let Some(id) = entry["args"]["n"].as_u64() else { continue };
                 // What a failed write to the journal left of a call that begins nobody can call back.
                 if self.failed && entry["reason"] == "interrupted" && !self.known.begun.contains(&id) {
@@ -197,6 +201,10 @@ impl World {
                     assert!(before < id, "seed {seed}: {path}: {id} of {by} after {before}\n{}", self.log.join("\n"));
                 }
             }
+        }
+        for name in self.machine.names_in(".tooltrail/fragments/") {
+            let told = told.contains(&name);
+            assert!(told, "seed {seed}: {name} was cut off and nothing tells of it\n{}", self.log.join("\n"));
         }
         for (id, count) in &found {
             assert!(*count == 1, "seed {seed}: {id} is there {count} times\n{}", self.log.join("\n"));

@@ -206,6 +206,12 @@ impl Machine {
         days.map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
     }
 
+    /// Returns the names of all files of a folder.
+    pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
+        let inner = self.inner();
+        inner.files.keys().filter_map(|path| path.strip_prefix(folder)).map(str::to_owned).collect()
+    }
+
     /// Returns how many operations were done.
     pub(crate) fn operations(&self) -> u64 {
         self.inner().operations

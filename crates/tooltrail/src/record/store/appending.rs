@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::day::{Cut, End, Redo, redo};
 use crate::disk::{DiskFile, Lock, is_trouble};
 use crate::error::Error;
-use crate::home::OWN_FOLDER;
+use crate::home::APPENDS_WAIT;
 use crate::record::counters::Loss;
 use crate::record::crew::spread;
 use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
@@ -19,10 +19,6 @@ use crate::record::store::{Pending, Store};
 
 /// Files of a batch that are appended to under one hold of the lock.
 const FILES_AT_ONCE_MAX: usize = 64;
-
-/// How long another process may hold the append lock: it holds it for one batch of appends, and
-/// across a sync only for a new file's name, for the note that lines come late, and to keep a torn tail.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// How long acknowledgements of journaled lines wait for the append lock, so that a reader finds what was acknowledged.
 const VISIBLE_WAIT: Duration = Duration::from_millis(50);
@@ -59,7 +55,7 @@ impl Store {
         let lock = match self.lock(&mut groups) {
             Ok(lock) => lock,
             Err(error) => {
-                let why = Error::io("lock", &self.home.root().join(OWN_FOLDER).join("append.lock"))(error).to_string();
+                let why = Error::io("lock the appends of", self.home.root())(error).to_string();
                 groups.into_iter().for_each(|(day, group)| self.stuck(day, group, true, &why));
                 return;
             }
@@ -96,9 +92,7 @@ impl Store {
 
     /// Takes the home's append lock; whoever waits for a journaled line does not wait long for it.
     fn lock(&self, groups: &mut BTreeMap<Day, Group>) -> io::Result<Box<dyn Lock>> {
-        let disk = self.home.disk();
-        let path = [OWN_FOLDER, "append.lock"];
-        match disk.lock(&path, VISIBLE_WAIT) {
+        match self.home.lock_appends(VISIBLE_WAIT) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
             other => return other,
         }
@@ -109,17 +103,17 @@ impl Store {
                 promise.keep_early();
             }
         }
-        disk.lock(&path, LOCK_WAIT)
+        self.home.lock_appends(APPENDS_WAIT)
     }
 
     /// Opens the files at their ends, each after what it did not take before and what others took from it.
     fn open_ends(&mut self, mut groups: BTreeMap<Day, Group>) -> Vec<(Day, Group, End)> {
+        let found = self.files.open(groups.keys().cloned().collect());
+        let changes = found.iter().filter_map(|opened| Some((opened.day.clone(), opened.change?))).collect::<Vec<_>>();
+        self.changed(changes, &groups);
         let mut opened = Vec::new();
-        for Opened { day, end, change } in self.files.open(groups.keys().cloned().collect()) {
+        for Opened { day, end, .. } in found {
             let Some(group) = groups.remove(&day) else { continue };
-            if let Some((change, before)) = change {
-                self.changed(&day, change, before, Some(&group));
-            }
             let end = end.and_then(|end| self.bring_up(&day, end));
             match end {
                 Ok(_) if group.lines.is_empty() => {}
@@ -161,33 +155,39 @@ impl Store {
         Ok(End { file: done.file, place: done.place, len: done.len, torn: None })
     }
 
-    /// Others removed, replaced or cut a file: the journal's lines go there again before those that come, and the trail
-    /// says so.
-    pub(super) fn changed(&mut self, day: &Day, change: Change, before: u64, coming: Option<&Group>) {
-        self.events.push(changed(day, change, before));
-        self.flusher.forget_clean(day);
-        if let Some(unflushed) = self.flusher.take(day) {
-            self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
+    /// Others removed, replaced or cut files: the journal's lines go there again before those that come, and the trail
+    /// says so. Of each file: what was done, and how long it was.
+    pub(super) fn changed(&mut self, changes: Vec<(Day, (Change, u64))>, coming: &BTreeMap<Day, Group>) {
+        if changes.is_empty() {
+            return;
         }
-        self.files.forget(day);
-        self.largest.forget(&day.0, day.1);
-        let days = BTreeSet::from([day.clone()]);
-        match self.journal.lines_of(&days) {
-            Ok(mut lines) => {
-                let lines = lines.remove(day).unwrap_or_default();
-                if lines.is_empty() {
-                    return;
-                }
-                let pending = self.pending.entry(day.clone()).or_default();
-                let coming =
-                    coming.iter().flat_map(|group| group.rows()).map(|(text, _)| text).collect::<BTreeSet<_>>();
-                // What waits stands in the journal too, and so does what is about to be appended.
-                let lines = lines.into_iter().filter(|record| !coming.contains(&*record.line));
-                pending.lines = lines.map(|record| (0, record.line)).collect();
-                pending.bytes = pending.lines.iter().map(|(_, line)| line.len()).sum();
-                pending.from = 0;
+        let mut days = BTreeSet::new();
+        for (day, (change, before)) in changes {
+            self.events.push(changed(&day, change, before));
+            self.flusher.forget_clean(&day);
+            if let Some(unflushed) = self.flusher.take(&day) {
+                self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
             }
-            Err(error) => self.trouble = Some(format!("could not read the journal: {error}")),
+            self.files.forget(&day);
+            self.largest.forget(&day.0, day.1);
+            days.insert(day);
+        }
+        // Once for all: somebody may have removed the folders of a thousand users.
+        let lines = match self.journal.lines_of(&days) {
+            Ok(lines) => lines,
+            Err(error) => {
+                self.trouble = Some(format!("could not read the journal: {error}"));
+                return;
+            }
+        };
+        for (day, lines) in lines {
+            let coming = coming.get(&day).into_iter().flat_map(Group::rows).map(|(text, _)| text);
+            let coming = coming.collect::<BTreeSet<_>>();
+            // What waits stands in the journal too, and so does what is about to be appended.
+            let lines = lines.into_iter().filter(|record| !coming.contains(&*record.line));
+            let lines = lines.map(|record| (0, record.line)).collect::<Vec<_>>();
+            let bytes = lines.iter().map(|(_, line)| line.len()).sum();
+            self.pending.insert(day, Pending { from: 0, lines, bytes });
         }
     }
 

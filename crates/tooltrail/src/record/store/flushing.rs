@@ -1,19 +1,19 @@
 //! Day files are made durable, and the journal is freed of what they hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use crate::day::{Cut, Fragment, Redo, redo};
 use crate::error::Error;
-use crate::home::OWN_FOLDER;
+use crate::home::APPENDS_WAIT;
 use crate::journal::{Entry, Kind, Record};
 use crate::record::counters::Loss;
 use crate::record::flusher::{Flushed, sync};
 use crate::record::group::Day;
 use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
-use crate::record::store::appending::{LOCK_WAIT, REMOVED};
+use crate::record::store::appending::REMOVED;
 
 /// How long a file whose rewriting failed is left alone: a broken disk answers slowly, and all wait for it.
 const REWRITE_PAUSE: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ impl Store {
     /// Takes in what a flush has come to.
     fn flushed(&mut self, done: Flushed) {
         let now = self.clock.monotonic();
-        let mut days = Vec::new();
+        let (mut days, mut changes) = (Vec::new(), Vec::new());
         for (day, unflushed, synced) in done.files {
             let why = match synced {
                 // A failed sync is not tried again: the system may then say yes without having written.
@@ -75,12 +75,14 @@ impl Store {
                 Ok(()) => match self.files.change(&day, unflushed.place, unflushed.len) {
                     Ok(None) => {
                         self.flusher.set_clean(day.clone(), unflushed.len);
-                        days.push(day);
+                        if unflushed.unjournaled > 0 {
+                            days.push(day);
+                        }
                         continue;
                     }
                     Ok(Some(change)) => {
                         self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
-                        self.changed(&day, change, unflushed.len, None);
+                        changes.push((day, (change, unflushed.len)));
                         continue;
                     }
                     Err(error) => error.to_string(),
@@ -92,6 +94,7 @@ impl Store {
             let path = self.home.day_path(&day.0, day.1);
             self.suspect(day, format!("could not sync {}: {why}", path.display()), unflushed.unjournaled);
         }
+        self.changed(changes, &BTreeMap::new());
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
@@ -119,23 +122,19 @@ impl Store {
         }
     }
 
-    /// Notes the files that are likely to be written next: no batch then waits for that.
+    /// Notes files to which lines come that nobody waits for: no batch of such lines then waits for the note.
     fn touch_again(&mut self, epoch: u64, days: Vec<Day>) {
         self.touched.retain(|_, since| *since > epoch);
-        let days = days.into_iter().filter(|day| !self.touched.contains_key(day)).collect::<Vec<_>>();
-        let touch = |day: &'_ Day| (self.flusher.clean(day), day.clone());
-        let touches = days.iter().map(touch).collect::<Vec<_>>();
-        let entries = touches.iter().map(|(clean, (folder, day))| Entry {
-            kind: Kind::Touch,
-            id: 0,
-            clean: *clean,
-            folder,
-            day: *day,
-            line: b"",
+        let entries = days.iter().filter(|day| !self.touched.contains_key(*day)).map(|day| {
+            let (folder, date) = day;
+            Entry { kind: Kind::Touch, id: 0, clean: self.flusher.clean(day), folder, day: *date, line: b"" }
         });
         let entries = entries.collect::<Vec<_>>();
-        if !entries.is_empty() && self.journal.write(&entries, true, self.clock.monotonic()).is_ok() {
-            self.touched.extend(days.into_iter().map(|day| (day, self.epoch)));
+        if !entries.is_empty() && self.try_frames(&entries, true).is_ok() {
+            let epoch = self.epoch;
+            for day in days {
+                self.touched.entry(day).or_insert(epoch);
+            }
         }
     }
 
@@ -166,7 +165,7 @@ impl Store {
         let from = records.iter().map(|record| record.clean).min().unwrap_or(clean);
         let lines = records.into_iter().map(|record| (0, record.line)).collect::<Vec<_>>();
         let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: clean, lines: &lines };
-        let lock = self.home.disk().lock(&[OWN_FOLDER, "append.lock"], LOCK_WAIT)?;
+        let lock = self.home.lock_appends(APPENDS_WAIT)?;
         self.files.forget(day);
         let done = redo(&**self.home.disk(), &mut self.largest, &want, &mut |_| Ok(()))?;
         drop(lock);
