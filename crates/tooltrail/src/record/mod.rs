@@ -13,6 +13,7 @@ mod lanes;
 mod losses;
 mod offer;
 mod open;
+mod options;
 mod promise;
 mod prunable;
 mod prune;
@@ -28,13 +29,15 @@ mod sync;
 mod turns;
 mod untold;
 mod wake;
+mod weight;
 mod writer;
 
 pub use counters::{Counters, Histogram};
 pub use event::Event;
 pub use open::Open;
+pub use options::Options;
 pub use promise::{Ack, DURABLE_WAIT};
 pub use prunable::{PrunedDay, would_prune};
-pub use recorder::{Options, Recorder};
+pub use recorder::Recorder;
 #[doc(hidden)]
 pub use steps::Steps;

@@ -1,27 +1,25 @@
 //! The recorder: what callers hold.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::call::Call;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::doors::{Doors, Durability};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
-use crate::random::{Random, SystemRandom};
 use crate::record::counters::{Counters, Meters};
 use crate::record::event::Event;
 use crate::record::item::call_bytes;
-use crate::record::keys::redaction_key;
 use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
+use crate::record::options::Options;
 use crate::record::promise::{Ack, promise};
 use crate::record::queue::Queue;
 use crate::record::reads::Reads;
-use crate::record::writer::Writer;
 use crate::redact::Redactor;
 use crate::retention::Retention;
 
@@ -38,86 +36,6 @@ const STUCK_AFTER: Duration = Duration::from_millis(1_800);
 /// Bytes of a call that is moved into the queue as it is; of a larger one only what can reach its line waits there, or
 /// a crowd of large results would fill the queue with what nobody will see.
 const MOVED_BYTES_MAX: usize = 16 * 1024;
-
-/// How a recorder is opened.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Options {
-    /// The home; made if it is missing.
-    pub home: PathBuf,
-    /// The folder of the home's keys, which must lie outside the home; without one, marks of secrets carry no tags.
-    pub keys: Option<PathBuf>,
-    /// Whether the folder's group may read.
-    pub group: bool,
-    /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
-    pub force_network_home: bool,
-    /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
-    pub retention: Retention,
-    /// Where the time comes from.
-    pub clock: Arc<dyn Clock>,
-    /// Where random bits come from.
-    pub random: Arc<dyn Random>,
-    /// Whether secrets are left where they stand.
-    unredacted: bool,
-}
-
-impl Options {
-    /// Returns the defaults for a home: no keys, the system's clock and random bits.
-    #[must_use]
-    pub fn new(home: impl AsRef<Path>) -> Self {
-        Self {
-            home: home.as_ref().to_owned(),
-            keys: None,
-            group: false,
-            force_network_home: false,
-            retention: Retention::default(),
-            clock: Arc::new(SystemClock::default()),
-            random: Arc::new(SystemRandom),
-            unredacted: false,
-        }
-    }
-
-    /// Leaves secrets where they stand, so that the bench can tell what finding them costs. For nothing else.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn dangerously_unredacted(self) -> Self {
-        Self { unredacted: true, ..self }
-    }
-
-    /// Opens the home for writing and starts the writer.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
-    pub fn open(self) -> Result<Recorder, Error> {
-        let home = match self.force_network_home {
-            false => Home::create(&self.home, self.group)?,
-            true => Home::create_even_on_network(&self.home, self.group)?,
-        };
-        let (recorder, writer) = self.open_on(home, true)?;
-        let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
-        let thread = thread.map_err(Error::io("start a writer for", recorder.home.root()))?;
-        *recorder.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
-        Ok(recorder)
-    }
-
-    /// Recovers a home, and returns a recorder and its writer, which does nothing by itself; with `background` it
-    /// flushes in a thread of its own.
-    pub(crate) fn open_on(self, home: Home, background: bool) -> Result<(Recorder, Writer), Error> {
-        let key = match &self.keys {
-            None => None,
-            Some(keys) if lies_below(keys, home.root()) => {
-                let what = format!("the keys {} lie below the home", keys.display());
-                return Err(Error::input(what, "keep keys where agents cannot read: --keys DIR"));
-            }
-            Some(keys) => Some(redaction_key(keys, &*self.random)?),
-        };
-        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::new(key) });
-        let state = Arc::new(State::default());
-        let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
-        let retention = self.retention;
-        Ok((Recorder { home, redactor, retention, clock: self.clock, state, writer: Mutex::new(None) }, writer))
-    }
-}
 
 /// Writes entries. One per process and home; share it between threads, `&self` is all it needs.
 ///
@@ -353,6 +271,22 @@ impl Recorder {
         &self.home
     }
 
+    /// Returns a recorder for which nobody writes yet.
+    pub(crate) fn without_writer(
+        home: Home,
+        redactor: Arc<Redactor>,
+        retention: Retention,
+        clock: Arc<dyn Clock>,
+        state: Arc<State>,
+    ) -> Self {
+        Self { home, redactor, retention, clock, state, writer: Mutex::new(None) }
+    }
+
+    /// Notes the thread that writes for it.
+    pub(crate) fn run_by(&self, writer: JoinHandle<()>) {
+        *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.clock
     }
@@ -438,17 +372,5 @@ impl Drop for Recorder {
         if self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             let _unheard = self.close();
         }
-    }
-}
-
-/// Whether a folder that may not exist yet lies below another, links resolved.
-fn lies_below(folder: &Path, home: &Path) -> bool {
-    let resolved = folder.ancestors().find_map(|ancestor| {
-        let rest = folder.strip_prefix(ancestor).ok()?;
-        Some(ancestor.canonicalize().ok()?.join(rest))
-    });
-    match (resolved, home.canonicalize()) {
-        (Some(folder), Ok(home)) => folder.starts_with(home),
-        _ => folder.starts_with(home),
     }
 }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::error::Error;
 use crate::home::Home;
+use crate::record::options::Options;
 use crate::record::promise::Ack;
 use crate::record::prunable::PrunedDay;
 use crate::record::queue::Batch;
-use crate::record::recorder::{Options, Recorder};
+use crate::record::recorder::Recorder;
 use crate::record::writer::Writer;
 use crate::retention::Retention;
 

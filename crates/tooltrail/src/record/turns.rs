@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher as _};
 
 use crate::record::item::Item;
-use crate::record::queue::counted;
+use crate::record::weight::counted;
 
 /// Items that wait for their batch, in the order in which they came, each with its weight.
 #[derive(Debug, Default)]

@@ -17,10 +17,12 @@ use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
 use crate::record::item::{Item, Source};
+use crate::record::options::Options;
 use crate::record::promise::Promise;
-use crate::record::queue::{Batch, counted};
-use crate::record::recorder::{Options, State};
+use crate::record::queue::Batch;
+use crate::record::recorder::State;
 use crate::record::store::Store;
+use crate::record::weight::counted;
 use crate::redact::{Redactor, Windowed};
 
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
