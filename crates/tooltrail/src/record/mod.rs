@@ -13,6 +13,7 @@ mod lanes;
 mod losses;
 mod offer;
 mod open;
+mod opening;
 mod options;
 mod promise;
 mod prunable;

@@ -17,6 +17,7 @@ use crate::record::crew::spread;
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
 use crate::record::item::{Item, Source};
+use crate::record::opening::Opening;
 use crate::record::options::Options;
 use crate::record::promise::Promise;
 use crate::record::queue::Batch;
@@ -27,11 +28,6 @@ use crate::redact::{Redactor, Windowed};
 
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
-
-/// How long a call must be open before the journal notes it without being asked: most calls are done by then.
-///
-/// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
-const OPEN_AFTER: Duration = Duration::from_millis(25);
 
 /// Bytes of lines that are stored at once: one write to the journal, of whose segments two take it.
 const COMMIT_BYTES: usize = 8 * 1024 * 1024;
@@ -51,12 +47,6 @@ const ENTRIES_PER_THREAD: usize = 256;
 /// Random bytes of one line: for its id and its salt.
 const RANDOM_BYTES: usize = 26;
 
-/// Calls that wait to be noted as open: as many as the queue holds. More are not noted.
-const OPENING_MAX: usize = 65_536;
-
-/// Bytes of calls that wait to be noted as open. More are not noted.
-const OPENING_BYTES_MAX: usize = 16 * 1024 * 1024;
-
 /// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
 const LAST_TRIES: usize = 3;
 
@@ -71,13 +61,6 @@ pub(crate) struct Writer {
     opening: Opening,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
-}
-
-/// Calls that the journal does not know yet, with when they began.
-#[derive(Debug, Default)]
-struct Opening {
-    calls: BTreeMap<u64, (Duration, Box<Windowed>)>,
-    bytes: usize,
 }
 
 /// Lines that are stored at once.
@@ -148,8 +131,7 @@ impl Writer {
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
-        // Ids grow with time, so that the first of the open ones is the oldest.
-        let opening = self.opening.calls.values().next().map(|(began, _)| (*began + OPEN_AFTER).saturating_sub(now));
+        let opening = self.opening.patience(now);
         let settle = match self.events.is_empty() {
             true => self.store.patience(SETTLE),
             false => Some(Duration::ZERO),
@@ -302,7 +284,8 @@ impl Writer {
 
     /// Takes the calls that have been open for a while; with `all` none is left.
     fn open_due(&mut self, commit: &mut Commit, all: bool) {
-        let due = self.opening.due(self.clock.monotonic(), all);
+        let due = self.opening.due(self.clock.monotonic(), all).into_iter();
+        let due = due.map(|(id, call)| (Source::Windowed(call), Role::Intent(id, None))).collect();
         for (line, role) in self.encode(due) {
             self.add(commit, line, role);
         }
@@ -379,37 +362,6 @@ impl Writer {
             // One call that we cannot handle must not end the recording of all others.
             (catch_unwind(AssertUnwindSafe(|| line(redactor, entry.windowed(redactor), random))).ok(), role)
         })
-    }
-}
-
-impl Opening {
-    /// Keeps a call until it is due, where there is room.
-    fn insert(&mut self, id: u64, now: Duration, call: Box<Windowed>) {
-        let bytes = self.bytes + call.bytes();
-        if self.calls.len() < OPENING_MAX && bytes <= OPENING_BYTES_MAX {
-            self.bytes = bytes;
-            self.calls.insert(id, (now, call));
-        }
-    }
-
-    fn remove(&mut self, id: u64) {
-        if let Some((_, call)) = self.calls.remove(&id) {
-            self.bytes -= call.bytes();
-        }
-    }
-
-    /// Takes the calls that have been open for a while; with `all` none is left.
-    fn due(&mut self, now: Duration, all: bool) -> Vec<(Source, Role)> {
-        let mut due = Vec::new();
-        while let Some(first) = self.calls.first_entry() {
-            if !all && first.get().0 + OPEN_AFTER > now {
-                break;
-            }
-            let (id, (_, call)) = first.remove_entry();
-            self.bytes -= call.bytes();
-            due.push((Source::Windowed(call), Role::Intent(id, None)));
-        }
-        due
     }
 }
 
