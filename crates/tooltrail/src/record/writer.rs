@@ -1,7 +1,7 @@
 //! The writer: everything after the queue, batch by batch.
 
 use std::collections::vec_deque::Drain;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::thread::available_parallelism;
