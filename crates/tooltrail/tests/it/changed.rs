@@ -174,6 +174,10 @@ fn a_home_that_was_moved_is_noticed_and_goes_on_where_it_is() {
     record(&recorder, 1).unwrap();
     recorder.flush().unwrap();
     assert!(recorder.health().unwrap_err().contains("not the folder any more"));
+    // Nor is another folder of that name, as one that is mounted there.
+    fs::create_dir(&home).unwrap();
+    assert!(recorder.health().unwrap_err().contains("not the folder any more"));
+    fs::remove_dir(&home).unwrap();
     fs::rename(&moved, &home).unwrap();
     record(&recorder, 2).unwrap();
     recorder.flush().unwrap();
