@@ -176,12 +176,14 @@ fn a_home_that_was_moved_is_noticed_and_goes_on_where_it_is() {
     assert!(recorder.health().unwrap_err().contains("not the folder any more"));
     // Nor is another folder of that name, as one that is mounted there.
     fs::create_dir(&home).unwrap();
+    record(&recorder, 2).unwrap();
+    recorder.flush().unwrap();
     assert!(recorder.health().unwrap_err().contains("not the folder any more"));
     fs::remove_dir(&home).unwrap();
     fs::rename(&moved, &home).unwrap();
-    record(&recorder, 2).unwrap();
+    record(&recorder, 3).unwrap();
     recorder.flush().unwrap();
     assert_eq!(recorder.health(), Ok(()));
     recorder.close().unwrap();
-    assert_eq!((numbers(&home), incidents(&home)), (vec![0, 1, 2], vec!["home moved".to_owned()]));
+    assert_eq!((numbers(&home), incidents(&home)), (vec![0, 1, 2, 3], vec!["home moved".to_owned()]));
 }
