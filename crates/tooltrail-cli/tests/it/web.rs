@@ -213,7 +213,7 @@ fn what_the_trail_holds_stays_text() {
     );
     assert_eq!(service.post(&admin, &line).status, 200);
     let mut browser = Browser::signed_in(&service, &admin);
-    let id = browser.get("/api/audit/recent").entries()[0]["id"].as_str().unwrap().to_owned();
+    let id = browser.get("/api/audit/recent?q=status%3Derror").entries()[0]["id"].as_str().unwrap().to_owned();
     for target in ["/", &format!("/?open={id}"), "/stats", "/rows", "/?q=%22%3Cimg%20src%3Dx%22&tool=%22%3E%3Cimg%20x"]
     {
         let page = browser.get(target);
