@@ -3,6 +3,7 @@
 mod buffers;
 mod counters;
 mod crew;
+mod encoder;
 mod event;
 mod files;
 mod flusher;

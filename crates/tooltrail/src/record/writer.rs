@@ -1,19 +1,15 @@
 //! The writer: everything after the queue, batch by batch.
 
-use std::collections::vec_deque::Drain;
-use std::collections::{BTreeSet, HashMap};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::entry::{Line, write};
+use crate::entry::Line;
 use crate::error::Error;
 use crate::home::Home;
-use crate::random::Random;
 use crate::record::counters::{Loss, Work};
-use crate::record::crew::spread;
+use crate::record::encoder::Encoder;
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
 use crate::record::item::{Item, Source};
@@ -24,7 +20,7 @@ use crate::record::queue::Batch;
 use crate::record::recorder::State;
 use crate::record::store::Store;
 use crate::record::weight::counted;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::Redactor;
 
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -38,24 +34,14 @@ const ENCODE_ENTRIES_MAX: usize = 4_096;
 /// Bytes of calls that are encoded before they are stored: a few times as much while they are taken apart.
 const ENCODE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Threads that redact and encode at once; callers need the other processors.
-const ENCODE_THREADS_MAX: usize = 4;
-
-/// Entries worth a thread of their own: some milliseconds of work.
-const ENTRIES_PER_THREAD: usize = 256;
-
-/// Random bytes of one line: for its id and its salt.
-const RANDOM_BYTES: usize = 26;
-
 /// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
 const LAST_TRIES: usize = 3;
 
 /// Turns queued entries into lines of the trail.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    redactor: Arc<Redactor>,
+    encoder: Encoder,
     clock: Arc<dyn Clock>,
-    random: Arc<dyn Random>,
     state: Arc<State>,
     store: Store,
     opening: Opening,
@@ -82,6 +68,16 @@ struct Barriers {
     seen: Vec<Promise>,
 }
 
+/// Items that are turned into lines at once.
+#[derive(Debug, Default)]
+struct Part {
+    entries: Vec<(Source, Role)>,
+    /// Open calls of which the end is lost.
+    ended: Vec<u64>,
+    /// Of all its items, in the queue.
+    weight: u64,
+}
+
 /// What a line is.
 #[derive(Debug)]
 enum Role {
@@ -106,7 +102,8 @@ impl Writer {
         let (clock, random) = (Arc::clone(&options.clock), Arc::clone(&options.random));
         let meters = Arc::clone(&state.meters);
         let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, background)?;
-        Ok(Self { redactor, clock, random, state, store, opening: Opening::default(), events: Vec::new() })
+        let encoder = Encoder::new(redactor, random);
+        Ok(Self { encoder, clock, state, store, opening: Opening::default(), events: Vec::new() })
     }
 
     /// Writes batches until the queue is closed.
@@ -160,14 +157,8 @@ impl Writer {
         let mut barriers = Barriers::default();
         let mut items = batch.items;
         while !items.is_empty() {
-            let mut bytes = 0;
-            let within = items.iter().take(ENCODE_ENTRIES_MAX).take_while(|(_, weight)| {
-                let first = bytes == 0;
-                bytes += counted(*weight).1;
-                first || bytes <= ENCODE_BYTES_MAX
-            });
-            let part = within.count();
-            self.add_items(&mut commit, items.drain(..part), &mut barriers);
+            let part = self.part(&mut items, &mut barriers);
+            self.add_part(&mut commit, part);
             if !items.is_empty() {
                 // What is open does not wait for all of a large batch.
                 self.open_due(&mut commit, false);
@@ -196,42 +187,52 @@ impl Writer {
         self.state.meters.ended(Work::Batch);
     }
 
-    /// Turns items into lines, and stores them as they become many.
-    fn add_items(&mut self, commit: &mut Commit, items: Drain<'_, (Item, u64)>, barriers: &mut Barriers) {
+    /// Takes what is encoded at once from the items of a batch.
+    fn part(&mut self, items: &mut VecDeque<(Item, u64)>, barriers: &mut Barriers) -> Part {
         let now = self.clock.monotonic();
-        let mut entries = Vec::with_capacity(items.len());
-        let mut ended = Vec::new();
-        let mut done = 0_u64;
-        for (item, weight) in items {
-            done = done.wrapping_add(weight);
+        let mut bytes = 0;
+        let within = items.iter().take(ENCODE_ENTRIES_MAX).take_while(|(_, weight)| {
+            let first = bytes == 0;
+            bytes += counted(*weight).1;
+            first || bytes <= ENCODE_BYTES_MAX
+        });
+        let count = within.count();
+        let mut part = Part { entries: Vec::with_capacity(count), ..Part::default() };
+        for (item, weight) in items.drain(..count) {
+            part.weight = part.weight.wrapping_add(weight);
             match item {
                 Item::Entry(entry, promise, ends) => {
                     self.opening.remove(ends);
                     let waiting = promise.map_or(Waiting::Nobody, Waiting::Promise);
-                    entries.push((entry, Role::Entry(waiting, ends)));
+                    part.entries.push((entry, Role::Entry(waiting, ends)));
                 }
-                Item::Begin(id, call, None) => self.opening.insert(id, now, call.windowed(&self.redactor)),
-                Item::Begin(id, call, promise) => entries.push((call, Role::Intent(id, promise))),
+                Item::Begin(id, call, None) => self.opening.insert(id, now, self.encoder.hold(call)),
+                Item::Begin(id, call, promise) => part.entries.push((call, Role::Intent(id, promise))),
                 Item::Ended(id) => {
                     self.opening.remove(id);
-                    ended.push(id);
+                    part.ended.push(id);
                 }
                 Item::Flush(promise, _) => barriers.flushes.push(promise),
                 Item::Seen(promise) => barriers.seen.push(promise),
             }
         }
-        let lines = self.encode(entries);
+        part
+    }
+
+    /// Turns a part into lines, and stores them as they become many.
+    fn add_part(&mut self, commit: &mut Commit, part: Part) {
+        let lines = self.encoder.encode(part.entries);
         // From here on they are lines, of which only some are held at once.
-        self.state.queue.done(done);
+        self.state.queue.done(part.weight);
         for (line, role) in lines {
             self.add(commit, line, role);
             if commit.bytes >= COMMIT_BYTES {
                 self.store(commit);
             }
         }
-        if !ended.is_empty() {
+        if !part.ended.is_empty() {
             self.note_begun(commit);
-            self.store.end(&ended);
+            self.store.end(&part.ended);
         }
     }
 
@@ -286,7 +287,7 @@ impl Writer {
     fn open_due(&mut self, commit: &mut Commit, all: bool) {
         let due = self.opening.due(self.clock.monotonic(), all).into_iter();
         let due = due.map(|(id, call)| (Source::Windowed(call), Role::Intent(id, None))).collect();
-        for (line, role) in self.encode(due) {
+        for (line, role) in self.encoder.encode(due) {
             self.add(commit, line, role);
         }
     }
@@ -319,8 +320,8 @@ impl Writer {
     }
 
     fn add_event(&mut self, commit: &mut Commit, event: Event, count: Option<u64>, waiting: Waiting) {
-        let entry = Windowed::own(&event.into_call(count), self.clock.now(), &self.redactor);
-        for (line, role) in self.encode(vec![(Source::Windowed(Box::new(entry)), Role::Entry(waiting, 0))]) {
+        let entry = self.encoder.own(&event.into_call(count), self.clock.now());
+        for (line, role) in self.encoder.encode(vec![(entry, Role::Entry(waiting, 0))]) {
             self.add(commit, line, role);
         }
     }
@@ -350,25 +351,4 @@ impl Writer {
         self.store.close();
         self.tell(Vec::new());
     }
-
-    /// Redacts, clips and encodes entries; one that cannot be is none.
-    fn encode(&self, entries: Vec<(Source, Role)>) -> Vec<(Option<Line>, Role)> {
-        let mut random = vec![0; entries.len() * RANDOM_BYTES];
-        self.random.fill(&mut random);
-        let entries = entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)).collect::<Vec<_>>();
-        let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
-        let redactor = &*self.redactor;
-        spread(entries, threads, ENTRIES_PER_THREAD, |((entry, role), random)| {
-            // One call that we cannot handle must not end the recording of all others.
-            (catch_unwind(AssertUnwindSafe(|| line(redactor, entry.windowed(redactor), random))).ok(), role)
-        })
-    }
-}
-
-/// Redacts, clips and encodes an entry with its random bytes.
-fn line(redactor: &Redactor, entry: Box<Windowed>, random: &[u8]) -> Line {
-    let (mut bits, mut salt) = ([0; 10], [0; 16]);
-    bits.copy_from_slice(&random[..10]);
-    salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-    write(redactor, entry, bits, salt)
 }
