@@ -9,7 +9,7 @@ use crate::clock::Date;
 use crate::entry::digits::{push_id, push_instant, push_number};
 use crate::json::push_string;
 use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
-use crate::redact::{Clean, Plain, Redactor, Seen, Windowed, count_marks};
+use crate::redact::{Plain, Redactor, Seen, Windowed, count_marks};
 
 /// Bytes of a salt: as many as make guessing an erased line hopeless.
 const SALT_BYTES: usize = 16;
@@ -17,52 +17,50 @@ const SALT_BYTES: usize = 16;
 /// Bytes of most lines but for args and snippet: room from the start, so that they are not moved while they grow.
 const REST_BYTES_USUAL: usize = 512;
 
-/// A finished line and the file it belongs to.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Line {
-    /// The user's folder.
-    pub(crate) folder: String,
-    /// The UTC date of its `ts`.
-    pub(crate) date: Date,
-    /// The bytes with their newline.
-    pub(crate) text: String,
-}
-
-/// Redacts, clips and encodes a call; the same call, random bits and salt always give the same bytes.
+/// Redacts, clips and encodes a call, and adds its line with the newline to a text; returns the folder of its user and
+/// the UTC date of its `ts`. The same call, random bits and salt always give the same bytes.
 ///
 /// `bits` make the id where the call brought none.
-pub(crate) fn write(redactor: &Redactor, call: Box<Windowed>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
-    if let Some(clean) = redactor.clean(&call)
-        && let Some(text) = clean_line(&clean, bits, salt)
-    {
-        return Line { folder: clean.into_folder(), date: call.ts.date(), text };
+pub(crate) fn write(
+    out: &mut String,
+    redactor: &Redactor,
+    call: &Windowed,
+    bits: [u8; 10],
+    salt: [u8; SALT_BYTES],
+) -> (String, Date) {
+    let start = out.len();
+    if let Some(clean) = redactor.clean(call) {
+        let whole = line(out, clean.fields(), Body::Plain(clean.args()), clean.extra().map(Body::Plain), bits, salt);
+        if whole.is_some() && out.len() - start <= LINE_BYTES_MAX {
+            return (clean.into_folder(), call.ts.date());
+        }
+        // Something is too long.
+        out.truncate(start);
     }
-    encode(Clipped::of(redactor.redact(*call)), bits, salt)
+    encode(out, Clipped::of(redactor.redact(call.clone())), bits, salt)
 }
 
-/// Encodes a call in which nothing is secret, `None` where something is too long.
-fn clean_line(call: &Clean<'_>, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Option<String> {
-    let text = line(call.fields(), Body::Plain(call.args()), call.extra().map(Body::Plain), bits, salt)?;
-    (text.len() <= LINE_BYTES_MAX).then_some(text)
-}
-
-/// Encodes a clipped call.
-pub(crate) fn encode(mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> Line {
-    let mut text = clipped_line(&call, bits, salt);
-    if text.len() > LINE_BYTES_MAX && call.extra().is_some() {
+/// Encodes a clipped call, and adds its line to a text; returns as [`write`].
+pub(crate) fn encode(out: &mut String, mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> (String, Date) {
+    let start = out.len();
+    clipped_line(out, &call, bits, salt);
+    if out.len() - start > LINE_BYTES_MAX && call.extra().is_some() {
         call.give_up_extra();
-        text = clipped_line(&call, bits, salt);
+        out.truncate(start);
+        clipped_line(out, &call, bits, salt);
     }
-    if text.len() > LINE_BYTES_MAX {
+    if out.len() - start > LINE_BYTES_MAX {
         call.give_up_args();
-        text = clipped_line(&call, bits, salt);
+        out.truncate(start);
+        clipped_line(out, &call, bits, salt);
     }
-    Line { folder: call.redacted().folder().to_owned(), date: call.redacted().fields().ts.date(), text }
+    (call.redacted().folder().to_owned(), call.redacted().fields().ts.date())
 }
 
-fn clipped_line(call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> String {
+fn clipped_line(out: &mut String, call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) {
     let (args, extra) = (Body::Encoded(call.args()), call.extra().map(Body::Encoded));
-    line(call.redacted().fields(), args, extra, bits, salt).unwrap_or_default()
+    // Only what is not clipped yet can be too long.
+    let _always = line(out, call.redacted().fields(), args, extra, bits, salt);
 }
 
 /// An object on its way into the line.
@@ -81,33 +79,36 @@ impl Body<'_> {
     }
 }
 
-/// `None` where a body that is not clipped as a whole needs to be.
+/// Adds a line to a text; `None` and a part of it where a body that is not clipped as a whole needs to be.
 fn line(
+    text: &mut String,
     fields: &Windowed,
     args: Body<'_>,
     extra: Option<Body<'_>>,
     bits: [u8; 10],
     salt: [u8; SALT_BYTES],
-) -> Option<String> {
+) -> Option<()> {
     let snippet = snippet(&fields.result);
-    let mut out = Members { text: String::with_capacity(REST_BYTES_USUAL + args.bytes_usual() + snippet.len()) };
+    let start = text.len();
+    text.reserve(REST_BYTES_USUAL + args.bytes_usual() + snippet.len());
+    let mut out = Members { text };
     out.text.push_str("{\"ts\":\"");
-    push_instant(&mut out.text, fields.ts);
+    push_instant(out.text, fields.ts);
     out.text.push_str("\",\"user\":");
-    push_string(&mut out.text, &field(&fields.user.seen));
+    push_string(out.text, &field(&fields.user.seen));
     out.text.push_str(",\"tool\":");
-    push_string(&mut out.text, &field(&fields.tool));
+    push_string(out.text, &field(&fields.tool));
     out.text.push_str(",\"args\":");
     out.body(args, ARGS_BYTES_MAX)?;
     out.text.push_str(",\"status\":\"");
     out.text.push_str(fields.status.as_str());
     out.text.push_str("\",\"result_chars\":");
-    push_number(&mut out.text, fields.result_chars);
+    push_number(out.text, fields.result_chars);
     out.text.push_str(",\"result_snippet\":");
-    push_string(&mut out.text, snippet);
+    push_string(out.text, snippet);
 
     out.text.push_str(",\"id\":\"");
-    push_id(&mut out.text, fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
+    push_id(out.text, fields.id.unwrap_or_else(|| EntryId::new(fields.ts, bits)));
     out.text.push('"');
     if let Some(duration) = &fields.duration_ms {
         out.raw("duration_ms", duration.as_str());
@@ -127,7 +128,8 @@ fn line(
     out.seen("claimed_user", fields.claimed_user.as_ref());
     out.seen("rule", fields.rule.as_ref());
 
-    let mut tail = Members { text: String::new() };
+    let mut rest = String::new();
+    let mut tail = Members { text: &mut rest };
     tail.known("trace_id", fields.trace_id.as_deref());
     tail.known("span_id", fields.span_id.as_deref());
     if let Some(extra) = extra {
@@ -135,24 +137,24 @@ fn line(
         tail.body(extra, EXTRA_BYTES_MAX)?;
     }
     // The count stands before what it counts, so that comes last.
-    let marks = count_marks(&out.text) + count_marks(&tail.text);
+    let marks = count_marks(&out.text[start..]) + count_marks(tail.text);
     if marks > 0 {
         out.name("redacted");
-        push_number(&mut out.text, marks as u64);
+        push_number(out.text, marks as u64);
     }
-    out.text.push_str(&tail.text);
+    out.text.push_str(&rest);
     out.text.push_str(",\"salt\":\"");
-    URL_SAFE_NO_PAD.encode_string(salt, &mut out.text);
+    URL_SAFE_NO_PAD.encode_string(salt, out.text);
     out.text.push_str("\"}\n");
-    Some(out.text)
+    Some(())
 }
 
 /// The members of an object, one after another, but not the first.
-struct Members {
-    text: String,
+struct Members<'t> {
+    text: &'t mut String,
 }
 
-impl Members {
+impl Members<'_> {
     /// Begins a member; its value follows.
     fn name(&mut self, name: &str) {
         self.text.push_str(",\"");
@@ -165,7 +167,7 @@ impl Members {
         match body {
             Body::Encoded(text) => self.text.push_str(text),
             Body::Plain(plain) => {
-                push_plain(&mut self.text, plain);
+                push_plain(self.text, plain);
                 if self.text.len() - start > bytes_max {
                     return None;
                 }
@@ -182,7 +184,7 @@ impl Members {
     fn known(&mut self, name: &str, value: Option<&str>) {
         if let Some(value) = value {
             self.name(name);
-            push_string(&mut self.text, value);
+            push_string(self.text, value);
         }
     }
 

@@ -7,7 +7,7 @@ mod receive;
 #[doc(hidden)]
 pub mod steps;
 
-pub(crate) use encode::{Line, write};
+pub(crate) use encode::write;
 pub(crate) use head::{foreign_head, head};
 pub use receive::receive;
 

@@ -31,7 +31,9 @@ impl Taken {
     /// Makes its line as the writer does.
     #[must_use]
     pub fn write(self, redactor: &Redactor) -> String {
-        write(redactor, self.0, BITS.0, BITS.1).text
+        let mut line = String::new();
+        write(&mut line, redactor, &self.0, BITS.0, BITS.1);
+        line
     }
 
     /// Redacts it, whatever it holds.
@@ -53,6 +55,8 @@ impl Fitting {
     /// Encodes it.
     #[must_use]
     pub fn encode(self) -> String {
-        encode(self.0, BITS.0, BITS.1).text
+        let mut line = String::new();
+        encode(&mut line, self.0, BITS.0, BITS.1);
+        line
     }
 }

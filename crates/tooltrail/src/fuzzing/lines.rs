@@ -7,8 +7,7 @@ use serde_json::Value;
 
 use super::folders::is_plain_name;
 use crate::call::Call;
-use crate::clock::{Timestamp, Zone};
-use crate::entry;
+use crate::clock::{Date, Timestamp, Zone};
 use crate::entry::{foreign_head, head, receive, write};
 use crate::json::{self, Flaw, compact, members};
 use crate::limits::{LINE_BYTES_MAX, SNIPPET_CHARS_MAX};
@@ -38,10 +37,11 @@ pub(super) fn line(data: &[u8]) {
     }
 }
 
-/// Returns the line of a call from outside.
-pub(super) fn written(call: &Call) -> entry::Line {
-    let windowed = Windowed::outside(call, NOW, &REDACTOR);
-    write(&REDACTOR, Box::new(windowed), BITS[..10].try_into().unwrap(), BITS)
+/// Returns the line of a call from outside, and where it belongs.
+pub(super) fn written(call: &Call) -> (String, (String, Date)) {
+    let (mut line, windowed) = (String::new(), Windowed::outside(call, NOW, &REDACTOR));
+    let day = write(&mut line, &REDACTOR, &windowed, BITS[..10].try_into().unwrap(), BITS);
+    (line, day)
 }
 
 /// Our reader of JSON and another one take the same texts, and read the same in them.
@@ -85,16 +85,16 @@ fn agrees_on_heads(text: &str, ts: Timestamp) {
 
 /// What was taken in becomes one good line, and that line is taken in again as what it says.
 fn is_written_and_read_back(call: &Call) {
-    let line = written(call);
-    assert!(is_plain_name(&line.folder), "folder {:?}", line.folder);
-    assert!(line.text.len() <= LINE_BYTES_MAX, "{} bytes", line.text.len());
-    let text = line.text.strip_suffix('\n').unwrap();
+    let (line, (folder, date)) = written(call);
+    assert!(is_plain_name(&folder), "folder {folder:?}");
+    assert!(line.len() <= LINE_BYTES_MAX, "{} bytes", line.len());
+    let text = line.strip_suffix('\n').unwrap();
     assert!(!text.contains(|c: char| json::is_escaped(c) && !matches!(c, '"' | '\\')), "{text}");
     assert_eq!(json::check(text), Ok(()), "{text}");
     let stored = query::Line::parse(text, &Zone::UTC).unwrap();
     assert_eq!(Some(stored.ts), head(text.as_bytes()));
     assert_eq!(stored.ts, call.ts.unwrap_or(NOW));
-    assert_eq!(stored.ts.date(), line.date);
+    assert_eq!(stored.ts.date(), date);
     assert_eq!(Some(stored.status), call.outcome.as_ref().map(|outcome| outcome.status));
     agrees_on_heads(text, stored.ts);
 
@@ -107,9 +107,9 @@ fn is_written_and_read_back(call: &Call) {
     // Where nothing was cut or taken out, nothing that anybody but the recorder sets changes on the second way.
     let cut = stored.string("result_snippet").unwrap().chars().count() >= SNIPPET_CHARS_MAX;
     if !cut && !["…[", "[redacted:", "{\"clipped\":"].iter().any(|mark| text.contains(mark)) {
-        let second = written(&again).text;
+        let (second, (again, _)) = written(&again);
         let own = |text: &str| text.split(",\"via\":").next().unwrap().to_owned();
         assert_eq!(own(&second), own(text));
-        assert_eq!(written(&again).folder, line.folder);
+        assert_eq!(again, folder);
     }
 }

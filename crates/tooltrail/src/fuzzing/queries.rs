@@ -65,7 +65,7 @@ fn lines(line: &str, asked: &str) -> Vec<String> {
     let rest = String::from_utf8_lossy(draw.rest()).into_owned();
     let mut same = Call::new("alice", asked, "{}").ok(asked);
     same.call_id = asked.split_once('=').map(|(_, value)| value.trim_matches('"').to_owned());
-    let own = [call.ok(rest), same].map(|call| written(&call).text);
+    let own = [call.ok(rest), same].map(|call| written(&call).0);
     std::iter::once(line.to_owned()).chain(own.map(|line| line.trim_end().to_owned())).collect()
 }
 

@@ -6,20 +6,32 @@ use std::thread::available_parallelism;
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::entry::{Line, write};
+use crate::entry::write;
 use crate::random::Random;
 use crate::record::crew::spread;
+use crate::record::group::Day;
 use crate::record::item::Source;
 use crate::redact::{Redactor, Windowed};
 
 /// Threads that redact and encode at once; callers need the other processors.
 const ENCODE_THREADS_MAX: usize = 4;
 
-/// Entries worth a thread of their own: some milliseconds of work.
-const ENTRIES_PER_THREAD: usize = 256;
+/// Entries that are encoded into one text: so many that it is worth making one, so few that all threads end together.
+const ENTRIES_AT_ONCE: usize = 32;
+
+/// Texts worth a thread of their own: some milliseconds of work.
+const TEXTS_PER_THREAD: usize = 8;
 
 /// Random bytes of one line: for its id and its salt.
 const RANDOM_BYTES: usize = 26;
+
+/// Finished lines of some entries.
+#[derive(Debug)]
+pub(crate) struct Lines<R> {
+    text: String,
+    /// The file that each belongs to, where it ends in the text, and what was said of its entry.
+    rows: Vec<(Option<Day>, usize, R)>,
+}
 
 /// Makes lines.
 #[derive(Debug)]
@@ -43,24 +55,55 @@ impl Encoder {
         Source::Windowed(Box::new(Windowed::own(call, now, &self.redactor)))
     }
 
-    /// Redacts, clips and encodes entries; one that cannot be is none.
-    pub(crate) fn encode<R: Send>(&self, entries: Vec<(Source, R)>) -> Vec<(Option<Line>, R)> {
+    /// Redacts, clips and encodes entries; each keeps what is said of it.
+    pub(crate) fn encode<R: Send>(&self, entries: Vec<(Source, R)>) -> Vec<Lines<R>> {
         let mut random = vec![0; entries.len() * RANDOM_BYTES];
         self.random.fill(&mut random);
-        let entries = entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)).collect::<Vec<_>>();
+        let (mut entries, mut parts) = (entries.into_iter(), Vec::new());
+        for random in random.chunks(RANDOM_BYTES * ENTRIES_AT_ONCE) {
+            let part = entries.by_ref().take(ENTRIES_AT_ONCE).collect::<Vec<_>>();
+            parts.push((part, random));
+        }
         let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
-        let work = |((entry, role), random): ((Source, R), &[u8])| {
-            // One call that we cannot handle must not end the recording of all others.
-            (catch_unwind(AssertUnwindSafe(|| self.line(entry, random))).ok(), role)
-        };
-        spread(entries, threads, ENTRIES_PER_THREAD, work)
+        spread(parts, threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random))
     }
 
-    /// Redacts, clips and encodes an entry with its random bytes.
-    fn line(&self, entry: Source, random: &[u8]) -> Line {
+    fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {
+        let mut lines = Lines { text: String::new(), rows: Vec::with_capacity(entries.len()) };
+        let mut call = Windowed::empty();
+        for ((entry, role), random) in entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)) {
+            let start = lines.text.len();
+            let write = AssertUnwindSafe(|| {
+                entry.unpack(&self.redactor, &mut call);
+                self.line(&call, random, &mut lines.text)
+            });
+            // One call that we cannot handle must not end the recording of all others.
+            let day = catch_unwind(write).ok();
+            if day.is_none() {
+                lines.text.truncate(start);
+                call = Windowed::empty();
+            }
+            lines.rows.push((day, lines.text.len(), role));
+        }
+        lines
+    }
+
+    /// Redacts, clips and encodes an entry with its random bytes; returns the file it belongs to.
+    fn line(&self, entry: &Windowed, random: &[u8], out: &mut String) -> Day {
         let (mut bits, mut salt) = ([0; 10], [0; 16]);
         bits.copy_from_slice(&random[..10]);
         salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-        write(&self.redactor, entry.windowed(&self.redactor), bits, salt)
+        write(out, &self.redactor, entry, bits, salt)
+    }
+}
+
+impl<R> Lines<R> {
+    /// Gives each line with its file and what was said of its entry; `None` for an entry that could not be encoded.
+    pub(crate) fn each(self, mut take: impl FnMut(Option<(Day, &[u8])>, R)) {
+        let mut start = 0;
+        for (day, end, role) in self.rows {
+            take(day.map(|day| (day, &self.text.as_bytes()[start..end])), role);
+            start = end;
+        }
     }
 }

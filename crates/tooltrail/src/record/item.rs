@@ -78,6 +78,14 @@ impl Source {
             Self::Windowed(windowed) => windowed,
         }
     }
+
+    /// As [`Source::windowed`], in the place of another call and where possible in its memory.
+    pub(crate) fn unpack(self, redactor: &Redactor, into: &mut Windowed) {
+        match self {
+            Self::Packed(packed, text) => packed.unpack(text.as_str(), text.words(), into),
+            other => *into = *other.windowed(redactor),
+        }
+    }
 }
 
 /// Returns whose call it is, also where nobody is named.

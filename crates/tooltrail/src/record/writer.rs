@@ -5,7 +5,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::entry::Line;
 use crate::error::Error;
 use crate::home::Home;
 use crate::record::counters::{Loss, Work};
@@ -224,11 +223,13 @@ impl Writer {
         let lines = self.encoder.encode(part.entries);
         // From here on they are lines, of which only some are held at once.
         self.state.queue.done(part.weight);
-        for (line, role) in lines {
-            self.add(commit, line, role);
-            if commit.bytes >= COMMIT_BYTES {
-                self.store(commit);
-            }
+        for lines in lines {
+            lines.each(|line, role| {
+                self.add(commit, line, role);
+                if commit.bytes >= COMMIT_BYTES {
+                    self.store(commit);
+                }
+            });
         }
         if !part.ended.is_empty() {
             self.note_begun(commit);
@@ -237,20 +238,19 @@ impl Writer {
     }
 
     /// Adds a line; one that could not be made is lost.
-    fn add(&mut self, commit: &mut Commit, line: Option<Line>, role: Role) {
+    fn add(&mut self, commit: &mut Commit, line: Option<(Day, &[u8])>, role: Role) {
         match (line, role) {
-            (Some(line), Role::Entry(waiting, ends)) => {
+            (Some((day, line)), Role::Entry(waiting, ends)) => {
                 if commit.begun_ids.contains(&ends) {
                     self.note_begun(commit);
                 }
-                commit.bytes += line.text.len();
-                commit.groups.entry((line.folder, line.date)).or_default().add(line.text.as_bytes(), waiting, ends);
+                commit.bytes += line.len();
+                commit.groups.entry(day).or_default().add(line, waiting, ends);
             }
-            (Some(line), Role::Intent(id, promise)) => {
-                commit.bytes += line.text.len();
+            (Some((day, line)), Role::Intent(id, promise)) => {
+                commit.bytes += line.len();
                 commit.begun_ids.insert(id);
-                let day = (line.folder, line.date);
-                commit.begun.push(Begun { id, day, line: line.text.into_bytes(), promise });
+                commit.begun.push(Begun { id, day, line: line.to_vec(), promise });
             }
             (None, Role::Entry(waiting, ends)) => {
                 self.store.losses.lose(waiting, Loss::Panicked, "the entry could not be encoded");
@@ -287,8 +287,8 @@ impl Writer {
     fn open_due(&mut self, commit: &mut Commit, all: bool) {
         let due = self.opening.due(self.clock.monotonic(), all).into_iter();
         let due = due.map(|(id, call)| (Source::Windowed(call), Role::Intent(id, None))).collect();
-        for (line, role) in self.encoder.encode(due) {
-            self.add(commit, line, role);
+        for lines in self.encoder.encode(due) {
+            lines.each(|line, role| self.add(commit, line, role));
         }
     }
 
@@ -321,8 +321,8 @@ impl Writer {
 
     fn add_event(&mut self, commit: &mut Commit, event: Event, count: Option<u64>, waiting: Waiting) {
         let entry = self.encoder.own(&event.into_call(count), self.clock.now());
-        for (line, role) in self.encoder.encode(vec![(entry, Role::Entry(waiting, 0))]) {
-            self.add(commit, line, role);
+        for lines in self.encoder.encode(vec![(entry, Role::Entry(waiting, 0))]) {
+            lines.each(|line, role| self.add(commit, line, role));
         }
     }
 

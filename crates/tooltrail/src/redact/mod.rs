@@ -56,7 +56,7 @@ mod gated;
 #[cfg(test)]
 mod measure;
 
-pub(crate) use clean::{Clean, Plain, To};
+pub(crate) use clean::{Plain, To};
 pub use engine::Redactor;
 pub(crate) use marks::{count_marks, mark_across};
 pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};

@@ -5,7 +5,7 @@ use crate::limits::WINDOW_BEYOND;
 use crate::redact::chars::{count_chars, end_of_chars};
 
 /// A string: what redaction sees of it, later what redaction left of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Seen {
     /// The window of the text; after redaction, with marks in place of secrets.
     pub(crate) text: String,
@@ -28,6 +28,14 @@ impl Seen {
     pub(crate) fn copy(text: &str, limit: usize) -> Self {
         let (end, chars) = Self::lend(text, limit);
         Self { text: text[..end].to_owned(), chars, cut: end < text.len() }
+    }
+
+    /// Takes a text that is a window already, of so many characters if it is one of more, into its own memory.
+    pub(super) fn refill(&mut self, text: &str, chars: Option<u64>) {
+        self.text.clear();
+        self.text.push_str(text);
+        self.chars = chars.unwrap_or_else(|| count_chars(text) as u64);
+        self.cut = chars.is_some();
     }
 
     /// Returns where the window ends and how many characters the whole text has.

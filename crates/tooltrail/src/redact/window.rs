@@ -69,6 +69,12 @@ impl Windowed {
         Self::of(call, now, Via::Tooltrail, User::new(&call.user, redactor))
     }
 
+    /// Returns one that holds nothing yet, to be filled.
+    pub(crate) fn empty() -> Self {
+        let user = User { seen: Seen::default(), long: None };
+        Self::of(&Call::default(), Timestamp::from_millis(0), Via::default(), user)
+    }
+
     /// Returns about how many bytes of memory it holds.
     pub(crate) fn bytes(&self) -> usize {
         let extra = self.extra.as_ref().map_or(0, |extra| extra.text.len());
@@ -129,6 +135,13 @@ impl Structure {
         }
         let seen = Seen::copy(text, ARG_CHARS_MAX);
         Self { text: seen.text, chars: seen.chars, cut: true }
+    }
+
+    /// Takes a text within the bound of a call into its own memory.
+    pub(super) fn refill(&mut self, text: &str) {
+        self.text.clear();
+        self.text.push_str(text);
+        (self.chars, self.cut) = (0, false);
     }
 
     /// Returns the characters received.
