@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use crate::clock::{Date, Zone};
+use crate::day::append::End;
 use crate::disk::{Disk, DiskFile};
 use crate::entry::{foreign_head, head};
 use crate::home::OWN_FOLDER;
@@ -146,14 +147,14 @@ impl Span {
 /// The largest instants of the files that one process appends to.
 #[derive(Debug)]
 pub(crate) struct Largest {
-    known: HashMap<(String, Date), Known>,
+    known: HashMap<Date, HashMap<String, Known>>,
     zone: Zone,
 }
 
 /// What is known of a file of this length.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    identity: (u64, u64),
+    place: (u64, u64),
     len: u64,
     /// No line's instant is larger; `None` if no line has one.
     largest: Option<i64>,
@@ -171,60 +172,46 @@ impl Largest {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn lateness(
-        &mut self,
-        disk: &dyn Disk,
-        (folder, day): (&str, Date),
-        (file, len): (&dyn DiskFile, u64),
-        lines: &Span,
-    ) -> io::Result<i64> {
-        let stat = file.stat()?;
-        let identity = (stat.device, stat.inode);
-        let key = (folder.to_owned(), day);
-        let before = self
-            .known
-            .get(&key)
-            .copied()
-            .filter(|known| known.identity == identity && known.len <= len && len - known.len <= TAIL_BYTES);
-        let known = match before {
-            Some(known) => {
-                // What other processes appended since.
-                let seen = self.seen(file, (known.len, len), day)?;
-                Known { len, largest: known.largest.max(seen.largest()), ..known }
-            }
-            None => {
-                let from = len.saturating_sub(TAIL_BYTES);
-                let seen = self.seen(file, (from, len), day)?;
-                let mut largest = seen.largest();
-                if let Some((least, _)) = seen.ends.filter(|_| from > 0) {
-                    let late = Notes::read(disk, day)?.late_ms(folder);
-                    largest = largest.max(Some(least + late));
-                }
-                Known { identity, len, largest }
-            }
-        };
-        if self.known.len() >= KNOWN_FILES_MAX {
+    fn lateness(&mut self, disk: &dyn Disk, folder: &str, day: Date, end: &End, lines: &Span) -> io::Result<i64> {
+        let zone = &self.zone;
+        let known = self.known.get_mut(&day).and_then(|known| known.get_mut(folder));
+        let known =
+            known.filter(|known| known.place == end.place && known.len <= end.len && end.len - known.len <= TAIL_BYTES);
+        if let Some(known) = known {
+            // What other processes appended since.
+            let seen = seen(&*end.file, (known.len, end.len), day, zone)?;
+            (known.len, known.largest) = (end.len, known.largest.max(seen.largest()));
+            return Ok(lines.late_after(known.largest));
+        }
+        let from = end.len.saturating_sub(TAIL_BYTES);
+        let seen = seen(&*end.file, (from, end.len), day, zone)?;
+        let mut largest = seen.largest();
+        if let Some((least, _)) = seen.ends.filter(|_| from > 0) {
+            let late = Notes::read(disk, day)?.late_ms(folder);
+            largest = largest.max(Some(least + late));
+        }
+        if self.known.values().map(HashMap::len).sum::<usize>() >= KNOWN_FILES_MAX {
             self.known.clear();
         }
-        self.known.insert(key, known);
-        Ok(lines.late_after(known.largest))
+        let known = Known { place: end.place, len: end.len, largest };
+        self.known.entry(day).or_default().insert(folder.to_owned(), known);
+        Ok(lines.late_after(largest))
     }
 
     /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
     ///
-    /// Of each file: its folder and date, the file and its length, and the lines to come. The caller holds the home's
-    /// append lock.
+    /// Of each file: its folder and date, its end, and the lines to come. The caller holds the home's append lock.
     ///
     /// # Errors
     /// What the system says.
     pub(crate) fn note<'a>(
         &mut self,
         disk: &dyn Disk,
-        files: impl IntoIterator<Item = ((&'a str, Date), (&'a dyn DiskFile, u64), &'a Span)>,
+        files: impl IntoIterator<Item = (&'a str, Date, &'a End, &'a Span)>,
     ) -> io::Result<()> {
         let mut late = BTreeMap::<Date, Vec<(&str, i64)>>::new();
-        for ((folder, day), file, span) in files {
-            let late_ms = self.lateness(disk, (folder, day), file, span)?;
+        for (folder, day, end, span) in files {
+            let late_ms = self.lateness(disk, folder, day, end, span)?;
             if late_ms > LATE_MS {
                 late.entry(day).or_default().push((folder, late_ms));
             }
@@ -239,9 +226,9 @@ impl Largest {
         Ok(())
     }
 
-    /// Remembers that these lines were appended to a file that [`Largest::lateness`] looked at.
+    /// Remembers that these lines were appended to a file that [`Largest::note`] was asked about.
     pub(crate) fn appended(&mut self, folder: &str, day: Date, bytes: usize, lines: &Span) {
-        if let Some(known) = self.known.get_mut(&(folder.to_owned(), day)) {
+        if let Some(known) = self.known.get_mut(&day).and_then(|known| known.get_mut(folder)) {
             known.len += bytes as u64;
             known.largest = known.largest.max(lines.largest());
         }
@@ -249,26 +236,28 @@ impl Largest {
 
     /// Forgets a file to which nobody knows what was appended.
     pub(crate) fn forget(&mut self, folder: &str, day: Date) {
-        self.known.remove(&(folder.to_owned(), day));
+        if let Some(known) = self.known.get_mut(&day) {
+            known.remove(folder);
+        }
     }
+}
 
-    /// Returns the instants of the whole lines in a part of a file that ends with a newline.
-    fn seen(&self, file: &dyn DiskFile, (from, to): (u64, u64), day: Date) -> io::Result<Span> {
-        let mut span = Span::default();
-        if from == to {
-            return Ok(span);
-        }
-        let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
-        let read = file.read_at(&mut bytes, from)?;
-        let start = day.start().as_millis();
-        // The first line may begin before: then its end has no instant.
-        for line in bytes[..read].split(|byte| *byte == b'\n') {
-            let ts = head(line).or_else(|| foreign_head(line, &self.zone)).map(|ts| ts.as_millis());
-            // A line that lies in a wrong file has no say in this one's order.
-            if let Some(ts) = ts.filter(|ts| (start - DAY_MS..start + 2 * DAY_MS).contains(ts)) {
-                span.push(ts);
-            }
-        }
-        Ok(span)
+/// Returns the instants of the whole lines in a part of a file that ends with a newline.
+fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &Zone) -> io::Result<Span> {
+    let mut span = Span::default();
+    if from == to {
+        return Ok(span);
     }
+    let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, from)?;
+    let start = day.start().as_millis();
+    // The first line may begin before: then its end has no instant.
+    for line in bytes[..read].split(|byte| *byte == b'\n') {
+        let ts = head(line).or_else(|| foreign_head(line, zone)).map(|ts| ts.as_millis());
+        // A line that lies in a wrong file has no say in this one's order.
+        if let Some(ts) = ts.filter(|ts| (start - DAY_MS..start + 2 * DAY_MS).contains(ts)) {
+            span.push(ts);
+        }
+    }
+    Ok(span)
 }

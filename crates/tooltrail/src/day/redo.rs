@@ -110,7 +110,7 @@ pub(crate) fn redo(
     if !text.is_empty() {
         let mut span = Span::default();
         others.iter().filter_map(|line| head(line)).for_each(|ts| span.push(ts.as_millis()));
-        largest.note(disk, [((folder, day), (&*end.file, trusted), &span)])?;
+        largest.note(disk, [(folder, day, &end, &span)])?;
         largest.forget(folder, day);
         end.append(&text)?;
     }

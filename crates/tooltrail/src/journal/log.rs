@@ -92,7 +92,7 @@ impl Journal {
 
     /// Whether an open call of this id stands in it.
     pub(crate) fn has_open(&self, id: u64) -> bool {
-        self.open.contains_key(&id)
+        id > 0 && self.open.contains_key(&id)
     }
 
     /// Returns the open calls.

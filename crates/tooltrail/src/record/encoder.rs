@@ -22,6 +22,9 @@ const ENTRIES_AT_ONCE: usize = 32;
 /// Texts worth a thread of their own: some milliseconds of work.
 const TEXTS_PER_THREAD: usize = 8;
 
+/// Bytes of most lines: room from the start, so that they are not moved while more come.
+const LINE_BYTES_USUAL: usize = 1_024;
+
 /// Random bytes of one line: for its id and its salt.
 const RANDOM_BYTES: usize = 26;
 
@@ -69,7 +72,8 @@ impl Encoder {
     }
 
     fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {
-        let mut lines = Lines { text: String::new(), rows: Vec::with_capacity(entries.len()) };
+        let text = String::with_capacity(entries.len() * LINE_BYTES_USUAL);
+        let mut lines = Lines { text, rows: Vec::with_capacity(entries.len()) };
         let mut call = Windowed::empty();
         for ((entry, role), random) in entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)) {
             let start = lines.text.len();

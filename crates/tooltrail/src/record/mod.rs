@@ -28,6 +28,7 @@ mod schedules;
 mod steps;
 mod store;
 mod sync;
+mod texts;
 mod turns;
 mod untold;
 mod wake;

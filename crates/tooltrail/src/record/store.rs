@@ -22,6 +22,7 @@ use crate::record::group::Day;
 use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::flushing::RECOVER_EVERY;
+use crate::record::texts::Texts;
 use crate::record::untold::Untold;
 
 /// How soon the writer looks whether a flush under way is done.
@@ -37,6 +38,7 @@ pub(crate) struct Store {
     files: Files,
     flusher: Flusher,
     largest: Largest,
+    pub(crate) texts: Texts,
     pub(crate) losses: Losses,
     /// What the trail is to say about its files.
     events: Vec<Event>,
@@ -106,6 +108,7 @@ impl Store {
             journal,
             flusher,
             largest,
+            texts: Texts::default(),
             events: Vec::new(),
             untold: Untold::default(),
             touched: BTreeMap::new(),

@@ -245,7 +245,8 @@ impl Writer {
                     self.note_begun(commit);
                 }
                 commit.bytes += line.len();
-                commit.groups.entry(day).or_default().add(line, waiting, ends);
+                let new = || Group::new(self.store.texts.take());
+                commit.groups.entry(day).or_insert_with(new).add(line, waiting, ends);
             }
             (Some((day, line)), Role::Intent(id, promise)) => {
                 commit.bytes += line.len();

@@ -61,9 +61,7 @@ impl Store {
             }
         };
         let opened = self.open_ends(groups);
-        let noted = opened
-            .iter()
-            .map(|((folder, day), group, end)| ((folder.as_str(), *day), (&*end.file, end.len), &group.span));
+        let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
         // An entry in a wrong place is better than none, so that its note failed does not stop it.
         if let Err(error) = self.largest.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
@@ -77,6 +75,7 @@ impl Store {
                     self.meters.written(group.lines.len(), group.text.len());
                     self.files.appended(&day, &end.file, end.place, len);
                     appended.push((day, End { len, ..end }, group.lines));
+                    self.texts.give(group.text);
                 }
                 Err(error) => {
                     self.largest.forget(&day.0, day.1);
