@@ -183,11 +183,13 @@ impl Meters {
         self.writing_entries.store(entries as u64, Ordering::Relaxed);
     }
 
-    /// It was written, or not.
-    pub(crate) fn batch_ended(&self, entries: usize, took: Duration) {
-        self.writing_entries.store(0, Ordering::Relaxed);
-        self.batch_entries.push(entries as u64);
-        self.batch_micros.push(micros(took));
+    /// It was written, or not; some of its entries may be held for the next.
+    pub(crate) fn batch_ended(&self, entries: usize, held: usize, took: Duration) {
+        self.writing_entries.store(held as u64, Ordering::Relaxed);
+        if entries > 0 {
+            self.batch_entries.push(entries as u64);
+            self.batch_micros.push(micros(took));
+        }
     }
 
     /// A file was synced, or not.

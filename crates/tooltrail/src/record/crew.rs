@@ -13,8 +13,20 @@ pub(crate) fn spread<T: Send, A: Send>(
     share: usize,
     work: impl Fn(T) -> A + Sync,
 ) -> Vec<A> {
+    spread_beside(items, threads_max, share, work, || {})
+}
+
+/// As [`spread`]; this thread does something else first, while the others have begun.
+pub(crate) fn spread_beside<T: Send, A: Send>(
+    items: Vec<T>,
+    threads_max: usize,
+    share: usize,
+    work: impl Fn(T) -> A + Sync,
+    beside: impl FnOnce(),
+) -> Vec<A> {
     let threads = (items.len() / share.max(1)).min(threads_max);
     if threads <= 1 {
+        beside();
         return items.into_iter().map(work).collect();
     }
     let items = Mutex::new(items.into_iter().enumerate());
@@ -30,6 +42,7 @@ pub(crate) fn spread<T: Send, A: Send>(
     let mut answers = scope(|scope| {
         let start = |_| Builder::new().name("tooltrail-crew".to_owned()).spawn_scoped(scope, take_part).ok();
         let others = (1..threads).map_while(start).collect::<Vec<_>>();
+        beside();
         let mut answers = take_part();
         for other in others {
             match other.join() {

@@ -8,7 +8,7 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::entry::write;
 use crate::random::Random;
-use crate::record::crew::spread;
+use crate::record::crew::spread_beside;
 use crate::record::group::Day;
 use crate::record::item::Source;
 use crate::redact::{Redactor, Windowed};
@@ -37,7 +37,7 @@ pub(crate) struct Lines<R> {
 }
 
 /// Makes lines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     redactor: Arc<Redactor>,
     random: Arc<dyn Random>,
@@ -60,6 +60,11 @@ impl Encoder {
 
     /// Redacts, clips and encodes entries; each keeps what is said of it.
     pub(crate) fn encode<R: Send>(&self, entries: Vec<(Source, R)>) -> Vec<Lines<R>> {
+        self.encode_beside(entries, || {})
+    }
+
+    /// As [`Encoder::encode`]; this thread does something else first, while others have begun.
+    pub(crate) fn encode_beside<R: Send>(&self, entries: Vec<(Source, R)>, beside: impl FnOnce()) -> Vec<Lines<R>> {
         let mut random = vec![0; entries.len() * RANDOM_BYTES];
         self.random.fill(&mut random);
         let (mut entries, mut parts) = (entries.into_iter(), Vec::new());
@@ -68,7 +73,7 @@ impl Encoder {
             parts.push((part, random));
         }
         let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
-        spread(parts, threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random))
+        spread_beside(parts, threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random), beside)
     }
 
     fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {

@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::home::Home;
 use crate::record::counters::{Loss, Work};
-use crate::record::encoder::Encoder;
+use crate::record::encoder::{Encoder, Lines};
 use crate::record::event::Event;
 use crate::record::group::{Begun, Day, Group, Waiting};
 use crate::record::item::{Item, Source};
@@ -24,8 +24,9 @@ use crate::redact::Redactor;
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Bytes of lines that are stored at once: one write to the journal, of whose segments two take it.
-const COMMIT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of lines that are stored at once: one write to the journal, of whose segments each takes it with its frames
+/// and the calls that are open.
+const COMMIT_BYTES: usize = 10 * 1024 * 1024;
 
 /// Entries that are encoded before they are stored: enough work for several threads, a few megabytes.
 const ENCODE_ENTRIES_MAX: usize = 4_096;
@@ -46,6 +47,9 @@ pub(crate) struct Writer {
     opening: Opening,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
+    /// What is stored while others encode the next batch, and how many of its entries at most.
+    held: Commit,
+    held_entries: usize,
 }
 
 /// Lines that are stored at once.
@@ -77,6 +81,13 @@ struct Part {
     weight: u64,
 }
 
+/// The lines of a part, and its open calls of which the end is lost.
+#[derive(Debug, Default)]
+struct Made {
+    lines: Vec<Lines<Role>>,
+    ended: Vec<u64>,
+}
+
 /// What a line is.
 #[derive(Debug)]
 enum Role {
@@ -102,7 +113,16 @@ impl Writer {
         let meters = Arc::clone(&state.meters);
         let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, background)?;
         let encoder = Encoder::new(redactor, random);
-        Ok(Self { encoder, clock, state, store, opening: Opening::default(), events: Vec::new() })
+        Ok(Self {
+            encoder,
+            clock,
+            state,
+            store,
+            opening: Opening::default(),
+            events: Vec::new(),
+            held: Commit::default(),
+            held_entries: 0,
+        })
     }
 
     /// Writes batches until the queue is closed.
@@ -145,7 +165,7 @@ impl Writer {
     fn write(&mut self, batch: Batch) {
         let began = self.clock.monotonic();
         let accepted = batch.items.iter().filter(|(item, _)| matches!(item, Item::Entry(..))).count();
-        self.state.meters.batch_begun(accepted);
+        self.state.meters.batch_begun(accepted + self.held_entries);
         self.state.meters.begun(Work::Batch, began);
         for (why, count) in batch.shed {
             self.store.losses.shed(why, count);
@@ -154,31 +174,45 @@ impl Writer {
         // What these tell of was before the batch.
         self.add_events(&mut commit);
         let mut barriers = Barriers::default();
-        let mut items = batch.items;
+        let (mut items, mut made) = (batch.items, Made::default());
+        let is_awaited = items.iter().any(|(item, _)| item.is_awaited());
         while !items.is_empty() {
-            let part = self.part(&mut items, &mut barriers);
-            self.add_part(&mut commit, part);
-            if !items.is_empty() {
+            let Part { entries, ended, weight } = self.part(&mut items, &mut barriers);
+            let encoder = self.encoder.clone();
+            let lines = encoder.encode_beside(entries, || {
+                self.store_held();
+                self.add_made(&mut commit, std::mem::take(&mut made));
                 // What is open does not wait for all of a large batch.
                 self.open_due(&mut commit, false);
                 self.note_begun(&mut commit);
-            }
+            });
+            // From here on they are lines, of which only some are held at once.
+            self.state.queue.done(weight);
+            made = Made { lines, ended };
         }
+        self.store_held();
+        self.add_made(&mut commit, made);
         self.open_due(&mut commit, batch.closed);
         if batch.closed {
             self.interrupt(&mut commit);
         }
-        self.add_gap(&mut commit);
-        self.store(&mut commit);
+        let is_held = !is_awaited && !batch.closed && self.state.queue.is_crowded();
+        match is_held {
+            true => self.held = commit,
+            false => {
+                self.add_gap(&mut commit);
+                self.store(&mut commit);
+            }
+        }
         barriers.seen.into_iter().for_each(Promise::keep);
         let flushes = barriers.flushes;
         match flushes.is_empty() && !batch.closed {
             true => self.store.tend(SETTLE),
             false => self.store.flush(),
         }
-        if accepted > 0 {
-            self.state.meters.batch_ended(accepted, self.clock.monotonic().saturating_sub(began));
-        }
+        self.held_entries = if is_held { accepted } else { 0 };
+        let took = self.clock.monotonic().saturating_sub(began);
+        self.state.meters.batch_ended(accepted, self.held_entries, took);
         self.tell(flushes);
         if batch.closed {
             self.close();
@@ -218,12 +252,9 @@ impl Writer {
         part
     }
 
-    /// Turns a part into lines, and stores them as they become many.
-    fn add_part(&mut self, commit: &mut Commit, part: Part) {
-        let lines = self.encoder.encode(part.entries);
-        // From here on they are lines, of which only some are held at once.
-        self.state.queue.done(part.weight);
-        for lines in lines {
+    /// Adds the lines of a part, and stores them as they become many.
+    fn add_made(&mut self, commit: &mut Commit, made: Made) {
+        for lines in made.lines {
             lines.each(|line, role| {
                 self.add(commit, line, role);
                 if commit.bytes >= COMMIT_BYTES {
@@ -231,9 +262,9 @@ impl Writer {
                 }
             });
         }
-        if !part.ended.is_empty() {
+        if !made.ended.is_empty() {
             self.note_begun(commit);
-            self.store.end(&part.ended);
+            self.store.end(&made.ended);
         }
     }
 
@@ -259,6 +290,14 @@ impl Writer {
             }
             (None, Role::Intent(_, Some(promise))) => promise.fail(1, "the call could not be encoded"),
             (None, Role::Intent(_, None)) => {}
+        }
+    }
+
+    /// Stores what was held back.
+    fn store_held(&mut self) {
+        let mut held = std::mem::take(&mut self.held);
+        if held.bytes > 0 || !held.begun.is_empty() {
+            self.store(&mut held);
         }
     }
 

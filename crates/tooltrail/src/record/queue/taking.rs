@@ -56,6 +56,11 @@ impl Queue {
         Batch { items, shed, closed: swept.ended }
     }
 
+    /// Whether the next batch is there already, and as large as one can be.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.waiting().1 >= BATCH_BYTES_MAX
+    }
+
     /// Waits for something to come.
     fn wait(&self, longest: Option<Duration>) {
         let is_some = || self.waiting().0 > 0 || !spin_lock(&self.shed).untold.is_empty();
