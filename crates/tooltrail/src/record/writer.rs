@@ -47,15 +47,15 @@ pub(crate) struct Writer {
     opening: Opening,
     /// Events of the writer's own, for the next batch.
     events: Vec<(Event, Option<u64>)>,
-    /// What is stored while others encode the next batch, and how many of its entries at most.
+    /// What is stored while others encode the next batch.
     held: Commit,
-    held_entries: usize,
 }
 
 /// Lines that are stored at once.
 #[derive(Debug, Default)]
 struct Commit {
     groups: HashMap<Day, Group>,
+    entries: usize,
     bytes: usize,
     /// Calls to be noted as open first, and their ids.
     begun: Vec<Begun>,
@@ -121,7 +121,6 @@ impl Writer {
             opening: Opening::default(),
             events: Vec::new(),
             held: Commit::default(),
-            held_entries: 0,
         })
     }
 
@@ -165,7 +164,7 @@ impl Writer {
     fn write(&mut self, batch: Batch) {
         let began = self.clock.monotonic();
         let accepted = batch.items.iter().filter(|(item, _)| matches!(item, Item::Entry(..))).count();
-        self.state.meters.batch_begun(accepted + self.held_entries);
+        self.state.meters.batch_begun(accepted + self.held.entries);
         self.state.meters.begun(Work::Batch, began);
         for (why, count) in batch.shed {
             self.store.losses.shed(why, count);
@@ -196,13 +195,11 @@ impl Writer {
         if batch.closed {
             self.interrupt(&mut commit);
         }
-        let is_held = !is_awaited && !batch.closed && self.state.queue.is_crowded();
-        match is_held {
-            true => self.held = commit,
-            false => {
-                self.add_gap(&mut commit);
-                self.store(&mut commit);
-            }
+        if !is_awaited && !batch.closed && self.state.queue.is_crowded() {
+            self.held = commit;
+        } else {
+            self.add_gap(&mut commit);
+            self.store(&mut commit);
         }
         barriers.seen.into_iter().for_each(Promise::keep);
         let flushes = barriers.flushes;
@@ -210,9 +207,8 @@ impl Writer {
             true => self.store.tend(SETTLE),
             false => self.store.flush(),
         }
-        self.held_entries = if is_held { accepted } else { 0 };
         let took = self.clock.monotonic().saturating_sub(began);
-        self.state.meters.batch_ended(accepted, self.held_entries, took);
+        self.state.meters.batch_ended(accepted, self.held.entries, took);
         self.tell(flushes);
         if batch.closed {
             self.close();
@@ -275,6 +271,7 @@ impl Writer {
                 if commit.begun_ids.contains(&ends) {
                     self.note_begun(commit);
                 }
+                commit.entries += 1;
                 commit.bytes += line.len();
                 let new = || Group::new(self.store.texts.take());
                 commit.groups.entry(day).or_insert_with(new).add(line, waiting, ends);
@@ -304,7 +301,7 @@ impl Writer {
     /// Stores what was added.
     fn store(&mut self, commit: &mut Commit) {
         self.note_begun(commit);
-        commit.bytes = 0;
+        (commit.entries, commit.bytes) = (0, 0);
         self.store.commit(commit.groups.drain().collect());
     }
 

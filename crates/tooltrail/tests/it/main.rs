@@ -6,6 +6,7 @@ mod changed;
 mod doors;
 mod filter;
 mod following;
+mod held;
 mod histories;
 mod late;
 mod layers;
