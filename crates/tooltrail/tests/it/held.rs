@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tooltrail::{Call, Home, Options, Steps};
 
-/// Calls of nearly a kilobyte: more than three batches of them wait at once.
-const CALLS: usize = 64_000;
+/// Calls of 15 kB: more than three batches of them wait at once.
+const CALLS: usize = 4_000;
 const USERS: usize = 7;
 
 fn call(n: usize) -> Call {
-    let args = format!(r#"{{"n":{n},"text":"{}"}}"#, "some words ".repeat(80));
+    let args = format!(r#"{{"n":{n},"text":"{}"}}"#, "some words ".repeat(1_400));
     Call::new(format!("user{}", n % USERS), "t", args).ok("x")
 }
 
