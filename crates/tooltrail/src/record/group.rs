@@ -49,11 +49,6 @@ pub(crate) struct Begun {
 }
 
 impl Group {
-    /// Returns a group without lines; what it holds goes into an empty text that was used before.
-    pub(crate) fn new(text: Vec<u8>) -> Self {
-        Self { text, ..Self::default() }
-    }
-
     /// Adds a finished line.
     pub(crate) fn add(&mut self, line: &[u8], waiting: Waiting, ends: u64) {
         self.text.extend_from_slice(line);

@@ -28,7 +28,6 @@ mod schedules;
 mod steps;
 mod store;
 mod sync;
-mod texts;
 mod turns;
 mod untold;
 mod wake;

@@ -22,7 +22,6 @@ use crate::record::group::Day;
 use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::flushing::RECOVER_EVERY;
-use crate::record::texts::Texts;
 use crate::record::untold::Untold;
 
 /// How soon the writer looks whether a flush under way is done.
@@ -38,7 +37,6 @@ pub(crate) struct Store {
     files: Files,
     flusher: Flusher,
     largest: Largest,
-    pub(crate) texts: Texts,
     pub(crate) losses: Losses,
     /// What the trail is to say about its files.
     events: Vec<Event>,
@@ -108,7 +106,6 @@ impl Store {
             journal,
             flusher,
             largest,
-            texts: Texts::default(),
             events: Vec::new(),
             untold: Untold::default(),
             touched: BTreeMap::new(),

@@ -273,8 +273,7 @@ impl Writer {
                 }
                 commit.entries += 1;
                 commit.bytes += line.len();
-                let new = || Group::new(self.store.texts.take());
-                commit.groups.entry(day).or_insert_with(new).add(line, waiting, ends);
+                commit.groups.entry(day).or_default().add(line, waiting, ends);
             }
             (Some((day, line)), Role::Intent(id, promise)) => {
                 commit.bytes += line.len();

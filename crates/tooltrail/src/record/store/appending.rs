@@ -75,7 +75,6 @@ impl Store {
                     self.meters.written(group.lines.len(), group.text.len());
                     self.files.appended(&day, &end.file, end.place, len);
                     appended.push((day, End { len, ..end }, group.lines));
-                    self.texts.give(group.text);
                 }
                 Err(error) => {
                     self.largest.forget(&day.0, day.1);

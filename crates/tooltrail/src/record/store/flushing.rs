@@ -48,8 +48,6 @@ impl Store {
             self.events.push(home_moved(why));
         }
         self.moved = moved;
-        // So often that an idle writer holds none.
-        self.texts.free();
         self.flusher.begin(self.journal.end(), self.epoch);
         self.epoch += 1;
     }
