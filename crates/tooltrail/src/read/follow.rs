@@ -1,6 +1,7 @@
 //! Entries as they arrive, whoever writes them.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::locate::{Owned, days, followed, quiet};
 use super::rounds::{Key, Look, Rounds};
@@ -231,21 +232,26 @@ impl Follow {
     /// Takes what a file holds now as known.
     fn begin_at_end(&mut self, key: Key) -> Result<(), Error> {
         if let Some((file, stat)) = self.open(&key)?
-            && let Some(place) = quiet(&self.trail.home, Forwards::at_end(&*file, stat))?
+            && let Some(place) = quiet(|| self.path(&key), Forwards::at_end(&*file, stat))?
         {
             self.rounds.file(&key).place = place;
         }
         Ok(())
     }
 
-    fn open(&self, (folder, day): &Key) -> Result<Option<Opened>, Error> {
+    fn path(&self, (folder, day): &Key) -> PathBuf {
+        self.trail.home.day_path(folder, *day)
+    }
+
+    fn open(&self, key: &Key) -> Result<Option<Opened>, Error> {
+        let (folder, day) = key;
         let home = &self.trail.home;
         let open = || {
             let Some(file) = home.disk().open(&[folder, TRAIL_FOLDER, &day_name(*day)])? else { return Ok(None) };
             let stat = file.stat()?;
             Ok(Some((file, stat)))
         };
-        Ok(quiet(home, open())?.flatten())
+        Ok(quiet(|| self.path(key), open())?.flatten())
     }
 
     /// Looks at one file and reads what is new, as far as the batch goes. Returns whether it is done with it.
@@ -261,7 +267,9 @@ impl Follow {
         };
         let upto = stat.len.min(*look.upto.get_or_insert(stat.len));
         let watched = self.rounds.file(&look.key);
-        let Some(broken) = quiet(&self.trail.home, watched.place.check(&*file, stat))? else { return Ok(true) };
+        let broken = watched.place.check(&*file, stat);
+        let Some(broken) = quiet(|| self.path(&look.key), broken)? else { return Ok(true) };
+        let watched = self.rounds.file(&look.key);
         // A file that is back after it was told to be gone is no second gap.
         let told = std::mem::take(&mut watched.missing);
         match broken.filter(|_| !told) {
@@ -284,7 +292,8 @@ impl Follow {
         let mut done = false;
         while !done && !batch.is_full() {
             let place = &mut rounds.file(key).place;
-            let Some((ahead, read)) = quiet(&trail.home, place.ahead(file, upto, buffer))? else { return Ok(true) };
+            let path = || trail.home.day_path(&key.0, key.1);
+            let Some((ahead, read)) = quiet(path, place.ahead(file, upto, buffer))? else { return Ok(true) };
             batch.read_bytes += read;
             match ahead {
                 Ahead::Nothing => done = true,

@@ -1,6 +1,7 @@
 //! Which folders and day files can hold an answer.
 
 use std::io;
+use std::path::PathBuf;
 
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::LATE_MS;
@@ -31,6 +32,11 @@ impl DayFile {
         let (from, to) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
         let window = (from.min(local(day)) - LATE_MS, to.max(local(day.plus_days(1))) + LATE_MS);
         Self { folder: folder.to_owned(), day, window }
+    }
+
+    /// Returns the path of the file.
+    pub(crate) fn path(&self, home: &Home) -> PathBuf {
+        home.day_path(&self.folder, self.day)
     }
 
     /// Calls with the path of the file below the home.
@@ -115,7 +121,8 @@ fn names(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
 /// # Errors
 /// [`Error::Io`] where the system does not let us look.
 pub(crate) fn days(home: &Home, name: &str) -> Result<Vec<Date>, Error> {
-    let files = quiet(home, home.disk().list(&[name, TRAIL_FOLDER]))?.unwrap_or_default();
+    let listed = home.disk().list(&[name, TRAIL_FOLDER]);
+    let files = quiet(|| home.root().join(name).join(TRAIL_FOLDER), listed)?.unwrap_or_default();
     let mut days = files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
     days.sort_unstable_by(|a, b| b.cmp(a));
     Ok(days)
@@ -174,10 +181,28 @@ fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
 }
 
 /// Turns "there is no plain file or folder of that name" into `None`: a link, a FIFO or a device is nobody's trail.
-pub(crate) fn quiet<T>(home: &Home, result: io::Result<T>) -> Result<Option<T>, Error> {
+///
+/// # Errors
+/// [`Error::Io`] with the path, where the system does not let us look.
+pub(crate) fn quiet<T>(path: impl FnOnce() -> PathBuf, result: io::Result<T>) -> Result<Option<T>, Error> {
     match result {
         Ok(found) => Ok(Some(found)),
-        Err(error) if is_trouble(&error) => Err(Error::io("read", home.root())(error)),
+        Err(error) if is_trouble(&error) => Err(Error::io("read", &path())(error)),
         Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_could_not_be_looked_at_is_an_error_and_names_its_path() {
+        let looked = |errno: rustix::io::Errno| {
+            quiet(|| PathBuf::from("/home/alice/tool_audit"), Err::<(), _>(errno.into())).map_err(|e| e.to_string())
+        };
+        assert_eq!(looked(rustix::io::Errno::LOOP), Ok(None));
+        let denied = looked(rustix::io::Errno::ACCESS).unwrap_err();
+        assert!(denied.contains("/home/alice/tool_audit") && denied.contains("Permission denied"), "{denied}");
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::{Timestamp, Zone};
 use crate::day::{Blocks, Found, LATE_MS, Notes};
 use crate::error::Error;
-use crate::home::Home;
+use crate::home::{Home, OWN_FOLDER};
 use crate::query::{Mark, Place, instant};
 
 use super::locate::{DayFile, quiet};
@@ -38,12 +38,13 @@ impl<'a> Looking<'a> {
     /// The note of a late line is there before the line is: so the notes must not be older than what is read.
     fn late_ms(&mut self, file: &DayFile) -> Result<i64, Error> {
         let disk = &**self.home.disk();
+        let path = || self.home.root().join(OWN_FOLDER).join("late");
         let current = match &self.notes {
-            Some(notes) => quiet(self.home, notes.are_current(disk, file.day))?.unwrap_or(false),
+            Some(notes) => quiet(path, notes.are_current(disk, file.day))?.unwrap_or(false),
             None => false,
         };
         if !current {
-            self.notes = quiet(self.home, Notes::read(disk, file.day))?;
+            self.notes = quiet(path, Notes::read(disk, file.day))?;
         }
         Ok(self.notes.get_or_insert_with(|| Notes::none(file.day)).late_ms(&file.folder))
     }
@@ -121,7 +122,7 @@ impl Scan {
         let before = blocks.bytes_read();
         let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
         loop {
-            match quiet(looking.home, blocks.back())?.flatten() {
+            match quiet(|| self.file.path(looking.home), blocks.back())?.flatten() {
                 None => {
                     looking.scanned.bytes += blocks.bytes_read() - before;
                     self.read.push(read);
@@ -159,7 +160,8 @@ impl Scan {
     fn open(&mut self, looking: &mut Looking<'_>) -> Result<Option<Blocks>, Error> {
         let home = looking.home;
         let from = self.from.as_ref().map(|mark| (mark.end, mark.inode));
-        let opened = quiet(home, self.file.with_path(|path| Blocks::open(home.disk(), path, from)))?.flatten();
+        let opened = self.file.with_path(|path| Blocks::open(home.disk(), path, from));
+        let opened = quiet(|| self.file.path(home), opened)?.flatten();
         let Some(blocks) = opened else { return Ok(None) };
         looking.scanned.files += 1;
         let (len, inode) = blocks.opened();
