@@ -5,9 +5,13 @@
 
 mod classes;
 mod read;
+mod reader;
+mod unescape;
 mod write;
 
-pub(crate) use read::{Flaw, Reader, check, is_number, members, push_unescaped, string, unescape};
+pub(crate) use read::{check, is_number, members, string};
+pub(crate) use reader::{Flaw, Reader};
+pub(crate) use unescape::{push_unescaped, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 
 /// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.

@@ -1,7 +1,7 @@
 //! Values to JSON text: compact, with the escapes that keep a line one line on any terminal.
 
 use super::classes::unescaped;
-use super::read::unescape;
+use super::unescape::unescape;
 
 /// Whether a character is written as `\u` and four hex digits (or one of the short escapes).
 ///

@@ -1,12 +1,13 @@
 //! A call packed into text that many share: its caller pays one copy of each string, and nothing is allocated for it.
 
-use crate::call::{Call, DurationMs, EntryId, Identity, Payload, Reason, Status, Via};
+mod unpack;
+
+use crate::call::{Call, DurationMs, Payload, Reason, Status};
 use crate::clock::Timestamp;
 use crate::home::UNKNOWN_USER;
 use crate::limits::{CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
 use crate::redact::chars::{count_chars, end_of_chars};
-use crate::redact::tree::Seen;
-use crate::redact::window::{Windowed, hex_id, json_result, outside_via, result_and_error};
+use crate::redact::window::{hex_id, outside_via};
 
 /// Bytes of a field that is within its window whatever its characters.
 const FIELD_BYTES_MAX: usize = FIELD_CHARS_MAX + WINDOW_BEYOND;
@@ -181,94 +182,6 @@ impl Packed {
         let start = head(Head::At as usize);
         &text[start..start + head(Head::Lens as usize)]
     }
-
-    /// Takes the call out of the text it was packed into.
-    pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> Windowed {
-        let mut call = Windowed::empty();
-        self.unpack(text, words, &mut call);
-        call
-    }
-
-    /// Takes the call out of the text it was packed into, and puts it in the place of another, into the same memory.
-    pub(crate) fn unpack(&self, text: &str, words: &[u32], into: &mut Windowed) {
-        let (head, rest) = words[self.0 as usize..].split_at(HEAD_WORDS);
-        let head = |word: Head| head[word as usize];
-        let mut rest = rest.iter().copied();
-        let mut at = head(Head::At) as usize;
-        let is = |bit: u32| head(Head::Present) & bit > 0;
-        let mut next = |n: usize, len: &mut dyn FnMut() -> u32| {
-            is(1 << n).then(|| {
-                let start = at;
-                at += len() as usize;
-                &text[start..at]
-            })
-        };
-        let lens = self.0 as usize + Head::Lens as usize;
-        let [user, tool, args, result, error] = std::array::from_fn(|n| next(n, &mut || words[lens + n]));
-        let others = std::array::from_fn(|n| next(FIRST + n, &mut || rest.next().unwrap_or_default()));
-        let mut whole =
-            || u64::from(rest.next().unwrap_or_default()) << 32 | u64::from(rest.next().unwrap_or_default());
-        let result_chars = is(RESULT_CUT).then(&mut whole);
-        let error_chars = is(ERROR_CUT).then(&mut whole);
-        into.id = is(HAS_ID).then(|| EntryId::from_bits(u128::from(whole()) << 64 | u128::from(whole())));
-        let ts = u64::from(head(Head::TsHigh)) << 32 | u64::from(head(Head::TsLow));
-        into.ts = Timestamp::from_millis(ts.cast_signed());
-        let [status, via, reason, identity] = head(Head::Codes).to_le_bytes().map(usize::from);
-        let optional = |code: usize| code.checked_sub(1);
-        into.status = Status::ALL.get(status).copied().unwrap_or_default();
-        into.via = Via::ALL.get(via).copied().unwrap_or_default();
-        into.reason = optional(reason).and_then(|code| Reason::ALL.get(code).copied());
-        into.identity = optional(identity).and_then(|code| Identity::ALL.get(code).copied());
-
-        into.user.seen.refill(user.unwrap_or_default(), None);
-        into.user.long = None;
-        into.tool.refill(tool.unwrap_or_default(), None);
-        into.args.refill(args.unwrap_or_default());
-        into.extra = None;
-        match (result, error) {
-            (Some(text), None) if !is(IS_JSON) => {
-                into.result.refill(text, result_chars);
-                into.result_chars = into.result.chars;
-            }
-            (result, error) => {
-                let part = |text: &str, chars| {
-                    let mut part = Seen::default();
-                    part.refill(text, chars);
-                    part
-                };
-                let result = result.map(|text| if is(IS_JSON) { json_result(text) } else { part(text, result_chars) });
-                let error = error.map(|text| part(text, error_chars));
-                (into.result_chars, into.result) = result_and_error(result, error);
-            }
-        }
-        unpack_others(others, into);
-    }
-}
-
-/// Puts what few calls have in the place of another's.
-fn unpack_others(others: [Option<&str>; OTHERS], into: &mut Windowed) {
-    let [session, call_id, parent, agent, model, client, server, claimed_user, rule, trace_id, span_id, duration_ms] =
-        others;
-    let fields = [
-        (session, &mut into.session),
-        (call_id, &mut into.call_id),
-        (parent, &mut into.parent),
-        (agent, &mut into.agent),
-        (model, &mut into.model),
-        (client, &mut into.client),
-        (server, &mut into.server),
-        (claimed_user, &mut into.claimed_user),
-        (rule, &mut into.rule),
-    ];
-    for (text, field) in fields {
-        match text {
-            Some(text) => field.get_or_insert_default().refill(text, None),
-            None => *field = None,
-        }
-    }
-    into.trace_id = trace_id.map(str::to_owned);
-    into.span_id = span_id.map(str::to_owned);
-    into.duration_ms = duration_ms.and_then(DurationMs::received);
 }
 
 /// Both halves of a number.
@@ -312,8 +225,8 @@ fn window(text: Option<&str>) -> (Option<&str>, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Kept, Outcome};
-    use crate::redact::Redactor;
+    use crate::call::{EntryId, Identity, Kept, Outcome, Via};
+    use crate::redact::{Redactor, Windowed};
 
     /// Packs a call behind others and compares it with what is seen of it otherwise.
     fn check(call: &Call, packs: bool) {

@@ -1,0 +1,203 @@
+//! The tokens of a JSON text, one after another, without taking it apart.
+
+use super::classes::plain;
+use super::write::is_escaped;
+
+/// Why a text is no JSON value that can be kept faithfully.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Not JSON, at this byte.
+    Syntax(usize),
+    /// An object has one key twice.
+    DuplicateKey,
+    /// A string holds half a surrogate pair.
+    LoneSurrogate,
+}
+
+/// A string of a JSON text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Literal<'a> {
+    /// Its inside as it stands.
+    pub(crate) inner: &'a str,
+    /// Whether it holds a lone surrogate.
+    pub(crate) lone: bool,
+    /// Whether it holds escapes.
+    pub(crate) escaped: bool,
+    /// Whether we would write it with the same escapes.
+    pub(crate) ours: bool,
+}
+
+/// A position in a text.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Begins at the beginning.
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Returns the bytes before this position.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Returns the next byte.
+    pub(crate) fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    pub(super) fn syntax(&self) -> Flaw {
+        Flaw::Syntax(self.at)
+    }
+
+    /// Steps over a byte if it comes next; returns whether it did.
+    pub(crate) fn take(&mut self, byte: u8) -> bool {
+        let here = self.peek() == Some(byte);
+        self.at += usize::from(here);
+        here
+    }
+
+    /// Steps over a byte that must come next.
+    pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
+        if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
+    }
+
+    /// Steps over white space.
+    pub(crate) fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Reads a string; returns its inside as it stands, and whether it holds a lone surrogate.
+    pub(super) fn string(&mut self) -> Result<(&'a str, bool), Flaw> {
+        self.literal().map(|literal| (literal.inner, literal.lone))
+    }
+
+    /// Reads a string.
+    pub(crate) fn literal(&mut self) -> Result<Literal<'a>, Flaw> {
+        self.expect(b'"')?;
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let (mut lone, mut escaped, mut ours, mut odd) = (false, false, true, false);
+        loop {
+            // What lies before the next quote or backslash may hold no control character.
+            let (before, strange) = plain(&bytes[self.at..]);
+            odd |= strange;
+            self.at += before;
+            match self.peek().ok_or_else(|| self.syntax())? {
+                b'"' => {
+                    self.at += 1;
+                    let inner = &self.text[start..self.at - 1];
+                    ours &= !(odd && inner.chars().any(|c| c >= '\u{7f}' && is_escaped(c)));
+                    return Ok(Literal { inner, lone, escaped, ours });
+                }
+                b'\\' => {
+                    escaped = true;
+                    match bytes.get(self.at + 1) {
+                        Some(b'u') => {
+                            let unit = self.hex(self.at + 2)?;
+                            let digits = &bytes[self.at + 2..self.at + 6];
+                            let short = matches!(unit, 0x08..=0x0A | 0x0C | 0x0D);
+                            ours &= unit < 0x20 && !short && !digits.iter().any(u8::is_ascii_uppercase);
+                            self.at += 6;
+                            let low = || self.text[self.at..].starts_with("\\u").then(|| self.hex(self.at + 2));
+                            match unit {
+                                0xD800..=0xDBFF => match low() {
+                                    Some(Ok(0xDC00..=0xDFFF)) => self.at += 6,
+                                    _ => lone = true,
+                                },
+                                0xDC00..=0xDFFF => lone = true,
+                                _ => {}
+                            }
+                        }
+                        Some(b'"' | b'\\' | b'n' | b'r' | b't') => self.at += 2,
+                        Some(b'/' | b'b' | b'f') => {
+                            ours = false;
+                            self.at += 2;
+                        }
+                        _ => return Err(self.syntax()),
+                    }
+                }
+                // The search stops at nothing else.
+                _ => return Err(self.syntax()),
+            }
+        }
+    }
+
+    fn hex(&self, at: usize) -> Result<u32, Flaw> {
+        let digits = self.text.as_bytes().get(at..at + 4).ok_or(Flaw::Syntax(at))?;
+        digits.iter().try_fold(0, |unit, byte| {
+            char::from(*byte).to_digit(16).map(|digit| unit << 4 | digit).ok_or(Flaw::Syntax(at))
+        })
+    }
+
+    /// Reads a number or one of the three words.
+    pub(crate) fn scalar(&mut self) -> Result<(), Flaw> {
+        for word in ["null", "true", "false"] {
+            if self.text[self.at..].starts_with(word) {
+                self.at += word.len();
+                return Ok(());
+            }
+        }
+        self.number()
+    }
+
+    pub(super) fn number(&mut self) -> Result<(), Flaw> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Flaw> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at > start { Ok(()) } else { Err(self.syntax()) }
+    }
+
+    /// Steps over one value of a checked text and returns it as it stands.
+    pub(super) fn skip(&mut self) -> &'a str {
+        let start = self.at;
+        let mut depth = 0_usize;
+        loop {
+            match self.peek() {
+                Some(b'{' | b'[') => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                Some(b'}' | b']') => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                Some(b'"') => {
+                    let _inner = self.string();
+                }
+                Some(b',' | b':' | b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                _ => {
+                    let _checked = self.scalar();
+                }
+            }
+            if depth == 0 {
+                return &self.text[start..self.at];
+            }
+        }
+    }
+}
