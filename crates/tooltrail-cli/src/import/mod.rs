@@ -6,10 +6,12 @@
 //! where it was.
 
 mod already;
+mod line;
 mod order;
 mod run;
 mod scratch;
 mod source;
 mod state;
+mod store;
 
 pub(crate) use run::{Job, Outcome, Report, name_of};
