@@ -23,6 +23,7 @@ mod queue;
 mod reads;
 mod recorder;
 mod recovery;
+mod refused;
 #[cfg(all(test, feature = "schedules"))]
 mod schedules;
 mod steps;

@@ -226,7 +226,7 @@ impl Recorder {
         }
     }
 
-    /// Says whether the home can be written just now; tries it with a small file.
+    /// Says whether the home can be written just now, each of its day files included; tries it with a small file.
     ///
     /// # Errors
     /// Why not, in words.

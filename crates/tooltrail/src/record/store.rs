@@ -4,7 +4,7 @@ mod appending;
 mod flushing;
 mod journaling;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::record::flusher::Flusher;
 use crate::record::group::Day;
 use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
+use crate::record::refused::{LOOK_EVERY, Refused};
 use crate::record::store::flushing::RECOVER_EVERY;
 use crate::record::untold::Untold;
 
@@ -48,8 +49,7 @@ pub(crate) struct Store {
     epoch: u64,
     /// Files that are to be written again.
     suspect: BTreeMap<Day, Suspect>,
-    /// Files that were refused, until one is taken again.
-    refused: BTreeSet<Day>,
+    refused: Refused,
     /// Journaled lines that their day files did not take yet.
     pending: BTreeMap<Day, Pending>,
     /// Why something of the last batch could not be written.
@@ -111,7 +111,7 @@ impl Store {
             touched: BTreeMap::new(),
             epoch: 0,
             suspect: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            refused: Refused::default(),
             pending: BTreeMap::new(),
             trouble: None,
             rewrite_at: now,
@@ -153,6 +153,7 @@ impl Store {
             .or(journal)
             .or_else(|| self.suspect.values().next().map(|suspect| suspect.why.clone()))
             .or_else(|| self.left.clone().or_else(|| self.moved.clone()))
+            .or_else(|| self.refused.why())
     }
 
     /// Lines that are not in their day files yet, or there and not durable.
@@ -190,6 +191,8 @@ impl Store {
             Some(FLUSH_POLL)
         } else if self.is_unflushed() || !self.losses.is_empty() {
             Some(settle)
+        } else if !self.refused.is_empty() {
+            Some(LOOK_EVERY)
         } else {
             self.left.as_ref().map(|_| RECOVER_EVERY)
         }

@@ -23,9 +23,6 @@ const FILES_AT_ONCE_MAX: usize = 64;
 /// How long acknowledgements of journaled lines wait for the append lock, so that a reader finds what was acknowledged.
 const VISIBLE_WAIT: Duration = Duration::from_millis(50);
 
-/// Files that were refused and told of; more of them are only counted.
-const REFUSED_FILES_MAX: usize = 1_024;
-
 /// Why lines are lost that stood in a file which is not there any more.
 pub(super) const REMOVED: &str = "their day file was removed, replaced or cut by others before they were durable";
 
@@ -120,7 +117,7 @@ impl Store {
                     self.files.forget(&day);
                     let trouble = is_trouble(&error);
                     let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    if !trouble && self.refused.len() < REFUSED_FILES_MAX && self.refused.insert(day.clone()) {
+                    if !trouble && self.refused.add(&day, &why, self.clock.monotonic()) {
                         self.events.push(refused(&day, &why));
                     }
                     // Where no day file can ever be, nobody is left waiting for one.
@@ -133,9 +130,7 @@ impl Store {
 
     /// Writes to a file what it did not take before, or lost to others; returns its end then.
     fn bring_up(&mut self, day: &Day, end: End) -> io::Result<End> {
-        if !self.refused.is_empty() {
-            self.refused.remove(day);
-        }
+        self.refused.remove(day);
         if let Some(fragment) = &end.torn {
             self.tell(fragment);
         }
