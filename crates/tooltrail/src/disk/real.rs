@@ -110,20 +110,21 @@ impl RealDisk {
         // NONBLOCK: opening a FIFO that stands under the name must not hang.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let name = plain(name)?;
-        let opened = if make {
-            match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
-                Ok(made) => {
-                    rustix::fs::fchmod(&made, self.file_mode)?;
-                    new.push(folder);
-                    Ok(made)
+        let open = || rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty());
+        // Nearly always it is there.
+        let opened = match open() {
+            Err(rustix::io::Errno::NOENT) if make => {
+                match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
+                    Ok(made) => {
+                        rustix::fs::fchmod(&made, self.file_mode)?;
+                        new.push(folder);
+                        Ok(made)
+                    }
+                    Err(rustix::io::Errno::EXIST) => open(),
+                    Err(error) => Err(error),
                 }
-                Err(rustix::io::Errno::EXIST) => {
-                    rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty())
-                }
-                Err(error) => Err(error),
             }
-        } else {
-            rustix::fs::openat(&folder, name, flags, Mode::empty())
+            other => other,
         };
         // The names are durable before the first line is: a power cut must not take the file away. All at the end,
         // as the first sync then has the others' work done with it.

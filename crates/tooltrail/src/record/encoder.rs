@@ -41,11 +41,14 @@ pub(crate) struct Lines<R> {
 pub(crate) struct Encoder {
     redactor: Arc<Redactor>,
     random: Arc<dyn Random>,
+    threads: usize,
 }
 
 impl Encoder {
     pub(crate) fn new(redactor: Arc<Redactor>, random: Arc<dyn Random>) -> Self {
-        Self { redactor, random }
+        // Asked once: the system is slow to say.
+        let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
+        Self { redactor, random, threads }
     }
 
     /// Returns of a call what can reach a line, held for as long as it is open.
@@ -65,6 +68,10 @@ impl Encoder {
 
     /// As [`Encoder::encode`]; this thread does something else first, while others have begun.
     pub(crate) fn encode_beside<R: Send>(&self, entries: Vec<(Source, R)>, beside: impl FnOnce()) -> Vec<Lines<R>> {
+        if entries.is_empty() {
+            beside();
+            return Vec::new();
+        }
         let mut random = vec![0; entries.len() * RANDOM_BYTES];
         self.random.fill(&mut random);
         let (mut entries, mut parts) = (entries.into_iter(), Vec::new());
@@ -72,8 +79,7 @@ impl Encoder {
             let part = entries.by_ref().take(ENTRIES_AT_ONCE).collect::<Vec<_>>();
             parts.push((part, random));
         }
-        let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
-        spread_beside(parts, threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random), beside)
+        spread_beside(parts, self.threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random), beside)
     }
 
     fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {

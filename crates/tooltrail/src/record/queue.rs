@@ -77,8 +77,6 @@ struct Swept {
     lanes: [VecDeque<(Item, u64, u64)>; LANES],
     /// What follows what was taken, in the order of all.
     backlog: Backlog,
-    /// Somebody waits for the last batch.
-    answered: bool,
     /// The last of all items was taken.
     ended: bool,
 }

@@ -9,7 +9,7 @@ use crate::record::item::{Item, Source};
 use crate::record::lanes::spin_lock;
 use crate::record::offer::Copied;
 use crate::record::queue::{Batch, NOISY_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Queue, Swept};
-use crate::record::sync::{Ordering, bound, yield_now};
+use crate::record::sync::{Ordering, bound};
 use crate::record::turns::Backlog;
 use crate::record::wake::Sleep;
 use crate::record::weight::counted;
@@ -31,10 +31,6 @@ const POLL: Duration = Duration::from_millis(1);
 /// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
 const POLLS_BEFORE_SLEEP: usize = bound(50, 1);
 
-/// How many times the writer leaves the processor to others and looks again before it sleeps, when somebody has just
-/// been answered: some 50 µs, as long as two threads need to wake each other.
-const YIELDS_AWAKE: usize = bound(100, 1);
-
 /// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
 /// than for one.
 const LINGER_POLLS: usize = bound(10, 1);
@@ -50,9 +46,6 @@ impl Queue {
     pub(crate) fn take(&self, longest: Option<Duration>) -> Batch {
         let mut swept = spin_lock(&self.swept);
         if !swept.ended && swept.backlog.is_empty() {
-            if std::mem::take(&mut swept.answered) {
-                self.stay_awake();
-            }
             self.wait(longest);
             self.linger();
         }
@@ -66,16 +59,6 @@ impl Queue {
     /// Whether the next batch is there already, and as large as one can be.
     pub(crate) fn is_crowded(&self) -> bool {
         self.waiting().1 >= BATCH_BYTES_MAX
-    }
-
-    /// Looks again for a moment without sleeping: who has just been answered may come back at once.
-    fn stay_awake(&self) {
-        for _ in 0..YIELDS_AWAKE {
-            if self.waiting().0 > 0 {
-                return;
-            }
-            yield_now();
-        }
     }
 
     /// Waits for something to come.
@@ -175,9 +158,7 @@ impl Queue {
         let weight = items.iter().fold(0_u64, |sum, (_, weight)| sum.wrapping_add(*weight));
         swept.ended |= items.iter().any(|(item, _)| matches!(item, Item::Flush(_, true)));
         self.taken.store(taken.wrapping_add(weight), Ordering::SeqCst);
-        let answered = items.iter().filter(|(item, _)| item.is_awaited()).count();
-        swept.answered = answered > 0;
-        self.awaited.fetch_sub(answered, Ordering::SeqCst);
+        self.awaited.fetch_sub(items.iter().filter(|(item, _)| item.is_awaited()).count(), Ordering::SeqCst);
         items
     }
 
