@@ -27,8 +27,8 @@ SEED_GOAL = 10
 FIELD_LOGGERS = ("tracing-appender", "slog-async")
 LINE_LOGGERS = ("spdlog", "spdlog-async", "ftlog", "fast_log")
 LOGGERS = FIELD_LOGGERS + LINE_LOGGERS
-# Memory that the recorder may grow by: 64 MiB that wait or are in work, and half as much for what is made of them.
-MEMORY_CAP_MIB = 96
+# Memory that the recorder may grow by: 64 MiB that wait or are in work, and as much for what is made of them.
+MEMORY_CAP_MIB = 128
 SERVICE = HERE.parent / "target" / "release" / "tooltrail"
 SERVICE_CAP_MIB = 20
 
