@@ -101,7 +101,7 @@ def sites():
 
 
 @case(
-    "syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=30, full=100_000, seeds=sites
+    "syscalls", "killed, EIO and ENOSPC at every system call on a path of the home", small=20, full=100_000, seeds=sites
 )
 def syscalls(seed):
     fault, syscall, name, n = seed.split(" ")

@@ -40,7 +40,7 @@ pub(crate) fn write(
     encode(out, Clipped::of(redactor.redact(call.clone())), bits, salt)
 }
 
-/// Encodes a clipped call, and adds its line to a text; returns as [`write`].
+/// Encodes a clipped call, and adds its line to a text; returns as [`write()`].
 pub(crate) fn encode(out: &mut String, mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> (String, Date) {
     let start = out.len();
     clipped_line(out, &call, bits, salt);
