@@ -15,6 +15,15 @@ fn call(n: usize) -> Call {
     Call::new(format!("user{}", n % USERS), "t", args).ok("x")
 }
 
+/// Returns a recorder for which all calls wait, and its home.
+fn crowded() -> (tempfile::TempDir, Steps) {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::create(folder.path(), false).unwrap();
+    let steps = Steps::open(home, Options::new(folder.path())).unwrap();
+    (0..CALLS).for_each(|n| steps.recorder().record(&call(n)));
+    (folder, steps)
+}
+
 /// Returns the numbers of each user's calls in the order of its file.
 fn stored(home: &std::path::Path) -> BTreeMap<String, Vec<usize>> {
     let mut stored = BTreeMap::<_, Vec<_>>::new();
@@ -33,10 +42,7 @@ fn stored(home: &std::path::Path) -> BTreeMap<String, Vec<usize>> {
 
 #[test]
 fn a_held_batch_is_stored_before_the_next() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = Home::create(folder.path(), false).unwrap();
-    let mut steps = Steps::open(home, Options::new(folder.path())).unwrap();
-    (0..CALLS).for_each(|n| steps.recorder().record(&call(n)));
+    let (folder, mut steps) = crowded();
     let counters = steps.recorder().counters();
     assert_eq!((counters.queued_entries, counters.lost_entries.values().sum::<u64>()), (CALLS as u64, 0));
 
@@ -63,10 +69,7 @@ fn a_held_batch_is_stored_before_the_next() {
 
 #[test]
 fn who_waits_behind_a_crowd_is_answered_after_it_is_stored() {
-    let folder = tempfile::tempdir().unwrap();
-    let home = Home::create(folder.path(), false).unwrap();
-    let mut steps = Steps::open(home, Options::new(folder.path())).unwrap();
-    (0..CALLS).for_each(|n| steps.recorder().record(&call(n)));
+    let (folder, mut steps) = crowded();
     steps.step();
     assert!(steps.recorder().counters().writing_entries > 0, "the first batch is held");
     let flushed = steps.flush(false);
