@@ -1,9 +1,8 @@
-//! Bytes that were cut off: kept as files of their own, each with a note until the trail tells of it.
+//! Damaged bytes, kept as files of their own, each with a note until the trail tells of it.
 
 use std::io;
 
 use crate::clock::Date;
-use crate::day::tail::Torn;
 use crate::disk::{Disk, DiskFile};
 use crate::home::OWN_FOLDER;
 
@@ -13,7 +12,14 @@ const FOLDER_BYTES: usize = 180;
 /// Bytes of a note: a few names and values.
 const NOTE_BYTES_MAX: usize = 4_096;
 
-/// Bytes that were cut off and are kept, and what the trail is to tell of them.
+/// Fragments that are kept, and their bytes in all: more than any crash leaves, and little beside a trail. The oldest go.
+const FRAGMENTS_MAX: usize = 1_000;
+const FRAGMENTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// How long a fragment is kept: time enough to look into what happened.
+const FRAGMENT_DAYS: i64 = 90;
+
+/// Bytes that are kept, and what the trail is to tell of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
     /// The name of its file in `fragments/`, and of its note in `untold/`.
@@ -25,15 +31,16 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
-    /// Describes the torn or damaged end of a day file.
-    pub(crate) fn of_day(folder: &str, day: Date, torn: &Torn) -> Self {
+    /// Describes damaged bytes of a day file.
+    pub(crate) fn of_day(what: &str, folder: &str, day: Date, offset: u64, bytes: &[u8]) -> Self {
         let mut short = folder.len().min(FOLDER_BYTES);
         while !folder.is_char_boundary(short) {
             short -= 1;
         }
-        let name = format!("{day}.{}.{}", torn.offset, &folder[..short]);
-        let facts = [("folder", folder.to_owned()), ("day", day.to_string()), ("offset", torn.offset.to_string())];
-        Self::new("torn tail", name, facts, torn.bytes.len())
+        // With what it holds: another damage at this place is another fragment.
+        let name = format!("{day}.{offset}.{:08x}.{}", crc32c::crc32c(bytes), &folder[..short]);
+        let facts = [("folder", folder.to_owned()), ("day", day.to_string()), ("offset", offset.to_string())];
+        Self::new(what, name, facts, bytes.len())
     }
 
     /// Describes bytes of any file.
@@ -44,10 +51,10 @@ impl Fragment {
         Self { name, what: what.to_owned(), facts }
     }
 
-    /// Keeps the note and its bytes, durably: only then may they be cut off.
+    /// Keeps the note and its bytes, durably: only then may they be replaced.
     ///
     /// The note comes first, as a fragment that nothing tells of would be evidence that nobody looks for. Two fragments
-    /// of one name stand one after another; one that was kept before its bytes were cut off, and whoever did it was
+    /// of one name stand one after another; one that was kept before its bytes were replaced, and whoever did it was
     /// killed, is kept once.
     ///
     /// # Errors
@@ -90,6 +97,62 @@ impl Fragment {
         Ok(found)
     }
 
+    /// Returns where a fragment of a day file stood, and its bytes; `None` for any other fragment.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn place(&self, disk: &dyn Disk) -> io::Result<Option<(String, Date, u64, Vec<u8>)>> {
+        let fact = |name: &str| self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        let number = |name: &str| fact(name).and_then(|value| value.parse::<u64>().ok());
+        let day = fact("day").and_then(|day| Date::parse(day));
+        let (Some(folder), Some(day), Some(offset), Some(bytes)) =
+            (fact("folder"), day, number("offset"), number("bytes"))
+        else {
+            return Ok(None);
+        };
+        let Some(file) = disk.open(&[OWN_FOLDER, "fragments", &self.name])? else { return Ok(None) };
+        let Some(before) = file.stat()?.len.checked_sub(bytes) else { return Ok(None) };
+        let mut last = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+        file.read_at(&mut last, before)?;
+        Ok(Some((folder.clone(), day, offset, last)))
+    }
+
+    /// Forgets a fragment whose bytes turned out to be no damage.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn discard(&self, disk: &dyn Disk) -> io::Result<()> {
+        disk.remove(&[OWN_FOLDER, "fragments", &self.name])?;
+        Self::told(disk, &self.name)
+    }
+
+    /// Removes fragments that are older than 90 days, and the oldest where they are over 1,000 or 256 MiB. Those of
+    /// which the trail has not told yet stay.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn remove_old(disk: &dyn Disk, now_s: i64) -> io::Result<()> {
+        let untold = disk.list(&[OWN_FOLDER, "untold"])?;
+        let mut kept = Vec::new();
+        for listed in disk.list(&[OWN_FOLDER, "fragments"])? {
+            if let Some(stat) = disk.stat(&[OWN_FOLDER, "fragments", &listed.name])? {
+                kept.push((stat.modified_s, stat.len, listed.name));
+            }
+        }
+        // The newest first: they stay.
+        kept.sort_by(|a, b| b.cmp(a));
+        let mut bytes = 0;
+        for (n, (modified_s, len, name)) in kept.into_iter().enumerate() {
+            bytes += len;
+            let is_old = now_s - modified_s > FRAGMENT_DAYS * 24 * 60 * 60;
+            let is_over = n >= FRAGMENTS_MAX || bytes > FRAGMENTS_BYTES_MAX;
+            if (is_old || is_over) && !untold.iter().any(|listed| listed.name == name) {
+                disk.remove(&[OWN_FOLDER, "fragments", &name])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Notes that the trail tells of it, durably.
     ///
     /// # Errors
@@ -108,7 +171,7 @@ fn append_once(file: &dyn DiskFile, len: u64, bytes: &[u8]) -> io::Result<()> {
     };
     let mut written = if kept { bytes.len() } else { 0 };
     while written < bytes.len() {
-        match file.append(&bytes[written..])? {
+        match file.append(&bytes[written..])?.taken {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             taken => written += taken,
         }
@@ -129,17 +192,39 @@ mod tests {
         let day = Timestamp::from_millis(1_764_000_000_000).date();
         let long = "é".repeat(120);
         for user in ["alice", &*long] {
-            let torn = Torn { offset: 7, bytes: b"half a line".to_vec() };
-            let fragment = Fragment::of_day(user, day, &torn);
-            fragment.keep(&disk, &torn.bytes).unwrap();
-            fragment.keep(&disk, &torn.bytes).unwrap();
+            let bytes = b"half a line";
+            let fragment = Fragment::of_day("torn tail", user, day, 7, bytes);
+            fragment.keep(&disk, bytes).unwrap();
+            fragment.keep(&disk, bytes).unwrap();
             let kept = folder.path().join(OWN_FOLDER).join("fragments").join(&fragment.name);
-            assert_eq!(std::fs::read(&kept).unwrap(), torn.bytes);
+            assert_eq!(std::fs::read(&kept).unwrap(), bytes);
             fragment.keep(&disk, b"more").unwrap();
             assert_eq!(std::fs::read(&kept).unwrap(), b"half a linemore");
             assert_eq!(Fragment::untold(&disk).unwrap(), std::slice::from_ref(&fragment));
             Fragment::told(&disk, &fragment.name).unwrap();
             assert_eq!(Fragment::untold(&disk).unwrap(), []);
         }
+    }
+
+    #[test]
+    fn old_and_too_many_fragments_go_once_they_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = RealDisk::open(folder.path(), false).unwrap();
+        let day = Timestamp::from_millis(1_764_000_000_000).date();
+        let fragments = (0..FRAGMENTS_MAX as u64 + 2).map(|n| Fragment::of_day("torn tail", "alice", day, n, b"x"));
+        let fragments = fragments.collect::<Vec<_>>();
+        let kept = folder.path().join(OWN_FOLDER).join("fragments");
+        std::fs::create_dir_all(&kept).unwrap();
+        fragments.iter().for_each(|fragment| std::fs::write(kept.join(&fragment.name), b"x").unwrap());
+        fragments[0].keep(&disk, b"x").unwrap();
+        let now_s = disk.stat(&[OWN_FOLDER, "fragments", &fragments[0].name]).unwrap().unwrap().modified_s;
+        let count = || std::fs::read_dir(&kept).unwrap().count();
+        Fragment::remove_old(&disk, now_s).unwrap();
+        assert!((FRAGMENTS_MAX..=FRAGMENTS_MAX + 1).contains(&count()), "{}", count());
+        Fragment::remove_old(&disk, now_s + (FRAGMENT_DAYS + 1) * 24 * 60 * 60).unwrap();
+        assert_eq!(count(), 1, "the trail has not told of it");
+        Fragment::told(&disk, &fragments[0].name).unwrap();
+        Fragment::remove_old(&disk, now_s + (FRAGMENT_DAYS + 1) * 24 * 60 * 60).unwrap();
+        assert_eq!(count(), 0);
     }
 }

@@ -3,16 +3,20 @@
 
 mod append;
 mod blocks;
+mod damage;
 mod forwards;
 mod fragment;
 mod known;
 mod late;
 mod redo;
+mod scan;
 mod tail;
 
 pub(crate) use append::End;
 pub(crate) use blocks::{Blocks, Found};
+pub(crate) use damage::{Damage, finish};
 pub(crate) use forwards::{Ahead, Broken, Forwards};
 pub(crate) use fragment::Fragment;
 pub(crate) use late::{LATE_MS, Largest, Notes, Span};
-pub(crate) use redo::{Cut, Redo, redo};
+pub(crate) use redo::{Redo, redo};
+pub(crate) use tail::{LOOKS_MAX, STILL};

@@ -3,39 +3,28 @@
 use std::io;
 use std::time::Duration;
 
+use crate::day::append::ends_with_newline;
 use crate::disk::{Disk, DiskFile};
 
 /// How long a tail must not have grown to count as torn: a foreign writer may be in the middle of its line.
-const STILL: Duration = Duration::from_millis(50);
+pub(crate) const STILL: Duration = Duration::from_millis(50);
 
 /// How often a growing tail is waited for: with [`STILL`] a second in all, then others have waited long enough.
-const PATIENCE: usize = 20;
+pub(crate) const LOOKS_MAX: usize = 20;
 
 /// Bytes read at once when looking for the last newline.
 const BLOCK: usize = 64 * 1024;
 
-/// Bytes of a torn tail that are kept as a fragment: a thousand of the longest lines. More is no line's beginning.
-const FRAGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// A tail that was no whole line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Torn {
-    /// Where it began in the file.
-    pub(crate) offset: u64,
-    /// Its bytes.
-    pub(crate) bytes: Vec<u8>,
-}
-
-/// Returns the length of a file and its torn tail, if it has one that nobody is writing.
-pub(crate) fn look(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<(u64, Option<Torn>)> {
+/// Waits until a file ends with a newline or has not grown for [`STILL`], at most a second; returns its length then, and
+/// whether it ends with a newline. The caller holds no lock: others append meanwhile.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn wait_until_still(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<(u64, bool)> {
     let mut len = file.stat()?.len;
-    for _ in 0..PATIENCE {
-        let mut last = [b'\n'];
-        if len > 0 {
-            file.read_at(&mut last, len - 1)?;
-        }
-        if last == [b'\n'] {
-            return Ok((len, None));
+    for _ in 0..LOOKS_MAX {
+        if ends_with_newline(file, len)? {
+            return Ok((len, true));
         }
         disk.pause(STILL);
         let now = file.stat()?.len;
@@ -44,11 +33,7 @@ pub(crate) fn look(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<(u64, Opt
         }
         len = now;
     }
-    let offset = last_newline(file, len)?;
-    let mut bytes = vec![0; usize::try_from((len - offset).min(FRAGMENT_BYTES_MAX)).unwrap_or(BLOCK)];
-    let read = file.read_at(&mut bytes, offset)?;
-    bytes.truncate(read);
-    Ok((len, Some(Torn { offset, bytes })))
+    Ok((len, ends_with_newline(file, len)?))
 }
 
 /// Returns the offset after the last newline below a length, 0 if there is none.
@@ -65,4 +50,13 @@ pub(super) fn last_newline(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
         end = start;
     }
     Ok(0)
+}
+
+/// Whether nothing but spaces stands after the last newline, as far as one block of 64 KiB tells.
+pub(super) fn is_blank(file: &dyn DiskFile, len: u64) -> io::Result<bool> {
+    let start = len.saturating_sub(BLOCK as u64);
+    let mut block = vec![0; usize::try_from(len - start).unwrap_or(BLOCK)];
+    let read = file.read_at(&mut block, start)?;
+    let line = memchr::memrchr(b'\n', &block[..read]).map_or(0, |at| at + 1);
+    Ok((line > 0 || start == 0) && block[line..read].iter().all(|byte| *byte == b' '))
 }

@@ -82,6 +82,12 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// What the system says.
     fn stands(&self) -> io::Result<bool>;
 
+    /// Returns the size of the file system and the bytes of it that are free for us, `None` where that is not known.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn space(&self) -> io::Result<Option<Space>>;
+
     /// Returns how many files one holder may keep open at once.
     fn handles_max(&self) -> usize;
 
@@ -92,6 +98,16 @@ pub trait Disk: Send + Sync + fmt::Debug {
 
     /// Lets others go on with what they write, for so long.
     fn pause(&self, time: Duration);
+}
+
+/// How large a file system is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "two sizes")]
+pub struct Space {
+    /// Bytes in all.
+    pub total: u64,
+    /// Bytes that may still be written.
+    pub free: u64,
 }
 
 /// One entry of a folder.
@@ -121,11 +137,11 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// What the system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Appends with one system call and returns how many bytes it took, which may be fewer.
+    /// Appends with one system call; the answer says how many bytes it took, which may be fewer, and where they landed.
     ///
     /// # Errors
     /// What the system says.
-    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn append(&self, bytes: &[u8]) -> io::Result<Landed>;
 
     /// Writes at an offset with one system call and returns how many bytes it took, which may be fewer.
     ///
@@ -148,6 +164,24 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     fn sync(&self) -> io::Result<()>;
 }
 
+/// Where appended bytes landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a count and an offset")]
+pub struct Landed {
+    /// Bytes that were taken.
+    pub taken: usize,
+    /// The offset in the file after the last of them.
+    pub end: u64,
+}
+
+impl Landed {
+    /// Returns the offset of the first byte.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.end - self.taken as u64
+    }
+}
+
 /// What an open file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the identity and size of a file")]
@@ -160,4 +194,6 @@ pub struct Stat {
     pub inode: u64,
     /// Names it has; 0 when it was removed while open.
     pub links: u64,
+    /// When it was last written to, in seconds since 1970.
+    pub modified_s: i64,
 }

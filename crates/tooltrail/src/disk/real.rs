@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
-use super::{Disk, DiskFile, Listed, Lock, Stat};
+use super::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
 /// First and longest pause between two tries for a lock: short for the common short hold, long enough not to spin.
 const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
@@ -28,6 +28,8 @@ pub struct RealDisk {
     name: PathBuf,
     file_mode: Mode,
     folder_mode: Mode,
+    /// To whom new files and folders are given: set where root works in a folder of somebody else.
+    owner: Option<(Uid, Gid)>,
 }
 
 impl RealDisk {
@@ -43,12 +45,23 @@ impl RealDisk {
         let name = std::path::absolute(root)?;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         let (file_mode, folder_mode) = if group { (0o640, 0o750) } else { (0o600, 0o700) };
+        let stat = rustix::fs::fstat(&root)?;
+        let given_away = rustix::process::geteuid().is_root() && stat.st_uid != 0;
         Ok(Self {
             root,
             name,
             file_mode: Mode::from_raw_mode(file_mode),
             folder_mode: Mode::from_raw_mode(folder_mode),
+            owner: given_away.then(|| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
         })
+    }
+
+    /// Gives a new file or folder its mode, from which the umask may have taken bits, and its owner.
+    fn set_up(&self, new: impl AsFd, mode: Mode) -> io::Result<()> {
+        if let Some((user, group)) = self.owner {
+            rustix::fs::fchown(&new, Some(user), Some(group))?;
+        }
+        Ok(rustix::fs::fchmod(&new, mode)?)
     }
 
     /// Opens the folder of a path below the root, or makes it and syncs its parents.
@@ -88,8 +101,7 @@ impl RealDisk {
             Err(rustix::io::Errno::NOENT) if make => match rustix::fs::mkdirat(here, name, self.folder_mode) {
                 Ok(()) => {
                     let made = open()?;
-                    // The umask may have taken bits that the mode promises.
-                    rustix::fs::fchmod(&made, self.folder_mode)?;
+                    self.set_up(&made, self.folder_mode)?;
                     Ok((made, true))
                 }
                 Err(rustix::io::Errno::EXIST) => Ok((open()?, false)),
@@ -116,7 +128,7 @@ impl RealDisk {
             Err(rustix::io::Errno::NOENT) if make => {
                 match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
                     Ok(made) => {
-                        rustix::fs::fchmod(&made, self.file_mode)?;
+                        self.set_up(&made, self.file_mode)?;
                         new.push(folder);
                         Ok(made)
                     }
@@ -148,6 +160,26 @@ impl RealDisk {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file has a second name (a hard link)"));
         }
         Ok(Box::new(opened))
+    }
+}
+
+impl RealDisk {
+    /// Puts an own lock file in place of one that we may not open, in a folder of ours.
+    ///
+    /// Such a file was left by a command that ran as root before commands gave what they make to the home's owner. It
+    /// holds nothing. Who still holds its lock goes on, which is safe: an append that meets another's is noticed by
+    /// where it lands.
+    fn replace_lock_file(&self, path: &[&str], denied: io::Error) -> io::Result<Option<File>> {
+        let user = rustix::process::geteuid().as_raw();
+        let (name, folder) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = self.folder(folder, false)?;
+        let found = rustix::fs::statat(&folder, plain(name)?, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_ours = rustix::fs::fstat(&folder)?.st_uid == user;
+        if !is_ours || found.st_uid == user || found.st_size != 0 {
+            return Err(denied);
+        }
+        rustix::fs::unlinkat(&folder, *name, AtFlags::empty())?;
+        self.file(path, OFlags::RDWR | OFlags::CREATE)
     }
 }
 
@@ -187,7 +219,13 @@ impl Disk for RealDisk {
         match rustix::fs::statat(&self.root, file.join("/"), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => {
                 let len = u64::try_from(stat.st_size).unwrap_or(0);
-                Ok(Some(Stat { len, device: stat.st_dev, inode: stat.st_ino, links: links(stat.st_nlink) }))
+                Ok(Some(Stat {
+                    len,
+                    device: stat.st_dev,
+                    inode: stat.st_ino,
+                    links: links(stat.st_nlink),
+                    modified_s: stat.st_mtime as i64,
+                }))
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
             Err(error) => Err(error.into()),
@@ -208,7 +246,7 @@ impl Disk for RealDisk {
         let (name, temporary) = (plain(name)?, format!(".{}.{}.new", name, std::process::id()));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = File::from(rustix::fs::openat(&folder, &*temporary, flags, self.file_mode)?);
-        rustix::fs::fchmod(&new, self.file_mode)?;
+        self.set_up(&new, self.file_mode)?;
         io::Write::write_all(&mut &new, bytes)?;
         rustix::fs::fsync(&new)?;
         rustix::fs::renameat(&folder, &*temporary, &folder, name)?;
@@ -235,7 +273,11 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>> {
-        let opened = self.file(file, OFlags::RDWR | OFlags::CREATE)?.ok_or(io::ErrorKind::NotFound)?;
+        let opened = match self.file(file, OFlags::RDWR | OFlags::CREATE) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.replace_lock_file(file, error)?,
+            other => other?,
+        };
+        let opened = opened.ok_or(io::ErrorKind::NotFound)?;
         let start = Instant::now();
         let mut pause = LOCK_PAUSES.0;
         loop {
@@ -262,6 +304,12 @@ impl Disk for RealDisk {
         Ok((held.st_dev, held.st_ino) == (named.st_dev, named.st_ino))
     }
 
+    fn space(&self) -> io::Result<Option<Space>> {
+        let found = rustix::fs::fstatvfs(&self.root)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(Some(Space { total: bytes(found.f_blocks), free: bytes(found.f_bavail) }))
+    }
+
     fn handles_max(&self) -> usize {
         let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let quarter = limit.map_or(HANDLES.1, |limit| usize::try_from(limit / 4).unwrap_or(HANDLES.1));
@@ -283,7 +331,13 @@ impl Lock for File {}
 impl DiskFile for File {
     fn stat(&self) -> io::Result<Stat> {
         let meta = self.metadata()?;
-        Ok(Stat { len: meta.len(), device: meta.dev(), inode: meta.ino(), links: meta.nlink() })
+        Ok(Stat {
+            len: meta.len(),
+            device: meta.dev(),
+            inode: meta.ino(),
+            links: meta.nlink(),
+            modified_s: meta.mtime(),
+        })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -299,11 +353,15 @@ impl DiskFile for File {
         Ok(filled)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn append(&self, bytes: &[u8]) -> io::Result<Landed> {
         loop {
             match io::Write::write(&mut &*self, bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                other => return other,
+                // A file opened for appending leaves its position behind what it wrote, whoever else appends.
+                written => {
+                    let taken = written?;
+                    return Ok(Landed { taken, end: rustix::fs::tell(self)? });
+                }
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::disk::{Disk, DiskFile, Listed, Lock, Stat};
+use crate::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
 /// The inode of the one file.
 pub(super) const INODE: u64 = 7;
@@ -25,7 +25,7 @@ impl Memory {
 
 impl DiskFile for Memory {
     fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat { len: self.bytes().len() as u64, device: 1, inode: INODE, links: 1 })
+        Ok(Stat { len: self.bytes().len() as u64, device: 1, inode: INODE, links: 1, modified_s: 0 })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -36,9 +36,10 @@ impl DiskFile for Memory {
         Ok(read)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes().extend_from_slice(bytes);
-        Ok(bytes.len())
+    fn append(&self, bytes: &[u8]) -> io::Result<Landed> {
+        let mut file = self.bytes();
+        file.extend_from_slice(bytes);
+        Ok(Landed { taken: bytes.len(), end: file.len() as u64 })
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
@@ -102,6 +103,10 @@ impl Disk for Memory {
 
     fn stands(&self) -> io::Result<bool> {
         Ok(true)
+    }
+
+    fn space(&self) -> io::Result<Option<Space>> {
+        Ok(None)
     }
 
     fn handles_max(&self) -> usize {

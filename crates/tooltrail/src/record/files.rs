@@ -81,7 +81,7 @@ impl Files {
         let disk = &*self.disk;
         let open = |(day, known): (Day, Known)| match known {
             Known::Same(end) => Opened { day, end: Ok(end), change: None },
-            // A new file is waited for until its name is durable, a torn one until it is seen to stand still.
+            // A new file is waited for until its name is durable.
             Known::Other(change) => Opened { end: End::open(disk, &day.0, day.1), day, change },
         };
         match unknown {
@@ -131,7 +131,12 @@ impl Files {
                 if (stat.device, stat.inode, stat.len, stat.links)
                     == (handle.place.0, handle.place.1, handle.len, 1) =>
             {
-                Known::Same(End { file: Arc::clone(&handle.file), place: handle.place, len: handle.len, torn: None })
+                Known::Same(End {
+                    file: Arc::clone(&handle.file),
+                    place: handle.place,
+                    len: handle.len,
+                    is_torn: false,
+                })
             }
             Ok(stat) => Known::Other(changed(stat, handle.place, handle.len).map(|change| (change, handle.len))),
             // Opening it says it better.

@@ -1,7 +1,7 @@
 //! The recorder: what callers hold.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -28,6 +28,10 @@ const FLUSH_WAIT: Duration = Duration::from_secs(30);
 
 /// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
 const SEEN_WAIT: Duration = Duration::from_secs(2);
+
+/// Longest wait of a reader for acknowledged lines whose day files cannot be appended to just now: a process that was
+/// stopped while it holds the append lock must not hold up those who read.
+const DEFERRED_WAIT: Duration = Duration::from_millis(250);
 
 /// How long the disk may take for a batch or a flush before something is wrong: a little less than an acknowledgement
 /// is waited for, so that whoever waited in vain finds it told.
@@ -66,6 +70,8 @@ pub(crate) struct State {
     pub(crate) trouble: Mutex<Option<String>>,
     pub(crate) reads: Mutex<Reads>,
     pub(crate) meters: Arc<Meters>,
+    /// Whether lines that were accepted wait for their day files, which cannot be appended to just now.
+    pub(crate) deferred: AtomicBool,
     /// Ids of open calls that were given.
     begun: AtomicU64,
     /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
@@ -134,10 +140,12 @@ impl Recorder {
     /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
     pub fn settle(&self) -> bool {
         let taken = self.state.buffered.load(Ordering::Acquire);
-        if self.state.seen.load(Ordering::Relaxed) >= taken {
+        let is_deferred = self.state.deferred.load(Ordering::Acquire);
+        let all_seen = self.state.seen.load(Ordering::Relaxed) >= taken;
+        if all_seen && !is_deferred {
             return true;
         }
-        let settled = self.state.queue.seen().wait_for(SEEN_WAIT).is_ok();
+        let settled = self.state.queue.seen().wait_for(if all_seen { DEFERRED_WAIT } else { SEEN_WAIT }).is_ok();
         if settled {
             self.state.seen.fetch_max(taken, Ordering::Relaxed);
         }

@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Cut, Fragment, Largest, Redo, redo};
+use crate::day::{Damage, Fragment, Largest, Redo, finish, redo};
 use crate::error::Error;
-use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER};
-use crate::journal::{Entry, Journal, Kind, Orphan, Record, orphans};
+use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
+use crate::journal::{Journal, Kind, Orphan, Record, orphans};
 use crate::record::event::Event;
 use crate::record::files::Change;
 use crate::record::group::Day;
 
 /// How long another process may recover before a home is opened: the journals of a whole home, on a slow disk.
 pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(10);
+
+/// Day files of our own events in which it is looked whether an incident was told, and bytes at the end of each.
+const TOLD_DAYS: usize = 3;
+const TOLD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// What recovery found.
 #[derive(Debug, Default)]
@@ -37,7 +41,7 @@ struct Plan {
     /// The largest length that a writer knew to be flushed.
     clean: u64,
     power_cut: bool,
-    lines: Vec<(u128, Vec<u8>)>,
+    lines: Vec<Vec<u8>>,
 }
 
 /// Brings the lines of dead processes into their day files, and the calls that were open in them.
@@ -51,7 +55,6 @@ pub(crate) fn recover(
     home: &Home,
     journal: &mut Journal,
     largest: &mut Largest,
-    now: Duration,
     wait: Duration,
 ) -> Result<Recovered, Error> {
     let disk = &**home.disk();
@@ -70,7 +73,8 @@ pub(crate) fn recover(
         Some(header) if header.home != place => {
             // Told once: it stays where it is.
             if !wait.is_zero() {
-                told.events.push(incident("journal of another home", [("slot", orphan.slot.to_string())]));
+                let facts = [("slot", orphan.slot.to_string()), ("home", header.home.clone())];
+                told.events.push(incident("journal of another home", facts));
             }
             false
         }
@@ -89,7 +93,7 @@ pub(crate) fn recover(
         }
     }
     for (day, plan) in plans {
-        match bring(home, journal, largest, (&day, &plan), now) {
+        match bring(home, largest, (&day, &plan)) {
             Ok(synced) => {
                 if let Err(error) = synced {
                     told.left = Some(left(home, &day, &error));
@@ -115,52 +119,77 @@ pub(crate) fn recover(
         }
     }
     match Fragment::untold(disk) {
-        Ok(fragments) => told.fragments = fragments,
+        Ok(fragments) => told.fragments = not_told_yet(home, fragments),
         Err(error) => told.left = Some(format!("could not look for fragments that are to be told: {error}")),
+    }
+    if !told.events.is_empty() {
+        let before = told_lately(home);
+        told.events.retain(|event| !before.iter().any(|text| stands_in(text, &event.clone().into_call(None).args)));
     }
     Ok(told)
 }
 
-/// Brings a file up to date; returns whether it is durable.
-fn bring(
-    home: &Home,
-    journal: &mut Journal,
-    largest: &mut Largest,
-    (day, plan): (&Day, &Plan),
-    now: Duration,
-) -> io::Result<io::Result<()>> {
+/// Ends what a process that died had begun to do about these fragments, and returns those of which the trail does not
+/// tell yet. A process that was killed within a second of telling left its note.
+fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     let disk = &**home.disk();
-    let cut = match plan {
-        Plan { power_cut: true, clean, .. } => Cut::Damaged(*clean),
-        Plan { .. } => Cut::Torn,
+    if fragments.is_empty() {
+        return fragments;
+    }
+    if let Ok(_append) = home.lock_appends(APPENDS_WAIT) {
+        // What stays is a line that no reader takes for an entry.
+        fragments.iter().for_each(|fragment| drop(finish(disk, fragment)));
+    }
+    let told = told_lately(home);
+    let is_told = |fragment: &Fragment| {
+        let mut name = "\"fragment\":".to_owned();
+        crate::json::push_string(&mut name, &fragment.name);
+        told.iter().any(|text| stands_in(text, &name))
     };
+    let (told, untold) = fragments.into_iter().partition::<Vec<_>, _>(is_told);
+    for fragment in told {
+        // Told again, should its note stay.
+        let _stays = Fragment::told(disk, &fragment.name);
+    }
+    untold
+}
+
+/// Returns what our own events of the last days say, as far as it can be read: incidents are told once, also by
+/// processes that come one after another.
+fn told_lately(home: &Home) -> Vec<Vec<u8>> {
+    let (disk, folder) = (&**home.disk(), folder_of(SYSTEM_USER));
+    let mut days = disk.list(&[&folder, TRAIL_FOLDER]).unwrap_or_default();
+    days.retain(|day| day_of(&day.name).is_some());
+    days.sort_by(|a, b| b.name.cmp(&a.name));
+    let text = |name: &str| {
+        let file = disk.open(&[&folder, TRAIL_FOLDER, name]).ok()??;
+        let len = file.stat().ok()?.len;
+        let from = len.saturating_sub(TOLD_BYTES_MAX);
+        let mut bytes = vec![0; usize::try_from(len - from).ok()?];
+        let read = file.read_at(&mut bytes, from).ok()?;
+        bytes.truncate(read);
+        Some(bytes)
+    };
+    days.iter().take(TOLD_DAYS).filter_map(|day| text(&day.name)).collect()
+}
+
+fn stands_in(text: &[u8], needle: &str) -> bool {
+    memchr::memmem::find(text, needle.as_bytes()).is_some()
+}
+
+/// Brings a file up to date; returns whether it is durable.
+fn bring(home: &Home, largest: &mut Largest, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
+    let disk = &**home.disk();
+    // Without a lock, as a foreign writer may be waited for.
+    let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.clean))?;
     // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
-    let want = Redo { folder: &day.0, day: day.1, from: plan.from, cut, again: plan.from, lines: &plan.lines };
+    let (from, clean) = (plan.from, plan.clean);
+    let want = Redo { folder: &day.0, day: day.1, from, clean, again: from, lines: &plan.lines };
     let append = home.lock_appends(APPENDS_WAIT)?;
-    let redone = redo(disk, largest, &want, &mut |lines| keep_safe(journal, day, plan.clean, lines, now))?;
+    let redone = redo(disk, largest, &want, damage)?;
     drop(append);
     Ok(redone.file.sync())
 }
-
-/// Makes lines durable in the journal before they are cut out of their day file.
-fn keep_safe(journal: &mut Journal, day: &Day, clean: u64, lines: &[&[u8]], now: Duration) -> io::Result<()> {
-    let entry = |line| Entry { kind: Kind::Line, id: 0, clean, folder: &day.0, day: day.1, line };
-    let mut part = Vec::new();
-    let mut bytes = 0;
-    for line in lines {
-        part.push(entry(line));
-        bytes += line.len();
-        if bytes > SAFE_BYTES {
-            journal.write(&part, true, now)?;
-            part.clear();
-            bytes = 0;
-        }
-    }
-    journal.write(&part, true, now)
-}
-
-/// Bytes of lines that go into the journal at once: several times as many fit a segment.
-const SAFE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Collects what each day file needs.
 fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
@@ -172,7 +201,7 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
         let power_cut = boot.is_empty() || header.boot != boot;
         for record in orphan.scan.unflushed(u64::MAX) {
             match record.kind {
-                Kind::Line => add(&mut plans, record, power_cut, Some((owner, &record.line))),
+                Kind::Line => add(&mut plans, record, power_cut, Some(&record.line)),
                 Kind::Touch => add(&mut plans, record, power_cut, None),
                 _ => {}
             }
@@ -194,13 +223,13 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
             }
         }
     }
-    for ((owner, _), (power_cut, record)) in &open {
-        add(&mut plans, record, *power_cut, Some((*owner, &record.line)));
+    for (power_cut, record) in open.values() {
+        add(&mut plans, record, *power_cut, Some(&record.line));
     }
     plans
 }
 
-fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: Option<(u128, &[u8])>) {
+fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: Option<&[u8]>) {
     let plan = plans.entry((record.folder.clone(), record.day)).or_insert_with(|| Plan {
         from: record.clean,
         clean: 0,
@@ -210,13 +239,13 @@ fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: 
     plan.from = plan.from.min(record.clean);
     plan.clean = plan.clean.max(record.clean);
     plan.power_cut |= power_cut;
-    plan.lines.extend(line.map(|(owner, line)| (owner, line.to_vec())));
+    plan.lines.extend(line.map(<[u8]>::to_vec));
 }
 
 /// Keeps what is damaged in a segment.
 fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<()> {
     for (offset, bytes) in &orphan.scan.damage {
-        let name = format!("journal.{:02}.{offset}", orphan.slot);
+        let name = format!("journal.{:02}.{offset}.{:08x}", orphan.slot, crc32c::crc32c(bytes));
         let facts = [("slot", orphan.slot.to_string()), ("offset", offset.to_string())];
         Fragment::new("damaged journal", name, facts, bytes.len()).keep(&**home.disk(), bytes)?;
     }
@@ -246,6 +275,12 @@ pub(crate) fn home_moved(why: &str) -> Event {
 /// Returns the event of a file to which nothing may be appended, for what stands under its name.
 pub(crate) fn refused(day: &Day, why: &str) -> Event {
     incident("day file refused", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", why.to_owned())])
+}
+
+/// Returns the event of lines that were glued to another writer's half line, and appended again.
+pub(crate) fn spliced(day: &Day, lines: usize) -> Event {
+    let facts = [("folder", day.0.clone()), ("day", day.1.to_string()), ("lines", lines.to_string())];
+    incident("appended into another writer's line", facts)
 }
 
 fn left(home: &Home, day: &Day, error: &io::Error) -> String {

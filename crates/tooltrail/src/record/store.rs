@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Zone};
-use crate::day::{Fragment, Largest};
+use crate::day::{Damage, Fragment, LOOKS_MAX, Largest, STILL};
 use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
@@ -50,8 +50,12 @@ pub(crate) struct Store {
     /// Files that are to be written again.
     suspect: BTreeMap<Day, Suspect>,
     refused: Refused,
-    /// Journaled lines that their day files did not take yet.
+    /// Lines that their day files did not take yet.
     pending: BTreeMap<Day, Pending>,
+    /// Day files that end with bytes that are no whole line: their lines are pending until it is known who writes there.
+    torn: BTreeMap<Day, TornTail>,
+    /// Since when another process holds the append lock; lines are pending meanwhile.
+    locked_since: Option<Duration>,
     /// Why something of the last batch could not be written.
     trouble: Option<String>,
     /// When to write suspect files again.
@@ -77,8 +81,22 @@ struct Suspect {
 struct Pending {
     /// How long the file was, flushed, before the first try: what of them is there stands behind.
     from: u64,
-    lines: Vec<(u128, Vec<u8>)>,
+    lines: Vec<Vec<u8>>,
     bytes: usize,
+    /// How many of them do not stand in the journal.
+    unjournaled: u64,
+}
+
+/// A tail that is no whole line, as it was when it was looked at last.
+#[derive(Debug)]
+struct TornTail {
+    len: u64,
+    /// Since when it has this length.
+    since: Duration,
+    /// When it was seen first.
+    first: Duration,
+    /// What is kept of it, once it has not grown for a while.
+    damage: Option<Damage>,
 }
 
 impl Store {
@@ -96,7 +114,7 @@ impl Store {
         let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
         let mut largest = Largest::new(Zone::system());
         let now = clock.monotonic();
-        let recovered = recover(&home, &mut journal, &mut largest, now, RECOVERY_WAIT)?;
+        let recovered = recover(&home, &mut journal, &mut largest, RECOVERY_WAIT)?;
         let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
         let mut store = Self {
             files: Files::new(Arc::clone(home.disk())),
@@ -113,6 +131,8 @@ impl Store {
             suspect: BTreeMap::new(),
             refused: Refused::default(),
             pending: BTreeMap::new(),
+            torn: BTreeMap::new(),
+            locked_since: None,
             trouble: None,
             rewrite_at: now,
             left: None,
@@ -121,6 +141,8 @@ impl Store {
             home,
         };
         store.take_in(recovered);
+        // What is not tidied now is tidied at the next start.
+        let _next_time = Fragment::remove_old(&**store.home.disk(), store.clock.now().as_millis() / 1_000);
         Ok(store)
     }
 
@@ -187,7 +209,9 @@ impl Store {
     pub(crate) fn patience(&self, settle: Duration) -> Option<Duration> {
         if !self.events.is_empty() {
             Some(Duration::ZERO)
-        } else if self.flusher.is_running() {
+        } else if !self.torn.is_empty() {
+            Some(STILL)
+        } else if self.flusher.is_running() || self.locked_since.is_some() {
             Some(FLUSH_POLL)
         } else if self.is_unflushed() || !self.losses.is_empty() {
             Some(settle)
@@ -211,6 +235,23 @@ impl Store {
         self.events.push(Event::Incident { what, facts });
     }
 
+    /// Whether lines wait for a day file that can't be appended to just now: who reads would not find them.
+    pub(crate) fn is_deferred(&self) -> bool {
+        !self.torn.is_empty() || self.locked_since.is_some()
+    }
+
+    /// Gives torn tails and the holder of the append lock the time that they are waited for, at most about a second.
+    pub(crate) fn await_deferred(&mut self) {
+        for _ in 0..=LOOKS_MAX {
+            if !self.is_deferred() {
+                return;
+            }
+            self.home.disk().pause(STILL);
+            self.look_at_torn_tails(true);
+            self.commit(BTreeMap::new());
+        }
+    }
+
     /// Returns the calls that are open in the journal.
     pub(crate) fn open_calls(&self) -> Vec<Record> {
         self.journal.open_calls()
@@ -218,6 +259,7 @@ impl Store {
 
     /// Flushes, and leaves an empty journal if everything is in its day file and no call is open.
     pub(crate) fn close(&mut self) {
+        self.await_deferred();
         self.flush();
         if self.suspect.is_empty()
             && self.pending.is_empty()

@@ -1,6 +1,7 @@
 //! The writer: everything after the queue, batch by batch.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(crate) struct Writer {
     events: Vec<(Event, Option<u64>)>,
     /// What is stored while others encode the next batch.
     held: Commit,
+    /// Who waits until lines are in their day files, which cannot be appended to just now.
+    seen: Vec<Promise>,
 }
 
 /// Lines that are stored at once.
@@ -121,6 +124,7 @@ impl Writer {
             opening: Opening::default(),
             events: Vec::new(),
             held: Commit::default(),
+            seen: Vec::new(),
         })
     }
 
@@ -201,11 +205,21 @@ impl Writer {
             self.add_gap(&mut commit);
             self.store(&mut commit);
         }
-        barriers.seen.into_iter().for_each(Promise::keep);
+        self.seen.append(&mut barriers.seen);
         let flushes = barriers.flushes;
         match flushes.is_empty() && !batch.closed {
             true => self.store.tend(SETTLE),
-            false => self.store.flush(),
+            false => {
+                self.store.await_deferred();
+                // What was found meanwhile is told before anybody hears that all is flushed.
+                let mut told = Commit::default();
+                self.add_events(&mut told);
+                self.store(&mut told);
+                self.store.flush();
+            }
+        }
+        if !self.store.is_deferred() {
+            self.seen.drain(..).for_each(Promise::keep);
         }
         let took = self.clock.monotonic().saturating_sub(began);
         self.state.meters.batch_ended(accepted, self.held.entries, took);
@@ -372,6 +386,7 @@ impl Writer {
                 lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
             }
         }
+        self.state.deferred.store(self.store.is_deferred(), Ordering::Release);
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 

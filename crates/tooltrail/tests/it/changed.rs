@@ -103,7 +103,7 @@ fn the_folders_of_all_users_may_go_at_once() {
 }
 
 #[test]
-fn junk_of_others_is_cut_off_and_kept() {
+fn junk_of_others_is_kept_and_replaced() {
     check(&["torn tail"], 2, &[0, 1, 2], |file| {
         std::io::Write::write_all(&mut fs::File::options().append(true).open(file).unwrap(), b"junk").unwrap();
     });

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use tooltrail::disk::{Disk, DiskFile, Listed, Lock, Stat};
+use tooltrail::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
 /// Bytes that are written whole or not at all.
 const BLOCK: usize = 512;
@@ -369,6 +369,7 @@ impl Disk for SimDisk {
             device: 1,
             inode: *content,
             links: 1,
+            modified_s: 0,
         };
         Ok(content.map(stat))
     }
@@ -443,6 +444,10 @@ impl Disk for SimDisk {
         Ok(true)
     }
 
+    fn space(&self) -> io::Result<Option<Space>> {
+        Ok(None)
+    }
+
     fn handles_max(&self) -> usize {
         2
     }
@@ -486,7 +491,13 @@ impl DiskFile for SimFile {
     fn stat(&self) -> io::Result<Stat> {
         let inner = self.machine.inner();
         inner.alive(self.process)?;
-        Ok(Stat { len: inner.contents[&self.content].cache.len() as u64, device: 1, inode: self.content, links: 1 })
+        Ok(Stat {
+            len: inner.contents[&self.content].cache.len() as u64,
+            device: 1,
+            inode: self.content,
+            links: 1,
+            modified_s: 0,
+        })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
@@ -499,11 +510,12 @@ impl DiskFile for SimFile {
         Ok(read)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn append(&self, bytes: &[u8]) -> io::Result<Landed> {
         assert!(self.appends, "a file that was not opened for it");
         let mut inner = self.machine.inner();
         let end = inner.contents[&self.content].cache.len();
-        inner.write(self.process, self.content, bytes, end)
+        let taken = inner.write(self.process, self.content, bytes, end)?;
+        Ok(Landed { taken, end: (end + taken) as u64 })
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {

@@ -5,23 +5,27 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::day::{Cut, End, Redo, redo};
+use crate::day::{Damage, End, LOOKS_MAX, Redo, STILL, redo};
 use crate::disk::{DiskFile, Lock, is_trouble};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
+use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::counters::Loss;
 use crate::record::crew::spread;
 use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
 use crate::record::flusher::{Unflushed, sync};
 use crate::record::group::{Day, Group, Row, Waiting};
-use crate::record::recovery::{changed, refused};
-use crate::record::store::{Pending, Store};
+use crate::record::recovery::{changed, refused, spliced};
+use crate::record::store::{Pending, Store, TornTail};
 
 /// Files of a batch that are appended to under one hold of the lock.
 const FILES_AT_ONCE_MAX: usize = 64;
 
 /// How long acknowledgements of journaled lines wait for the append lock, so that a reader finds what was acknowledged.
 const VISIBLE_WAIT: Duration = Duration::from_millis(50);
+
+/// Bytes of lines that may wait for their day files: two segments of the journal. Then durable calls are refused.
+pub(super) const PENDING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Why lines are lost that stood in a file which is not there any more.
 pub(super) const REMOVED: &str = "their day file was removed, replaced or cut by others before they were durable";
@@ -30,6 +34,7 @@ impl Store {
     /// Stores lines: durable ones in the journal, then all in their day files; whoever waits is told.
     pub(crate) fn commit(&mut self, mut groups: BTreeMap<Day, Group>) {
         self.write_journal(&mut groups);
+        self.look_at_torn_tails(false);
         for day in self.pending.keys() {
             groups.entry(day.clone()).or_default();
         }
@@ -43,21 +48,28 @@ impl Store {
             if self.flusher.waiting() > self.files.handles_max() {
                 self.flush();
             }
+            if self.locked_since.is_some() {
+                groups = self.defer_all(groups);
+            }
         }
         self.untold.stored(self.trouble.is_none().then_some(self.epoch));
     }
 
     /// Appends each group to its file under the home's lock, and tells whoever waits.
     fn append(&mut self, mut groups: BTreeMap<Day, Group>) {
-        let lock = match self.lock(&mut groups) {
-            Ok(lock) => lock,
+        let lock = match self.lock(&groups) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => {
+                self.defer_all(groups);
+                return;
+            }
             Err(error) => {
                 let why = Error::io("lock the appends of", self.home.root())(error).to_string();
                 groups.into_iter().for_each(|(day, group)| self.stuck(day, group, true, &why));
                 return;
             }
         };
-        let opened = self.open_ends(groups);
+        let opened = self.open_ends(std::mem::take(&mut groups));
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
         // An entry in a wrong place is better than none, so that its note failed does not stop it.
         if let Err(error) = self.largest.note(&**self.home.disk(), noted) {
@@ -65,40 +77,145 @@ impl Store {
         }
         let mut appended = Vec::new();
         for (day, group, end) in opened {
-            match end.append(&group.text) {
-                Ok(()) => {
-                    let len = end.len + group.text.len() as u64;
-                    self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
-                    self.meters.written(group.lines.len(), group.text.len());
-                    self.files.appended(&day, &end.file, end.place, len);
-                    appended.push((day, End { len, ..end }, group.lines));
-                }
-                Err(error) => {
-                    self.largest.forget(&day.0, day.1);
-                    self.files.forget(&day);
-                    let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    self.stuck(day, group, true, &why);
-                }
-            }
+            self.append_to(day, group, end, &mut appended);
         }
         drop(lock);
         self.settle(appended);
     }
 
-    /// Takes the home's append lock; whoever waits for a journaled line does not wait long for it.
-    fn lock(&self, groups: &mut BTreeMap<Day, Group>) -> io::Result<Box<dyn Lock>> {
-        match self.home.lock_appends(VISIBLE_WAIT) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-            other => return other,
+    /// Appends a group to its file; `appended` gets what of it stands there.
+    fn append_to(&mut self, day: Day, mut group: Group, end: End, appended: &mut Vec<(Day, End, Vec<Row>)>) {
+        let done = end.append(&**self.home.disk(), &day.0, day.1, &group.text);
+        if done.spliced > 0 {
+            self.events.push(spliced(&day, done.spliced));
         }
-        for line in groups.values_mut().flat_map(|group| &mut group.lines) {
-            if let Waiting::Promise(promise) = &mut line.waiting
-                && line.journaled
-            {
-                promise.keep_early();
+        let stored = group.lines.iter().take_while(|line| line.end <= done.stored).count();
+        let rest = Group { lines: group.lines.split_off(stored), ..Group::default() };
+        self.meters.written(stored, done.stored);
+        match done.error {
+            None if done.len == end.len + group.text.len() as u64 => {
+                self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                self.files.appended(&day, &end.file, end.place, done.len);
+            }
+            // Somebody else appended meanwhile.
+            None => {
+                self.largest.forget(&day.0, day.1);
+                self.files.appended(&day, &end.file, end.place, done.len);
+            }
+            Some(error) => {
+                self.largest.forget(&day.0, day.1);
+                self.files.forget(&day);
+                let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
+                let mut start = done.stored;
+                let mut late = Group::default();
+                for line in rest.lines {
+                    late.text.extend_from_slice(&group.text[start..line.end]);
+                    start = line.end;
+                    late.lines.push(Row { end: late.text.len(), ..line });
+                }
+                self.stuck(day.clone(), late, true, &why);
             }
         }
-        self.home.lock_appends(APPENDS_WAIT)
+        if stored > 0 {
+            appended.push((day, End { len: done.len, ..end }, group.lines));
+        }
+    }
+
+    /// Takes the home's append lock; `None` if another process holds it for longer than an acknowledgement should wait.
+    ///
+    /// A process that was stopped while it holds the lock holds it for as long as it is stopped. What stands in the
+    /// synced journal is acknowledged all the same, and the lines wait for the lock beside the queue. Only lines that
+    /// could not be journaled wait here.
+    fn lock(&mut self, groups: &BTreeMap<Day, Group>) -> io::Result<Option<Box<dyn Lock>>> {
+        let now = self.clock.monotonic();
+        let must_wait = |line: &Row| !line.journaled && matches!(line.waiting, Waiting::Promise(_));
+        let wait = match groups.values().flat_map(|group| &group.lines).any(must_wait) {
+            true => APPENDS_WAIT,
+            false if self.locked_since.is_some() => Duration::ZERO,
+            false => VISIBLE_WAIT,
+        };
+        match self.home.lock_appends(wait) {
+            Ok(lock) => {
+                self.locked_since = None;
+                Ok(Some(lock))
+            }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && wait < APPENDS_WAIT => {
+                let since = *self.locked_since.get_or_insert(now);
+                if now.saturating_sub(since) >= APPENDS_WAIT {
+                    self.trouble = Some(Error::io("lock the appends of", self.home.root())(error).to_string());
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has all of these lines wait for the append lock; returns no groups.
+    fn defer_all(&mut self, groups: BTreeMap<Day, Group>) -> BTreeMap<Day, Group> {
+        let why = "another process holds the append lock";
+        groups.into_iter().for_each(|(day, group)| self.defer(day, group, why));
+        BTreeMap::new()
+    }
+
+    /// Looks whether torn tails have stood still for long enough to be taken for damage, and keeps those; with `waited`
+    /// the caller has waited so long. No lock is held: others append meanwhile.
+    pub(super) fn look_at_torn_tails(&mut self, waited: bool) {
+        let (now, disk) = (self.clock.monotonic(), &**self.home.disk());
+        let mut gone = Vec::new();
+        for (day, tail) in self.torn.iter_mut().filter(|(_, tail)| tail.damage.is_none()) {
+            let len = match disk.stat(&[&day.0, TRAIL_FOLDER, &day_name(day.1)]) {
+                Ok(Some(stat)) => stat.len,
+                // Opening it says it better.
+                Ok(None) | Err(_) => {
+                    gone.push(day.clone());
+                    continue;
+                }
+            };
+            let has_grown = len != tail.len;
+            if has_grown {
+                (tail.len, tail.since) = (len, now);
+            }
+            // Whoever writes for so long without a newline has been waited for long enough.
+            let is_over = now.saturating_sub(tail.first) >= STILL * LOOKS_MAX as u32;
+            if is_over || (!has_grown && (waited || now.saturating_sub(tail.since) >= STILL)) {
+                match Damage::of_tail(disk, &day.0, day.1, len) {
+                    Ok(damage) => tail.damage = Some(damage),
+                    Err(error) => {
+                        let why = Error::io("keep the torn end of", &self.home.day_path(&day.0, day.1))(error);
+                        self.trouble = Some(why.to_string());
+                    }
+                }
+            }
+        }
+        gone.iter().for_each(|day| drop(self.torn.remove(day)));
+    }
+
+    /// Ends a torn tail that was kept, under the append lock; `None` if its lines have to wait.
+    fn mend_tail(&mut self, day: &Day, end: End) -> io::Result<Option<End>> {
+        let disk = Arc::clone(self.home.disk());
+        if !end.is_torn {
+            if let Some(damage) = self.torn.remove(day).and_then(|tail| tail.damage) {
+                // Its writer has ended its line.
+                damage.discard(&*disk)?;
+            }
+            return Ok(Some(end));
+        }
+        let now = self.clock.monotonic();
+        let new = || TornTail { len: end.len, since: now, first: now, damage: None };
+        let tail = self.torn.entry(day.clone()).or_insert_with(new);
+        let Some(damage) = tail.damage.take() else { return Ok(None) };
+        let has_grown = tail.len != end.len;
+        if has_grown && now.saturating_sub(tail.first) < STILL * LOOKS_MAX as u32 {
+            (tail.len, tail.since) = (end.len, now);
+            damage.discard(&*disk)?;
+            return Ok(None);
+        }
+        self.torn.remove(day);
+        for fragment in damage.mend(&*disk, (&day.0, day.1), &*end.file, self.flusher.clean(day))? {
+            self.tell(&fragment);
+        }
+        let len = end.file.stat()?.len;
+        Ok(Some(End { len, is_torn: false, ..end }))
     }
 
     /// Opens the files at their ends, each after what it did not take before and what others took from it.
@@ -109,10 +226,12 @@ impl Store {
         let mut opened = Vec::new();
         for Opened { day, end, .. } in found {
             let Some(group) = groups.remove(&day) else { continue };
-            let end = end.and_then(|end| self.bring_up(&day, end));
+            let end = end.and_then(|end| self.mend_tail(&day, end));
+            let end = end.and_then(|end| end.map(|end| self.bring_up(&day, end)).transpose());
             match end {
-                Ok(_) if group.lines.is_empty() => {}
-                Ok(end) => opened.push((day, group, end)),
+                Ok(None) => self.defer(day, group, "its day file ends with half a line of another writer"),
+                Ok(Some(_)) if group.lines.is_empty() => {}
+                Ok(Some(end)) => opened.push((day, group, end)),
                 Err(error) => {
                     self.files.forget(&day);
                     let trouble = is_trouble(&error);
@@ -131,21 +250,18 @@ impl Store {
     /// Writes to a file what it did not take before, or lost to others; returns its end then.
     fn bring_up(&mut self, day: &Day, end: End) -> io::Result<End> {
         self.refused.remove(day);
-        if let Some(fragment) = &end.torn {
-            self.tell(fragment);
-        }
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
-        let (from, lines) = (pending.from, &pending.lines);
-        let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: u64::MAX, lines };
-        let done = redo(&**self.home.disk(), &mut self.largest, &want, &mut |_| Ok(()))?;
-        if let Some(fragment) = &done.cut {
-            self.tell(fragment);
+        let (from, clean) = (pending.from, self.flusher.clean(day));
+        let want = Redo { folder: &day.0, day: day.1, from, clean, again: u64::MAX, lines: &pending.lines };
+        let done = redo(&**self.home.disk(), &mut self.largest, &want, Damage::default())?;
+        if done.spliced > 0 {
+            self.events.push(spliced(day, done.spliced));
         }
         let Some(pending) = self.pending.remove(day) else { return Ok(end) };
         self.meters.written(pending.lines.len(), pending.bytes);
         self.files.appended(day, &done.file, done.place, done.len);
-        self.note_unflushed(day.clone(), &done.file, done.place, done.len, 0);
-        Ok(End { file: done.file, place: done.place, len: done.len, torn: None })
+        self.note_unflushed(day.clone(), &done.file, done.place, done.len, pending.unjournaled);
+        Ok(End { file: done.file, place: done.place, len: done.len, is_torn: false })
     }
 
     /// Others removed, replaced or cut files: the journal's lines go there again before those that come, and the trail
@@ -178,9 +294,12 @@ impl Store {
             let coming = coming.collect::<BTreeSet<_>>();
             // What waits stands in the journal too, and so does what is about to be appended.
             let lines = lines.into_iter().filter(|record| !coming.contains(&*record.line));
-            let lines = lines.map(|record| (0, record.line)).collect::<Vec<_>>();
-            let bytes = lines.iter().map(|(_, line)| line.len()).sum();
-            self.pending.insert(day, Pending { from: 0, lines, bytes });
+            let mut lines = lines.map(|record| record.line).collect::<Vec<_>>();
+            let before = self.pending.remove(&day).unwrap_or_default();
+            let known = lines.iter().cloned().collect::<BTreeSet<_>>();
+            lines.extend(before.lines.into_iter().filter(|line| !known.contains(line)));
+            let bytes = lines.iter().map(Vec::len).sum();
+            self.pending.insert(day, Pending { from: 0, lines, bytes, unjournaled: before.unjournaled });
         }
     }
 
@@ -236,16 +355,36 @@ impl Store {
     /// What could not be appended: with `retry` journaled lines wait for the next try, the others are lost.
     fn stuck(&mut self, day: Day, group: Group, retry: bool, why: &str) {
         self.trouble = Some(why.to_owned());
+        self.keep_or_lose(day, group, |line| line.waiting.is_kept() || (retry && line.journaled), why);
+    }
+
+    /// What cannot be appended just now: all lines wait but those of whom somebody wants to know that they are durable
+    /// and that could not be journaled.
+    fn defer(&mut self, day: Day, group: Group, why: &str) {
+        let mut room = PENDING_BYTES_MAX.saturating_sub(self.pending.values().map(|pending| pending.bytes).sum());
+        let keeps = |line: &Row, bytes: usize| {
+            room = room.saturating_sub(bytes);
+            line.waiting.is_kept() || line.journaled || (room > 0 && matches!(line.waiting, Waiting::Nobody))
+        };
+        self.keep_or_lose_by(day, group, keeps, why);
+    }
+
+    fn keep_or_lose(&mut self, day: Day, group: Group, keeps: impl Fn(&Row) -> bool, why: &str) {
+        self.keep_or_lose_by(day, group, |line, _| keeps(line), why);
+    }
+
+    fn keep_or_lose_by(&mut self, day: Day, group: Group, mut keeps: impl FnMut(&Row, usize) -> bool, why: &str) {
         let mut start = 0;
         for line in group.lines {
             let text = &group.text[start..line.end];
             start = line.end;
-            if line.waiting.is_kept() || (retry && line.journaled) {
+            if keeps(&line, text.len()) {
                 let from = self.flusher.clean(&day);
                 let new = || Pending { from, ..Pending::default() };
                 let pending = self.pending.entry(day.clone()).or_insert_with(new);
                 pending.bytes += text.len();
-                pending.lines.push((0, text.to_vec()));
+                pending.unjournaled += u64::from(!line.journaled);
+                pending.lines.push(text.to_vec());
                 line.waiting.keep();
             } else {
                 self.losses.lose(line.waiting, Loss::Unwritten, why);

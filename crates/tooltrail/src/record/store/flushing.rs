@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Cut, Fragment, Redo, redo};
+use crate::day::{Damage, Fragment, Redo, redo};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::journal::{Entry, Kind, Record};
@@ -36,7 +36,7 @@ impl Store {
         if now >= self.recover_at {
             self.recover_at = now + RECOVER_EVERY;
             // Who else recovers does what we would.
-            let found = recover(&self.home, &mut self.journal, &mut self.largest, now, Duration::ZERO);
+            let found = recover(&self.home, &mut self.journal, &mut self.largest, Duration::ZERO);
             if let Ok(recovered) = found {
                 self.take_in(recovered);
             }
@@ -164,13 +164,14 @@ impl Store {
     fn rewrite(&mut self, day: &Day, records: Vec<Record>) -> io::Result<()> {
         let clean = self.flusher.clean(day);
         let from = records.iter().map(|record| record.clean).min().unwrap_or(clean);
-        let lines = records.into_iter().map(|record| (0, record.line)).collect::<Vec<_>>();
-        let want = Redo { folder: &day.0, day: day.1, from, cut: Cut::Torn, again: clean, lines: &lines };
+        let lines = records.into_iter().map(|record| record.line).collect::<Vec<_>>();
+        let want = Redo { folder: &day.0, day: day.1, from, clean, again: clean, lines: &lines };
+        let damage = Damage::find(&**self.home.disk(), &day.0, day.1, None)?;
         let lock = self.home.lock_appends(APPENDS_WAIT)?;
         self.files.forget(day);
-        let done = redo(&**self.home.disk(), &mut self.largest, &want, &mut |_| Ok(()))?;
+        let done = redo(&**self.home.disk(), &mut self.largest, &want, damage)?;
         drop(lock);
-        if let Some(fragment) = &done.cut {
+        for fragment in &done.fragments {
             self.tell(fragment);
         }
         sync(&*done.file, &*self.clock, &self.meters)?;

@@ -6,9 +6,7 @@ use std::io;
 use crate::journal::{Entry, Kind};
 use crate::record::group::{Begun, Day, Group, Waiting};
 use crate::record::store::Store;
-
-/// Bytes of journaled lines that may wait for their day files to become writable; then durable calls are refused.
-const PENDING_BYTES_MAX: usize = 8 * 1024 * 1024;
+use crate::record::store::appending::PENDING_BYTES_MAX;
 
 impl Store {
     /// Notes calls that begin; where somebody waits, durably.
