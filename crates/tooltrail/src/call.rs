@@ -302,13 +302,15 @@ impl DurationMs {
         Self(format!("{whole}.{part:03}").trim_end_matches('0').to_owned())
     }
 
-    /// Returns a received JSON number with its digits, `None` if it is no number, below zero or over 200 bytes long.
+    /// Returns a received JSON number with its digits, `None` if it is no number, below zero, over 200 bytes long or beyond
+    /// the largest float.
     ///
     /// `-0` counts as below zero: it is no length of time that a clock measured.
     #[must_use]
     pub fn received(number: &str) -> Option<Self> {
         let fits = number.len() <= DURATION_BYTES_MAX && !number.starts_with('-');
-        (fits && crate::json::is_number(number)).then(|| Self(number.to_owned()))
+        let is_finite = || number.parse::<f64>().is_ok_and(f64::is_finite);
+        (fits && crate::json::is_number(number) && is_finite()).then(|| Self(number.to_owned()))
     }
 
     /// Returns the digits as they stand in the line.
@@ -334,6 +336,12 @@ impl EntryId {
         let rand_b = wide & ((1 << 62) - 1);
         let millis = u128::from(ts.as_millis().unsigned_abs()) & ((1 << 48) - 1);
         Self(uuid::Uuid::from_u128(millis << 80 | 7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
+    }
+
+    /// Returns the instant that it holds.
+    #[must_use]
+    pub fn time(self) -> Timestamp {
+        Timestamp::from_millis((self.0.as_u128() >> 80) as i64)
     }
 
     pub(crate) fn to_bits(self) -> u128 {

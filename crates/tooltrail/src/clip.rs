@@ -1,7 +1,7 @@
 //! Large values cut to what a line holds: strings, lists, depth, and in the end the line itself.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::json::{is_escaped, push_string, unescape};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
@@ -27,11 +27,11 @@ pub(crate) struct Clipped {
 impl Clipped {
     /// Clips every value of a redacted call.
     pub(crate) fn of(redacted: Redacted) -> Self {
-        let mut args = clipped_object(redacted.args());
+        let mut args = clipped_object(redacted.args(), ARGS_BYTES_MAX);
         if args.len() > ARGS_BYTES_MAX {
             args = as_text(redacted.args(), redacted.fields().args.chars());
         }
-        let mut extra = redacted.extra().map(clipped_object);
+        let mut extra = redacted.extra().map(|extra| clipped_object(extra, EXTRA_BYTES_MAX));
         if extra.as_ref().is_some_and(|extra| extra.len() > EXTRA_BYTES_MAX) {
             extra = extra_as_text(&redacted);
         }
@@ -128,14 +128,18 @@ fn nth(text: &str, mut chars: usize) -> Option<usize> {
     rest.map(|(n, _)| at + n).nth(chars)
 }
 
-/// Returns a value with every part clipped, encoded.
-fn clipped_object(tree: &Tree) -> String {
+/// Returns a value with every part clipped, encoded; it ends early once it is longer than `bytes_max`, as nobody wants it
+/// then.
+fn clipped_object(tree: &Tree, bytes_max: usize) -> String {
     let mut out = String::with_capacity(OBJECT_BYTES_USUAL);
-    push_clipped(&mut out, tree);
+    push_clipped(&mut out, tree, bytes_max);
     out
 }
 
-fn push_clipped(out: &mut String, tree: &Tree) {
+fn push_clipped(out: &mut String, tree: &Tree, bytes_max: usize) {
+    if out.len() > bytes_max {
+        return;
+    }
     match tree {
         Tree::Null => out.push_str("null"),
         Tree::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -147,7 +151,7 @@ fn push_clipped(out: &mut String, tree: &Tree) {
                 if n > 0 {
                     out.push(',');
                 }
-                push_clipped(out, element);
+                push_clipped(out, element, bytes_max);
             }
             if elements.len() > MEMBERS_MAX {
                 out.push(',');
@@ -162,15 +166,18 @@ fn push_clipped(out: &mut String, tree: &Tree) {
                 if n > 0 {
                     out.push(',');
                 }
-                let key = unlike(field(key), &keys);
+                if out.len() > bytes_max {
+                    return;
+                }
+                let key = keys.unlike(field(key));
                 push_string(out, &key);
                 keys.add(key);
                 out.push(':');
-                push_clipped(out, value);
+                push_clipped(out, value, bytes_max);
             }
             if members.len() > MEMBERS_MAX {
                 out.push(',');
-                push_string(out, &unlike(members_total(members.len()).into(), &keys));
+                push_string(out, &keys.unlike(members_total(members.len()).into()));
                 out.push_str(":true");
             }
             out.push('}');
@@ -187,6 +194,8 @@ fn members_total(members: usize) -> String {
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
     many: HashSet<Cow<'a, str>>,
+    /// Of keys that came again, the number that is tried next.
+    next: HashMap<String, usize>,
 }
 
 impl<'a> Keys<'a> {
@@ -201,14 +210,24 @@ impl<'a> Keys<'a> {
     fn hold(&self, key: &str) -> bool {
         self.few.iter().any(|known| known == key) || (!self.many.is_empty() && self.many.contains(key))
     }
-}
 
-/// Returns a key that differs from the earlier ones: itself, or with `#2`, `#3`, … appended.
-fn unlike<'a>(key: Cow<'a, str>, earlier: &Keys<'_>) -> Cow<'a, str> {
-    if !earlier.hold(&key) {
-        return key;
+    /// Returns a key that differs from the earlier ones: itself, or with `#2`, `#3`, … appended.
+    fn unlike(&mut self, key: Cow<'a, str>) -> Cow<'a, str> {
+        if !self.hold(&key) {
+            return key;
+        }
+        // Where it was left: each of a thousand equal keys is tried once.
+        let mut n = self.next.get(&*key).copied().unwrap_or(2);
+        let found = loop {
+            let numbered = format!("{key}#{n}");
+            n += 1;
+            if !self.hold(&numbered) {
+                break numbered;
+            }
+        };
+        self.next.insert(key.into_owned(), n);
+        Cow::Owned(found)
     }
-    (2..).map(|n| format!("{key}#{n}")).find(|key| !earlier.hold(key)).map_or(key, Cow::Owned)
 }
 
 /// Returns `{"clipped": T}`, T the beginning of a structure's compact text.

@@ -74,6 +74,28 @@ impl Timestamp {
         }
     }
 
+    /// Returns the instant of a JSON number of Unix time: seconds, milli-, micro- or nanoseconds by its size, `None` outside
+    /// of 1970 to 9999.
+    ///
+    /// Seconds end before 2286, and the larger units begin in 1973 or earlier: no two meanings share a number.
+    #[must_use]
+    pub fn of_epoch(number: &str) -> Option<Self> {
+        let value = number.parse::<f64>().ok().filter(|value| *value >= 0.0)?;
+        let per_ms = match value {
+            ..1e11 => 0.001,
+            ..1e14 => 1.0,
+            ..1e17 => 1e3,
+            _ => 1e6,
+        };
+        // Whole numbers keep their digits, which a float of nanoseconds would not.
+        let ms = match number.parse::<i64>() {
+            Ok(whole) if per_ms >= 1.0 => whole / per_ms as i64,
+            Ok(whole) => whole.checked_mul(1_000)?,
+            Err(_) => (value / per_ms).floor() as i64,
+        };
+        (FIRST_MS..=LAST_MS).contains(&ms).then_some(Self(ms))
+    }
+
     /// Returns the UTC date, which names the day file.
     #[must_use]
     pub const fn date(self) -> Date {
@@ -152,6 +174,14 @@ impl Zone {
     #[must_use]
     pub fn system() -> Self {
         Self(jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC))
+    }
+
+    /// Returns the date of an instant in this zone.
+    #[must_use]
+    pub fn date_of(&self, instant: Timestamp) -> Date {
+        let local = jiff::Timestamp::from_millisecond(instant.0).map(|at| self.0.to_datetime(at).date());
+        // Every instant of ours is one of that library's.
+        local.map_or(instant.date(), |date| Date((date - jiff::civil::date(1970, 1, 1)).get_days()))
     }
 
     /// Returns the zone of an IANA name such as `Europe/Berlin`.

@@ -24,6 +24,9 @@ pub(crate) const APPENDS_WAIT: Duration = Duration::from_secs(2);
 /// The user of entries that belong to nobody else.
 pub const SYSTEM_USER: &str = "_system";
 
+/// What an outside user is called who is named like [`SYSTEM_USER`].
+pub(crate) const OUTSIDE_SYSTEM_USER: &str = "outside._system";
+
 /// The user of a call whose user is not known.
 pub const UNKNOWN_USER: &str = "unknown";
 
@@ -229,8 +232,8 @@ pub(crate) fn day_of(name: &str) -> Option<Date> {
 /// Returns the folder of a user: an injective encoding of the id, safe on any file system.
 ///
 /// `[a-z0-9_-]` stand for themselves, every other byte is `%XX`; over 200 bytes the name is cut to its first 100 at
-/// a whole escape and the id's SHA-256 follows. `_system` is our own; an outside user of that name is
-/// [`outside_folder`]'s.
+/// a whole escape and the id's SHA-256 follows. `_system` is our own; an outside user of that name has
+/// [`outside_folder`].
 #[must_use]
 pub fn folder_of(user: &str) -> String {
     let mut encoded = String::with_capacity(user.len());
@@ -251,10 +254,10 @@ pub fn folder_of(user: &str) -> String {
     format!("{}.{}", &encoded[..kept], hex(&hash))
 }
 
-/// Returns the folder of a user named from outside: as [`folder_of`], but `_system` becomes `%5Fsystem`.
+/// Returns the folder of a user named from outside: as [`folder_of`], but `_system` is stored as `outside._system`.
 #[must_use]
 pub fn outside_folder(user: &str) -> String {
-    if user == SYSTEM_USER { "%5Fsystem".to_owned() } else { folder_of(user) }
+    folder_of(if user == SYSTEM_USER { OUTSIDE_SYSTEM_USER } else { user })
 }
 
 /// Returns the folder of a user whose id held a secret: the redacted text's encoding and a keyed hash of the id.

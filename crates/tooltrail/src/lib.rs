@@ -64,7 +64,8 @@ pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};
 pub use random::{Random, SystemRandom};
 pub use read::{
-    Arrived, Bound, Bounds, Follow, Followed, GapWhy, Page, Scanned, Skipped, Trail, UserSummary, UsersPage,
+    Arrived, Bound, Bounds, Cancel, Follow, Followed, GapWhy, Nothing, Page, Scanned, Skipped, Trail, UserSummary,
+    UsersPage,
 };
 #[doc(hidden)]
 pub use record::Steps;

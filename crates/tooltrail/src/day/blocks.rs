@@ -99,6 +99,22 @@ impl Blocks {
         self.bytes_read
     }
 
+    /// Lets go of what was returned, and of the bytes of the next line where they are more than these: they are read again
+    /// when they are needed, as any number of files may be under way at once.
+    pub(crate) fn shrink(&mut self, bytes_max: usize) {
+        if self.started && self.end > bytes_max && !self.dropped {
+            self.base += self.end as u64;
+            self.end = 0;
+        }
+        self.buffer.truncate(self.end);
+        self.buffer.shrink_to_fit();
+    }
+
+    /// Returns the bytes that are held.
+    pub(crate) fn held(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether the next line needs no reading.
     pub(crate) fn is_buffered(&self) -> bool {
         self.started && self.end > 0 && memchr::memrchr(b'\n', &self.buffer[..self.end - 1]).is_some()
@@ -124,7 +140,10 @@ impl Blocks {
                 self.buffer.clear();
                 self.end = 0;
             }
+            // What was let go of ends with the newline of the line that comes next.
+            let ends_line = self.started && self.end == 0 && !self.dropped;
             unseen = self.load()?;
+            unseen = unseen.saturating_sub(usize::from(ends_line));
         }
     }
 
@@ -197,6 +216,8 @@ mod tests {
                 Found::Torn => tail = true,
                 Found::TooLong => panic!("no line here is too long"),
             }
+            // Letting go of what is held changes nothing.
+            blocks.shrink(if lines.len() % 2 == 0 { 0 } else { usize::MAX });
         }
         let expected: Vec<_> = expected.iter().rev().map(|(at, line)| (*at, line.to_vec())).collect();
         assert!(lines == expected && tail == torn, "{:?}", String::from_utf8_lossy(&text[..text.len().min(80)]));

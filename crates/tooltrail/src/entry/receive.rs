@@ -1,11 +1,11 @@
 //! A line that somebody sends, to a call: the common form, our own entry, the seed's.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::call::{Call, DurationMs, EntryId, Kept, Outcome, Payload, Reason, Status};
 use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
-use crate::json::{Flaw, members, string};
+use crate::json::{Flaw, OBJECT_MEMBERS_MAX, members, string};
 
 /// Where a line's own faults are explained.
 const HINT: &str = "docs/format.md lists the fields and their types";
@@ -25,11 +25,12 @@ const HINT: &str = "docs/format.md lists the fields and their types";
 ///
 /// # Errors
 /// [`Error::Input`] for what is no JSON object, has a top-level key twice, lacks `tool`, or has a defined field of
-/// the wrong type, an unknown status or an unreadable time.
+/// the wrong type, an unknown status, an unreadable time or more than 10,000 members.
 pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     let members = members(line).map_err(|flaw| match flaw {
         Flaw::Syntax(at) => refuse(format!("not a JSON object (at byte {at})")),
-        Flaw::DuplicateKey | Flaw::LoneSurrogate => refuse("not a JSON object".to_owned()),
+        Flaw::TooManyMembers => refuse(format!("more than {OBJECT_MEMBERS_MAX} members")),
+        _ => refuse("not a JSON object".to_owned()),
     })?;
     let mut seen = HashSet::new();
     if let Some((key, _)) = members.iter().find(|(key, _)| !seen.insert(key.as_ref())) {
@@ -44,7 +45,14 @@ pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     received.finish()
 }
 
-fn refuse(what: String) -> Error {
+/// Characters of a refusal: it may quote the line, and a line may be megabytes long.
+const REFUSAL_CHARS_MAX: usize = 300;
+
+fn refuse(mut what: String) -> Error {
+    if let Some((at, _)) = what.char_indices().nth(REFUSAL_CHARS_MAX) {
+        what.truncate(at);
+        what.push('…');
+    }
     Error::input(what, HINT)
 }
 
@@ -60,6 +68,9 @@ struct Received<'a> {
     chars: Option<u64>,
     snippet: Option<String>,
     id: Option<EntryId>,
+    /// The names in `extra`, and of those that came again the number that is tried next.
+    extra_names: HashSet<String>,
+    extra_next: HashMap<String, usize>,
 }
 
 impl<'a> Received<'a> {
@@ -75,17 +86,19 @@ impl<'a> Received<'a> {
             chars: None,
             snippet: None,
             id: None,
+            extra_names: HashSet::new(),
+            extra_next: HashMap::new(),
         }
     }
 
     /// Takes one member that is not null.
     fn member(&mut self, key: &str, value: &str) -> Result<(), Error> {
         match key {
-            "ts" => self.call.ts = Some(Timestamp::parse(&text(key, value)?, self.zone)?),
-            // Half a pair kept as its escape would share the folder of whoever is called like that escape.
-            "user" if value.starts_with('"') && string(value).is_none() => {
-                return Err(refuse("user holds half a surrogate pair".to_owned()));
+            "ts" if crate::json::is_number(value) => {
+                let ts = Timestamp::of_epoch(value);
+                self.call.ts = Some(ts.ok_or_else(|| refuse(format!("ts {value} is no time from 1970 to 9999")))?);
             }
+            "ts" => self.call.ts = Some(Timestamp::parse(&text(key, value)?, self.zone)?),
             "user" => self.call.user = text(key, value)?,
             "tool" => {
                 self.call.tool = text(key, value)?;
@@ -94,9 +107,16 @@ impl<'a> Received<'a> {
             "args" => self.call.args = value.to_owned(),
             "status" => {
                 let word = text(key, value)?;
-                let status = Status::parse(&word);
-                self.status =
-                    Some(status.ok_or_else(|| refuse(format!("status {word:?} is not ok, error or denied")))?);
+                self.status = Some(match Status::parse(&word) {
+                    Some(status) => status,
+                    None => {
+                        let status = other_status(&word);
+                        let status =
+                            status.ok_or_else(|| refuse(format!("status {word:?} is not ok, error or denied")))?;
+                        self.extra(key, value);
+                        status
+                    }
+                });
             }
             "result" => {
                 self.result = Some(match string(value) {
@@ -137,7 +157,10 @@ impl<'a> Received<'a> {
                 None => self.extra(key, value),
             },
             "extra" => {
-                let inner = members(value).map_err(|_| refuse("extra is no object".to_owned()))?;
+                let inner = members(value).map_err(|flaw| match flaw {
+                    Flaw::TooManyMembers => refuse(format!("extra has more than {OBJECT_MEMBERS_MAX} members")),
+                    _ => refuse("extra is no object".to_owned()),
+                })?;
                 for (key, value) in inner {
                     self.extra(&key, value);
                 }
@@ -149,14 +172,16 @@ impl<'a> Received<'a> {
 
     /// Keeps a member in `extra`, under a name of its own: an entry taken in again has its earlier ones there.
     fn extra(&mut self, key: &str, value: &str) {
-        let taken = |key: &str| self.call.extra.iter().any(|(name, _)| name == key);
         let mut name = key.to_owned();
-        for n in 2.. {
-            if !taken(&name) {
-                break;
+        if self.extra_names.contains(&name) {
+            // Where it was left: each of a thousand equal names is tried once.
+            let next = self.extra_next.entry(name.clone()).or_insert(2);
+            while self.extra_names.contains(&name) {
+                name = format!("{key}#{next}");
+                *next += 1;
             }
-            name = format!("{key}#{n}");
         }
+        self.extra_names.insert(name.clone());
         self.call.extra.push((name, value.to_owned()));
     }
 
@@ -196,6 +221,16 @@ impl<'a> Received<'a> {
             }),
         });
         Ok(self.call)
+    }
+}
+
+/// Returns the status that other systems' words mean.
+fn other_status(word: &str) -> Option<Status> {
+    match word {
+        "success" | "succeeded" | "completed" => Some(Status::Ok),
+        "failed" | "failure" => Some(Status::Error),
+        "blocked" | "rejected" | "refused" => Some(Status::Denied),
+        _ => None,
     }
 }
 

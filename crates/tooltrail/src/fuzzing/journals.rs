@@ -7,7 +7,7 @@ use super::draw::Draw;
 use super::memory::Memory;
 use crate::clock::Timestamp;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode};
-use crate::journal::segment::{HEADER_BYTES, Header, Scan, Segment};
+use crate::journal::segment::{HEADER_BYTES, Header, SEGMENT_BYTES, Scan, Segment};
 
 /// Frames of a drawn segment; each is a place where reading can go wrong.
 const FRAMES_MAX: usize = 24;
@@ -26,7 +26,7 @@ const OLD_SALT: [u8; SALT_BYTES] = [0x5B; SALT_BYTES];
 static HEADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let memory = Memory::default();
     let header = Header { home: "a1".repeat(16), boot: "b-2".to_owned(), owner: 7, number: 3, salt: SALT };
-    drop(Segment::begin(&memory, "0", Box::new(memory.clone()), header).unwrap());
+    drop(Segment::begin(&memory, "0", Box::new(memory.clone()), header, SEGMENT_BYTES).unwrap());
     memory.bytes()[..HEADER_BYTES as usize].to_vec()
 });
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES};
-use crate::journal::segment::{Header, Segment};
+use crate::journal::segment::{Header, SEGMENT_BYTES, SEGMENT_BYTES_FIRST, Segment};
 use crate::journal::slots::begin;
 use crate::random::Random;
 
@@ -20,6 +20,15 @@ const OPEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long a journal that could not be begun is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Which part of a small disk one segment may take: the writers of a home have a few each, and most of the disk is for
+/// the day files.
+const SEGMENT_DISK_SHARE: u64 = 32;
+
+/// Which part of a disk, and how much of a large one, no new segment takes: day files can still be written then, and are
+/// made durable themselves.
+const RESERVE_DISK_SHARE: u64 = 8;
+const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A day file: the user's folder and the date.
 type Day = (String, Date);
@@ -172,7 +181,7 @@ impl Journal {
     fn begin_now(&mut self) -> io::Result<()> {
         let (home, boot, salt) = (self.home.clone(), self.boot.clone(), self.salt());
         let header = Header { home, boot, owner: self.owner, number: self.number + 1, salt };
-        let mut segment = begin(&*self.disk, &header)?.ok_or_else(full)?;
+        let mut segment = begin(&*self.disk, &header, self.segment_bytes()?)?.ok_or_else(full)?;
         self.number += 1;
         let mut entries = self.open.values().map(borrowed).collect::<Vec<_>>();
         entries.push(own(Kind::Begun, entries.len() as u64));
@@ -180,6 +189,20 @@ impl Journal {
         // Kept even if broken: it holds its lock, and nobody may take it for a dead process's.
         self.segments.push(segment);
         written
+    }
+
+    /// Returns how large a new segment may become on this disk.
+    fn segment_bytes(&self) -> io::Result<u64> {
+        let Some(space) = self.disk.space()? else { return Ok(SEGMENT_BYTES) };
+        let reserve = (space.total / RESERVE_DISK_SHARE).min(RESERVE_BYTES_MAX);
+        // The first one may reuse a file that has its bytes.
+        if !self.segments.is_empty() && space.free < reserve + SEGMENT_BYTES_FIRST {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "what is left of the disk is kept for the day files",
+            ));
+        }
+        Ok((space.total / SEGMENT_DISK_SHARE).clamp(SEGMENT_BYTES_FIRST, SEGMENT_BYTES))
     }
 
     /// Returns where the journal ends now, for [`Journal::flushed`].

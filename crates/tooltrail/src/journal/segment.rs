@@ -10,7 +10,7 @@ use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode, may_begin};
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Bytes of a new segment; doubled when they are used up, so that a small home stays small.
-const SEGMENT_BYTES_FIRST: u64 = 1024 * 1024;
+pub(crate) const SEGMENT_BYTES_FIRST: u64 = 1024 * 1024;
 
 /// Bytes of zeros written at once.
 const ZEROS: usize = 256 * 1024;
@@ -93,6 +93,8 @@ pub(crate) struct Segment {
     sequence: u64,
     /// Bytes that the file has.
     allocated: u64,
+    /// Bytes that it may have.
+    bytes_max: u64,
     /// Nothing more may be written to it: a write or a sync failed, and nobody knows what it holds.
     pub(crate) broken: bool,
 }
@@ -102,10 +104,17 @@ impl Segment {
     ///
     /// # Errors
     /// What the system says; then the slot still holds no frames.
-    pub(crate) fn begin(disk: &dyn Disk, name: &str, lock: Box<dyn Lock>, header: Header) -> io::Result<Self> {
+    pub(crate) fn begin(
+        disk: &dyn Disk,
+        name: &str,
+        lock: Box<dyn Lock>,
+        header: Header,
+        bytes_max: u64,
+    ) -> io::Result<Self> {
         let file = disk.write(&[OWN_FOLDER, "journal", name])?;
         let allocated = file.stat()?.len;
-        let mut segment = Self { file, _lock: lock, header, at: HEADER_BYTES, sequence: 0, allocated, broken: false };
+        let (at, sequence, broken) = (HEADER_BYTES, 0, false);
+        let mut segment = Self { file, _lock: lock, header, at, sequence, allocated, bytes_max, broken };
         segment.allocate(SEGMENT_BYTES_FIRST)?;
         let header = segment.header.encode();
         write_all(&*segment.file, &header, 0)?;
@@ -114,7 +123,7 @@ impl Segment {
 
     /// Whether so many bytes more fit.
     pub(crate) fn fits(&self, bytes: u64) -> bool {
-        !self.broken && self.at + bytes <= SEGMENT_BYTES
+        !self.broken && self.at + bytes <= self.bytes_max
     }
 
     /// Returns which of its writer's segments it is.
@@ -139,7 +148,7 @@ impl Segment {
         let end = self.at + bytes.len() as u64;
         if end > self.allocated {
             // A full disk is found here, before a frame is written, and does not break the segment.
-            self.allocate((self.allocated * 2).max(end).min(SEGMENT_BYTES))?;
+            self.allocate((self.allocated * 2).max(end).min(self.bytes_max.max(end)))?;
         }
         let written =
             write_all(&*self.file, &bytes, self.at).and_then(|()| if sync { self.file.sync() } else { Ok(()) });

@@ -25,20 +25,35 @@ fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
     }
 }
 
-/// Begins a segment in the first slot that nobody has and that holds no frames; `None` if there is none.
+/// Begins a segment of at most so many bytes in the first slot that nobody has and that holds no frames; `None` if there
+/// is none.
+///
+/// A slot that holds frames is looked at without its lock: whoever recovers at this moment would take the lock for the
+/// life of the slot's owner, and leave the frames where they are. Slots that may not be opened are passed over.
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn begin(disk: &dyn Disk, header: &Header) -> io::Result<Option<Segment>> {
-    for slot in 0..SLOTS_MAX {
-        let Some(lock) = try_lock(disk, slot)? else { continue };
-        let scan = match disk.open(&[OWN_FOLDER, "journal", &name(slot)])? {
-            None => Scan::default(),
-            Some(file) => Scan::of(&*file)?,
-        };
+pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Result<Option<Segment>> {
+    let is_empty = |slot| match disk.open(&[OWN_FOLDER, "journal", &name(slot)]) {
+        Ok(None) => Ok(true),
         // Somebody's frames, or what nobody can read: recovery is to see to it first.
-        if scan.records.is_empty() && scan.damage.is_empty() {
-            return Segment::begin(disk, &name(slot), lock, header.clone()).map(Some);
+        Ok(Some(file)) => Scan::of(&*file).map(|scan| scan.records.is_empty() && scan.damage.is_empty()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(error),
+    };
+    for slot in 0..SLOTS_MAX {
+        if !is_empty(slot)? {
+            continue;
+        }
+        let lock = match try_lock(disk, slot) {
+            Ok(Some(lock)) => lock,
+            Ok(None) => continue,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+            Err(error) => return Err(error),
+        };
+        // Others may have written to it before the lock was taken.
+        if is_empty(slot)? {
+            return Segment::begin(disk, &name(slot), lock, header.clone(), bytes_max).map(Some);
         }
     }
     Ok(None)

@@ -9,7 +9,7 @@ mod reader;
 mod unescape;
 mod write;
 
-pub(crate) use read::{check, is_number, members, string};
+pub(crate) use read::{OBJECT_MEMBERS_MAX, check, is_number, members, string};
 pub(crate) use reader::{Flaw, Reader};
 pub(crate) use unescape::{push_unescaped, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};

@@ -11,14 +11,22 @@ use super::write::compact;
 /// Keys of one object up to which comparing each with each is cheaper than hashing.
 const KEYS_LINEAR_MAX: usize = 8;
 
-/// Checks that a text is one JSON value (RFC 8259) without equal keys in an object or lone surrogates, at any depth.
+/// Levels in which keys are compared; a value of more is kept as its text. Each costs some bytes of memory, and a
+/// request is 16 MiB of brackets at worst.
+const LEVELS_COMPARED_MAX: usize = 10_000;
+
+/// Most members of an object whose members are taken apart.
+pub(crate) const OBJECT_MEMBERS_MAX: usize = 10_000;
+
+/// Checks that a text is one JSON value (RFC 8259) without equal keys in an object, lone surrogates or numbers of more
+/// than 300 characters, at any depth.
 ///
 /// Syntax is judged first: a text that is no JSON at all is that, whatever else is wrong with it.
 pub(crate) fn check(text: &str) -> Result<(), Flaw> {
     let mut reader = Reader::new(text);
     let mut flaw = None;
-    // One element an open container: the keys seen of an object, nothing for a list.
-    let mut open: Vec<Option<Keys<'_>>> = Vec::new();
+    // A byte for each open container, and the keys of the objects among the first levels.
+    let (mut open, mut objects): (Vec<Open>, Vec<Keys<'_>>) = (Vec::new(), Vec::new());
     loop {
         reader.space();
         match reader.peek() {
@@ -26,9 +34,14 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
                 reader.take(b'{');
                 reader.space();
                 if !reader.take(b'}') {
-                    let mut keys = Keys::default();
-                    reader.key(&mut keys, &mut flaw)?;
-                    open.push(Some(keys));
+                    let is_compared = open.len() < LEVELS_COMPARED_MAX;
+                    open.push(if is_compared { Open::Object } else { Open::DeepObject });
+                    if is_compared {
+                        objects.push(Keys::default());
+                    } else {
+                        flaw = flaw.or(Some(Flaw::TooDeep));
+                    }
+                    reader.key(objects.last_mut().filter(|_| is_compared), &mut flaw)?;
                     continue;
                 }
             }
@@ -36,7 +49,7 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
                 reader.take(b'[');
                 reader.space();
                 if !reader.take(b']') {
-                    open.push(None);
+                    open.push(Open::List);
                     continue;
                 }
             }
@@ -46,24 +59,32 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
                     flaw = flaw.or(Some(Flaw::LoneSurrogate));
                 }
             }
-            _ => reader.scalar()?,
+            _ => {
+                if !reader.faithful_scalar()? {
+                    flaw = flaw.or(Some(Flaw::LongNumber));
+                }
+            }
         }
         // A value has ended: what follows it?
         loop {
             reader.space();
-            match open.last_mut() {
+            match open.last() {
                 None if reader.at() == text.len() => return flaw.map_or(Ok(()), Err),
                 None => return Err(reader.syntax()),
-                Some(Some(keys)) => {
+                Some(kind @ (Open::Object | Open::DeepObject)) => {
+                    let is_compared = *kind == Open::Object;
                     if reader.take(b',') {
                         reader.space();
-                        reader.key(keys, &mut flaw)?;
+                        reader.key(objects.last_mut().filter(|_| is_compared), &mut flaw)?;
                         break;
                     }
                     reader.expect(b'}')?;
                     open.pop();
+                    if is_compared {
+                        objects.pop();
+                    }
                 }
-                Some(None) => {
+                Some(Open::List) => {
                     if reader.take(b',') {
                         break;
                     }
@@ -75,6 +96,16 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
     }
 }
 
+/// An open container.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Open {
+    List,
+    Object,
+    /// An object so deep that its keys are not compared.
+    DeepObject,
+}
+
 /// Whether a text is exactly one JSON number.
 pub(crate) fn is_number(text: &str) -> bool {
     let mut reader = Reader::new(text);
@@ -83,7 +114,8 @@ pub(crate) fn is_number(text: &str) -> bool {
 
 /// Returns the members of an object's text: each key decoded, each value as it stands.
 ///
-/// Keys that occur twice are returned twice. Only the outermost level is looked at beyond syntax.
+/// Keys that occur twice are returned twice. Only the outermost level is looked at beyond syntax; more than 10,000 members
+/// are refused.
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
     if let Err(Flaw::Syntax(at)) = check(text) {
         return Err(Flaw::Syntax(at));
@@ -103,6 +135,9 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
         reader.expect(b':')?;
         reader.space();
         let value = reader.skip();
+        if found.len() >= OBJECT_MEMBERS_MAX {
+            return Err(Flaw::TooManyMembers);
+        }
         // Half a surrogate pair stays written as its escape.
         found.push((if lone { Cow::Borrowed(key) } else { unescape(key) }, value));
         reader.space();
@@ -129,31 +164,33 @@ pub(super) fn build(text: &str, levels: usize) -> Json {
 #[derive(Default)]
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
-    many: HashSet<Cow<'a, str>>,
+    // Boxed, as nearly all objects have few.
+    many: Option<Box<HashSet<Cow<'a, str>>>>,
 }
 
 impl<'a> Keys<'a> {
     /// Adds a key; returns whether it was there.
     fn seen(&mut self, key: Cow<'a, str>) -> bool {
-        if self.few.len() < KEYS_LINEAR_MAX && self.many.is_empty() {
+        if self.few.len() < KEYS_LINEAR_MAX && self.many.is_none() {
             if self.few.contains(&key) {
                 return true;
             }
             self.few.push(key);
             return false;
         }
-        self.many.extend(self.few.drain(..));
-        !self.many.insert(key)
+        let many = self.many.get_or_insert_default();
+        many.extend(self.few.drain(..));
+        !many.insert(key)
     }
 }
 
 impl<'a> Reader<'a> {
     /// Reads a key and its colon, and notes whether it stood before.
-    fn key(&mut self, keys: &mut Keys<'a>, flaw: &mut Option<Flaw>) -> Result<(), Flaw> {
+    fn key(&mut self, keys: Option<&mut Keys<'a>>, flaw: &mut Option<Flaw>) -> Result<(), Flaw> {
         let (key, lone) = self.string()?;
         if lone {
             *flaw = flaw.or(Some(Flaw::LoneSurrogate));
-        } else if keys.seen(unescape(key)) {
+        } else if keys.is_some_and(|keys| keys.seen(unescape(key))) {
             *flaw = flaw.or(Some(Flaw::DuplicateKey));
         }
         self.space();

@@ -12,7 +12,16 @@ pub(crate) enum Flaw {
     DuplicateKey,
     /// A string holds half a surrogate pair.
     LoneSurrogate,
+    /// A number has more characters than any reader keeps.
+    LongNumber,
+    /// More levels than can be looked at for equal keys.
+    TooDeep,
+    /// An object has more members than an entry can have.
+    TooManyMembers,
 }
+
+/// Characters of a number that every reader can be trusted with: some more digits than the largest float has.
+const NUMBER_CHARS_MAX: usize = 300;
 
 /// A string of a JSON text.
 #[derive(Clone, Copy, Debug)]
@@ -145,6 +154,13 @@ impl<'a> Reader<'a> {
             }
         }
         self.number()
+    }
+
+    /// As [`Reader::scalar`]; whether it is one that JSON carries faithfully: a number of at most 300 characters.
+    pub(crate) fn faithful_scalar(&mut self) -> Result<bool, Flaw> {
+        let start = self.at;
+        self.scalar()?;
+        Ok(self.at - start <= NUMBER_CHARS_MAX)
     }
 
     pub(super) fn number(&mut self) -> Result<(), Flaw> {

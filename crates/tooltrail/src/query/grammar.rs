@@ -6,7 +6,9 @@
 
 use std::fmt;
 
+use super::foreign;
 use super::glob::Glob;
+use super::spelling::composed;
 use super::terms::{Comparison, NAMES, Quantity, Query, Term, unit_ms};
 use crate::call::Status;
 use crate::clock::{Date, Timestamp, Zone};
@@ -22,13 +24,21 @@ impl Query {
     /// Reads the grammar.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown field, a bad unit, time or status, an unclosed quote, or a query over 4,096
-    /// bytes or 64 terms; it names the place.
+    /// [`Error::Input`] for an unknown field, a bad unit, time or status, an unclosed quote, what looks like another
+    /// tool's operator, or a query over 4,096 bytes or 64 terms; it names the place.
     pub fn parse(text: &str) -> Result<Self, Error> {
+        Self::parse_in(text, &Zone::UTC)
+    }
+
+    /// Reads the grammar; times and dates of `since` and `until` that name no zone are in this one.
+    ///
+    /// # Errors
+    /// As [`Query::parse`].
+    pub fn parse_in(text: &str, zone: &Zone) -> Result<Self, Error> {
         if text.len() > QUERY_BYTES_MAX {
             return Err(Error::input(format!("query of {} bytes: too long", text.len()), "use at most 4096 bytes"));
         }
-        let mut reader = Reader { text, at: 0 };
+        let mut reader = Reader { text, at: 0, zone, after_term: false };
         let mut terms = Vec::new();
         loop {
             reader.space();
@@ -38,7 +48,9 @@ impl Query {
             if terms.len() == TERMS_MAX {
                 return Err(reader.refuse(reader.at, "too many terms", "use at most 64 terms"));
             }
-            terms.push(reader.term()?);
+            let term = reader.term()?;
+            reader.after_term = !matches!(term, Term::Text(_));
+            terms.push(term);
         }
     }
 }
@@ -47,6 +59,10 @@ impl Query {
 struct Reader<'a> {
     text: &'a str,
     at: usize,
+    /// Of times that name none.
+    zone: &'a Zone,
+    /// Whether the term before names a field.
+    after_term: bool,
 }
 
 /// What stands after an operator or alone: the literal parts between stars.
@@ -84,6 +100,12 @@ impl<'a> Reader<'a> {
         let after = &rest[name.len()..];
         let operator = ["!="].into_iter().chain(Comparison::ALL.map(|(_, sign)| sign)).find(|o| after.starts_with(o));
         let (false, Some(operator)) = (name.is_empty(), operator) else {
+            if !rest.starts_with('"') {
+                let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+                if let Some((what, hint)) = foreign::text(word, &rest[word.len()..], self.after_term) {
+                    return Err(self.refuse(start, what, hint));
+                }
+            }
             return Ok(Term::Text(self.value()?.plain()));
         };
         self.at += name.len() + operator.len();
@@ -116,9 +138,16 @@ impl<'a> Reader<'a> {
                         parent, id, rule, trace_id, identity, duration, chars, last, since, until; quote plain text";
             return Err(self.refuse(start, &format!("unknown field {name:?}"), hint));
         };
+        if !self.rest().starts_with('"') {
+            let word = &self.rest()[..self.rest().find(char::is_whitespace).unwrap_or(self.rest().len())];
+            if let Some((what, hint)) = foreign::value(word) {
+                return Err(self.refuse(self.at, what, hint));
+            }
+        }
         let value = self.value()?;
         let at = value.at;
-        let glob = Glob::new(value.parts);
+        // Names are compared with composed letters.
+        let glob = Glob::new(value.parts.iter().map(|part| composed(part).into_owned()).collect());
         if field == "status" && glob.exact().is_some_and(|word| Status::parse(word).is_none()) {
             return Err(self.refuse(at, "unknown status", "use ok, error or denied"));
         }
@@ -161,15 +190,16 @@ impl<'a> Reader<'a> {
         read().ok_or_else(|| self.refuse(at, "no such span", "write last=30s, 15m, 1h, 7d or 2w"))
     }
 
-    /// Reads an instant, or a date and so many whole days more; without a zone both are UTC.
+    /// Reads an instant, or a date and so many whole days more.
     fn instant(&mut self, whole_days: i64) -> Result<Timestamp, Error> {
         let value = self.value()?;
         let (at, text) = (value.at, value.plain());
         if let Some(date) = Date::parse(&text) {
-            return Ok(date.plus_days(whole_days).start());
+            let date = date.plus_days(whole_days);
+            return Ok(Timestamp::parse(&format!("{date}T00:00:00"), self.zone).unwrap_or(date.start()));
         }
         let hint = "write 2026-11-23 or 2026-11-23T08:15:00Z";
-        Timestamp::parse(&text, &Zone::UTC).map_err(|_| self.refuse(at, "no such time", hint))
+        Timestamp::parse(&text, self.zone).map_err(|_| self.refuse(at, "no such time", hint))
     }
 
     /// Reads a bare or quoted value and splits it at its stars.
@@ -286,7 +316,8 @@ mod tests {
         check("since=2026-11-23 until=2026-11-23", "since=2026-11-23T00:00:00.000Z until=2026-11-24T00:00:00.000Z");
         check("since=2026-11-23T01:00:00+01:00", "since=2026-11-23T00:00:00.000Z");
         check("http://x?a=b", r#""http://x?a=b""#);
-        check("a*b", r#""a\*b""#);
+        check(r#""a*b""#, r#""a\*b""#);
+        check("10:30 http://x -rf fields.x not found or else", r#"10:30 http://x -rf fields.x not found or else"#);
         check(r#"user="""#, r#"user="""#);
         check("user=*", r#"user="*""#);
     }
@@ -312,6 +343,47 @@ mod tests {
         refused("tool>x", "does not know");
         refused(r#"tool="a"b"#, "follows");
         refused(r#""a\n""#, "escape");
+        for other in [
+            "NOT status=ok",
+            "not status=ok",
+            "a OR b",
+            "status=ok or status=error",
+            "status=ok and tool=x",
+            "tool:fs.*",
+            "status:error",
+            "tool~=fs",
+            "tool=~fs",
+            "tool==fs",
+            "tool=/fs.*/",
+            "tool^=fs",
+            "args.path=x",
+            "args.path:x",
+            "extra[0]=x",
+            "user.name=alice",
+            "duration > 500ms",
+            "duration >500ms",
+            "status = ok",
+            "status is error",
+            "tool IN (a)",
+            "tool like fs",
+            "-status:ok",
+            "-tool=x",
+            "!status=ok",
+            "!error",
+            "(status=error",
+            "status!=error)",
+            "tool=a,b",
+            "tool=a|b",
+            "tool=fs.rea?",
+            "tool='fs.read'",
+            "'two words'",
+            "a && b",
+            "status=error | head",
+            "fs.*",
+        ] {
+            refused(other, "character");
+        }
+        refused("tool=x a OR b", "character 10");
         refused(&"x".repeat(5_000), "too long");
         refused(&"x ".repeat(65), "too many");
     }
@@ -326,6 +398,7 @@ mod tests {
             value().prop_map(Term::Text),
             (1..NAMES.len(), proptest::collection::vec(value(), 1..4), any::<bool>()).prop_map(
                 |(n, parts, negated)| {
+                    let parts = parts.iter().map(|part| composed(part).into_owned()).collect();
                     let field = if NAMES[n] == "status" { "tool" } else { NAMES[n] };
                     Term::Name { field, glob: Glob::new(parts), negated }
                 }

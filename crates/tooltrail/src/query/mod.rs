@@ -2,12 +2,14 @@
 
 mod check;
 mod cursor;
+mod foreign;
 mod glob;
 mod grammar;
 mod line;
 mod matches;
 mod needle;
 mod question;
+mod spelling;
 mod terms;
 
 pub use check::check_filter;
@@ -17,4 +19,5 @@ pub use glob::glob_matches;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;
 pub use question::Question;
+pub(crate) use spelling::spellings;
 pub use terms::Query;

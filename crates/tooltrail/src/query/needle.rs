@@ -1,6 +1,8 @@
 //! Bytes that every line which answers must hold: looked for before anything is parsed.
 
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr2_iter, memchr3_iter, memmem};
+
+use super::spelling::is_one_spelling;
 
 /// Bytes that a line must hold in one of these spellings.
 #[derive(Clone, Debug)]
@@ -13,28 +15,43 @@ pub(super) enum Needle {
     Wide { raw: Vec<u8>, escaped: Vec<u8> },
 }
 
+/// Longest needle: the bytes that rule out most lines, and few enough that each byte of a line is compared with few.
+const NEEDLE_BYTES_MAX: usize = 32;
+
 impl Needle {
     /// Returns the needle of a text that must stand in one string, `None` where no bytes are certain.
     pub(super) fn of(text: &str, any_case: bool) -> Option<Self> {
         let runs = text.split(|c: char| !is_plain(c));
         let longest = runs.max_by_key(|run| run.len()).filter(|run| !run.is_empty());
         if let Some(run) = longest {
+            let run = &run[..run.len().min(NEEDLE_BYTES_MAX)];
             return Some(if any_case {
                 Self::AnyCase(run.to_ascii_lowercase().into_bytes())
             } else {
                 Self::Plain(Box::new(memmem::Finder::new(run.as_bytes()).into_owned()))
             });
         }
-        let wide = text.chars().find(|c| !c.is_ascii())?;
+        // Other letters may stand in another case, or be made of two.
+        let wide = text.chars().find(|c| !c.is_ascii() && is_one_spelling(*c))?;
         let escaped = wide.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
         Some(Self::Wide { raw: wide.to_string().into_bytes(), escaped: escaped.into_bytes() })
     }
 
-    /// Whether the line may hold the text; a line that spells plain ASCII with escapes always may.
-    pub(super) fn may_stand_in(&self, line: &[u8]) -> bool {
+    /// Returns its length in bytes.
+    pub(super) fn len(&self) -> usize {
         match self {
-            Self::Plain(finder) => finder.find(line).is_some() || is_odd(line),
-            Self::AnyCase(lower) => holds_any_case(line, lower) || is_odd(line),
+            Self::Plain(finder) => finder.needle().len(),
+            Self::AnyCase(lower) => lower.len(),
+            Self::Wide { raw, .. } => raw.len(),
+        }
+    }
+
+    /// Whether the line may hold the text; a line that spells plain ASCII with escapes always may.
+    pub(super) fn may_stand_in(&self, line: &[u8], is_odd: &mut Option<bool>) -> bool {
+        let mut odd = || *is_odd.get_or_insert_with(|| self::is_odd(line));
+        match self {
+            Self::Plain(finder) => finder.find(line).is_some() || odd(),
+            Self::AnyCase(lower) => holds_any_case(line, lower) || odd(),
             Self::Wide { raw, escaped } => memmem::find(line, raw).is_some() || holds_any_case(line, escaped),
         }
     }
@@ -48,7 +65,13 @@ fn is_plain(c: char) -> bool {
 /// Whether a line spells some plain character as an escape: legal, and nobody's habit.
 fn is_odd(line: &[u8]) -> bool {
     let printable = |at: usize| matches!(line.get(at + 4), Some(b'2'..=b'7'));
-    memmem::find_iter(line, br"\u00").any(printable) || memmem::find(line, br"\/").is_some()
+    // Three letters beyond ASCII are another spelling of one in it: the Kelvin sign, a grave accent, a Greek question mark.
+    let stands_for_ascii = |at: usize| {
+        [&b"\xE2\x84\xAA"[..], b"\xE1\xBF\xAF", b"\xCD\xBE"].iter().any(|letter| line[at..].starts_with(letter))
+    };
+    memmem::find_iter(line, br"\u00").any(printable)
+        || memmem::find(line, br"\/").is_some()
+        || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
 }
 
 /// Whether the line holds these lower-case bytes, letters of either case.

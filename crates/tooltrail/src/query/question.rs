@@ -1,6 +1,7 @@
 //! A question about the trail, as plain data.
 
 use super::{Cursor, Query};
+use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
 
 /// Most days a question may reach back: ten years.
@@ -15,10 +16,16 @@ const LIMIT_MAX: usize = 1_000;
 pub struct Question {
     /// Which entries.
     pub query: Query,
-    /// Whose trail, exactly this id; `None`: everybody's.
+    /// Whose trail; `None`: everybody's. Composed and decomposed letters are one spelling, unless `exact_user` is set.
     pub user: Option<String>,
-    /// Today's UTC date and back, 1–3650. There is no upper end: entries dated in the future are read too.
+    /// Whether only the folder counts that belongs to exactly this id, and none that could be somebody else's: for
+    /// whoever may read one user alone.
+    pub exact_user: bool,
+    /// Today's UTC date and back, 1–3650, where the query names no time and no id. There is no upper end: entries dated
+    /// in the future are read too.
     pub days: u32,
+    /// Whether days are counted in the trail's zone rather than in UTC.
+    pub local_days: bool,
     /// Entries of a page, 1–1000.
     pub limit: usize,
     /// Where the page before ended.
@@ -29,7 +36,8 @@ impl Question {
     /// Returns the question for everybody's entries of seven days, 200 a page.
     #[must_use]
     pub fn new() -> Self {
-        Self { query: Query::default(), user: None, days: 7, limit: 200, cursor: None }
+        let (exact_user, local_days) = (false, false);
+        Self { query: Query::default(), user: None, exact_user, days: 7, local_days, limit: 200, cursor: None }
     }
 
     /// Reads a query and leaves the rest at its defaults.
@@ -38,6 +46,30 @@ impl Question {
     /// [`Error::Input`] as [`Query::parse`].
     pub fn parse(query: &str) -> Result<Self, Error> {
         Ok(Self { query: Query::parse(query)?, ..Self::new() })
+    }
+
+    /// As [`Question::parse`]; times and dates that name no zone are in this one.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Query::parse`].
+    pub fn parse_in(query: &str, zone: &Zone) -> Result<Self, Error> {
+        Ok(Self { query: Query::parse_in(query, zone)?, ..Self::new() })
+    }
+
+    /// Returns the first and the last UTC date that can hold an answer; the last one is `None` where it is open.
+    pub(crate) fn window(&self, now: Timestamp) -> (Date, Option<Date>) {
+        let (from, until) = self.query.window(now);
+        let first = match from {
+            Some(from) => from,
+            None if until.is_some() => now.date().plus_days(1 - i64::from(DAYS_MAX)),
+            None => now.date().plus_days(1 - i64::from(self.days)),
+        };
+        (first, until)
+    }
+
+    /// Whether its query names when an answer ends, or which it is, and not when answers begin.
+    pub(crate) fn is_open_ended(&self) -> bool {
+        matches!(self.query.window(Timestamp::from_millis(0)), (None, Some(_)))
     }
 
     /// Checks days and limit.

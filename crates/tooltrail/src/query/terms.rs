@@ -1,8 +1,11 @@
 //! What a query says, term by term.
 
 use super::glob::Glob;
-use crate::call::Via;
-use crate::clock::Timestamp;
+use crate::call::{EntryId, Via};
+use crate::clock::{Date, Timestamp};
+
+/// Days by which an entry's time may differ from that of its id: what others wrote may have been made elsewhere.
+const ID_SLACK_DAYS: i64 = 1;
 
 /// Terms joined by AND; none of them: every entry.
 ///
@@ -32,6 +35,36 @@ impl Query {
             Term::Name { field: "via", glob, negated: false } => glob.exact() == Some(Via::Tooltrail.as_str()),
             _ => false,
         })
+    }
+
+    /// Returns the first and the last UTC date that its terms leave for an answer; `None` where they leave that end open.
+    ///
+    /// An id of ours holds the time of its entry.
+    pub(super) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
+        let (mut first, mut last) = (None::<Date>, None::<Date>);
+        let mut narrow = |from: Option<Date>, to: Option<Date>| {
+            first = first.max(from);
+            last = [last, to].into_iter().flatten().min();
+        };
+        for term in &self.terms {
+            match term {
+                Term::Since(ts) => narrow(Some(ts.date()), None),
+                Term::Until(ts) => narrow(None, Some(ts.date())),
+                Term::Last { count, unit } => {
+                    let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
+                    narrow(Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None);
+                }
+                Term::Name { field: "id", glob, negated: false } => {
+                    // An id of somebody else may be of any time.
+                    match glob.exact().and_then(EntryId::parse).map(|id| id.time().date()) {
+                        Some(day) => narrow(Some(day.plus_days(-ID_SLACK_DAYS)), Some(day.plus_days(ID_SLACK_DAYS))),
+                        None => narrow(None, Some(Timestamp::from_millis(i64::MAX).date())),
+                    }
+                }
+                _ => {}
+            }
+        }
+        (first, last)
     }
 
     /// Returns the one user that it asks for by whole name, if it does.

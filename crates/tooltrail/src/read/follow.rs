@@ -1,14 +1,15 @@
 //! Entries as they arrive, whoever writes them.
 
 use std::fmt;
-use std::path::PathBuf;
 
-use super::locate::{Owned, days, followed, quiet};
+use super::locate::{Owned, days, followed};
+use super::page::Unreadable;
 use super::rounds::{Key, Look, Rounds};
+use super::trail::owned;
 use super::{Skipped, Trail};
 use crate::clock::Date;
 use crate::day::{Ahead, Broken, Forwards};
-use crate::disk::{DiskFile, Stat};
+use crate::disk::{DiskFile, Stat, is_trouble};
 use crate::error::Error;
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::query::{Filter, Line, Question};
@@ -96,6 +97,9 @@ pub struct Follow {
     question: Question,
     rounds: Rounds,
     skipped: Skipped,
+    unreadable: Unreadable,
+    /// Entries that answer but for their time.
+    older: u64,
     buffer: Vec<u8>,
 }
 
@@ -113,15 +117,17 @@ impl Trail {
             question: question.clone(),
             rounds: Rounds::default(),
             skipped: Skipped::default(),
+            unreadable: Unreadable::default(),
+            older: 0,
             buffer: Vec::new(),
         };
-        for folder in followed(&self.home, follow.user())? {
-            let dates = days(&self.home, &folder)?;
+        for folder in followed(&self.home, owned(question).as_ref())? {
+            let dates = days(&self.home, &folder, &mut follow.unreadable);
             if !dates.is_empty() {
                 follow.rounds.listed(&folder);
             }
             for day in dates.into_iter().filter(|day| *day >= first.plus_days(-1)) {
-                follow.begin_at_end((folder.clone(), day))?;
+                follow.begin_at_end((folder.clone(), day));
             }
         }
         Ok(follow)
@@ -137,7 +143,7 @@ impl Trail {
         entries: impl IntoIterator<Item = &'e Arrived>,
     ) -> Result<Vec<bool>, Error> {
         let first = self.ask(question)?.first.start();
-        let owned = question.user.as_deref().map(Owned::by);
+        let owned = owned(question);
         let filter = Filter::new(&question.query, self.clock.now());
         let answers = |entry: &Arrived| {
             filter.may_match(entry.line.as_bytes())
@@ -191,23 +197,16 @@ impl Follow {
     pub fn next_batch(&mut self) -> Result<Vec<Followed>, Error> {
         let mut batch = Batch::default();
         if self.rounds.due.is_empty() {
-            let today = self.trail.clock.now().date();
-            let from = today.plus_days(-i64::from(self.question.days));
-            let user = self.question.user.as_deref().or_else(|| self.question.query.only_user());
-            self.rounds.begin(&self.trail.home, user, (from, today), self.trail.clock.monotonic())?;
+            let now = self.trail.clock.now();
+            let from = self.question.window(now).0.plus_days(-1);
+            let (owned, today) = (owned(&self.question), now.date());
+            let (home, at) = (&self.trail.home, self.trail.clock.monotonic());
+            self.rounds.begin(home, owned.as_ref(), (from, today), at, &mut self.unreadable)?;
         }
         while !batch.is_full() {
             let Some(mut look) = self.rounds.due.pop_front() else { break };
-            match self.look(&mut look, &mut batch) {
-                Ok(true) => {}
-                Ok(false) => self.rounds.due.push_front(look),
-                // What was gathered is given first; the trouble, if it stays, is told by the next call.
-                Err(_) if !batch.followed.is_empty() => {
-                    self.rounds.due.push_front(look);
-                    break;
-                }
-                // The others are not held up by one file, whose turn comes again.
-                Err(error) => return Err(error),
+            if !self.look(&mut look, &mut batch)? {
+                self.rounds.due.push_front(look);
             }
         }
         Ok(batch.followed)
@@ -219,31 +218,45 @@ impl Follow {
         self.rounds.due.is_empty()
     }
 
-    /// Returns the counts of lines met so far that are no entries.
+    /// Returns the counts of lines met so far that are no entries, and of files that could not be read.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
-        self.skipped
+        Skipped { unreadable: self.unreadable.count(), ..self.skipped }
     }
 
-    fn user(&self) -> Option<&str> {
-        self.question.user.as_deref().or_else(|| self.question.query.only_user())
+    /// Returns the first ten files and folders that could not be read, by their paths below the home.
+    #[must_use]
+    pub fn unreadable_names(&self) -> Vec<String> {
+        self.unreadable.names()
     }
 
-    /// Takes what a file holds now as known.
-    fn begin_at_end(&mut self, key: Key) -> Result<(), Error> {
-        if let Some((file, stat)) = self.open(&key)?
-            && let Some(place) = quiet(|| self.path(&key), Forwards::at_end(&*file, stat))?
-        {
+    /// Returns how many entries arrived that answer the query, but are older than its days.
+    #[must_use]
+    pub fn older(&self) -> u64 {
+        self.older
+    }
+
+    /// Takes what a file holds now as known. Of one that cannot be read now, what it holds when it can is.
+    fn begin_at_end(&mut self, key: Key) {
+        let opened = self.open(&key);
+        let place = match opened {
+            Ok(opened) => opened.and_then(|(file, stat)| self.or_none(&key, Forwards::at_end(&*file, stat))),
+            Err(()) => {
+                self.rounds.file(&key).unread = true;
+                return;
+            }
+        };
+        if let Some(place) = place {
             self.rounds.file(&key).place = place;
         }
-        Ok(())
     }
 
-    fn path(&self, (folder, day): &Key) -> PathBuf {
-        self.trail.home.day_path(folder, *day)
+    fn or_none<T>(&mut self, (folder, day): &Key, result: std::io::Result<T>) -> Option<T> {
+        self.unreadable.or_none(&[folder, TRAIL_FOLDER, &day_name(*day)], result)
     }
 
-    fn open(&self, key: &Key) -> Result<Option<Opened>, Error> {
+    /// Opens a file; `None` if it is missing, `Err` if it cannot be read.
+    fn open(&mut self, key: &Key) -> Result<Option<Opened>, ()> {
         let (folder, day) = key;
         let home = &self.trail.home;
         let open = || {
@@ -251,12 +264,19 @@ impl Follow {
             let stat = file.stat()?;
             Ok(Some((file, stat)))
         };
-        Ok(quiet(|| self.path(key), open())?.flatten())
+        let before = self.unreadable.count();
+        let opened = open();
+        let failed = opened.as_ref().is_err_and(is_trouble);
+        let opened = self.or_none(key, opened).flatten();
+        debug_assert!(failed || before == self.unreadable.count());
+        if failed { Err(()) } else { Ok(opened) }
     }
 
     /// Looks at one file and reads what is new, as far as the batch goes. Returns whether it is done with it.
     fn look(&mut self, look: &mut Look, batch: &mut Batch) -> Result<bool, Error> {
-        let Some((file, stat)) = self.open(&look.key)? else {
+        // What cannot be read now is gone on with where it was, once it can be.
+        let Ok(opened) = self.open(&look.key) else { return Ok(true) };
+        let Some((file, stat)) = opened else {
             if self.rounds.knows(&look.key) {
                 let watched = self.rounds.file(&look.key);
                 if !std::mem::replace(&mut watched.missing, true) && watched.place.has_begun() {
@@ -265,10 +285,16 @@ impl Follow {
             }
             return Ok(true);
         };
+        if std::mem::take(&mut self.rounds.file(&look.key).unread) {
+            if let Some(place) = self.or_none(&look.key, Forwards::at_end(&*file, stat)) {
+                self.rounds.file(&look.key).place = place;
+            }
+            return Ok(true);
+        }
         let upto = stat.len.min(*look.upto.get_or_insert(stat.len));
         let watched = self.rounds.file(&look.key);
         let broken = watched.place.check(&*file, stat);
-        let Some(broken) = quiet(|| self.path(&look.key), broken)? else { return Ok(true) };
+        let Some(broken) = self.or_none(&look.key, broken) else { return Ok(true) };
         let watched = self.rounds.file(&look.key);
         // A file that is back after it was told to be gone is no second gap.
         let told = std::mem::take(&mut watched.missing);
@@ -285,15 +311,16 @@ impl Follow {
 
     /// Reads what is new in a file. Returns whether that was all.
     fn read(&mut self, key: &Key, file: &dyn DiskFile, upto: u64, batch: &mut Batch) -> Result<bool, Error> {
-        let Self { trail, question, rounds, skipped, buffer } = self;
+        let Self { trail, question, rounds, skipped, unreadable, older, buffer } = self;
         let first = trail.ask(question)?.first.start();
-        let owned = question.user.as_deref().map(Owned::by);
+        let owned = owned(question);
         let filter = Filter::new(&question.query, trail.clock.now());
+        let path = [&*key.0, TRAIL_FOLDER, &day_name(key.1)];
         let mut done = false;
         while !done && !batch.is_full() {
             let place = &mut rounds.file(key).place;
-            let path = || trail.home.day_path(&key.0, key.1);
-            let Some((ahead, read)) = quiet(path, place.ahead(file, upto, buffer))? else { return Ok(true) };
+            let ahead = place.ahead(file, upto, buffer);
+            let Some((ahead, read)) = unreadable.or_none(&path, ahead) else { return Ok(true) };
             batch.read_bytes += read;
             match ahead {
                 Ahead::Nothing => done = true,
@@ -311,12 +338,11 @@ impl Follow {
                         }
                         let text = std::str::from_utf8(line).ok();
                         match text.and_then(|text| Some((text, Line::parse(text, &trail.zone)?))) {
-                            Some((text, entry))
-                                if entry.ts >= first
-                                    && is_owned(owned.as_ref(), &key.0, &entry)
-                                    && filter.matches(&entry) =>
-                            {
-                                batch.entry(key, text)
+                            Some((text, entry)) if is_owned(owned.as_ref(), &key.0, &entry) => {
+                                match filter.matches(&entry) && entry.ts >= first {
+                                    true => batch.entry(key, text),
+                                    false => *older += u64::from(entry.ts < first && filter.matches_but_time(&entry)),
+                                }
                             }
                             Some(_) => {}
                             None => skipped.line(line),

@@ -1,13 +1,12 @@
 //! Which folders and day files can hold an answer.
 
-use std::io;
-use std::path::PathBuf;
-
+use super::page::Unreadable;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::LATE_MS;
-use crate::disk::{Listed, is_trouble};
+use crate::disk::Listed;
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, outside_folder, user_of};
+use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, user_of};
+use crate::query::spellings;
 
 /// A user's folder and its day files, newest first.
 #[derive(Clone, Debug)]
@@ -27,22 +26,20 @@ pub(crate) struct DayFile {
 
 impl DayFile {
     pub(crate) fn new(folder: &str, day: Date, zone: &Zone) -> Self {
-        let local =
-            |date: Date| Timestamp::parse(&format!("{date}T00:00:00"), zone).unwrap_or(date.start()).as_millis();
-        let (from, to) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
-        let window = (from.min(local(day)) - LATE_MS, to.max(local(day.plus_days(1))) + LATE_MS);
-        Self { folder: folder.to_owned(), day, window }
-    }
-
-    /// Returns the path of the file.
-    pub(crate) fn path(&self, home: &Home) -> PathBuf {
-        home.day_path(&self.folder, self.day)
+        Self { folder: folder.to_owned(), day, window: window(day, zone) }
     }
 
     /// Calls with the path of the file below the home.
     pub(crate) fn with_path<T>(&self, call: impl FnOnce(&[&str]) -> T) -> T {
         call(&[&self.folder, TRAIL_FOLDER, &day_name(self.day)])
     }
+}
+
+/// Returns the first and last millisecond by which lines of a date's files are ordered.
+pub(crate) fn window(day: Date, zone: &Zone) -> (i64, i64) {
+    let local = |date: Date| Timestamp::parse(&format!("{date}T00:00:00"), zone).unwrap_or(date.start()).as_millis();
+    let (from, to) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
+    (from.min(local(day)) - LATE_MS, to.max(local(day.plus_days(1))) + LATE_MS)
 }
 
 /// The folders that are one user's, by their names.
@@ -57,11 +54,17 @@ pub(crate) struct Owned {
 }
 
 impl Owned {
-    pub(crate) fn by(user: &str) -> Self {
-        let mut names = vec![folder_of(user), outside_folder(user)];
-        // The seed's folders are the bare ids; one that is another user's encoding is that user's.
-        if user_of(user).is_none() || user == SYSTEM_USER {
-            names.push(user.to_owned());
+    /// Returns the folders of a user; `exact` leaves out those whose name does not hold the id, as others could be meant.
+    pub(crate) fn by(user: &str, exact: bool) -> Self {
+        let mut names = Vec::new();
+        // Composed and decomposed letters are the same name to whoever asks; an id that somebody may read is exact.
+        let spellings = if exact { vec![user.to_owned()] } else { spellings(user) };
+        for user in spellings {
+            names.push(folder_of(&user));
+            // The seed's folders are the bare ids; one that is another user's encoding is that user's.
+            if user_of(&user).is_none() || user == SYSTEM_USER {
+                names.push(user);
+            }
         }
         names.retain(|name| name != OWN_FOLDER && !name.is_empty());
         names.sort();
@@ -69,9 +72,14 @@ impl Owned {
         Self {
             user: user.to_owned(),
             names,
-            redacted: user.contains('[').then(|| format!("{}.", folder_of(user))),
-            cut: user.ends_with(" chars total]").then(|| cut_prefix(user)).flatten(),
+            redacted: (!exact && user.contains('[')).then(|| format!("{}.", folder_of(user))),
+            cut: (!exact && user.ends_with(" chars total]")).then(|| cut_prefix(user)).flatten(),
         }
+    }
+
+    /// Returns the id as it was asked for, where it is too long for a line.
+    pub(crate) fn clipped(&self) -> Option<&str> {
+        self.cut.as_ref().map(|_| &*self.user)
     }
 
     /// Whether a folder's line of a user is this user's.
@@ -89,62 +97,53 @@ impl Owned {
     }
 }
 
-/// Returns the names of the folders that may hold a user's lines, which need not exist, or of all.
+/// Returns the names of the folders that may hold these users' lines, which need not exist, or of all.
 ///
 /// # Errors
-/// [`Error::Io`] where the system does not let us look.
-pub(crate) fn followed(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
-    let Some(user) = user else { return folder_names(home) };
-    let owned = Owned::by(user);
+/// [`Error::Io`] if the home itself cannot be listed.
+pub(crate) fn followed(home: &Home, owned: Option<&Owned>) -> Result<Vec<String>, Error> {
+    let Some(owned) = owned else { return folder_names(home) };
     let mut names = Vec::new();
     if owned.redacted.is_some() || owned.cut.is_some() {
         names = folder_names(home)?;
         names.retain(|name| owned.is_named(name) || owned.may_be_cut(name));
     }
-    names.extend(owned.names);
+    names.extend(owned.names.iter().cloned());
     names.sort();
     names.dedup();
     Ok(names)
 }
 
-/// Returns the names of one user's folders, which need not exist, or of all.
-fn names(home: &Home, user: Option<&str>) -> Result<Vec<String>, Error> {
-    let Some(user) = user else { return folder_names(home) };
-    let owned = Owned::by(user);
-    let mut names = followed(home, Some(user))?;
-    names.retain(|name| owned.is_named(name));
-    Ok(names)
-}
-
 /// Returns the dates of a folder's day files, newest first.
-///
-/// # Errors
-/// [`Error::Io`] where the system does not let us look.
-pub(crate) fn days(home: &Home, name: &str) -> Result<Vec<Date>, Error> {
+pub(crate) fn days(home: &Home, name: &str, unreadable: &mut Unreadable) -> Vec<Date> {
     let listed = home.disk().list(&[name, TRAIL_FOLDER]);
-    let files = quiet(|| home.root().join(name).join(TRAIL_FOLDER), listed)?.unwrap_or_default();
+    let files = unreadable.or_none(&[name], listed).unwrap_or_default();
     let mut days = files.iter().filter(|file| !file.folder).filter_map(|file| day_of(&file.name)).collect::<Vec<_>>();
     days.sort_unstable_by(|a, b| b.cmp(a));
-    Ok(days)
+    days
 }
 
 /// Returns the folders of one user, or of all, that hold day files.
 ///
 /// # Errors
-/// [`Error::Io`] where the system does not let us look.
-pub(crate) fn folders(home: &Home, user: Option<&str>) -> Result<Vec<Folder>, Error> {
-    with_days(home, names(home, user)?)
+/// As [`followed`].
+pub(crate) fn folders(home: &Home, owned: Option<&Owned>, unreadable: &mut Unreadable) -> Result<Vec<Folder>, Error> {
+    let mut names = followed(home, owned)?;
+    if let Some(owned) = owned {
+        names.retain(|name| owned.is_named(name));
+    }
+    Ok(with_days(home, names, unreadable))
 }
 
 /// Returns the folders that may be a user's whose id is too long for a line: its clipped text is all that is known.
 ///
 /// # Errors
 /// As [`folders`].
-pub(crate) fn cut_folders(home: &Home, clipped: &str) -> Result<Vec<Folder>, Error> {
+pub(crate) fn cut_folders(home: &Home, clipped: &str, unreadable: &mut Unreadable) -> Result<Vec<Folder>, Error> {
     let Some(prefix) = cut_prefix(clipped) else { return Ok(Vec::new()) };
     let mut names = folder_names(home)?;
     names.retain(|name| name.starts_with(&prefix) && is_hashed(name));
-    with_days(home, names)
+    Ok(with_days(home, names, unreadable))
 }
 
 /// Returns how the folders begin of users whose id, too long for a line, has this clipped text.
@@ -154,15 +153,9 @@ fn cut_prefix(clipped: &str) -> Option<String> {
     Some(format!("{readable}."))
 }
 
-fn with_days(home: &Home, names: Vec<String>) -> Result<Vec<Folder>, Error> {
-    let mut found = Vec::new();
-    for name in names {
-        let days = days(home, &name)?;
-        if !days.is_empty() {
-            found.push(Folder { name, days });
-        }
-    }
-    Ok(found)
+fn with_days(home: &Home, names: Vec<String>, unreadable: &mut Unreadable) -> Vec<Folder> {
+    let folder = |name: String| Folder { days: days(home, &name, unreadable), name };
+    names.into_iter().map(folder).filter(|folder| !folder.days.is_empty()).collect()
 }
 
 /// Whether a folder's name is one that does not hold its user's id: cut, or redacted.
@@ -178,31 +171,4 @@ fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
     let mut names = listed.into_iter().filter(plain).map(|entry| entry.name).collect::<Vec<_>>();
     names.sort_unstable();
     Ok(names)
-}
-
-/// Turns "there is no plain file or folder of that name" into `None`: a link, a FIFO or a device is nobody's trail.
-///
-/// # Errors
-/// [`Error::Io`] with the path, where the system does not let us look.
-pub(crate) fn quiet<T>(path: impl FnOnce() -> PathBuf, result: io::Result<T>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if is_trouble(&error) => Err(Error::io("read", &path())(error)),
-        Err(_) => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_could_not_be_looked_at_is_an_error_and_names_its_path() {
-        let looked = |errno: rustix::io::Errno| {
-            quiet(|| PathBuf::from("/home/alice/tool_audit"), Err::<(), _>(errno.into())).map_err(|e| e.to_string())
-        };
-        assert_eq!(looked(rustix::io::Errno::LOOP), Ok(None));
-        let denied = looked(rustix::io::Errno::ACCESS).unwrap_err();
-        assert!(denied.contains("/home/alice/tool_audit") && denied.contains("Permission denied"), "{denied}");
-    }
 }

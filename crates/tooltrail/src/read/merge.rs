@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BinaryHeap};
 
+use super::locate::window;
+use super::page::Nothing;
 use super::scan::{Looking, Outlook, Scan};
-use super::trail::Asked;
-use super::{DayFile, Page};
+use super::trail::{Asked, Trail};
+use super::{DayFile, Folder, Page};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::query::{Cursor, Filter, Line, Mark, Place};
@@ -44,8 +46,60 @@ impl Best {
     }
 }
 
-/// Returns the page of a question over these files.
-pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>) -> Result<Page, Error> {
+/// What may hold the next line: files that are read, and folders whose next older file is not opened yet.
+///
+/// Files are opened when their turn comes, so that memory grows with what is read and not with what there is.
+struct Sources<'a> {
+    asked: &'a Asked<'a>,
+    folders: Vec<Folder>,
+    scans: Vec<Scan>,
+    /// By the millisecond above which nothing comes from there.
+    order: BinaryHeap<(i64, Source)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    Scan(usize),
+    /// A folder, and which of its days, newest first.
+    Folder(usize, usize),
+}
+
+impl<'a> Sources<'a> {
+    fn new(asked: &'a Asked<'a>, folders: Vec<Folder>) -> Self {
+        let mut sources = Self { asked, folders, scans: Vec::new(), order: BinaryHeap::new() };
+        (0..sources.folders.len()).for_each(|folder| sources.push_folder(folder, 0));
+        sources
+    }
+
+    /// Puts in the first file of a folder, from this day on, that may hold an answer below the cursor.
+    fn push_folder(&mut self, folder: usize, from: usize) {
+        let ceiling = self.asked.question.cursor.as_ref().map_or(i64::MAX, |cursor| cursor.place.ts.as_millis());
+        for (n, day) in self.folders[folder].days.iter().enumerate().skip(from) {
+            let (least, most) = window(*day, self.asked.zone);
+            if self.asked.may_hold(*day) && least <= ceiling {
+                self.order.push((most, Source::Folder(folder, n)));
+                return;
+            }
+        }
+    }
+
+    /// Returns the scan of a source; a file that is opened makes room for the next of its folder.
+    fn scan(&mut self, source: Source) -> usize {
+        let (folder, n) = match source {
+            Source::Scan(scan) => return scan,
+            Source::Folder(folder, n) => (folder, n),
+        };
+        let file = DayFile::new(&self.folders[folder].name, self.folders[folder].days[n], self.asked.zone);
+        self.push_folder(folder, n + 1);
+        let marks = self.asked.question.cursor.as_ref().map_or(&[][..], |cursor| &cursor.marks);
+        let mark = marks.iter().find(|mark| mark.day == file.day && mark.folder == file.folder);
+        self.scans.push(Scan::new(file).from(mark.cloned()));
+        self.scans.len() - 1
+    }
+}
+
+/// Returns the page of a question.
+pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
     let question = asked.question;
     let filter = Filter::new(&question.query, asked.clock.now());
     let first = asked.first.start().as_millis();
@@ -56,30 +110,27 @@ pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>) -> Result<Page, Err
     let bytes_max = asked.bounds.page_lines_bytes_max;
     let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0, bytes_max };
     let cursor = question.cursor.as_ref();
-    let ceiling = cursor.map_or(i64::MAX, |cursor| cursor.place.ts.as_millis());
-    let files = files.into_iter().filter(|file| file.window.0 <= ceiling);
-    let scan = |file: DayFile| {
-        let marks = cursor.map_or(&[][..], |cursor| &cursor.marks);
-        let mark = marks.iter().find(|mark| mark.day == file.day && mark.folder == file.folder);
-        Scan::new(file).from(mark.cloned())
-    };
-    let mut scans = files.map(scan).collect::<Vec<_>>();
-    let mut order = scans.iter().enumerate().map(|(n, scan)| (scan.file.window.1, n)).collect::<BinaryHeap<_>>();
-    while let Some((upto, n)) = order.pop() {
+    let folders = trail.folders(asked.owned().as_ref(), &mut looking.unreadable)?;
+    let newest_day = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
+    let mut sources = Sources::new(asked, folders);
+    while let Some((upto, source)) = sources.order.pop() {
         if upto < first || best.settled(upto) {
             break;
         }
-        let spent = looking.scanned.bytes >= bound.bytes_max || asked.clock.monotonic() - start >= bound.time_max;
+        let spent = looking.scanned.bytes >= bound.bytes_max
+            || asked.clock.monotonic() - start >= bound.time_max
+            || asked.cancel.is_cancelled();
         // A page that stops where it began would be asked for again for ever.
         let from = Place::below(Timestamp::from_millis(upto.saturating_add(1)));
         let further = cursor.is_none_or(|cursor| from < cursor.place);
         if spent && further && looking.scanned.files > 0 {
             best.lines = best.lines.split_off(&from);
             page.complete = false;
-            page.next = Some(Cursor::new(from.clone(), marks_at(&scans, &from)).to_string());
+            page.next = Some(Cursor::new(from.clone(), marks_at(&sources.scans, &from)).to_string());
             break;
         }
-        let outlook = scans[n].step(&mut looking, |place, ts, line, skipped| {
+        let n = sources.scan(source);
+        let outlook = sources.scans[n].step(&mut looking, |place, ts, line, skipped| {
             let shown = cursor.is_some_and(|cursor| place >= cursor.place);
             if ts.as_millis() < first || shown || !best.wants(&place) || !filter.may_match(line) {
                 return;
@@ -93,12 +144,13 @@ pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>) -> Result<Page, Err
                 }
                 None => skipped.line(line),
             }
-        })?;
+        });
         if let Outlook::UpTo(upto) = outlook {
-            order.push((upto, n));
+            sources.order.push((upto, Source::Scan(n)));
         }
     }
-    (page.skipped, page.scanned) = (looking.skipped, looking.scanned);
+    (page.skipped, page.unreadable_names) = looking.left_out();
+    page.scanned = looking.scanned;
     let more = best.lines.len() >= best.room;
     let shown = if more { best.room - 1 } else { best.lines.len() };
     let mut last = None;
@@ -107,8 +159,14 @@ pub(super) fn newest(asked: &Asked<'_>, files: Vec<DayFile>) -> Result<Page, Err
         last = Some(place);
     }
     if more {
-        page.next = last.map(|place| Cursor::new(place.clone(), marks_at(&scans, &place)).to_string());
+        page.next = last.map(|place| Cursor::new(place.clone(), marks_at(&sources.scans, &place)).to_string());
         page.complete = true;
+    }
+    page.complete &= page.skipped.unreadable == 0;
+    if page.lines.is_empty() && cursor.is_none() {
+        let today = asked.clock.now().date();
+        let to = asked.last.map_or(today, |last| last.min(today));
+        page.nothing = Some(Nothing { from: asked.first, to, newest: newest_day });
     }
     Ok(page)
 }

@@ -1,6 +1,7 @@
 //! Entries on their way back: where they lie, in what order, a page at a time, and as they arrive.
 
 mod bounds;
+mod cancel;
 mod follow;
 mod locate;
 mod merge;
@@ -11,9 +12,10 @@ mod trail;
 mod users;
 
 pub use bounds::{Bound, Bounds};
+pub use cancel::Cancel;
 pub use follow::{Arrived, Follow, Followed, GapWhy};
 pub(crate) use locate::{DayFile, Folder};
-pub use page::{Page, Scanned, Skipped};
+pub use page::{Nothing, Page, Scanned, Skipped};
 pub(crate) use scan::{Looking, Outlook, Scan};
 pub use trail::Trail;
 pub use users::{UserSummary, UsersPage};

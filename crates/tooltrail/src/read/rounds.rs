@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::locate::{days, followed};
+use super::locate::{Owned, days, followed};
+use super::page::Unreadable;
 use crate::clock::Date;
 use crate::day::Forwards;
 use crate::error::Error;
@@ -34,6 +35,8 @@ pub(super) struct Watched {
     pub(super) place: Forwards,
     /// The file is not there, and that was told.
     pub(super) missing: bool,
+    /// It could not be read when the follower began.
+    pub(super) unread: bool,
     /// When it grew last, by the monotonic clock.
     grew_at: Option<Duration>,
 }
@@ -91,14 +94,15 @@ impl Rounds {
     pub(super) fn begin(
         &mut self,
         home: &Home,
-        user: Option<&str>,
+        owned: Option<&Owned>,
         (from, today): (Date, Date),
         now: Duration,
+        unreadable: &mut Unreadable,
     ) -> Result<(), Error> {
         if self.today.replace(today).is_some_and(|before| before != today) {
             self.watched.retain(|(_, day), _| *day >= from);
         }
-        for name in followed(home, user)? {
+        for name in followed(home, owned)? {
             self.folders.entry(name).or_insert(false);
         }
         let watched = &self.watched;
@@ -122,7 +126,7 @@ impl Rounds {
         let mut listed = turn(&self.folders, &mut None, LISTED_MAX, |listed| !listed);
         listed.extend(turn(&self.folders, &mut self.listed_after, LISTED_MAX, |listed| *listed));
         for folder in listed {
-            let dates = days(home, &folder)?;
+            let dates = days(home, &folder, unreadable);
             let new = dates.into_iter().filter(|day| *day >= from && *day != today).map(|day| (folder.clone(), day));
             keys.extend(new.filter(|key| !self.watched.contains_key(key)));
             self.folders.insert(folder, true);

@@ -1,13 +1,14 @@
 //! One day file from its end: which line may still come, and by which instant each is ordered.
 
-use crate::clock::{Timestamp, Zone};
+use std::collections::BTreeMap;
+
+use crate::clock::{Date, Timestamp, Zone};
 use crate::day::{Blocks, Found, LATE_MS, Notes};
-use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::query::{Mark, Place, instant};
 
-use super::locate::{DayFile, quiet};
-use super::page::{Scanned, Skipped};
+use super::locate::DayFile;
+use super::page::{Scanned, Skipped, Unreadable};
 
 /// What is left to expect of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,35 +19,53 @@ pub(crate) enum Outlook {
     Done,
 }
 
+/// Dates whose notes are remembered at once: files are read in the order of their dates.
+const NOTES_MAX: usize = 8;
+
+/// Bytes that the scans of one answer hold between two looks, of lines that were not given yet: eight answers at once hold
+/// 64 MiB. Beyond it a file is read again where it was left.
+const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// What all scans of one answer share.
 #[derive(Debug)]
 pub(crate) struct Looking<'a> {
     home: &'a Home,
     zone: &'a Zone,
-    notes: Option<Notes>,
+    notes: BTreeMap<Date, Notes>,
     pub(crate) skipped: Skipped,
     pub(crate) scanned: Scanned,
+    pub(crate) unreadable: Unreadable,
+    /// Bytes that the scans under way hold of lines that were not given yet.
+    held: usize,
 }
 
 impl<'a> Looking<'a> {
     pub(crate) fn new(home: &'a Home, zone: &'a Zone) -> Self {
-        Self { home, zone, notes: None, skipped: Skipped::default(), scanned: Scanned::default() }
+        let (skipped, scanned) = (Skipped::default(), Scanned::default());
+        Self { home, zone, notes: BTreeMap::new(), skipped, scanned, unreadable: Unreadable::default(), held: 0 }
     }
 
     /// Returns how late lines of a file may come that was opened before.
     ///
-    /// The note of a late line is there before the line is: so the notes must not be older than what is read.
-    fn late_ms(&mut self, file: &DayFile) -> Result<i64, Error> {
-        let disk = &**self.home.disk();
-        let path = || self.home.root().join(OWN_FOLDER).join("late");
-        let current = match &self.notes {
-            Some(notes) => quiet(path, notes.are_current(disk, file.day))?.unwrap_or(false),
-            None => false,
-        };
+    /// The note of a late line is there before the line is: so the notes must not be older than what is read. Notes that
+    /// cannot be read count as none.
+    fn late_ms(&mut self, file: &DayFile) -> i64 {
+        let (disk, path) = (&**self.home.disk(), [OWN_FOLDER, "late", &file.day.to_string()]);
+        let known = self.notes.get(&file.day).map(|notes| notes.are_current(disk, file.day));
+        let current = known.and_then(|known| self.unreadable.or_none(&path, known)).unwrap_or(false);
         if !current {
-            self.notes = quiet(path, Notes::read(disk, file.day))?;
+            let read = self.unreadable.or_none(&path, Notes::read(disk, file.day));
+            if self.notes.len() >= NOTES_MAX {
+                self.notes.pop_last();
+            }
+            self.notes.insert(file.day, read.unwrap_or_else(|| Notes::none(file.day)));
         }
-        Ok(self.notes.get_or_insert_with(|| Notes::none(file.day)).late_ms(&file.folder))
+        self.notes.get(&file.day).map_or(LATE_MS, |notes| notes.late_ms(&file.folder))
+    }
+
+    /// Returns the counts of what is no entry, and the names of what could not be read.
+    pub(crate) fn left_out(&self) -> (Skipped, Vec<String>) {
+        (Skipped { unreadable: self.unreadable.count(), ..self.skipped }, self.unreadable.names())
     }
 }
 
@@ -111,23 +130,25 @@ impl Scan {
         &mut self,
         looking: &mut Looking<'_>,
         mut each: impl FnMut(Place, Timestamp, &[u8], &mut Skipped),
-    ) -> Result<Outlook, Error> {
+    ) -> Outlook {
         let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
-            None => match self.open(looking)? {
+            None => match self.open(looking) {
                 Some(blocks) => blocks,
-                None => return Ok(Outlook::Done),
+                None => return Outlook::Done,
             },
         };
+        looking.held = looking.held.saturating_sub(blocks.held());
         let before = blocks.bytes_read();
         let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
         loop {
-            match quiet(|| self.file.path(looking.home), blocks.back())?.flatten() {
+            let found = blocks.back();
+            match self.file.with_path(|path| looking.unreadable.or_none(path, found)).flatten() {
                 None => {
                     looking.scanned.bytes += blocks.bytes_read() - before;
                     self.read.push(read);
                     self.place = 0;
-                    return Ok(Outlook::Done);
+                    return Outlook::Done;
                 }
                 Some(Found::Torn) => looking.skipped.torn += 1,
                 Some(Found::TooLong) => looking.skipped.too_long += 1,
@@ -151,18 +172,22 @@ impl Scan {
                 looking.scanned.bytes += blocks.bytes_read() - before;
                 self.read.push(read);
                 self.place = blocks.place();
+                let held_max = if looking.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
+                blocks.shrink(held_max);
+                looking.held += blocks.held();
                 self.blocks = Some(blocks);
-                return Ok(self.outlook());
+                return self.outlook();
             }
         }
     }
 
-    fn open(&mut self, looking: &mut Looking<'_>) -> Result<Option<Blocks>, Error> {
+    fn open(&mut self, looking: &mut Looking<'_>) -> Option<Blocks> {
         let home = looking.home;
         let from = self.from.as_ref().map(|mark| (mark.end, mark.inode));
-        let opened = self.file.with_path(|path| Blocks::open(home.disk(), path, from));
-        let opened = quiet(|| self.file.path(home), opened)?.flatten();
-        let Some(blocks) = opened else { return Ok(None) };
+        let blocks = self.file.with_path(|path| {
+            let opened = Blocks::open(home.disk(), path, from);
+            looking.unreadable.or_none(path, opened).flatten()
+        })?;
         looking.scanned.files += 1;
         let (len, inode) = blocks.opened();
         self.opened = Some((len, inode));
@@ -170,8 +195,8 @@ impl Scan {
         if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
             self.lowest = self.lowest.min(mark.lowest);
         }
-        self.late_ms = looking.late_ms(&self.file)?;
-        Ok(Some(blocks))
+        self.late_ms = looking.late_ms(&self.file);
+        Some(blocks)
     }
 
     /// Returns the millisecond by which the next line is ordered.

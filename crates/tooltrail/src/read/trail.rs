@@ -1,10 +1,12 @@
 //! The one who answers questions about a home.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::locate::{cut_folders, folders};
-use super::{Bounds, DayFile, Folder, Page, merge};
+use super::locate::{Owned, cut_folders, folders};
+use super::page::Unreadable;
+use super::{Bounds, Cancel, Folder, Page, merge};
 use crate::clock::{Clock, Date, SystemClock, Zone};
 use crate::error::Error;
 use crate::home::Home;
@@ -17,6 +19,7 @@ pub struct Trail {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) zone: Zone,
     pub(crate) bounds: Bounds,
+    pub(crate) cancel: Cancel,
 }
 
 /// A question on its way.
@@ -27,8 +30,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) clock: &'a dyn Clock,
     pub(crate) zone: &'a Zone,
     pub(crate) bounds: &'a Bounds,
-    /// The first date of the range.
+    pub(crate) cancel: &'a Cancel,
+    /// The first date of the range, and its last where it has one.
     pub(crate) first: Date,
+    pub(crate) last: Option<Date>,
 }
 
 impl Trail {
@@ -43,7 +48,7 @@ impl Trail {
     /// Returns the trail of a home with a clock and a zone for naive times.
     #[must_use]
     pub fn new(home: Home, clock: Arc<dyn Clock>, zone: Zone) -> Self {
-        Self { home, clock, zone, bounds: Bounds::default() }
+        Self { home, clock, zone, bounds: Bounds::default(), cancel: Cancel::default() }
     }
 
     /// Returns the trail with other bounds.
@@ -52,23 +57,34 @@ impl Trail {
         Self { bounds, ..self }
     }
 
+    /// Returns the same trail for a question that may be given up: a cancelled one ends soon, with a partial answer.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        let (home, clock, zone) = (self.home.clone(), Arc::clone(&self.clock), self.zone.clone());
+        Self { home, clock, zone, bounds: self.bounds, cancel: cancel.clone() }
+    }
+
+    /// Returns the zone of times that name none.
+    #[must_use]
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
     /// Returns the newest entries that answer, newest first.
     ///
     /// # Errors
     /// [`Error::Input`] if days or limit are out of range, [`Error::Io`] if the system refuses to let us read.
     pub fn recent(&self, question: &Question) -> Result<Page, Error> {
-        let asked = self.ask(question)?;
-        let files = self.files(&asked)?;
-        merge::newest(&asked, files)
+        merge::newest(self, &self.ask(question)?)
     }
 
     /// Returns the folders of one user, or of all, that hold day files.
-    pub(crate) fn folders(&self, user: Option<&str>) -> Result<Vec<Folder>, Error> {
-        let mut found = folders(&self.home, user)?;
-        if let Some(user) = user.filter(|user| user.ends_with(" chars total]")) {
-            for folder in cut_folders(&self.home, user)? {
-                let known = found.iter().any(|known| known.name == folder.name);
-                if !known && self.user_of(&folder)? == user {
+    pub(crate) fn folders(&self, owned: Option<&Owned>, unreadable: &mut Unreadable) -> Result<Vec<Folder>, Error> {
+        let mut found = folders(&self.home, owned, unreadable)?;
+        if let Some(user) = owned.and_then(Owned::clipped) {
+            let known = found.iter().map(|folder| folder.name.clone()).collect::<HashSet<_>>();
+            for folder in cut_folders(&self.home, user, unreadable)? {
+                if !known.contains(&folder.name) && self.user_of(&folder, unreadable) == user {
                     found.push(folder);
                 }
             }
@@ -78,20 +94,26 @@ impl Trail {
 
     pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<Asked<'a>, Error> {
         question.check()?;
-        let today = self.clock.now().date();
-        let first = today.plus_days(1 - i64::from(question.days));
-        Ok(Asked { question, home: &self.home, clock: &*self.clock, zone: &self.zone, bounds: &self.bounds, first })
+        let (first, last) = question.window(self.clock.now());
+        let (home, clock, zone, bounds) = (&self.home, &*self.clock, &self.zone, &self.bounds);
+        Ok(Asked { question, home, clock, zone, bounds, cancel: &self.cancel, first, last })
+    }
+}
+
+impl Asked<'_> {
+    /// Returns whose folders are asked for, `None` for everybody's.
+    pub(crate) fn owned(&self) -> Option<Owned> {
+        owned(self.question)
     }
 
-    /// Returns the day files of the range, and of the day before: a naive time may belong to the next date.
-    pub(crate) fn files(&self, asked: &Asked<'_>) -> Result<Vec<DayFile>, Error> {
-        let user = asked.question.user.as_deref().or_else(|| asked.question.query.only_user());
-        let from = asked.first.plus_days(-1);
-        let mut files = Vec::new();
-        for folder in self.folders(user)? {
-            let days = folder.days.iter().filter(|day| **day >= from);
-            files.extend(days.map(|day| DayFile::new(&folder.name, *day, &self.zone)));
-        }
-        Ok(files)
+    /// Whether a date's files can hold an answer: a naive time may belong to the date before or after.
+    pub(crate) fn may_hold(&self, day: Date) -> bool {
+        day >= self.first.plus_days(-1) && self.last.is_none_or(|last| day <= last.plus_days(1))
     }
+}
+
+/// Returns whose folders a question asks for, `None` for everybody's.
+pub(super) fn owned(question: &Question) -> Option<Owned> {
+    let named = question.user.as_deref().map(|user| Owned::by(user, question.exact_user));
+    named.or_else(|| question.query.only_user().map(|user| Owned::by(user, false)))
 }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::locate::is_hashed;
+use super::locate::{Owned, is_hashed};
+use super::page::Unreadable;
 use super::scan::{Looking, Outlook, Scan};
-use super::{DayFile, Folder, Trail};
+use super::{DayFile, Folder, Skipped, Trail};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::home::user_of;
-use crate::query::Line;
+use crate::query::{Line, Question};
 
 /// One user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,12 @@ pub struct UsersPage {
     pub users: Vec<UserSummary>,
     /// The user after whom the next page begins, where there is one.
     pub next: Option<String>,
+    /// Lines met that are no entries, and what could not be read.
+    pub skipped: Skipped,
+    /// The first ten files and folders that could not be read, by their paths below the home.
+    pub unreadable_names: Vec<String>,
+    /// False if a bound was hit, or something could not be read.
+    pub complete: bool,
 }
 
 impl Trail {
@@ -38,40 +45,54 @@ impl Trail {
     /// # Errors
     /// [`Error::Io`] if the system refuses to let us read.
     pub fn users(&self, only: Option<&str>) -> Result<Vec<UserSummary>, Error> {
-        Ok(self.users_page(only, None, usize::MAX)?.users)
+        let question = Question { user: only.map(str::to_owned), limit: usize::MAX, ..Question::new() };
+        Ok(self.users_page(&question, None)?.users)
     }
 
-    /// Returns at most `limit` users after one, in the order of their ids; only the page's files are read.
+    /// Returns the users after one, in the order of their ids: the question's user alone where it names one, and at most as
+    /// many as its limit. Its query and days have no meaning here. Only the page's files are read.
+    ///
+    /// It is bounded in bytes and time like a page of entries. A page that reached its bound has the users until then,
+    /// and one at least.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system refuses to let us read.
-    pub fn users_page(&self, only: Option<&str>, after: Option<&str>, limit: usize) -> Result<UsersPage, Error> {
+    /// [`Error::Io`] if the home itself cannot be listed.
+    pub fn users_page(&self, question: &Question, after: Option<&str>) -> Result<UsersPage, Error> {
+        let (start, bound) = (self.clock.monotonic(), self.bounds.page);
+        let mut looking = Looking::new(&self.home, &self.zone);
+        let owned = question.user.as_deref().map(|user| Owned::by(user, question.exact_user));
         let mut by_user = BTreeMap::<String, Vec<Folder>>::new();
-        for folder in self.folders(only)? {
-            let user = match only {
+        for folder in self.folders(owned.as_ref(), &mut looking.unreadable)? {
+            let user = match question.user.as_deref() {
                 Some(user) => user.to_owned(),
-                None => self.user_of(&folder)?,
+                None => self.user_of(&folder, &mut looking.unreadable),
             };
             if after.is_none_or(|after| *user > *after) {
                 by_user.entry(user).or_default().push(folder);
             }
         }
-        let mut page = UsersPage::default();
+        let mut page = UsersPage { complete: true, ..UsersPage::default() };
         for (user, folders) in by_user {
-            if page.users.len() == limit {
+            let spent = looking.scanned.bytes >= bound.bytes_max
+                || self.clock.monotonic() - start >= bound.time_max
+                || self.cancel.is_cancelled();
+            if page.users.len() == question.limit || (spent && !page.users.is_empty()) {
                 page.next = page.users.last().map(|last| last.user.clone());
+                page.complete = !spent;
                 break;
             }
-            page.users.push(self.summary(user, &folders)?);
+            page.users.push(self.summary(&mut looking, user, &folders));
         }
+        (page.skipped, page.unreadable_names) = looking.left_out();
+        page.complete &= page.skipped.unreadable == 0;
         Ok(page)
     }
 
-    fn summary(&self, user: String, folders: &[Folder]) -> Result<UserSummary, Error> {
+    fn summary(&self, looking: &mut Looking<'_>, user: String, folders: &[Folder]) -> UserSummary {
         let (mut entries, mut newest) = (0, None::<(Timestamp, String)>);
         for folder in folders {
             for day in &folder.days {
-                self.each(DayFile::new(&folder.name, *day, &self.zone), |ts, line| {
+                each(looking, DayFile::new(&folder.name, *day, &self.zone), |ts, line| {
                     entries += 1;
                     if newest.as_ref().is_none_or(|(last, _)| ts > *last) {
                         let text = std::str::from_utf8(line).ok().and_then(|text| Line::parse(text, &self.zone));
@@ -80,41 +101,42 @@ impl Trail {
                         }
                     }
                     true
-                })?;
+                });
             }
         }
-        Ok(UserSummary { user, entries, last: newest.map(|(_, ts)| ts) })
+        UserSummary { user, entries, last: newest.map(|(_, ts)| ts) }
     }
 
     /// Returns the user of a folder; a name that does not hold the id is asked of the newest entry inside.
-    pub(super) fn user_of(&self, folder: &Folder) -> Result<String, Error> {
+    pub(super) fn user_of(&self, folder: &Folder, unreadable: &mut Unreadable) -> String {
         if let Some(user) = user_of(&folder.name) {
-            return Ok(user);
+            return user;
         }
         let mut user = None;
         if is_hashed(&folder.name) {
+            let mut looking = Looking::new(&self.home, &self.zone);
             for day in &folder.days {
-                self.each(DayFile::new(&folder.name, *day, &self.zone), |_, line| {
+                each(&mut looking, DayFile::new(&folder.name, *day, &self.zone), |_, line| {
                     let entry = std::str::from_utf8(line).ok().and_then(|text| Line::parse(text, &self.zone));
                     user = user.take().or_else(|| Some(entry?.string("user")?.into_owned()));
                     user.is_none()
-                })?;
+                });
                 if user.is_some() {
                     break;
                 }
             }
+            looking.unreadable.names().iter().for_each(|name| unreadable.note(&[name]));
         }
-        Ok(user.unwrap_or_else(|| folder.name.clone()))
+        user.unwrap_or_else(|| folder.name.clone())
     }
+}
 
-    /// Calls with each line of a file, from its end, until the call says no.
-    fn each(&self, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) -> Result<(), Error> {
-        let (mut scan, mut looking) = (Scan::new(file), Looking::new(&self.home, &self.zone));
-        let mut go_on = true;
-        while go_on {
-            let outlook = scan.step(&mut looking, |_, ts, line, _| go_on = go_on && call(ts, line))?;
-            go_on &= outlook != Outlook::Done;
-        }
-        Ok(())
+/// Calls with each line of a file, from its end, until the call says no.
+fn each(looking: &mut Looking<'_>, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) {
+    let mut scan = Scan::new(file);
+    let mut go_on = true;
+    while go_on {
+        let outlook = scan.step(looking, |_, ts, line, _| go_on = go_on && call(ts, line));
+        go_on &= outlook != Outlook::Done;
     }
 }

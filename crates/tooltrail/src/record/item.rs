@@ -69,20 +69,25 @@ impl Source {
 
     /// Takes of the call what can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Box<Windowed> {
-        match self {
+        let mut windowed = match self {
             Self::Packed(packed, text) => Box::new(packed.windowed(text.as_str(), text.words())),
             Self::Moved(call) => {
                 let now = call.ts.unwrap_or(Timestamp::from_millis(0));
                 Box::new(Windowed::outside(&call, now, redactor))
             }
             Self::Windowed(windowed) => windowed,
-        }
+        };
+        windowed.rename_ours();
+        windowed
     }
 
     /// As [`Source::windowed`], in the place of another call and where possible in its memory.
     pub(crate) fn unpack(self, redactor: &Redactor, into: &mut Windowed) {
         match self {
-            Self::Packed(packed, text) => packed.unpack(text.as_str(), text.words(), into),
+            Self::Packed(packed, text) => {
+                packed.unpack(text.as_str(), text.words(), into);
+                into.rename_ours();
+            }
             other => *into = *other.windowed(redactor),
         }
     }

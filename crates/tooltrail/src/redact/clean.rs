@@ -189,7 +189,7 @@ impl<'a> Walk<'_, 'a> {
             b'{' => self.object(depth + 1).map(|()| Value::Other),
             b'[' => self.list(depth + 1).map(|()| Value::Other),
             b'"' => self.string(),
-            _ => self.reader.scalar().ok().map(|()| Value::Other),
+            _ => self.reader.faithful_scalar().ok().filter(|faithful| *faithful).map(|_| Value::Other),
         }
     }
 

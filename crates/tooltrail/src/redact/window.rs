@@ -2,12 +2,16 @@
 
 use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 use crate::clock::Timestamp;
-use crate::home::{UNKNOWN_USER, outside_folder};
+use crate::home::{OUTSIDE_SYSTEM_USER, SYSTEM_USER, UNKNOWN_USER, outside_folder};
 use crate::json::{check, compact, push_string};
 use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
 use crate::redact::Redactor;
 use crate::redact::chars::count_chars;
 use crate::redact::tree::Seen;
+
+/// How the tools of our own events begin, and what comes before a name of ours that is used from outside.
+const OWN_TOOLS: &str = "tooltrail.";
+const OUTSIDE: &str = "outside.";
 
 /// A call as the recorder takes it from its caller: owned, bounded, not yet redacted.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +71,42 @@ impl Windowed {
     /// Takes one of our own events.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         Self::of(call, now, Via::Tooltrail, User::new(&call.user, redactor))
+    }
+
+    /// Gives names that are ours another form where a call from outside bears them, so that a reader with nothing but `jq`
+    /// is not deceived. What was sent is kept beside.
+    pub(crate) fn rename_ours(&mut self) {
+        if self.via == Via::Tooltrail {
+            return;
+        }
+        if self.tool.text.starts_with(OWN_TOOLS) {
+            let sent = self.tool.clone();
+            self.tool.text.insert_str(0, OUTSIDE);
+            self.tool.chars += OUTSIDE.len() as u64;
+            self.add_extra("tool", &sent.text);
+        }
+        if self.user.seen.text == SYSTEM_USER {
+            let sent = std::mem::replace(&mut self.user.seen, Seen::copy(OUTSIDE_SYSTEM_USER, FIELD_CHARS_MAX));
+            self.claimed_user.get_or_insert(sent);
+        }
+    }
+
+    /// Adds a text to what else was received.
+    fn add_extra(&mut self, name: &str, value: &str) {
+        let extra = self.extra.get_or_insert_with(|| Structure::copy("{}"));
+        let Some(text) = extra.text.trim_end().strip_suffix('}').filter(|_| !extra.cut) else { return };
+        let is_first = text.trim_end().ends_with('{');
+        let mut text = text.to_owned();
+        if !is_first {
+            text.push(',');
+        }
+        // A sender may have one of that name there.
+        let is_taken = text.contains(&format!("\"{name}\""));
+        push_string(&mut text, &if is_taken { format!("{name}#2") } else { name.to_owned() });
+        text.push(':');
+        push_string(&mut text, value);
+        text.push('}');
+        extra.text = text;
     }
 
     /// Returns one that holds nothing yet, to be filled.

@@ -1,13 +1,12 @@
 //! Sightings to calls, calls to counts.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::answer::{Stats, ToolStats};
-use super::sketch::Sketch;
-use crate::call::{Status, Via};
+use super::numbers::Numbers;
+use super::sightings::{Sighting, Sightings};
+use crate::call::{EntryId, Status};
 use crate::clock::Date;
-use crate::query::Line;
 
 /// Names of tools or users that an answer lists.
 const NAMES_MAX: usize = 1_000;
@@ -15,52 +14,25 @@ const NAMES_MAX: usize = 1_000;
 /// Names counted one by one before the rest is `other`: a sender that makes up names must not fill the memory.
 const NAMES_COUNTED_MAX: usize = 20_000;
 
-/// Calls with an id remembered to find their other sightings: about 200 MB; later ones count as they stand.
-const CALLS_MAX: usize = 1_000_000;
+/// Tools whose durations and lengths are measured: some tens of megabytes at most. The others are counted only.
+const TOOLS_MEASURED_MAX: usize = 2_000;
+
+/// Ids of one day file remembered to find an entry that stands there twice: 16 bytes each, twice that in the table.
+const IDS_MAX: usize = 1_000_000;
 
 /// Where the names go that are not listed.
 const OTHER: &str = "other";
 
-/// What is counted of one entry.
-#[derive(Debug)]
-pub(super) struct Sighting {
-    pub(super) via: Option<Via>,
-    user: String,
-    tool: String,
-    call_id: Option<String>,
-    status: Status,
-    day: Date,
-    duration_ms: Option<f64>,
-    result_chars: Option<f64>,
-}
-
-impl Sighting {
-    pub(super) fn of(line: &Line<'_>) -> Self {
-        let text = |name| line.string(name).unwrap_or_default().into_owned();
-        let number = |name| line.number(name).filter(|number| *number >= 0.0);
-        Self {
-            via: line.string("via").and_then(|via| Via::parse(&via)),
-            user: text("user"),
-            tool: text("tool"),
-            call_id: line.string("call_id").filter(|id| !id.is_empty()).map(std::borrow::Cow::into_owned),
-            status: line.status,
-            day: line.ts.date(),
-            duration_ms: number("duration_ms"),
-            result_chars: number("result_chars"),
-        }
-    }
-
-    /// How little this sighting is trusted: its place in the order of captures; an unknown one comes last.
-    fn rank(&self) -> usize {
-        Via::ALL.iter().position(|via| Some(*via) == self.via).unwrap_or(Via::ALL.len())
-    }
-}
-
 #[derive(Debug, Default)]
 struct Tool {
     counts: ToolStats,
-    duration_ms: Sketch,
-    result_chars: Sketch,
+    measured: Option<Box<Measured>>,
+}
+
+#[derive(Debug, Default)]
+struct Measured {
+    duration_ms: Numbers,
+    result_chars: Numbers,
 }
 
 impl Tool {
@@ -69,52 +41,67 @@ impl Tool {
         self.counts.ok += other.counts.ok;
         self.counts.error += other.counts.error;
         self.counts.denied += other.counts.denied;
-        self.duration_ms.merge(&other.duration_ms);
-        self.result_chars.merge(&other.result_chars);
+        if let Some(other) = &other.measured {
+            let measured = self.measured.get_or_insert_default();
+            measured.duration_ms.merge(&other.duration_ms);
+            measured.result_chars.merge(&other.result_chars);
+        }
     }
 }
 
 /// Everything counted so far.
 #[derive(Debug, Default)]
 pub(super) struct Aggregate {
-    /// By a hash of user and call id that differs from process to process.
-    calls: HashMap<u128, Sighting>,
-    hashers: (RandomState, RandomState),
+    sightings: Sightings,
+    /// The ids of the file that is being read.
+    ids: HashSet<u128>,
+    measured: usize,
     tools: HashMap<String, Tool>,
     users: HashMap<String, u64>,
     days: BTreeMap<Date, u64>,
 }
 
 impl Aggregate {
+    /// Whether this is the first entry of this id in its file; the same entry sent again has the same time.
+    pub(super) fn is_new(&mut self, id: Option<EntryId>) -> bool {
+        match id {
+            Some(id) if self.ids.len() < IDS_MAX => self.ids.insert(id.to_bits()),
+            _ => true,
+        }
+    }
+
+    /// A file begins; after it come files of this date and older ones.
+    pub(super) fn begin_file(&mut self, day: Date) {
+        self.ids.clear();
+        // A call may be seen at both sides of midnight, and in both zones.
+        for call in self.sightings.take_from(day.plus_days(3)) {
+            self.count(&call);
+        }
+    }
+
     /// Takes one sighting; one with a call id waits for better ones.
     pub(super) fn add(&mut self, sighting: Sighting) {
-        let Some(call_id) = &sighting.call_id else { return self.count(&sighting) };
-        let name = (&sighting.user, call_id);
-        let key = u128::from(self.hashers.0.hash_one(name)) << 64 | u128::from(self.hashers.1.hash_one(name));
-        let full = self.calls.len() >= CALLS_MAX;
-        match self.calls.get_mut(&key) {
-            Some(known) if sighting.rank() < known.rank() => *known = sighting,
-            Some(_) => {}
-            None if !full => {
-                self.calls.insert(key, sighting);
-            }
-            None => self.count(&sighting),
+        if let Some(call) = self.sightings.add(sighting) {
+            self.count(&call);
         }
     }
 
     fn count(&mut self, call: &Sighting) {
+        let measured = &mut self.measured;
         let tool = entry(&mut self.tools, &call.tool);
         tool.counts.calls += 1;
+        if tool.measured.is_none() && *measured < TOOLS_MEASURED_MAX {
+            *measured += 1;
+            tool.measured = Some(Box::default());
+        }
         match call.status {
             Status::Ok => tool.counts.ok += 1,
             Status::Error => tool.counts.error += 1,
             Status::Denied => tool.counts.denied += 1,
         }
-        if let Some(number) = call.duration_ms {
-            tool.duration_ms.add(number);
-        }
-        if let Some(number) = call.result_chars {
-            tool.result_chars.add(number);
+        if let Some(measured) = &mut tool.measured {
+            call.duration_ms.into_iter().for_each(|number| measured.duration_ms.add(number));
+            call.result_chars.into_iter().for_each(|number| measured.result_chars.add(number));
         }
         *entry(&mut self.users, &call.user) += 1;
         *self.days.entry(call.day).or_default() += 1;
@@ -122,7 +109,7 @@ impl Aggregate {
 
     /// Puts the counts into the answer.
     pub(super) fn fill(mut self, stats: &mut Stats, today: Date) {
-        for call in std::mem::take(&mut self.calls).into_values() {
+        for call in self.sightings.take_all() {
             self.count(&call);
         }
         let mut by_status = BTreeMap::from_iter(Status::ALL.iter().map(|status| (status.as_str(), 0)));
@@ -142,7 +129,8 @@ impl Aggregate {
         stats.by_tool = tools
             .into_iter()
             .map(|(name, tool)| {
-                let (duration_ms, result_chars) = (tool.duration_ms.quantiles(), tool.result_chars.quantiles());
+                let measured = tool.measured.unwrap_or_default();
+                let (duration_ms, result_chars) = (measured.duration_ms.quantiles(), measured.result_chars.quantiles());
                 (name, ToolStats { duration_ms, result_chars, ..tool.counts })
             })
             .collect();

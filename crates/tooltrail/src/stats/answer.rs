@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::aggregate::{Aggregate, Sighting};
-use super::sketch::Quantiles;
-use crate::call::Via;
+use super::aggregate::Aggregate;
+use super::numbers::Quantiles;
+use super::sightings::Sighting;
+use crate::call::{EntryId, Via};
+use crate::clock::Date;
 use crate::error::Error;
 use crate::query::{Filter, Line, Question};
-use crate::read::{Looking, Outlook, Scan, Scanned, Skipped, Trail};
+use crate::read::{DayFile, Looking, Outlook, Scan, Scanned, Skipped, Trail};
 
 /// Counts and quantiles of calls.
 #[derive(Clone, Debug, Default)]
@@ -25,14 +27,18 @@ pub struct Stats {
     pub by_tool: BTreeMap<String, ToolStats>,
     /// Calls of each user; the 1,000 largest, the rest under `other`.
     pub by_user: BTreeMap<String, u64>,
-    /// Calls of each UTC date.
+    /// Calls of each UTC date, or of each date of the trail's zone where the question says so.
     pub by_day: BTreeMap<String, u64>,
     /// Lines that are no entries.
     pub skipped: Skipped,
     /// What was looked at.
     pub scanned: Scanned,
-    /// False if a bound was hit: the counts are of the part looked at.
+    /// The first ten files and folders that could not be read, by their paths below the home.
+    pub unreadable_names: Vec<String>,
+    /// False if a bound was hit or something could not be read: the counts are of the part looked at.
     pub complete: bool,
+    /// The newest date of which there is a day file at all, of the user where one was asked for.
+    pub newest: Option<Date>,
 }
 
 /// One tool's calls.
@@ -67,11 +73,21 @@ impl Trail {
         let start = self.clock.monotonic();
         let (bound, mut all) = (self.bounds.stats, Aggregate::default());
         let mut looking = Looking::new(&self.home, &self.zone);
+        let folders = self.folders(asked.owned().as_ref(), &mut looking.unreadable)?;
+        let newest = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
+        // By date, the newest first: what belongs to a date is read once.
+        let mut files = folders.iter().enumerate().flat_map(|(n, folder)| folder.days.iter().map(move |day| (*day, n)));
+        let mut files = files.by_ref().filter(|(day, _)| asked.may_hold(*day)).collect::<Vec<_>>();
+        files.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
         let mut complete = true;
-        'files: for file in self.files(&asked)? {
-            let mut scan = Scan::new(file);
+        'files: for (day, folder) in files {
+            all.begin_file(day);
+            let mut scan = Scan::new(DayFile::new(&folders[folder].name, day, &self.zone));
             loop {
-                if looking.scanned.bytes >= bound.bytes_max || self.clock.monotonic() - start >= bound.time_max {
+                let is_spent = looking.scanned.bytes >= bound.bytes_max
+                    || self.clock.monotonic() - start >= bound.time_max
+                    || self.cancel.is_cancelled();
+                if is_spent {
                     complete = false;
                     break 'files;
                 }
@@ -80,24 +96,33 @@ impl Trail {
                         return;
                     }
                     let text = std::str::from_utf8(line).ok();
-                    match text.and_then(|text| Line::parse(text, &self.zone)) {
-                        None => skipped.line(line),
-                        Some(entry) => {
-                            let sighting = Sighting::of(&entry);
-                            if filter.matches(&entry) && (own || sighting.via != Some(Via::Tooltrail)) {
-                                all.add(sighting);
-                            }
-                        }
+                    let Some(entry) = text.and_then(|text| Line::parse(text, &self.zone)) else {
+                        return skipped.line(line);
+                    };
+                    let is_own = entry.string("via").as_deref() == Some(Via::Tooltrail.as_str());
+                    let id = || entry.string("id").and_then(|id| EntryId::parse(&id));
+                    if (own || !is_own) && filter.matches(&entry) && all.is_new(id()) {
+                        let day = if question.local_days { self.zone.date_of(entry.ts) } else { entry.ts.date() };
+                        all.add(Sighting::of(&entry, day));
                     }
-                })?;
+                });
                 if outlook == Outlook::Done {
                     break;
                 }
             }
         }
-        let Looking { skipped, scanned, .. } = looking;
-        let mut stats = Stats { skipped, scanned, complete, from: asked.first.to_string(), ..Stats::default() };
-        all.fill(&mut stats, self.clock.now().date());
+        let (skipped, unreadable_names) = looking.left_out();
+        let scanned = looking.scanned;
+        complete &= skipped.unreadable == 0;
+        let from = asked.first.to_string();
+        let mut stats = Stats { skipped, scanned, unreadable_names, complete, newest, from, ..Stats::default() };
+        let last = asked.last.unwrap_or_else(|| self.clock.now().date()).min(self.clock.now().date());
+        all.fill(&mut stats, last);
+        if question.is_open_ended()
+            && let Some(first) = stats.by_day.keys().next()
+        {
+            stats.from.clone_from(first);
+        }
         Ok(stats)
     }
 }

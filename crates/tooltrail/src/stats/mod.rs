@@ -2,7 +2,8 @@
 
 mod aggregate;
 mod answer;
-mod sketch;
+mod numbers;
+mod sightings;
 
 pub use answer::{Stats, ToolStats};
-pub use sketch::Quantiles;
+pub use numbers::Quantiles;

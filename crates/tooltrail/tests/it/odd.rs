@@ -20,7 +20,7 @@ fn texts(trail: &Trail, question: Question) -> Vec<String> {
 }
 
 #[test]
-fn both_systems_are_one_user_told_apart_by_via() {
+fn our_own_events_and_a_user_named_like_them_are_two_users() {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
     recorder.event(Event::Stop);
@@ -28,14 +28,16 @@ fn both_systems_are_one_user_told_apart_by_via() {
     recorder.record(&Call::new("alice", "t", "{}").ok(""));
     recorder.close().unwrap();
     let trail = trail(home.path(), Zone::UTC);
-    for question in [ask(Some(SYSTEM_USER), ""), ask(None, "user=_system")] {
-        let found = texts(&trail, question);
-        let ours = found.iter().filter(|line| line.contains(r#""via":"tooltrail""#)).count();
-        assert_eq!((found.len(), ours), (2, 1));
+    for (user, ours) in [(SYSTEM_USER, 1), ("outside._system", 0)] {
+        for question in [ask(Some(user), ""), ask(None, &format!("user={user}"))] {
+            let found = texts(&trail, question);
+            let own = found.iter().filter(|line| line.contains(r#""via":"tooltrail""#)).count();
+            assert_eq!((found.len(), own), (1, ours), "{user}");
+        }
     }
-    assert_eq!(texts(&trail, ask(None, "user=_system via=tooltrail")).len(), 1);
-    let users = trail.users(Some(SYSTEM_USER)).unwrap();
-    assert_eq!(users.iter().map(|user| (&*user.user, user.entries)).collect::<Vec<_>>(), [(SYSTEM_USER, 2)]);
+    let users = trail.users(None).unwrap();
+    let users = users.iter().map(|user| (&*user.user, user.entries)).collect::<Vec<_>>();
+    assert_eq!(users, [(SYSTEM_USER, 1), ("alice", 1), ("outside._system", 1)]);
 }
 
 #[test]

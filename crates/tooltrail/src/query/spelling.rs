@@ -1,0 +1,50 @@
+//! One text in several spellings: composed and decomposed letters, capitals or not.
+
+use std::borrow::Cow;
+
+use unicode_normalization::{UnicodeNormalization as _, is_nfc_quick};
+
+/// Returns a text with composed letters (NFC), by which names are compared.
+pub(crate) fn composed(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfc().collect()),
+    }
+}
+
+/// Adds a text to a buffer as free text is compared: composed, and in lower case.
+pub(crate) fn fold_into(buffer: &mut Vec<u8>, text: &str) {
+    if text.is_ascii() {
+        let start = buffer.len();
+        buffer.extend_from_slice(text.as_bytes());
+        buffer[start..].make_ascii_lowercase();
+        return;
+    }
+    let mut bytes = [0; 4];
+    for letter in text.nfc().flat_map(char::to_lowercase) {
+        // A sigma at a word's end has a form of its own.
+        let letter = if letter == 'ς' { 'σ' } else { letter };
+        buffer.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
+    }
+}
+
+/// Whether a letter beyond ASCII has one spelling alone: no other case, and neither made of others nor a part of others.
+pub(crate) fn is_one_spelling(letter: char) -> bool {
+    let mut lower = letter.to_lowercase();
+    let mut upper = letter.to_uppercase();
+    let is_same = |case: &mut dyn Iterator<Item = char>| case.next() == Some(letter) && case.next().is_none();
+    let is_caseless = is_same(&mut lower) && is_same(&mut upper);
+    let decomposed = std::iter::once(letter).nfd().eq(std::iter::once(letter));
+    let combines = unicode_normalization::char::is_combining_mark(letter);
+    // Hangul syllables are made of these.
+    let is_jamo = matches!(letter, '\u{1100}'..='\u{11FF}');
+    is_caseless && decomposed && !combines && !is_jamo
+}
+
+/// Returns the spellings of a name that stand for one user to whoever asks.
+pub(crate) fn spellings(name: &str) -> Vec<String> {
+    let mut all = vec![name.to_owned(), name.nfc().collect(), name.nfd().collect()];
+    all.sort();
+    all.dedup();
+    all
+}

@@ -1,0 +1,149 @@
+//! Quantiles of many numbers: exact while they are few, then by a mergeable sketch that is half a percent exact.
+
+use sketches_ddsketch::{Config, DDSketch};
+
+/// Numbers that are kept as they are; beyond it they are remembered by their distribution.
+const EXACT_MAX: usize = 1_000;
+
+/// How far a quantile of many numbers may be off, as a share of it.
+const ERROR: f64 = 0.005;
+
+/// Most buckets, of eight bytes: enough for eight decades.
+const BUCKETS_MAX: u32 = 2_048;
+
+/// The smallest number told from zero: a microsecond, in milliseconds.
+const SMALLEST: f64 = 0.001;
+
+/// Digits of a quantile of many numbers: more would promise what the sketch does not keep.
+const DIGITS: i32 = 3;
+
+/// Four quantiles by nearest rank, and the largest number. Exact of fewer than 1,000 numbers, else within half a percent
+/// and rounded to three digits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Quantiles {
+    /// Half of the values are at most this.
+    pub p50: f64,
+    /// Nine in ten.
+    pub p90: f64,
+    /// Nineteen in twenty.
+    pub p95: f64,
+    /// Ninety-nine in a hundred.
+    pub p99: f64,
+    /// The largest, exact.
+    pub max: f64,
+}
+
+/// Numbers ≥ 0.
+#[derive(Clone, Default)]
+pub(super) struct Numbers {
+    exact: Vec<f64>,
+    sketch: Option<Box<DDSketch>>,
+    max: f64,
+}
+
+impl std::fmt::Debug for Numbers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let count = self.sketch.as_ref().map_or(self.exact.len(), |sketch| sketch.count());
+        write!(f, "{count} numbers")
+    }
+}
+
+impl Numbers {
+    /// Adds a number ≥ 0.
+    pub(super) fn add(&mut self, number: f64) {
+        self.max = self.max.max(number);
+        match &mut self.sketch {
+            Some(sketch) => sketch.add(number),
+            None => self.exact.push(number),
+        }
+        if self.exact.len() >= EXACT_MAX {
+            self.to_sketch();
+        }
+    }
+
+    /// Adds what another has seen.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.max = self.max.max(other.max);
+        if let Some(other) = &other.sketch {
+            // Every sketch has one configuration, so nothing can be refused.
+            let _same = self.to_sketch().merge(other);
+        }
+        other.exact.iter().for_each(|number| self.add(*number));
+    }
+
+    /// Returns the quantiles, `None` if nothing was added.
+    pub(super) fn quantiles(mut self) -> Option<Quantiles> {
+        let max = self.max;
+        if let Some(sketch) = &self.sketch {
+            let least = sketch.min()?;
+            let at = |share| Some(rounded(sketch.quantile(share).ok()??).clamp(least, max));
+            return Some(Quantiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)?, max });
+        }
+        self.exact.sort_by(f64::total_cmp);
+        let count = self.exact.len();
+        // Nearest rank: the smallest number that so many in a hundred do not exceed.
+        let at = |percent: usize| self.exact.get((count * percent).div_ceil(100).saturating_sub(1)).copied();
+        Some(Quantiles { p50: at(50)?, p90: at(90)?, p95: at(95)?, p99: at(99)?, max })
+    }
+
+    fn to_sketch(&mut self) -> &mut DDSketch {
+        let exact = std::mem::take(&mut self.exact);
+        let new = || Box::new(DDSketch::new(Config::new(ERROR, BUCKETS_MAX, SMALLEST)));
+        let sketch = self.sketch.get_or_insert_with(new);
+        exact.into_iter().for_each(|number| sketch.add(number));
+        sketch
+    }
+}
+
+/// Returns a number with as many digits as are known of it.
+fn rounded(number: f64) -> f64 {
+    if number <= 0.0 {
+        return number;
+    }
+    // As text, so that no digits come from the binary form.
+    format!("{number:.*e}", (DIGITS - 1) as usize).parse().unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_halves_are_the_whole_within_half_a_percent() {
+        let (mut odd, mut even) = (Numbers::default(), Numbers::default());
+        assert_eq!(odd.clone().quantiles(), None);
+        for n in 0..=10_000_u32 {
+            if n % 2 == 0 { even.add(f64::from(n)) } else { odd.add(f64::from(n)) }
+        }
+        odd.merge(&even);
+        let found = odd.quantiles().unwrap();
+        for (found, exact) in [(found.p50, 5_000.0), (found.p90, 9_000.0), (found.p95, 9_500.0), (found.p99, 9_900.0)] {
+            assert!((found - exact).abs() <= exact * 0.01, "{found} {exact}");
+            assert!(found % 10.0 == 0.0, "{found} has digits that nobody knows");
+        }
+        assert_eq!(found.max, 10_000.0);
+    }
+
+    #[test]
+    fn few_numbers_have_the_quantiles_of_nearest_rank() {
+        let check = |numbers: &[f64], expected: [f64; 5]| {
+            let mut all = Numbers::default();
+            numbers.iter().for_each(|number| all.add(*number));
+            let found = all.quantiles().unwrap();
+            assert_eq!([found.p50, found.p90, found.p95, found.p99, found.max], expected, "{numbers:?}");
+        };
+        check(&[7.0], [7.0; 5]);
+        check(&[1.0, 9_000.0], [1.0, 9_000.0, 9_000.0, 9_000.0, 9_000.0]);
+        check(&[3.0, 1.0, 2.0], [2.0, 3.0, 3.0, 3.0, 3.0]);
+        check(&[0.123_456_789, 0.0], [0.0, 0.123_456_789, 0.123_456_789, 0.123_456_789, 0.123_456_789]);
+        let hundred = (1..=100).map(f64::from).collect::<Vec<_>>();
+        check(&hundred, [50.0, 90.0, 95.0, 99.0, 100.0]);
+        // A part of them, merged, is the same.
+        let (mut left, mut right) = (Numbers::default(), Numbers::default());
+        hundred[..30].iter().for_each(|number| left.add(*number));
+        hundred[30..].iter().for_each(|number| right.add(*number));
+        left.merge(&right);
+        assert_eq!(left.quantiles().unwrap().p99, 99.0);
+    }
+}
