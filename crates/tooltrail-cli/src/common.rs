@@ -1,10 +1,9 @@
 //! The flags that every command takes: where the home and the keys are, and how to print.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::ValueEnum;
-use tooltrail::{Home, Options, Recorder, SystemClock, Trail, Zone};
+use tooltrail::{Home, Options, Recorder, Trail, Zone};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -136,7 +135,7 @@ impl Common {
     /// Opens the home's entries to read them.
     pub(crate) fn trail(&self) -> Result<Trail, Failure> {
         let zone = self.zone()?;
-        Ok(Trail::new(self.open_home()?, Arc::new(SystemClock::default()), zone))
+        Ok(Trail::new(self.open_home()?, crate::clock::clock(), zone))
     }
 
     /// Opens the recorder of a home.
@@ -144,6 +143,7 @@ impl Common {
         let mut options = Options::new(home.root());
         options.keys = Some(self.keys_path(home)?);
         let config = self.config()?;
+        options.clock = crate::clock::clock();
         options.group = self.group(&config);
         options.force_network_home = self.force_network_home(&config);
         options.retention = Flags::default().retention(&config.retention)?;

@@ -1,6 +1,7 @@
 //! The command line: parse, dispatch, exit code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod clock;
 mod commands;
 mod common;
 mod config;

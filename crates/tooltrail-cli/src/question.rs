@@ -1,6 +1,6 @@
 //! What a person asks on the command line, as the library's question.
 
-use tooltrail::{Query, Question};
+use tooltrail::{Query, Question, Zone};
 
 use crate::failure::Failure;
 
@@ -11,7 +11,8 @@ pub(crate) struct Asked {
     ///
     ///   tool=fs.* user!=bob         a field; * is any text, != is not
     ///   duration>500ms chars<=10    how long it took, how long its result is
-    ///   last=1h since=2026-11-23    when; until, too, and times such as 2026-11-23T12:00:00Z
+    ///   last=1h since=2026-11-23    when, in the zone of --zone; until, too, and times such as
+    ///                               2026-11-23T12:00:00, or ...00Z in UTC; they take the place of --days
     ///   timeout "two words"         a text anywhere in the entry, capitals or not
     ///
     /// Fields are tool, status, user, session, agent, model, client, server, via, reason,
@@ -24,16 +25,16 @@ pub(crate) struct Asked {
     #[arg(long, short, value_name = "USER")]
     user: Option<String>,
 
-    /// How many days back from today (UTC), 1 to 3650
+    /// How many days back from today (UTC), 1 to 3650, where the query names no time and no id
     #[arg(long, short, value_name = "N", default_value_t = 7)]
     days: u32,
 }
 
 impl Asked {
-    /// Returns the question; days out of range are found by its `check`.
-    pub(crate) fn question(&self) -> Result<Question, Failure> {
+    /// Returns the question, its times in this zone where they name none; days out of range are found by its `check`.
+    pub(crate) fn question(&self, zone: &Zone) -> Result<Question, Failure> {
         let mut question = Question::new();
-        question.query = Query::parse(&self.query.join(" "))?;
+        question.query = Query::parse_in(&self.query.join(" "), zone)?;
         question.user.clone_from(&self.user);
         question.days = self.days;
         Ok(question)

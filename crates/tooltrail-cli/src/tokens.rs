@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tooltrail::disk::{Disk as _, RealDisk};
-use tooltrail::{Clock as _, SYSTEM_USER, SystemClock};
+use tooltrail::{Redactor, SYSTEM_USER, has_own_trail};
 
 use crate::failure::Failure;
 
@@ -150,7 +150,7 @@ impl TokenStore {
                 name: name.to_owned(),
                 role,
                 user: user.map(str::to_owned),
-                created: SystemClock::default().now().to_string(),
+                created: crate::clock::now().to_string(),
                 sha256: hex(&Sha256::digest(text.as_bytes())),
             });
             Ok(())
@@ -168,6 +168,12 @@ impl TokenStore {
             }
             Ok(())
         })
+    }
+
+    /// Refuses a folder of keys or a file of tokens that others own or may write to: they could make tokens of their own.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        check_ours(&self.folder, "the folder of keys")?;
+        check_ours(&self.folder.join(FILE), "the file of tokens")
     }
 
     /// Reads all tokens; without a folder or file there are none.
@@ -247,6 +253,30 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Refuses a file or folder that others own or may write to; one that is missing is nobody's.
+pub(crate) fn check_ours(path: &Path, what: &str) -> Result<(), Failure> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::io("look at", path.display(), &error)),
+    };
+    let user = rustix::process::geteuid().as_raw();
+    if found.uid() != user {
+        return Err(Failure::could_not(
+            format!("{what}, {}, belongs to the user of id {}, and this runs as {user}", path.display(), found.uid()),
+            "run it as its owner, or give it to this user with `chown`",
+        ));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(Failure::could_not(
+            format!("others may write to {what}, {}", path.display()),
+            "take that from them with `chmod go-w`",
+        ));
+    }
+    Ok(())
+}
+
 /// Refuses a name that would not stand well in a log line or a table.
 fn check_name(name: &str) -> Result<(), Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
@@ -259,21 +289,32 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a user that is not one, and a role that needs one and has none.
+/// Refuses a user that is not one, and a role that needs one and has none. The toolbox has the same rule for whose trail an
+/// agent may read.
 fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
-    match user {
-        None if role == Role::User => {
-            Err(Failure::could_not("a token of role user belongs to a user", "name one with --user"))
-        }
-        Some(SYSTEM_USER) if role == Role::User => Err(Failure::could_not(
+    let Some(user) = user else {
+        return match role {
+            Role::User => Err(Failure::could_not("a token of role user belongs to a user", "name one with --user")),
+            _ => Ok(()),
+        };
+    };
+    if user.is_empty() || user.chars().count() > USER_CHARS_MAX {
+        return Err(Failure::could_not("this is no user id", format!("use 1 to {USER_CHARS_MAX} characters")));
+    }
+    if user == SYSTEM_USER {
+        return Err(Failure::could_not(
             format!("{SYSTEM_USER} is nobody's: its trail has our own events, of all users"),
             "read it with a token of role admin",
-        )),
-        Some(user) if user.is_empty() || user.chars().count() > USER_CHARS_MAX => {
-            Err(Failure::could_not("this is no user id", format!("use 1 to {USER_CHARS_MAX} characters")))
-        }
-        _ => Ok(()),
+        ));
     }
+    let is_stored_as_it_is = Redactor::new(None).text(user) == user;
+    if !has_own_trail(user) || !is_stored_as_it_is {
+        return Err(Failure::could_not(
+            "no trail is this user's alone: the id is shared, holds a secret, or is written like a shortened or redacted one",
+            "give the user another id, or read with a token of role admin",
+        ));
+    }
+    Ok(())
 }
 
 /// Returns a token's text: prefix, secret, checksum.
@@ -284,7 +325,7 @@ fn spelled(secret: &[u8; SECRET_BYTES]) -> String {
 }
 
 /// Whether a text is spelled as a token, its checksum included.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let body_len = PREFIX.len() + 2 * SECRET_BYTES;
     if text.len() != body_len + 2 * CHECKSUM_BYTES || !text.is_ascii() || !text.starts_with(PREFIX) {
         return false;
@@ -342,6 +383,11 @@ mod tests {
         check("u", Role::User, None);
         check("u", Role::User, Some(""));
         check("u", Role::Admin, Some(&"x".repeat(201)));
+        check("u", Role::User, Some("unknown"));
+        check("u", Role::User, Some("_system"));
+        check("u", Role::User, Some("alice [redacted:token]"));
+        check("u", Role::Ingest, Some("alice.0123456789abcdef"));
+        check("u", Role::User, Some("token=ghp_0123456789abcdefghijABCDEFGHIJ012345"));
         assert_eq!(store.load().unwrap().iter().count(), 1);
 
         let stranger = spelled(&[7; 32]);

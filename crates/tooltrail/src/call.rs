@@ -86,6 +86,19 @@ impl Call {
         self.ended(Outcome::denied(reason))
     }
 
+    /// Adds what else was received, as JSON text; under `#2`, `#3`, … where something has the name already.
+    pub fn add_extra(&mut self, name: &str, json: String) {
+        let is_taken = |name: &str| self.extra.iter().any(|(known, _)| known == name);
+        let mut free = name.to_owned();
+        for n in 2.. {
+            if !is_taken(&free) {
+                break;
+            }
+            free = format!("{name}#{n}");
+        }
+        self.extra.push((free, json));
+    }
+
     /// Sets the outcome.
     #[must_use]
     pub fn ended(mut self, outcome: Outcome) -> Self {

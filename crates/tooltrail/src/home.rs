@@ -67,7 +67,8 @@ impl Home {
     /// `group` lets the folder's group read (0640 and 0750 instead of 0600 and 0700).
     ///
     /// # Errors
-    /// [`Error::Input`] if it lies on a network file system; as [`Home::open`], and whatever the system says.
+    /// [`Error::Input`] if it lies on a network file system, or belongs to another user, unless this runs as root; as
+    /// [`Home::open`], and whatever the system says.
     pub fn create(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
         let root = root.as_ref();
         if let Some(name) = network_file_system(root).map_err(Error::io("look at", root))? {
@@ -89,6 +90,7 @@ impl Home {
         let root = root.as_ref();
         make_root(root, group).map_err(Error::io("create", root))?;
         let disk = RealDisk::open(root, group).map_err(Error::io("open", root))?;
+        check_owner(root)?;
         Self::adopt(Self { root: root.to_owned(), disk: Arc::new(disk) })
     }
 
@@ -203,6 +205,22 @@ impl Home {
     }
 }
 
+/// Refuses to write as another user than the home's owner: what we made there, that user could not write to.
+///
+/// Root may, and gives what it makes to the owner.
+fn check_owner(root: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::MetadataExt as _;
+    let owner = std::fs::metadata(root).map_err(Error::io("look at", root))?.uid();
+    let user = rustix::process::geteuid();
+    if user.is_root() || user.as_raw() == owner {
+        return Ok(());
+    }
+    Err(Error::input(
+        format!("{} belongs to the user of id {owner}, and this runs as {}", root.display(), user.as_raw()),
+        "run it as the owner of the home (sudo -u OWNER tooltrail …) or as root; to read, being able to is enough",
+    ))
+}
+
 /// Makes the root folder if it is missing; ours alone, unless its group may read.
 pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     if root.is_dir() {
@@ -215,6 +233,24 @@ pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     builder.create(root)?;
     // The umask may have taken bits that the mode promises.
     std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}
+
+/// Whether a trail is a user's alone by this name, so that a token or an agent may read it as its own.
+///
+/// Calls without a user share the trail `unknown`, and `_system` is ours. A name that is written like a redacted one (`[…`)
+/// or like a cut or keyed folder (`….` and a hash) could stand for the folder of somebody else.
+///
+/// ```
+/// assert!(tooltrail::has_own_trail("alice"));
+/// assert!(!tooltrail::has_own_trail("alice [redacted:token]"));
+/// ```
+#[must_use]
+pub fn has_own_trail(user: &str) -> bool {
+    let is_shared = matches!(user, "" | UNKNOWN_USER | SYSTEM_USER | OUTSIDE_SYSTEM_USER);
+    let ends_in_hash = user
+        .rsplit_once('.')
+        .is_some_and(|(_, hash)| matches!(hash.len(), 16 | 64) && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    !is_shared && !user.contains('[') && !ends_in_hash
 }
 
 /// Returns the name of a day file.

@@ -58,7 +58,7 @@ pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reas
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use doors::{Doors, Durability};
 pub use error::Error;
-pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, outside_folder, user_of};
+pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, has_own_trail, outside_folder, user_of};
 #[doc(hidden)]
 pub use query::check_filter;
 pub use query::{Cursor, Query, Question, glob_matches};

@@ -53,6 +53,9 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     Ok(Exit::Yes.into())
 }
 
+/// Who obeys the gate: no command runs tools yet.
+const GATE_HOLDS: &str = "only in programs that use the toolbox: no command of tooltrail runs tools, so none obeys it";
+
 /// One value that holds.
 struct Row {
     name: &'static str,
@@ -98,6 +101,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("durability", "durability", file.durability.is_some(), json!(doors.default.as_str())),
         row("durability.tools", "durability", file.durability.is_some(), tools(&doors)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
+        row("gate.holds", "", file.gate.is_some(), json!(GATE_HOLDS)),
     ])
 }
 

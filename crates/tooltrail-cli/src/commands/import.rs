@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::common::Common;
 use crate::doors::DoorsArgs;
 use crate::failure::{Exit, Failure};
-use crate::import::{Job, Outcome, Report, name_of};
+use crate::import::{Job, Outcome, Report, name_of, remove_old};
 use crate::output;
 
 /// Rejected lines told to a person one by one.
@@ -68,6 +68,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         }
     }
     let closed = recorder.close();
+    // What is not tidied now is tidied after the next import.
+    let _next_time = remove_old(home.disk().as_ref(), crate::clock::now());
     if let Some(failure) = failed {
         return Err(failure);
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tooltrail::{PrunedDay, SystemClock, would_prune};
+use tooltrail::{PrunedDay, would_prune};
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
@@ -40,7 +40,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     }
     let home = common.open_home()?;
     let days = match args.dry_run {
-        true => would_prune(&home, &retention, &SystemClock::default())?,
+        true => would_prune(&home, &retention, &*crate::clock::clock())?,
         false => {
             let recorder = common.recorder(&home)?;
             let days = recorder.prune(&retention, "prune")?;

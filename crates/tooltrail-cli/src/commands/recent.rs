@@ -36,7 +36,7 @@ pub(crate) struct Args {
 
 /// Asks and prints.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question()?;
+    let mut question = args.asked.question(&common.zone()?)?;
     question.limit = args.limit;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;
@@ -65,7 +65,6 @@ fn print_lines(page: &Page) -> Result<(), Failure> {
 /// Prints a table for people.
 fn print_table(page: &Page) -> Result<(), Failure> {
     if page.lines.is_empty() {
-        output::talk("no entries");
         return Ok(());
     }
     let mut table = Table::new(&Shown::COLUMNS);
@@ -88,18 +87,14 @@ fn print_tabs(page: &Page) -> Result<(), Failure> {
 
 /// Tells what else there is to know about the answer.
 fn tell_rest(page: &Page, json: bool) {
-    let skipped = &page.skipped;
-    let lost = skipped.torn + skipped.nul + skipped.invalid_json + skipped.too_long;
-    if lost > 0 || json {
-        output::talk(&format!(
-            "skipped: {} torn, {} with NUL, {} not JSON, {} too long",
-            skipped.torn, skipped.nul, skipped.invalid_json, skipped.too_long
-        ));
-    }
+    output::tell_skipped(&page.skipped, &page.unreadable_names, json);
     if json {
         output::talk(&format!("scanned: {} files, {} bytes", page.scanned.files, page.scanned.bytes));
     }
-    if !page.complete {
+    if let Some(nothing) = &page.nothing {
+        output::talk(&output::nothing_words(nothing));
+    }
+    if !page.complete && page.next.is_some() {
         output::talk("this answer is partial: it reached its bound of bytes or time");
     }
     if let Some(next) = &page.next {

@@ -8,19 +8,19 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{Doors, Event, Home, Retention, SystemClock, Trail, Zone};
+use tooltrail::{Bounds, Doors, Event, Home, Retention, Trail, Zone};
 
 use crate::common::Common;
 use crate::config::Config;
 use crate::doors::DoorsArgs;
 use crate::failure::{Exit, Failure};
-use crate::http::{Hosts, Listener, Opened, Service, router};
+use crate::http::{Hosts, Listener, Opened, PAGE_BYTES_MAX, Service, router};
 use crate::live::Hub;
 use crate::log::{self, Format, Level};
 use crate::neighbours::warnings;
 use crate::output::{Data, print_json, talk, talk_hint};
 use crate::retention::Flags;
-use crate::tokens::{TokenStore, Tokens};
+use crate::tokens::{TokenStore, Tokens, check_ours};
 
 /// The port that people know.
 const PORT: u16 = 7420;
@@ -110,6 +110,9 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     for (warning, hint) in warnings(&keys, Path::new("/proc")) {
         tracing::warn!(hint, "{warning}");
     }
+    if config.gate.is_some() {
+        tracing::warn!("the file has a gate, which this service does not obey: it holds where tools are run");
+    }
     let json = common.json;
     let doors = args.doors(&config);
     serve_at(args.listen(&config), args.hosts(&config), doors, common, |url, no_tokens| {
@@ -127,6 +130,8 @@ pub(crate) fn serve_at(
 ) -> Result<ExitCode, Failure> {
     let home = common.create_home()?;
     let store = TokenStore::new(common.keys_path(&home)?);
+    check_ours(home.root(), "the home")?;
+    store.check()?;
     let tokens = store.load()?;
     if tokens.is_empty() && !listen.ip().is_loopback() {
         return Err(Failure::could_not(
@@ -165,7 +170,7 @@ async fn serve(
         Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDR:PORT")
     })?;
     let no_tokens = tokens.is_empty();
-    let service = Arc::new(Service::new(tokens, zone, doors));
+    let service = Arc::new(Service::new(store.clone(), tokens, zone, doors));
     open_behind(Arc::clone(&service), common.clone(), home);
     let kept = Flags::default().retention(&common.config()?.retention)?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));
@@ -221,27 +226,33 @@ fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<()
     Ok(())
 }
 
-/// Opens recorder and trail on a thread of its own, however long recovery takes; a failure is tried again.
+/// Opens the recorder, then what reads, on a thread of their own, however long recovery takes; a failure is tried again.
+///
+/// The recorder comes first and alone: nothing that reads the home can keep it from recording.
 fn open_behind(service: Arc<Service>, common: Common, home: Home) {
     std::thread::spawn(move || {
-        loop {
-            let trail = Trail::new(home.clone(), Arc::new(SystemClock::default()), service.zone().clone());
-            let opened = common.recorder(&home).and_then(|recorder| Ok((recorder, Hub::start(&trail)?)));
-            match opened {
-                Ok((recorder, hub)) => {
-                    recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
-                    let (recorder, trail, hub) = (Arc::new(recorder), Arc::new(trail), Arc::new(hub));
-                    service.open(Opened { recorder, trail, hub });
-                    tracing::info!("ready");
-                    return;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the home could not be opened; trying again");
-                    std::thread::sleep(OPEN_PAUSE);
-                }
+        let bounds = Bounds { page_lines_bytes_max: PAGE_BYTES_MAX, ..Bounds::default() };
+        let trail = Trail::new(home.clone(), crate::clock::clock(), service.zone().clone()).bounded(bounds);
+        let recorder = again_and_again("the home could not be opened", || common.recorder(&home));
+        recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
+        let trail = Arc::new(trail);
+        service.open(Opened { recorder: Arc::new(recorder), trail: Arc::clone(&trail) });
+        tracing::info!("ready");
+        service.follow(again_and_again("the home could not be followed", || Hub::start(&trail)));
+    });
+}
+
+/// Tries something until it succeeds, with a pause after each failure, which the log tells of.
+fn again_and_again<T>(what: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> T {
+    loop {
+        match attempt() {
+            Ok(done) => return done,
+            Err(error) => {
+                tracing::error!(%error, "{what}; trying again");
+                std::thread::sleep(OPEN_PAUSE);
             }
         }
-    });
+    }
 }
 
 /// Prunes once the home is open, and then daily, what the file says is not kept.

@@ -26,11 +26,16 @@ const BAR_COLUMNS: u64 = 30;
 pub(crate) struct Args {
     #[command(flatten)]
     asked: Asked,
+
+    /// Count by the days of --zone instead of those of UTC
+    #[arg(long)]
+    local_days: bool,
 }
 
 /// Asks and prints.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let question = args.asked.question()?;
+    let mut question = args.asked.question(&common.zone()?)?;
+    question.local_days = args.local_days;
     question.check()?;
     let stats = common.trail()?.stats(&question)?;
     if common.json {
@@ -40,13 +45,15 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         data.bytes(report(&stats).as_bytes())?;
         data.finish()?;
     }
-    let skipped = &stats.skipped;
-    let lost = skipped.torn + skipped.nul + skipped.invalid_json + skipped.too_long;
-    if lost > 0 && !common.json {
-        output::talk(&format!("{lost} lines that are no entries were skipped"));
-    }
-    if !stats.complete {
+    output::tell_skipped(&stats.skipped, &stats.unreadable_names, false);
+    if !stats.complete && stats.skipped.unreadable == 0 {
         output::talk("this answer is partial: it reached its bound of bytes or time");
+    }
+    if stats.total == 0
+        && let Some(newest) = stats.newest
+        && newest.to_string() < stats.from
+    {
+        output::talk(&format!("the newest entries are of {newest}"));
     }
     Ok(Exit::Yes.into())
 }
@@ -83,6 +90,7 @@ fn by_tool(stats: &Stats) -> String {
         Column::number("ms p50"),
         Column::number("p90"),
         Column::number("p99"),
+        Column::number("max"),
         Column::number("chars p50"),
         Column::number("p99"),
     ]);
@@ -100,6 +108,7 @@ fn by_tool(stats: &Stats) -> String {
             quantile(&tool.duration_ms, |q| q.p50),
             quantile(&tool.duration_ms, |q| q.p90),
             quantile(&tool.duration_ms, |q| q.p99),
+            quantile(&tool.duration_ms, |q| q.max),
             quantile(&tool.result_chars, |q| q.p50),
             quantile(&tool.result_chars, |q| q.p99),
         ];

@@ -51,7 +51,7 @@ pub(crate) struct Args {
 
 /// Asks, prints, and follows.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question()?;
+    let mut question = args.asked.question(&common.zone()?)?;
     question.limit = args.lines.max(1);
     question.check()?;
     let trail = common.trail()?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     }
     match follow {
         None => Ok(Exit::Yes.into()),
-        Some(follow) => until_told(Following { follow, printer, printed }),
+        Some(follow) => until_told(Following { follow, printer, printed, older_told: 0 }),
     }
 }
 
@@ -124,6 +124,8 @@ struct Following {
     printer: Printer,
     /// Lines of the beginning, how often each: those among them that arrived meanwhile are not printed twice.
     printed: HashMap<String, usize>,
+    /// Entries that were told of as left out.
+    older_told: u64,
 }
 
 impl Following {
@@ -146,6 +148,7 @@ impl Following {
                 }
             }
             self.printer.print(lines.iter().map(String::as_str))?;
+            self.tell_older();
             let mut pause = Duration::ZERO;
             if self.follow.caught_up() {
                 self.printed.clear();
@@ -154,6 +157,20 @@ impl Following {
             if stopped.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected) {
                 return Ok(());
             }
+        }
+    }
+}
+
+impl Following {
+    /// Tells that entries arrived which are older than what is asked for, and how many by now.
+    fn tell_older(&mut self) {
+        let older = self.follow.older();
+        if older > self.older_told {
+            let entries = if older == 1 { "1 entry is".to_owned() } else { format!("{older} entries are") };
+            output::talk(&format!(
+                "{entries} left out that arrived and are older than this looks back; --days says how far"
+            ));
+            self.older_told = older;
         }
     }
 }

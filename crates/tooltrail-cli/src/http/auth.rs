@@ -9,7 +9,9 @@ use axum::http::request::Parts;
 use tooltrail::Question;
 
 use crate::http::error::Problem;
+use crate::http::peer::Peer;
 use crate::http::service::Service;
+use crate::http::sessions::Session;
 use crate::tokens::{Role, Token};
 
 /// In which a browser says whose page sends a request: `same-origin`, `same-site` (another port too), `cross-site`, or
@@ -26,13 +28,19 @@ impl FromRequestParts<Arc<Service>> for Caller {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         if !parts.headers.contains_key(AUTHORIZATION) && parts.method.is_safe() && is_own_page(&parts.headers) {
             // The page's own requests: a cookie reads, and only a token sends.
-            if let Some(session) = service.sessions().find(&parts.headers, &service.tokens()) {
+            if let Some(session) = session(parts, service) {
                 return Ok(Self(session.token));
             }
         }
         let Some(presented) = bearer(&parts.headers) else { return Err(Problem::NoToken(false)) };
-        service.token(presented).map(Self)
+        service.token(presented).await.map(Self)
     }
+}
+
+/// Returns the session of a request.
+pub(crate) fn session(parts: &Parts, service: &Service) -> Option<Session> {
+    let peer = parts.extensions.get::<Peer>()?;
+    service.sessions().find(&parts.headers, || peer.origin(), &service.tokens())
 }
 
 /// Whether no other site's page sends this, as far as the browser says: a cookie is the browser's, whoever asks.
@@ -75,6 +83,8 @@ impl Caller {
             });
         }
         question.user = Some(own.to_owned());
+        // Nobody else's folder, however alike its name is.
+        question.exact_user = true;
         Ok(())
     }
 }

@@ -9,14 +9,17 @@ use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_LENGTH;
 use axum::response::Response;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tooltrail::entry::receive;
-use tooltrail::{Call, DURABLE_WAIT, Doors, Error, Event, Identity, Recorder, Via, Zone};
+use tooltrail::{Call, Cancel, DURABLE_WAIT, Doors, Error, Event, Identity, Recorder, Timestamp, Via};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, Taken, taken};
 use crate::http::params::Params;
+use crate::http::quota::Permit;
 use crate::http::service::Service;
 use crate::tokens::Token;
 
@@ -25,6 +28,15 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Most entries of one body: all of them must fit the recorder's queue at once, or they never would.
 const ENTRIES_MAX: usize = 10_000;
+
+/// How far a sender's clock may be ahead of ours: clocks differ by minutes at worst.
+const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
+
+/// How late an entry may come without a word about when it came.
+const BEHIND_MS_MAX: i64 = 60 * 1_000;
+
+/// Bytes for which room is taken first.
+const BODY_BYTES_FIRST: usize = 16 << 10;
 
 /// Longest pause within a body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
@@ -51,18 +63,23 @@ pub(crate) async fn entries(
     Params::of(request.uri(), &[])?;
     let lost = lost(request.headers())?;
     let recorder = Arc::clone(&service.opened()?.recorder);
-    let place = service.post_place()?;
-    let body = whole(request).await?;
-    let (zone, token) = (service.zone().clone(), caller.0.clone());
-    let keeper = Arc::clone(&recorder);
+    let (body, room) = whole(request, &service, &caller.0).await?;
+    let permit = service.parse_permit(&caller.0).await?;
+    let cancel = Cancel::default();
+    let given_up = GiveUp(cancel.clone());
+    let (sender, keeper) = (caller.0.clone(), Arc::clone(&recorder));
+    let shared = Arc::clone(&service);
     let sorted = tokio::task::spawn_blocking(move || {
         // A sender that lost all it had still has that to say.
         let only_lost = lost > 0 && body.trim_ascii().is_empty();
-        let sorted = if only_lost { Ok(Sorted::default()) } else { sort(&body, &token, &zone, &keeper) };
-        drop((body, place));
+        let sorter = Sorter { service: &shared, token: &sender, recorder: &keeper, cancel: &cancel };
+        let sorted = if only_lost { Ok(Sorted::default()) } else { sorter.sort(&body) };
+        drop((body, room, permit));
         sorted
     });
-    let Sorted { calls, lines, mut rejected, late } = sorted.await.map_err(|_| Problem::Broken)??;
+    let sorted = sorted.await;
+    drop(given_up);
+    let Sorted { calls, lines, mut rejected, late } = sorted.map_err(|_| Problem::Broken)??;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, service.doors(), calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
@@ -104,15 +121,15 @@ async fn durable(recorder: &Recorder, doors: &Doors, calls: Vec<Call>) -> Result
     }
 }
 
-/// Returns the whole body, as long as it is small and comes in time.
-async fn whole(request: Request) -> Result<Vec<u8>, Problem> {
+/// Returns the whole body and the room it takes, as long as it is small and comes in time.
+async fn whole(request: Request, service: &Service, token: &Token) -> Result<(Vec<u8>, Vec<Permit>), Problem> {
     let too_large = || Problem::TooLarge { detail: format!("the body is over {} MiB", BODY_BYTES_MAX >> 20) };
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
         return Err(too_large());
     }
     let mut body = request.into_body();
-    let mut bytes = Vec::new();
+    let (mut bytes, mut room) = (Vec::new(), Vec::new());
     let read = async {
         while let Some(frame) = tokio::time::timeout(BODY_PAUSE, next(&mut body)).await.map_err(|_| Problem::TooSlow)? {
             let frame = frame.map_err(|_| Problem::unclear("the body ended early", "send it whole"))?;
@@ -120,12 +137,18 @@ async fn whole(request: Request) -> Result<Vec<u8>, Problem> {
             if bytes.len() + data.len() > BODY_BYTES_MAX {
                 return Err(too_large());
             }
+            // The room is taken as the bytes come, in steps that double: half-sent bodies hold what they have sent.
+            if bytes.len() + data.len() > bytes.capacity() {
+                let more = (bytes.len() + data.len()).next_power_of_two().max(BODY_BYTES_FIRST) - bytes.capacity();
+                room.push(service.body_permit(token, more)?);
+                bytes.reserve_exact(bytes.capacity() + more - bytes.len());
+            }
             bytes.extend_from_slice(&data);
         }
         Ok(())
     };
     tokio::time::timeout(BODY_WAIT, read).await.map_err(|_| Problem::TooSlow)??;
-    Ok(bytes)
+    Ok((bytes, room))
 }
 
 /// Returns the next piece of a body.
@@ -164,39 +187,68 @@ struct Refused {
     error: String,
 }
 
+/// Gives a body up when whoever sent it is gone.
+struct GiveUp(Cancel);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
 /// Splits a body into entries and reads each.
-fn sort(body: &[u8], token: &Token, zone: &Zone, recorder: &Recorder) -> Result<Sorted, Problem> {
-    let mut sorted = Sorted::default();
-    for (line, bytes) in split(body)? {
-        let received = match std::str::from_utf8(bytes) {
-            Ok(text) => receive(text, zone).map_err(|error| error.to_string()),
-            Err(error) => Err(format!("not UTF-8 at byte {}", error.valid_up_to())),
-        };
-        let kept = received.and_then(|call| match recorder.too_late(&call) {
-            None => Ok(call),
-            Some(late) => {
-                sorted.late += 1;
-                Err(late)
+struct Sorter<'a> {
+    service: &'a Service,
+    token: &'a Token,
+    recorder: &'a Recorder,
+    cancel: &'a Cancel,
+}
+
+impl Sorter<'_> {
+    fn sort(&self, body: &[u8]) -> Result<Sorted, Problem> {
+        let mut sorted = Sorted::default();
+        let now = crate::clock::now();
+        for (line, bytes) in split(body)? {
+            if self.cancel.is_cancelled() {
+                return Err(Problem::Busy("the sender is gone"));
             }
-        });
-        match kept {
-            Ok(call) => {
-                sorted.calls.push(sent_by(token, call));
-                sorted.lines.push(line);
-            }
-            Err(error) => {
-                let error = error.chars().take(REFUSAL_CHARS_MAX).collect();
-                sorted.rejected.push(Refused { line, error });
+            match self.read(bytes, now, &mut sorted.late) {
+                Ok(call) => {
+                    sorted.calls.push(call);
+                    sorted.lines.push(line);
+                }
+                Err(error) => {
+                    let error = error.chars().take(REFUSAL_CHARS_MAX).collect();
+                    sorted.rejected.push(Refused { line, error });
+                }
             }
         }
+        Ok(sorted)
     }
-    Ok(sorted)
+
+    /// Reads one entry, or says why it is refused.
+    fn read(&self, bytes: &[u8], now: Timestamp, late: &mut usize) -> Result<Call, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
+        let call = receive(text, self.service.zone()).map_err(|error| error.to_string())?;
+        let call = sent_by(self.token, call, now);
+        if let Some(why) = self.recorder.too_late(&call) {
+            *late += 1;
+            return Err(why);
+        }
+        match self.service.may_name(self.token, &call.user, self.recorder) {
+            true => Ok(call),
+            false => Err("too many users that are new here at once: send this entry again in a minute".to_owned()),
+        }
+    }
 }
 
 /// Returns the entries of a body with their places, from 1: an array's elements, else lines that are not empty.
 fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
+    // No more are collected than a body may have.
     let entries: Vec<(usize, &[u8])> = if body.trim_ascii_start().starts_with(b"[") {
-        let elements = serde_json::from_slice::<Vec<&RawValue>>(body).map_err(|error| {
+        let mut reader = serde_json::Deserializer::from_slice(body);
+        let elements = reader.deserialize_seq(Elements).and_then(|elements| reader.end().map(|()| elements));
+        let elements = elements.map_err(|error| {
             Problem::unclear(format!("the array is not JSON: {error}"), "send an array, or one object a line")
         })?;
         elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get().as_bytes())).collect()
@@ -204,17 +256,40 @@ fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
         // A newline is one byte whatever is broken around it: one bad line spoils no other.
         let body = body.strip_prefix(BOM).unwrap_or(body);
         let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(place, line)| (place + 1, line));
-        lines.filter(|(_, line)| !line.trim_ascii().is_empty()).collect()
+        lines.filter(|(_, line)| !line.trim_ascii().is_empty()).take(ENTRIES_MAX + 1).collect()
     };
     match entries.len() {
         0 => Err(Problem::unclear("the body holds no entries", "send an array, or one JSON object a line")),
         1..=ENTRIES_MAX => Ok(entries),
-        count => Err(Problem::TooLarge { detail: format!("{count} entries are over {ENTRIES_MAX}") }),
+        _ => Err(Problem::TooLarge { detail: format!("there are more than {ENTRIES_MAX} entries") }),
     }
 }
 
-/// Says by which path a call came and whose word its user is: a token's user wins over the body's.
-fn sent_by(token: &Token, mut call: Call) -> Call {
+/// Collects the elements of an array, one more than a body may have at most; the rest is only checked.
+struct Elements;
+
+impl<'de> Visitor<'de> for Elements {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while found.len() <= ENTRIES_MAX
+            && let Some(element) = elements.next_element::<&RawValue>()?
+        {
+            found.push(element);
+        }
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(found)
+    }
+}
+
+/// Says by which path a call came and whose word its user and its time are: a token's user wins over the body's, and our
+/// clock over a time that has not come yet. The id is ours.
+fn sent_by(token: &Token, mut call: Call, now: Timestamp) -> Call {
     call.via = Via::Http;
     match &token.user {
         Some(user) => {
@@ -223,6 +298,18 @@ fn sent_by(token: &Token, mut call: Call) -> Call {
             call.identity = Some(Identity::Verified);
         }
         None => call.identity = (!call.user.is_empty()).then_some(Identity::Claimed),
+    }
+    if let Some(id) = call.id.take() {
+        call.add_extra("id", format!("\"{id}\""));
+    }
+    if let Some(ts) = call.ts {
+        let ahead_ms = ts.as_millis() - now.as_millis();
+        if ahead_ms > AHEAD_MS_MAX {
+            call.add_extra("claimed_ts", format!("\"{ts}\""));
+            call.ts = Some(now);
+        } else if -ahead_ms > BEHIND_MS_MAX {
+            call.add_extra("received", format!("\"{now}\""));
+        }
     }
     call
 }

@@ -1,6 +1,6 @@
 //! Connections: taken in up to a bound, cut off when they dawdle, and ended in order.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::http::metrics::Meters;
-use crate::http::seats::{Seat, Seats};
+use crate::http::peer::Peer;
+use crate::http::seats::{Received, Seat, Seats};
 
 /// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -37,10 +38,6 @@ const DRAIN_WAIT: Duration = Duration::from_secs(3);
 
 /// Pause after a connection could not be taken in: out of files, the next try would fail at once too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// From which address a request came, as an extension of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Tells the listener to stop; dropping it does too.
 #[derive(Debug)]
@@ -73,19 +70,19 @@ impl Listener {
         let seats = Seats::new(meters);
         let mut connections = JoinSet::new();
         // Accepted, and waiting for a place; others wait in the system's queue.
-        let mut waiting: Option<(TcpStream, IpAddr)> = None;
+        let mut waiting: Option<(TcpStream, SocketAddr)> = None;
         loop {
             tokio::select! {
                 _ = self.stopped.changed() => break,
                 Some(_) = connections.join_next() => {}
                 seat = seats.take(), if waiting.is_some() => {
-                    if let Some((stream, peer)) = waiting.take() {
-                        let router = router.clone();
-                        connections.spawn(connection(stream, Peer(peer), router, self.stopped.clone(), seat));
+                    if let Some((stream, client)) = waiting.take() {
+                        let (router, peer) = (router.clone(), Peer::new(client, stream.local_addr().ok()));
+                        connections.spawn(connection(stream, peer, router, self.stopped.clone(), seat));
                     }
                 }
                 accepted = self.socket.accept(), if waiting.is_none() => match accepted {
-                    Ok((stream, address)) => waiting = Some((stream, address.ip())),
+                    Ok((stream, address)) => waiting = Some((stream, address)),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be taken in");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -120,8 +117,9 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX);
     let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(peer.clone());
         let under_way = seat.begin();
+        let request = request.map(|body| Received::new(body, &seat));
         let answered = TowerToHyperService::new(router.clone()).call(request);
         async move { answered.await.map(|response| under_way.until_sent(response)) }
     });
@@ -129,6 +127,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
     let ended = tokio::select! {
         ended = served.as_mut() => Some(ended),
         () = seat.must_leave() => Some(Ok(())),
+        () = seat.is_stuck() => Some(Ok(())),
         _ = stopped.changed() => None,
         () = tokio::time::sleep(CONNECTION_LIFE) => None,
     };

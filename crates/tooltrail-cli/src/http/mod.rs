@@ -6,11 +6,14 @@ mod error;
 mod failures;
 mod framing;
 mod health;
+mod held;
 mod host;
 mod listen;
 mod metrics;
 mod openapi;
 mod params;
+mod peer;
+mod quota;
 mod read_log;
 mod recent;
 mod seats;
@@ -34,13 +37,13 @@ use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use host::Hosts;
 pub(crate) use listen::Listener;
-pub(crate) use service::{Opened, Service};
+pub(crate) use service::{Opened, PAGE_BYTES_MAX, Service};
 
 use crate::http::error::{Problem, is_without_token};
 use crate::http::failures::Failures;
 use crate::http::framing::Framed;
-use crate::http::listen::Peer;
 use crate::http::metrics::Meters;
+use crate::http::peer::Peer;
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
@@ -80,7 +83,7 @@ pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
 async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let framed = Framed::of(request.headers());
-    let peer = request.extensions().get::<Peer>().copied();
+    let peer = request.extensions().get::<Peer>().map(Peer::address);
     let method = known(request.method());
     // The route, not the address: what somebody asked is the trail's business, not the log's.
     let route =
@@ -90,7 +93,7 @@ async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, requ
         Err(problem) => problem.into_response(),
     };
     if is_without_token(&response)
-        && let Some(wait) = peer.and_then(|peer| failures.count(peer.0, Instant::now()))
+        && let Some(wait) = peer.and_then(|peer| failures.count(peer, Instant::now()))
     {
         meters.sent_away();
         response = Problem::TooManyFailures(wait).into_response();

@@ -1,7 +1,7 @@
 //! The parameters of a question: known names, once each, in bounds, or an error that says what to send.
 
 use axum::http::Uri;
-use tooltrail::{Cursor, Query, Question};
+use tooltrail::{Cursor, Query, Question, Zone};
 
 use crate::http::error::Problem;
 
@@ -45,8 +45,17 @@ impl Params {
         Ok(Self(params))
     }
 
-    /// Returns the question that they ask; names that this path does not take keep their defaults.
-    pub(crate) fn question(&self) -> Result<Question, Problem> {
+    /// Returns one of these words.
+    pub(crate) fn choice<'c>(&self, name: &str, words: &[&'c str]) -> Result<Option<&'c str>, Problem> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        let known = words.iter().find(|word| **word == value).copied();
+        known
+            .map(Some)
+            .ok_or_else(|| Problem::unclear(format!("{name} is {value:?}"), format!("use {}", words.join(" or "))))
+    }
+
+    /// Returns the question that they ask, times without a zone in this one; names that this path does not take keep their defaults.
+    pub(crate) fn question(&self, zone: &Zone) -> Result<Question, Problem> {
         let mut question = Question::new();
         question.user = self.text("user").map(str::to_owned);
         if let Some(days) = self.days()? {
@@ -57,7 +66,7 @@ impl Params {
         }
         let refused = |error: tooltrail::Error| Problem::reading(&error);
         if let Some(query) = self.text("q") {
-            question.query = Query::parse(query).map_err(refused)?;
+            question.query = Query::parse_in(query, zone).map_err(refused)?;
         }
         if let Some(cursor) = self.text("cursor") {
             question.cursor = Some(Cursor::parse(cursor).map_err(refused)?);
@@ -156,7 +165,7 @@ mod tests {
     #[test]
     fn parameters_are_known_single_and_in_bounds() {
         let check = |text: &str, expected: Option<(Option<&str>, u32, usize)>| {
-            let question = Params::parse(text, KNOWN).and_then(|params| params.question()).ok();
+            let question = Params::parse(text, KNOWN).and_then(|params| params.question(&tooltrail::Zone::UTC)).ok();
             let got = question.as_ref().map(|question| (question.user.as_deref(), question.days, question.limit));
             assert_eq!(got, expected, "{text}");
         };

@@ -5,36 +5,47 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
+use serde_json::json;
 use tooltrail::Page;
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, answer};
+use crate::http::held::Held;
 use crate::http::params::Params;
 use crate::http::read_log;
 use crate::http::service::Service;
-use crate::output::{scanned_json, skipped_json};
+use crate::output::{nothing_json, scanned_json, skipped_json};
 
 /// Answers with a page.
 pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
     let params = Params::of(&uri, &["user", "days", "limit", "q", "cursor"])?;
-    let mut question = params.question()?;
+    let mut question = params.question(service.zone())?;
     caller.narrow(&mut question)?;
     read_log::note(&service, &caller, "recent", &params)?;
-    let page = service.read(move |trail| trail.recent(&question)).await?;
+    let page = service.read(&caller.0, move |trail| trail.recent(&question)).await?;
     service.meters().skipped(&page.skipped);
-    Ok(answer(body(&page)))
+    let body = body(page);
+    let room = service.answer_permit(&caller.0, body.len())?;
+    Ok(answer(Held::body(body, room)))
 }
 
 /// Puts the stored lines into the answer as they stand: not a byte of them is written anew.
-fn body(page: &Page) -> String {
+fn body(page: Page) -> String {
     let next = serde_json::Value::from(page.next.as_deref());
-    let tail = format!(
-        r#"],"next":{next},"skipped":{},"scanned":{},"complete":{}}}"#,
+    let mut tail = format!(
+        r#"],"next":{next},"skipped":{},"scanned":{},"complete":{}"#,
         skipped_json(&page.skipped),
         scanned_json(&page.scanned),
         page.complete,
     );
+    if !page.unreadable_names.is_empty() {
+        tail += &format!(r#","unreadable_names":{}"#, json!(page.unreadable_names));
+    }
+    if let Some(nothing) = &page.nothing {
+        tail += &format!(r#","nothing":{}"#, nothing_json(nothing));
+    }
+    tail.push('}');
     let bytes = page.lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let mut body = String::with_capacity(bytes + tail.len() + 16);
     body.push_str(r#"{"entries":["#);

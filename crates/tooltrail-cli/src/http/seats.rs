@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::response::Response;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::http::metrics::Meters;
@@ -16,7 +16,20 @@ use crate::http::metrics::Meters;
 const SEATS_MAX: usize = 512;
 
 /// How long a connection may be idle before it can be made to go: an answer's last bytes have left by then.
-const IDLE_MIN: Duration = Duration::from_secs(1);
+const IDLE_MIN: Duration = Duration::from_millis(300);
+
+/// How long a body may keep us waiting for its first bytes, and how much time each further byte is good for. A connection
+/// that is slower can be made to go when others wait for its place.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
+const BODY_BYTES_PER_S: u64 = 16 * 1024;
+
+/// Most time that a body's bytes are good for.
+const BODY_CREDIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long whoever asked may take nothing of an answer before its connection can be made to go when others wait for its
+/// place, and before it ends in any case.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 /// Pause between two looks for one that may go.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
@@ -43,6 +56,24 @@ struct State {
     /// Requests under way, from the head to the last byte of the answer's body.
     busy: usize,
     idle_since: Instant,
+    /// Where we wait for the other side: until when it must have gone on.
+    waits_until: Option<Instant>,
+}
+
+impl State {
+    /// Since when no request at all is under way.
+    fn unused_since(&self) -> Option<Instant> {
+        (self.busy == 0).then_some(self.idle_since)
+    }
+
+    /// Since when nothing is under way but what the other side should have gone on with.
+    fn idle_since(&self, now: Instant) -> Option<Instant> {
+        match self.waits_until {
+            _ if self.busy == 0 => Some(self.idle_since),
+            Some(until) if until < now => Some(until),
+            _ => None,
+        }
+    }
 }
 
 impl Seats {
@@ -63,7 +94,7 @@ impl Seats {
                 break place;
             }
         };
-        let state = State { busy: 0, idle_since: Instant::now() };
+        let state = State { busy: 0, idle_since: Instant::now(), waits_until: None };
         self.meters.connected();
         let meters = Arc::clone(&self.meters);
         let seat = Arc::new(Seat { state: Mutex::new(state), leave: Notify::new(), meters, _place: place });
@@ -76,9 +107,13 @@ impl Seats {
     /// Tells the connection that has been idle for longest to leave, if one has been idle for long enough.
     fn clear_one(&self, now: Instant) {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let seats = taken.iter().filter_map(Weak::upgrade);
-        let idle = seats.filter_map(|seat| Some((seat.idle_since()?, seat)));
-        if let Some((since, seat)) = idle.min_by_key(|(since, _)| *since)
+        let seats = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        let unused = seats.iter().filter_map(|seat| Some((seat.look(State::unused_since)?, seat)));
+        let unused = unused.min_by_key(|(since, _)| *since);
+        // A request that comes slowly goes only where there is no connection without one.
+        let slow =
+            || seats.iter().filter_map(|seat| Some((seat.idle_since(now)?, seat))).min_by_key(|(since, _)| *since);
+        if let Some((since, seat)) = unused.or_else(slow)
             && now.saturating_duration_since(since) >= IDLE_MIN
         {
             self.meters.cleared();
@@ -93,7 +128,18 @@ impl Seat {
         loop {
             self.leave.notified().await;
             // A request may have come since.
-            if self.idle_since().is_some() {
+            if self.idle_since(Instant::now()).is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the other side has taken nothing of an answer, or sent nothing of a body, for too long.
+    pub(crate) async fn is_stuck(&self) {
+        loop {
+            tokio::time::sleep(ANSWER_PATIENCE / 4).await;
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.busy > 0 && state.waits_until.is_some_and(|until| until + ANSWER_WAIT < Instant::now()) {
                 return;
             }
         }
@@ -105,9 +151,12 @@ impl Seat {
         UnderWay(Arc::clone(self))
     }
 
-    fn idle_since(&self) -> Option<Instant> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        (state.busy == 0).then_some(state.idle_since)
+    fn idle_since(&self, now: Instant) -> Option<Instant> {
+        self.look(|state| state.idle_since(now))
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -121,6 +170,59 @@ impl Drop for Seat {
     }
 }
 
+/// A request's body: while it is waited for, its connection is only as busy as the body's bytes come.
+#[derive(Debug)]
+pub(crate) struct Received {
+    body: Incoming,
+    seat: Arc<Seat>,
+}
+
+impl Received {
+    /// Returns the body of a request on a connection.
+    pub(crate) fn new(body: Incoming, seat: &Arc<Seat>) -> Self {
+        Self { body, seat: Arc::clone(seat) }
+    }
+}
+
+impl HttpBody for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let now = Instant::now();
+        self.seat.change(|state| match &polled {
+            Poll::Pending => drop(state.waits_until.get_or_insert(now + BODY_PATIENCE)),
+            Poll::Ready(Some(Ok(frame))) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let gained = Duration::from_micros(bytes * 1_000_000 / BODY_BYTES_PER_S);
+                let until = state.waits_until.map_or(now + BODY_PATIENCE, |until| until + gained);
+                state.waits_until = Some(until.min(now + BODY_CREDIT_MAX));
+            }
+            // All is here: what comes now is our work.
+            Poll::Ready(_) => state.waits_until = None,
+        });
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        self.seat.change(|state| state.waits_until = None);
+    }
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<Seat>);
@@ -128,7 +230,7 @@ pub(crate) struct UnderWay(Arc<Seat>);
 impl UnderWay {
     /// Stays until the answer's body has been handed over.
     pub(crate) fn until_sent(self, response: Response) -> Response {
-        response.map(|body| Body::new(Answer { body, _under_way: self }))
+        response.map(|body| Body::new(Answer { body, under_way: self }))
     }
 }
 
@@ -137,6 +239,7 @@ impl Drop for UnderWay {
         self.0.change(|state| {
             state.busy -= 1;
             state.idle_since = Instant::now();
+            state.waits_until = None;
         });
     }
 }
@@ -144,7 +247,7 @@ impl Drop for UnderWay {
 /// An answer's body, during which its request is under way.
 struct Answer {
     body: Body,
-    _under_way: UnderWay,
+    under_way: UnderWay,
 }
 
 impl HttpBody for Answer {
@@ -155,7 +258,11 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        // A part that was handed over is on its way until the next one is asked for.
+        let until = matches!(polled, Poll::Ready(Some(Ok(_)))).then(|| Instant::now() + ANSWER_PATIENCE);
+        self.under_way.0.change(|state| state.waits_until = until);
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,28 +1,53 @@
 //! What the handlers share: the tokens, the recorder and the trail once they are open, and the bounds of work.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tooltrail::{Doors, Error, Recorder, Trail, Zone};
+use tokio::sync::Semaphore;
+use tooltrail::{Cancel, Doors, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
 
 use crate::http::error::Problem;
 use crate::http::metrics::Meters;
+use crate::http::quota::{Permit, Quota, Rate};
 use crate::http::sessions::Sessions;
 use crate::live::Hub;
-use crate::tokens::{Token, Tokens};
+use crate::tokens::{Token, TokenStore, Tokens, is_token};
 
-/// Questions read at once: each holds a thread and a disk's attention, and two cores gain nothing from more.
-const READS_MAX: usize = 8;
+/// Questions read at once, those kept for admins, and those of one token: each holds a thread and a disk's attention, and
+/// two cores gain nothing from more.
+const READS: (usize, usize, usize) = (8, 2, 3);
 
 /// Longest wait for one of these places; a person's patience.
 const READ_WAIT: Duration = Duration::from_secs(2);
 
-/// Bodies taken in at once: times the largest body, the memory that senders can claim.
-const POSTS_MAX: usize = 16;
+/// Bodies that are taken apart at once, likewise: each keeps a core busy.
+const PARSES: (usize, usize, usize) = (4, 1, 2);
 
-/// Streams at once: a quarter of the connections, so that questions always find one.
-const STREAMS_MAX: usize = 128;
+/// Longest wait for one of these places: a large body takes a second or two.
+const PARSE_WAIT: Duration = Duration::from_secs(5);
+
+/// KiB of bodies on their way in, likewise: three of the largest bodies, and one and a little of one token.
+const BODIES_KIB: (usize, usize, usize) = (56 << 10, 17 << 10, 17 << 10);
+
+/// Streams at once, likewise: a quarter of the connections, so that questions always find one.
+const STREAMS: (usize, usize, usize) = (128, 32, 16);
+
+/// KiB of answers on their way out, likewise: a page is at most [`PAGE_BYTES_MAX`], and readers may be slow.
+const ANSWERS_KIB: (usize, usize, usize) = (48 << 10, 9 << 10, 18 << 10);
+
+/// Bytes of the lines of one page. A question for more gets the rest on further pages.
+pub(crate) const PAGE_BYTES_MAX: usize = 8 << 20;
+
+/// Users that one token may name for the first time at once, and each second: each gets folders of its own, which costs
+/// several syncs.
+const NEW_USERS: (u32, u32) = (500, 20);
+
+/// Users whose folders are known to be there.
+const KNOWN_USERS_MAX: usize = 50_000;
+
+/// Pause between two looks at the file of tokens for the sake of one that is not known.
+const FRESH_PAUSE: Duration = Duration::from_millis(50);
 
 /// Longest look at whether the home can be written: who asks for readiness wants to know now.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
@@ -31,14 +56,22 @@ const PROBE_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Service {
     opened: OnceLock<Opened>,
+    hub: OnceLock<Arc<Hub>>,
+    store: TokenStore,
     /// `None` while they cannot be read.
     tokens: RwLock<Option<Arc<Tokens>>>,
+    /// When the file was last looked at for the sake of a token that was not known.
+    fresh: Mutex<Option<Instant>>,
     zone: Zone,
     doors: Doors,
     sessions: Sessions,
-    reads: Arc<Semaphore>,
-    posts: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
+    reads: Quota,
+    parses: Quota,
+    bodies: Arc<Quota>,
+    streams: Quota,
+    answers: Quota,
+    new_users: Rate,
+    known_users: Mutex<HashSet<String>>,
     probes: Arc<Semaphore>,
     meters: Arc<Meters>,
 }
@@ -50,22 +83,37 @@ pub(crate) struct Opened {
     pub(crate) recorder: Arc<Recorder>,
     /// Reads.
     pub(crate) trail: Arc<Trail>,
-    /// Follows.
-    pub(crate) hub: Arc<Hub>,
+}
+
+/// Gives a question up when whoever asked is gone.
+struct GiveUp(Cancel);
+
+impl Drop for GiveUp {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 impl Service {
     /// Returns a service that knows its tokens and is not open yet.
-    pub(crate) fn new(tokens: Tokens, zone: Zone, doors: Doors) -> Self {
+    pub(crate) fn new(store: TokenStore, tokens: Tokens, zone: Zone, doors: Doors) -> Self {
+        let quota = |(all, for_admins, share): (usize, usize, usize)| Quota::new(all, for_admins, share);
         Self {
             opened: OnceLock::new(),
+            hub: OnceLock::new(),
+            store,
             tokens: RwLock::new(Some(Arc::new(tokens))),
+            fresh: Mutex::default(),
             zone,
             doors,
             sessions: Sessions::default(),
-            reads: Arc::new(Semaphore::new(READS_MAX)),
-            posts: Arc::new(Semaphore::new(POSTS_MAX)),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            reads: quota(READS),
+            parses: quota(PARSES),
+            bodies: Arc::new(quota(BODIES_KIB)),
+            streams: quota(STREAMS),
+            answers: quota(ANSWERS_KIB),
+            new_users: Rate::new(NEW_USERS.0, NEW_USERS.1),
+            known_users: Mutex::default(),
             // One at a time: a disk that hangs holds one thread, not one for each who asks.
             probes: Arc::new(Semaphore::new(1)),
             meters: Arc::default(),
@@ -83,16 +131,55 @@ impl Service {
         self.opened.get().ok_or(Problem::Busy("the service is still recovering the home"))
     }
 
+    /// Begins to follow the home for live streams.
+    pub(crate) fn follow(&self, hub: Hub) {
+        let _ = self.hub.set(Arc::new(hub));
+    }
+
+    /// Returns what follows the home; until it does, a problem.
+    pub(crate) fn hub(&self) -> Result<&Arc<Hub>, Problem> {
+        self.hub.get().ok_or(Problem::Busy("the service does not follow the home yet"))
+    }
+
     /// Returns the tokens as they are now; while they cannot be read, nobody has one.
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
     /// Returns the token that somebody presents; while they cannot be read, nobody is told that it is none.
-    pub(crate) fn token(&self, presented: &str) -> Result<Token, Problem> {
+    ///
+    /// A token that is not known may have been made a moment ago: the file is looked at once more.
+    pub(crate) async fn token(self: &Arc<Self>, presented: &str) -> Result<Token, Problem> {
+        if let Some(token) = self.known_token(presented)? {
+            return Ok(token);
+        }
+        if is_token(presented) && self.may_look_again() {
+            let (service, store) = (Arc::clone(self), self.store.clone());
+            let looked = tokio::task::spawn_blocking(move || {
+                if let Ok(tokens) = store.load() {
+                    service.renew_tokens(Some(tokens));
+                }
+            });
+            looked.await.map_err(|_| Problem::Broken)?;
+        }
+        self.known_token(presented)?.ok_or(Problem::NoToken(true))
+    }
+
+    fn known_token(&self, presented: &str) -> Result<Option<Token>, Problem> {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone();
         let tokens = tokens.ok_or(Problem::Busy("the tokens can't be read"))?;
-        tokens.find(presented).cloned().ok_or(Problem::NoToken(true))
+        Ok(tokens.find(presented).cloned())
+    }
+
+    /// Whether the last look of its kind is long enough ago: strangers with made-up tokens must not keep the disk busy.
+    fn may_look_again(&self) -> bool {
+        let now = Instant::now();
+        let mut last = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = last.is_none_or(|last| now.saturating_duration_since(last) >= FRESH_PAUSE);
+        if may {
+            *last = Some(now);
+        }
+        may
     }
 
     /// Puts newer tokens in place, `None` where they cannot be read; returns whether anything changed.
@@ -125,22 +212,28 @@ impl Service {
         &self.doors
     }
 
-    /// Reads from the trail on a thread that may block; at most so many at once.
+    /// Reads from the trail on a thread that may block; at most so many at once, of one token and in all. The work ends
+    /// soon after whoever asked is gone.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
+        token: &Token,
         work: impl FnOnce(&Trail) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Problem> {
-        let Opened { recorder, trail, .. } = self.opened()?.clone();
-        let place = tokio::time::timeout(READ_WAIT, Arc::clone(&self.reads).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(Problem::Busy("too many questions at once")) };
+        let Opened { recorder, trail } = self.opened()?.clone();
+        let permit = self.reads.take(token, READ_WAIT).await;
+        let permit = permit.ok_or(Problem::Busy("too many questions at once"))?;
+        let cancel = Cancel::default();
+        let given_up = GiveUp(cancel.clone());
         let read = tokio::task::spawn_blocking(move || {
             // Whoever was told that an entry is taken finds it; a disk that hangs is no reason not to answer.
             let _in_time = recorder.settle();
-            let read = work(&trail);
-            drop(place);
+            let read = work(&trail.with_cancel(&cancel));
+            drop(permit);
             read
         });
-        match read.await {
+        let read = read.await;
+        drop(given_up);
+        match read {
             Ok(read) => read.map_err(|error| Problem::reading(&error)),
             Err(error) => {
                 tracing::error!(%error, "a read ended early");
@@ -149,20 +242,51 @@ impl Service {
         }
     }
 
-    /// Takes a place for one body.
-    pub(crate) fn post_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.posts).try_acquire_owned().map_err(|_| Problem::Busy("too many senders at once"))
+    /// Takes a place to take a body apart.
+    pub(crate) async fn parse_permit(&self, token: &Token) -> Result<Permit, Problem> {
+        self.parses.take(token, PARSE_WAIT).await.ok_or(Problem::Busy("too many senders at once"))
+    }
+
+    /// Takes room for so many bytes more of a body.
+    pub(crate) fn body_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Problem> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        self.bodies.try_take(token, kib).ok_or(Problem::Busy("too much is being sent at once"))
+    }
+
+    /// Takes room for an answer of so many bytes.
+    pub(crate) fn answer_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Problem> {
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
+        self.answers.try_take(token, kib).ok_or(Problem::Busy("too many answers are on their way"))
     }
 
     /// Takes a place for one stream.
-    pub(crate) fn stream_place(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        Arc::clone(&self.streams).try_acquire_owned().map_err(|_| Problem::Busy("too many streams at once"))
+    pub(crate) fn stream_permit(&self, token: &Token) -> Result<Permit, Problem> {
+        self.streams.try_take(token, 1).ok_or(Problem::Busy("too many streams at once"))
+    }
+
+    /// Whether a token may send entries of a user: one of whom nobody has heard yet counts against its rate.
+    pub(crate) fn may_name(&self, token: &Token, user: &str, recorder: &Recorder) -> bool {
+        let folder = outside_folder(if user.is_empty() { UNKNOWN_USER } else { user });
+        let known = || self.known_users.lock().unwrap_or_else(PoisonError::into_inner);
+        if known().contains(&folder) {
+            return true;
+        }
+        let is_there = recorder.home().disk().stat(&[&folder]).is_ok_and(|found| found.is_some());
+        let may = is_there || self.new_users.allows(token, Instant::now());
+        if may {
+            let mut known = known();
+            if known.len() >= KNOWN_USERS_MAX {
+                known.clear();
+            }
+            known.insert(folder);
+        }
+        may
     }
 
     /// Ends every stream: it would keep its connection under way for ever.
     pub(crate) fn end_streams(&self) {
-        if let Some(opened) = self.opened.get() {
-            opened.hub.stop();
+        if let Some(hub) = self.hub.get() {
+            hub.stop();
         }
     }
 

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use crate::http::error::Problem;
+use crate::http::peer::Origin;
 use crate::tokens::{Token, Tokens};
 
 /// Longest session: a working day; then the token is asked for again.
@@ -20,6 +21,9 @@ const SESSIONS_MAX: usize = 1_000;
 
 /// Random bytes of a session's name and of a form's secret: nobody guesses 256 bits.
 const SECRET_BYTES: usize = 32;
+
+/// Cookies of one name that are looked at.
+const COOKIES_MAX: usize = 8;
 
 /// The cookie that names a session.
 const SESSION_COOKIE: &str = "tooltrail_session";
@@ -41,14 +45,16 @@ pub(crate) struct Session {
     pub(crate) token: Token,
     /// What each of its forms must send back.
     pub(crate) form: String,
+    /// From where it was begun: nobody else's connection has it.
+    origin: Origin,
     begun: Instant,
 }
 
 impl Sessions {
     /// Begins a session and returns its name.
-    pub(crate) fn begin(&self, token: Token) -> Result<String, Problem> {
+    pub(crate) fn begin(&self, token: Token, origin: Origin) -> Result<String, Problem> {
         let name = secret()?;
-        let session = Session { token, form: secret()?, begun: Instant::now() };
+        let session = Session { token, form: secret()?, origin, begun: Instant::now() };
         let mut all = self.all();
         all.retain(|_, session| session.begun.elapsed() < SESSION_LIFE);
         if all.len() >= SESSIONS_MAX
@@ -60,21 +66,31 @@ impl Sessions {
         Ok(name)
     }
 
-    /// Returns the session that a request names, as long as its token is one of these.
-    pub(crate) fn find(&self, headers: &HeaderMap, tokens: &Tokens) -> Option<Session> {
-        let name = hashed(cookie(headers, SESSION_COOKIE)?);
+    /// Returns the session that a request names, as long as its token is one of these and it comes from where it began.
+    ///
+    /// Whoever serves another port of this machine can read the cookie, and set others of its name: the one that names a
+    /// session counts.
+    pub(crate) fn find(
+        &self,
+        headers: &HeaderMap,
+        origin: impl FnOnce() -> Origin,
+        tokens: &Tokens,
+    ) -> Option<Session> {
+        let names = cookies(headers, SESSION_COOKIE).map(hashed).collect::<Vec<_>>();
         let mut all = self.all();
+        let name = names.into_iter().find(|name| all.contains_key(name))?;
         let session = all.get(&name)?.clone();
         if session.begun.elapsed() >= SESSION_LIFE || !tokens.holds(&session.token) {
             all.remove(&name);
             return None;
         }
-        Some(session)
+        drop(all);
+        (session.origin == origin()).then_some(session)
     }
 
-    /// Ends the session that a request names.
+    /// Ends the sessions that a request names.
     pub(crate) fn end(&self, headers: &HeaderMap) {
-        if let Some(name) = cookie(headers, SESSION_COOKIE) {
+        for name in cookies(headers, SESSION_COOKIE) {
             self.all().remove(&hashed(name));
         }
     }
@@ -102,17 +118,13 @@ pub(crate) fn form_cookie(form: &str) -> Option<HeaderValue> {
 
 /// Returns what the sign-in form must send back: what the browser holds already, so that two tabs agree.
 pub(crate) fn form_secret(headers: &HeaderMap) -> Result<String, Problem> {
-    match cookie(headers, FORM_COOKIE) {
-        Some(form) if form.len() == 2 * SECRET_BYTES && form.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
-            Ok(form.to_owned())
-        }
-        _ => secret(),
-    }
+    let is_secret = |form: &&str| form.len() == 2 * SECRET_BYTES && form.bytes().all(|byte| byte.is_ascii_hexdigit());
+    cookies(headers, FORM_COOKIE).find(is_secret).map_or_else(secret, |form| Ok(form.to_owned()))
 }
 
 /// Whether a sign-in form comes from a browser that asked us for it.
 pub(crate) fn is_our_form(headers: &HeaderMap, sent: &str) -> bool {
-    cookie(headers, FORM_COOKIE).is_some_and(|form| is_same(form, sent))
+    cookies(headers, FORM_COOKIE).any(|form| is_same(form, sent))
 }
 
 /// Whether two secrets are the same; how long it takes says nothing about where they differ.
@@ -126,15 +138,11 @@ fn secure(headers: &HeaderMap) -> &'static str {
     if origin.is_some_and(|origin| origin.starts_with(b"https://")) { "; Secure" } else { "" }
 }
 
-/// Returns a cookie's value; one that is sent twice is none.
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// Returns the values of a cookie, the first few of them: each costs a hash.
+fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut values = lines.flat_map(|line| line.split(';')).filter_map(|pair| {
-        let (known, value) = pair.split_once('=')?;
-        (known.trim() == name).then_some(value.trim())
-    });
-    let (first, second) = (values.next(), values.next());
-    first.filter(|_| second.is_none())
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
+    pairs.filter(move |(known, _)| known.trim() == name).map(|(_, value)| value.trim()).take(COOKIES_MAX)
 }
 
 /// Returns random bytes as hex.
@@ -154,7 +162,8 @@ fn hashed(name: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::{SESSIONS_MAX, Sessions, cookie, form_secret, is_our_form, is_same};
+    use super::{SESSIONS_MAX, Sessions, cookies, form_secret, is_our_form, is_same};
+    use crate::http::peer::Origin;
     use crate::tokens::{Role, TokenStore, Tokens};
     use axum::http::{HeaderMap, HeaderValue};
 
@@ -177,39 +186,57 @@ mod tests {
     fn a_session_ends_with_its_token_or_when_told() {
         let (sessions, tokens) = (Sessions::default(), tokens());
         let token = tokens.iter().next().unwrap().clone();
-        let name = sessions.begin(token.clone()).unwrap();
+        let name = sessions.begin(token.clone(), Origin::User(7)).unwrap();
         let headers = with_cookies(&[&format!("a=b; tooltrail_session={name}")]);
-        assert_eq!(sessions.find(&headers, &tokens).unwrap().token.name, "root");
+        assert_eq!(sessions.find(&headers, || Origin::User(7), &tokens).unwrap().token.name, "root");
         sessions.end(&headers);
-        assert!(sessions.find(&headers, &tokens).is_none());
+        assert!(sessions.find(&headers, || Origin::User(7), &tokens).is_none());
 
-        let name = sessions.begin(token).unwrap();
+        let name = sessions.begin(token, Origin::User(7)).unwrap();
         let headers = with_cookies(&[&format!("tooltrail_session={name}")]);
-        assert!(sessions.find(&headers, &Tokens::default()).is_none());
-        assert!(sessions.find(&headers, &tokens).is_none(), "a session does not come back with its token");
-        assert!(sessions.find(&with_cookies(&["tooltrail_session="]), &tokens).is_none());
+        assert!(sessions.find(&headers, || Origin::User(7), &Tokens::default()).is_none());
+        assert!(
+            sessions.find(&headers, || Origin::User(7), &tokens).is_none(),
+            "a session does not come back with its token"
+        );
+        assert!(sessions.find(&with_cookies(&["tooltrail_session="]), || Origin::User(7), &tokens).is_none());
     }
 
     #[test]
     fn the_oldest_session_makes_room() {
         let (sessions, tokens) = (Sessions::default(), tokens());
         let token = tokens.iter().next().unwrap();
-        let names = (0..=SESSIONS_MAX).map(|_| sessions.begin(token.clone()).unwrap()).collect::<Vec<_>>();
-        let lives = |name: &String| sessions.find(&with_cookies(&[&format!("tooltrail_session={name}")]), &tokens);
+        let names =
+            (0..=SESSIONS_MAX).map(|_| sessions.begin(token.clone(), Origin::User(7)).unwrap()).collect::<Vec<_>>();
+        let lives = |name: &String| {
+            let headers = with_cookies(&[&format!("tooltrail_session={name}")]);
+            sessions.find(&headers, || Origin::User(7), &tokens)
+        };
         assert!(lives(&names[0]).is_none() && lives(&names[1]).is_some() && lives(&names[SESSIONS_MAX]).is_some());
     }
 
     #[test]
-    fn cookies_are_read_once_each() {
-        let check = |values: &[&str], expected: Option<&str>| {
-            assert_eq!(cookie(&with_cookies(values), "x"), expected, "{values:?}");
+    fn every_cookie_of_a_name_is_read() {
+        let check = |values: &[&str], expected: &[&str]| {
+            assert_eq!(cookies(&with_cookies(values), "x").collect::<Vec<_>>(), expected, "{values:?}");
         };
-        check(&["x=1"], Some("1"));
-        check(&["a=2;x=1; b"], Some("1"));
-        check(&["a=2", "x=1"], Some("1"));
-        check(&["xx=1; ax=2"], None);
-        check(&["x=1; x=1"], None);
-        check(&["x=1", "x=2"], None);
+        check(&["x=1"], &["1"]);
+        check(&["a=2;x=1; b"], &["1"]);
+        check(&["a=2", "x=1"], &["1"]);
+        check(&["xx=1; ax=2"], &[]);
+        check(&["x=1; x=2", "x=3"], &["1", "2", "3"]);
+    }
+
+    #[test]
+    fn a_session_is_its_own_peers_and_found_among_other_cookies() {
+        let (sessions, tokens) = (Sessions::default(), tokens());
+        let name = sessions.begin(tokens.iter().next().unwrap().clone(), Origin::User(1000)).unwrap();
+        let headers = with_cookies(&[&format!("tooltrail_session=junk; tooltrail_session={name}")]);
+        assert!(sessions.find(&headers, || Origin::User(1000), &tokens).is_some());
+        assert!(sessions.find(&headers, || Origin::User(1001), &tokens).is_none(), "another user replays the cookie");
+        let address = "127.0.0.1".parse().unwrap();
+        assert!(sessions.find(&headers, || Origin::Address(address), &tokens).is_none());
+        assert!(sessions.find(&headers, || Origin::User(1000), &tokens).is_some(), "which ends nothing");
     }
 
     #[test]

@@ -16,11 +16,12 @@ use crate::output::stats_json;
 /// Answers with counts.
 pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
-    let params = Params::of(&uri, &["user", "days", "q"])?;
-    let mut question = params.question()?;
+    let params = Params::of(&uri, &["user", "days", "q", "by_day"])?;
+    let mut question = params.question(service.zone())?;
+    question.local_days = params.choice("by_day", &["utc", "local"])? == Some("local");
     caller.narrow(&mut question)?;
     read_log::note(&service, &caller, "stats", &params)?;
-    let stats = service.read(move |trail| trail.stats(&question)).await?;
+    let stats = service.read(&caller.0, move |trail| trail.stats(&question)).await?;
     service.meters().skipped(&stats.skipped);
     Ok(answer(stats_json(&stats).to_string()))
 }

@@ -13,16 +13,17 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use hyper::body::Frame;
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 use tooltrail::{GapWhy, Question, Trail, folder_of, outside_folder};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, events};
 use crate::http::params::Params;
+use crate::http::quota::Permit;
 use crate::http::read_log;
 use crate::http::service::Service;
-use crate::live::{Event, EventId, LIVE_DAYS, Since, Subscriber};
+use crate::live::{Event, EventId, LIVE_DAYS, Mask, Since, Subscriber};
 use crate::tokens::Token;
 
 /// The header with which a client comes back.
@@ -34,8 +35,14 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Longest time until a revoked token ends its streams: with the service's own look at the tokens below a second.
 const TOKEN_LOOK: Duration = Duration::from_millis(400);
 
-/// Events on their way to one client: with the longest lines that we write 1 MiB, times the streams there may be.
-const SENT_MAX: usize = 16;
+/// Events on their way to one client.
+const SENT_MAX: usize = 64;
+
+/// Bytes on their way to one client, beside the event that does not fit any more: times the streams there may be, 32 MiB.
+const SENT_BYTES_MAX: usize = 256 << 10;
+
+/// Events that are turned into text at once; then others have a turn.
+const TEXTS_AT_ONCE: usize = 16;
 
 /// How long a client may take nothing while events wait for it.
 const CLIENT_WAIT: Duration = Duration::from_secs(10);
@@ -54,29 +61,37 @@ pub(crate) async fn stream(
 ) -> Result<Response, Problem> {
     caller.may_read()?;
     let params = Params::of(&uri, &["user", "q"])?;
-    let mut question = params.question()?;
+    let mut question = params.question(service.zone())?;
     caller.narrow(&mut question)?;
     question.days = LIVE_DAYS;
-    let opened = service.opened()?;
-    let place = service.stream_place()?;
+    let (opened, hub) = (service.opened()?, service.hub()?);
+    let permit = service.stream_permit(&caller.0)?;
     read_log::note(&service, &caller, "stream", &params)?;
-    let subscriber = opened.hub.subscribe(&since(&headers));
+    // Who sees one user alone learns nothing of the others from the numbers of events.
+    let mask = question.exact_user.then(|| hub.mask(&caller.0.name));
+    let subscriber = hub.subscribe(&since(&headers, mask.as_ref()));
     let (sender, sent) = mpsc::channel(SENT_MAX);
+    let room = Arc::new(Semaphore::new(SENT_BYTES_MAX));
     let trail = Arc::clone(&opened.trail);
-    let feed = Feed { service: Arc::clone(&service), token: caller.0, trail, question, sender };
-    tokio::spawn(feed.run(subscriber, place));
+    let feed = Feed { service: Arc::clone(&service), token: caller.0, trail, question, mask, sender, room };
+    tokio::spawn(feed.run(subscriber, permit));
     Ok(events(Body::new(Sent(sent))))
 }
 
 /// Reads from where a client wants events.
-fn since(headers: &HeaderMap) -> Since {
+fn since(headers: &HeaderMap, mask: Option<&Mask>) -> Since {
     let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) else { return Since::Now };
-    id.to_str().ok().and_then(EventId::parse).map_or(Since::Unknown, Since::After)
+    let id = id.to_str().ok().and_then(EventId::parse);
+    let id = id.map(|id| mask.map_or_else(|| id.clone(), |mask| id.map(|n| mask.show(n))));
+    id.map_or(Since::Unknown, Since::After)
 }
+
+/// A part of the stream, and the room it takes until it is handed over.
+type Part = (Bytes, Option<OwnedSemaphorePermit>);
 
 /// The body: what the feed has sent.
 #[derive(Debug)]
-struct Sent(mpsc::Receiver<Bytes>);
+struct Sent(mpsc::Receiver<Part>);
 
 impl hyper::body::Body for Sent {
     type Data = Bytes;
@@ -86,7 +101,7 @@ impl hyper::body::Body for Sent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(context).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        self.0.poll_recv(context).map(|part| part.map(|(bytes, _room)| Ok(Frame::data(bytes))))
     }
 }
 
@@ -101,12 +116,14 @@ struct Feed {
     token: Token,
     trail: Arc<Trail>,
     question: Question,
-    sender: mpsc::Sender<Bytes>,
+    mask: Option<Mask>,
+    sender: mpsc::Sender<Part>,
+    room: Arc<Semaphore>,
 }
 
 impl Feed {
     /// Brings events until the client, its token or the service is gone; the place is free again then.
-    async fn run(self, mut subscriber: Subscriber, place: OwnedSemaphorePermit) {
+    async fn run(self, mut subscriber: Subscriber, permit: Permit) {
         // Kept back for the last word to a client that takes nothing.
         let Ok(last_word) = self.sender.clone().reserve_owned().await else { return };
         let mut slow = false;
@@ -115,9 +132,9 @@ impl Feed {
         }
         if slow {
             // It has no id: a client that comes back gets what it did not take, as far as that is still held.
-            last_word.send(gap(None, None, "slow").into());
+            last_word.send((gap(None, None, "slow").into(), None));
         }
-        drop(place);
+        drop(permit);
     }
 
     /// Brings events; returns whether it ends because the client is too slow.
@@ -142,15 +159,17 @@ impl Feed {
             // At the beginning it was away; later it let the ring overtake it.
             let overtaken = !first && events.iter().any(|(_, event)| matches!(event, Event::Lost(_)));
             first = first && events.is_empty();
-            let texts = self.texts(&events);
-            if let Some((id, _)) = events.last() {
+            if let Some((id, _)) = events.last().filter(|_| self.mask.is_none()) {
                 passed = Some(id.clone());
             }
-            for text in texts.into_iter().flatten() {
-                match self.send(text).await {
-                    Ok(()) => silent_until = Instant::now() + HEARTBEAT,
-                    Err(slow) => return slow.is_some(),
+            for events in events.chunks(TEXTS_AT_ONCE) {
+                for text in self.texts(events).into_iter().flatten() {
+                    match self.send(text).await {
+                        Ok(()) => silent_until = Instant::now() + HEARTBEAT,
+                        Err(slow) => return slow.is_some(),
+                    }
                 }
+                tokio::task::yield_now().await;
             }
             if overtaken {
                 return false;
@@ -168,7 +187,12 @@ impl Feed {
 
     /// Sends a text; fails with [`Over`] if the client takes nothing, with nothing if it is gone.
     async fn send(&self, text: String) -> Result<(), Option<Over>> {
-        match timeout(CLIENT_WAIT, self.sender.send(text.into())).await {
+        let send = async {
+            let bytes = u32::try_from(text.len().min(SENT_BYTES_MAX)).unwrap_or(u32::MAX);
+            let room = Arc::clone(&self.room).acquire_many_owned(bytes).await.ok();
+            self.sender.send((text.into(), room)).await
+        };
+        match timeout(CLIENT_WAIT, send).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(None),
             Err(_) => Err(Some(Over)),
@@ -183,10 +207,14 @@ impl Feed {
         });
         // The question was checked when it came.
         let mut answers = self.trail.answers(&self.question, entries).unwrap_or_default().into_iter();
-        let text = |(id, event): &(EventId, Event)| match event {
-            Event::Entry(entry) => answers.next().unwrap_or(false).then(|| entry_text(id, &entry.line)),
-            Event::Broken { folder, why } => self.may_know(folder).then(|| gap(Some(id), None, word(*why))),
-            Event::Lost(lost) => Some(gap(Some(id), *lost, "gone")),
+        let text = |(id, event): &(EventId, Event)| {
+            let shown = self.mask.as_ref().map_or_else(|| id.clone(), |mask| id.map(|n| mask.hide(n)));
+            match event {
+                Event::Entry(entry) => answers.next().unwrap_or(false).then(|| entry_text(&shown, &entry.line)),
+                Event::Broken { folder, why } => self.may_know(folder).then(|| gap(Some(&shown), None, word(*why))),
+                // How many of everybody's there were is not for who sees one user alone.
+                Event::Lost(lost) => Some(gap(Some(&shown), lost.filter(|_| self.mask.is_none()), "gone")),
+            }
         };
         events.iter().map(text).collect()
     }
@@ -244,7 +272,7 @@ mod tests {
             if let Some(id) = id {
                 headers.insert(LAST_EVENT_ID, id.parse().unwrap());
             }
-            assert_eq!(since(&headers), expected, "{id:?}");
+            assert_eq!(since(&headers, None), expected, "{id:?}");
         };
         check(None, Since::Now);
         check(Some(""), Since::Now);

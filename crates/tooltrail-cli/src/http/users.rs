@@ -6,28 +6,38 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use serde_json::json;
-use tooltrail::UserSummary;
+use tooltrail::{Question, UserSummary};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, answer};
 use crate::http::params::{Params, user_cursor};
 use crate::http::read_log;
 use crate::http::service::Service;
+use crate::output::skipped_json;
 
 /// Users of a page: as many as entries.
 const USERS_MAX: usize = 1_000;
 
 /// Answers with the users whom the token may read.
 pub(crate) async fn users(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
-    let only = caller.may_read()?.map(str::to_owned);
+    caller.may_read()?;
+    let mut question = Question::new();
+    question.limit = USERS_MAX;
+    caller.narrow(&mut question)?;
     let params = Params::of(&uri, &["cursor"])?;
     let after = params.user_cursor()?;
     read_log::note(&service, &caller, "users", &params)?;
-    let page = service.read(move |trail| trail.users_page(only.as_deref(), after.as_deref(), USERS_MAX)).await?;
+    let page = service.read(&caller.0, move |trail| trail.users_page(&question, after.as_deref())).await?;
     let users = page
         .users
         .iter()
         .map(|UserSummary { user, entries, last, .. }| json!({ "user": user, "entries": entries, "last": last }));
     let next = page.next.as_deref().map(user_cursor);
-    Ok(answer(json!({ "users": users.collect::<Vec<_>>(), "next": next }).to_string()))
+    let mut body = json!({ "users": users.collect::<Vec<_>>(), "next": next });
+    if !page.complete {
+        body["complete"] = json!(false);
+        body["skipped"] = skipped_json(&page.skipped);
+        body["unreadable_names"] = json!(page.unreadable_names);
+    }
+    Ok(answer(body.to_string()))
 }

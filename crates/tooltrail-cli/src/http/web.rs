@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use maud::Markup;
-use tooltrail::{Clock as _, Page, Query, Question, Status, SystemClock, Timestamp, Trail, Zone};
+use tooltrail::{Page, Query, Question, Status, Timestamp, Trail, Zone};
 
-use crate::http::auth::{Caller, is_own_page};
+use crate::http::auth::{Caller, is_own_page, session};
 use crate::http::error::{Problem, file, page, see_other};
 use crate::http::params::Params;
+use crate::http::peer::Peer;
 use crate::http::read_log;
 use crate::http::service::Service;
 use crate::http::sessions::{
@@ -68,7 +69,7 @@ impl FromRequestParts<Arc<Service>> for Visitor {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Self::Rejection> {
-        Ok(Self(service.sessions().find(&parts.headers, &service.tokens())))
+        Ok(Self(session(parts, service)))
     }
 }
 
@@ -99,7 +100,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     };
     what.stream = view.cursor.is_none().then(|| view.stream_href(&question));
     let (open, zone) = (view.open.clone(), service.zone().clone());
-    let read = service.read(move |trail| {
+    let read = service.read(&session.token, move |trail| {
         let answer = trail.recent(&question)?;
         let opened = opened(trail, &answer, &question, open.as_deref(), &zone)?;
         Ok((answer, opened))
@@ -115,7 +116,7 @@ async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -
     let Visitor(Some(session)) = visitor else { return Err(Problem::NoToken(false)) };
     let Asked { view, question } = ask(&service, &session, &uri)?;
     let question = question?;
-    let answer = service.read(move |trail| trail.recent(&question)).await?;
+    let answer = service.read(&session.token, move |trail| trail.recent(&question)).await?;
     Ok(shown(web::rows_alone(&answer, &view, service.zone())))
 }
 
@@ -134,7 +135,7 @@ async fn stats(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
             return guarded(problem.into_page(html.into_string()));
         }
     };
-    match service.read(move |trail| trail.stats(&question)).await {
+    match service.read(&session.token, move |trail| trail.stats(&question)).await {
         Ok(stats) => shown(web::stats(&view, &reader, Ok(&stats))),
         Err(problem) => refused(problem, &reader),
     }
@@ -154,8 +155,10 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
         return form(&parts.headers, next, Some(problem));
     }
     // A token that is pasted brings white space along.
-    let token = service.tokens().find(params.text("token").unwrap_or_default().trim()).cloned();
-    let Some(token) = token else { return form(&parts.headers, next, Some(Problem::NoToken(true))) };
+    let token = match service.token(params.text("token").unwrap_or_default().trim()).await {
+        Ok(token) => token,
+        Err(problem) => return form(&parts.headers, next, Some(problem)),
+    };
     if token.role == Role::Ingest {
         let problem = Problem::Forbidden {
             detail: "this token may only send entries",
@@ -165,8 +168,8 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
     }
     // A browser that was signed in already is now somebody else.
     service.sessions().end(&parts.headers);
-    let begun = service.sessions().begin(token);
-    match begun {
+    let Some(peer) = parts.extensions.get::<Peer>() else { return Problem::Broken.into_response() };
+    match service.sessions().begin(token, peer.origin()) {
         Ok(name) => with_cookie(see_other(&next), session_cookie(&name, &parts.headers)),
         Err(problem) => form(&parts.headers, next, Some(problem)),
     }
@@ -259,11 +262,12 @@ fn opened(
     };
     let (since, until) = (ts.as_millis() - slack_ms, ts.as_millis() + slack_ms + 1);
     let (since, until) = (Timestamp::from_millis(since), Timestamp::from_millis(until));
-    let days_back = (SystemClock::default().now().as_millis() - since.as_millis()) / (24 * 60 * 60 * 1_000) + 2;
+    let days_back = (crate::clock::now().as_millis() - since.as_millis()) / (24 * 60 * 60 * 1_000) + 2;
     let mut question = Question::new();
     question.query = Query::parse(&format!("{terms}since={since} until={until}"))?;
     // Whom the reader may read, whatever else the view leaves out.
     question.user.clone_from(&asked.user);
+    question.exact_user = asked.exact_user;
     question.days = u32::try_from(days_back.clamp(1, 3_650)).unwrap_or(1);
     question.limit = 1_000;
     Ok(found(&trail.recent(&question)?.lines).map_or(Opened::Missing, Opened::Line))

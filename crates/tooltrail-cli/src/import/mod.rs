@@ -15,3 +15,4 @@ mod state;
 mod store;
 
 pub(crate) use run::{Job, Outcome, Report, name_of};
+pub(crate) use state::remove_old;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
-use tooltrail::{Clock as _, Doors, Home, Recorder, SystemClock, Zone};
+use tooltrail::{Doors, Home, Recorder, Zone};
 
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
@@ -17,6 +17,9 @@ use crate::output;
 
 /// Rejected lines that are named one by one; the rest is only counted.
 const REJECTED_NAMED_MAX: usize = 1_000;
+
+/// How far a line's time may be ahead of our clock: clocks differ by minutes at worst.
+const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
 
 /// What all files of a command share.
 pub(crate) struct Job<'a> {
@@ -117,7 +120,7 @@ impl Job<'_> {
         if runs.found() == Found::Finished && !self.again {
             return Ok(Report { sha256, outcome: Outcome::Refused, rejected: scanned.rejected });
         }
-        let Some(progress) = runs.begin(&scanned.plan, SystemClock::default().now()).map_err(failed)? else {
+        let Some(progress) = runs.begin(&scanned.plan, crate::clock::now()).map_err(failed)? else {
             return Err(Failure::could_not(
                 format!("an import of {} was cut short, with another --user or another zone", name_of(path)),
                 "run it again with those of that time",
@@ -146,6 +149,7 @@ impl Job<'_> {
         plan.update(self.user.as_bytes());
         let (mut entries, mut kept, mut late) = (0, 0, Rejected::default());
         let mut line = Vec::new();
+        let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
         while let Some(place) = source.next(&mut line)? {
             if place.too_long {
                 rejected.push(place.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
@@ -161,6 +165,10 @@ impl Job<'_> {
                     continue;
                 }
             };
+            if let Some(ts) = call.ts.filter(|ts| ts.as_millis() > latest_ms) {
+                rejected.push(place.number, format!("ts {ts} lies in the future"));
+                continue;
+            }
             match self.recorder.too_late(&call) {
                 Some(why) => late.push(place.number, why),
                 None => kept += 1,

@@ -62,7 +62,7 @@ impl Scratch {
         encipher(&self.key, &mut self.pending, self.written)?;
         let mut rest = self.pending.as_slice();
         while !rest.is_empty() {
-            let taken = self.file.append(rest)?;
+            let taken = self.file.append(rest)?.taken;
             if taken == 0 {
                 return Err(io::ErrorKind::WriteZero.into());
             }

@@ -43,6 +43,38 @@ enum Mark {
     Finished(u64),
 }
 
+/// Contents that are remembered as imported, and for how long: a few megabytes, and longer than anybody keeps the file.
+const STATES_MAX: usize = 10_000;
+const STATE_DAYS: i64 = 400;
+
+/// Removes what is remembered of contents that were imported long ago, and of the oldest where they are too many. An import
+/// that was cut short keeps its state, as does one that is under way.
+pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
+    let mut states = Vec::new();
+    for listed in disk.list(&FOLDER)? {
+        if let Some(stat) = disk.stat(&[FOLDER[0], FOLDER[1], &listed.name])? {
+            states.push((stat.modified_s, listed.name));
+        }
+    }
+    // The newest first: they stay.
+    states.sort_by(|a, b| b.cmp(a));
+    let mut finished = 0;
+    for (modified_s, name) in &states {
+        let Some((content, run)) = name.split_once('.') else { continue };
+        let is_lock = run == "lock";
+        if !is_lock && !matches!(read(disk, name), Ok((_, Mark::Finished(_)))) {
+            continue;
+        }
+        finished += usize::from(!is_lock);
+        let is_old = now.as_millis() / 1_000 - modified_s > STATE_DAYS * 24 * 60 * 60;
+        let is_needed = is_lock && states.iter().any(|(_, other)| other != name && other.starts_with(content));
+        if (is_old || finished > STATES_MAX) && !is_needed {
+            disk.remove(&[FOLDER[0], FOLDER[1], name])?;
+        }
+    }
+    Ok(())
+}
+
 /// The imports of one content, and the lock that makes this process the only one at it.
 #[derive(Debug)]
 pub(crate) struct Runs {
@@ -161,7 +193,7 @@ impl Progress {
         let line = line(&mark);
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            rest = &rest[file.append(rest)?..];
+            rest = &rest[file.append(rest)?.taken..];
         }
         file.sync()
     }
@@ -203,7 +235,7 @@ fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTS_MAX, Found, Runs};
+    use super::{COUNTS_MAX, Found, Runs, STATE_DAYS, remove_old};
     use tooltrail::{Home, Timestamp};
 
     #[test]
@@ -232,5 +264,14 @@ mod tests {
         assert_eq!(open().unwrap().found(), Found::Finished);
         let third = open().unwrap().begin("q", at(11)).unwrap().unwrap();
         assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
+        drop(third);
+        // The finished run goes in time; the one that was cut short stays, and so does the lock.
+        let names = || std::fs::read_dir(folder.path().join(".tooltrail/imports")).unwrap().count();
+        let now = tooltrail::Clock::now(&tooltrail::SystemClock::default());
+        remove_old(home.disk().as_ref(), now).unwrap();
+        assert_eq!(names(), 3);
+        let later = at(now.as_millis() + (STATE_DAYS + 1) * 24 * 60 * 60 * 1_000);
+        remove_old(home.disk().as_ref(), later).unwrap();
+        assert_eq!(names(), 2);
     }
 }

@@ -87,6 +87,13 @@ impl<'a> Store<'a> {
         let mut notes = notes.skip(skip);
         let mut cut = Vec::new();
         if self.progress.resumed() {
+            // Lines of the one that was cut short may stand in its journal alone: they would be brought after we looked.
+            if let Some(why) = self.job.recorder.unrecovered() {
+                return Err(Failure::could_not(
+                    format!("what the import before left cannot be settled yet: {why}"),
+                    "run the same command again: it goes on where it was",
+                ));
+            }
             for note in notes.by_ref().take(BATCH_ENTRIES_MAX * BATCHES_BUFFERED_MAX) {
                 cut.push(note.map_err(|error| self.failed(&error))?);
             }
@@ -148,6 +155,11 @@ impl<'a> Store<'a> {
         };
         call.ts = Some(note.ts());
         call.via = Via::Import;
+        // An id of ours holds its entry's time: any other was not made by us.
+        if let Some(id) = call.id.filter(|id| id.time() != note.ts()) {
+            call.add_extra("id", format!("\"{id}\""));
+            call.id = None;
+        }
         if call.user.is_empty() {
             self.job.user.clone_into(&mut call.user);
         } else {

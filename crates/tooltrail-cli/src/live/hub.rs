@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tooltrail::{Follow, Question, Trail};
 
+use super::mask::Mask;
 use super::ring::{Event, EventId, Place, Ring, Since};
 use crate::failure::Failure;
 
@@ -26,6 +27,8 @@ const HANDED_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Hub {
     shared: Arc<Shared>,
+    /// Under which ids are masked.
+    secret: [u8; 32],
     /// Dropped to end the thread.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -44,8 +47,8 @@ impl Hub {
         let mut question = Question::new();
         question.days = LIVE_DAYS;
         let follow = trail.follow(&question)?;
-        let mut bits = [0; 8];
-        getrandom::fill(&mut bits).map_err(|error| {
+        let (mut bits, mut secret) = ([0; 8], [0; 32]);
+        getrandom::fill(&mut bits).and_then(|()| getrandom::fill(&mut secret)).map_err(|error| {
             Failure::could_not(format!("no random bits from the system: {error}"), "run it again in a moment")
         })?;
         let start = format!("{:016x}", u64::from_be_bytes(bits));
@@ -56,7 +59,7 @@ impl Hub {
             move || shared.run(follow, &stopped)
         });
         let thread = thread.map_err(|error| Failure::io("start", "a thread that follows the home", &error))?;
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { shared, secret, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Returns a subscriber.
@@ -64,6 +67,11 @@ impl Hub {
         let news = self.shared.newest.subscribe();
         let place = self.shared.ring().place(since);
         Subscriber { shared: Arc::clone(&self.shared), news, place }
+    }
+
+    /// Returns the mask of the ids that one token sees.
+    pub(crate) fn mask(&self, token: &str) -> Mask {
+        Mask::new(&self.secret, token)
     }
 
     /// Ends every subscription: once what is in the ring was given, there is no more.

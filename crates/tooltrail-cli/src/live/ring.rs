@@ -32,6 +32,13 @@ impl EventId {
     }
 }
 
+impl EventId {
+    /// Returns the id with another number in its place.
+    pub(crate) fn map(&self, map: impl FnOnce(u64) -> u64) -> Self {
+        Self { start: Arc::clone(&self.start), n: map(self.n) }
+    }
+}
+
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.start, self.n)

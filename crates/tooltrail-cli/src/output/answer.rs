@@ -1,7 +1,9 @@
 //! The library's answers as JSON, the same on the command line and over HTTP.
 
 use serde_json::{Map, Value, json};
-use tooltrail::{Quantiles, Scanned, Skipped, Stats, ToolStats};
+use tooltrail::{Nothing, Quantiles, Scanned, Skipped, Stats, ToolStats};
+
+use super::stream::{talk, talk_hint};
 
 /// Returns the counts of lines that are no entries.
 pub(crate) fn skipped_json(skipped: &Skipped) -> Value {
@@ -10,6 +12,7 @@ pub(crate) fn skipped_json(skipped: &Skipped) -> Value {
         "nul": skipped.nul,
         "invalid_json": skipped.invalid_json,
         "too_long": skipped.too_long,
+        "unreadable": skipped.unreadable,
     })
 }
 
@@ -21,7 +24,7 @@ pub(crate) fn scanned_json(scanned: &Scanned) -> Value {
 /// Returns counts and quantiles.
 pub(crate) fn stats_json(stats: &Stats) -> Value {
     let by_tool = stats.by_tool.iter().map(|(tool, stats)| (tool.clone(), tool_json(stats)));
-    json!({
+    let mut answer = json!({
         "from": stats.from,
         "to": stats.to,
         "total": stats.total,
@@ -32,7 +35,14 @@ pub(crate) fn stats_json(stats: &Stats) -> Value {
         "skipped": skipped_json(&stats.skipped),
         "scanned": scanned_json(&stats.scanned),
         "complete": stats.complete,
-    })
+    });
+    if !stats.unreadable_names.is_empty() {
+        answer["unreadable_names"] = json!(stats.unreadable_names);
+    }
+    if let (0, Some(newest)) = (stats.total, stats.newest) {
+        answer["newest"] = json!(newest.to_string());
+    }
+    answer
 }
 
 /// Returns one tool's counts; a group of quantiles is absent where nothing was measured.
@@ -49,7 +59,45 @@ fn tool_json(stats: &ToolStats) -> Value {
     object.into()
 }
 
-/// Returns the four quantiles.
+/// Returns the quantiles.
 fn quantiles_json(quantiles: &Quantiles) -> Value {
-    json!({ "p50": quantiles.p50, "p90": quantiles.p90, "p95": quantiles.p95, "p99": quantiles.p99 })
+    let Quantiles { p50, p90, p95, p99, max, .. } = quantiles;
+    json!({ "p50": number(*p50), "p90": number(*p90), "p95": number(*p95), "p99": number(*p99), "max": number(*max) })
+}
+
+/// Returns a number without a fraction of zero, as it was received.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value < 9e15 { json!(value as u64) } else { json!(value) }
+}
+
+/// Returns where an answer without entries looked.
+pub(crate) fn nothing_json(nothing: &Nothing) -> Value {
+    let newest = nothing.newest.map(|day| day.to_string());
+    json!({ "from": nothing.from.to_string(), "to": nothing.to.to_string(), "newest": newest })
+}
+
+/// Returns in words where an answer without entries looked.
+pub(crate) fn nothing_words(nothing: &Nothing) -> String {
+    let Nothing { from, to, newest, .. } = nothing;
+    let looked = if from == to { format!("no entries of {from}") } else { format!("no entries from {from} to {to}") };
+    match newest {
+        Some(newest) if newest < from => format!("{looked}; the newest are of {newest}: ask with since={newest}"),
+        Some(newest) if newest > to => format!("{looked}; the newest are of {newest}"),
+        Some(_) => format!("{looked} answer this"),
+        None => format!("{looked}; there are none at all"),
+    }
+}
+
+/// Tells what of the files could not be shown: always for programs, else where there is something.
+pub(crate) fn tell_skipped(skipped: &Skipped, unreadable: &[String], always: bool) {
+    let Skipped { torn, nul, invalid_json, too_long, .. } = skipped;
+    if always || torn + nul + invalid_json + too_long > 0 {
+        talk(&format!("skipped: {torn} torn, {nul} with NUL, {invalid_json} not JSON, {too_long} too long"));
+    }
+    if skipped.unreadable > 0 {
+        let more = skipped.unreadable - unreadable.len() as u64;
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        talk(&format!("could not be read: {}{more}", unreadable.join(", ")));
+        talk_hint("run it as the owner of the home, or let that user read them");
+    }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tooltrail::Via;
 
 use crate::output::escape::{escaped, escaped_json};
 use crate::output::table::{Cell, Column};
@@ -25,6 +26,10 @@ pub(crate) struct Shown<'a> {
     result_snippet: String,
     #[serde(borrow, default)]
     duration_ms: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    args: Option<&'a RawValue>,
+    #[serde(default)]
+    via: String,
 }
 
 impl<'a> Shown<'a> {
@@ -48,6 +53,8 @@ impl<'a> Shown<'a> {
             reason: None,
             result_snippet: line.to_owned(),
             duration_ms: None,
+            args: None,
+            via: String::new(),
         })
     }
 
@@ -75,8 +82,11 @@ impl<'a> Shown<'a> {
         self.duration_ms.map(RawValue::get).filter(|text| *text != "null")
     }
 
-    /// Returns the result, or the reason where there is none.
+    /// Returns the result, or the reason where there is none; of our own events what they tell.
     fn outcome(&self) -> String {
+        if let Some(args) = self.args.filter(|_| self.via == Via::Tooltrail.as_str()) {
+            return args.get().to_owned();
+        }
         match &self.reason {
             Some(reason) if self.result_snippet.is_empty() => format!("({reason})"),
             _ => self.result_snippet.clone(),
@@ -125,6 +135,7 @@ mod tests {
         };
         check(r#"{"tool":"a","result_snippet":"r","args":{"tool":"b"}}"#, "a", "r");
         check(r#"{"tool":"a","result_snippet":"","reason":"policy"}"#, "a", "(policy)");
+        check(r#"{"tool":"tooltrail.stop","args":{"n":1},"via":"tooltrail"}"#, "tooltrail.stop", r#"{"n":1}"#);
         check(r#"{"tool":7}"#, "", r#"{"tool":7}"#);
         check(r#"{"tool":"\ud800"}"#, "", r#"{"tool":"\ud800"}"#);
         let deep = format!(r#"{{"tool":"a","args":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));

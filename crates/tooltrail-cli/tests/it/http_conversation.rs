@@ -148,7 +148,10 @@ fn what_is_sent_is_acknowledged_line_by_line() {
     let entries = service.get(&admin, "/api/audit/recent?user=carol&days=3650").entries();
     assert_eq!(args_of(&entries, "common").len(), 6, "{entries:?}");
     let one = |tool: &str| entries.iter().find(|entry| entry["tool"] == tool).unwrap().clone();
-    assert_eq!(one("ours")["id"], "019aa4f3-3c1b-7abc-8def-0123456789ab");
+    // The id is ours, and so is the time of arrival; what was sent is kept beside.
+    assert_ne!(one("ours")["id"], "019aa4f3-3c1b-7abc-8def-0123456789ab");
+    assert_eq!(one("ours")["extra"]["id"], "019aa4f3-3c1b-7abc-8def-0123456789ab");
+    assert!(one("ours")["extra"]["received"].is_string() && one("common")["extra"].is_null());
     assert_eq!((&one("ours")["result_chars"], &one("ours")["reason"]), (&json!(900), &json!("timeout")));
     assert_eq!((&one("ours")["via"], &one("ours")["extra"]["via"]), (&json!("http"), &json!("proxy")));
     assert_eq!((&one("seed")["ts"], &one("seed")["status"]), (&json!("2026-11-20T08:15:00.000Z"), &json!("denied")));
@@ -196,7 +199,17 @@ fn a_tokens_user_wins_over_the_bodys() {
     // A tool of our own events' name stays an outside call.
     assert_eq!(service.post(&admin, &line(json!("bob"), "tooltrail.read")).status, 200);
     let forged = &service.get(&admin, "/api/audit/recent?limit=1&user=bob").entries()[0];
-    assert_eq!((&forged["tool"], &forged["via"]), (&json!("tooltrail.read"), &json!("http")));
+    assert_eq!((&forged["tool"], &forged["via"]), (&json!("outside.tooltrail.read"), &json!("http")));
+    assert_eq!(forged["extra"]["tool"], "tooltrail.read");
+    // Nor can a user be called like ours, or an entry come from the future.
+    assert_eq!(service.post(&admin, &line(json!("_system"), "t")).status, 200);
+    let system = &service.get(&admin, "/api/audit/recent?limit=1&user=outside._system").entries()[0];
+    assert_eq!(system["claimed_user"], "_system");
+    let future = json!({ "user": "carl", "tool": "t", "ts": "2099-01-01T00:00:00Z", "status": "ok" }).to_string();
+    assert_eq!(service.post(&admin, &future).status, 200);
+    let future = &service.get(&admin, "/api/audit/recent?limit=1&user=carl").entries()[0];
+    assert_eq!(future["extra"]["claimed_ts"], "2099-01-01T00:00:00.000Z");
+    assert!(future["ts"].as_str().unwrap() < "2099");
 }
 
 #[test]

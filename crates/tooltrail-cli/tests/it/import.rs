@@ -105,10 +105,10 @@ fn three_forms_by_four_ways() {
     // Our own entry keeps its id and what is known of its result; where it came from is no longer certain.
     check(
         &[],
-        r#"{"ts":"2026-11-20T09:00:00.250Z","user":"bob","tool":"t","args":{"a":"b"},"status":"ok","result_chars":9000,"result_snippet":"begin","id":"019a9fca-1b7a-7abc-8def-0123456789ab","duration_ms":7.5,"via":"toolbox","identity":"verified","salt":"AAAAAAAAAAAAAAAAAAAAAA","new_field":[1]}"#,
+        r#"{"ts":"2026-11-20T09:00:00.250Z","user":"bob","tool":"t","args":{"a":"b"},"status":"ok","result_chars":9000,"result_snippet":"begin","id":"01a1f82f-1f7a-7abc-8def-0123456789ab","duration_ms":7.5,"via":"toolbox","identity":"verified","salt":"AAAAAAAAAAAAAAAAAAAAAA","new_field":[1]}"#,
         &[
             ("/ts", json!("2026-11-20T09:00:00.250Z")),
-            ("/id", json!("019a9fca-1b7a-7abc-8def-0123456789ab")),
+            ("/id", json!("01a1f82f-1f7a-7abc-8def-0123456789ab")),
             ("/result_chars", json!(9000)),
             ("/result_snippet", json!("begin")),
             ("/duration_ms", json!(7.5)),
@@ -172,7 +172,8 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
         br#"{"tool":7}"#,
         br#"{"tool":"t","tool":"t"}"#,
         br#"{"tool":"t","ts":"yesterday"}"#,
-        br#"{"tool":"t","ts":1}"#,
+        br#"{"tool":"t","ts":-1}"#,
+        br#"{"tool":"t","ts":"2999-01-01T00:00:00Z"}"#,
         br#"{"tool":"t"}{"tool":"t"}"#,
         br#"{"tool":"t","duration_ms":"3"}"#,
         b"{\"tool\":\"t\xff\"}",
@@ -201,7 +202,7 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
     let told = Place::new().run_with(&["import", "-"], &text);
     assert_eq!(told.code, Some(1));
     assert!(told.out.is_empty() && told.err.contains("stdin line 3: not a JSON object"), "{}", told.err);
-    assert!(told.err.contains("12 lines rejected") && told.err.contains("12 entries stored"), "{}", told.err);
+    assert!(told.err.contains("13 lines rejected") && told.err.contains("13 entries stored"), "{}", told.err);
     // Where no line is a call there is nothing to store.
     let none = Place::new().run_with(&["import", "-"], b"no json\n");
     assert_eq!(none.code, Some(1), "{}", none.err);

@@ -113,9 +113,12 @@ fn sightings_of_one_call_count_once() {
     let line = |call_id: &str, user: &str| {
         format!("{{\"tool\":\"t\",\"user\":\"{user}\",\"status\":\"ok\",\"call_id\":\"{call_id}\"}}\n")
     };
-    let text = [line("call_1", "a"), line("call_1", "a"), line("call_1", "b"), line("call_2", "a")].concat();
+    // Ids that nobody else's call has by chance join two imports of one call; short ones come again each turn.
+    let (one, two) = ("toolu_01A09q90qw90lq917835lq9", "toolu_01B09q90qw90lq917835lq9");
+    let short = [line("call_0", "c"), line("call_0", "c")].concat();
+    let text = [line(one, "a"), line(one, "a"), line(one, "b"), line(two, "a"), short].concat();
     assert_eq!(place.run_with(&["import", "-"], text.as_bytes()).code, Some(0));
     let answer = serde_json::from_str::<Value>(&place.run(&["stats", "--json"]).out).unwrap();
-    assert_eq!((&answer["total"], &answer["by_user"]), (&json!(3), &json!({"a": 2, "b": 1})));
-    assert_eq!(place.run(&["recent", "--json"]).out.lines().count(), 4, "each sighting is shown");
+    assert_eq!((&answer["total"], &answer["by_user"]), (&json!(5), &json!({"a": 2, "b": 1, "c": 2})));
+    assert_eq!(place.run(&["recent", "--json"]).out.lines().count(), 6, "each sighting is shown");
 }

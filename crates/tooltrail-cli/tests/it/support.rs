@@ -81,7 +81,8 @@ impl Place {
         for file in self.day_files() {
             let text = std::fs::read_to_string(&file).unwrap();
             assert!(text.is_empty() || text.ends_with('\n'), "{} is torn", file.display());
-            lines.extend(text.lines().map(str::to_owned));
+            // A line of spaces stands where a full disk took a part of a batch, or damage was.
+            lines.extend(text.lines().filter(|line| !line.trim_matches(' ').is_empty()).map(str::to_owned));
         }
         lines
     }

@@ -90,7 +90,8 @@ fn hostile_text_reaches_no_terminal() {
     check(&["import", &missing], 2, &["error: could not read \\u001b[2J"]);
     check(&["recent", "--home", &missing], 2, &["error: no home at \\u001b[2J"]);
     check(&["recent", "--config", &missing], 2, &["hint: check the name"]);
-    check(&["recent", &format!("{HOSTILE}=1")], 0, &["no entries"]);
+    check(&["recent", &format!("{HOSTILE}.1")], 0, &["no entries"]);
+    check(&["recent", &format!("{HOSTILE}=1")], 2, &["error: query, character"]);
     let file = place.file("lines", format!("{{\"tool\":\"t\",\"status\":{}}}\n", serde_json::json!(HOSTILE)));
     let (code, seen) = on_terminal(&place, &["import", &file]);
     // A progress bar moves the cursor; the line's text does not.

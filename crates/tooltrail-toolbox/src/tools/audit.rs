@@ -115,6 +115,7 @@ fn ask(ctx: &Context, args: &Value) -> Result<Question, ToolError> {
         return Err(ToolError::denied(USER_REFUSAL));
     }
     question.user = Some(user.to_owned());
+    question.exact_user = true;
     question.limit = whole(&args["limit"]).map_or(LIMIT_DEFAULT, |limit| limit as usize);
     if let Some(days) = whole(&args["days"]).and_then(|days| u32::try_from(days).ok()) {
         question.days = days;
@@ -191,14 +192,14 @@ fn stats_answer(stats: &Stats) -> String {
 fn tool_json(tool: &ToolStats) -> Value {
     let mut object = json!({"calls": tool.calls, "ok": tool.ok, "error": tool.error, "denied": tool.denied});
     for (name, quantiles) in [("duration_ms", tool.duration_ms), ("result_chars", tool.result_chars)] {
-        if let Some(Quantiles { p50, p90, p95, p99, .. }) = quantiles {
-            object[name] = json!({"p50": p50, "p90": p90, "p95": p95, "p99": p99});
+        if let Some(Quantiles { p50, p90, p95, p99, max, .. }) = quantiles {
+            object[name] = json!({"p50": p50, "p90": p90, "p95": p95, "p99": p99, "max": max});
         }
     }
     object
 }
 
 fn skipped(skipped: Skipped) -> Value {
-    let Skipped { torn, nul, invalid_json, too_long, .. } = skipped;
-    json!({"torn": torn, "nul": nul, "invalid_json": invalid_json, "too_long": too_long})
+    let Skipped { torn, nul, invalid_json, too_long, unreadable, .. } = skipped;
+    json!({"torn": torn, "nul": nul, "invalid_json": invalid_json, "too_long": too_long, "unreadable": unreadable})
 }

@@ -1,17 +1,14 @@
 //! Which trail is a caller's own, and nobody else's.
 
-use tooltrail::{SYSTEM_USER, UNKNOWN_USER, outside_folder, user_of};
+use tooltrail::{has_own_trail, outside_folder, user_of};
 
 use crate::context::Context;
 
 /// Returns the caller's user, if a trail is theirs alone by that name.
 ///
-/// Callers without a name share the trail `unknown`, and `_system` is ours. A name that is written like a redacted
-/// one (`[…`) or like a cut or keyed folder (`….` and a hash) could stand for the folder of somebody else.
+/// [`has_own_trail`] says why one is not. The service has the same rule for tokens.
 pub(super) fn own_user(ctx: &Context) -> Option<&str> {
-    let user = ctx.user.as_str();
-    let shared = user.is_empty() || user == UNKNOWN_USER || user == SYSTEM_USER;
-    (!shared && !user.contains('[') && !ends_in_hash(user)).then_some(user)
+    Some(ctx.user.as_str()).filter(|user| has_own_trail(user))
 }
 
 /// Returns the folders of a user below the home: the encoded one first, then the bare id where an older writer, who
@@ -22,11 +19,6 @@ pub(super) fn own_folders(user: &str) -> Vec<String> {
         folders.push(user.to_owned());
     }
     folders
-}
-
-fn ends_in_hash(name: &str) -> bool {
-    name.rsplit_once('.')
-        .is_some_and(|(_, hash)| matches!(hash.len(), 16 | 64) && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]

@@ -159,7 +159,9 @@ impl Written<'_> {
         let half = || last_newline(self.file, self.len).map(|at| at.max(self.len - self.torn));
         let from = whole.map_or_else(half, Ok)?;
         if from < self.len {
-            overwrite(disk, folder, date, file_id, (from, self.len))?;
+            overwrite(disk, folder, date, file_id, (from, self.len - 1))?;
+            // The last byte ends the line of spaces: a full disk takes no more.
+            end_line(disk, folder, date, self.len - 1)?;
         }
         Ok(whole.is_some())
     }
@@ -212,6 +214,14 @@ pub(super) fn overwrite(
         }
     }
     Ok(())
+}
+
+/// Writes a newline over one byte of a day file.
+fn end_line(disk: &dyn Disk, folder: &str, date: Date, at: u64) -> io::Result<()> {
+    match disk.write(&[folder, TRAIL_FOLDER, &day_name(date)])?.write_at(b"\n", at)? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(()),
+    }
 }
 
 /// Spaces written at once.
@@ -309,14 +319,14 @@ mod tests {
         let landed = end.file.append(b"{\"a\":1}\n{\"b").unwrap();
         let written = Written { file: &*end.file, from: Some(Some(0)), len: landed.end, torn: 3 };
         assert!(written.take_back(&disk, ("alice", day), end.place).unwrap());
-        assert_eq!(std::fs::read(&file).unwrap(), b"           ");
-        end.file.append(b"\n{\"a\":1}\n{\"b").unwrap();
-        let written = Written { file: &*end.file, from: Some(None), len: 23, torn: 3 };
+        assert_eq!(std::fs::read(&file).unwrap(), b"          \n");
+        end.file.append(b"{\"a\":1}\n{\"b").unwrap();
+        let written = Written { file: &*end.file, from: Some(None), len: 22, torn: 3 };
         assert!(!written.take_back(&disk, ("alice", day), end.place).unwrap());
-        assert_eq!(std::fs::read(&file).unwrap(), b"           \n{\"a\":1}\n   ");
-        let end = End::open(&disk, "alice", day).unwrap();
-        assert!(!end.is_torn);
-        assert!(std::fs::read(&file).unwrap().ends_with(b"{\"a\":1}\n   \n"));
+        assert_eq!(std::fs::read(&file).unwrap(), b"          \n{\"a\":1}\n  \n");
+        std::fs::File::options().append(true).open(&file).unwrap().write_all(b"  ").unwrap();
+        assert!(!End::open(&disk, "alice", day).unwrap().is_torn, "spaces are ended at once");
+        assert!(std::fs::read(&file).unwrap().ends_with(b"  \n  \n"));
         std::fs::File::options().append(true).open(&file).unwrap().write_all(b"{\"half").unwrap();
         assert!(End::open(&disk, "alice", day).unwrap().is_torn);
     }

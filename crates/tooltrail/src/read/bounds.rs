@@ -14,13 +14,13 @@ pub struct Bound {
 
 /// The bounds of answers. The defaults are what a service needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_structs, reason = "whoever sets some takes the others from the defaults")]
 pub struct Bounds {
     /// What one page may look at: a gigabyte takes about as long as the five seconds that a person waits.
     pub page: Bound,
     /// Bytes of the lines of one page: a thousand of the longest that we write.
     pub page_lines_bytes_max: usize,
-    /// What one summary may look at: it has no cursor to go on from, so it is given more than a page.
+    /// What one summary may look at: it has no cursor to go on from, so it may read more than a page, in the same time.
     pub stats: Bound,
 }
 
@@ -29,7 +29,7 @@ impl Default for Bounds {
         Self {
             page: Bound { bytes_max: 1 << 30, time_max: Duration::from_secs(5) },
             page_lines_bytes_max: 64 * 1024 * 1024,
-            stats: Bound { bytes_max: 16 << 30, time_max: Duration::from_secs(30) },
+            stats: Bound { bytes_max: 16 << 30, time_max: Duration::from_secs(5) },
         }
     }
 }

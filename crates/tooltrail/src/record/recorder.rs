@@ -68,6 +68,8 @@ pub(crate) struct State {
     pub(crate) queue: Queue,
     /// Why the last batch could not be written.
     pub(crate) trouble: Mutex<Option<String>>,
+    /// Why something of a dead process could not be brought into its day file yet.
+    pub(crate) unrecovered: Mutex<Option<String>>,
     pub(crate) reads: Mutex<Reads>,
     pub(crate) meters: Arc<Meters>,
     /// Whether lines that were accepted wait for their day files, which cannot be appended to just now.
@@ -260,6 +262,12 @@ impl Recorder {
         }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         trouble.clone().map_or(Ok(()), Err)
+    }
+
+    /// Says in words why lines of a process that died still stand in its journal alone; `None` where there are none.
+    #[must_use]
+    pub fn unrecovered(&self) -> Option<String> {
+        self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns in numbers what it has done since it was opened.

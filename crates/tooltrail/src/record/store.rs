@@ -28,6 +28,9 @@ use crate::record::untold::Untold;
 /// How soon the writer looks whether a flush under way is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
 
+/// How long another process may hold the append lock before that is trouble: a batch of appends takes milliseconds.
+const LOCKED_MAX: Duration = Duration::from_secs(1);
+
 /// Where lines go.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -176,6 +179,21 @@ impl Store {
             .or_else(|| self.suspect.values().next().map(|suspect| suspect.why.clone()))
             .or_else(|| self.left.clone().or_else(|| self.moved.clone()))
             .or_else(|| self.refused.why())
+            .or_else(|| self.why_locked())
+    }
+
+    /// Says that another process does not give the append lock back.
+    fn why_locked(&self) -> Option<String> {
+        let held = self.clock.monotonic().saturating_sub(self.locked_since?);
+        let root = self.home.root().display();
+        (held >= LOCKED_MAX).then(|| {
+            format!("could not lock the appends of {root}: another process holds the lock for {} s", held.as_secs())
+        })
+    }
+
+    /// Why something of a dead process could not be brought into its day file yet.
+    pub(crate) fn unrecovered(&self) -> Option<String> {
+        self.left.clone()
     }
 
     /// Lines that are not in their day files yet, or there and not durable.
@@ -260,6 +278,7 @@ impl Store {
     /// Flushes, and leaves an empty journal if everything is in its day file and no call is open.
     pub(crate) fn close(&mut self) {
         self.await_deferred();
+        self.journal_pending();
         self.flush();
         if self.suspect.is_empty()
             && self.pending.is_empty()

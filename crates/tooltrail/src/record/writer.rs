@@ -116,6 +116,7 @@ impl Writer {
         let meters = Arc::clone(&state.meters);
         let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, background)?;
         let encoder = Encoder::new(redactor, random);
+        *state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = store.unrecovered();
         Ok(Self {
             encoder,
             clock,
@@ -387,6 +388,7 @@ impl Writer {
             }
         }
         self.state.deferred.store(self.store.is_deferred(), Ordering::Release);
+        *self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = self.store.unrecovered();
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 

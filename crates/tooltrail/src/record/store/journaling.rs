@@ -33,6 +33,23 @@ impl Store {
         }
     }
 
+    /// Writes into the journal what waits for its day file and does not stand there: the next process appends it.
+    pub(crate) fn journal_pending(&mut self) {
+        let pending = std::mem::take(&mut self.pending);
+        let waiting = pending.iter().filter(|(_, pending)| pending.unjournaled > 0);
+        let entries = waiting.flat_map(|(day, pending)| {
+            let clean = pending.from;
+            let entry = move |line| Entry { kind: Kind::Line, id: 0, clean, folder: &day.0, day: day.1, line };
+            pending.lines.iter().map(move |line| entry(line.as_slice()))
+        });
+        let entries = entries.collect::<Vec<_>>();
+        let is_written = !entries.is_empty() && self.try_frames(&entries, true).is_ok();
+        self.pending = pending;
+        if is_written {
+            self.pending.values_mut().for_each(|pending| pending.unjournaled = 0);
+        }
+    }
+
     /// Notes that calls have ended whose lines are nowhere.
     pub(crate) fn end(&mut self, ids: &[u64]) {
         let day = self.clock.now().date();

@@ -1,0 +1,46 @@
+//! An answer that takes room until it is sent, handed over in parts, so that it shows whether somebody takes them.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+
+use crate::http::quota::Permit;
+
+/// Bytes of one part.
+const PART_BYTES: usize = 64 << 10;
+
+/// The body of an answer, and the room it takes.
+#[derive(Debug)]
+pub(crate) struct Held {
+    rest: Bytes,
+    _room: Permit,
+}
+
+impl Held {
+    /// Returns the body that gives its room back when it was sent.
+    pub(crate) fn body(text: String, room: Permit) -> Body {
+        Body::new(Self { rest: text.into(), _room: room })
+    }
+}
+
+impl HttpBody for Held {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let part = self.rest.len().min(PART_BYTES);
+        let part = self.rest.split_to(part);
+        Poll::Ready((!part.is_empty()).then_some(Ok(Frame::data(part))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
