@@ -31,6 +31,9 @@ const BODY_CREDIT_MAX: Duration = Duration::from_secs(5);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
+/// Connections that are told to leave at once: more are on their way, as a rule.
+const CLEARED_AT_ONCE: usize = 16;
+
 /// Pause between two looks for one that may go.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
@@ -88,7 +91,7 @@ impl Seats {
             if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
                 break place;
             }
-            self.clear_one(Instant::now());
+            self.clear_some(Instant::now());
             // Whoever was told to leave is gone a moment later, and others end by themselves.
             if let Ok(Ok(place)) = tokio::time::timeout(LOOK_PAUSE, Arc::clone(&self.free).acquire_owned()).await {
                 break place;
@@ -104,18 +107,24 @@ impl Seats {
         seat
     }
 
-    /// Tells the connection that has been idle for longest to leave, if one has been idle for long enough.
-    fn clear_one(&self, now: Instant) {
+    /// Tells a few of the connections that have been idle for longest to leave, if they have been so for long enough.
+    ///
+    /// Of the two kinds that wait for the other side, those without a request and those whose request comes slowly, the
+    /// one with more connections makes room: a single slow sender stays while hundreds are open for nothing.
+    fn clear_some(&self, now: Instant) {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let seats = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
-        let unused = seats.iter().filter_map(|seat| Some((seat.look(State::unused_since)?, seat)));
-        let unused = unused.min_by_key(|(since, _)| *since);
-        // A request that comes slowly goes only where there is no connection without one.
-        let slow =
-            || seats.iter().filter_map(|seat| Some((seat.idle_since(now)?, seat))).min_by_key(|(since, _)| *since);
-        if let Some((since, seat)) = unused.or_else(slow)
-            && now.saturating_duration_since(since) >= IDLE_MIN
-        {
+        let (mut unused, mut slow) = (Vec::new(), Vec::new());
+        for seat in &seats {
+            match (seat.look(State::unused_since), seat.idle_since(now)) {
+                (Some(since), _) => unused.push((since, seat)),
+                (None, Some(since)) => slow.push((since, seat)),
+                (None, None) => {}
+            }
+        }
+        let mut idle = if unused.len() >= slow.len() { unused } else { slow };
+        idle.sort_by_key(|(since, _)| *since);
+        for (_, seat) in idle.iter().take(CLEARED_AT_ONCE).take_while(|(since, _)| now - *since >= IDLE_MIN) {
             self.meters.cleared();
             seat.leave.notify_one();
         }

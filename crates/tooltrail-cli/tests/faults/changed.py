@@ -152,10 +152,52 @@ def changed(seed):
                 change.undo(day)
         heals(service, ledger)
         service.stop()
-        stored = oracle.check(place, ledger, allowed)
+        stored = oracle.check(place, ledger, allowed, wrap=wrap)
         if change.told and not any(found["tool"] in ("tooltrail.incident", "tooltrail.gap") for _, found in stored):
             raise Broken("neither an incident nor a gap tells of it")
         return {"acknowledged": len(ledger.acknowledged), "could be missing": len(allowed.missing)}
+
+
+@case(
+    "foreign-pieces",
+    "a foreign writer appends its lines in pieces, some slowly: no line of either is lost, and nobody waits",
+    small=2,
+    full=50,
+)
+def foreign_pieces(seed):
+    draw = random.Random(f"pieces {seed}")
+    with Place() as place:
+        ledger = Ledger()
+        service = place.service()
+        post(service, ledger, "first", ["alice", "bob"])
+        day = next(path for path in oracle.day_files(place.home) if path.parts[-3] == "alice")
+        script = (
+            "import random, sys, time\n"
+            "draw, begun, n = random.Random(sys.argv[2]), time.monotonic(), 0\n"
+            "with open(sys.argv[1], 'ab', buffering=0) as file:\n"
+            "    while time.monotonic() - begun < 2:\n"
+            "        for part in (b'foreign ', str(n).encode(), b' line\\n'):\n"
+            "            file.write(part)\n"
+            "            time.sleep(draw.choice((0, 0, 0.0005, 0.03)))\n"
+            "        n += 1\n"
+            "print(n)\n"
+        )
+        foreign = subprocess.Popen(["python3", "-c", script, str(day), str(seed)], stdout=subprocess.PIPE, text=True)
+        slowest = 0
+        with Senders(service, ledger, seed, callers=3, users=("alice",), batch=2, longest=1_000, pause=0.002):
+            while foreign.poll() is None:
+                begun = time.monotonic()
+                post(service, ledger, "beside", ["bob"])
+                slowest = max(slowest, time.monotonic() - begun)
+                time.sleep(draw.uniform(0, 0.02))
+        written = int(foreign.stdout.read())
+        if slowest > 0.9:
+            raise Broken(f"bob's entry waited {slowest:.2f} s for alice's file")
+        if service.stop() != 0:
+            raise Broken(service.log())
+        # What the foreign writer's pieces and our batches made of each other is nobody's entry.
+        oracle.check(place, ledger, oracle.Allowed(junk=3 * written, disorder=True))
+        return {"acknowledged": len(ledger.acknowledged), "foreign lines": written}
 
 
 def refuses(service, ledger):

@@ -143,6 +143,49 @@ def stopped_with_lock(seed):
         return Counter({f"acknowledged meanwhile ({status})": 2 * (status == 200), "ms to heal": round(healed * 1000)})
 
 
+@case(
+    "looked-at-slots",
+    "a cut import goes on while others look at every journal again and again: nothing is stored twice",
+    small=3,
+    full=100,
+)
+def looked_at_slots(seed):
+    draw = random.Random(f"slots {seed}")
+    with Place() as place:
+        ledger = Ledger()
+        ids = [ledger.offer("import") for _ in range(3_000)]
+        calls = place.folder / "calls.jsonl"
+        calls.write_text("".join(f"{line(one, draw.choice(('a', 'b')), 'word ' * 20)}\n" for one in ids))
+        lookers = []
+        one = place.folder / "one.jsonl"
+        one.write_text(line("looker.1", "looker") + "\n")
+        kills = 0
+        while True:
+            lookers = [process for process in lookers if process.poll() is None]
+            while len(lookers) < 3:
+                # Each opens the home, looks at all journals, and closes it.
+                command = place.command("import", "--again", str(one))
+                lookers.append(subprocess.Popen(command, env=place.environment(), stderr=subprocess.DEVNULL))
+            limit = draw.uniform(0.02, 0.4) if kills < 6 else 60
+            done = place.run("import", str(calls), wrap=["timeout", "-s", "KILL", str(limit)], timeout=90)
+            if done.returncode == 0 or (kills and "was imported already" in done.stderr):
+                break
+            if done.returncode not in (-9, 137) and "cannot be settled yet" not in done.stderr:
+                raise Broken(f"import: {done.returncode}: {done.stderr}")
+            kills += 1
+        for process in lookers:
+            process.wait(60)
+        ledger.told(200, ids)
+        found = Counter(
+            stored["call_id"] for _, stored in oracle.entries(place.home) if stored["call_id"] != "looker.1"
+        )
+        twice = [one for one, count in found.items() if count > 1]
+        missing = [one for one in ids if one not in found]
+        if twice or missing:
+            raise Broken(f"stored more than once: {len(twice)}, missing: {len(missing)}")
+        return {"kills": kills, "acknowledged": len(ids)}
+
+
 def is_held(lock):
     """Whether somebody holds a lock for as long as it takes to be no accident."""
     for _ in range(10):

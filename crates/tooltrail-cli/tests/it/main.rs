@@ -3,8 +3,10 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test says what it measured or skipped")]
 
 mod cli;
+mod clock;
 mod demo;
 mod doors;
+mod fairness;
 mod help;
 mod http_conversation;
 mod http_limits;
@@ -30,4 +32,6 @@ mod tail;
 mod terminal;
 mod tokens;
 mod traces;
+mod unreadable;
 mod web;
+mod window;

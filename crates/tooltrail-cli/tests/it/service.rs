@@ -46,7 +46,23 @@ impl Service {
 
     /// Starts one that writes its log there and returns once its port is open.
     pub(crate) fn start_with(place: Place, flags: &[&str], log: std::fs::File) -> Self {
+        Self::start_command(place, flags, log, |_| {})
+    }
+
+    /// Starts one by a command that was changed, and returns once its port is open.
+    pub(crate) fn start_by(place: Place, change: impl FnOnce(&mut std::process::Command)) -> Self {
+        let log = std::fs::File::create(place.path("log")).unwrap();
+        Self::start_command(place, &[], log, change)
+    }
+
+    fn start_command(
+        place: Place,
+        flags: &[&str],
+        log: std::fs::File,
+        change: impl FnOnce(&mut std::process::Command),
+    ) -> Self {
         let mut command = place.command(&[&["serve", "--listen", "127.0.0.1:0"], flags].concat());
+        change(&mut command);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -94,8 +94,8 @@ impl End {
         let error = error.or_else(|| (!again.is_empty()).then(|| io::Error::other("another writer cuts every line")));
         let stored = match &error {
             None => lines.len(),
-            // Best effort: a tail that stays is found torn by the next append.
-            Some(_) if written.take_back(disk, (folder, date), self.place).unwrap_or(false) => 0,
+            // Where that fails nobody knows what stands there: whoever tries again looks first.
+            Some(_) if written.take_back(disk, (folder, date), self.place).unwrap_or(true) => 0,
             Some(_) => stored,
         };
         Appended { stored, len: written.len, spliced, error }
@@ -129,8 +129,11 @@ impl Written<'_> {
                 }
             };
             let line = line_at(text, at);
-            let is_interrupted = landed.start() != self.len
-                && (at > line.start || !ends_with_newline(self.file, landed.start()).unwrap_or(false));
+            // A line that begins here needs a newline before it; one that goes on needs its own beginning.
+            let is_interrupted = match at > line.start {
+                true => landed.start() != self.len,
+                false => !ends_with_newline(self.file, landed.start()).unwrap_or(false),
+            };
             if is_interrupted && damaged.last() != Some(&line) {
                 damaged.push(line);
             }

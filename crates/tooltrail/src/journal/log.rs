@@ -18,6 +18,9 @@ const SEGMENTS_MAX: usize = 4;
 /// Bytes of the lines of open calls: they are copied into each new segment, of which they may fill a quarter.
 const OPEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Bytes by which a segment may grow beyond its bound to note that calls have ended: some thousands of them.
+const ENDED_BYTES_MAX: u64 = 256 * 1024;
+
 /// How long a journal that could not be begun is left alone.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -124,7 +127,9 @@ impl Journal {
         let mut tries = 0;
         loop {
             tries += 1;
-            let segment = self.with_room(bytes, now)?;
+            // Ends of calls are short, and without them the calls would be told of as interrupted.
+            let slack = if entries.iter().all(|entry| entry.kind == Kind::Ended) { ENDED_BYTES_MAX } else { 0 };
+            let segment = self.with_room(bytes, slack, now)?;
             match segment.write(entries, sync) {
                 Ok(()) => break,
                 Err(error) if segment.broken => {
@@ -158,8 +163,8 @@ impl Journal {
     }
 
     /// Returns a segment that takes so many bytes, a new one if need be.
-    fn with_room(&mut self, bytes: u64, now: Duration) -> io::Result<&mut Segment> {
-        if !self.segments.last().is_some_and(|segment| segment.fits(bytes)) {
+    fn with_room(&mut self, bytes: u64, slack: u64, now: Duration) -> io::Result<&mut Segment> {
+        if !self.segments.last().is_some_and(|segment| segment.fits(bytes, slack)) {
             self.begin(now)?;
         }
         self.segments.last_mut().ok_or_else(|| io::ErrorKind::QuotaExceeded.into())

@@ -121,9 +121,9 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Whether so many bytes more fit.
-    pub(crate) fn fits(&self, bytes: u64) -> bool {
-        !self.broken && self.at + bytes <= self.bytes_max
+    /// Whether so many bytes more fit, or nearly.
+    pub(crate) fn fits(&self, bytes: u64, slack: u64) -> bool {
+        !self.broken && self.at + bytes <= self.bytes_max + slack
     }
 
     /// Returns which of its writer's segments it is.
@@ -253,7 +253,7 @@ impl Scan {
     /// # Errors
     /// What the system says.
     pub(crate) fn of(file: &dyn DiskFile) -> io::Result<Self> {
-        let length = file.stat()?.len.min(SEGMENT_BYTES);
+        let length = file.stat()?.len.min(2 * SEGMENT_BYTES);
         let mut header = vec![0; HEADER_BYTES as usize];
         let read = file.read_at(&mut header, 0)?;
         let header = Header::decode(&header[..read]);

@@ -313,6 +313,7 @@ impl Store {
             let unjournaled = lines.iter().filter(counts).count() as u64;
             self.note_unflushed(day.clone(), &end.file, end.place, end.len, unjournaled);
             if lines.iter().all(|line| line.journaled || !matches!(line.waiting, Waiting::Promise(_))) {
+                self.end_stored(&lines);
                 lines.into_iter().for_each(|line| line.waiting.keep());
             } else if let Some(unflushed) = self.flusher.take(&day) {
                 unsynced.push((day, unflushed, lines));
@@ -329,6 +330,7 @@ impl Store {
         for (day, len, lines, synced) in synced {
             let Err(error) = synced else {
                 self.flusher.set_clean(day, len);
+                self.end_stored(&lines);
                 lines.into_iter().for_each(|line| line.waiting.keep());
                 continue;
             };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::journal::{Entry, Kind};
-use crate::record::group::{Begun, Day, Group, Waiting};
+use crate::record::group::{Begun, Day, Group, Row, Waiting};
 use crate::record::store::Store;
 use crate::record::store::appending::PENDING_BYTES_MAX;
 
@@ -52,12 +52,24 @@ impl Store {
 
     /// Notes that calls have ended whose lines are nowhere.
     pub(crate) fn end(&mut self, ids: &[u64]) {
+        self.note_ended(ids, false);
+    }
+
+    /// Notes, durably, that calls have ended whose lines stand in their day files and for which the journal had no room:
+    /// else the next process would tell of them as interrupted too.
+    pub(super) fn end_stored(&mut self, lines: &[Row]) {
+        let ended = lines.iter().filter(|line| !line.journaled && self.journal.has_open(line.ends));
+        let ids = ended.map(|line| line.ends).collect::<Vec<_>>();
+        self.note_ended(&ids, true);
+    }
+
+    fn note_ended(&mut self, ids: &[u64], sync: bool) {
         let day = self.clock.now().date();
         let ended = |id: &u64| Entry { kind: Kind::Ended, id: *id, clean: 0, folder: "", day, line: b"" };
         let entries = ids.iter().filter(|id| self.journal.has_open(**id)).map(ended).collect::<Vec<_>>();
         if !entries.is_empty() {
             // If it fails the calls count as interrupted, which they nearly were.
-            let _told_by_the_next = self.journal.write(&entries, false, self.clock.monotonic());
+            let _told_by_the_next = self.journal.write(&entries, sync, self.clock.monotonic());
         }
     }
 
