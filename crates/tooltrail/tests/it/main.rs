@@ -10,6 +10,7 @@ mod held;
 mod histories;
 mod late;
 mod layers;
+mod linear;
 mod odd;
 mod open_calls;
 mod prune_ends;
