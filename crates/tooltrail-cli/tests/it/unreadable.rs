@@ -89,7 +89,7 @@ fn what_cannot_be_read_stops_neither_recording_nor_other_answers() {
     let (alice, bob) =
         (token(&["a", "--role", "user", "--user", "alice"]), token(&["b", "--role", "user", "--user", "bob"]));
     // A day file and a folder that nobody may read, and the lock files that an earlier root left.
-    let closed = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0)).unwrap();
+    let closed = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let day = std::fs::read_dir(place.home().join("alice/tool_audit")).unwrap().next().unwrap().unwrap().path();
     closed(&day);
     closed(&place.home().join("bob"));

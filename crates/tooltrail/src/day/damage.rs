@@ -7,7 +7,7 @@ use std::io;
 
 use crate::clock::Date;
 use crate::day::append::overwrite;
-use crate::day::fragment::Fragment;
+use crate::day::fragment::{Fragment, Place};
 use crate::day::scan::{line_start, scan};
 use crate::day::tail::{is_blank, last_newline, wait_until_still};
 use crate::disk::{Disk, DiskFile};
@@ -177,8 +177,8 @@ impl Damage {
 /// # Errors
 /// What the system says.
 pub(crate) fn finish(disk: &dyn Disk, fragment: &Fragment) -> io::Result<()> {
-    let Some((folder, date, offset, bytes)) = fragment.place(disk)? else { return Ok(()) };
-    let path = [&*folder, TRAIL_FOLDER, &day_name(date)];
+    let Some(Place { folder, day, offset, bytes }) = fragment.place(disk)? else { return Ok(()) };
+    let path = [&*folder, TRAIL_FOLDER, &day_name(day)];
     let Some(file) = disk.open(&path)? else { return Ok(()) };
     let stat = file.stat()?;
     let end = offset + bytes.len() as u64;
@@ -187,7 +187,7 @@ pub(crate) fn finish(disk: &dyn Disk, fragment: &Fragment) -> io::Result<()> {
         let mut next = [0];
         file.read_at(&mut next, end)?;
         if next == [b'\n'] {
-            overwrite(disk, &folder, date, (stat.device, stat.inode), (offset, end))?;
+            overwrite(disk, &folder, day, (stat.device, stat.inode), (offset, end))?;
             disk.append(&path)?.sync()?;
         }
     }

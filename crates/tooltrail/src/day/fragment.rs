@@ -30,6 +30,15 @@ pub(crate) struct Fragment {
     pub(crate) facts: Vec<(String, String)>,
 }
 
+/// Where a fragment stood in a day file.
+pub(super) struct Place {
+    pub(super) folder: String,
+    pub(super) day: Date,
+    /// In bytes from the file's start.
+    pub(super) offset: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
 impl Fragment {
     /// Describes damaged bytes of a day file.
     pub(crate) fn of_day(what: &str, folder: &str, day: Date, offset: u64, bytes: &[u8]) -> Self {
@@ -101,7 +110,7 @@ impl Fragment {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn place(&self, disk: &dyn Disk) -> io::Result<Option<(String, Date, u64, Vec<u8>)>> {
+    pub(super) fn place(&self, disk: &dyn Disk) -> io::Result<Option<Place>> {
         let fact = |name: &str| self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let number = |name: &str| fact(name).and_then(|value| value.parse::<u64>().ok());
         let day = fact("day").and_then(|day| Date::parse(day));
@@ -114,7 +123,7 @@ impl Fragment {
         let Some(before) = file.stat()?.len.checked_sub(bytes) else { return Ok(None) };
         let mut last = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
         file.read_at(&mut last, before)?;
-        Ok(Some((folder.clone(), day, offset, last)))
+        Ok(Some(Place { folder: folder.clone(), day, offset, bytes: last }))
     }
 
     /// Forgets a fragment whose bytes turned out to be no damage.

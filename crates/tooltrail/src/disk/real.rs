@@ -224,7 +224,7 @@ impl Disk for RealDisk {
                     device: stat.st_dev,
                     inode: stat.st_ino,
                     links: links(stat.st_nlink),
-                    modified_s: stat.st_mtime as i64,
+                    modified_s: stat.st_mtime,
                 }))
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),

@@ -164,8 +164,8 @@ pub(super) fn build(text: &str, levels: usize) -> Json {
 #[derive(Default)]
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
-    // Boxed, as nearly all objects have few.
-    many: Option<Box<HashSet<Cow<'a, str>>>>,
+    /// `None` while they are few, as in nearly all objects.
+    many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Keys<'a> {

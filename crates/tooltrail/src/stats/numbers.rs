@@ -58,7 +58,7 @@ impl Numbers {
             None => self.exact.push(number),
         }
         if self.exact.len() >= EXACT_MAX {
-            self.to_sketch();
+            self.sketched();
         }
     }
 
@@ -67,7 +67,7 @@ impl Numbers {
         self.max = self.max.max(other.max);
         if let Some(other) = &other.sketch {
             // Every sketch has one configuration, so nothing can be refused.
-            let _same = self.to_sketch().merge(other);
+            let _same = self.sketched().merge(other);
         }
         other.exact.iter().for_each(|number| self.add(*number));
     }
@@ -87,7 +87,7 @@ impl Numbers {
         Some(Quantiles { p50: at(50)?, p90: at(90)?, p95: at(95)?, p99: at(99)?, max })
     }
 
-    fn to_sketch(&mut self) -> &mut DDSketch {
+    fn sketched(&mut self) -> &mut DDSketch {
         let exact = std::mem::take(&mut self.exact);
         let new = || Box::new(DDSketch::new(Config::new(ERROR, BUCKETS_MAX, SMALLEST)));
         let sketch = self.sketch.get_or_insert_with(new);

@@ -202,8 +202,7 @@ fn a_page_of_large_lines_is_bounded_too() {
     let home = tempfile::tempdir().unwrap();
     let lines: Vec<_> = (0..300).map(|n| line(NOON + n, "a", n as usize)).collect();
     put(home.path(), "a", "2026-11-23", &(lines.join("\n") + "\n"));
-    let mut bounds = Bounds::default();
-    bounds.page_lines_bytes_max = 2_000;
+    let bounds = Bounds { page_lines_bytes_max: 2_000, ..Bounds::default() };
     let trail = trail(home.path(), Zone::UTC).bounded(bounds);
     let page = trail.recent(&ask(None, "")).unwrap();
     assert!((5..20).contains(&page.lines.len()) && page.next.is_some());
