@@ -20,6 +20,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// How a zstd frame begins (RFC 8878, section 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
+/// What some editors put before UTF-8.
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
 /// The name that stands for stdin.
 pub(crate) const STDIN: &str = "-";
 
@@ -118,6 +121,11 @@ impl Source {
             return Ok(None);
         }
         self.number += 1;
+        let mut offset = offset;
+        if offset == 0 && line.starts_with(BOM) {
+            line.drain(..BOM.len());
+            offset += BOM.len() as u64;
+        }
         let len = u32::try_from(line.len()).expect("a line is at most 32 MiB");
         Ok(Some(Place { number: self.number, offset, len, too_long }))
     }
@@ -177,6 +185,7 @@ mod tests {
         check(b"", &[]);
         check(b"one", &[b"one"]);
         check(b"one\n", &[b"one"]);
+        check(b"\xEF\xBB\xBFone\n\xEF\xBB\xBFtwo\n", &[b"one", b"\xEF\xBB\xBFtwo"]);
         check(b"one\n\nthree\r\nfour", &[b"one", b"", b"three\r", b"four"]);
     }
 

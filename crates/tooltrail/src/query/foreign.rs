@@ -5,8 +5,24 @@ use super::terms::NAMES;
 /// Fields that are compared rather than named.
 const COMPARED: [&str; 5] = ["duration", "chars", "last", "since", "until"];
 
-/// Words that join or compare in other grammars, in whatever case, where they stand beside a field.
-const WORDS: [&str; 9] = ["and", "or", "not", "in", "is", "like", "contains", "matches", "between"];
+/// Words that join terms in other grammars, in whatever case, where they stand beside a term.
+const JOINING: [&str; 3] = ["and", "or", "not"];
+
+/// Words that compare in other grammars, in whatever case, where they stand after a field.
+const COMPARING: [&str; 9] =
+    ["like", "ilike", "contains", "matches", "between", "equals", "startswith", "endswith", "rlike"];
+
+/// Words that compare in other grammars only together with the word after them: `tool is missing` is a text.
+const COMPARING_WITH: [(&str, &[&str]); 5] = [
+    ("is", &["null", "not"]),
+    ("not", &["null", "in", "like", "between", "contains"]),
+    ("starts", &["with"]),
+    ("ends", &["with"]),
+    ("begins", &["with"]),
+];
+
+/// Words before a colon by which other grammars ask whether a field is there.
+const PRESENCE: [&str; 5] = ["has", "is", "exists", "_exists_", "missing"];
 
 /// What is wrong with a word, and what to write instead.
 pub(super) type Refusal = (&'static str, &'static str);
@@ -24,6 +40,14 @@ const PATH: Refusal = (
 const PATTERN: Refusal = (
     "not an operator of ours",
     "write = or != with * for any text, as in tool=fs.*; put \"…\" around the value if it begins so",
+);
+const SIGNED: Refusal = (
+    "a sign before a word is no operator here",
+    "write tool!=fs.* to leave a name out, or quote the word to look for it",
+);
+const ELSEWHERE: Refusal = (
+    "order and limits are no part of a query",
+    "answers are newest first, and so many as --limit says; quote the words to look for them",
 );
 const QUOTES: Refusal = ("quotes are written \"…\"", "write \"two words\"");
 const PARENTHESES: Refusal = ("parentheses are not known", "terms join by AND; quote the text to look for it");
@@ -44,15 +68,19 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
         let (field, after) = text.split_at(name(text));
         is_field(field) && after.starts_with(['=', '<', '>', '!', ':', '~'])
     };
-    if WORDS[..3].contains(&&*lower) && (is_term(next) || (after_term && lower != "not")) {
+    if JOINING.contains(&&*lower) && (is_term(next) || (after_term && lower != "not")) {
         return Some(JOINED);
     }
     if word.starts_with(['<', '>', '=', '~']) || word.starts_with("!=") {
         return Some(BLANKS);
     }
     let next_word = next.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    if is_field(&lower) && (next.starts_with(['=', '<', '>', '!', ':', '~']) || WORDS.contains(&&*next_word)) {
+    if is_field(&lower) && (next.starts_with(['=', '<', '>', '!', ':', '~']) || compares(next)) {
         return Some(BLANKS);
+    }
+    let is_number = !next_word.is_empty() && next_word.bytes().all(|byte| byte.is_ascii_digit());
+    if matches!(&*lower, "order" | "sort" | "group") && next_word == "by" || lower == "limit" && is_number {
+        return Some(ELSEWHERE);
     }
     let signed = word.trim_start_matches(['-', '+', '!', '@']);
     let (field, after) = signed.split_at(name(signed));
@@ -62,15 +90,25 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     if word.starts_with('!') {
         return Some(JOINED);
     }
-    if is_field(field) && after.starts_with(':') {
+    // `--force` and `-rf` are flags that somebody looks for.
+    if word.strip_prefix(['-', '+']).is_some_and(|rest| rest.len() > 2 && rest.starts_with(char::is_alphabetic)) {
+        return Some(SIGNED);
+    }
+    if (is_field(field) || PRESENCE.contains(&field)) && after.starts_with(':') {
         return Some(COLON);
     }
     let is_path = after.starts_with(['.', '[']) && after.contains(['=', ':', '<', '>', '~']);
     if is_path && (is_field(field) || matches!(field, "args" | "arg" | "extra" | "result" | "input" | "params")) {
         return Some(PATH);
     }
-    if is_field(field) && after.starts_with(['~', '^', '$', '*', '%', '|', '?']) && after.contains('=') {
+    if is_field(field) && after.starts_with(['~', '^', '$', '*', '%', '|', '?']) && after.contains(['=', '~']) {
         return Some(PATTERN);
+    }
+    if is_field(field) && after.starts_with("!~") || is_expression(word) || is_weighted(word) {
+        return Some(PATTERN);
+    }
+    if word.contains('|') {
+        return Some(LIST);
     }
     if word.starts_with('\'') {
         return Some(QUOTES);
@@ -81,13 +119,53 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     word.contains('*').then_some(STAR)
 }
 
+/// Whether a word of a text is written bare, whatever stands beside it.
+pub(super) fn is_plain(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    let is_known = NAMES.contains(&&*lower) || COMPARED.contains(&&*lower) || JOINING.contains(&&*lower);
+    !is_known && !matches!(&*lower, "order" | "sort" | "group" | "limit") && text(word, "", true).is_none()
+}
+
+/// Whether the words after a field compare it in another grammar.
+fn compares(next: &str) -> bool {
+    let mut words = next.split_whitespace();
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (lower, then) = (first.to_ascii_lowercase(), second.to_ascii_lowercase());
+    COMPARING.contains(&&*lower)
+        || matches!(first, "IN" | "IS" | "NOT")
+        || lower == "in" && then.starts_with(['(', '['])
+        || COMPARING_WITH.iter().any(|(word, with)| *word == lower && with.contains(&&*then))
+}
+
+/// Whether a word is a regular expression between slashes: a path holds none of these signs.
+fn is_expression(word: &str) -> bool {
+    let inner = word.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    inner.is_some_and(|inner| inner.contains(['+', '*', '?', '[', '(', '^', '$', '|', '\\']))
+}
+
+/// Whether a word has a weight or a distance, or a sign for any letter, as in `word~2`, `word^2` or `wo?d`.
+fn is_weighted(word: &str) -> bool {
+    let head = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let weighted = head.strip_suffix(['~', '^']).is_some_and(|rest| rest.ends_with(char::is_alphanumeric));
+    let any = word.split_once('?').is_some_and(|(before, after)| {
+        before.ends_with(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric)
+    });
+    weighted || any && !word.contains(['/', '='])
+}
+
 /// Says why a bare value after `field=` would be misunderstood.
 pub(super) fn value(word: &str) -> Option<Refusal> {
-    if word.starts_with(['~', '=', '>', '<', '^']) || (word.len() > 1 && word.starts_with('/') && word.ends_with('/')) {
+    if word.starts_with(['~', '=', '>', '<', '^', '!', '%'])
+        || word.ends_with('%')
+        || (word.len() > 1 && word.starts_with('/') && word.ends_with('/'))
+    {
         return Some(PATTERN);
     }
-    if word.starts_with('\'') {
+    if word.starts_with('\'') || word.contains('"') {
         return Some(QUOTES);
+    }
+    if word.contains('[') && word.contains(']') {
+        return Some(PATTERN);
     }
     if word.starts_with(['(', '[', '{']) || (word.ends_with(')') && !word.contains('(')) {
         return Some(PARENTHESES);

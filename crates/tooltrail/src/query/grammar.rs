@@ -10,7 +10,7 @@ use super::foreign;
 use super::glob::Glob;
 use super::spelling::composed;
 use super::terms::{Comparison, NAMES, Quantity, Query, Term, unit_ms};
-use crate::call::Status;
+use crate::call::{Identity, Reason, Status, Via};
 use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
 
@@ -148,8 +148,22 @@ impl<'a> Reader<'a> {
         let at = value.at;
         // Names are compared with composed letters.
         let glob = Glob::new(value.parts.iter().map(|part| composed(part).into_owned()).collect());
-        if field == "status" && glob.exact().is_some_and(|word| Status::parse(word).is_none()) {
-            return Err(self.refuse(at, "unknown status", "use ok, error or denied"));
+        let word = glob.exact().unwrap_or_default();
+        let unknown = match field {
+            _ if glob.exact().is_none() => None,
+            "status" => Status::parse(word).is_none().then_some("use ok, error or denied"),
+            "reason" => Reason::parse(word).is_none().then_some(
+                "use tool_error, protocol_error, invalid_args, unknown_tool, timeout, cancelled, panicked, interrupted, \
+                 policy, user_refused, hook or rate_limited",
+            ),
+            "via" => Via::parse(word)
+                .is_none()
+                .then_some("use toolbox, proxy, hook, http, otlp, import, library or tooltrail"),
+            "identity" => Identity::parse(word).is_none().then_some("use verified or claimed"),
+            _ => None,
+        };
+        if let Some(hint) = unknown {
+            return Err(self.refuse(at, &format!("unknown {field}"), hint));
         }
         Ok(Term::Name { field, glob, negated })
     }
@@ -262,10 +276,10 @@ impl fmt::Display for Query {
                 f.write_str(" ")?;
             }
             match term {
-                Term::Text(text) => write_value(f, std::slice::from_ref(text))?,
+                Term::Text(text) => write_value(f, std::slice::from_ref(text), foreign::is_plain)?,
                 Term::Name { field, glob, negated } => {
                     write!(f, "{field}{}", if *negated { "!=" } else { "=" })?;
-                    write_value(f, glob.parts())?;
+                    write_value(f, glob.parts(), |value| foreign::value(value).is_none())?;
                 }
                 Term::Number { field, comparison, value } => {
                     let sign =
@@ -285,10 +299,12 @@ impl fmt::Display for Query {
 }
 
 /// Writes a value bare where that reads the same, else in quotes.
-fn write_value(f: &mut fmt::Formatter<'_>, parts: &[String]) -> fmt::Result {
+fn write_value(f: &mut fmt::Formatter<'_>, parts: &[String], is_plain: impl Fn(&str) -> bool) -> fmt::Result {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@');
-    if parts.iter().all(|part| part.chars().all(plain)) && parts.iter().any(|part| !part.is_empty()) {
-        return f.write_str(&parts.join("*"));
+    let bare = parts.join("*");
+    if parts.iter().all(|part| part.chars().all(plain)) && parts.iter().any(|part| !part.is_empty()) && is_plain(&bare)
+    {
+        return f.write_str(&bare);
     }
     let escape = |part: &String| part.replace('\\', r"\\").replace('"', r#"\""#).replace('*', r"\*");
     write!(f, "\"{}\"", parts.iter().map(escape).collect::<Vec<_>>().join("*"))
@@ -317,7 +333,10 @@ mod tests {
         check("since=2026-11-23T01:00:00+01:00", "since=2026-11-23T00:00:00.000Z");
         check("http://x?a=b", r#""http://x?a=b""#);
         check(r#""a*b""#, r#""a\*b""#);
-        check("10:30 http://x -rf fields.x not found or else", r#"10:30 http://x -rf fields.x not found or else"#);
+        check("10:30 http://x -rf fields.x not found or else", r#"10:30 http://x -rf fields.x "not" found "or" else"#);
+        check("user not found", r#""user" "not" found"#);
+        check("tool is missing --force /tmp/a/", r#""tool" is missing --force /tmp/a/"#);
+        check("session in use", r#""session" in use"#);
         check(r#"user="""#, r#"user="""#);
         check("user=*", r#"user="*""#);
     }
@@ -363,8 +382,33 @@ mod tests {
             "duration > 500ms",
             "duration >500ms",
             "status = ok",
-            "status is error",
+            "status is not error",
+            "status IS error",
+            "tool in (a)",
             "tool IN (a)",
+            "tool starts with fs",
+            "-hello",
+            "+hello",
+            "hello -boom",
+            "tool~fs",
+            "tool!~fs",
+            "hello~2",
+            "hello^2",
+            "/hel+o/",
+            "hello|boom",
+            "hel?o",
+            "has:error",
+            "is:error",
+            "_exists_:tool",
+            "order by ts",
+            "limit 5",
+            "tool=!fs.read",
+            "tool=fs%",
+            "tool=fs.[rw]*",
+            "tool=a\"b",
+            "reason=foo",
+            "via=toolbx",
+            "identity=foo",
             "tool like fs",
             "-status:ok",
             "-tool=x",
@@ -399,7 +443,8 @@ mod tests {
             (1..NAMES.len(), proptest::collection::vec(value(), 1..4), any::<bool>()).prop_map(
                 |(n, parts, negated)| {
                     let parts = parts.iter().map(|part| composed(part).into_owned()).collect();
-                    let field = if NAMES[n] == "status" { "tool" } else { NAMES[n] };
+                    let is_closed = matches!(NAMES[n], "status" | "reason" | "via" | "identity");
+                    let field = if is_closed { "tool" } else { NAMES[n] };
                     Term::Name { field, glob: Glob::new(parts), negated }
                 }
             ),

@@ -69,7 +69,13 @@ fn is_odd(line: &[u8]) -> bool {
     let stands_for_ascii = |at: usize| {
         [&b"\xE2\x84\xAA"[..], b"\xE1\xBF\xAF", b"\xCD\xBE"].iter().any(|letter| line[at..].starts_with(letter))
     };
+    // The same three as escapes.
+    let is_one_of_them = |at: usize| {
+        let digits = line.get(at + 2..at + 6);
+        digits.is_some_and(|digits| [b"212a", b"1fef", b"037e"].iter().any(|known| digits.eq_ignore_ascii_case(*known)))
+    };
     memmem::find_iter(line, br"\u00").any(printable)
+        || memmem::find_iter(line, br"\u").any(is_one_of_them)
         || memmem::find(line, br"\/").is_some()
         || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
 }

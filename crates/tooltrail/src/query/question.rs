@@ -72,16 +72,19 @@ impl Question {
         matches!(self.query.window(Timestamp::from_millis(0)), (None, Some(_)))
     }
 
-    /// Checks days and limit.
+    /// Checks days, limit and window.
     ///
     /// # Errors
-    /// [`Error::Input`] where days is outside 1–3650 or limit outside 1–1000.
+    /// [`Error::Input`] where days is outside 1–3650 or limit outside 1–1000, or `since` is not before `until`.
     pub fn check(&self) -> Result<(), Error> {
         if !(1..=DAYS_MAX).contains(&self.days) {
             return Err(Error::input(format!("days {}: out of range", self.days), "use 1 to 3650"));
         }
         if !(1..=LIMIT_MAX).contains(&self.limit) {
             return Err(Error::input(format!("limit {}: out of range", self.limit), "use 1 to 1000"));
+        }
+        if self.query.is_reversed() {
+            return Err(Error::input("the query ends before it begins", "write since=… before until=…"));
         }
         Ok(())
     }

@@ -1,6 +1,9 @@
 //! One text in several spellings: composed and decomposed letters, capitals or not.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::sync::OnceLock;
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc_quick};
 
@@ -38,7 +41,33 @@ pub(crate) fn is_one_spelling(letter: char) -> bool {
     let combines = unicode_normalization::char::is_combining_mark(letter);
     // Hangul syllables are made of these.
     let is_jamo = matches!(letter, '\u{1100}'..='\u{11FF}');
-    is_caseless && decomposed && !combines && !is_jamo
+    is_caseless && decomposed && !combines && !is_jamo && !stands_for_others().contains(&letter)
+}
+
+/// Blocks of Unicode that hold all letters which composing takes apart or replaces, as its tests check.
+const REPLACED: [RangeInclusive<char>; 10] = [
+    '\u{0340}'..='\u{03FF}',
+    '\u{0900}'..='\u{0B7F}',
+    '\u{0F00}'..='\u{0FFF}',
+    '\u{1F00}'..='\u{1FFF}',
+    '\u{2000}'..='\u{200F}',
+    '\u{2100}'..='\u{23FF}',
+    '\u{2A00}'..='\u{2AFF}',
+    '\u{F900}'..='\u{FB4F}',
+    '\u{1D100}'..='\u{1D1FF}',
+    '\u{2F800}'..='\u{2FA1F}',
+];
+
+/// Returns the letters beyond ASCII that composing makes of other single letters.
+fn stands_for_others() -> &'static HashSet<char> {
+    static LETTERS: OnceLock<HashSet<char>> = OnceLock::new();
+    LETTERS.get_or_init(|| REPLACED.into_iter().flatten().flat_map(made_of).collect())
+}
+
+/// Returns what composing makes of a letter, nothing where it leaves it.
+fn made_of(letter: char) -> impl Iterator<Item = char> {
+    let changes = !std::iter::once(letter).nfc().eq(std::iter::once(letter));
+    std::iter::once(letter).nfc().filter(move |_| changes)
 }
 
 /// Returns the spellings of a name that stand for one user to whoever asks.
@@ -47,4 +76,15 @@ pub(crate) fn spellings(name: &str) -> Vec<String> {
     all.sort();
     all.dedup();
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_that_composing_replaces_is_known() {
+        let all = ('\0'..=char::MAX).flat_map(made_of).collect::<HashSet<_>>();
+        assert_eq!(&all, stands_for_others());
+    }
 }

@@ -67,6 +67,13 @@ impl Query {
         (first, last)
     }
 
+    /// Whether it ends before it begins.
+    pub(super) fn is_reversed(&self) -> bool {
+        let since = self.terms.iter().filter_map(|term| if let Term::Since(ts) = term { Some(ts) } else { None });
+        let until = self.terms.iter().filter_map(|term| if let Term::Until(ts) = term { Some(ts) } else { None });
+        matches!((since.max(), until.min()), (Some(since), Some(until)) if since >= until)
+    }
+
     /// Returns the one user that it asks for by whole name, if it does.
     #[must_use]
     pub fn only_user(&self) -> Option<&str> {
