@@ -8,8 +8,12 @@ const EXACT_MAX: usize = 1_000;
 /// How far a quantile of many numbers may be off, as a share of it.
 const ERROR: f64 = 0.005;
 
-/// Most buckets, of eight bytes: enough for eight decades.
-const BUCKETS_MAX: u32 = 2_048;
+/// Most buckets, of eight bytes, made as they are needed: enough for all numbers from [`SMALLEST`] to [`LARGEST`]. With
+/// fewer one huge number would push the small ones into one bucket.
+const BUCKETS_MAX: u32 = 5_200;
+
+/// The largest number told from larger ones: every length that fits 64 bits. A larger one counts as this one.
+const LARGEST: f64 = 18_446_744_073_709_551_616.0;
 
 /// The smallest number told from zero: a microsecond, in milliseconds.
 const SMALLEST: f64 = 0.001;
@@ -54,7 +58,7 @@ impl Numbers {
     pub(super) fn add(&mut self, number: f64) {
         self.max = self.max.max(number);
         match &mut self.sketch {
-            Some(sketch) => sketch.add(number),
+            Some(sketch) => sketch.add(number.min(LARGEST)),
             None => self.exact.push(number),
         }
         if self.exact.len() >= EXACT_MAX {
@@ -91,7 +95,7 @@ impl Numbers {
         let exact = std::mem::take(&mut self.exact);
         let new = || Box::new(DDSketch::new(Config::new(ERROR, BUCKETS_MAX, SMALLEST)));
         let sketch = self.sketch.get_or_insert_with(new);
-        exact.into_iter().for_each(|number| sketch.add(number));
+        exact.into_iter().for_each(|number| sketch.add(number.min(LARGEST)));
         sketch
     }
 }
@@ -123,6 +127,17 @@ mod tests {
             assert!(found % 10.0 == 0.0, "{found} has digits that nobody knows");
         }
         assert_eq!(found.max, 10_000.0);
+    }
+
+    #[test]
+    fn one_huge_number_leaves_the_others_as_they_are() {
+        for huge in [1e15, 1e300] {
+            let mut all = Numbers::default();
+            (0..2_000).for_each(|n| all.add(f64::from(n % 10)));
+            all.add(huge);
+            let found = all.quantiles().unwrap();
+            assert_eq!((found.p50.round(), found.p99.round(), found.max), (5.0, 9.0, huge));
+        }
     }
 
     #[test]
