@@ -159,7 +159,7 @@ impl Written<'_> {
             Some(Some(from)) => Some(from).filter(|from| ends_with_newline(self.file, *from).unwrap_or(false)),
             Some(None) => None,
         };
-        let half = || last_newline(self.file, self.len).map(|at| at.max(self.len - self.torn));
+        let half = || last_newline(self.file, self.len, self.torn).map(|at| at.unwrap_or(self.len - self.torn));
         let from = whole.map_or_else(half, Ok)?;
         if from < self.len {
             overwrite(disk, folder, date, file_id, (from, self.len - 1))?;

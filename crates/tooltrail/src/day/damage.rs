@@ -7,16 +7,13 @@ use std::io;
 
 use crate::clock::Date;
 use crate::day::append::overwrite;
-use crate::day::fragment::{Fragment, Place};
+use crate::day::fragment::{Fragment, KEPT_BYTES_MAX, Place};
 use crate::day::scan::{line_start, scan};
 use crate::day::tail::{is_blank, last_newline, wait_until_still};
 use crate::disk::{Disk, DiskFile};
 use crate::home::{TRAIL_FOLDER, day_name};
 
-/// Bytes of damage that are kept of one place: a thousand of the longest lines. A longer half line is left as it is.
-const FRAGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-
-/// Damaged places of one file: more is somebody else's file.
+/// Damaged places of one file that are replaced at once: more is somebody else's file.
 const PLACES_MAX: usize = 1_000;
 
 /// The damage of one day file, kept in `fragments/`.
@@ -48,23 +45,20 @@ impl Damage {
         let (len, is_whole) = wait_until_still(disk, &*file)?;
         let mut damage = Self::in_file(disk, folder, date, &*file, (len, is_whole))?;
         if let Some(clean) = clean {
-            let whole = last_newline(&*file, len)?;
             let mut places = Vec::<(u64, u64)>::new();
-            let mut at = line_start(&*file, clean, whole)?;
-            scan(&*file, (at, whole), &mut |line| {
-                let end = at + line.len() as u64;
-                if !is_sound(line) {
-                    match places.last_mut() {
-                        // Damaged lines one after another are one damage.
-                        Some((_, last)) if *last == at => *last = end,
-                        _ => places.push((at, end)),
-                    }
+            let from = line_start(&*file, clean, len)?;
+            scan(&*file, (from, len), |at, line| {
+                if line.is_none_or(is_sound) {
+                    return;
                 }
-                at = end;
+                // Damaged lines one after another are one damage.
+                let last = places.last_mut().filter(|(from, to)| *to == at.start && at.end - *from <= KEPT_BYTES_MAX);
+                if let Some((_, to)) = last {
+                    *to = at.end;
+                } else if places.len() < PLACES_MAX {
+                    places.push((at.start, at.end));
+                }
             })?;
-            if places.len() > PLACES_MAX || places.iter().any(|(from, to)| to - from > FRAGMENT_BYTES_MAX) {
-                return Err(io::Error::other("too much of the file is damaged"));
-            }
             for (from, to) in places {
                 damage.keep(disk, folder, date, &*file, ("damaged lines", from, to - 1))?;
             }
@@ -92,8 +86,9 @@ impl Damage {
         let mut damage = Self { file_id: (stat.device, stat.inode), torn_at: None, parts: Vec::new() };
         if !is_whole {
             damage.torn_at = Some(len);
-            let from = last_newline(file, len)?;
-            if len - from <= FRAGMENT_BYTES_MAX && !is_blank(file, len)? {
+            if let Some(from) = last_newline(file, len, KEPT_BYTES_MAX)?
+                && !is_blank(file, len)?
+            {
                 damage.keep(disk, folder, date, file, ("torn tail", from, len))?;
             }
         }

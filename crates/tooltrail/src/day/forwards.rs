@@ -224,7 +224,10 @@ impl Forwards {
                 self.ends.remember(&lines[whole..], start + whole as u64);
                 start + newline as u64 + 1
             }
-            None => last_newline(file, start)?,
+            None => last_newline(file, start, LINE_BYTES_MAX)?.unwrap_or_else(|| {
+                self.skipping = true;
+                len
+            }),
         };
         self.go_to(file, offset)?;
         let mut head = vec![0; HEAD_BYTES.min(usize::try_from(offset).unwrap_or(HEAD_BYTES))];

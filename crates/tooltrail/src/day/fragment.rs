@@ -16,6 +16,10 @@ const NOTE_BYTES_MAX: usize = 4_096;
 const FRAGMENTS_MAX: usize = 1_000;
 const FRAGMENTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Bytes of one damaged place that are kept, in memory for a while: hundreds of the longest lines that we write. A longer
+/// one is left as it is.
+pub(super) const KEPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// How long a fragment is kept: time enough to look into what happened.
 const FRAGMENT_DAYS: i64 = 90;
 
@@ -92,7 +96,12 @@ impl Fragment {
             if listed.folder || listed.name.starts_with('.') {
                 continue;
             }
-            let Some(file) = disk.open(&[OWN_FOLDER, "untold", &listed.name])? else { continue };
+            let file = match disk.open(&[OWN_FOLDER, "untold", &listed.name]) {
+                // No file of ours: a FIFO, say.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
+                file => file?,
+            };
+            let Some(file) = file else { continue };
             let mut text = vec![0; NOTE_BYTES_MAX];
             let read = file.read_at(&mut text, 0)?;
             text.truncate(read);
@@ -114,8 +123,8 @@ impl Fragment {
         let fact = |name: &str| self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let number = |name: &str| fact(name).and_then(|value| value.parse::<u64>().ok());
         let day = fact("day").and_then(|day| Date::parse(day));
-        let (Some(folder), Some(day), Some(offset), Some(bytes)) =
-            (fact("folder"), day, number("offset"), number("bytes"))
+        let bytes = number("bytes").filter(|bytes| *bytes <= KEPT_BYTES_MAX);
+        let (Some(folder), Some(day), Some(offset), Some(bytes)) = (fact("folder"), day, number("offset"), bytes)
         else {
             return Ok(None);
         };

@@ -10,7 +10,6 @@ use crate::day::damage::Damage;
 use crate::day::fragment::Fragment;
 use crate::day::late::{Largest, Span};
 use crate::day::scan::{BLOCK, line_start, scan};
-use crate::day::tail::last_newline;
 use crate::disk::{Disk, DiskFile};
 use crate::entry::head;
 use crate::home::{TRAIL_FOLDER, day_name};
@@ -61,11 +60,10 @@ pub(crate) fn redo(disk: &dyn Disk, largest: &mut Largest, want: &Redo<'_>, dama
         false => damage.mend(disk, (folder, day), &*file, want.clean)?,
     };
     let len = file.stat()?.len;
-    let whole = last_newline(&*file, len)?;
-    let from = line_start(&*file, want.from, whole)?;
+    let from = line_start(&*file, want.from, len)?;
     let mut wanted = Wanted::new(want.lines);
-    scan(&*file, (from, whole), &mut |line| wanted.found(line))?;
-    write_again(disk, want, (&*file, whole))?;
+    scan(&*file, (from, len), |_, line| line.into_iter().for_each(|line| wanted.found(line)))?;
+    write_again(disk, want, (&*file, len))?;
     let missing = wanted.missing();
     let end = End { file, place: (stat.device, stat.inode), len, is_torn: false };
     let mut redone = Redone { place: end.place, len, file: Arc::clone(&end.file), fragments, spliced: 0 };

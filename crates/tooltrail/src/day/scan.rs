@@ -1,27 +1,59 @@
 //! A part of a day file read forwards, line by line.
 
 use std::io;
+use std::ops::Range;
 
+use crate::day::append::ends_with_newline;
+use crate::day::fragment::KEPT_BYTES_MAX;
+use crate::day::tail::last_newline;
 use crate::disk::DiskFile;
 
 /// Bytes read at once when lines are looked for.
 pub(super) const BLOCK: usize = 1024 * 1024;
 
-/// Returns the place if a line begins there, else 0: the file is not what it was.
+/// Returns the place if a line begins there, else 0, as the file is not what it was. In the middle of a line that is
+/// longer than 16 MiB it is the end of that line: none of ours stands before it.
 pub(super) fn line_start(file: &dyn DiskFile, at: u64, len: u64) -> io::Result<u64> {
-    let mut newline = [0];
-    if at == 0 || at > len || file.read_at(&mut newline, at - 1)? != 1 || newline != [b'\n'] {
+    if at == 0 || at > len {
         return Ok(0);
     }
-    Ok(at)
+    if ends_with_newline(file, at)? {
+        return Ok(at);
+    }
+    match last_newline(file, at, KEPT_BYTES_MAX)? {
+        None if at > KEPT_BYTES_MAX => line_end(file, at, len),
+        _ => Ok(0),
+    }
 }
 
-/// Hands out the whole lines of a part of a file, each with its newline.
+/// Returns the offset after the first newline from a place on, else the length.
+fn line_end(file: &dyn DiskFile, mut at: u64, len: u64) -> io::Result<u64> {
+    let mut block = vec![0; BLOCK];
+    while at < len {
+        let part = usize::try_from(len - at).unwrap_or(BLOCK).min(BLOCK);
+        let read = file.read_at(&mut block[..part], at)?;
+        match memchr::memchr(b'\n', &block[..read]) {
+            Some(newline) => return Ok(at + newline as u64 + 1),
+            None if read == 0 => break,
+            None => at += read as u64,
+        }
+    }
+    Ok(len)
+}
+
+/// Hands out the whole lines of a part of a file, each with its place and its newline. Of a line longer than 16 MiB it
+/// hands out the place alone.
 ///
 /// # Errors
 /// What the system says.
-pub(super) fn scan(file: &dyn DiskFile, (from, to): (u64, u64), found: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+pub(super) fn scan(
+    file: &dyn DiskFile,
+    (from, to): (u64, u64),
+    mut found: impl FnMut(Range<u64>, Option<&[u8]>),
+) -> io::Result<()> {
     let (mut at, mut buffer) = (from, Vec::new());
+    // Bytes of the line under way that are not in the buffer: it is too long.
+    let mut passed = 0;
     while at < to {
         let kept = buffer.len();
         let part = usize::try_from(to - at).unwrap_or(BLOCK).min(BLOCK);
@@ -32,13 +64,19 @@ pub(super) fn scan(file: &dyn DiskFile, (from, to): (u64, u64), found: &mut dyn 
             break;
         }
         at += read as u64;
+        let begin = at - buffer.len() as u64;
         let (mut done, mut looked) = (0, kept);
         while let Some(newline) = memchr::memchr(b'\n', &buffer[looked..]) {
             let end = looked + newline + 1;
-            found(&buffer[done..end]);
-            (done, looked) = (end, end);
+            let place = begin + done as u64 - passed..begin + end as u64;
+            found(place, (passed == 0).then_some(&buffer[done..end]));
+            (done, looked, passed) = (end, end, 0);
         }
         buffer.drain(..done);
+        if passed > 0 || buffer.len() as u64 > KEPT_BYTES_MAX {
+            passed += buffer.len() as u64;
+            buffer.clear();
+        }
     }
     Ok(())
 }

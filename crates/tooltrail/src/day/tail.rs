@@ -36,20 +36,22 @@ pub(super) fn wait_until_still(disk: &dyn Disk, file: &dyn DiskFile) -> io::Resu
     Ok((len, ends_with_newline(file, len)?))
 }
 
-/// Returns the offset after the last newline below a length, 0 if there is none.
-pub(super) fn last_newline(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
-    let mut block = vec![0; BLOCK];
+/// Returns the offset after the last newline below a length, and where there is none the file's beginning; `None` if that
+/// is more than so many bytes before.
+pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io::Result<Option<u64>> {
+    let mut block = vec![0; usize::try_from(bytes_max).unwrap_or(BLOCK).min(BLOCK)];
     let mut end = len;
-    while end > 0 {
-        let start = end.saturating_sub(BLOCK as u64);
+    let least = len.saturating_sub(bytes_max);
+    while end > least {
+        let start = end.saturating_sub(block.len() as u64).max(least);
         let part = &mut block[..usize::try_from(end - start).unwrap_or(BLOCK)];
         let read = file.read_at(part, start)?;
         if let Some(at) = memchr::memrchr(b'\n', &part[..read]) {
-            return Ok(start + at as u64 + 1);
+            return Ok(Some(start + at as u64 + 1));
         }
         end = start;
     }
-    Ok(0)
+    Ok((end == 0).then_some(0))
 }
 
 /// Whether nothing but spaces stands after the last newline, as far as one block of 64 KiB tells.

@@ -86,7 +86,12 @@ impl Orphan {
 pub(crate) fn waiting(disk: &dyn Disk, home: &str) -> io::Result<BTreeSet<(String, Date)>> {
     let mut days = BTreeSet::new();
     for file in disk.list(&[OWN_FOLDER, "journal"])?.iter().filter(|file| file.name.ends_with(".segment")) {
-        let Some(file) = disk.open(&[OWN_FOLDER, "journal", &file.name])? else { continue };
+        let file = match disk.open(&[OWN_FOLDER, "journal", &file.name]) {
+            // No file of ours: a FIFO, say.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
+            file => file?,
+        };
+        let Some(file) = file else { continue };
         let scan = Scan::of(&*file)?;
         // Nobody brings here what was written for another home.
         if scan.header.as_ref().is_some_and(|header| header.home == home) {

@@ -378,7 +378,9 @@ impl Store {
             let text = &group.text[start..line.end];
             start = line.end;
             if keeps(&line, text.len()) {
-                let from = self.flusher.clean(&day);
+                // Nothing is appended to a file with a torn tail, so what is pending does not stand before its end.
+                let torn = self.torn.get(&day).map_or(0, |tail| tail.len);
+                let from = self.flusher.clean(&day).max(torn);
                 let new = || Pending { from, ..Pending::default() };
                 let pending = self.pending.entry(day.clone()).or_insert_with(new);
                 pending.bytes += text.len();
