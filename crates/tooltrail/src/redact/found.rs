@@ -1,6 +1,6 @@
 //! Secrets found in one call, so that each is hidden wherever else it stands in that call.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::benign::{is_benign, is_place};
 use super::marks::marks;
@@ -35,7 +35,9 @@ impl Found {
             return None;
         }
         let texts = self.secrets.iter().map(|(secret, _)| secret);
-        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
+        // The kind that is built in linear time and little memory: it serves one call.
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let finder = AhoCorasick::builder().kind(kind).match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
         Some(Sweeper { finder, marks: self.secrets.into_iter().map(|(_, mark)| mark).collect() })
     }
 }
