@@ -173,6 +173,25 @@ impl Home {
         }
     }
 
+    /// Makes the folder of the home's keys and its missing parents, 0700. What root makes belongs to the home's owner, who
+    /// could not use it otherwise.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_keys_folder(&self, folder: &Path) -> Result<(), Error> {
+        use std::os::unix::fs::MetadataExt as _;
+        let missing = folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect::<Vec<_>>();
+        make_root(folder, false).map_err(Error::io("create", folder))?;
+        if rustix::process::geteuid().is_root() {
+            let owner = std::fs::metadata(&self.root).map_err(Error::io("look at", &self.root))?;
+            for made in missing.iter().filter(|made| !made.as_os_str().is_empty()) {
+                std::os::unix::fs::chown(made, Some(owner.uid()), Some(owner.gid()))
+                    .map_err(Error::io("give away", made))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the path of a day file, for messages.
     #[must_use]
     pub(crate) fn day_path(&self, folder: &str, date: Date) -> PathBuf {

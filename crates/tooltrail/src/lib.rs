@@ -69,7 +69,9 @@ pub use read::{
 };
 #[doc(hidden)]
 pub use record::Steps;
-pub use record::{Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, PrunedDay, Recorder, would_prune};
+pub use record::{
+    Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Prepared, PrunedDay, Recorder, would_prune,
+};
 pub use redact::{RedactionKey, Redactor};
 pub use retention::{Limit, Retention};
 pub use stats::{Quantiles, Stats, ToolStats};

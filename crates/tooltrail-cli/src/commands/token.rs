@@ -43,7 +43,10 @@ enum Command {
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Add { name, role, user } => {
-            let token = TokenStore::new(common.keys_path(&common.create_home()?)?).add(&name, role, user.as_deref())?;
+            let home = common.create_home()?;
+            let keys = common.keys_path(&home)?;
+            home.make_keys_folder(&keys)?;
+            let token = TokenStore::new(keys).add(&name, role, user.as_deref())?;
             if common.json {
                 print_json(&json!({ "name": name, "role": role, "user": user, "token": token }))?;
             } else {

@@ -14,7 +14,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tooltrail::entry::receive;
-use tooltrail::{Call, Cancel, DURABLE_WAIT, Doors, Error, Event, Identity, Recorder, Timestamp, Via};
+use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, Prepared, Recorder, Timestamp, Via};
 
 use crate::http::auth::Caller;
 use crate::http::error::{Problem, Taken, taken};
@@ -80,7 +80,7 @@ pub(crate) async fn entries(
     let sorted = sorted.await;
     drop(given_up);
     let Sorted { calls, lines, mut rejected, late } = sorted.map_err(|_| Problem::Broken)??;
-    let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, service.doors(), calls).await? };
+    let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
     rejected.extend(unwritten.into_iter().filter_map(|place| {
@@ -110,9 +110,9 @@ pub(crate) async fn entries(
 /// Waits until every call is synced that is not buffered, and returns the places of those whose file alone could not be written.
 ///
 /// If that is all of them, or nobody knows which, nothing of them is acknowledged.
-async fn durable(recorder: &Recorder, doors: &Doors, calls: Vec<Call>) -> Result<Vec<usize>, Problem> {
+async fn durable(recorder: &Recorder, calls: Vec<Prepared>) -> Result<Vec<usize>, Problem> {
     let sent = calls.len();
-    let ack = recorder.record_through(doors, calls).map_err(|error| Problem::writing(&error))?;
+    let ack = recorder.record_prepared(calls).map_err(|error| Problem::writing(&error))?;
     match tokio::time::timeout(DURABLE_WAIT, ack).await {
         Ok(Ok(())) => Ok(Vec::new()),
         Ok(Err(Error::Unwritten { which, .. })) if !which.is_empty() && which.len() < sent => Ok(which),
@@ -171,7 +171,7 @@ fn lost(headers: &HeaderMap) -> Result<u64, Problem> {
 /// A body's entries, understood or refused.
 #[derive(Debug, Default)]
 struct Sorted {
-    calls: Vec<Call>,
+    calls: Vec<Prepared>,
     /// The line of each call.
     lines: Vec<usize>,
     rejected: Vec<Refused>,
@@ -227,7 +227,7 @@ impl Sorter<'_> {
     }
 
     /// Reads one entry, or says why it is refused.
-    fn read(&self, bytes: &[u8], now: Timestamp, late: &mut usize) -> Result<Call, String> {
+    fn read(&self, bytes: &[u8], now: Timestamp, late: &mut usize) -> Result<Prepared, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
         let call = receive(text, self.service.zone()).map_err(|error| error.to_string())?;
         let call = sent_by(self.token, call, now);
@@ -236,7 +236,8 @@ impl Sorter<'_> {
             return Err(why);
         }
         match self.service.may_name(self.token, &call.user, self.recorder) {
-            true => Ok(call),
+            // Redacted here, on this token's thread: nobody else waits for what its entries cost.
+            true => self.recorder.prepare(self.service.doors(), call).map_err(|error| error.to_string()),
             false => Err("too many users that are new here at once: send this entry again in a minute".to_owned()),
         }
     }

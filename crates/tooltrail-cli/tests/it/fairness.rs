@@ -118,9 +118,15 @@ fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
     let unread = house.open(100, &house.head("GET", "/api/audit/recent?limit=1000", ""));
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..6 {
-                assert_eq!(house.service.post(&house.evil, &body).status, 200);
+            let begun = Instant::now();
+            let mut taken = 0;
+            while taken < 6 && begun.elapsed() < Duration::from_secs(60) {
+                // Who holds so much may be told to come again.
+                let answer = house.service.post(&house.evil, &body);
+                assert!([200, 503].contains(&answer.status), "{}", answer.body);
+                taken += usize::from(answer.status == 200);
             }
+            assert_eq!(taken, 6);
         });
         house.watch("streams that nobody reads", &goes_on);
     });

@@ -34,16 +34,6 @@ fn run_as(place: &Place, user: u32, args: &[&str]) -> Ran {
     Ran::of(command.uid(user).gid(user).stdin(Stdio::null()).output().unwrap())
 }
 
-fn chown_all(folder: &Path, user: u32) {
-    chown(folder, Some(user), Some(user)).unwrap();
-    for entry in std::fs::read_dir(folder).unwrap().flatten() {
-        match entry.metadata().unwrap().is_dir() {
-            true => chown_all(&entry.path(), user),
-            false => chown(entry.path(), Some(user), Some(user)).unwrap(),
-        }
-    }
-}
-
 /// Returns the owners of all that lies below a folder.
 fn owners(folder: &Path, found: &mut Vec<u32>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -69,8 +59,10 @@ fn root_gives_what_it_makes_to_the_owner_and_others_are_refused_before_they_writ
     let mut found = Vec::new();
     owners(&place.home(), &mut found);
     assert!(found.len() > 5 && found.iter().all(|owner| *owner == OWNER), "{found:?}");
-    // The keys that root made lie in this place's own folder, which is not the home's.
-    chown_all(&place.path(".local"), OWNER);
+    // The keys too, which lie elsewhere.
+    found.clear();
+    owners(&place.path(".local"), &mut found);
+    assert!(found.len() > 2 && found.iter().all(|owner| *owner == OWNER), "{found:?}");
     let own = run_as(&place, OWNER, &["import", "--again", &line]);
     assert_eq!(own.code, Some(0), "{}", own.err);
     // Reading takes no more than being able to.
@@ -188,4 +180,46 @@ fn another_users_process_cannot_replay_a_sessions_cookie() {
     };
     assert_eq!(replay(STRANGER), "401", "a stolen cookie");
     assert_eq!(replay(0), "200", "the user who signed in");
+}
+
+#[test]
+fn an_answer_that_lacks_accepted_entries_says_so() {
+    let service = Service::start();
+    let admin = service.place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
+    let line = |user: &str| json!({ "tool": "t", "user": user, "status": "ok" }).to_string();
+    assert_eq!(service.post(&admin, &line("bob")).status, 200);
+    let lock = std::fs::File::open(service.place.home().join(".tooltrail/append.lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(service.post(&admin, &line("alice")).status, 200);
+    let check = |target: &str, complete: bool| {
+        let answer = service.get(&admin, target);
+        assert_eq!(answer.json()["complete"], complete, "{target}: {}", answer.body);
+    };
+    check("/api/audit/recent", false);
+    check("/api/audit/recent?user=alice", false);
+    check("/api/audit/stats?user=alice", false);
+    check("/api/audit/recent?user=bob", true);
+    lock.unlock().unwrap();
+    for _ in 0..100 {
+        if service.get(&admin, "/api/audit/recent?user=alice").entries().len() == 1 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    check("/api/audit/recent?user=alice", true);
+    check("/api/audit/stats", true);
+}
+
+#[test]
+fn a_stopped_recovery_of_another_process_keeps_nobody_out() {
+    let place = Place::new();
+    let lines = place.file("lines", "{\"tool\":\"t\",\"user\":\"alice\",\"status\":\"ok\"}\n");
+    assert_eq!(place.run(&["import", &lines]).code, Some(0));
+    let lock = std::fs::File::create(place.home().join(".tooltrail/recover.lock")).unwrap();
+    lock.lock().unwrap();
+    let begun = std::time::Instant::now();
+    let ran = place.run(&["import", "--again", &lines]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(begun.elapsed().as_secs() < 30);
+    assert_eq!(place.stored_lines().iter().filter(|line| line.contains("alice")).count(), 2);
 }

@@ -1,7 +1,7 @@
 //! Folders of users: injective, and never more than one plain name.
 
 use super::draw::Draw;
-use crate::home::{OWN_FOLDER, SYSTEM_USER, folder_of, outside_folder, redacted_folder, user_of};
+use crate::home::{OUTSIDE_SYSTEM_USER, OWN_FOLDER, SYSTEM_USER, folder_of, outside_folder, redacted_folder, user_of};
 
 /// Longest id that is drawn: well beyond where names are cut.
 const USER_BYTES_MAX: usize = 1_024;
@@ -47,7 +47,8 @@ fn is_found_again(user: &str) {
     assert_eq!(own == outside, user != SYSTEM_USER, "{user:?}");
     assert_ne!(outside, SYSTEM_USER, "an outside user has our own folder");
     // A cut name does not hold its id; a whole one does.
-    let expected = (!outside.contains('.')).then_some(user);
+    let shown = if user == SYSTEM_USER { OUTSIDE_SYSTEM_USER } else { user };
+    let expected = (!outside.contains('.')).then_some(shown);
     assert_eq!(user_of(&outside).as_deref(), expected, "{outside}");
     assert!(user_of(&redacted_folder(user, "0123456789abcdef")).is_none());
 }

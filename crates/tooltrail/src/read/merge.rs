@@ -162,7 +162,7 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
         page.next = last.map(|place| Cursor::new(place.clone(), marks_at(&sources.scans, &place)).to_string());
         page.complete = true;
     }
-    page.complete &= page.skipped.unreadable == 0;
+    page.complete &= page.skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
     if page.lines.is_empty() && cursor.is_none() {
         let today = asked.clock.now().date();
         let to = asked.last.map_or(today, |last| last.min(today));

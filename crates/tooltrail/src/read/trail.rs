@@ -1,6 +1,6 @@
 //! The one who answers questions about a home.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub struct Trail {
     pub(crate) zone: Zone,
     pub(crate) bounds: Bounds,
     pub(crate) cancel: Cancel,
+    /// Folders of which entries are accepted that no day file holds yet.
+    pub(crate) lacking: Arc<BTreeSet<String>>,
 }
 
 /// A question on its way.
@@ -48,7 +50,7 @@ impl Trail {
     /// Returns the trail of a home with a clock and a zone for naive times.
     #[must_use]
     pub fn new(home: Home, clock: Arc<dyn Clock>, zone: Zone) -> Self {
-        Self { home, clock, zone, bounds: Bounds::default(), cancel: Cancel::default() }
+        Self { home, clock, zone, bounds: Bounds::default(), cancel: Cancel::default(), lacking: Arc::default() }
     }
 
     /// Returns the trail with other bounds.
@@ -61,7 +63,22 @@ impl Trail {
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         let (home, clock, zone) = (self.home.clone(), Arc::clone(&self.clock), self.zone.clone());
-        Self { home, clock, zone, bounds: self.bounds, cancel: cancel.clone() }
+        let (cancel, lacking) = (cancel.clone(), Arc::clone(&self.lacking));
+        Self { home, clock, zone, bounds: self.bounds, cancel, lacking }
+    }
+
+    /// Returns the trail with word of its recorder: folders of which entries were accepted that no day file holds yet, as
+    /// [`Recorder::waiting_folders`] says. Answers without them say that they are not complete.
+    ///
+    /// [`Recorder::waiting_folders`]: crate::Recorder::waiting_folders
+    #[must_use]
+    pub fn lacking(self, lacking: Arc<BTreeSet<String>>) -> Self {
+        Self { lacking, ..self }
+    }
+
+    /// Whether an answer about one user, or all, lacks entries that were accepted.
+    pub(crate) fn lacks(&self, owned: Option<&Owned>) -> bool {
+        self.lacking.iter().any(|folder| owned.is_none_or(|owned| owned.holds(folder, None)))
     }
 
     /// Returns the zone of times that name none.

@@ -84,7 +84,7 @@ impl Trail {
             page.users.push(self.summary(&mut looking, user, &folders));
         }
         (page.skipped, page.unreadable_names) = looking.left_out();
-        page.complete &= page.skipped.unreadable == 0;
+        page.complete &= page.skipped.unreadable == 0 && !self.lacks(owned.as_ref());
         Ok(page)
     }
 

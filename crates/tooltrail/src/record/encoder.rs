@@ -10,7 +10,7 @@ use crate::entry::write;
 use crate::random::Random;
 use crate::record::crew::spread_beside;
 use crate::record::group::Day;
-use crate::record::item::Source;
+use crate::record::item::{Line, Source, user_of};
 use crate::redact::{Redactor, Windowed};
 
 /// Threads that redact and encode at once; callers need the other processors.
@@ -87,6 +87,11 @@ impl Encoder {
         let mut lines = Lines { text, rows: Vec::with_capacity(entries.len()) };
         let mut call = Windowed::empty();
         for ((entry, role), random) in entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)) {
+            if let Source::Line(line) = entry {
+                lines.text.push_str(&line.text);
+                lines.rows.push((line.day, lines.text.len(), role));
+                continue;
+            }
             let start = lines.text.len();
             let write = AssertUnwindSafe(|| {
                 entry.unpack(&self.redactor, &mut call);
@@ -101,6 +106,15 @@ impl Encoder {
             lines.rows.push((day, lines.text.len(), role));
         }
         lines
+    }
+
+    /// Returns a call as a finished line, made on the caller's thread.
+    pub(crate) fn finished(&self, call: Call) -> Line {
+        let user = user_of(&call).to_owned();
+        let mut random = [0; RANDOM_BYTES];
+        self.random.fill(&mut random);
+        let Lines { text, mut rows } = self.lines(vec![(Source::Moved(Box::new(call)), ())], &random);
+        Line { day: rows.pop().and_then(|(day, ..)| day), text, user }
     }
 
     /// Redacts, clips and encodes an entry with its random bytes; returns the file it belongs to.

@@ -6,6 +6,7 @@ use crate::call::{Call, Payload};
 use crate::clock::Timestamp;
 use crate::home::UNKNOWN_USER;
 use crate::record::buffers::Text;
+use crate::record::group::Day;
 use crate::record::promise::Promise;
 use crate::redact::{Packed, Redactor, Windowed};
 
@@ -33,6 +34,17 @@ pub(crate) enum Source {
     Moved(Box<Call>),
     /// Lent, but with more than is worth packing; or our own.
     Windowed(Box<Windowed>),
+    /// Redacted and encoded by its caller.
+    Line(Box<Line>),
+}
+
+/// An entry that was encoded before it came to the queue.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// The file it belongs to; `None` if it could not be encoded.
+    pub(crate) day: Option<Day>,
+    pub(crate) text: String,
+    pub(crate) user: String,
 }
 
 impl Item {
@@ -64,6 +76,7 @@ impl Source {
             Self::Packed(packed, text) => packed.user(text.as_str(), text.words()),
             Self::Moved(call) => user_of(call),
             Self::Windowed(windowed) => &windowed.user.seen.text,
+            Self::Line(line) => &line.user,
         }
     }
 
@@ -76,6 +89,8 @@ impl Source {
                 Box::new(Windowed::outside(&call, now, redactor))
             }
             Self::Windowed(windowed) => windowed,
+            // Nothing asks for this: a line is an entry, and only a call that begins is held.
+            Self::Line(_) => Box::new(Windowed::empty()),
         };
         windowed.rename_ours();
         windowed

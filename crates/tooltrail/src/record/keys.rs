@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::Error;
-use crate::home::{hex, make_root};
+use crate::home::{Home, hex};
 use crate::random::Random;
 use crate::redact::RedactionKey;
 
@@ -15,9 +15,9 @@ const FILE: &str = "redact-1.key";
 /// How long another process may take to make the key.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// Returns the redaction key of a folder of keys, and makes both if they are missing.
-pub(crate) fn redaction_key(folder: &Path, random: &dyn Random) -> Result<RedactionKey, Error> {
-    make_root(folder, false).map_err(Error::io("create", folder))?;
+/// Returns the redaction key of a home's folder of keys, and makes both if they are missing.
+pub(crate) fn redaction_key(home: &Home, folder: &Path, random: &dyn Random) -> Result<RedactionKey, Error> {
+    home.make_keys_folder(folder)?;
     let path = folder.join(FILE);
     let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
     let _lock = disk.lock(&["redact.lock"], LOCK_WAIT).map_err(Error::io("lock", &path))?;

@@ -41,6 +41,6 @@ pub use open::Open;
 pub use options::Options;
 pub use promise::{Ack, DURABLE_WAIT};
 pub use prunable::{PrunedDay, would_prune};
-pub use recorder::Recorder;
+pub use recorder::{Prepared, Recorder};
 #[doc(hidden)]
 pub use steps::Steps;

@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
-use crate::record::item::{call_bytes, user_of};
+use crate::record::item::{Line, call_bytes, user_of};
 use crate::redact::{Packed, Plan, Redactor, Windowed};
 
 /// A call that is to be put into a lane.
@@ -32,6 +32,7 @@ pub(crate) struct Small<'a>(Plan<'a>, Timestamp);
 pub(crate) enum Copied {
     Large(Packed, String, Vec<u32>),
     Windowed(Box<Windowed>),
+    Line(Box<Line>),
 }
 
 /// A call of somebody who keeps it.
@@ -93,6 +94,7 @@ impl Offer for Copied {
         match self {
             Self::Large(_, text, _) => text.len(),
             Self::Windowed(call) => call.bytes(),
+            Self::Line(line) => line.text.len() + line.user.len(),
         }
     }
 
@@ -100,6 +102,7 @@ impl Offer for Copied {
         match self {
             Self::Large(packed, text, words) => packed.user(text, words),
             Self::Windowed(call) => &call.user.seen.text,
+            Self::Line(line) => &line.user,
         }
     }
 

@@ -83,13 +83,14 @@ impl Options {
                 let what = format!("the keys {} lie below the home", keys.display());
                 return Err(Error::input(what, "keep keys where agents cannot read: --keys DIR"));
             }
-            Some(keys) => Some(redaction_key(keys, &*self.random)?),
+            Some(keys) => Some(redaction_key(&home, keys, &*self.random)?),
         };
         let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::new(key) });
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
         let retention = self.retention;
-        Ok((Recorder::without_writer(home, redactor, retention, self.clock, state), writer))
+        let encoder = writer.encoder();
+        Ok((Recorder::without_writer(home, redactor, encoder, retention, self.clock, state), writer))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The recorder: what callers hold.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,16 +13,20 @@ use crate::doors::{Doors, Durability};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::record::counters::{Counters, Meters};
+use crate::record::encoder::Encoder;
 use crate::record::event::Event;
-use crate::record::item::call_bytes;
+use crate::record::item::{Line, call_bytes};
 use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
 use crate::record::options::Options;
-use crate::record::promise::{Ack, promise};
+use crate::record::promise::{Ack, Promise, promise};
 use crate::record::queue::Queue;
 use crate::record::reads::Reads;
 use crate::redact::Redactor;
 use crate::retention::Retention;
+
+/// What to do about a call whose day is older than the retention.
+const TOO_LATE_HINT: &str = "its day would be pruned at once: keep more days, or leave it out";
 
 /// Longest wait for a flush: a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
@@ -56,6 +61,7 @@ const MOVED_BYTES_MAX: usize = 16 * 1024;
 pub struct Recorder {
     home: Home,
     redactor: Arc<Redactor>,
+    encoder: Encoder,
     retention: Retention,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
@@ -74,11 +80,20 @@ pub(crate) struct State {
     pub(crate) meters: Arc<Meters>,
     /// Whether lines that were accepted wait for their day files, which cannot be appended to just now.
     pub(crate) deferred: AtomicBool,
+    /// Folders whose lines wait for day files, for whatever reason.
+    pub(crate) waiting: Mutex<Arc<BTreeSet<String>>>,
     /// Ids of open calls that were given.
     begun: AtomicU64,
     /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
     buffered: AtomicU64,
     seen: AtomicU64,
+}
+
+/// A call that is redacted and encoded, and not yet recorded.
+#[derive(Debug)]
+pub struct Prepared {
+    line: Line,
+    waits: bool,
 }
 
 impl Recorder {
@@ -138,6 +153,37 @@ impl Recorder {
         Ok(ack)
     }
 
+    /// Redacts and encodes a call on the caller's thread, for [`Recorder::record_prepared`].
+    ///
+    /// What the writer does with calls it does for all senders, so a caller with many calls of others prepares them: it
+    /// alone then waits for what they cost.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if its day is too old to be kept.
+    pub fn prepare(&self, doors: &Doors, mut call: Call) -> Result<Prepared, Error> {
+        if let Some(late) = self.too_late(&call) {
+            return Err(Error::input(late, TOO_LATE_HINT));
+        }
+        call.ts.get_or_insert_with(|| self.clock.now());
+        let waits = doors.of(&call.tool) != Durability::Buffered;
+        Ok(Prepared { line: self.encoder.finished(call), waits })
+    }
+
+    /// As [`Recorder::record_through`], of calls that were prepared before.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if they do not fit the queue; [`Error::Closed`].
+    pub fn record_prepared(&self, calls: Vec<Prepared>) -> Result<Ack, Error> {
+        let any_buffered = calls.iter().any(|call| !call.waits);
+        let (ack, promises) = promised(calls.len(), calls.iter().map(|call| call.waits));
+        let lines = calls.into_iter().map(|call| Copied::Line(Box::new(call.line))).collect();
+        self.state.queue.offer_all(lines, promises, 0)?;
+        if any_buffered {
+            self.state.buffered.fetch_add(1, Ordering::Release);
+        }
+        Ok(ack)
+    }
+
     /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
     /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
     pub fn settle(&self) -> bool {
@@ -152,6 +198,14 @@ impl Recorder {
             self.state.seen.fetch_max(taken, Ordering::Relaxed);
         }
         settled
+    }
+
+    /// Returns the folders of users of whom accepted entries wait for their day files, for [`Trail::lacking`].
+    ///
+    /// [`Trail::lacking`]: crate::Trail::lacking
+    #[must_use]
+    pub fn waiting_folders(&self) -> Arc<BTreeSet<String>> {
+        Arc::clone(&self.state.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
@@ -291,11 +345,12 @@ impl Recorder {
     pub(crate) fn without_writer(
         home: Home,
         redactor: Arc<Redactor>,
+        encoder: Encoder,
         retention: Retention,
         clock: Arc<dyn Clock>,
         state: Arc<State>,
     ) -> Self {
-        Self { home, redactor, retention, clock, state, writer: Mutex::new(None) }
+        Self { home, redactor, encoder, retention, clock, state, writer: Mutex::new(None) }
     }
 
     /// Notes the thread that writes for it.
@@ -333,22 +388,13 @@ impl Recorder {
     fn take_all(&self, mut calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
         if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
             self.state.queue.end(ends);
-            return Err(Error::input(late, "its day would be pruned at once: keep more days, or leave it out"));
+            return Err(Error::input(late, TOO_LATE_HINT));
         }
         let now = self.clock.now();
         for call in &mut calls {
             call.ts.get_or_insert(now);
         }
-        let (ack, promises) = promise(calls.len());
-        let promises = promises.into_iter().zip(&calls).map(|(promise, call)| {
-            if waits(call) {
-                return Some(promise);
-            }
-            // Kept already: of what the queue refuses nobody gets the acknowledgement.
-            promise.keep();
-            None
-        });
-        let promises = promises.collect();
+        let (ack, promises) = promised(calls.len(), calls.iter().map(waits));
         if calls.iter().all(|call| call_bytes(call) <= MOVED_BYTES_MAX) {
             self.state.queue.offer_all(calls, promises, ends)?;
         } else {
@@ -380,6 +426,20 @@ impl Recorder {
     fn barrier(&self, close: bool) -> Result<(), Error> {
         self.state.queue.flush(close).wait_for(FLUSH_WAIT)
     }
+}
+
+/// Returns the acknowledgement of so many calls, and the promise of each for which it waits.
+fn promised(count: usize, waits: impl Iterator<Item = bool>) -> (Ack, Vec<Option<Promise>>) {
+    let (ack, promises) = promise(count);
+    let promises = promises.into_iter().zip(waits).map(|(promise, waits)| {
+        if waits {
+            return Some(promise);
+        }
+        // Kept already: of what the queue refuses nobody gets the acknowledgement.
+        promise.keep();
+        None
+    });
+    (ack, promises.collect())
 }
 
 impl Drop for Recorder {

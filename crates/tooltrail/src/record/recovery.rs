@@ -14,8 +14,9 @@ use crate::record::event::Event;
 use crate::record::files::Change;
 use crate::record::group::Day;
 
-/// How long another process may recover before a home is opened: the journals of a whole home, on a slow disk.
-pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(10);
+/// How long another process may recover before a home is opened without that: time for the journals of a whole home.
+/// Then it is tried again from time to time, as nothing that is recorded depends on it.
+pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(3);
 
 /// Day files of our own events in which it is looked whether an incident was told, and bytes at the end of each.
 const TOLD_DAYS: usize = 3;
@@ -47,10 +48,10 @@ struct Plan {
 /// Brings the lines of dead processes into their day files, and the calls that were open in them.
 ///
 /// What cannot be brought there now stays in the journal for the next time, and is told. Another process that recovers
-/// is waited for so long.
+/// is waited for so long; one that takes longer, or was stopped over it, leaves everything for the next time.
 ///
 /// # Errors
-/// [`Error::Io`] if it takes longer.
+/// [`Error::Io`] if the lock file cannot be opened.
 pub(crate) fn recover(
     home: &Home,
     journal: &mut Journal,
@@ -65,7 +66,13 @@ pub(crate) fn recover(
     if is_empty("journal") && is_empty("untold") {
         return Ok(told);
     }
-    let _lock = disk.lock(&[OWN_FOLDER, "recover.lock"], wait).map_err(Error::io("lock", &path))?;
+    let _lock = match disk.lock(&[OWN_FOLDER, "recover.lock"], wait) {
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            told.left = Some(format!("another process holds {}: it recovers the home, or was stopped", path.display()));
+            return Ok(told);
+        }
+        lock => lock.map_err(Error::io("lock", &path))?,
+    };
     let (mut found, unread) = orphans(disk);
     told.events.extend(unread.iter().map(|error| incident("journal not read", [("why", error.to_string())])));
     let (place, boot) = journal.place();

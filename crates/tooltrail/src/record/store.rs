@@ -4,7 +4,7 @@ mod appending;
 mod flushing;
 mod journaling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,6 +256,11 @@ impl Store {
     /// Whether lines wait for a day file that can't be appended to just now: who reads would not find them.
     pub(crate) fn is_deferred(&self) -> bool {
         !self.torn.is_empty() || self.locked_since.is_some()
+    }
+
+    /// Returns the folders whose lines wait for day files.
+    pub(crate) fn waiting_folders(&self) -> BTreeSet<String> {
+        self.pending.keys().map(|(folder, _)| folder.clone()).collect()
     }
 
     /// Gives torn tails and the holder of the append lock the time that they are waited for, at most about a second.

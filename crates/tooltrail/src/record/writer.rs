@@ -129,6 +129,11 @@ impl Writer {
         })
     }
 
+    /// Returns what makes lines, for callers that make their own.
+    pub(crate) fn encoder(&self) -> Encoder {
+        self.encoder.clone()
+    }
+
     /// Writes batches until the queue is closed.
     pub(crate) fn run(mut self) {
         loop {
@@ -388,6 +393,12 @@ impl Writer {
             }
         }
         self.state.deferred.store(self.store.is_deferred(), Ordering::Release);
+        let waiting = self.store.waiting_folders();
+        let mut known = self.state.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if **known != waiting {
+            *known = Arc::new(waiting);
+        }
+        drop(known);
         *self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = self.store.unrecovered();
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }

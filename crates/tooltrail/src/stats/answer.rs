@@ -113,7 +113,7 @@ impl Trail {
         }
         let (skipped, unreadable_names) = looking.left_out();
         let scanned = looking.scanned;
-        complete &= skipped.unreadable == 0;
+        complete &= skipped.unreadable == 0 && !self.lacks(asked.owned().as_ref());
         let from = asked.first.to_string();
         let mut stats = Stats { skipped, scanned, unreadable_names, complete, newest, from, ..Stats::default() };
         let last = asked.last.unwrap_or_else(|| self.clock.now().date()).min(self.clock.now().date());

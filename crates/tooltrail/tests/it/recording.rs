@@ -476,3 +476,39 @@ proptest! {
         check_names(&names);
     }
 }
+
+/// A day file that ends in gigabytes of nothing, as a careless `truncate` leaves it, costs neither memory nor time.
+#[test]
+fn a_huge_tail_is_neither_read_whole_nor_lost_in() {
+    let home = tempfile::tempdir().unwrap();
+    let mut one = call("alice", "first");
+    one.ts = Some(at(0));
+    let resident_kib = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_ascii_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let recorder = Recorder::open(home.path()).unwrap();
+    recorder.record_durable(vec![one.clone()]).unwrap().wait().unwrap();
+    recorder.close().unwrap();
+    let file = std::fs::File::options().append(true).open(day_file(home.path(), "alice", at(0))).unwrap();
+    file.set_len(5 << 30).unwrap();
+    let before = resident_kib();
+    let recorder = Recorder::open(home.path()).unwrap();
+    for n in 0..50 {
+        let begun = std::time::Instant::now();
+        one.tool = format!("n{n}");
+        recorder.record_durable(vec![one.clone(), call("bob", "else")]).unwrap().wait().unwrap();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?} for {n}", begun.elapsed());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    recorder.close().unwrap();
+    let grown = resident_kib().saturating_sub(before) >> 10;
+    assert!(grown < 100, "{grown} MiB more");
+    let mut end = vec![0; 64 * 1024];
+    let mut file = std::fs::File::open(day_file(home.path(), "alice", at(0))).unwrap();
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(5 << 30)).unwrap();
+    let read = std::io::Read::read(&mut file, &mut end).unwrap();
+    let text = String::from_utf8(end[..read].to_vec()).unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("{") && line.ends_with('}')).count(), 50, "{text}");
+}

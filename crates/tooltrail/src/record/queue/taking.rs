@@ -119,6 +119,7 @@ impl Queue {
                 Held::Copied => copied.next().map(|copied| match copied {
                     Copied::Large(packed, text, words) => Source::Packed(packed, self.text(text, words)),
                     Copied::Windowed(call) => Source::Windowed(call),
+                    Copied::Line(line) => Source::Line(line),
                 }),
             };
             let promise = if is_awaited { promises.next() } else { None };
