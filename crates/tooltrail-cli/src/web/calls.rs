@@ -188,8 +188,16 @@ fn reason(entry: &Entry<'_>) -> Markup {
 fn nothing(what: &CallsPage<'_>, answer: &Page) -> Markup {
     html! {
         div.nothing id="nothing" {
-            @if !answer.complete {
+            @if answer.next.is_some() {
                 p { "Nothing found so far: the search stopped at its bound." }
+            } @else if let (Some(nothing), true) = (&answer.nothing, what.view.is_narrowed()) {
+                p { "No call answers this from " (nothing.from) " to " (nothing.to) " (UTC)." }
+                p.quiet {
+                    @match nothing.newest {
+                        Some(newest) => { "The newest entries are of " (newest) ". Look further back, or take a filter away." }
+                        None => { "There are no entries at all." }
+                    }
+                }
             } @else if what.view.is_narrowed() {
                 p { "No call answers this in " (span_words(what.view.days)) "." }
                 p.quiet { "Look further back, or take a filter away." }
@@ -219,7 +227,13 @@ fn foot(view: &View, answer: &Page) -> Markup {
                 }
             }
             p.quiet {
-                @if !answer.complete { "Not everything was looked at: the search stopped at its bound. " }
+                @if !answer.complete && answer.next.is_some() {
+                    "Not everything was looked at: the search stopped at its bound. "
+                } @else if answer.skipped.unreadable > 0 {
+                    "Could not be read: " (Shown::line(&answer.unreadable_names.join(", "), NAME_CHARS_MAX)) ". "
+                } @else if !answer.complete {
+                    "Entries that were accepted wait for their day file. "
+                }
                 "Looked at " (bytes(answer.scanned.bytes)) " in " (grouped(answer.scanned.files)) " day files"
                 @if all > 0 {
                     "; " (grouped(all)) " lines there are no entries ("
