@@ -10,6 +10,7 @@ import pathlib
 import platform
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -31,6 +32,9 @@ LOGGERS = FIELD_LOGGERS + LINE_LOGGERS
 MEMORY_CAP_MIB = 128
 SERVICE = HERE.parent / "target" / "release" / "tooltrail"
 SERVICE_CAP_MIB = 20
+
+# Acknowledgements over HTTP, and bare syncs, one after another before it is the other's turn.
+IN_TURN = 20
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 WORK = pathlib.Path(os.environ.get("BENCH_DIR", HERE / "target" / "bench-data"))
@@ -184,6 +188,8 @@ def cases(data):
     found.append(("strict calls, 1,000 callers, 100 users", "per_s", "/s", False, contestants, True))
     contestants = {"tooltrail": rust("alone", calls, DURABLE_SECONDS)}
     found.append(("one caller's acknowledgement, p50", "p50_us", "µs", True, contestants, True))
+    contestants = {"tooltrail": lambda folder: sender_alone(folder, DURABLE_SECONDS)}
+    found.append(("one sender over HTTP, p50", "p50_us", "µs", True, contestants, True))
     contestants = {"tooltrail": rust("memory", calls, DURABLE_SECONDS)}
     found.append(("memory while 8 threads record all they can", "grown_mib", "MiB", True, contestants, True))
     contestants = {"tooltrail": idle_service}
@@ -214,6 +220,7 @@ OWN_GOALS = [
     ("strict calls, 1,000 callers, 100 users", "tooltrail", "per_s", "/s", "at least", 20_000),
     ("one caller's acknowledgement, p50", "tooltrail", "against_growing", "× a bare sync, growing file", "at most", 1.2),
     ("one caller's acknowledgement, p50", "tooltrail", "against_overwritten", "× a bare sync, overwritten", None, None),
+    ("one sender over HTTP, p50", "tooltrail", "against_growing", "× a bare sync, growing file", "at most", 1.5),
     ("memory while 8 threads record all they can", "tooltrail", "grown_mib", "MiB", "at most", MEMORY_CAP_MIB),
     ("memory of the idle service", "tooltrail", "resident_mib", "MiB", "at most", SERVICE_CAP_MIB),
 ]
@@ -257,6 +264,46 @@ def idle_service(folder):
     finally:
         service.terminate()
         service.wait()
+
+
+def sender_alone(folder, seconds):
+    """One sender on one connection of the real binary, in turn with a bare append and sync of 4 KiB."""
+    flags = ["--home", folder / "home", "--keys", folder / "keys"]
+    command = [str(part) for part in (SERVICE, *flags, "serve", "--listen", "127.0.0.1:0")]
+    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        port = next(int(found[1]) for line in service.stderr if (found := re.search(r"127\.0\.0\.1:(\d+)", line)))
+        token = [str(part) for part in (SERVICE, *flags, "token", "add", "sender", "--role", "ingest")]
+        token = subprocess.run(token, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+        body = json.dumps({"tool": "fs.read", "user": "alice", "args": {"path": "src/main.rs"}, "status": "ok", "result": "x" * 400})
+        head = f"POST /api/audit/entries HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        request = (head + body).encode()
+        ours, theirs, block = [], [], bytes(4_096)
+        with socket.create_connection(("127.0.0.1", port)) as stream, open(folder / "bare", "ab", buffering=0) as bare:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def send():
+                stream.sendall(request)
+                answer = stream.recv(4_096)
+                if not answer.startswith(b"HTTP/1.1 200"):
+                    raise SystemExit(f"the service answers {answer!r}")
+
+            def sync():
+                bare.write(block)
+                os.fdatasync(bare.fileno())
+
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                for once, took in ((send, ours), (sync, theirs)):
+                    for _ in range(IN_TURN):
+                        began = time.perf_counter()
+                        once()
+                        took.append((time.perf_counter() - began) * 1e6)
+        ours, theirs = statistics.median(ours), statistics.median(theirs)
+        return {"p50_us": ours, "bare_us": theirs, "against_growing": ours / theirs}
+    finally:
+        service.terminate()
+        service.communicate()
 
 
 def ripgrep(day, tool):

@@ -193,6 +193,26 @@ fn a_log_that_cannot_be_written_stops_no_answer() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_stops_no_answer() {
+    // A pipe takes some hundred lines.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let log = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
+    let mut service = Service::start_with(Place::new(), &[], log);
+    service.wait_ready();
+    let ingest = service.token(&["agent", "--role", "ingest"]);
+    for _ in 0..1_500 {
+        assert_eq!(service.post(&ingest, LINE).status, 200);
+    }
+    // Whoever reads again is told what is missing.
+    let told = std::thread::spawn(move || std::io::read_to_string(reader).unwrap());
+    service.until("it is told", || service.post(&ingest, LINE).status == 200);
+    service.terminate();
+    assert_eq!(service.wait(), Some(0));
+    let told = told.join().unwrap();
+    assert!(told.contains("lines of this log were left out"), "{}", &told[told.len().saturating_sub(500)..]);
+}
+
+#[test]
 fn an_answer_is_not_kept_on_the_way() {
     let service = Service::start();
     for target in ["/healthz", "/api/audit/recent", "/nothing"] {
