@@ -15,6 +15,8 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAM = HERE / "target" / "release" / "tooltrail-bench"
@@ -269,15 +271,22 @@ def idle_service(folder):
 def sender_alone(folder, seconds):
     """One sender on one connection of the real binary, in turn with a bare append and sync of 4 KiB."""
     flags = ["--home", folder / "home", "--keys", folder / "keys"]
+    token = [str(part) for part in (SERVICE, *flags, "token", "add", "sender", "--role", "ingest")]
+    token = subprocess.run(token, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
     command = [str(part) for part in (SERVICE, *flags, "serve", "--listen", "127.0.0.1:0")]
-    service = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    service = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        port = next(int(found[1]) for line in service.stderr if (found := re.search(r"127\.0\.0\.1:(\d+)", line)))
-        token = [str(part) for part in (SERVICE, *flags, "token", "add", "sender", "--role", "ingest")]
-        token = subprocess.run(token, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
+        port = int(re.search(r"127\.0\.0\.1:(\d+)", service.stdout.readline())[1])
         body = json.dumps({"tool": "fs.read", "user": "alice", "args": {"path": "src/main.rs"}, "status": "ok", "result": "x" * 400})
         head = f"POST /api/audit/entries HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
         request = (head + body).encode()
+        ready = urllib.request.Request(f"http://127.0.0.1:{port}/readyz")
+        while True:
+            try:
+                urllib.request.urlopen(ready, timeout=5).close()
+                break
+            except urllib.error.HTTPError:
+                time.sleep(0.05)
         ours, theirs, block = [], [], bytes(4_096)
         with socket.create_connection(("127.0.0.1", port)) as stream, open(folder / "bare", "ab", buffering=0) as bare:
             stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

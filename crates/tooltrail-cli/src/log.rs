@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use crate::output::stderr_is_terminal;
 
-/// How long a line waits for room where it is written to: whoever reads is rarely further behind.
-const ROOM_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// How long a line waits for room where it is written to. Not at all: a pipe holds some hundred lines already.
+const ROOM_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// What is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -81,7 +81,9 @@ impl Write for Lines {
         let mut stderr = io::stderr().lock();
         match LEFT_OUT.swap(0, Ordering::Relaxed) {
             0 => {}
-            lines if self.is_json => writeln!(stderr, r#"{{"level":"WARN","message":"log lines left out","lines":{lines}}}"#)?,
+            lines if self.is_json => {
+                writeln!(stderr, r#"{{"level":"WARN","message":"log lines left out","lines":{lines}}}"#)?
+            }
             lines => writeln!(stderr, "WARN {lines} lines of this log were left out: nobody took them in time")?,
         }
         stderr.write_all(line)?;
