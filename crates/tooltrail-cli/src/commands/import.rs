@@ -91,6 +91,9 @@ fn tell(path: &Path, report: &Report, json: bool) {
     if report.rejected.count > told as u64 {
         output::talk(&format!("{name}: {} lines rejected in all", report.rejected.count));
     }
+    if report.rejected.count > 0 && !json {
+        output::talk_hint("correct those lines in a file of their own: this one, changed, would be stored once more");
+    }
     match report.outcome {
         Outcome::Refused => {
             output::talk_error(&format!("{name} was imported already"));

@@ -208,7 +208,7 @@ fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<()
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }
-    let hint = "every question needs a token; make one with `tooltrail token add NAME --role admin`";
+    let hint = "every question needs a token; make one with `tooltrail token add NAME --role admin`, with the same --home and --keys";
     match format {
         Format::Text => {
             talk(&format!("listening on {url}"));

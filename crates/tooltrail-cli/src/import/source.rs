@@ -20,6 +20,9 @@ const READ_BYTES: usize = 256 * 1024;
 /// How a zstd frame begins (RFC 8878, section 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
+/// How a gzip member begins (RFC 1952, section 2.3.1).
+const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
+
 /// What some editors put before UTF-8.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -75,6 +78,10 @@ impl Source {
         let mut input = watch(len, input);
         let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
         input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
+        if first.starts_with(&GZIP_MAGIC) {
+            let what = "the file is compressed with gzip, which is not read: give it plain (`gunzip`) or with zstd";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
         let compressed = first == ZSTD_MAGIC;
         let whole: Box<dyn Read> = Box::new(io::Cursor::new(first).chain(input));
         let reader: Box<dyn Read> = if compressed { Box::new(zstd::stream::read::Decoder::new(whole)?) } else { whole };

@@ -84,7 +84,7 @@ pub(crate) fn nothing_words(nothing: &Nothing) -> String {
         Some(newest) if newest < from => format!("{looked}; the newest are of {newest}: ask with since={newest}"),
         Some(newest) if newest > to => format!("{looked}; the newest are of {newest}"),
         Some(_) => format!("{looked} answer this"),
-        None => format!("{looked}; there are none at all"),
+        None => format!("{looked}, and none of other days"),
     }
 }
 

@@ -19,7 +19,7 @@ fn calls(user: &str, numbers: std::ops::Range<usize>) -> String {
     for n in numbers {
         let at = Duration::from_millis(n as u64 * 7).as_secs();
         let (minute, second) = (at / 60 % 60, at % 60);
-        let ts = format!("{}T10:{minute:02}:{second:02}.{:03}Z", today(), n % 1_000);
+        let ts = format!("{}T10:{minute:02}:{second:02}.{:03}Z", yesterday(), n % 1_000);
         writeln!(
             text,
             r#"{{"ts":"{ts}","user":"{user}","tool":"t{}","args":{{"n":{n}}},"status":"ok","result":"r{n}"}}"#,
@@ -30,9 +30,10 @@ fn calls(user: &str, numbers: std::ops::Range<usize>) -> String {
     text
 }
 
-fn today() -> String {
-    let days = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
-    tooltrail::Timestamp::from_millis(days as i64).date().to_string()
+/// Returns a date of which every time of day has passed.
+fn yesterday() -> String {
+    let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
+    tooltrail::Timestamp::from_millis(now_ms as i64).date().plus_days(-1).to_string()
 }
 
 /// A running `tail` whose stdout is a pipe.
@@ -116,7 +117,7 @@ fn twenty_thousand_lines_of_two_processes_are_followed() {
     }
     tail.end(Signal::INT, "");
     for (user, lines) in [("one", EACH / 2), ("two", EACH / 2), ("both", EACH)] {
-        let path = place.home().join(user).join("tool_audit").join(format!("{}.jsonl", today()));
+        let path = place.home().join(user).join("tool_audit").join(format!("{}.jsonl", yesterday()));
         let stored = std::fs::read_to_string(path).unwrap();
         assert_eq!(stored.lines().count(), lines);
         assert!(stored.lines().eq(&followed[user]), "{user}: another order, or other lines");
@@ -155,7 +156,7 @@ fn only_what_answers_is_followed_and_a_cut_file_is_said() {
     import(&place, &calls("a", 10..20));
     assert!(tail.line().ends_with("\tr13"));
     assert!(tail.line().ends_with("\tr17"));
-    let path = place.home().join("a").join("tool_audit").join(format!("{}.jsonl", today()));
+    let path = place.home().join("a").join("tool_audit").join(format!("{}.jsonl", yesterday()));
     std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
     // Only another's line shows that the cut was seen.
     std::thread::sleep(Duration::from_secs(1));

@@ -63,6 +63,9 @@ fn an_answer_without_entries_says_where_it_looked() {
     );
     assert_eq!((ran.code, &*ran.out, ran.err), (Some(0), "", expected));
     assert!(place.run(&["recent", "tool=x", "last=200d"]).err.ends_with("answer this\n"));
+    let one_day = format!("since={} until={}", date(9), date(9));
+    let told = place.run(&["recent", &one_day]).err;
+    assert!(told.starts_with(&format!("no entries of {};", date(9))), "{told}");
     assert!(place.run(&["stats", "tool=t*"]).err.contains(&format!("the newest entries are of {}", date(150))));
     let service = Service::start_in(place);
     service.wait_ready();

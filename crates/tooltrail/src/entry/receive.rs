@@ -28,6 +28,9 @@ const HINT: &str = "docs/format.md lists the fields and their types";
 /// the wrong type, an unknown status, an unreadable time or more than 10,000 members.
 pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     let members = members(line).map_err(|flaw| match flaw {
+        Flaw::Syntax(at) if at == line.len() => {
+            refuse("not a whole JSON object: each entry stands on one line".to_owned())
+        }
         Flaw::Syntax(at) => refuse(format!("not a JSON object (at byte {at})")),
         Flaw::TooManyMembers => refuse(format!("more than {OBJECT_MEMBERS_MAX} members")),
         _ => refuse("not a JSON object".to_owned()),

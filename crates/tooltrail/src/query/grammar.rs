@@ -128,15 +128,20 @@ impl<'a> Reader<'a> {
                 "use duration>1s, last=1h, since=…",
             )),
             (_, None | Some(Comparison::Equal)) => self.name(name, start, operator == "!="),
+            _ if !NAMES.contains(&name) => Err(self.unknown(start, name)),
             _ => Err(self.refuse(start, &format!("{name} does not know {operator}"), "compare names with = or !=")),
         }
     }
 
+    fn unknown(&self, start: usize, name: &str) -> Error {
+        let hint = "known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
+                    parent, id, rule, trace_id, identity, duration, chars, last, since, until; quote plain text";
+        self.refuse(start, &format!("unknown field {name:?}"), hint)
+    }
+
     fn name(&mut self, name: &str, start: usize, negated: bool) -> Result<Term, Error> {
         let Some(field) = NAMES.into_iter().find(|known| *known == name) else {
-            let hint = "known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
-                        parent, id, rule, trace_id, identity, duration, chars, last, since, until; quote plain text";
-            return Err(self.refuse(start, &format!("unknown field {name:?}"), hint));
+            return Err(self.unknown(start, name));
         };
         if !self.rest().starts_with('"') {
             let word = &self.rest()[..self.rest().find(char::is_whitespace).unwrap_or(self.rest().len())];
@@ -360,6 +365,7 @@ mod tests {
         refused("since=yesterday", "time");
         refused("status=broken", "status");
         refused("tool>x", "does not know");
+        refused("took>50ms", "unknown field");
         refused(r#"tool="a"b"#, "follows");
         refused(r#""a\n""#, "escape");
         for other in [

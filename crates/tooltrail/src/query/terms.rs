@@ -49,7 +49,8 @@ impl Query {
         for term in &self.terms {
             match term {
                 Term::Since(ts) => narrow(Some(ts.date()), None),
-                Term::Until(ts) => narrow(None, Some(ts.date())),
+                // What happens at that moment is no longer in it.
+                Term::Until(ts) => narrow(None, Some(Timestamp::from_millis(ts.as_millis().saturating_sub(1)).date())),
                 Term::Last { count, unit } => {
                     let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
                     narrow(Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None);
