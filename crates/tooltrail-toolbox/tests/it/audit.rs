@@ -67,7 +67,8 @@ async fn only_the_callers_own_entries_are_seen() {
     check("alice", "user=bob", Err(USER_REFUSAL)).await;
     check("alice", "user=Alice", Err(USER_REFUSAL)).await;
     check("alice", "user=b* tool=fs.read", Ok(0)).await;
-    check("alice", "\"of <bob>\"", Ok(0)).await;
+    // Her own reads hold the words of their questions.
+    check("alice", "tool=fs.* \"of <bob>\"", Ok(0)).await;
     for nobody in ["", "unknown", "_system", "[redacted:x]", "alice.0123456789abcdef"] {
         check(nobody, "", Err(USER_REFUSAL)).await;
     }
