@@ -93,6 +93,10 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
     while start > 0 && trigger - start < NAME_MAX && is_name(bytes[start - 1]) {
         start -= 1;
     }
+    // The user of an address: what follows it up to its host is a password, which is looked for as such.
+    if text[end..].starts_with(':') && text[..start].ends_with("://") {
+        return None;
+    }
     let end = if text[end..].starts_with('ñ') { right(text, end + 2, is_name) } else { end };
     let word = text.get(start..end)?;
     let query = start > 0 && matches!(bytes[start - 1], b'?' | b'&' | b'#');

@@ -65,6 +65,46 @@ fn secrets_in_their_surroundings() {
 }
 
 #[test]
+fn a_token_is_found_behind_whatever_escape() {
+    let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+    for before in [
+        "\x1b[31m",
+        "\x1b[1;38;5;9m",
+        "\\x1b[31m",
+        "\\u001b[31m",
+        "\\033[0m",
+        "\\e[1m",
+        "\\n",
+        "\\u0022",
+        "\\x22",
+        "%22",
+        "&quot;",
+    ] {
+        check(&format!("a {before}{token}"), &format!("a {before}[redacted:github-pat]"));
+    }
+    // The end of a word is no escape.
+    for before in ["word", "[31m", "array[0]m"] {
+        let text = format!("{before}{token}");
+        assert_eq!(Redactor::new(None).text(&text), text, "{before}");
+    }
+}
+
+#[test]
+fn names_and_sentences_in_other_languages_and_orders() {
+    check("the new password for root is hunter29x", "the new password for root is [redacted:password]");
+    check("password of the staging account is Xk29!hunter", "password of the staging account is [redacted:password]");
+    check("wachtwoord: hunter29x", "wachtwoord: [redacted:password]");
+    check("access_tokens=aaa1bbb2ccc5", "access_tokens=[redacted:token]");
+    let jwt = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxIn0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
+    check(jwt, "[redacted:jwt]");
+    check("sk_live_4eC39HqLyjWDarjtT1zdp7dc", "[redacted:stripe-access-token]");
+    check(
+        "https://x-access-token:ghp_16C7e42F292c6912E7710c838347Ae178B4a@github.com/a/b",
+        "https://x-access-token:[redacted:github-pat]@github.com/a/b",
+    );
+}
+
+#[test]
 fn what_only_looks_secret_stays() {
     for text in [
         "password = get_password()",
@@ -75,6 +115,11 @@ fn what_only_looks_secret_stays() {
         "max_tokens: 4096, session_id=ab12cd34ef",
         "const apiKey = options?.apiKey || getApiKey(model)",
         "PWD=/home/acme",
+        "the password for the staging account is in the vault",
+        "prompt_tokens=4096 tokens: 12",
+        "Resolve API key for a model. Default: getApiKeyForModel */",
+        "set the password for alice, then run deploy42.sh",
+        "parola d'ordine della giornata",
         "unexpected token: identifier2",
         "arn:aws:secretsmanager:eu:123456789012:secret:prod/db-a1b2c3",
         "assert token == expected_token",

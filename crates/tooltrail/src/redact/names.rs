@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::words::{ABOUT, ASKS, CODES, OPEN_KEYS, OPEN_TOKENS, PASSWORDS};
+use super::words::{ABOUT, ASKS, CODES, OPEN_KEYS, OPEN_TOKENS, PASSWORDS, WORLD};
 
 /// How much a name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,25 @@ pub(super) const TRIGGERS: &[&str] = &[
     "mfa",
     "seed",
     "connect.sid",
+    // Words for a password in other languages.
+    "wachtwoord",
+    "haslo",
+    "heslo",
+    "jelszo",
+    "parola",
+    "sifre",
+    "losenord",
+    "salasana",
+    "adgangskode",
+    "lozinka",
+    "geslo",
+    "parool",
+    "slaptazodis",
+    "katasandi",
+    "kata sandi",
+    "kata_sandi",
+    "mat_khau",
+    "mat khau",
 ];
 
 /// The rule of payment cards, which are believed only with a right check digit or under a card's name.
@@ -63,6 +82,9 @@ pub(super) const SEED: &str = "seed-phrase";
 
 /// Judges a name in any spelling: snake, kebab, camel, screaming, with prefixes.
 pub(super) fn judge(name: &str) -> Option<Name> {
+    if !name.is_ascii() && WORLD.iter().any(|word| name.to_lowercase().contains(word)) {
+        return Some(Name::Strong("password"));
+    }
     let mut room = [0; ROOM];
     let lower = parted(name, &mut room);
     let mut few = [""; WORDS_FEW];
@@ -78,6 +100,10 @@ pub(super) fn judge(name: &str) -> Option<Name> {
     }
     if let Some(card) = card(before, last) {
         return Some(card);
+    }
+    // Of a cluster's configuration.
+    if words.ends_with(&["client", "key", "data"]) {
+        return Some(Name::Strong("private-key"));
     }
     let number = words.len() == 1 && last.bytes().all(|b| b.is_ascii_digit());
     if number || ABOUT.contains(last) || words.len() > 1 && ASKS.contains(first) {
@@ -135,6 +161,15 @@ fn tokens(words: &[&str], before: &str, last: &str) -> Option<Name> {
     }
     if matches!(last, "sessid" | "phpsessid" | "jsessionid" | "sessionid" | "seed" | "csrf") && words.len() <= 2 {
         return Some(Name::Weak("token"));
+    }
+    // Tokens that let in; those that a model counts are many.
+    if last == "tokens"
+        && matches!(
+            before,
+            "access" | "auth" | "api" | "refresh" | "bearer" | "session" | "csrf" | "id" | "personal" | "device"
+        )
+    {
+        return Some(Name::Strong("token"));
     }
     if matches!(last, "jwt" | "bearer") || last.ends_with("token") {
         let strong = words.len() > 1 || last != "bearer";
@@ -243,6 +278,7 @@ fn words<'w, 'p>(parted: &'p str, few: &'w mut [&'p str; WORDS_FEW]) -> Cow<'w, 
     match *words {
         ["contrasea"] => Cow::Borrowed(&["contrasena"]),
         [.., "mot", "de", "passe"] => Cow::Borrowed(&["motdepasse"]),
+        [.., "mat", "khau"] | [.., "kata", "sandi"] => Cow::Borrowed(&["katasandi"]),
         _ => words,
     }
 }
@@ -259,14 +295,16 @@ mod tests {
     fn names_in_every_spelling() {
         for name in "password db_password DB_PASSWORD dbPassword x-api-key apiKey API_KEY X-Acme-Token client_secret \
                      Authorization Set-Cookie password_hash accessToken otp seed_phrase contraseña mot_de_passe \
-                     cardNumber two_factor_code mytoken rootPassword2 PHPSESSID"
+                     cardNumber access_tokens refreshTokens wachtwoord Hasło şifre salasana пароль DB_ПАРОЛЬ 密码 パスワード 비밀번호 \
+                     รหัสผ่าน lösenord mat_khau kata_sandi client-key-data two_factor_code mytoken rootPassword2 PHPSESSID"
             .split_whitespace()
         {
             check(name, true);
         }
-        for name in "max_tokens token_count tokens token_budget session_id public_key key_id monkey hasPassword \
+        for name in
+            "max_tokens token_count tokens prompt_tokens token_budget session_id public_key key_id monkey hasPassword \
                      forgot_password zip_code next_token secret_arn compass spinning GPG_KEY"
-            .split_whitespace()
+                .split_whitespace()
         {
             check(name, false);
         }

@@ -127,7 +127,7 @@ impl Sieve {
     /// among the digits. In a text that is cut, what is cut short of its form counts, too.
     pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
         events.clear();
-        if !self.able {
+        if !self.able || has_long_escape(text.as_bytes()) {
             self.all.each(text, |start, _, word| events.push(Event { start, word }));
             events.sort_unstable();
             return true;
@@ -268,6 +268,16 @@ fn runs() -> Set {
         }
     }
     set
+}
+
+/// Whether a text holds an escape of more than one letter after its sign, or a terminal's control sequence: a token may
+/// then begin in the middle of a run of letters.
+fn has_long_escape(bytes: &[u8]) -> bool {
+    memchr::memchr2_iter(b'\\', 0x1B, bytes).any(|at| match &bytes[at..] {
+        [0x1B, ..] | [_, b'e' | b'E', b'[', ..] | [_, b'0', b'3', b'3', ..] => true,
+        [_, b'x' | b'u', next, ..] => next.is_ascii_hexdigit() || *next == b'{',
+        _ => false,
+    })
 }
 
 /// Where tokens may begin, and where those may that hold their word inside.

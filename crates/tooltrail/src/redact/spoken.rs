@@ -8,7 +8,9 @@ use super::text::{VALUE_MAX, floor, right};
 use super::words::LINKS;
 
 /// Words of a sentence looked at between `password` and the password.
-const SPOKEN_MAX: usize = 6;
+const SPOKEN_MAX: usize = 9;
+/// Words that say whose it is, as in `the password for the root account is …`.
+const WHOSE_MAX: usize = 4;
 /// Lines below a heading that are taken for its values.
 const BELOW_MAX: usize = 32;
 
@@ -16,6 +18,8 @@ const BELOW_MAX: usize = 32;
 pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let text = named.text;
+    // Words after `for` that say whose it is.
+    let (mut whose, mut skipped) = (false, 0);
     let (mut at, mut linked, mut colon) = (right(text, named.end, |b| b"'\"`\\".contains(&b)), false, false);
     for _ in 0..SPOKEN_MAX {
         let start = right(text, at, |b| b == b' ');
@@ -28,7 +32,8 @@ pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
         let bare = inner.trim_end_matches(['.', ',', ';', ':', ')', '"', '\'', '`']);
         let sign = matches!(word, "=" | "-" | "->" | "→" | ":" | "--body" | "-b" | "--value");
         if sign || LINKS.contains(bare.to_ascii_lowercase().as_str()) && !word.starts_with(['\'', '"']) {
-            linked |= sign || matches!(bare, "is" | "to" | "lautet" | "ist" | "est" | "es");
+            linked |= sign || matches!(bare, "is" | "was" | "to" | "lautet" | "ist" | "est" | "es");
+            whose |= matches!(bare, "for" | "of" | "für" | "pour" | "para");
         } else if word.ends_with(':') && !colon && bare.bytes().all(|b| b.is_ascii_alphabetic()) && at > named.end + 1 {
             (linked, colon) = (true, true);
         } else {
@@ -41,7 +46,14 @@ pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
                 SEED | CARD | "cookie" => false,
                 _ => is_random(bare) && (!is_snake(bare) && !bare.contains('/') || is_drawn(bare)),
             };
-            return (believed && !is_benign(bare)).then_some(Hit::new(from, shown, rule));
+            let believed = believed && !is_benign(bare);
+            let goes_on = rule == "password" && whose && !linked && bare == inner;
+            if !believed && goes_on && skipped < WHOSE_MAX {
+                (at, skipped) = (end, skipped + 1);
+                continue;
+            }
+            let certain = skipped == 0 || linked;
+            return (believed && certain).then_some(Hit::new(from, shown, rule));
         }
         at = end;
     }

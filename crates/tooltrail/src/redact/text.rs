@@ -13,6 +13,8 @@ pub(super) const NAME_MAX: usize = 64;
 pub(super) const VALUE_MAX: usize = 256;
 /// Bytes of a name after its vendor's word.
 pub(super) const VENDOR_NAME_MAX: usize = 24;
+/// Bytes of a terminal's control sequence that are looked at: three colours of three bytes each.
+const COLOUR_MAX: usize = 48;
 /// Bytes of a form that are looked at.
 const NEAR_MAX: usize = 8_192;
 
@@ -202,9 +204,7 @@ fn private_key(text: &str, start: usize, reach: &mut Reach, hits: &mut Vec<Hit>)
 fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) -> Option<Hit> {
     let shape = &PREFIXED[index];
     let start = at.checked_sub(shape.inner.map_or(0, |(_, before)| before))?;
-    let glued = start > 0 && text.as_bytes()[start - 1].is_ascii_alphanumeric();
-    let escaped = start > 1 && text.as_bytes()[start - 2] == b'\\' || start > 2 && text.as_bytes()[start - 3] == b'%';
-    if !text.is_char_boundary(start) || glued && !escaped {
+    if !text.is_char_boundary(start) || is_glued(&text.as_bytes()[..start]) {
         return None;
     }
     let near = &text[start..floor(text, start + NEAR_MAX)];
@@ -220,6 +220,32 @@ fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) ->
         None => return None,
     };
     Some(Hit { start, end, rule: shape.rule, tagged: shape.tagged })
+}
+
+/// Whether what stands before a token makes it the rest of a longer word. The last letters of an escape do not: `\n`,
+/// `\x1b`, `\u001b`, `%22`, and a terminal's colour, written as the bytes it is or as such an escape.
+fn is_glued(before: &[u8]) -> bool {
+    if !before.last().is_some_and(u8::is_ascii_alphanumeric) {
+        return false;
+    }
+    let hex = |count: usize| before.len() >= count && before[before.len() - count..].iter().all(u8::is_ascii_hexdigit);
+    let escaped = before.len() > 1 && before[before.len() - 2] == b'\\'
+        || before.len() > 2 && before[before.len() - 3] == b'%'
+        || hex(2) && before[..before.len() - 2].ends_with(b"\\x")
+        || hex(4) && before[..before.len() - 4].ends_with(b"\\u");
+    !escaped && !ends_with_colour(before)
+}
+
+/// Whether bytes end with a control sequence of a terminal (ECMA-48, section 5.4), as `ESC [ 31 m`.
+fn ends_with_colour(before: &[u8]) -> bool {
+    let near = &before[before.len().saturating_sub(COLOUR_MAX)..];
+    let Some((last, rest)) = near.split_last() else { return false };
+    let open = rest.iter().rposition(|byte| !byte.is_ascii_digit() && !b";:?".contains(byte));
+    let Some(open) = open.filter(|at| last.is_ascii_alphabetic() && rest[*at] == b'[') else { return false };
+    let lead = rest[..open].to_ascii_lowercase();
+    [&b"\x1b"[..], b"\\x1b", b"\\u001b", b"\\u{1b}", b"\\033", b"\\e", b"%1b"]
+        .iter()
+        .any(|escape| lead.ends_with(escape))
 }
 
 fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit> {

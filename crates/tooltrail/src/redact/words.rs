@@ -77,8 +77,44 @@ pub(super) static OPEN_TOKENS: Words = LazyLock::new(|| {
 pub(super) static PASSWORDS: Words = LazyLock::new(|| {
     set("password passwd passphrase passcode pwd pw passwords pass pgpassword sshpass userpassword rootpassword \
          dbpassword cleartextpassword passwort kennwort senha contrasena motdepasse psk storepass keypass requirepass \
-         masterauth pswd")
+         masterauth pswd wachtwoord haslo heslo jelszo parola sifre losenord salasana adgangskode passord \
+         lozinka geslo parool slaptazodis katasandi")
 });
+
+/// Words for a password that are not written in ASCII, in lower case: Russian, Bulgarian, Ukrainian, Greek, Chinese,
+/// Japanese, Korean, Arabic, Persian, Hebrew, Hindi, Thai, Vietnamese, Turkish, Polish, Hungarian, Romanian, Swedish,
+/// Lithuanian, Spanish.
+pub(super) const WORLD: &[&str] = &[
+    "пароль",
+    "парола",
+    "κωδικός",
+    "κωδικος",
+    "密码",
+    "密碼",
+    "口令",
+    "パスワード",
+    "暗証番号",
+    "비밀번호",
+    "암호",
+    "كلمة المرور",
+    "كلمة_المرور",
+    "كلمة السر",
+    "رمز عبور",
+    "گذرواژه",
+    "סיסמה",
+    "סיסמא",
+    "पासवर्ड",
+    "รหัสผ่าน",
+    "mật khẩu",
+    "mật_khẩu",
+    "şifre",
+    "hasło",
+    "jelszó",
+    "parolă",
+    "lösenord",
+    "slaptažodis",
+    "contraseña",
+];
 
 /// Words before `code` that make it one to sign in with.
 pub(super) static CODES: Words = LazyLock::new(|| {

@@ -43,6 +43,7 @@ pub(in crate::redact) const VENDORS: &[Shape] = &[
     vendor("flickr-access-token", &["flickr"], "<aA0:32>", 0.0),
     vendor("freshbooks-access-token", &["freshbooks"], "<aA0:64>", 0.0),
     vendor("gitter-access-token", &["gitter"], "<aA0_-:40>", 0.0),
+    vendor("freemius-secret-key", &["freemius"], "sk_<aA0_-.+/=@!#$%:29>", 3.0),
     vendor("gocardless-api-token", &["gocardless"], "live_<aA0_-=:40>", 0.0),
     vendor("heroku-api-key", &["heroku"], "<hH:8>-<hH:4>-<hH:4>-<hH:4>-<hH:12>", 0.0),
     vendor("hubspot-api-key", &["hubspot"], "<hH:8>-<hH:4>-<hH:4>-<hH:4>-<hH:12>", 0.0),
