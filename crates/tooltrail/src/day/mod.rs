@@ -19,4 +19,4 @@ pub(crate) use forwards::{Ahead, Broken, Forwards};
 pub(crate) use fragment::Fragment;
 pub(crate) use late::{LATE_MS, Largest, Notes, Span};
 pub(crate) use redo::{Redo, redo};
-pub(crate) use tail::{LOOKS_MAX, STILL};
+pub(crate) use tail::{LOOKS_MAX, STILL, last_line};

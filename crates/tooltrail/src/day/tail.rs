@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::day::append::ends_with_newline;
+use crate::day::fragment::KEPT_BYTES_MAX;
 use crate::disk::{Disk, DiskFile};
 
 /// How long a tail must not have grown to count as torn: a foreign writer may be in the middle of its line.
@@ -52,6 +53,15 @@ pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io:
         end = start;
     }
     Ok((end == 0).then_some(0))
+}
+
+/// Returns where the line begins at which a file of this length ends, the length itself if that is more than 16 MiB
+/// before.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn last_line(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
+    Ok(last_newline(file, len, KEPT_BYTES_MAX)?.unwrap_or(len))
 }
 
 /// Whether nothing but spaces stands after the last newline, as far as one block of 64 KiB tells.

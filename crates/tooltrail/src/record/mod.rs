@@ -31,6 +31,7 @@ mod store;
 mod sync;
 mod turns;
 mod untold;
+mod waiting;
 mod wake;
 mod weight;
 mod writer;

@@ -22,6 +22,7 @@ use crate::record::options::Options;
 use crate::record::promise::{Ack, Promise, promise};
 use crate::record::queue::Queue;
 use crate::record::reads::Reads;
+use crate::record::waiting::WaitingFolders;
 use crate::redact::Redactor;
 use crate::retention::Retention;
 
@@ -81,7 +82,7 @@ pub(crate) struct State {
     /// Whether lines that were accepted wait for their day files, which cannot be appended to just now.
     pub(crate) deferred: AtomicBool,
     /// Folders whose lines wait for day files, for whatever reason.
-    pub(crate) waiting: Mutex<Arc<BTreeSet<String>>>,
+    pub(crate) waiting: Arc<WaitingFolders>,
     /// Ids of open calls that were given.
     begun: AtomicU64,
     /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
@@ -205,7 +206,7 @@ impl Recorder {
     /// [`Trail::lacking`]: crate::Trail::lacking
     #[must_use]
     pub fn waiting_folders(&self) -> Arc<BTreeSet<String>> {
-        Arc::clone(&self.state.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+        self.state.waiting.get()
     }
 
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.

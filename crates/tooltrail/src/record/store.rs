@@ -24,6 +24,7 @@ use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::refused::{LOOK_EVERY, Refused};
 use crate::record::store::flushing::RECOVER_EVERY;
 use crate::record::untold::Untold;
+use crate::record::waiting::WaitingFolders;
 
 /// How soon the writer looks whether a flush under way is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -55,6 +56,8 @@ pub(crate) struct Store {
     refused: Refused,
     /// Lines that their day files did not take yet.
     pending: BTreeMap<Day, Pending>,
+    /// Whose they are, for whoever reads.
+    waiting: Arc<WaitingFolders>,
     /// Day files that end with bytes that are no whole line: their lines are pending until it is known who writes there.
     torn: BTreeMap<Day, TornTail>,
     /// Since when another process holds the append lock; lines are pending meanwhile.
@@ -93,6 +96,8 @@ struct Pending {
 /// A tail that is no whole line, as it was when it was looked at last.
 #[derive(Debug)]
 struct TornTail {
+    /// Where its line begins.
+    line: u64,
     len: u64,
     /// Since when it has this length.
     since: Duration,
@@ -112,6 +117,7 @@ impl Store {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         meters: Arc<Meters>,
+        waiting: Arc<WaitingFolders>,
         background: bool,
     ) -> Result<Self, Error> {
         let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
@@ -134,6 +140,7 @@ impl Store {
             suspect: BTreeMap::new(),
             refused: Refused::default(),
             pending: BTreeMap::new(),
+            waiting,
             torn: BTreeMap::new(),
             locked_since: None,
             trouble: None,

@@ -114,7 +114,8 @@ impl Writer {
     ) -> Result<Self, Error> {
         let (clock, random) = (Arc::clone(&options.clock), Arc::clone(&options.random));
         let meters = Arc::clone(&state.meters);
-        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, background)?;
+        let waiting = Arc::clone(&state.waiting);
+        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, waiting, background)?;
         let encoder = Encoder::new(redactor, random);
         *state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = store.unrecovered();
         Ok(Self {
@@ -393,12 +394,7 @@ impl Writer {
             }
         }
         self.state.deferred.store(self.store.is_deferred(), Ordering::Release);
-        let waiting = self.store.waiting_folders();
-        let mut known = self.state.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if **known != waiting {
-            *known = Arc::new(waiting);
-        }
-        drop(known);
+        self.state.waiting.set(self.store.waiting_folders());
         *self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = self.store.unrecovered();
         *self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }

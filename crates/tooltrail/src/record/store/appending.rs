@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::day::{Damage, End, LOOKS_MAX, Redo, STILL, redo};
+use crate::day::{Damage, End, LOOKS_MAX, Redo, STILL, last_line, redo};
 use crate::disk::{DiskFile, Lock, is_trouble};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
@@ -198,8 +198,12 @@ impl Store {
             return Ok(Some(end));
         }
         let now = self.clock.monotonic();
-        let new = || TornTail { len: end.len, since: now, first: now, damage: None };
-        let tail = self.torn.entry(day.clone()).or_insert_with(new);
+        if !self.torn.contains_key(day) {
+            let line = last_line(&*end.file, end.len)?;
+            let new = TornTail { line, len: end.len, since: now, first: now, damage: None };
+            self.torn.insert(day.clone(), new);
+        }
+        let Some(tail) = self.torn.get_mut(day) else { return Ok(None) };
         let Some(damage) = tail.damage.take() else { return Ok(None) };
         let has_grown = tail.len != end.len;
         if has_grown && now.saturating_sub(tail.first) < STILL * LOOKS_MAX as u32 {
@@ -378,14 +382,14 @@ impl Store {
             let text = &group.text[start..line.end];
             start = line.end;
             if keeps(&line, text.len()) {
-                // Nothing is appended to a file with a torn tail, so what is pending does not stand before its end.
-                let torn = self.torn.get(&day).map_or(0, |tail| tail.len);
-                let from = self.flusher.clean(&day).max(torn);
+                // Nothing is appended to a file with a torn tail, so what is pending does not stand before that.
+                let from = self.torn.get(&day).map_or_else(|| self.flusher.clean(&day), |tail| tail.line);
                 let new = || Pending { from, ..Pending::default() };
                 let pending = self.pending.entry(day.clone()).or_insert_with(new);
                 pending.bytes += text.len();
                 pending.unjournaled += u64::from(!line.journaled);
                 pending.lines.push(text.to_vec());
+                self.waiting.add(&day.0);
                 line.waiting.keep();
             } else {
                 self.losses.lose(line.waiting, Loss::Unwritten, why);
