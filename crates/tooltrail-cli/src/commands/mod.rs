@@ -6,7 +6,9 @@ mod demo;
 mod import;
 mod prune;
 mod recent;
+mod redact;
 mod serve;
+mod show;
 mod stats;
 mod tail;
 mod token;
@@ -48,11 +50,13 @@ stdout carries data, stderr everything else; --json makes the data JSON.";
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Recent(recent::Args),
+    Show(show::Args),
     Tail(tail::Args),
     Stats(stats::Args),
     Serve(serve::Args),
     Import(import::Args),
     Prune(prune::Args),
+    Redact(redact::Args),
     Token(token::Args),
     Config(config::Args),
     Demo(demo::Args),
@@ -75,11 +79,13 @@ impl Cli {
         let common = &self.common;
         match self.command {
             Command::Recent(args) => recent::run(args, common),
+            Command::Show(args) => show::run(&args, common),
             Command::Tail(args) => tail::run(args, common),
             Command::Stats(args) => stats::run(args, common),
             Command::Serve(args) => serve::run(args, common),
             Command::Import(args) => import::run(args, common),
             Command::Prune(args) => prune::run(args, common),
+            Command::Redact(args) => redact::run(&args, common),
             Command::Token(args) => token::run(args, common),
             Command::Config(args) => config::run(args, common),
             Command::Demo(args) => demo::run(args, common),

@@ -8,7 +8,7 @@ mod stream;
 mod table;
 
 pub(crate) use answer::{nothing_json, nothing_words, scanned_json, skipped_json, stats_json, tell_skipped};
-pub(crate) use escape::{escape_of, escaped_json, is_hostile};
+pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
 pub(crate) use lanes::Lanes;
 pub(crate) use shown::{Shown, stored};
 pub(crate) use stream::{

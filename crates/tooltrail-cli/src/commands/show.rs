@@ -1,0 +1,90 @@
+//! `tooltrail show`: one entry, whole.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use serde_json::Value;
+use tooltrail::{EntryId, Query, Question};
+
+use crate::common::Common;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Data};
+
+/// Show one entry whole, with its arguments
+///
+/// Each field stands on a line of its own, arguments as indented JSON; with --json the stored line as it stands. Exit 1
+/// if no entry has this id.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail recent --json --limit 1 | jq -r .id    an entry's id
+  tooltrail show 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e")]
+pub(crate) struct Args {
+    /// The entry's id
+    id: String,
+}
+
+/// Finds and prints it.
+pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
+    if EntryId::parse(&args.id).is_none() {
+        return Err(Failure::could_not(
+            format!("{:?} is no id of an entry", args.id),
+            "copy one from `tooltrail recent --json`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e",
+        ));
+    }
+    let mut question = Question::new();
+    question.query = Query::parse(&format!("id={}", args.id))?;
+    // Two lines of one id are one entry.
+    question.limit = 1;
+    let page = common.trail()?.recent(&question)?;
+    output::tell_skipped(&page.skipped, &page.unreadable_names, false);
+    let Some(line) = page.lines.first() else {
+        return Err(Failure::no(
+            format!("no entry has the id {}", args.id),
+            "its day may have been pruned, or it lies in another home (--home)",
+        ));
+    };
+    let terminal = output::stdout_is_terminal();
+    let mut data = Data::exact();
+    match common.json {
+        true => data.line(&output::stored(line, terminal))?,
+        false => data.bytes(whole(line).as_bytes())?,
+    }
+    data.finish()?;
+    Ok(Exit::Yes.into())
+}
+
+/// Returns an entry with each field on its own line, as names and values in two columns.
+fn whole(line: &str) -> String {
+    let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return format!("{line}\n") };
+    let width = fields.keys().map(String::len).max().unwrap_or(0);
+    let mut out = String::new();
+    for (name, value) in &fields {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Object(_) | Value::Array(_) => serde_json::to_string_pretty(value).unwrap_or_default(),
+            other => other.to_string(),
+        };
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let _infallible = writeln!(out, "{name:width$}  {}", output::escaped(first));
+        for more in lines {
+            let _infallible = writeln!(out, "{:width$}  {}", "", output::escaped(more));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_stands_on_its_line_and_nothing_is_hostile() {
+        let line = r#"{"ts":"t","user":"a","tool":"fs.read","args":{"path":"a\u001b[2J.txt","n":[1]},"status":"ok","result_chars":3,"result_snippet":"one\ntwo"}"#;
+        let shown = whole(line);
+        assert!(shown.starts_with("ts              t\nuser            a\n"), "{shown}");
+        assert!(shown.contains("result_snippet  one\n                two\n"), "{shown}");
+        assert!(shown.contains("\"path\"") && !shown.contains('\u{1b}'), "{shown}");
+        assert_eq!(whole("no JSON"), "no JSON\n");
+    }
+}
