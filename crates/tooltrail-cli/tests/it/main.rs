@@ -25,6 +25,7 @@ mod reading;
 mod security;
 mod seed;
 mod service;
+mod show;
 mod stats;
 mod stream;
 mod support;
