@@ -66,8 +66,15 @@ def instead(make):
     """Puts something else under the file's name."""
 
     def change(day):
-        os.rename(day, aside(day))
-        make(day)
+        if make is os.mkdir:
+            os.rename(day, aside(day))
+            make(day)
+            return
+        # In one step, or the service makes the file again in between.
+        beside = day.with_name("beside")
+        make(beside)
+        os.link(day, aside(day))
+        os.replace(beside, day)
 
     return change
 
