@@ -21,7 +21,7 @@ use crate::http::auth::Caller;
 use crate::http::error::{Problem, Taken, taken};
 use crate::http::params::Params;
 use crate::http::quota::Permit;
-use crate::http::service::Service;
+use crate::http::service::{GiveUp, Service};
 use crate::tokens::Token;
 
 /// Largest body: 256 of the largest lines, and far more than a sender should lose to one failed request.
@@ -70,7 +70,7 @@ pub(crate) async fn entries(
     let (body, room) = whole(request, &service, &caller.0).await?;
     let permit = service.parse_permit(&caller.0).await?;
     let cancel = Cancel::default();
-    let given_up = GiveUp(cancel.clone());
+    let given_up = GiveUp::new(&cancel);
     let (sender, keeper) = (caller.0.clone(), Arc::clone(&recorder));
     let shared = Arc::clone(&service);
     let small = body.len() <= SORTED_HERE_BYTES_MAX;
@@ -84,7 +84,7 @@ pub(crate) async fn entries(
     };
     // A panic is this request's alone.
     let sorted = match small {
-        true => catch_unwind(AssertUnwindSafe(sort)).ok(),
+        true => tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(sort)).ok()),
         false => tokio::task::spawn_blocking(sort).await.ok(),
     };
     drop(given_up);
@@ -194,15 +194,6 @@ struct Refused {
     /// From 1; in an array, which element.
     line: usize,
     error: String,
-}
-
-/// Gives a body up when whoever sent it is gone.
-struct GiveUp(Cancel);
-
-impl Drop for GiveUp {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
 }
 
 /// Splits a body into entries and reads each.

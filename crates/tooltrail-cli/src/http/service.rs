@@ -85,8 +85,14 @@ pub(crate) struct Opened {
     pub(crate) trail: Arc<Trail>,
 }
 
-/// Gives a question up when whoever asked is gone.
-struct GiveUp(Cancel);
+/// Gives work up when whoever asked for it is gone.
+pub(crate) struct GiveUp(Cancel);
+
+impl GiveUp {
+    pub(crate) fn new(cancel: &Cancel) -> Self {
+        Self(cancel.clone())
+    }
+}
 
 impl Drop for GiveUp {
     fn drop(&mut self) {
@@ -223,7 +229,7 @@ impl Service {
         let permit = self.reads.take(token, READ_WAIT).await;
         let permit = permit.ok_or(Problem::Busy("too many questions at once"))?;
         let cancel = Cancel::default();
-        let given_up = GiveUp(cancel.clone());
+        let given_up = GiveUp::new(&cancel);
         let read = tokio::task::spawn_blocking(move || {
             // Whoever was told that an entry is taken finds it; a disk that hangs is no reason not to answer.
             let _in_time = recorder.settle();
