@@ -66,7 +66,7 @@ fn members_of_every_kind_cost_their_size() {
     check("equal keys of args", 500, |n| args(format!("{{{}}}", many(n, &|_| r#""k":1"#.to_owned()))));
     check("objects", 500, |n| args(format!("[{}]", many(n, &|n| format!(r#"{{"a":{n}}}"#)))));
     check("secrets", 500, |n| args(format!("[{}]", many(n, &|n| format!(r#""password=Zx8{n:09}Qk""#)))));
-    check("secrets made of secrets beside another", 50, |n| {
+    check("secrets made of secrets beside another", 160, |n| {
         args(format!(r#"{{"p":"password=hunter{n}abc","q":"{}"}}"#, "token=".repeat(n.min(330))))
     });
     check("depth", 500, |n| args(format!("{}{}", "[".repeat(n), "]".repeat(n))));
