@@ -292,6 +292,7 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
         || is_code(head)
         || word.starts_with('&') && letters_only(&word[1..])
         || link == Link::Equals && compared(named) && letters_only(word)
+        || link == Link::Equals && letters_only(word) && is_attribute(named, word)
         || bytes.get(end) == Some(&b'<') && bytes.get(end + 1) != Some(&b'/')
         || bytes.get(end) == Some(&b'"') && word.contains('(')
         || bytes.get(scheme) == Some(&b'{')
@@ -327,6 +328,16 @@ fn letters_only(word: &str) -> bool {
 
 fn compared(named: &Named<'_>) -> bool {
     named.text[named.end..].trim_start().starts_with("==")
+}
+
+/// Whether code assigns a variable to an attribute: `self.token=next_token`. A variable is a name in small letters of
+/// several words, and the attribute's object is what code calls its own.
+fn is_attribute(named: &Named<'_>, word: &str) -> bool {
+    let own = ["self.", "this.", "cls.", "super.", "@", "->", "that.", "me."];
+    let head = &named.text[..named.start];
+    let attribute = own.iter().any(|own| head.ends_with(own));
+    let variable = word.contains('_') && !word.bytes().any(|b| b.is_ascii_uppercase());
+    attribute && (variable || word.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
 /// Whether a value is a call, an element or a path of names.

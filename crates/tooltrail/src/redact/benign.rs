@@ -13,6 +13,7 @@ pub(super) fn is_benign(value: &str) -> bool {
     let value = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
     let lower = value.to_ascii_lowercase();
     !value.chars().any(char::is_alphanumeric)
+        || value.chars().nth(1).is_none()
         || STANDINS.contains(lower.as_str())
         || is_reference(value)
         || is_masked(value)
@@ -114,11 +115,21 @@ pub(super) fn is_composed(value: &str) -> bool {
         part.bytes().all(|b| b.is_ascii_lowercase())
             || part.bytes().all(|b| b.is_ascii_uppercase())
             || part.bytes().all(|b| b.is_ascii_digit())
+            || is_word(part)
+            || matches!(part.len(), 40 | 64) && part.bytes().all(|b| b.is_ascii_hexdigit())
     };
     let extension = value
         .rsplit_once('.')
         .is_some_and(|(_, last)| (2..=5).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_lowercase()));
     parts.clone().count() > 1 && parts.all(plain) || extension && value.contains('/')
+}
+
+/// Whether a part of a value is a word with a capital.
+fn is_word(part: &str) -> bool {
+    let mut bytes = part.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_uppercase())
+        && part.len() <= 12
+        && bytes.all(|b| b.is_ascii_lowercase())
 }
 
 /// How often a capital follows a small letter: in names of camel's humps far less often than in what is drawn.

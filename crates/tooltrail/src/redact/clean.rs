@@ -9,6 +9,7 @@ use crate::json::{DEPTH_MAX, Reader, push_unescaped};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, MEMBERS_MAX};
 use crate::redact::commands;
 use crate::redact::engine::Redactor;
+use crate::redact::labels;
 use crate::redact::names;
 use crate::redact::sieve::Event;
 use crate::redact::tree::Seen;
@@ -216,9 +217,12 @@ impl<'a> Walk<'_, 'a> {
             self.space();
             let value = self.value(depth)?;
             // `{"name": "Authorization", "value": "…"}`: the name stands beside the value.
-            if matches!(key.inner, "name" | "key" | "header" | "field") && !self.redactor.is_off() {
+            if labels::is_fed(key.inner) || key.inner == "by" {
+                return None;
+            }
+            if labels::is_label(key.inner) && !self.redactor.is_off() {
                 match value {
-                    Value::Plain(name) if names::judge(name).is_none() => {}
+                    Value::Plain(name) if labels::judge(name).is_none() => {}
                     Value::Plain(_) | Value::Escaped { .. } => return None,
                     Value::Other => {}
                 }

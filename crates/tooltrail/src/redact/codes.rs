@@ -29,6 +29,7 @@ const QUALIFIERS: &[&str] = &[
     "bestätig",
     "access code",
     "temporary",
+    "your code",
     "two-factor",
     "two-step",
 ];

@@ -68,6 +68,27 @@ pub(super) const COMMANDS: &[Command] = &[
     command("ssh-keygen", &["-N", "-P"], Part::Whole, true, false),
     command("openssl enc", &["-k", "-K"], Part::Whole, true, false),
     command("freerdp", &["/p:"], Part::Whole, false, true),
+    command("gh secret set", &["-b", "--body"], Part::Whole, true, true),
+    command("glab variable set", &["-v", "--value"], Part::Whole, true, true),
+    command("glab auth login", &["-t"], Part::Whole, true, true),
+    command("kubectl create secret", &["--from-literal"], Part::After('='), true, true),
+    command("add-generic-password", &["-w"], Part::Whole, true, false),
+    command("az login", &["-p"], Part::Whole, true, false),
+    command("az keyvault secret set", &["--value"], Part::Whole, true, true),
+    command("hf auth login", &["--token"], Part::Whole, true, true),
+    command("llm keys set", &["--value"], Part::Whole, true, true),
+    command("eas secret:create", &["--value"], Part::Whole, true, true),
+    command("poetry publish", &["-p"], Part::Whole, true, false),
+    command("nuget push", &["-k", "-ApiKey", "-apikey"], Part::Whole, true, true),
+    command("jenkins-cli", &["-auth"], Part::After(':'), true, false),
+    command("smbmap", &["-p"], Part::Whole, true, false),
+    command("crackmapexec", &["-p"], Part::Whole, true, false),
+    command("netexec", &["-p"], Part::Whole, true, false),
+    command("plink", &["-pw"], Part::Whole, true, false),
+    command("pscp", &["-pw"], Part::Whole, true, false),
+    command("keytool", &["-storepass", "-keypass"], Part::Whole, true, false),
+    command("openssl ", &["-passin", "-passout"], Part::After(':'), true, false),
+    command("gpg ", &["--passphrase"], Part::Whole, true, true),
 ];
 
 /// Commands whose password has a place of its own among the words that are no flags.
@@ -78,13 +99,39 @@ const PLACED: &[(&str, usize)] = &[
     ("rabbitmqctl change_password", 1),
     ("cargo login", 0),
     ("cargo_login", 0),
+    ("vault login", 0),
+    ("vault operator unseal", 0),
+    ("ngrok config add-authtoken", 0),
+    ("ngrok authtoken", 0),
+    ("wandb login", 0),
+    ("snyk auth", 0),
+    ("glab variable set", 1),
+    ("poetry config pypi-token.pypi", 0),
+    ("caddy hash-password", 0),
 ];
 
 /// How the argument at such a place is taken.
 const PLACE: Command = command("", &[], Part::Whole, true, true);
 
 /// What asks for a password at its standard input, fed by `echo`.
-pub(super) const FED: &[&str] = &["--password-stdin", "sudo -s", "chpasswd"];
+pub(super) const FED: &[&str] = &[
+    "--password-stdin",
+    "sudo -s",
+    "chpasswd",
+    "--with-token",
+    "gh secret set",
+    "--passwd-on-stdin",
+    "--stdin-password",
+    "--pinentry-mode loopback",
+    "kinit ",
+    "vault login -",
+];
+
+/// Whether a command asks for a password at its standard input.
+pub(super) fn is_fed(command: &str) -> bool {
+    let lower = command[..floor(command, COMMAND_MAX)].to_ascii_lowercase();
+    FED.iter().any(|word| lower.contains(word)) || lower.starts_with("passwd") || lower.starts_with("su -")
+}
 
 /// Every word by which a command is found.
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
@@ -97,7 +144,12 @@ pub(super) fn words() -> impl Iterator<Item = &'static str> {
 /// Passwords in the command that begins with a word; answers where it stopped looking.
 pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: &mut Vec<Hit>) -> usize {
     let from = if word == "http -a" { start + 5 } else { end };
-    let (tokens, stop) = tokens(text, right(text, from, |b| b.is_ascii_alphanumeric() || b == b'_'));
+    let (mut tokens, stop) = tokens(text, right(text, from, |b| b.is_ascii_alphanumeric() || b == b'_'));
+    if PLACED.iter().any(|placed| placed.0 == word) {
+        // The next line is another command, or what this one printed.
+        let line = text[from..stop].match_indices('\n').map(|(at, _)| from + at).find(|at| !text[..*at].ends_with('\\'));
+        tokens.retain(|token| line.is_none_or(|line| token.0 < line));
+    }
     let texts: Vec<&str> = tokens.iter().map(|(from, until)| &text[*from..*until]).collect();
     for (index, from, until) in secrets(word, &texts) {
         hits.push(Hit::new(tokens[index].0 + from, tokens[index].0 + until, "flag"));
@@ -108,10 +160,8 @@ pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: 
 /// Which parts of a list of arguments are passwords, by the command that the list begins with.
 pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
-    let first = arguments.first().map_or("", |first| base(first));
-    let second = arguments.get(1).copied().unwrap_or("");
-    for command in COMMANDS.iter().map(|command| command.word) {
-        if is_named(command, first, second) && found.is_empty() {
+    for command in words() {
+        if is_named(command, arguments) && found.is_empty() {
             found = secrets(command, arguments);
         }
     }
@@ -120,11 +170,17 @@ pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
 
 /// Whether a list that begins so may be a known command's.
 pub(super) fn begins(first: &str, second: &str) -> bool {
-    let first = base(first);
-    COMMANDS.iter().any(|command| is_named(command.word, first, second))
+    words().any(|command| is_named(command, &[first, second]))
 }
 
-fn is_named(command: &str, first: &str, second: &str) -> bool {
+/// Whether a list of arguments is a command's; of one in several words the list may hold the first two alone.
+fn is_named(command: &str, arguments: &[&str]) -> bool {
+    let first = arguments.first().map_or("", |first| base(first));
+    let second = arguments.get(1).copied().unwrap_or("");
+    let mut words = command.split(' ').filter(|word| !word.is_empty());
+    if command.trim().contains(' ') {
+        return words.next() == Some(first) && words.zip(&arguments[1..]).all(|(word, argument)| word == *argument);
+    }
     first.starts_with(command) || first.ends_with(command) && command == "zip" || command.trim() == second
 }
 

@@ -7,7 +7,7 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 
 /// A small generator of numbers.
-struct Draw(u64);
+pub(super) struct Draw(pub(super) u64);
 
 impl Draw {
     fn below(&mut self, count: usize) -> usize {
@@ -19,24 +19,24 @@ impl Draw {
         all[self.below(all.len())]
     }
 
-    fn chars(&mut self, set: &str, count: usize) -> String {
+    pub(super) fn chars(&mut self, set: &str, count: usize) -> String {
         (0..count).map(|_| char::from(set.as_bytes()[self.below(set.len())])).collect()
     }
 
-    fn hex(&mut self, count: usize) -> String {
+    pub(super) fn hex(&mut self, count: usize) -> String {
         self.chars("0123456789abcdef", count)
     }
 
-    fn uuid(&mut self) -> String {
+    pub(super) fn uuid(&mut self) -> String {
         [8, 4, 4, 4, 12].map(|count| self.hex(count)).join("-")
     }
 
-    fn base64(&mut self, count: usize) -> String {
+    pub(super) fn base64(&mut self, count: usize) -> String {
         self.chars("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", count)
     }
 
     /// A password as people make them.
-    fn password(&mut self) -> String {
+    pub(super) fn password(&mut self) -> String {
         let word = self.of(&["granit", "Harbor", "velvet", "Meadow", "cobalt", "Lantern", "walnut", "Zephyr"]);
         let sign = self.of(&["!", "#", "-", "_", "+", ""]);
         format!("{word}{}{sign}{}", 10 + self.below(90), self.chars("abcXYZ789", 3))
@@ -58,7 +58,7 @@ impl Draw {
     }
 
     /// A token of a form.
-    fn token(&mut self, shape: &Shape) -> String {
+    pub(super) fn token(&mut self, shape: &Shape) -> String {
         loop {
             let mut token = String::new();
             for piece in shape.pieces() {
@@ -79,7 +79,7 @@ impl Draw {
 }
 
 /// What can be read of a call after redaction.
-fn readable(redactor: &Redactor, args: &str, result: &str) -> String {
+pub(super) fn readable(redactor: &Redactor, args: &str, result: &str) -> String {
     fn walk(tree: &Tree, out: &mut Vec<String>) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => out.push(seen.text.clone()),
@@ -99,12 +99,12 @@ fn readable(redactor: &Redactor, args: &str, result: &str) -> String {
     out.join("\n")
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
 /// Texts in which a value stands under a name of words joined by underscores.
-fn surroundings(name: &str, value: &str) -> Vec<String> {
+pub(super) fn surroundings(name: &str, value: &str) -> Vec<String> {
     let (upper, kebab) = (name.to_uppercase(), name.replace('_', "-"));
     let camel: String = name
         .split('_')

@@ -8,6 +8,8 @@ use regex::Regex;
 use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
+use super::encoded;
+use super::escapes::{LEVELS_MAX, Plain};
 use super::found::Found;
 use super::known::Known;
 use super::marks::{OPENING, marks};
@@ -16,9 +18,13 @@ use super::shapes::{PREFIXED, Shape, VENDORS};
 use super::sieve::{Event, Sieve};
 use super::tag::{self, RedactionKey};
 use super::text::{self, Lead};
+use super::world;
 
 /// Passes after which a text counts as settled: marks only shorten what a further pass could find.
 const PASSES_MAX: usize = 4;
+
+/// Layers of base64 that are undone: a manifest's secret may hold credentials that are encoded once more.
+const ENCODINGS_MAX: usize = 2;
 
 /// Where a secret stands.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +52,8 @@ pub(super) enum Trigger {
     Shape(usize),
     Vendor,
     Name,
+    /// A word for a password that is not written in ASCII.
+    World,
     /// A mark may begin here.
     Mark,
     Lead(Lead),
@@ -76,6 +84,7 @@ impl Redactor {
         words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
         words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
         words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
+        words.extend(world::words().map(|word| (word, Trigger::World)));
         words.push((OPENING.to_owned(), Trigger::Mark));
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
         Self {
@@ -181,9 +190,31 @@ impl Redactor {
             })
     }
 
+    /// All that is secret in a text as it came, and in what is left when its escapes are undone.
     fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
+        let mut hits = self.level(text, cut, ENCODINGS_MAX, events);
+        let mut plain = Plain::of(text);
+        for _ in 0..LEVELS_MAX {
+            let Some(level) = plain else { break };
+            for hit in self.level(&level.text, cut, ENCODINGS_MAX, events) {
+                let open = cut && hit.end == level.text.len();
+                if let Some(place) = level.place(hit.start..hit.end) {
+                    hits.push(Hit { start: place.start, end: if open { text.len() } else { place.end }, ..hit });
+                }
+            }
+            plain = level.deeper();
+        }
+        hits
+    }
+
+    /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
+    fn level(&self, text: &str, cut: bool, encodings: usize, events: &mut Vec<Event>) -> Vec<Hit> {
         let mut hits = text::scan(self, text, cut, events);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
+        if encodings > 0 {
+            let mut rule = |inner: &str| self.level(inner, cut, encodings - 1, events).first().map(|hit| hit.rule);
+            encoded::hidden(text, &mut rule, &mut hits);
+        }
         hits
     }
 

@@ -26,6 +26,34 @@ pub(super) const PATHS: &[&str] = &[
     "/register/",
     "/share/",
     "/auth/",
+    // Addresses to which messages and events are sent: whoever knows one may send. From the documentation of Slack,
+    // Discord, Teams, Google Chat, Mattermost, Rocket.Chat, Zulip, Feishu and Lark, Webex, Zoom, Flock, Guilded,
+    // Ryver, Pumble, Zapier, Make, IFTTT, n8n, PagerDuty, Healthchecks, Netlify, Vercel and Home Assistant.
+    "/webhook",
+    "/hooks/",
+    "/hook/",
+    "hooks.slack",
+    "/incomingwebhook",
+    "/trigger-webhook/",
+    "/interactions/",
+    "/sendmessage/",
+    "/postmessage/",
+    "/with/key/",
+    "/build_hooks/",
+    "/deploy_hooks/",
+    "/integrations/",
+    "/integration/",
+    "/heartbeat/",
+    "/api/push/",
+    "hc-ping.com/",
+    "cronitor.link/",
+    "hook.make.com/",
+    ".make.com/",
+    "hook.integromat.com/",
+    "hooks.nabu.casa/",
+    "api.day.app/",
+    "/genericwebhook/",
+    "/triggers/",
 ];
 
 /// Parameters whose value is secret if it is random, with what stands before them.
@@ -96,7 +124,7 @@ pub(super) fn oracle(text: &str, at: usize) -> Option<Hit> {
 /// The segments of a path after a word that says that they let in.
 pub(super) fn path(text: &str, at: usize, hits: &mut Vec<Hit>) -> usize {
     let end =
-        right(&text[..floor(text, at + ADDRESS_MAX)], at, |b| b.is_ascii_alphanumeric() || b"-_/.~%=".contains(&b));
+        right(&text[..floor(text, at + ADDRESS_MAX)], at, |b| b.is_ascii_alphanumeric() || b"-_/.~%=@".contains(&b));
     let mut from = at;
     for segment in text[at..end].split('/') {
         let until = from + segment.len();

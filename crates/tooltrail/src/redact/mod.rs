@@ -6,8 +6,10 @@
 //! `Basic` and `Bearer`; private keys; password hashes; card numbers; one-time codes; seed phrases; links that let
 //! in; values of a Kubernetes secret. What is found in one string of a call is hidden in all its strings.
 //!
+//! All of that is found behind the escapes of JSON, HTML, addresses and terminals, and behind base64, too.
+//!
 //! Not found: a secret that neither its shape nor its surroundings betray (a bare UUID, a word), one split over
-//! several strings, and one that is encoded a second time. Not secret: empty, masked and example values,
+//! several strings, and one that is encrypted, compressed or written as hexadecimal digits. Not secret: empty, masked and example values,
 //! references such as `${NAME}`, digests, identifiers, versions, public keys and certificates.
 //!
 //! All searches take time linear in the text, and redacting twice changes nothing.
@@ -24,9 +26,12 @@ mod window;
 
 // What is secret.
 mod benign;
+mod encoded;
 mod engine;
+mod escapes;
 mod finder;
 mod known;
+mod labels;
 mod lanes;
 mod names;
 mod rare;
@@ -44,6 +49,8 @@ mod links;
 mod spoken;
 mod table;
 mod text;
+mod typed;
+mod world;
 
 // The marks that take a secret's place.
 mod marks;
@@ -53,6 +60,8 @@ mod tag;
 mod draws;
 #[cfg(test)]
 mod gated;
+#[cfg(test)]
+mod kinds;
 #[cfg(test)]
 mod measure;
 

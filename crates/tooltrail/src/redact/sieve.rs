@@ -65,6 +65,8 @@ pub(super) struct Sieve {
     /// Words inside tokens: the first byte, where their tokens begin before it, and which word.
     inner: Vec<(u8, usize, u16)>,
     vendors: Finder<u16>,
+    /// Words that are not written in ASCII: only texts that are not either are searched for them.
+    world: Finder<u16>,
     vendor_bytes_max: usize,
     rare: Rare,
     lanes: Lanes,
@@ -91,7 +93,9 @@ impl Sieve {
             _ => None,
         };
         let mut lanes = Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() };
-        let led = (0..).zip(&words).filter(|(_, word)| !matches!(word.trigger, Trigger::Shape(_) | Trigger::Vendor));
+        let led = (0..)
+            .zip(&words)
+            .filter(|(_, word)| !matches!(word.trigger, Trigger::Shape(_) | Trigger::Vendor | Trigger::World));
         let rare = rare::choose(led.map(|(n, word)| (n, &*word.bytes)), &mut lanes);
         let is_head = |trigger: &Trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none();
         let mut pairs = Box::new([0; PAIRS]);
@@ -109,6 +113,7 @@ impl Sieve {
                 .filter_map(|(n, word)| before(&word.trigger).map(|before| (word.bytes[0], before, n)))
                 .collect(),
             vendors: of(&|trigger| matches!(trigger, Trigger::Vendor)),
+            world: of(&|trigger| matches!(trigger, Trigger::World)),
             vendor_bytes_max: VENDORS.iter().flat_map(|shape| shape.words).map(|word| word.len()).max().unwrap_or(0),
             words,
             rare,
@@ -158,6 +163,9 @@ impl Sieve {
             before.digit = masks.digit;
             before.escape = masks.escape;
         });
+        if !text.is_ascii() {
+            self.world.each(text, |start, _, word| events.push(Event { start, word }));
+        }
         if cut {
             // What is open at the end is judged by its beginning alone.
             let from =

@@ -14,8 +14,30 @@ const WHOSE_MAX: usize = 4;
 /// Lines below a heading that are taken for its values.
 const BELOW_MAX: usize = 32;
 
+/// `use … as the password`: the word before, if it looks the part.
+fn spoken_before(named: &Named<'_>) -> Option<Hit> {
+    let Name::Strong(rule) = named.name else { return None };
+    let head = &named.text[floor(named.text, named.start.saturating_sub(VALUE_MAX))..named.start];
+    let link = [" as the ", " as your ", " as my ", " as a ", " as ", " is the ", " is your ", " is my ", " for the "];
+    let link = link.iter().filter(|link| head.ends_with(**link)).max_by_key(|link| link.len())?;
+    let end = named.start - link.len();
+    let word = head[..head.len() - link.len()].rsplit(char::is_whitespace).next()?;
+    let inner = word.trim_matches(['"', '\'', '`', '\\', ',', ':', '(', '*']);
+    let from = end - word.len() + word.find(inner)?;
+    let looks = match rule {
+        "password" => !is_snake(inner) && is_password(inner) && (word != inner || is_strong(inner)),
+        SEED | CARD | ONE_TIME | "cookie" => false,
+        _ => is_random(inner) && is_drawn(inner),
+    };
+    (looks && !is_benign(inner)).then(|| Hit::new(from, from + inner.len(), rule))
+}
+
 /// `the password is …`: the first word that is no link between the two, if it looks the part.
 pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
+    spoken_before(named).or_else(|| spoken_after(named))
+}
+
+fn spoken_after(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let text = named.text;
     // Words after `for` that say whose it is.
@@ -32,8 +54,15 @@ pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
         let bare = inner.trim_end_matches(['.', ',', ';', ':', ')', '"', '\'', '`']);
         let sign = matches!(word, "=" | "-" | "->" | "→" | ":" | "--body" | "-b" | "--value");
         if sign || LINKS.contains(bare.to_ascii_lowercase().as_str()) && !word.starts_with(['\'', '"']) {
-            linked |= sign || matches!(bare, "is" | "was" | "to" | "lautet" | "ist" | "est" | "es");
-            whose |= matches!(bare, "for" | "of" | "für" | "pour" | "para");
+            linked |= sign || matches!(
+                bare,
+                "is" | "was" | "to" | "lautet" | "ist" | "est" | "es" | "é" | "è" | "är" | "er" | "jest" | "je" | "este" | "yra"
+                    | "on" | "adalah" | "ialah"
+            );
+            whose |= matches!(
+                bare,
+                "for" | "of" | "für" | "pour" | "para" | "de" | "da" | "do" | "di" | "för" | "til" | "dla" | "pro" | "per" | "voor"
+            );
         } else if word.ends_with(':') && !colon && bare.bytes().all(|b| b.is_ascii_alphabetic()) && at > named.end + 1 {
             (linked, colon) = (true, true);
         } else {

@@ -5,7 +5,7 @@ use super::engine::{Hit, Redactor, Trigger};
 use super::marks::marks;
 use super::shapes::{PREFIXED, VENDORS};
 use super::sieve::Event;
-use super::{assign, cards, codes, commands, forms, links};
+use super::{assign, cards, codes, commands, encoded, forms, links, typed, world};
 
 /// Bytes of a name on either side of its trigger.
 pub(super) const NAME_MAX: usize = 64;
@@ -24,6 +24,7 @@ pub(super) enum Lead {
     Userinfo,
     Oracle,
     PrivateKey,
+    KeyEnd,
     Scheme,
     Path,
     Parameter,
@@ -38,6 +39,8 @@ pub(super) enum Lead {
     Identified,
     Call,
     Wallet,
+    Typed,
+    Snapshot,
 }
 
 /// Words that lead to a secret.
@@ -47,6 +50,7 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
         ("jdbc:oracle:thin:", Lead::Oracle),
         ("sqlplus ", Lead::Oracle),
         ("-----begin", Lead::PrivateKey),
+        ("-----end", Lead::KeyEnd),
         ("code", Lead::Code),
         ("data:", Lead::Manifest),
         ("=\"", Lead::Assigned),
@@ -66,6 +70,8 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
         ["seed", "mnemonic", "wallet", "bip39", "phrase", "words", "backup", "recover"]
             .map(|word| (word, Lead::Wallet)),
     );
+    leads.extend(typed::CALLS.iter().map(|word| (*word, Lead::Typed)));
+    leads.push((typed::BOX, Lead::Snapshot));
     leads.extend(links::PATHS.iter().map(|word| (*word, Lead::Path)));
     leads.extend(links::PARAMETERS.iter().map(|word| (*word, Lead::Parameter)));
     leads.extend(commands::words().map(|word| (word, Lead::Command(word))));
@@ -79,6 +85,7 @@ struct Reach {
     named: usize,
     key: usize,
     key_unclosed: bool,
+    key_end: bool,
     command: usize,
     manifest: usize,
     path: usize,
@@ -105,6 +112,7 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<
         named: 0,
         key: 0,
         key_unclosed: false,
+        key_end: false,
         command: 0,
         manifest: 0,
         path: 0,
@@ -136,6 +144,7 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<
                     reach.named = reach.named.max(end);
                 }
             }
+            Trigger::World => hits.extend(world::named(text, end)),
             Trigger::Name | Trigger::Mark => {}
             Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
         }
@@ -149,6 +158,10 @@ fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, h
         Lead::Userinfo => hits.extend(links::userinfo(text, end)),
         Lead::Oracle => hits.extend(links::oracle(text, end)),
         Lead::PrivateKey => private_key(text, start, reach, hits),
+        Lead::KeyEnd if !reach.key_end => {
+            reach.key_end = true;
+            hits.extend(encoded::key_end(text, start));
+        }
         Lead::Scheme => {
             let until = right(text, end, |b| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b));
             let value = &text[end..until];
@@ -179,11 +192,13 @@ fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, h
         Lead::Wifi => hits.extend(forms::wifi(text, end)),
         Lead::Identified => hits.extend(forms::identified(text, end)),
         Lead::Call => hits.extend(forms::call(text, end)),
+        Lead::Typed => hits.extend(typed::call(text, start, end)),
+        Lead::Snapshot => hits.extend(typed::snapshot(text, end)),
         Lead::Wallet if !reach.wallet => {
             reach.wallet = true;
             codes::seeds(text, hits);
         }
-        Lead::Path | Lead::Manifest | Lead::Command(_) | Lead::Wallet => {}
+        Lead::Path | Lead::Manifest | Lead::Command(_) | Lead::KeyEnd | Lead::Wallet => {}
     }
 }
 

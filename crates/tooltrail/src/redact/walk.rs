@@ -2,8 +2,10 @@
 
 use super::assign;
 use super::benign::{is_benign, is_random};
+use super::commands;
 use super::engine::{Redactor, Trigger};
 use super::found::Found;
+use super::labels;
 use super::marks::marks;
 use super::names::{self, CARD, Name, ONE_TIME};
 use super::shapes::{PREFIXED, VENDORS};
@@ -25,16 +27,10 @@ impl Redactor {
     }
 
     fn members(&self, members: &mut [(Seen, Tree)], found: &mut Found) {
-        // `{"name": "Authorization", "value": "…"}`: the name stands beside the value.
-        let beside = members.iter().find_map(|(key, value)| match value {
-            Tree::String(name) if matches!(key.text.as_str(), "name" | "key" | "header" | "field") => {
-                names::judge(&name.text)
-            }
-            _ => None,
-        });
+        let beside = beside(members);
         for (key, value) in members {
             let (own, vendors) = self.key(&key.text);
-            let named = own.or(beside.filter(|_| matches!(key.text.as_str(), "value" | "val" | "content")));
+            let named = own.or(beside.as_ref().filter(|beside| beside.is_about(&key.text)).map(|beside| beside.name));
             match (named, value) {
                 (Some(name), value) => self.under(name, value, found),
                 (None, Tree::String(seen)) => match self.vendor_of(&vendors, &seen.text) {
@@ -53,6 +49,7 @@ impl Redactor {
         self.sieve.each(key, |start, end, trigger| match trigger {
             Trigger::Vendor => vendors.push(key[start..end].to_ascii_lowercase()),
             Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
+            Trigger::World => named = true,
             Trigger::Shape(_) | Trigger::Lead(_) | Trigger::Mark => {}
         });
         (named.then(|| names::judge(key)).flatten(), vendors)
@@ -143,6 +140,36 @@ impl Redactor {
             seen.text = format!("{}{mark}{}", &original[..hit.start], &original[hit.end..]);
         }
     }
+}
+
+/// What one member of an object says about another.
+struct Beside {
+    name: Name,
+    /// The place among the members' keys that says it: what it says is not said about itself.
+    key: String,
+    fed: bool,
+}
+
+impl Beside {
+    fn is_about(&self, key: &str) -> bool {
+        if self.fed { labels::is_fed(key) } else { key != self.key && labels::is_typed(key) }
+    }
+}
+
+/// `{"name": "Authorization", "value": "…"}`, `{"element": "Password input", "text": "…"}`, `{"command": "sudo -S …",
+/// "stdin": "…"}`: what a value is stands beside it.
+fn beside(members: &[(Seen, Tree)]) -> Option<Beside> {
+    // Selenium names the kind of its locator under `by` and the locator under `value`.
+    let locator = members.iter().any(|(key, _)| key.text == "by");
+    members.iter().find_map(|(key, value)| {
+        let Tree::String(text) = value else { return None };
+        let said = |name, fed| Beside { name, key: key.text.clone(), fed };
+        if labels::is_label(&key.text) || locator && key.text == "value" {
+            return labels::judge(&text.text).map(|name| said(name, false));
+        }
+        let fed = commands::is_fed(&text.text) && members.iter().any(|(key, _)| labels::is_fed(&key.text));
+        fed.then(|| said(Name::Strong("password"), true))
+    })
 }
 
 /// Whether an element is a name in small letters rather than a value.

@@ -145,7 +145,10 @@ pub(super) static STANDIN_ENDS: Words = LazyLock::new(|| {
 
 /// Words that may stand between `password` and the password in a sentence.
 pub(super) static LINKS: Words = LazyLock::new(|| {
-    set("is was to has been changed set reset now updated will be for ist lautet est es são as new of user with")
+    set(
+        "is was to has been changed set reset now updated will be for ist lautet est es são as new of user with é è är er \
+         jest je este yra adalah ialah für pour para de da do di för til dla pro per voor",
+    )
 });
 
 /// Words of ordinary sentences, none of which is in a list of words for seed phrases.

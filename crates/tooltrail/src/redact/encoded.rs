@@ -1,0 +1,163 @@
+//! Secrets behind base64, and lines of base64 that are the middle or the end of a private key.
+
+use std::ops::Range;
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::DecodePaddingMode;
+
+use super::engine::Hit;
+use super::text::{floor, right};
+
+/// Characters of base64 that are looked at together: 18 bytes, as `password=hunter2x` needs.
+const RUN_MIN: usize = 24;
+/// Characters of base64 that are undone; the window of a result holds no more.
+const RUN_MAX: usize = 16_384;
+/// Characters of a line that goes on in the next.
+const LINE_MIN: usize = 60;
+/// Widths of the lines of keys: RFC 7468 has 64, OpenSSH 70.
+const KEY_WIDTHS: [usize; 2] = [64, 70];
+/// Lines of a key of which neither the beginning nor the end is seen.
+const KEY_LINES_MIN: usize = 2;
+
+const READER: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// A block of base64 in a text: one run, or lines of equal width and the rest of a line.
+struct Block {
+    place: Range<usize>,
+    /// Its characters without the ends of its lines.
+    text: String,
+    /// The width of its lines and how many of them are full, where there are several.
+    lines: Option<(usize, usize)>,
+}
+
+/// Pushes what base64 hides: `rule` says of an undone text which secret is in it.
+pub(super) fn hidden(text: &str, rule: &mut dyn FnMut(&str) -> Option<&'static str>, hits: &mut Vec<Hit>) {
+    let bytes = text.as_bytes();
+    let (mut at, mut done) = (RUN_MIN - 1, 0);
+    // A run of so many characters holds one of these places, whatever its beginning.
+    while at < bytes.len() {
+        if !is_base64(bytes[at]) {
+            at += RUN_MIN;
+            continue;
+        }
+        let from = at - bytes[done..at].iter().rev().take_while(|byte| is_base64(**byte)).count();
+        let run = right(&text[..floor(text, from + RUN_MAX)], from, is_base64);
+        if run - from < RUN_MIN {
+            (at, done) = (run + RUN_MIN, run);
+            continue;
+        }
+        let block = block(text, from, run);
+        (at, done) = (block.place.end + RUN_MIN, block.place.end);
+        let found = starts(text, &block).find_map(|skip| {
+            let inner = undone(&block.text[skip..])?;
+            rule(&inner).map(|rule| Hit::new(block.place.start + skip, block.place.end, rule))
+        });
+        hits.extend(found.or_else(|| key_part(text, &block)));
+    }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)
+}
+
+/// The run and the lines that continue it.
+fn block(text: &str, from: usize, run: usize) -> Block {
+    let mut block = Block { place: from..run, text: text[from..run].to_owned(), lines: None };
+    let width = run - from;
+    while width >= LINE_MIN && block.text.len() < RUN_MAX {
+        let Some(start) = next_line(text, block.place.end) else { break };
+        let end = right(&text[..floor(text, start + width + 1)], start, is_base64);
+        if end == start || end - start > width {
+            break;
+        }
+        block.text.push_str(&text[start..end]);
+        block.place.end = end;
+        let full = block.lines.map_or(1, |lines| lines.1) + usize::from(end - start == width);
+        block.lines = Some((width, full));
+        if end - start < width {
+            break;
+        }
+    }
+    block.place.end = right(text, block.place.end, |byte| byte == b'=');
+    block
+}
+
+/// Where the next line begins, behind an end of a line as it is or escaped.
+fn next_line(text: &str, at: usize) -> Option<usize> {
+    let end = ["\r\n", "\n", "\\r\\n", "\\n"].iter().find(|end| text[at..].starts_with(**end))?;
+    Some(right(text, at + end.len(), |byte| byte == b' ' || byte == b'\t'))
+}
+
+/// Places at which the encoded text may begin: the first, behind an escape's letter, behind a path.
+fn starts(text: &str, block: &Block) -> impl Iterator<Item = usize> {
+    let escaped = text[..block.place.start].ends_with('\\').then_some(1);
+    let path = block.text.rfind('/').map(|at| at + 1).filter(|_| block.lines.is_none());
+    let long = block.text.len();
+    [Some(0), escaped, path].into_iter().flatten().filter(move |skip| long - skip >= RUN_MIN - 4)
+}
+
+/// The text that base64 hides; none if it hides none.
+fn undone(encoded: &str) -> Option<String> {
+    let whole = &encoded[..encoded.len() - usize::from(encoded.len() % 4 == 1)];
+    let standard = |part: &str| READER.decode(part.replace('-', "+").replace('_', "/")).ok();
+    let head = standard(&whole[..whole.len().min(16)])?;
+    // Nearly all runs are told by their first bytes.
+    let wide = head.len() >= 8 && head.chunks_exact(2).all(|pair| is_text(pair[0]) && pair[1] == 0);
+    if !wide && !head.iter().all(|byte| is_text(*byte)) {
+        return None;
+    }
+    let bytes = standard(whole)?;
+    // PowerShell encodes UTF-16.
+    let bytes = if wide { bytes.into_iter().step_by(2).collect() } else { bytes };
+    match String::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let bytes = error.into_bytes();
+            // What is cut short of a character.
+            (valid + 4 > bytes.len()).then(|| String::from_utf8_lossy(&bytes[..valid]).into_owned())
+        }
+    }
+    .filter(|text| !text.bytes().any(|byte| byte < b' ' && !byte.is_ascii_whitespace()))
+}
+
+fn is_text(byte: u8) -> bool {
+    byte >= b' ' && byte != 0x7F || matches!(byte, b'\n' | b'\r' | b'\t')
+}
+
+/// Lines of a private key of which only the middle, or the middle and the end, is seen.
+fn key_part(text: &str, block: &Block) -> Option<Hit> {
+    let (width, lines) = block.lines?;
+    let has = |fits: fn(&u8) -> bool| block.text.bytes().any(|byte| fits(&byte));
+    let random = has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    if lines < KEY_LINES_MIN || !KEY_WIDTHS.contains(&width) || !random {
+        return None;
+    }
+    // What stands between two lines of dashes says itself what it is.
+    let before = text[..block.place.start].rfind("-----BEGIN").is_some();
+    let after = text[block.place.end..].find("-----END").map(|at| &text[block.place.end + at..]);
+    let private = after.is_none_or(|end| end[..floor(end, 48)].contains("PRIVATE KEY"));
+    (!before && private).then(|| Hit::new(block.place.start, block.place.end, "private-key"))
+}
+
+/// The last lines of a private key before its end, where its beginning is not seen.
+pub(super) fn key_end(text: &str, at: usize) -> Option<Hit> {
+    let end = &text[at..floor(text, at + 48)];
+    if !end.contains("PRIVATE KEY") || text[..at].contains("-----BEGIN") {
+        return None;
+    }
+    let body = |byte: &u8| is_base64(*byte) || b"=\r\n\\ \t".contains(byte);
+    let from = at - text.as_bytes()[..at].iter().rev().take(RUN_MAX).take_while(|byte| body(byte)).count();
+    // A word before the key is none of its lines.
+    let from = text[from..at].rfind(' ').map_or(from, |blank| from + blank + 1);
+    let start = right(text, from, |byte| byte.is_ascii_whitespace());
+    let until = start + text[start..at].trim_end_matches(['\n', '\r', ' ']).len();
+    (until >= start + 4).then(|| Hit::new(start, until, "private-key"))
+}
