@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use tooltrail::{Home, Options, Recorder, Trail, Zone};
+use tooltrail::{Home, Options, Recorder, Redactor, Trail, Zone};
 
 use crate::config::{self, Config};
 use crate::failure::Failure;
@@ -138,6 +138,11 @@ impl Common {
         Ok(Trail::new(self.open_home()?, crate::clock::clock(), zone))
     }
 
+    /// Returns what finds secrets, with the rules of the configuration file; its marks carry no tags.
+    pub(crate) fn redactor(&self) -> Result<Redactor, Failure> {
+        Ok(Redactor::with(None, &self.config()?.redact.rules()?))
+    }
+
     /// Opens the recorder of a home.
     pub(crate) fn recorder(&self, home: &Home) -> Result<Recorder, Failure> {
         let mut options = Options::new(home.root());
@@ -146,6 +151,7 @@ impl Common {
         options.clock = crate::clock::clock();
         options.group = self.group(&config);
         options.force_network_home = self.force_network_home(&config);
+        options.rules = config.redact.rules()?;
         options.retention = Flags::default().retention(&config.retention)?;
         Ok(options.open()?)
     }

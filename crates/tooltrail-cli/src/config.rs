@@ -12,6 +12,7 @@ use crate::common::user_folder;
 use crate::doors;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
+use crate::redaction::Redact;
 use crate::size;
 
 /// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
@@ -44,6 +45,9 @@ pub(crate) struct Config {
     /// How durable an entry must be before it is acknowledged, by tool.
     #[serde(default, deserialize_with = "doors::read")]
     pub(crate) durability: Option<Doors>,
+    /// What is hidden beside what always is.
+    #[serde(default)]
+    pub(crate) redact: Redact,
     /// The rules that allow or deny a call before it runs.
     #[serde(default, deserialize_with = "gate")]
     pub(crate) gate: Option<Gate>,
@@ -222,6 +226,13 @@ mod tests {
             [log]
             level = "warn"
             format = "json"
+            [redact]
+            env = ["DEPLOY_PHRASE"]
+            [[redact.rules]]
+            name = "badge"
+            pattern = 'BADGE-(\d{6})'
+            hides = ["BADGE-123456"]
+            keeps = ["BADGE-"]
             [gate]
             default = "deny"
             [[gate.rules]]
@@ -238,6 +249,7 @@ mod tests {
         assert_eq!(config.force_network_home, Some(true));
         assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict.into())));
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
+        assert_eq!((config.redact.env.len(), config.redact.rules[0].name.as_str()), (1, "badge"));
         let gate = config.gate.unwrap();
         let decide = |user, role, tool| gate.decide(Asked { user, role, tool }).effect;
         assert_eq!(decide("bob", Some("reader"), "fs.read"), Effect::Allow);
@@ -282,6 +294,8 @@ mod tests {
         check("[durability]\ndefault = \"most\"", "unknown variant `most`");
         check("[[durability.tools]]\ntool = \"a\"", "missing field `durability`");
         check("[[durability.tools]]\ntool = \"a\"\ndurability = \"strict\"\nuser = \"b\"", "unknown field `user`");
+        check("[[redact.rules]]\nnam = \"a\"", "unknown field `nam`");
+        check("[redact]\nenv = 3", "invalid type");
         check("gate = true", "line 1: invalid type");
         check(
             "[gate]\ndefault = \"allow\"\n[[gate.rules]]\nname = \"x\"\neffect = \"ask\"",

@@ -15,6 +15,7 @@ mod log;
 mod neighbours;
 mod output;
 mod question;
+mod redaction;
 mod retention;
 mod size;
 mod tokens;

@@ -70,8 +70,9 @@ pub use read::{
 #[doc(hidden)]
 pub use record::Steps;
 pub use record::{
-    Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Prepared, PrunedDay, Recorder, would_prune,
+    Ack, Counters, DURABLE_WAIT, Event, Histogram, Open, Options, Prepared, PrunedDay, Recorder, redaction_keys,
+    would_prune,
 };
-pub use redact::{RedactionKey, Redactor};
+pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
 pub use stats::{Quantiles, Stats, ToolStats};

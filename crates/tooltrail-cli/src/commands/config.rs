@@ -11,7 +11,8 @@ use tooltrail_toolbox::{Effect, Gate};
 use crate::commands::{Cli, serve};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
-use crate::output::{Cell, Column, Data, Table, print_json};
+use crate::output::{self, Cell, Column, Data, Table, print_json};
+use crate::redaction::{self, Redact};
 use crate::retention;
 
 /// Look at the configuration
@@ -24,8 +25,9 @@ pub(crate) struct Args {
 /// What to do with it.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Print every value that holds and where it comes from; exit 2 if the file is wrong
+    /// Print every value that holds and where it comes from, and run the tests of redaction rules
     ///
+    /// Exit 1 if a rule's `hides` or `keeps` does not hold, 2 if the file is wrong.
     /// A flag wins over its variable, that over the file, and that over the default. The flags are those of `serve`.
     Check(serve::Args),
 }
@@ -34,10 +36,11 @@ enum Command {
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let Command::Check(flags) = args.command;
     let rows = rows(&flags, common)?;
+    let broken = common.config()?.redact.broken_tests()?;
     if common.json {
         let object = rows.into_iter().map(|row| (row.name.to_owned(), json!({ "value": row.value, "from": row.from })));
         print_json(&Value::Object(object.collect::<Map<_, _>>()))?;
-        return Ok(Exit::Yes.into());
+        return verdict(&broken);
     }
     let mut table = Table::new(&[Column::fixed("key"), Column::fixed("value"), Column::fixed("from")]);
     for row in rows {
@@ -50,7 +53,19 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         data.line(line)?;
     }
     data.finish()?;
-    Ok(Exit::Yes.into())
+    verdict(&broken)
+}
+
+/// Tells which tests of redaction rules do not hold.
+fn verdict(broken: &[String]) -> Result<ExitCode, Failure> {
+    broken.iter().for_each(|sentence| output::talk(sentence));
+    match broken.len() {
+        0 => Ok(Exit::Yes.into()),
+        count => Err(Failure::no(
+            format!("{count} test{} of redaction rules failed", if count == 1 { "" } else { "s" }),
+            "mend the pattern or the text; `tooltrail redact --explain` shows what a text becomes",
+        )),
+    }
 }
 
 /// Who obeys the gate: no command runs tools yet.
@@ -100,6 +115,8 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("retention", "", file.retention != Default::default(), retention::object(&kept)),
         row("durability", "durability", file.durability.is_some(), json!(doors.default.as_str())),
         row("durability.tools", "durability", file.durability.is_some(), tools(&doors)),
+        row("redact.env", "", !file.redact.env.is_empty(), values(&file.redact)),
+        row("redact.rules", "", !file.redact.rules.is_empty(), redact_rules(&file.redact)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
         row("gate.holds", "", file.gate.is_some(), json!(GATE_HOLDS)),
     ])
@@ -129,6 +146,23 @@ fn keys(common: &Common) -> Result<Value, Failure> {
 fn tools(doors: &Doors) -> Value {
     let row = |(tool, durability): &(String, _)| json!({ "tool": tool, "durability": format!("{durability}") });
     doors.tools.iter().map(row).collect()
+}
+
+/// Returns what becomes of the values of the named variables, which are not shown.
+fn values(redact: &Redact) -> Value {
+    let row = |(name, value): (&str, redaction::Value)| json!({ "name": name, "value": value.to_string() });
+    redact.values().into_iter().map(row).collect()
+}
+
+fn redact_rules(redact: &Redact) -> Value {
+    let row = |rule: &redaction::Rule| {
+        let tests = format!("{} hides, {} keeps", rule.hides.len(), rule.keeps.len());
+        match (&rule.key, &rule.pattern) {
+            (Some(key), _) => json!({ "name": rule.name, "key": key, "tests": tests }),
+            (_, pattern) => json!({ "name": rule.name, "pattern": pattern, "tests": tests }),
+        }
+    };
+    redact.rules.iter().map(row).collect()
 }
 
 fn gate(gate: &Gate) -> Value {

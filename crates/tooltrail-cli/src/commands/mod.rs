@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod demo;
+mod find_secret;
 mod import;
 mod prune;
 mod recent;
@@ -57,6 +58,7 @@ enum Command {
     Import(import::Args),
     Prune(prune::Args),
     Redact(redact::Args),
+    FindSecret(find_secret::Args),
     Token(token::Args),
     Config(config::Args),
     Demo(demo::Args),
@@ -86,6 +88,7 @@ impl Cli {
             Command::Import(args) => import::run(args, common),
             Command::Prune(args) => prune::run(args, common),
             Command::Redact(args) => redact::run(&args, common),
+            Command::FindSecret(args) => find_secret::run(&args, common),
             Command::Token(args) => token::run(args, common),
             Command::Config(args) => config::run(args, common),
             Command::Demo(args) => demo::run(args, common),

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::json;
-use tooltrail::Redactor;
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
@@ -19,8 +18,8 @@ const OPENING: &str = "[redacted:";
 
 /// Show what would be hidden of a text, and by which rule
 ///
-/// Prints the text as an entry would hold it, but not clipped. Nothing is recorded, no home is needed, and the marks
-/// carry no tags, which take the home's key.
+/// Prints the text as an entry would hold it, but not clipped. The rules of the configuration file hold, too. Nothing
+/// is recorded, no home is needed, and the marks carry no tags, which take the home's key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   echo 'password: hunter29x' | tooltrail redact    password: [redacted:password]
@@ -39,7 +38,7 @@ pub(crate) struct Args {
 /// Reads, hides and prints.
 pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     let text = read(args)?;
-    let hidden = Redactor::new(None).text(&text).into_owned();
+    let hidden = common.redactor()?.text(&text).into_owned();
     let marks = marks(&hidden);
     if common.json {
         let marks = marks.iter().map(|mark| json!({ "line": mark.line, "column": mark.column, "rule": mark.rule }));

@@ -12,6 +12,7 @@ pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
 pub(crate) use lanes::Lanes;
 pub(crate) use shown::{Shown, stored};
 pub(crate) use stream::{
-    Data, choose_colour, print_json, stderr_is_terminal, stdout_is_terminal, talk, talk_error, talk_hint,
+    Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk, talk_error,
+    talk_hint,
 };
 pub(crate) use table::{Cell, Column, Table};

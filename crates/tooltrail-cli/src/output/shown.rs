@@ -30,6 +30,8 @@ pub(crate) struct Shown<'a> {
     args: Option<&'a RawValue>,
     #[serde(default)]
     via: String,
+    #[serde(default)]
+    id: String,
 }
 
 impl<'a> Shown<'a> {
@@ -41,6 +43,15 @@ impl<'a> Shown<'a> {
         Column::fixed("status"),
         Column::number("took"),
         Column::text("result"),
+    ];
+
+    /// The columns of its cells with an id.
+    pub(crate) const WITH_ID: [Column; 5] = [
+        Column::fixed("time"),
+        Column::text("user"),
+        Column::text("tool"),
+        Column::fixed("status"),
+        Column::fixed("id"),
     ];
 
     /// Reads a stored line; one that another writer filled otherwise is shown as it stands.
@@ -55,6 +66,7 @@ impl<'a> Shown<'a> {
             duration_ms: None,
             args: None,
             via: String::new(),
+            id: String::new(),
         })
     }
 
@@ -68,6 +80,12 @@ impl<'a> Shown<'a> {
             Cell::dim(&took(self.duration_ms())),
             Cell::new(&self.outcome()),
         ]
+    }
+
+    /// Returns a cell per column of those with an id.
+    pub(crate) fn cells_with_id(&self) -> Vec<Cell> {
+        let time = Cell::dim(&self.ts.replacen('T', " ", 1));
+        vec![time, Cell::new(&self.user), Cell::new(&self.tool), Cell::status(&self.status), Cell::new(&self.id)]
     }
 
     /// Returns the values with tabs between them, for `cut` and `awk`.

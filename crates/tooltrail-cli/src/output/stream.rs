@@ -54,6 +54,37 @@ pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     data.finish()
 }
 
+/// Keeps a terminal from showing what is typed, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct EchoOff(Option<rustix::termios::Termios>);
+
+impl EchoOff {
+    /// Stops the echo of stdin; where that cannot be done, what is typed shows.
+    pub(crate) fn new() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        let stdin = io::stdin();
+        let before = tcgetattr(&stdin).ok();
+        if let Some(mut quiet) = before.clone() {
+            quiet.local_modes.remove(LocalModes::ECHO);
+            let _shows = tcsetattr(&stdin, OptionalActions::Flush, &quiet);
+        }
+        Self(before)
+    }
+}
+
+impl Drop for EchoOff {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            let _gone = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+        }
+    }
+}
+
+/// Whether stdin is a terminal.
+pub(crate) fn stdin_is_terminal() -> bool {
+    io::stdin().is_terminal()
+}
+
 /// Sets when to colour, for both streams.
 pub(crate) fn choose_colour(colour: Colour) {
     match colour {

@@ -21,6 +21,12 @@ pub struct Query {
 }
 
 impl Query {
+    /// Returns the query for entries in which a text stands anywhere, capitals or not, whatever signs it holds.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self { terms: vec![Term::Text(text.to_owned())] }
+    }
+
     /// Whether it has no term: every entry answers it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -21,20 +21,35 @@ pub(crate) fn redaction_key(home: &Home, folder: &Path, random: &dyn Random) -> 
     let path = folder.join(FILE);
     let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
     let _lock = disk.lock(&["redact.lock"], LOCK_WAIT).map_err(Error::io("lock", &path))?;
-    if let Some(file) = disk.open(&[FILE]).map_err(Error::io("open", &path))? {
-        let mut text = [0; 65];
-        let read = file.read_at(&mut text, 0).map_err(Error::io("read", &path))?;
-        let bytes = parse(text[..read].trim_ascii()).ok_or_else(|| Error::Format {
-            path: path.clone(),
-            offset: 0,
-            what: "not 64 hex digits".to_owned(),
-        })?;
-        return Ok(RedactionKey { number: 1, bytes });
+    if let Some(key) = read(&disk, folder)? {
+        return Ok(key);
     }
     let mut bytes = [0; 32];
     random.fill(&mut bytes);
     disk.replace(&[FILE], format!("{}\n", hex(&bytes)).as_bytes()).map_err(Error::io("write", &path))?;
     Ok(RedactionKey { number: 1, bytes })
+}
+
+/// Returns the redaction keys of a folder of keys, by their numbers; none where none was made yet.
+///
+/// # Errors
+/// [`Error::Io`] if a key cannot be read, [`Error::Format`] if a file is no key.
+pub fn redaction_keys(folder: &Path) -> Result<Vec<RedactionKey>, Error> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
+    Ok(read(&disk, folder)?.into_iter().collect())
+}
+
+fn read(disk: &RealDisk, folder: &Path) -> Result<Option<RedactionKey>, Error> {
+    let path = folder.join(FILE);
+    let Some(file) = disk.open(&[FILE]).map_err(Error::io("open", &path))? else { return Ok(None) };
+    let mut text = [0; 65];
+    let read = file.read_at(&mut text, 0).map_err(Error::io("read", &path))?;
+    let bytes = parse(text[..read].trim_ascii());
+    let bytes = bytes.ok_or_else(|| Error::Format { path, offset: 0, what: "not 64 hex digits".to_owned() })?;
+    Ok(Some(RedactionKey { number: 1, bytes }))
 }
 
 fn parse(digits: &[u8]) -> Option<[u8; 32]> {

@@ -10,7 +10,7 @@ use crate::random::{Random, SystemRandom};
 use crate::record::keys::redaction_key;
 use crate::record::recorder::{Recorder, State};
 use crate::record::writer::Writer;
-use crate::redact::Redactor;
+use crate::redact::{RedactionRules, Redactor};
 use crate::retention::Retention;
 
 /// How a recorder is opened.
@@ -27,6 +27,8 @@ pub struct Options {
     pub force_network_home: bool,
     /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
     pub retention: Retention,
+    /// What is hidden beside what always is.
+    pub rules: RedactionRules,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Where random bits come from.
@@ -45,6 +47,7 @@ impl Options {
             group: false,
             force_network_home: false,
             retention: Retention::default(),
+            rules: RedactionRules::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
             unredacted: false,
@@ -85,7 +88,7 @@ impl Options {
             }
             Some(keys) => Some(redaction_key(&home, keys, &*self.random)?),
         };
-        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::new(key) });
+        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::with(key, &self.rules) });
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
         let retention = self.retention;

@@ -216,16 +216,14 @@ impl<'a> Walk<'_, 'a> {
             self.reader.expect(b':').ok()?;
             self.space();
             let value = self.value(depth)?;
-            // `{"name": "Authorization", "value": "…"}`: the name stands beside the value.
-            if labels::is_fed(key.inner) || key.inner == "by" {
-                return None;
-            }
-            if labels::is_label(key.inner) && !self.redactor.is_off() {
-                match value {
-                    Value::Plain(name) if labels::judge(name).is_none() => {}
-                    Value::Plain(_) | Value::Escaped { .. } => return None,
-                    Value::Other => {}
-                }
+            // What is about another member: a label, or a command that reads a password from its input.
+            let named = !self.redactor.is_off() && self.redactor.is_named(&self.room.events);
+            match value {
+                Value::Other => {}
+                _ if self.redactor.asks(&self.room.events) || key.inner == "by" => return None,
+                Value::Plain(label) if named && labels::is_label(key.inner) && labels::judge(label).is_some() => return None,
+                Value::Escaped { .. } if named && labels::is_label(key.inner) => return None,
+                Value::Plain(_) | Value::Escaped { .. } => {}
             }
             self.space();
             if !self.reader.take(b',') {

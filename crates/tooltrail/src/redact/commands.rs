@@ -80,15 +80,8 @@ pub(super) const COMMANDS: &[Command] = &[
     command("eas secret:create", &["--value"], Part::Whole, true, true),
     command("poetry publish", &["-p"], Part::Whole, true, false),
     command("nuget push", &["-k", "-ApiKey", "-apikey"], Part::Whole, true, true),
-    command("jenkins-cli", &["-auth"], Part::After(':'), true, false),
-    command("smbmap", &["-p"], Part::Whole, true, false),
-    command("crackmapexec", &["-p"], Part::Whole, true, false),
-    command("netexec", &["-p"], Part::Whole, true, false),
-    command("plink", &["-pw"], Part::Whole, true, false),
-    command("pscp", &["-pw"], Part::Whole, true, false),
     command("keytool", &["-storepass", "-keypass"], Part::Whole, true, false),
     command("openssl ", &["-passin", "-passout"], Part::After(':'), true, false),
-    command("gpg ", &["--passphrase"], Part::Whole, true, true),
 ];
 
 /// Commands whose password has a place of its own among the words that are no flags.
@@ -114,31 +107,19 @@ const PLACED: &[(&str, usize)] = &[
 const PLACE: Command = command("", &[], Part::Whole, true, true);
 
 /// What asks for a password at its standard input, fed by `echo`.
-pub(super) const FED: &[&str] = &[
-    "--password-stdin",
-    "sudo -s",
-    "chpasswd",
-    "--with-token",
-    "gh secret set",
-    "--passwd-on-stdin",
-    "--stdin-password",
-    "--pinentry-mode loopback",
-    "kinit ",
-    "vault login -",
-];
+pub(super) const FED: &[&str] = &["--password-stdin", "sudo -s", "chpasswd"];
+/// More of them, which are found by the secret's name in them.
+const FED_BY_NAME: &[&str] = &["--with-token", "gh secret set", "--passwd-on-stdin", "--stdin-password", "passwd "];
 
 /// Whether a command asks for a password at its standard input.
 pub(super) fn is_fed(command: &str) -> bool {
     let lower = command[..floor(command, COMMAND_MAX)].to_ascii_lowercase();
-    FED.iter().any(|word| lower.contains(word)) || lower.starts_with("passwd") || lower.starts_with("su -")
+    FED.iter().chain(FED_BY_NAME).any(|word| lower.contains(word))
 }
 
 /// Every word by which a command is found.
 pub(super) fn words() -> impl Iterator<Item = &'static str> {
-    let mut words: Vec<_> =
-        COMMANDS.iter().map(|command| command.word).chain(PLACED.iter().map(|placed| placed.0)).collect();
-    words.dedup();
-    words.into_iter()
+    COMMANDS.iter().map(|command| command.word).chain(PLACED.iter().map(|placed| placed.0))
 }
 
 /// Passwords in the command that begins with a word; answers where it stopped looking.
@@ -161,7 +142,7 @@ pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: 
 pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
     for command in words() {
-        if is_named(command, arguments) && found.is_empty() {
+        if found.is_empty() && is_named(command, arguments) {
             found = secrets(command, arguments);
         }
     }
@@ -170,7 +151,9 @@ pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
 
 /// Whether a list that begins so may be a known command's.
 pub(super) fn begins(first: &str, second: &str) -> bool {
-    words().any(|command| is_named(command, &[first, second]))
+    let initial = base(first).bytes().next();
+    let may = |command: &str| command.bytes().next() == initial || command.starts_with(' ') || command == "zip";
+    words().any(|command| may(command) && is_named(command, &[first, second]))
 }
 
 /// Whether a list of arguments is a command's; of one in several words the list may hold the first two alone.
@@ -276,6 +259,14 @@ fn tokens(text: &str, from: usize) -> (Vec<(usize, usize)>, usize) {
         }
     }
     (tokens, at)
+}
+
+/// The same for a command that is found by the secret's name in it, of which a part stands at a place.
+pub(super) fn fed_by_name(text: &str, at: usize) -> Option<Hit> {
+    let near = &text[floor(text, at.saturating_sub(16))..floor(text, at + 16)];
+    // Most names stand in no such command.
+    (near.contains("-") || near.contains("gh ") || near.contains("passwd ")).then_some(())?;
+    FED_BY_NAME.iter().any(|word| near.contains(word)).then(|| fed(text, at)).flatten()
 }
 
 /// `echo secret | sudo -S …`: what is fed to a command that reads a password.

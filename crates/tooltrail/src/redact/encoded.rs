@@ -12,6 +12,8 @@ use super::text::{floor, right};
 
 /// Characters of base64 that are looked at together: 18 bytes, as `password=hunter2x` needs.
 const RUN_MIN: usize = 24;
+/// Places that are looked at for such a run.
+const STEP: usize = RUN_MIN / 2;
 /// Characters of base64 that are undone; the window of a result holds no more.
 const RUN_MAX: usize = 16_384;
 /// Characters of a line that goes on in the next.
@@ -40,31 +42,61 @@ struct Block {
 /// Pushes what base64 hides: `rule` says of an undone text which secret is in it.
 pub(super) fn hidden(text: &str, rule: &mut dyn FnMut(&str) -> Option<&'static str>, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
-    let (mut at, mut done) = (RUN_MIN - 1, 0);
-    // A run of so many characters holds one of these places, whatever its beginning.
-    while at < bytes.len() {
-        if !is_base64(bytes[at]) {
-            at += RUN_MIN;
+    let (mut at, mut done) = (STEP - 1, 0);
+    // A run of two steps holds two of these places and what is between them, whatever its beginning.
+    while at + STEP < bytes.len() {
+        if !(is_base64(bytes[at]) && is_base64(bytes[at + STEP]) && is_base64(bytes[at + STEP / 2])) {
+            at += STEP;
             continue;
         }
         let from = at - bytes[done..at].iter().rev().take_while(|byte| is_base64(**byte)).count();
         let run = right(&text[..floor(text, from + RUN_MAX)], from, is_base64);
         if run - from < RUN_MIN {
-            (at, done) = (run + RUN_MIN, run);
+            (at, done) = (run + STEP, run);
+            continue;
+        }
+        if run - from < LINE_MIN && !starts(text, from..run, false).any(|start| may_be_text(&bytes[start..run])) {
+            (at, done) = (run + STEP, run);
             continue;
         }
         let block = block(text, from, run);
-        (at, done) = (block.place.end + RUN_MIN, block.place.end);
-        let found = starts(text, &block).find_map(|skip| {
-            let inner = undone(&block.text[skip..])?;
-            rule(&inner).map(|rule| Hit::new(block.place.start + skip, block.place.end, rule))
+        (at, done) = (block.place.end + STEP, block.place.end);
+        let found = starts(text, from..run, block.lines.is_some()).find_map(|start| {
+            let inner = undone(&block.text[start - from..])?;
+            rule(&inner).map(|rule| Hit::new(start, block.place.end, rule))
         });
         hits.extend(found.or_else(|| key_part(text, &block)));
     }
 }
 
+/// The six bits of each sign, in both alphabets; 64 for what is none.
+static BITS: [u8; 256] = bits();
+
+const fn bits() -> [u8; 256] {
+    let (mut bits, signs) = ([64; 256], b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+    let mut at = 0;
+    while at < 64 {
+        bits[signs[at] as usize] = at as u8;
+        at += 1;
+    }
+    bits[b'-' as usize] = 62;
+    bits[b'_' as usize] = 63;
+    bits
+}
+
+#[inline]
 fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte)
+    BITS[usize::from(byte)] < 64
+}
+
+/// Whether the first bytes behind a run are text, as UTF-8 or UTF-16: nearly all runs are none.
+fn may_be_text(run: &[u8]) -> bool {
+    let mut bytes = run[..run.len().min(16)].chunks_exact(4).flat_map(|four| {
+        let all = four.iter().fold(0_u32, |all, byte| all << 6 | u32::from(BITS[usize::from(*byte)]));
+        [(all >> 16) as u8, (all >> 8) as u8, all as u8]
+    });
+    let wide = run.get(..16).is_some_and(|_| bytes.clone().skip(1).step_by(2).all(|byte| byte == 0));
+    wide || bytes.all(is_text)
 }
 
 /// The run and the lines that continue it.
@@ -96,25 +128,21 @@ fn next_line(text: &str, at: usize) -> Option<usize> {
 }
 
 /// Places at which the encoded text may begin: the first, behind an escape's letter, behind a path.
-fn starts(text: &str, block: &Block) -> impl Iterator<Item = usize> {
-    let escaped = text[..block.place.start].ends_with('\\').then_some(1);
-    let path = block.text.rfind('/').map(|at| at + 1).filter(|_| block.lines.is_none());
-    let long = block.text.len();
-    [Some(0), escaped, path].into_iter().flatten().filter(move |skip| long - skip >= RUN_MIN - 4)
+fn starts(text: &str, run: Range<usize>, lines: bool) -> impl Iterator<Item = usize> {
+    let escaped = text[..run.start].ends_with('\\').then_some(run.start + 1);
+    let path = text[run.clone()].rfind('/').filter(|_| !lines).map(|at| run.start + at + 1);
+    [Some(run.start), escaped, path].into_iter().flatten().filter(move |start| run.end - start >= RUN_MIN - 4)
 }
 
 /// The text that base64 hides; none if it hides none.
 fn undone(encoded: &str) -> Option<String> {
-    let whole = &encoded[..encoded.len() - usize::from(encoded.len() % 4 == 1)];
-    let standard = |part: &str| READER.decode(part.replace('-', "+").replace('_', "/")).ok();
-    let head = standard(&whole[..whole.len().min(16)])?;
-    // Nearly all runs are told by their first bytes.
-    let wide = head.len() >= 8 && head.chunks_exact(2).all(|pair| is_text(pair[0]) && pair[1] == 0);
-    if !wide && !head.iter().all(|byte| is_text(*byte)) {
+    if !may_be_text(encoded.as_bytes()) {
         return None;
     }
-    let bytes = standard(whole)?;
+    let whole = &encoded[..encoded.len() - usize::from(encoded.len() % 4 == 1)];
+    let bytes = READER.decode(whole.replace('-', "+").replace('_', "/")).ok()?;
     // PowerShell encodes UTF-16.
+    let wide = bytes.get(1) == Some(&0);
     let bytes = if wide { bytes.into_iter().step_by(2).collect() } else { bytes };
     match String::from_utf8(bytes) {
         Ok(text) => Some(text),

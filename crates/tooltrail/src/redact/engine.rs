@@ -9,15 +9,16 @@ use super::Seen;
 use super::benign::{entropy, is_benign};
 use super::commands;
 use super::encoded;
-use super::escapes::{LEVELS_MAX, Plain};
+use super::escapes::{self, LEVELS_MAX, Plain};
 use super::found::Found;
-use super::known::Known;
+use super::known;
 use super::marks::{OPENING, marks};
 use super::names;
+use super::own::{Own, RedactionRules};
 use super::shapes::{PREFIXED, Shape, VENDORS};
-use super::sieve::{Event, Sieve};
+use super::sieve::{Event, May, Sieve};
 use super::tag::{self, RedactionKey};
-use super::text::{self, Lead};
+use super::text::{self, Known, Lead};
 use super::world;
 
 /// Passes after which a text counts as settled: marks only shorten what a further pass could find.
@@ -66,8 +67,9 @@ pub struct Redactor {
     pub(super) sieve: Sieve,
     forms: Vec<OnceLock<Option<Regex>>>,
     off: bool,
-    plain_keys: Known,
-    clean_names: Known,
+    own: Own,
+    plain_keys: known::Known,
+    clean_names: known::Known,
 }
 
 impl Redactor {
@@ -92,9 +94,16 @@ impl Redactor {
             sieve: Sieve::new(words),
             forms,
             off: false,
-            plain_keys: Known::default(),
-            clean_names: Known::default(),
+            own: Own::default(),
+            plain_keys: known::Known::default(),
+            clean_names: known::Known::default(),
         }
+    }
+
+    /// As [`Redactor::new`], with rules of one's own beside those that always hold.
+    #[must_use]
+    pub fn with(key: Option<RedactionKey>, rules: &RedactionRules) -> Self {
+        Self { own: Own::new(rules), ..Self::new(key) }
     }
 
     /// An engine that finds nothing: what redaction costs is what a run without it saves. For the bench alone.
@@ -192,30 +201,74 @@ impl Redactor {
 
     /// All that is secret in a text as it came, and in what is left when its escapes are undone.
     fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
-        let mut hits = self.level(text, cut, ENCODINGS_MAX, events);
-        let mut plain = Plain::of(text);
-        for _ in 0..LEVELS_MAX {
-            let Some(level) = plain else { break };
-            for hit in self.level(&level.text, cut, ENCODINGS_MAX, events) {
-                let open = cut && hit.end == level.text.len();
-                if let Some(place) = level.place(hit.start..hit.end) {
-                    hits.push(Hit { start: place.start, end: if open { text.len() } else { place.end }, ..hit });
-                }
+        let known = Known { cut, glued: false };
+        let coloured = escapes::has_colours(text);
+        let mut plain = if coloured { Plain::of(text) } else { None };
+        let mut hits = Vec::new();
+        // A text without its colours says all that it says with them, unless a colour alone parts two words.
+        if plain.as_ref().is_none_or(|plain| plain.glues || !plain.colours_alone) {
+            let glued = plain.as_ref().is_some_and(|plain| plain.glues);
+            let may;
+            (hits, may) = self.level(text, Known { cut, glued }, ENCODINGS_MAX, events);
+            if may.escapes && !coloured {
+                plain = Plain::of(text);
             }
-            plain = level.deeper();
+        }
+        let mut levels = Vec::new();
+        while let Some(level) = plain.take().filter(|_| levels.len() < LEVELS_MAX) {
+            levels.push(level);
+            let Some(last) = levels.last() else { break };
+            for hit in self.level(&last.text, known, ENCODINGS_MAX, events).0 {
+                let open = cut && hit.end == last.text.len();
+                let place = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.place(part));
+                hits.extend(place.map(|place| Hit {
+                    start: place.start,
+                    end: if open { text.len() } else { place.end },
+                    ..hit
+                }));
+            }
+            plain = Plain::of(&last.text);
         }
         hits
     }
 
     /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
-    fn level(&self, text: &str, cut: bool, encodings: usize, events: &mut Vec<Event>) -> Vec<Hit> {
-        let mut hits = text::scan(self, text, cut, events);
+    fn level(&self, text: &str, known: Known, encodings: usize, events: &mut Vec<Event>) -> (Vec<Hit>, May) {
+        let mut hits = Vec::new();
+        let may = text::scan(self, text, known, events, &mut hits);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
-        if encodings > 0 {
-            let mut rule = |inner: &str| self.level(inner, cut, encodings - 1, events).first().map(|hit| hit.rule);
+        self.own.hits(text, known.cut, &mut hits);
+        if may.encoded && encodings > 0 {
+            let mut rule = |inner: &str| {
+                let known = Known { glued: false, ..known };
+                self.level(inner, known, encodings - 1, events).0.first().map(|hit| hit.rule)
+            };
             encoded::hidden(text, &mut rule, &mut hits);
         }
-        hits
+        (hits, may)
+    }
+
+    /// Whether a command that reads a password from its input stands in the text that was looked at last.
+    pub(super) fn asks(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| matches!(self.sieve.open(*event).2, Trigger::Lead(Lead::Fed)))
+    }
+
+    /// Whether a word that names a secret stands in the text that was looked at last.
+    pub(super) fn is_named(&self, events: &[Event]) -> bool {
+        let names = |event: &Event| {
+            matches!(self.sieve.open(*event).2, Trigger::Name | Trigger::World | Trigger::Lead(Lead::Code))
+        };
+        events.iter().any(names)
+    }
+
+    /// The rule of a member's key among those of whoever runs the recorder.
+    pub(super) fn own_key(&self, key: &str) -> Option<&'static str> {
+        self.own.key(key)
+    }
+
+    /// Whether a rule is one of theirs.
+    pub(super) fn own_rule(&self, rule: &str) -> bool {
+        self.own.names(rule)
     }
 
     fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {

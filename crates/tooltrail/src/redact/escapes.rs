@@ -16,16 +16,16 @@ const STRING_MAX: usize = 512;
 const ENTITY_MAX: usize = 9;
 
 /// Character references of HTML and XML for what stands around names and values.
-const ENTITIES: &[(&str, &str)] = &[
-    ("&quot;", "\""),
-    ("&amp;", "&"),
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&apos;", "'"),
-    ("&nbsp;", " "),
-    ("&colon;", ":"),
-    ("&equals;", "="),
-    ("&lowbar;", "_"),
+const ENTITIES: &[(&str, char)] = &[
+    ("&quot;", '"'),
+    ("&amp;", '&'),
+    ("&lt;", '<'),
+    ("&gt;", '>'),
+    ("&apos;", '\''),
+    ("&nbsp;", ' '),
+    ("&colon;", ':'),
+    ("&equals;", '='),
+    ("&lowbar;", '_'),
 ];
 
 /// How a control sequence begins, as the byte it is or written out.
@@ -35,87 +35,119 @@ const ESCAPES: &[&str] = &["\x1b", "\\x1b", "\\u001b", "\\u{1b}", "\\033", "\\e"
 #[derive(Debug)]
 pub(super) struct Plain {
     pub(super) text: String,
-    /// Where each byte of the text came from.
-    from: Vec<(u32, u32)>,
+    /// Where its pieces came from, by their places in it.
+    pieces: Vec<Piece>,
+    /// Whether a control sequence stood between two letters or digits.
+    pub(super) glues: bool,
+    /// Whether nothing but control sequences was taken out.
+    pub(super) colours_alone: bool,
+}
+
+/// A run of bytes that were copied, or one character that was escaped.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Where it begins in the plain text, and in the text it came from.
+    at: usize,
+    from: usize,
+    /// The bytes of the escape; none where bytes were copied.
+    escape: usize,
 }
 
 impl Plain {
-    /// The text without its escapes; none if it has none that could stand before a secret.
+    /// The text without its escapes; none if it has none that could stand in or before a secret.
     pub(super) fn of(text: &str) -> Option<Self> {
         may_be_escaped(text).then(|| undo(text)).filter(|plain| plain.text.len() < text.len())
     }
 
-    /// The same one level deeper, with places in the first text.
-    pub(super) fn deeper(&self) -> Option<Self> {
-        let mut plain = Self::of(&self.text)?;
-        for from in &mut plain.from {
-            *from = (self.from[from.0 as usize].0, self.from[from.1 as usize - 1].1);
-        }
-        Some(plain)
-    }
-
-    /// Where in the first text a part of this one stands.
+    /// Where a part of it stands in the text that it came from.
     pub(super) fn place(&self, part: Range<usize>) -> Option<Range<usize>> {
-        let (first, last) = (self.from.get(part.start)?, self.from.get(part.end.checked_sub(1)?)?);
-        (part.start < part.end).then_some(first.0 as usize..last.1 as usize)
+        let piece = |at: usize| self.pieces[..self.pieces.partition_point(|piece| piece.at <= at)].last();
+        let (first, last) = (piece(part.start)?, piece(part.end.checked_sub(1)?)?);
+        let start = first.from + if first.escape == 0 { part.start - first.at } else { 0 };
+        let end = last.from + if last.escape == 0 { part.end - last.at } else { last.escape };
+        (part.start < part.end).then_some(start..end)
     }
 }
 
-/// Whether a text holds an escape for something else than the quotes and ends of lines of simple JSON.
+/// Whether a text holds control sequences of a terminal, unless they are written out.
+pub(super) fn has_colours(text: &str) -> bool {
+    memchr::memchr(b'\x1b', text.as_bytes()).is_some()
+}
+
+/// Whether a text holds an escape that may stand in or before a secret. Those of blanks, dashes and slashes alone say
+/// nothing, nor do the quotes and ends of lines of simple JSON, which are found as they are.
 fn may_be_escaped(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let starts = |at: usize| match bytes[at] {
-        b'\\' => matches!(bytes.get(at + 1), Some(b'u' | b'U' | b'x' | b'X' | b'/' | b'0' | b'e')),
-        b'%' => bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)),
-        _ => bytes.get(at + 1).is_some_and(|next| next.is_ascii_alphabetic() || *next == b'#'),
+    let starts = |at: usize| match &bytes[at..] {
+        [b'\\', b'/', ..] => bytes[at + 2..].starts_with(b"\\/"),
+        [b'\\', b'u' | b'U' | b'x' | b'X' | b'0' | b'e', ..] | [b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', ..] | [b'%', ..] => {
+            escape(&text[at..]).is_some_and(|(_, stands_for)| stands_for.is_none_or(is_telling))
+        }
+        _ => false,
     };
-    memchr::memchr(b'\x1b', bytes).is_some() || memchr::memchr3_iter(b'\\', b'%', b'&', bytes).any(starts)
+    has_colours(text) || memchr::memchr3_iter(b'\\', b'%', b'&', bytes).any(starts)
+}
+
+/// Whether a character is part of a name, quotes it or joins it to its value.
+fn is_telling(char: char) -> bool {
+    char.is_alphanumeric() || matches!(char, '"' | '\'' | '`' | '=' | ':' | '&' | '<' | '>' | '{' | '_' | '\\' | '%' | '@' | '：')
 }
 
 fn undo(text: &str) -> Plain {
-    let mut plain = Plain { text: String::with_capacity(text.len()), from: Vec::with_capacity(text.len()) };
-    let mut at = 0;
-    while at < text.len() {
-        let rest = &text[at..];
-        let (length, replacement) = match rest.as_bytes()[0] {
-            b'\x1b' | b'\\' | b'%' | b'&' => escape(rest),
-            _ => {
-                let next = memchr::memchr3(b'\\', b'%', b'&', rest.as_bytes()).unwrap_or(rest.len());
-                let next = memchr::memchr(b'\x1b', &rest.as_bytes()[..next]).unwrap_or(next);
-                plain.text.push_str(&rest[..next]);
-                plain.from.extend((at..at + next).map(|place| (place as u32, place as u32 + 1)));
-                at += next;
-                continue;
-            }
+    let (bytes, mut copied, mut at) = (text.as_bytes(), 0, 0);
+    let mut plain =
+        Plain { text: String::with_capacity(text.len()), pieces: Vec::new(), glues: false, colours_alone: true };
+    let copy = |plain: &mut Plain, part: Range<usize>| {
+        if !part.is_empty() {
+            plain.pieces.push(Piece { at: plain.text.len(), from: part.start, escape: 0 });
+            plain.text.push_str(&text[part]);
+        }
+    };
+    while let Some(next) = bytes[at..].iter().position(|byte| matches!(byte, 0x1B | b'\\' | b'%' | b'&')) {
+        at += next;
+        let Some((length, stands_for)) = escape(&text[at..]) else {
+            at += 1;
+            continue;
         };
-        let span = (at as u32, (at + length) as u32);
-        plain.from.extend(std::iter::repeat_n(span, replacement.len()));
-        plain.text.push_str(&replacement);
+        copy(&mut plain, copied..at);
+        match stands_for {
+            Some(char) => {
+                plain.pieces.push(Piece { at: plain.text.len(), from: at, escape: length });
+                plain.text.push(char);
+                plain.colours_alone = false;
+            }
+            None => {
+                let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+                plain.glues |= is_word(plain.text.as_bytes().last()) && is_word(bytes.get(at + length));
+            }
+        }
         at += length;
+        copied = at;
     }
+    copy(&mut plain, copied..text.len());
     plain
 }
 
-/// The bytes of the escape at the beginning of a text, and what it stands for; a byte that begins none stands for
-/// itself.
-fn escape(rest: &str) -> (usize, String) {
+/// The bytes of the escape at the beginning of a text, and the character that it stands for; a control sequence stands
+/// for none.
+fn escape(rest: &str) -> Option<(usize, Option<char>)> {
     if let Some(length) = control(rest) {
-        return (length, String::new());
+        return Some((length, None));
     }
-    match rest.as_bytes()[0] {
+    let (length, char) = match rest.as_bytes()[0] {
         b'\\' => backslash(rest),
         b'%' => octets(rest, |text| pair(text.strip_prefix('%')?).map(|byte| (3, byte))),
         b'&' => entity(rest),
         _ => None,
-    }
-    .unwrap_or_else(|| (1, rest[..1].to_owned()))
+    }?;
+    Some((length, Some(char)))
 }
 
 /// The length of a terminal's control sequence (ECMA-48, sections 5.4 and 5.6): `ESC [ 31 m`, `ESC ] 8 ; … BEL`.
 fn control(rest: &str) -> Option<usize> {
-    let begins = |escape: &&&str| rest.get(..escape.len()).is_some_and(|head| head.eq_ignore_ascii_case(escape));
-    let escape = ESCAPES.iter().find(begins)?.len();
     let bytes = rest.as_bytes();
+    let begins = |escape: &&&str| bytes.get(..escape.len()).is_some_and(|head| head.eq_ignore_ascii_case(escape.as_bytes()));
+    let escape = if bytes[0] == 0x1B { 1 } else { ESCAPES.iter().find(begins)?.len() };
     match bytes.get(escape)? {
         b'[' => {
             let near = &bytes[escape + 1..bytes.len().min(escape + 1 + CONTROL_MAX)];
@@ -131,16 +163,12 @@ fn control(rest: &str) -> Option<usize> {
     }
 }
 
-fn backslash(rest: &str) -> Option<(usize, String)> {
-    let simple = |text: &str| Some((2, text.to_owned()));
+fn backslash(rest: &str) -> Option<(usize, char)> {
     match rest.as_bytes().get(1)? {
-        b'n' => simple("\n"),
-        b't' => simple("\t"),
-        b'r' => simple("\r"),
-        b'"' => simple("\""),
-        b'\'' => simple("'"),
-        b'/' => simple("/"),
-        b'\\' => simple("\\"),
+        b'n' => Some((2, '\n')),
+        b't' => Some((2, '\t')),
+        b'r' => Some((2, '\r')),
+        sign @ (b'"' | b'\'' | b'/' | b'\\') => Some((2, char::from(*sign))),
         b'x' | b'X' => octets(rest, |text| {
             let digits = text.strip_prefix("\\x").or_else(|| text.strip_prefix("\\X"))?;
             pair(digits).map(|byte| (4, byte))
@@ -151,7 +179,7 @@ fn backslash(rest: &str) -> Option<(usize, String)> {
 }
 
 /// Bytes written as two hexadecimal digits each: one that is ASCII, or as many as make a character.
-fn octets(rest: &str, next: impl Fn(&str) -> Option<(usize, u8)>) -> Option<(usize, String)> {
+fn octets(rest: &str, next: impl Fn(&str) -> Option<(usize, u8)>) -> Option<(usize, char)> {
     let (mut length, first) = next(rest)?;
     let more = match first {
         0..0x80 => 0,
@@ -160,13 +188,13 @@ fn octets(rest: &str, next: impl Fn(&str) -> Option<(usize, u8)>) -> Option<(usi
         0xF0..0xF5 => 3,
         _ => return None,
     };
-    let mut bytes = vec![first];
-    for _ in 0..more {
+    let mut bytes = [first, 0, 0, 0];
+    for place in &mut bytes[1..=more] {
         let (step, byte) = next(&rest[length..])?;
         length += step;
-        bytes.push(byte);
+        *place = byte;
     }
-    Some((length, String::from_utf8(bytes).ok()?))
+    Some((length, std::str::from_utf8(&bytes[..=more]).ok()?.chars().next()?))
 }
 
 fn pair(digits: &str) -> Option<u8> {
@@ -175,11 +203,11 @@ fn pair(digits: &str) -> Option<u8> {
 }
 
 /// `\u0022`, `\ud83d\ude00`, `\u{22}`.
-fn unicode(rest: &str) -> Option<(usize, String)> {
+fn unicode(rest: &str) -> Option<(usize, char)> {
     if let Some(inner) = rest.get(2..).and_then(|text| text.strip_prefix('{')) {
         let digits = inner.get(..inner.find('}').filter(|end| (1..=6).contains(end))?)?;
         let char = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
-        return Some((digits.len() + 4, char.to_string()));
+        return Some((digits.len() + 4, char));
     }
     let unit = |text: &str| {
         let digits = text.get(2..6).filter(|four| four.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
@@ -189,13 +217,13 @@ fn unicode(rest: &str) -> Option<(usize, String)> {
     let first = unit(rest)?;
     let second = rest.get(6..).and_then(unit);
     match char::decode_utf16([first].into_iter().chain(second)).next()? {
-        Ok(char) => Some((6 * char.len_utf16(), char.to_string())),
+        Ok(char) => Some((6 * char.len_utf16(), char)),
         Err(_) => None,
     }
 }
 
 /// `&quot;`, `&#34;`, `&#x22;`.
-fn entity(rest: &str) -> Option<(usize, String)> {
+fn entity(rest: &str) -> Option<(usize, char)> {
     let end = rest.bytes().take(ENTITY_MAX).position(|byte| byte == b';')? + 1;
     let whole = rest.get(..end)?;
     if let Some(digits) = whole.strip_prefix("&#").map(|text| &text[..text.len() - 1]) {
@@ -203,10 +231,10 @@ fn entity(rest: &str) -> Option<(usize, String)> {
             Some(hex) => u32::from_str_radix(hex, 16).ok()?,
             None => digits.parse().ok()?,
         };
-        return Some((end, char::from_u32(code)?.to_string()));
+        return Some((end, char::from_u32(code)?));
     }
-    let (_, replacement) = ENTITIES.iter().find(|(name, _)| name.eq_ignore_ascii_case(whole))?;
-    Some((end, (*replacement).to_owned()))
+    let (_, char) = ENTITIES.iter().find(|(name, _)| name.eq_ignore_ascii_case(whole))?;
+    Some((end, *char))
 }
 
 #[cfg(test)]
@@ -216,8 +244,11 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let plain = undo(text);
         assert_eq!(plain.text, expected, "{text}");
-        assert_eq!(plain.from.len(), plain.text.len());
-        assert!(plain.from.iter().all(|(from, until)| from < until && *until as usize <= text.len()));
+        for (at, char) in plain.text.char_indices() {
+            let place = plain.place(at..at + char.len_utf8()).unwrap();
+            let source = &text[place];
+            assert!(source.starts_with(char) || source.starts_with(['\\', '%', '&']), "{char} from {source}");
+        }
     }
 
     #[test]
@@ -233,9 +264,10 @@ mod tests {
     #[test]
     fn a_part_of_the_plain_text_is_found_in_the_first() {
         let text = "a \\\\u0022b\\\\u0022 c";
-        let two = Plain::of(text).and_then(|plain| plain.deeper()).unwrap();
+        let one = Plain::of(text).unwrap();
+        let two = Plain::of(&one.text).unwrap();
         assert_eq!(two.text, "a \"b\" c");
-        let quoted = two.place(2..5).unwrap();
+        let quoted = one.place(two.place(2..5).unwrap()).unwrap();
         assert_eq!(&text[quoted], "\\\\u0022b\\\\u0022");
         assert!(Plain::of("plain \"text\\n\" 5 % & more").is_none());
     }

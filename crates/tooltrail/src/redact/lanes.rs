@@ -58,6 +58,8 @@ pub(super) struct Masks {
     pub(super) digit: u64,
     /// Backslashes and percent signs.
     pub(super) escape: u64,
+    /// Whether any of those stands here, or an ampersand or the escape of a terminal.
+    pub(super) escapes: bool,
 }
 
 /// Hashes of three folded bytes: of each two of them, and of all.
@@ -164,11 +166,12 @@ mod avx2 {
         masks.alphanumeric = joined(2);
         masks.digit = joined(3);
         masks.escape = joined(4);
+        masks.escapes = (low[4] | high[4] | low[5] | high[5]) != 0;
     }
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 5] {
+    fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 6] {
         let (first, fold) = (load(block, from), _mm256_set1_epi8(FOLD as i8));
         let folded = [0, 1, 2].map(|n| _mm256_or_si256(load(block, from + n), fold));
         let hash = |one: __m256i, other: __m256i| {
@@ -198,7 +201,8 @@ mod avx2 {
         };
         let equal = |byte: u8| _mm256_cmpeq_epi8(first, _mm256_set1_epi8(byte as i8));
         let escape = bits(_mm256_or_si256(equal(b'\\'), equal(b'%')));
-        [rare, within(wides.run), within(wides.alphanumeric), within(wides.digit), escape]
+        let others = bits(_mm256_or_si256(equal(b'&'), equal(0x1B)));
+        [rare, within(wides.run), within(wides.alphanumeric), within(wides.digit), escape, others]
     }
 
     /// Zero where a byte is not in a set.
@@ -265,7 +269,7 @@ mod tests {
             twos: vec![*b"pw"],
             run: Set::of(b"abcKEY0123_-./".iter().copied()),
         };
-        let unit = "key PW 4-1 \\n%41 aKEYb_.é\u{7f}kEy";
+        let unit = "key PW 4-1 \\n%41 aKEYb_.é\u{7f}kEy and no more escapes for quite a while, so that some blocks have none of them at all, &\u{1b}";
         for length in (0..unit.len() * 9).filter(|length| unit.repeat(9).is_char_boundary(*length)) {
             let text = &unit.repeat(9)[..length];
             let bytes = text.as_bytes();
@@ -290,6 +294,8 @@ mod tests {
                 assert_eq!(is(masks.alphanumeric), byte.is_ascii_alphanumeric(), "{at} {text}");
                 assert_eq!(is(masks.digit), byte.is_ascii_digit(), "{at} {text}");
                 assert_eq!(is(masks.escape), byte == b'\\' || byte == b'%', "{at} {text}");
+                let block = &bytes[at / BLOCK * BLOCK..bytes.len().min((at / BLOCK + 1) * BLOCK)];
+                assert_eq!(masks.escapes, block.iter().any(|byte| b"\\%&\x1b".contains(byte)), "{at} {text}");
             }
         }
     }

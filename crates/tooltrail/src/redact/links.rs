@@ -26,35 +26,20 @@ pub(super) const PATHS: &[&str] = &[
     "/register/",
     "/share/",
     "/auth/",
-    // Addresses to which messages and events are sent: whoever knows one may send. From the documentation of Slack,
-    // Discord, Teams, Google Chat, Mattermost, Rocket.Chat, Zulip, Feishu and Lark, Webex, Zoom, Flock, Guilded,
-    // Ryver, Pumble, Zapier, Make, IFTTT, n8n, PagerDuty, Healthchecks, Netlify, Vercel and Home Assistant.
-    "/webhook",
-    "/hooks/",
-    "/hook/",
-    "hooks.slack",
-    "/incomingwebhook",
-    "/trigger-webhook/",
-    "/interactions/",
-    "/sendmessage/",
-    "/postmessage/",
+    // Addresses to which messages and events are sent: whoever knows one may send. From the documentation of PagerDuty,
+    // IFTTT, Slack, Discord, Healthchecks and Make.
+    "/integration",
     "/with/key/",
-    "/build_hooks/",
-    "/deploy_hooks/",
-    "/integrations/",
-    "/integration/",
-    "/heartbeat/",
-    "/api/push/",
-    "hc-ping.com/",
-    "cronitor.link/",
-    "hook.make.com/",
-    ".make.com/",
-    "hook.integromat.com/",
-    "hooks.nabu.casa/",
-    "api.day.app/",
-    "/genericwebhook/",
     "/triggers/",
+    "/interactions/",
+    "hc-ping.com/",
+    ".make.com/",
 ];
+
+/// A part of the addresses to which messages are sent, so that whoever knows one may send. From the documentation of
+/// Slack, Discord, Teams, Mattermost, Rocket.Chat, Feishu and Lark, Webex, Zoom, Flock, Guilded, Pumble, Zapier, n8n,
+/// Netlify, Vercel and Home Assistant.
+pub(super) const HOOK: &str = "hook";
 
 /// Parameters whose value is secret if it is random, with what stands before them.
 pub(super) const PARAMETERS: &[&str] = &[
@@ -119,6 +104,17 @@ pub(super) fn oracle(text: &str, at: usize) -> Option<Hit> {
     let (user, password) = info.split_once('/')?;
     let start = at + user.len() + 1;
     (!user.is_empty()).then_some(Hit::new(start, start + password.len(), "url-password"))
+}
+
+/// The segments of an address that has `hook` in its host or path.
+pub(super) fn hook(text: &str, start: usize, end: usize, hits: &mut Vec<Hit>) -> usize {
+    let near = &text[floor(text, start.saturating_sub(ADDRESS_MAX))..start];
+    let run = near.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '(')).next();
+    if run.is_some_and(|run| run.contains("://") || run.contains(".com/")) || text[start..].starts_with("hooks.slack.com/") {
+        path(text, end, hits)
+    } else {
+        end
+    }
 }
 
 /// The segments of a path after a word that says that they let in.

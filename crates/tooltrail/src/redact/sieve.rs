@@ -73,6 +73,17 @@ pub(super) struct Sieve {
     able: bool,
 }
 
+/// What may be in a text beside words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct May {
+    /// A card's number.
+    pub(super) numbers: bool,
+    /// Base64 that hides a text, or lines of a key.
+    pub(super) encoded: bool,
+    /// An escape of any kind.
+    pub(super) escapes: bool,
+}
+
 /// Words of 64 bits in a set of two bytes.
 const PAIRS: usize = 1 << 10;
 
@@ -128,20 +139,22 @@ impl Sieve {
         self.able = false;
     }
 
-    /// Collects where words stand that could lead to a secret, by beginnings; answers whether a card's number may be
-    /// among the digits. In a text that is cut, what is cut short of its form counts, too.
-    pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
+    /// Collects where words stand that could lead to a secret, by beginnings; answers what else may be there. In a text
+    /// that is cut, what is cut short of its form counts, too; with `everywhere` tokens may begin inside a word.
+    pub(super) fn sift(&self, text: &str, cut: bool, everywhere: bool, events: &mut Vec<Event>) -> May {
         events.clear();
-        if !self.able || has_long_escape(text.as_bytes()) {
+        if !self.able || everywhere {
             self.all.each(text, |start, _, word| events.push(Event { start, word }));
             events.sort_unstable();
-            return true;
+            return May { numbers: true, encoded: true, escapes: true };
         }
         let bytes = text.as_bytes();
-        let (mut before, mut numbers) = (Masks::default(), false);
+        let (mut before, mut may) = (Masks::default(), May::default());
         lanes::each(&self.lanes, bytes, |at, masks, behind| {
             each_bit(masks.rare, |bit| self.rare(bytes, at + bit, events));
-            let (starts, long) = starts(&before, masks, behind);
+            let (starts, long, encoded) = starts(&before, masks, behind);
+            may.encoded |= encoded;
+            may.escapes |= masks.escapes;
             each_bit(starts, |bit| {
                 let (at, long) = (at + bit, long >> bit & 1 == 1);
                 // A sign just before, or a quote or blank with more before that, and what may begin a vendor's token: one
@@ -158,12 +171,12 @@ impl Sieve {
                     self.start(text, at, long, events);
                 }
             });
-            numbers = numbers || masks.digit != 0 && may_be_number(bytes, at, &before, masks, behind);
+            may.numbers = may.numbers || masks.digit != 0 && may_be_number(bytes, at, &before, masks, behind);
             before.alphanumeric = masks.alphanumeric;
             before.digit = masks.digit;
             before.escape = masks.escape;
         });
-        if !text.is_ascii() {
+        if may_be_foreign(bytes) {
             self.world.each(text, |start, _, word| events.push(Event { start, word }));
         }
         if cut {
@@ -180,7 +193,7 @@ impl Sieve {
             events.sort_unstable();
             events.dedup();
         }
-        numbers
+        may
     }
 
     /// The beginning, the end and the reason of what was collected.
@@ -278,25 +291,19 @@ fn runs() -> Set {
     set
 }
 
-/// Whether a text holds an escape of more than one letter after its sign, or a terminal's control sequence: a token may
-/// then begin in the middle of a run of letters.
-fn has_long_escape(bytes: &[u8]) -> bool {
-    memchr::memchr2_iter(b'\\', 0x1B, bytes).any(|at| match &bytes[at..] {
-        [0x1B, ..] | [_, b'e' | b'E', b'[', ..] | [_, b'0', b'3', b'3', ..] => true,
-        [_, b'x' | b'u', next, ..] => next.is_ascii_hexdigit() || *next == b'{',
-        _ => false,
-    })
-}
-
-/// Where tokens may begin, and where those may that hold their word inside.
+/// Where tokens may begin, where those may that hold their word inside, and whether a run begins here as long as base64
+/// has that hides a text: of 20 letters and digits, or of 32 bytes of tokens.
+///
+/// What a text in ASCII becomes in base64 is letters and digits but for the few characters whose last six bits are all
+/// set, as those of `?` and `~` are; of what is drawn at random, as a key is, one sign in 32 is none.
 #[inline]
-fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64) {
+fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64, bool) {
     // Mostly no run is long enough even if the next block were one.
     let two = masks.run & (masks.run >> 1 | !0 << 63);
     let four = two & (two >> 2 | !0 << 62);
     let eight = four & (four >> 4 | !0 << 60);
     if eight & (four >> 8 | !0 << 56) == 0 {
-        return (0, 0);
+        return (0, 0, false);
     }
     let one = u128::from(masks.run) | u128::from(behind.run) << BLOCK;
     let two = one & one >> 1;
@@ -308,7 +315,15 @@ fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64) {
     // An escape's letter or digits are no part of a token: one letter after a backslash, two digits after a percent.
     let glued = masks.alphanumeric << 1 | before.alphanumeric >> 63;
     let escaped = masks.escape << 2 | before.escape >> 62 | masks.escape << 3 | before.escape >> 61;
-    (twelve & (!glued | escaped), long)
+    let plain = u128::from(masks.alphanumeric) | u128::from(behind.alphanumeric) << BLOCK;
+    let twenty = [1, 2, 4, 8, 4].iter().fold(plain, |runs, step| runs & runs >> step) as u64;
+    (twelve & (!glued | escaped), long, long | twenty != 0)
+}
+
+/// Whether a text holds letters of which words are made that are not written in ASCII. Nearly all else is punctuation,
+/// lines of boxes and emoji, whose first bytes are others.
+fn may_be_foreign(bytes: &[u8]) -> bool {
+    !bytes.is_ascii() && bytes.iter().any(|byte| matches!(byte, 0xC3..=0xE1 | 0xE3..=0xED))
 }
 
 /// Whether a group of thirteen digits begins in a block, or one of four before a joint and four more.

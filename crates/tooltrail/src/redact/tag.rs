@@ -17,6 +17,14 @@ pub struct RedactionKey {
     pub bytes: [u8; 32],
 }
 
+impl RedactionKey {
+    /// Returns the tag of a secret as marks hold it: the key's number, a dot, and 16 hexadecimal digits.
+    #[must_use]
+    pub fn tag(&self, secret: &str) -> String {
+        format!("{}.{}", self.number, digest(Some(self), secret))
+    }
+}
+
 impl fmt::Debug for RedactionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedactionKey").field("number", &self.number).finish_non_exhaustive()
@@ -26,7 +34,7 @@ impl fmt::Debug for RedactionKey {
 /// The mark for a secret: tagged where there is a key and the rule allows it.
 pub(super) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret: &str) -> String {
     match key {
-        Some(key) if tagged => format!("[redacted:{rule}:{}.{}]", key.number, digest(Some(key), secret)),
+        Some(key) if tagged => format!("[redacted:{rule}:{}]", key.tag(secret)),
         _ => format!("[redacted:{rule}]"),
     }
 }

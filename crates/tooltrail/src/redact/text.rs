@@ -4,7 +4,7 @@ use super::benign::is_random;
 use super::engine::{Hit, Redactor, Trigger};
 use super::marks::marks;
 use super::shapes::{PREFIXED, VENDORS};
-use super::sieve::Event;
+use super::sieve::{Event, May};
 use super::{assign, cards, codes, commands, encoded, forms, links, typed, world};
 
 /// Bytes of a name on either side of its trigger.
@@ -39,8 +39,7 @@ pub(super) enum Lead {
     Identified,
     Call,
     Wallet,
-    Typed,
-    Snapshot,
+    Hook,
 }
 
 /// Words that lead to a secret.
@@ -70,8 +69,7 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
         ["seed", "mnemonic", "wallet", "bip39", "phrase", "words", "backup", "recover"]
             .map(|word| (word, Lead::Wallet)),
     );
-    leads.extend(typed::CALLS.iter().map(|word| (*word, Lead::Typed)));
-    leads.push((typed::BOX, Lead::Snapshot));
+    leads.push((links::HOOK, Lead::Hook));
     leads.extend(links::PATHS.iter().map(|word| (*word, Lead::Path)));
     leads.extend(links::PARAMETERS.iter().map(|word| (*word, Lead::Parameter)));
     leads.extend(commands::words().map(|word| (word, Lead::Command(word))));
@@ -92,17 +90,32 @@ struct Reach {
     wallet: bool,
 }
 
-/// All that looks secret in a text, in no order.
-pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
-    let mut hits: Vec<Hit> = Vec::new();
-    if redactor.sieve.sift(text, cut, events) {
-        cards::cards(text, &mut hits);
+/// What is known of a text before it is scanned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// Whether it ends where more was received.
+    pub(super) cut: bool,
+    /// Whether a terminal's control sequence stands between two words, so that a token may begin inside a word.
+    pub(super) glued: bool,
+}
+
+/// Collects all that looks secret in a text, in no order; answers what else may be there.
+pub(super) fn scan(redactor: &Redactor, text: &str, known: Known, events: &mut Vec<Event>, hits: &mut Vec<Hit>) -> May {
+    let may = redactor.sieve.sift(text, known.cut, known.glued, events);
+    if may.numbers {
+        cards::cards(text, hits);
     }
+    found(redactor, text, known.cut, events, hits);
+    may
+}
+
+/// Looks at each place where something may be found.
+fn found(redactor: &Redactor, text: &str, cut: bool, events: &[Event], hits: &mut Vec<Hit>) {
     if codes::may_be_seed(text) {
-        codes::seeds(text, &mut hits);
+        codes::seeds(text, hits);
     }
     if events.is_empty() {
-        return hits;
+        return;
     }
     // Marks are looked for only where one may begin.
     let marked = events.iter().any(|event| matches!(redactor.sieve.open(*event).2, Trigger::Mark));
@@ -140,16 +153,17 @@ pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<
             Trigger::Vendor => hits.extend(vendor(redactor, text, start, end)),
             Trigger::Name if end > reach.named => {
                 reach.named = right(text, end, is_name);
-                if let Some(end) = assign::name(text, start, reach.named, cut, &mut hits) {
+                hits.extend(typed::after(text, start, reach.named));
+                hits.extend(commands::fed_by_name(text, start));
+                if let Some(end) = assign::name(text, start, reach.named, cut, hits) {
                     reach.named = reach.named.max(end);
                 }
             }
             Trigger::World => hits.extend(world::named(text, end)),
             Trigger::Name | Trigger::Mark => {}
-            Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, &mut hits),
+            Trigger::Lead(lead) => follow(text, start, end, lead, &mut reach, hits),
         }
     }
-    hits
 }
 
 /// Looks where a word leads.
@@ -192,13 +206,12 @@ fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, h
         Lead::Wifi => hits.extend(forms::wifi(text, end)),
         Lead::Identified => hits.extend(forms::identified(text, end)),
         Lead::Call => hits.extend(forms::call(text, end)),
-        Lead::Typed => hits.extend(typed::call(text, start, end)),
-        Lead::Snapshot => hits.extend(typed::snapshot(text, end)),
+        Lead::Hook if start >= reach.path => reach.path = links::hook(text, start, end, hits),
         Lead::Wallet if !reach.wallet => {
             reach.wallet = true;
             codes::seeds(text, hits);
         }
-        Lead::Path | Lead::Manifest | Lead::Command(_) | Lead::KeyEnd | Lead::Wallet => {}
+        Lead::Path | Lead::Hook | Lead::Manifest | Lead::Command(_) | Lead::KeyEnd | Lead::Wallet => {}
     }
 }
 
@@ -238,16 +251,13 @@ fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) ->
 }
 
 /// Whether what stands before a token makes it the rest of a longer word. The last letters of an escape do not: `\n`,
-/// `\x1b`, `\u001b`, `%22`, and a terminal's colour, written as the bytes it is or as such an escape.
+/// `%22`, and a terminal's colour.
 fn is_glued(before: &[u8]) -> bool {
     if !before.last().is_some_and(u8::is_ascii_alphanumeric) {
         return false;
     }
-    let hex = |count: usize| before.len() >= count && before[before.len() - count..].iter().all(u8::is_ascii_hexdigit);
     let escaped = before.len() > 1 && before[before.len() - 2] == b'\\'
-        || before.len() > 2 && before[before.len() - 3] == b'%'
-        || hex(2) && before[..before.len() - 2].ends_with(b"\\x")
-        || hex(4) && before[..before.len() - 4].ends_with(b"\\u");
+        || before.len() > 2 && before[before.len() - 3] == b'%';
     !escaped && !ends_with_colour(before)
 }
 

@@ -4,42 +4,57 @@
 use super::engine::Hit;
 use super::labels;
 use super::names::Name;
-use super::text::{VALUE_MAX, floor, right};
+use super::text::{floor, right};
 
-/// Bytes of a statement before the call that types.
+/// Bytes of a label on either side of a secret's name.
+const LABEL_MAX: usize = 64;
+/// Bytes of a statement between the label and the call that types.
 const CHAIN_MAX: usize = 256;
 /// Bytes of the arguments of a call that types.
 const CALL_MAX: usize = 768;
 
 /// Calls that type their last argument, of Playwright, Puppeteer, Selenium, Cypress, WebdriverIO, TestCafe, Capybara
 /// and jQuery, and assignments to what a form holds.
-pub(super) const CALLS: &[&str] = &[
-    ".fill(", ".type(", ".sendkeys(", ".send_keys(", ".presssequentially(", ".press_sequentially(", ".setvalue(",
-    ".set_value(", ".typetext(", ".val(", "fill_in ", ".value = ", ".value='", ".value=\"", ".settext(", ".inputtext(",
+const CALLS: &[&str] = &[
+    "fill(", "type(", "sendKeys(", "SendKeys(", "send_keys(", "pressSequentially(", "press_sequentially(", "setValue(",
+    "set_value(", "typeText(", "val(", "fill_in ", ".value = ", ".value=", "set_text(", "inputText(",
 ];
+/// A line of a page's snapshot.
+const BOX: &str = "textbox \"";
 
-/// Lines of a page's snapshot: `- textbox "Password" [ref=e12]: hunter2`.
-pub(super) const BOX: &str = "textbox \"";
-
-/// What a call types into something that names a password.
-pub(super) fn call(text: &str, start: usize, end: usize) -> Option<Hit> {
-    let near = floor(text, end + CALL_MAX);
-    // An assignment may have its quote in the word that was found.
-    let open = if text[..end].ends_with(['"', '\'']) { end - 1 } else { end };
-    let literals = literals(&text[..near], open);
-    let (last, earlier) = literals.split_last()?;
-    let named = |from: usize, until: usize| strong(&text[from..until]);
-    let name = match earlier.first() {
-        Some(first) => named(first.0, first.1),
-        None => named(chain(text, start), start),
-    }?;
-    (last.1 > last.0).then_some(Hit::new(last.0, last.1, name))
+/// What is typed into something whose label or selector has a secret's name from `start` to `end`.
+pub(super) fn after(text: &str, start: usize, end: usize) -> Option<Hit> {
+    // A label or selector stands in quotes.
+    let from = floor(text, start.saturating_sub(LABEL_MAX));
+    let quote = text[from..start].rfind(['"', '\'', '`']).map(|at| from + at)?;
+    let close = end + text[end..floor(text, end + LABEL_MAX)].find(char::from(text.as_bytes()[quote]))?;
+    if text[quote..close].contains('\n') {
+        return None;
+    }
+    let name = strong(&text[quote + 1..close])?;
+    if text[..=quote].ends_with(BOX) {
+        return snapshot(text, close, name);
+    }
+    let call = |from: usize, until: usize| {
+        let near = &text[from..until];
+        CALLS.iter().filter_map(|word| near.rfind(word).map(|at| from + at + word.len())).max()
+    };
+    // `fill('#password', '…')`: the label is the first argument.
+    let comma = right(text, close + 1, |b| b == b' ' || b == b'\\');
+    let quoted = if text[comma..].starts_with(',') && call(from, quote) == Some(quote) {
+        literal(text, comma + 1)
+    } else {
+        // `locator('#password').fill('…')`: the label stands in the chain before.
+        let rest = &text[close..floor(text, close + CHAIN_MAX)];
+        let statement = close + rest.find([';', '\n']).unwrap_or(rest.len());
+        literal(text, call(close, statement)?)
+    };
+    let (from, until) = quoted.filter(|(from, until)| from < until)?;
+    Some(Hit::new(from, until, name))
 }
 
-/// What stands in a box of a page.
-pub(super) fn snapshot(text: &str, end: usize) -> Option<Hit> {
-    let close = end + text[end..floor(text, end + VALUE_MAX)].find('"')?;
-    let name = strong(&text[end..close])?;
+/// What stands in a box of a page: `- textbox "Password" [ref=e12]: hunter2`.
+fn snapshot(text: &str, close: usize, name: &'static str) -> Option<Hit> {
     let line = right(&text[..floor(text, close + CALL_MAX)], close, |b| b != b'\n');
     let colon = close + text[close..line].find(": ")? + 2;
     let value = text[colon..line].trim().trim_matches(['"', '\'']);
@@ -54,25 +69,13 @@ fn strong(label: &str) -> Option<&'static str> {
     }
 }
 
-/// Where the statement begins of which a call is the end.
-fn chain(text: &str, start: usize) -> usize {
-    let from = floor(text, start.saturating_sub(CHAIN_MAX));
-    text[from..start].rfind([';', '\n']).map_or(from, |at| from + at + 1)
-}
-
-/// The quoted texts at the beginning of a call's arguments: two at most.
-fn literals(text: &str, at: usize) -> Vec<(usize, usize)> {
-    let (bytes, mut at, mut found) = (text.as_bytes(), at, Vec::new());
-    while found.len() < 2 {
-        at = right(text, at, |b| b.is_ascii_alphanumeric() || b" ,\t:.\\_".contains(&b));
-        let Some(quote @ (b'"' | b'\'' | b'`')) = bytes.get(at).copied() else { break };
-        let escaped = at > 0 && bytes[at - 1] == b'\\';
-        let end = right(text, at + 1, |b| b != quote && b != b'\n');
-        if bytes.get(end) != Some(&quote) {
-            break;
-        }
-        found.push((at + 1, end - usize::from(escaped && bytes[end - 1] == b'\\')));
-        at = end + 1;
-    }
-    found
+/// The quoted text that is the next argument.
+fn literal(text: &str, at: usize) -> Option<(usize, usize)> {
+    let text = &text[..floor(text, at + CALL_MAX)];
+    let bytes = text.as_bytes();
+    let open = right(text, at, |b| b.is_ascii_alphanumeric() || b" ,\t:.\\_".contains(&b));
+    let quote = *bytes.get(open).filter(|byte| matches!(byte, b'"' | b'\'' | b'`'))?;
+    let escaped = open > 0 && bytes[open - 1] == b'\\';
+    let end = right(text, open + 1, |b| b != quote && b != b'\n');
+    (bytes.get(end) == Some(&quote)).then(|| (open + 1, end - usize::from(escaped && bytes[end - 1] == b'\\')))
 }

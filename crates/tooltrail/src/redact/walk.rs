@@ -52,7 +52,8 @@ impl Redactor {
             Trigger::World => named = true,
             Trigger::Shape(_) | Trigger::Lead(_) | Trigger::Mark => {}
         });
-        (named.then(|| names::judge(key)).flatten(), vendors)
+        let own = self.own_key(key).map(Name::Strong);
+        (own.or_else(|| named.then(|| names::judge(key)).flatten()), vendors)
     }
 
     fn vendor_of(&self, vendors: &[String], value: &str) -> Option<&'static str> {
@@ -117,7 +118,8 @@ impl Redactor {
             }),
             (value @ Tree::Number(_), Name::Strong(rule)) => {
                 let Tree::Number(digits) = &*value else { return };
-                let least = if matches!(rule, "password" | "secret" | ONE_TIME) { 3 } else { NUMBER_DIGITS_MIN };
+                let short = matches!(rule, "password" | "secret" | ONE_TIME) || self.own_rule(rule);
+                let least = if short { 3 } else { NUMBER_DIGITS_MIN };
                 if digits.len() >= if rule == CARD { 12 } else { least } {
                     let text = self.mark(rule, false, digits, found);
                     *value = Tree::String(Seen { chars: text.len() as u64, text, cut: false });
@@ -161,14 +163,14 @@ impl Beside {
 fn beside(members: &[(Seen, Tree)]) -> Option<Beside> {
     // Selenium names the kind of its locator under `by` and the locator under `value`.
     let locator = members.iter().any(|(key, _)| key.text == "by");
+    let fed = members.iter().any(|(key, _)| labels::is_fed(&key.text));
     members.iter().find_map(|(key, value)| {
         let Tree::String(text) = value else { return None };
         let said = |name, fed| Beside { name, key: key.text.clone(), fed };
         if labels::is_label(&key.text) || locator && key.text == "value" {
             return labels::judge(&text.text).map(|name| said(name, false));
         }
-        let fed = commands::is_fed(&text.text) && members.iter().any(|(key, _)| labels::is_fed(&key.text));
-        fed.then(|| said(Name::Strong("password"), true))
+        (fed && commands::is_fed(&text.text)).then(|| said(Name::Strong("password"), true))
     })
 }
 
