@@ -100,7 +100,12 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
     let end = if text[end..].starts_with('ñ') { right(text, end + 2, is_name) } else { end };
     let word = text.get(start..end)?;
     let query = start > 0 && matches!(bytes[start - 1], b'?' | b'&' | b'#');
-    let own = names::judge(word);
+    let own = match names::judge(word) {
+        None if word.eq_ignore_ascii_case("passe") && text[floor(text, start.saturating_sub(7))..start].eq_ignore_ascii_case("mot de ") => {
+            Some(Name::Strong("password"))
+        }
+        own => own,
+    };
     // `API key`, `seed phrase`: the word before says what kind it is.
     let before = spaced_before(text, start).filter(|_| word.bytes().all(|b| b.is_ascii_alphabetic()));
     let judged = match (own, before) {

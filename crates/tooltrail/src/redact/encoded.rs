@@ -10,8 +10,8 @@ use base64::engine::DecodePaddingMode;
 use super::engine::Hit;
 use super::text::{floor, right};
 
-/// Characters of base64 that are looked at together: 18 bytes, as `password=hunter2x` needs.
-const RUN_MIN: usize = 24;
+/// Characters of base64 that are looked at together: fifteen bytes, as the shortest tokens have.
+const RUN_MIN: usize = 20;
 /// Places that are looked at for such a run.
 const STEP: usize = RUN_MIN / 2;
 /// Characters of base64 that are undone; the window of a result holds no more.

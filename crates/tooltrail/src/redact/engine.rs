@@ -11,14 +11,14 @@ use super::commands;
 use super::encoded;
 use super::escapes::{self, LEVELS_MAX, Plain};
 use super::found::Found;
-use super::known;
+use super::known::Known;
 use super::marks::{OPENING, marks};
 use super::names;
 use super::own::{Own, RedactionRules};
 use super::shapes::{PREFIXED, Shape, VENDORS};
 use super::sieve::{Event, May, Sieve};
 use super::tag::{self, RedactionKey};
-use super::text::{self, Known, Lead};
+use super::text::{self, Lead};
 use super::world;
 
 /// Passes after which a text counts as settled: marks only shorten what a further pass could find.
@@ -68,8 +68,8 @@ pub struct Redactor {
     forms: Vec<OnceLock<Option<Regex>>>,
     off: bool,
     own: Own,
-    plain_keys: known::Known,
-    clean_names: known::Known,
+    plain_keys: Known,
+    clean_names: Known,
 }
 
 impl Redactor {
@@ -95,8 +95,8 @@ impl Redactor {
             forms,
             off: false,
             own: Own::default(),
-            plain_keys: known::Known::default(),
-            clean_names: known::Known::default(),
+            plain_keys: Known::default(),
+            clean_names: Known::default(),
         }
     }
 
@@ -201,48 +201,41 @@ impl Redactor {
 
     /// All that is secret in a text as it came, and in what is left when its escapes are undone.
     fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
-        let known = Known { cut, glued: false };
-        let coloured = escapes::has_colours(text);
-        let mut plain = if coloured { Plain::of(text) } else { None };
         let mut hits = Vec::new();
-        // A text without its colours says all that it says with them, unless a colour alone parts two words.
-        if plain.as_ref().is_none_or(|plain| plain.glues || !plain.colours_alone) {
-            let glued = plain.as_ref().is_some_and(|plain| plain.glues);
+        let mut plain = if escapes::has_colours(text) { Plain::of(text) } else { None };
+        // A text without its colours says all that it says with them.
+        if plain.as_ref().is_none_or(|plain| !plain.colours_alone) {
             let may;
-            (hits, may) = self.level(text, Known { cut, glued }, ENCODINGS_MAX, events);
-            if may.escapes && !coloured {
+            (hits, may) = self.level(text, cut, ENCODINGS_MAX, events);
+            if may.escapes && plain.is_none() {
                 plain = Plain::of(text);
             }
+        }
+        if plain.as_ref().is_some_and(|plain| plain.glues) {
+            let parted = Plain::parted(text);
+            let within = self.level(&parted.text, cut, ENCODINGS_MAX, events).0;
+            hits.extend(within.into_iter().filter_map(|hit| placed(hit, &[&parted], text.len(), cut)));
         }
         let mut levels = Vec::new();
         while let Some(level) = plain.take().filter(|_| levels.len() < LEVELS_MAX) {
             levels.push(level);
             let Some(last) = levels.last() else { break };
-            for hit in self.level(&last.text, known, ENCODINGS_MAX, events).0 {
-                let open = cut && hit.end == last.text.len();
-                let place = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.place(part));
-                hits.extend(place.map(|place| Hit {
-                    start: place.start,
-                    end: if open { text.len() } else { place.end },
-                    ..hit
-                }));
-            }
+            let within = self.level(&last.text, cut, ENCODINGS_MAX, events).0;
             plain = Plain::of(&last.text);
+            let levels: Vec<&Plain> = levels.iter().collect();
+            hits.extend(within.into_iter().filter_map(|hit| placed(hit, &levels, text.len(), cut)));
         }
         hits
     }
 
     /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
-    fn level(&self, text: &str, known: Known, encodings: usize, events: &mut Vec<Event>) -> (Vec<Hit>, May) {
+    fn level(&self, text: &str, cut: bool, encodings: usize, events: &mut Vec<Event>) -> (Vec<Hit>, May) {
         let mut hits = Vec::new();
-        let may = text::scan(self, text, known, events, &mut hits);
+        let may = text::scan(self, text, cut, events, &mut hits);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
-        self.own.hits(text, known.cut, &mut hits);
+        self.own.hits(text, cut, &mut hits);
         if may.encoded && encodings > 0 {
-            let mut rule = |inner: &str| {
-                let known = Known { glued: false, ..known };
-                self.level(inner, known, encodings - 1, events).0.first().map(|hit| hit.rule)
-            };
+            let mut rule = |inner: &str| self.level(inner, cut, encodings - 1, events).0.first().map(|hit| hit.rule);
             encoded::hidden(text, &mut rule, &mut hits);
         }
         (hits, may)
@@ -308,4 +301,11 @@ impl Redactor {
         let end = form.find(text)?.end();
         (entropy(&text[..end]) > shape.entropy).then_some(end)
     }
+}
+
+/// A hit in a text whose escapes were undone, where it stands in the first text, which has so many bytes.
+fn placed(hit: Hit, levels: &[&Plain], bytes: usize, cut: bool) -> Option<Hit> {
+    let open = cut && levels.last().is_some_and(|last| hit.end == last.text.len());
+    let place = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.place(part))?;
+    Some(Hit { start: place.start, end: if open { bytes } else { place.end }, ..hit })
 }

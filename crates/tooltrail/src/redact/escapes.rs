@@ -56,7 +56,12 @@ struct Piece {
 impl Plain {
     /// The text without its escapes; none if it has none that could stand in or before a secret.
     pub(super) fn of(text: &str) -> Option<Self> {
-        may_be_escaped(text).then(|| undo(text)).filter(|plain| plain.text.len() < text.len())
+        may_be_escaped(text).then(|| undo(text, "")).filter(|plain| plain.text.len() < text.len())
+    }
+
+    /// The same with a blank in place of each control sequence, so that what it stands between are two words.
+    pub(super) fn parted(text: &str) -> Self {
+        undo(text, " ")
     }
 
     /// Where a part of it stands in the text that it came from.
@@ -79,7 +84,7 @@ pub(super) fn has_colours(text: &str) -> bool {
 fn may_be_escaped(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = |at: usize| match &bytes[at..] {
-        [b'\\', b'/', ..] => bytes[at + 2..].starts_with(b"\\/"),
+        [b'\\', b'/', ..] => bytes[at + 2..].starts_with(b"\\/") || bytes[..at].ends_with(b"<"),
         [b'\\', b'u' | b'U' | b'x' | b'X' | b'0' | b'e', ..] | [b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', ..] | [b'%', ..] => {
             escape(&text[at..]).is_some_and(|(_, stands_for)| stands_for.is_none_or(is_telling))
         }
@@ -90,26 +95,32 @@ fn may_be_escaped(text: &str) -> bool {
 
 /// Whether a character is part of a name, quotes it or joins it to its value.
 fn is_telling(char: char) -> bool {
-    char.is_alphanumeric() || matches!(char, '"' | '\'' | '`' | '=' | ':' | '&' | '<' | '>' | '{' | '_' | '\\' | '%' | '@' | '：')
+    let quiet = matches!(char, ' ' | '/' | '-' | '.' | '+' | '~' | '(' | ')' | '!' | ';');
+    if char.is_ascii() { !quiet } else { char.is_alphanumeric() || char == '：' }
 }
 
-fn undo(text: &str) -> Plain {
+fn undo(text: &str, colour: &str) -> Plain {
     let (bytes, mut copied, mut at) = (text.as_bytes(), 0, 0);
     let mut plain =
         Plain { text: String::with_capacity(text.len()), pieces: Vec::new(), glues: false, colours_alone: true };
-    let copy = |plain: &mut Plain, part: Range<usize>| {
+    let copy = |plain: &mut Plain, part: Range<usize>, coloured: bool| {
         if !part.is_empty() {
+            let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+            plain.glues |= coloured && is_word(plain.text.as_bytes().last()) && is_word(bytes.get(part.start));
             plain.pieces.push(Piece { at: plain.text.len(), from: part.start, escape: 0 });
             plain.text.push_str(&text[part]);
         }
     };
-    while let Some(next) = bytes[at..].iter().position(|byte| matches!(byte, 0x1B | b'\\' | b'%' | b'&')) {
-        at += next;
+    let mut coloured = false;
+    let mut signs = Signs { bytes, colour: 0, other: 0 };
+    while let Some(next) = signs.next(at) {
+        at = next;
         let Some((length, stands_for)) = escape(&text[at..]) else {
             at += 1;
             continue;
         };
-        copy(&mut plain, copied..at);
+        copy(&mut plain, copied..at, coloured);
+        coloured &= copied == at;
         match stands_for {
             Some(char) => {
                 plain.pieces.push(Piece { at: plain.text.len(), from: at, escape: length });
@@ -117,15 +128,38 @@ fn undo(text: &str) -> Plain {
                 plain.colours_alone = false;
             }
             None => {
-                let is_word = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
-                plain.glues |= is_word(plain.text.as_bytes().last()) && is_word(bytes.get(at + length));
+                coloured = true;
+                if !colour.is_empty() {
+                    plain.pieces.push(Piece { at: plain.text.len(), from: at, escape: length });
+                    plain.text.push_str(colour);
+                }
             }
         }
         at += length;
         copied = at;
     }
-    copy(&mut plain, copied..text.len());
+    copy(&mut plain, copied..text.len(), coloured);
     plain
+}
+
+/// Where the next sign stands with which an escape may begin. Each kind is looked for once, however they alternate.
+struct Signs<'a> {
+    bytes: &'a [u8],
+    colour: usize,
+    other: usize,
+}
+
+impl Signs<'_> {
+    fn next(&mut self, at: usize) -> Option<usize> {
+        let end = self.bytes.len();
+        if self.colour <= at {
+            self.colour = memchr::memchr(0x1B, &self.bytes[at..]).map_or(end, |next| at + next);
+        }
+        if self.other <= at {
+            self.other = memchr::memchr3(b'\\', b'%', b'&', &self.bytes[at..]).map_or(end, |next| at + next);
+        }
+        Some(self.colour.min(self.other)).filter(|next| *next < end)
+    }
 }
 
 /// The bytes of the escape at the beginning of a text, and the character that it stands for; a control sequence stands
@@ -242,7 +276,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &str) {
-        let plain = undo(text);
+        let plain = undo(text, "");
         assert_eq!(plain.text, expected, "{text}");
         for (at, char) in plain.text.char_indices() {
             let place = plain.place(at..at + char.len_utf8()).unwrap();

@@ -46,7 +46,9 @@ pub(super) fn judge(label: &str) -> Option<Name> {
     if label.len() > LABEL_MAX {
         return None;
     }
-    names::judge(label).or_else(|| label.split(|c: char| !is_part(c)).find_map(part))
+    let whole = names::judge(label).or_else(|| label.split(|c: char| !is_part(c)).find_map(part))?;
+    // `pass`, `pw` and `pwd` name a box to type in.
+    Some(if whole == Name::Weak("password") { Name::Strong("password") } else { whole })
 }
 
 fn is_part(c: char) -> bool {
@@ -61,12 +63,7 @@ fn part(part: &str) -> Option<Name> {
         words.pop();
     }
     let first = words.iter().position(|word| !among(BEGINNINGS, word))?;
-    match names::judge(&words[first..].join(" "))? {
-        Name::Strong(rule) => Some(Name::Strong(rule)),
-        // `pass`, `pw` and `pwd` name a box to type in.
-        Name::Weak("password") => Some(Name::Strong("password")),
-        weak => Some(weak),
-    }
+    names::judge(&words[first..].join(" "))
 }
 
 #[cfg(test)]

@@ -140,10 +140,10 @@ impl Sieve {
     }
 
     /// Collects where words stand that could lead to a secret, by beginnings; answers what else may be there. In a text
-    /// that is cut, what is cut short of its form counts, too; with `everywhere` tokens may begin inside a word.
-    pub(super) fn sift(&self, text: &str, cut: bool, everywhere: bool, events: &mut Vec<Event>) -> May {
+    /// that is cut, what is cut short of its form counts, too.
+    pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> May {
         events.clear();
-        if !self.able || everywhere {
+        if !self.able {
             self.all.each(text, |start, _, word| events.push(Event { start, word }));
             events.sort_unstable();
             return May { numbers: true, encoded: true, escapes: true };

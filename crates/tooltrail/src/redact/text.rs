@@ -13,8 +13,6 @@ pub(super) const NAME_MAX: usize = 64;
 pub(super) const VALUE_MAX: usize = 256;
 /// Bytes of a name after its vendor's word.
 pub(super) const VENDOR_NAME_MAX: usize = 24;
-/// Bytes of a terminal's control sequence that are looked at: three colours of three bytes each.
-const COLOUR_MAX: usize = 48;
 /// Bytes of a form that are looked at.
 const NEAR_MAX: usize = 8_192;
 
@@ -90,22 +88,13 @@ struct Reach {
     wallet: bool,
 }
 
-/// What is known of a text before it is scanned.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Known {
-    /// Whether it ends where more was received.
-    pub(super) cut: bool,
-    /// Whether a terminal's control sequence stands between two words, so that a token may begin inside a word.
-    pub(super) glued: bool,
-}
-
 /// Collects all that looks secret in a text, in no order; answers what else may be there.
-pub(super) fn scan(redactor: &Redactor, text: &str, known: Known, events: &mut Vec<Event>, hits: &mut Vec<Hit>) -> May {
-    let may = redactor.sieve.sift(text, known.cut, known.glued, events);
+pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<Event>, hits: &mut Vec<Hit>) -> May {
+    let may = redactor.sieve.sift(text, cut, events);
     if may.numbers {
         cards::cards(text, hits);
     }
-    found(redactor, text, known.cut, events, hits);
+    found(redactor, text, cut, events, hits);
     may
 }
 
@@ -251,26 +240,11 @@ fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) ->
 }
 
 /// Whether what stands before a token makes it the rest of a longer word. The last letters of an escape do not: `\n`,
-/// `%22`, and a terminal's colour.
+/// `%22`.
 fn is_glued(before: &[u8]) -> bool {
-    if !before.last().is_some_and(u8::is_ascii_alphanumeric) {
-        return false;
-    }
     let escaped = before.len() > 1 && before[before.len() - 2] == b'\\'
         || before.len() > 2 && before[before.len() - 3] == b'%';
-    !escaped && !ends_with_colour(before)
-}
-
-/// Whether bytes end with a control sequence of a terminal (ECMA-48, section 5.4), as `ESC [ 31 m`.
-fn ends_with_colour(before: &[u8]) -> bool {
-    let near = &before[before.len().saturating_sub(COLOUR_MAX)..];
-    let Some((last, rest)) = near.split_last() else { return false };
-    let open = rest.iter().rposition(|byte| !byte.is_ascii_digit() && !b";:?".contains(byte));
-    let Some(open) = open.filter(|at| last.is_ascii_alphabetic() && rest[*at] == b'[') else { return false };
-    let lead = rest[..open].to_ascii_lowercase();
-    [&b"\x1b"[..], b"\\x1b", b"\\u001b", b"\\u{1b}", b"\\033", b"\\e", b"%1b"]
-        .iter()
-        .any(|escape| lead.ends_with(escape))
+    before.last().is_some_and(u8::is_ascii_alphanumeric) && !escaped
 }
 
 fn vendor(redactor: &Redactor, text: &str, from: usize, at: usize) -> Option<Hit> {
