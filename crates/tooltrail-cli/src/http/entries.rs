@@ -218,7 +218,7 @@ impl Sorter<'_> {
                     sorted.lines.push(line);
                 }
                 Err(error) => {
-                    let error = error.chars().take(REFUSAL_CHARS_MAX).collect();
+                    let error = self.recorder.excerpt(&error, REFUSAL_CHARS_MAX);
                     sorted.rejected.push(Refused { line, error });
                 }
             }

@@ -18,6 +18,9 @@ use crate::output;
 /// Rejected lines that are named one by one; the rest is only counted.
 const REJECTED_NAMED_MAX: usize = 1_000;
 
+/// Characters of what is wrong with a line, which may quote it.
+const REFUSAL_CHARS_MAX: usize = 300;
+
 /// How far a line's time may be ahead of our clock: clocks differ by minutes at worst.
 const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
 
@@ -161,7 +164,7 @@ impl Job<'_> {
             let call = match read_line(&line, self.zone) {
                 Ok(call) => call,
                 Err(error) => {
-                    rejected.push(place.number, error);
+                    rejected.push(place.number, self.recorder.excerpt(&error, REFUSAL_CHARS_MAX));
                     continue;
                 }
             };

@@ -23,6 +23,7 @@ mod packaging;
 mod prune;
 mod reading;
 mod security;
+mod secrets;
 mod seed;
 mod service;
 mod show;

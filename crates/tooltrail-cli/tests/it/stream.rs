@@ -10,20 +10,20 @@ use serde_json::Value;
 use crate::service::{PATIENCE, Service};
 
 /// An open stream.
-struct Stream {
+pub(crate) struct Stream {
     reader: BufReader<TcpStream>,
 }
 
 /// One event.
 #[derive(Debug, Default, PartialEq)]
-struct Event {
-    id: String,
+pub(crate) struct Event {
+    pub(crate) id: String,
     kind: String,
-    data: String,
+    pub(crate) data: String,
 }
 
 impl Stream {
-    fn open(service: &Service, token: &str, target: &str, last: Option<&str>) -> Self {
+    pub(crate) fn open(service: &Service, token: &str, target: &str, last: Option<&str>) -> Self {
         let mut stream = service.connect();
         let last = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{last}\r\n");
@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    fn next(&mut self) -> Option<Event> {
+    pub(crate) fn next(&mut self) -> Option<Event> {
         let mut event = Event::default();
         while let Some(line) = self.line() {
             match line.split_once(": ") {

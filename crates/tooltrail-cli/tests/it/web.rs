@@ -5,7 +5,7 @@ use crate::service::{Answer, Service};
 const FORM_TYPE: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 /// A browser as far as it matters: the cookies it holds.
-struct Browser<'a> {
+pub(crate) struct Browser<'a> {
     service: &'a Service,
     cookies: Vec<(String, String)>,
 }
@@ -35,7 +35,7 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    fn get(&mut self, target: &str) -> Answer {
+    pub(crate) fn get(&mut self, target: &str) -> Answer {
         self.send("GET", target, &[], "")
     }
 
@@ -44,7 +44,7 @@ impl<'a> Browser<'a> {
         self.send("POST", "/session", &[FORM_TYPE], &format!("form={form}&token=+{token}%0A&next=%2Fstats"))
     }
 
-    fn signed_in(service: &'a Service, token: &str) -> Self {
+    pub(crate) fn signed_in(service: &'a Service, token: &str) -> Self {
         let mut browser = Self::new(service);
         assert_eq!(browser.sign_in(token).status, 303);
         browser

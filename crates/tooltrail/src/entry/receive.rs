@@ -6,6 +6,7 @@ use crate::call::{Call, DurationMs, EntryId, Kept, Outcome, Payload, Reason, Sta
 use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
 use crate::json::{Flaw, OBJECT_MEMBERS_MAX, members, string};
+use crate::limits::WINDOW_BEYOND;
 
 /// Where a line's own faults are explained.
 const HINT: &str = "docs/format.md lists the fields and their types";
@@ -48,8 +49,9 @@ pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     received.finish()
 }
 
-/// Characters of a refusal: it may quote the line, and a line may be megabytes long.
-const REFUSAL_CHARS_MAX: usize = 300;
+/// Characters of a refusal: it may quote the line, and a line may be megabytes long. Whoever shows it takes out the
+/// secrets first, for which redaction needs its whole window.
+const REFUSAL_CHARS_MAX: usize = 2 * WINDOW_BEYOND;
 
 fn refuse(mut what: String) -> Error {
     if let Some((at, _)) = what.char_indices().nth(REFUSAL_CHARS_MAX) {

@@ -209,6 +209,12 @@ impl Recorder {
         self.state.waiting.get()
     }
 
+    /// Returns the first so many characters of a message about a call without the secrets that the message quotes.
+    #[must_use]
+    pub fn excerpt(&self, message: &str, chars_max: usize) -> String {
+        self.redactor.excerpt(message, chars_max)
+    }
+
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
     #[must_use]
     pub fn too_late(&self, call: &Call) -> Option<String> {

@@ -12,7 +12,7 @@ use super::encoded;
 use super::escapes::{self, LEVELS_MAX, Plain};
 use super::found::Found;
 use super::known::Known;
-use super::marks::{OPENING, marks};
+use super::marks::{OPENING, mark_across, marks};
 use super::names;
 use super::own::{Own, RedactionRules};
 use super::shapes::{PREFIXED, Shape, VENDORS};
@@ -130,6 +130,19 @@ impl Redactor {
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.settle(text, false, &mut Found::default())
+    }
+
+    /// The first so many characters of a text without its secrets, for a message that quotes what was sent.
+    #[must_use]
+    pub fn excerpt(&self, text: &str, chars_max: usize) -> String {
+        let mut seen = Seen::copy(text, chars_max);
+        let longer = seen.cut || seen.chars > chars_max as u64;
+        self.seen(&mut seen, &mut Found::default());
+        match seen.text.char_indices().nth(chars_max) {
+            Some((at, _)) => format!("{}…", &seen.text[..mark_across(&seen.text, at).unwrap_or(at)]),
+            None if longer => seen.text + "…",
+            None => seen.text,
+        }
     }
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.

@@ -31,6 +31,18 @@ fn time_grows_with_the_text_and_no_faster() {
         "password:\n",
         "| password ",
         "echo a | sudo -S ",
+        "\\u0022password\\u0022:",
+        "%22",
+        "\x1b[31mpass\x1b[0mword",
+        "&quot;",
+        "cGFzc3dvcmQ9aHVudGVyMng=",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
+        "https://a.test/hook/",
+        "пароль ",
+        "'password', ",
+        "textbox \"password\" ",
+        "-----END PRIVATE KEY",
+        "as the password",
     ] {
         let time = |bytes: usize| {
             let text = unit.repeat(bytes / unit.len());

@@ -118,8 +118,11 @@ impl Redactor {
             }),
             (value @ Tree::Number(_), Name::Strong(rule)) => {
                 let Tree::Number(digits) = &*value else { return };
-                let short = matches!(rule, "password" | "secret" | ONE_TIME) || self.own_rule(rule);
-                let least = if short { 3 } else { NUMBER_DIGITS_MIN };
+                let least = match rule {
+                    _ if self.own_rule(rule) => 1,
+                    "password" | "secret" | ONE_TIME => 3,
+                    _ => NUMBER_DIGITS_MIN,
+                };
                 if digits.len() >= if rule == CARD { 12 } else { least } {
                     let text = self.mark(rule, false, digits, found);
                     *value = Tree::String(Seen { chars: text.len() as u64, text, cut: false });
