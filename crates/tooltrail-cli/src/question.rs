@@ -31,10 +31,14 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Returns the question, its times in this zone where they name none; days out of range are found by its `check`.
-    pub(crate) fn question(&self, zone: &Zone) -> Result<Question, Failure> {
+    /// Returns the question, its times in this zone where they name none, without our own notes of who read the trail
+    /// unless `own` is set; days out of range are found by its `check`.
+    pub(crate) fn question(&self, zone: &Zone, own: bool) -> Result<Question, Failure> {
         let mut question = Question::new();
         question.query = Query::parse_in(&self.query.join(" "), zone)?;
+        if !own {
+            question.query = question.query.without_own_reads();
+        }
         question.user.clone_from(&self.user);
         question.days = self.days;
         Ok(question)

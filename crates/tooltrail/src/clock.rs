@@ -184,6 +184,23 @@ impl Zone {
         local.map_or(instant.date(), |date| Date((date - jiff::civil::date(1970, 1, 1)).get_days()))
     }
 
+    /// Returns the date of an instant in this zone, and its time of day as hours, minutes and seconds.
+    ///
+    /// ```
+    /// use tooltrail::{Timestamp, Zone};
+    ///
+    /// let noon = Timestamp::from_millis(1_795_953_600_000);
+    /// assert_eq!(Zone::named("Asia/Tokyo")?.wall_clock(noon), ("2026-11-29".to_owned(), "21:00:00".to_owned()));
+    /// # Ok::<(), tooltrail::Error>(())
+    /// ```
+    #[must_use]
+    pub fn wall_clock(&self, instant: Timestamp) -> (String, String) {
+        // Every instant of ours is one of that library's.
+        let at = jiff::Timestamp::from_millisecond(instant.0).unwrap_or_default();
+        let local = self.0.to_datetime(at);
+        (local.strftime("%Y-%m-%d").to_string(), local.strftime("%H:%M:%S").to_string())
+    }
+
     /// Returns the zone of an IANA name such as `Europe/Berlin`.
     ///
     /// # Errors

@@ -96,7 +96,7 @@ impl Found {
             question.limit = PAGE.min((self.limit + 1).saturating_sub(self.lines.len())).max(1);
             question.check()?;
             let page = trail.recent(&question)?;
-            output::tell_skipped(&page.skipped, &page.unreadable_names, false);
+            output::tell_skipped(&page.skipped, &page.unreadable_names);
             self.complete &= page.skipped.unreadable == 0;
             for line in page.lines {
                 if self.lines.len() == self.limit {
@@ -181,7 +181,9 @@ fn print_table(found: &Found, rule: Option<&str>, keyless: bool) -> Result<(), F
     if !found.complete {
         output::talk("there may be more: a bound was reached, or something could not be read");
     }
-    output::talk(UNTAGGED);
+    if rule.is_none() {
+        output::talk(UNTAGGED);
+    }
     Ok(())
 }
 

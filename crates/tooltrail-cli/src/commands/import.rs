@@ -100,9 +100,9 @@ fn tell(path: &Path, report: &Report, json: bool) {
             output::talk_hint("give --again to store it once more");
         }
         Outcome::Nothing => output::talk(&format!("{name}: no calls")),
-        Outcome::Stored { accepted, before: 0, .. } => output::talk(&format!("{name}: {accepted} entries stored")),
+        Outcome::Stored { accepted, before: 0, .. } => output::talk(&format!("{name}: {} stored", output::unit(accepted, "entry", "entries"))),
         Outcome::Stored { accepted, before, .. } => {
-            output::talk(&format!("{name}: {accepted} entries stored, {before} stood there since it was cut short"));
+            output::talk(&format!("{name}: {} stored, {before} stood there since it was cut short", output::unit(accepted, "entry", "entries")));
         }
     }
 }

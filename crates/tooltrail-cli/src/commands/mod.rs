@@ -29,7 +29,7 @@ use crate::failure::Failure;
 /// Every call an agent makes is one line of JSON in a plain file per user per day. tooltrail records them, imports
 /// them and answers questions about them.
 #[derive(Debug, clap::Parser)]
-#[command(name = "tooltrail", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "tooltrail", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) common: Common,

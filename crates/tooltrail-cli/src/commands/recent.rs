@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tooltrail::{Cursor, Page};
+use tooltrail::{Cursor, Page, Skipped, Zone};
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
@@ -11,8 +11,10 @@ use crate::question::Asked;
 
 /// Show the newest entries, newest first
 ///
-/// On a terminal a table; in a pipe one line per entry with tabs between time, user, tool, status, milliseconds and
-/// result, nothing cut and no colour; with --json the stored lines as they stand.
+/// On a terminal a table, as wide as the terminal, with times in the zone of --zone; one that is longer than the screen
+/// is shown by $PAGER (less; `PAGER=cat` turns it off). In a pipe one line per entry with tabs between time in UTC, user,
+/// tool, status, milliseconds, result and arguments, nothing cut and no colour; with --json the stored lines as they
+/// stand. `tooltrail show ID` shows one entry whole.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail recent                                 the last week, everybody
@@ -20,7 +22,7 @@ use crate::question::Asked;
   tooltrail recent 'status=error last=1h'          what failed in the last hour
   tooltrail recent --json --limit 1000 | jq .tool  the stored lines, for programs
 
-The cursor of the next page and what was skipped go to stderr; with --json also how much was scanned.")]
+The cursor of the next page, where there is one, and what was skipped, where something was, go to stderr.")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: Asked,
@@ -29,6 +31,10 @@ pub(crate) struct Args {
     #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
     limit: usize,
 
+    /// Show tooltrail's own notes of who read the trail, too
+    #[arg(long)]
+    own: bool,
+
     /// Go on where the page before ended
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
@@ -36,7 +42,8 @@ pub(crate) struct Args {
 
 /// Asks and prints.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question(&common.zone()?)?;
+    let zone = common.zone()?;
+    let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.limit;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;
@@ -44,7 +51,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     if common.json {
         print_lines(&page)?;
     } else if output::stdout_is_terminal() {
-        print_table(&page)?;
+        print_table(&page, &zone)?;
     } else {
         print_tabs(&page)?;
     }
@@ -63,17 +70,17 @@ fn print_lines(page: &Page) -> Result<(), Failure> {
 }
 
 /// Prints a table for people.
-fn print_table(page: &Page) -> Result<(), Failure> {
+fn print_table(page: &Page, zone: &Zone) -> Result<(), Failure> {
     if page.lines.is_empty() {
         return Ok(());
     }
+    let shown = page.lines.iter().map(|line| Shown::read(line)).collect::<Vec<_>>();
+    let (today, _) = zone.wall_clock(crate::clock::now());
+    // Dates say something as soon as one of them is not today's.
+    let dated = shown.iter().any(|shown| shown.wall_clock(zone).0 != today);
     let mut table = Table::new(&Shown::COLUMNS);
-    for line in &page.lines {
-        table.row(Shown::read(line).cells());
-    }
-    let mut data = Data::styled();
-    data.bytes(table.render().as_bytes())?;
-    data.finish()
+    shown.iter().for_each(|shown| table.row(shown.cells(zone, dated)));
+    output::print_paged(&table.render())
 }
 
 /// Prints values with tabs between them, for `cut` and `awk`.
@@ -87,8 +94,9 @@ fn print_tabs(page: &Page) -> Result<(), Failure> {
 
 /// Tells what else there is to know about the answer.
 fn tell_rest(page: &Page, json: bool) {
-    output::tell_skipped(&page.skipped, &page.unreadable_names, json);
-    if json {
+    output::tell_skipped(&page.skipped, &page.unreadable_names);
+    // Who reads a whole answer has nothing to be told.
+    if json && (!page.complete || page.skipped != Skipped::default()) {
         output::talk(&format!("scanned: {} files, {} bytes", page.scanned.files, page.scanned.bytes));
     }
     if let Some(nothing) = &page.nothing {

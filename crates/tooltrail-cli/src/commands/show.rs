@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     // Two lines of one id are one entry.
     question.limit = 1;
     let page = common.trail()?.recent(&question)?;
-    output::tell_skipped(&page.skipped, &page.unreadable_names, false);
+    output::tell_skipped(&page.skipped, &page.unreadable_names);
     let Some(line) = page.lines.first() else {
         return Err(Failure::no(
             format!("no entry has the id {}", args.id),
@@ -44,11 +44,12 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
         ));
     };
     let terminal = output::stdout_is_terminal();
-    let mut data = Data::exact();
-    match common.json {
-        true => data.line(&output::stored(line, terminal))?,
-        false => data.bytes(whole(line).as_bytes())?,
+    if !common.json {
+        output::print_paged(&whole(line))?;
+        return Ok(Exit::Yes.into());
     }
+    let mut data = Data::exact();
+    data.line(&output::stored(line, terminal))?;
     data.finish()?;
     Ok(Exit::Yes.into())
 }

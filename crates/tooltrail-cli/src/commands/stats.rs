@@ -6,7 +6,7 @@ use tooltrail::{Quantiles, Stats};
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Cell, Column, Data, Table};
+use crate::output::{self, Cell, Column, Table};
 use crate::question::Asked;
 
 /// Rows of a table for people; --json has them all.
@@ -34,18 +34,16 @@ pub(crate) struct Args {
 
 /// Asks and prints.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question(&common.zone()?)?;
+    let mut question = args.asked.question(&common.zone()?, true)?;
     question.local_days = args.local_days;
     question.check()?;
     let stats = common.trail()?.stats(&question)?;
     if common.json {
         output::print_json(&output::stats_json(&stats))?;
     } else {
-        let mut data = Data::styled();
-        data.bytes(report(&stats).as_bytes())?;
-        data.finish()?;
+        output::print_paged(&report(&stats))?;
     }
-    output::tell_skipped(&stats.skipped, &stats.unreadable_names, false);
+    output::tell_skipped(&stats.skipped, &stats.unreadable_names);
     if !stats.complete && stats.skipped.unreadable == 0 {
         output::talk("this answer is partial: it reached its bound of bytes or time");
     }
@@ -60,7 +58,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 
 /// Returns the whole report for people.
 fn report(stats: &Stats) -> String {
-    let head = format!("{} calls, {} to {}\n", stats.total, stats.from, stats.to);
+    let head = format!("{}, {} to {}\n", output::unit(stats.total, "call", "calls"), stats.from, stats.to);
     if stats.total == 0 {
         return head;
     }
@@ -83,20 +81,23 @@ fn by_status(stats: &Stats) -> String {
 /// Returns the tools, most called first.
 fn by_tool(stats: &Stats) -> String {
     let mut table = Table::new(&[
-        Column::text("tool"),
+        Column::name("tool").least(32),
         Column::number("calls"),
         Column::number("error"),
         Column::number("denied"),
-        Column::number("ms p50"),
-        Column::number("p90"),
-        Column::number("p99"),
-        Column::number("max"),
-        Column::number("chars p50"),
-        Column::number("p99"),
+        Column::number("took p50").rank(1),
+        Column::number("p90").rank(4),
+        Column::number("p99").rank(3),
+        Column::number("max").rank(2),
+        Column::number("chars p50").rank(5),
+        Column::number("p99").rank(6),
     ]);
     let mut tools = stats.by_tool.iter().collect::<Vec<_>>();
     tools.sort_by_key(|(_, tool)| std::cmp::Reverse(tool.calls));
-    let quantile = |quantiles: &Option<Quantiles>, of: fn(&Quantiles) -> f64| {
+    let took = |quantiles: &Option<Quantiles>, of: fn(&Quantiles) -> f64| {
+        quantiles.as_ref().map(|quantiles| output::duration(of(quantiles))).unwrap_or_default()
+    };
+    let chars = |quantiles: &Option<Quantiles>, of: fn(&Quantiles) -> f64| {
         quantiles.as_ref().map(|quantiles| number(of(quantiles))).unwrap_or_default()
     };
     for (name, tool) in tools.iter().take(ROWS_MAX) {
@@ -105,12 +106,12 @@ fn by_tool(stats: &Stats) -> String {
             tool.calls.to_string(),
             nonzero(tool.error),
             nonzero(tool.denied),
-            quantile(&tool.duration_ms, |q| q.p50),
-            quantile(&tool.duration_ms, |q| q.p90),
-            quantile(&tool.duration_ms, |q| q.p99),
-            quantile(&tool.duration_ms, |q| q.max),
-            quantile(&tool.result_chars, |q| q.p50),
-            quantile(&tool.result_chars, |q| q.p99),
+            took(&tool.duration_ms, |q| q.p50),
+            took(&tool.duration_ms, |q| q.p90),
+            took(&tool.duration_ms, |q| q.p99),
+            took(&tool.duration_ms, |q| q.max),
+            chars(&tool.result_chars, |q| q.p50),
+            chars(&tool.result_chars, |q| q.p99),
         ];
         table.row(cells.iter().map(|cell| Cell::new(cell)).collect());
     }
@@ -119,7 +120,7 @@ fn by_tool(stats: &Stats) -> String {
 
 /// Returns names with their counts, largest first.
 fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, total: u64) -> String {
-    let mut table = Table::new(&[Column::text(head), Column::number("calls"), Column::number("share")]);
+    let mut table = Table::new(&[Column::name(head), Column::number("calls"), Column::number("share")]);
     let mut sorted = counts.iter().collect::<Vec<_>>();
     sorted.sort_by_key(|(_, calls)| std::cmp::Reverse(**calls));
     for (name, calls) in sorted.iter().take(ROWS_MAX) {

@@ -10,7 +10,7 @@ use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tooltrail::{Follow, Followed};
+use tooltrail::{Follow, Followed, Zone};
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
@@ -23,13 +23,13 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a batch may take to be printed after the command was told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Columns of the lanes but the last: times are 23 long, users and tools seldom longer than this.
-const WIDTHS: [usize; 5] = [24, 12, 24, 6, 8];
+/// Columns of the lanes, as far as the terminal has them: time, tool, arguments, status, user, how long, and the result.
+const WIDTHS: [usize; 7] = [8, 32, 64, 6, 12, 7, 24];
 
 /// Show the newest entries, the newest last, and with -f those that arrive
 ///
-/// One line per entry: in columns on a terminal, with tabs between time, user, tool, status, milliseconds and result in a
-/// pipe, with --json the stored lines as they stand. With -f it goes on until it is interrupted; entries are shown in
+/// One line per entry: in columns on a terminal, with times in the zone of --zone; with tabs between time in UTC, user,
+/// tool, status, milliseconds, result and arguments in a pipe; with --json the stored lines as they stand. With -f it goes on until it is interrupted; entries are shown in
 /// order of arrival, whoever writes them. Where a day file was cut, replaced or removed, that is said on stderr.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, short)]
     follow: bool,
 
+    /// Show tooltrail's own notes of who read the trail, too
+    #[arg(long)]
+    own: bool,
+
     /// Begin with so many entries, 0 to 1000
     #[arg(long = "lines", short = 'n', value_name = "N", default_value_t = 10)]
     lines: usize,
@@ -51,13 +55,14 @@ pub(crate) struct Args {
 
 /// Asks, prints, and follows.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question(&common.zone()?)?;
+    let zone = common.zone()?;
+    let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.lines.max(1);
     question.check()?;
     let trail = common.trail()?;
     // Following begins before the question is asked, so that nothing falls between the two.
     let follow = if args.follow { Some(trail.follow(&question)?) } else { None };
-    let printer = Printer::new(common.json);
+    let mut printer = Printer::new(common.json, zone);
     let mut printed = HashMap::<String, usize>::new();
     if args.lines > 0 {
         let page = trail.recent(&question)?;
@@ -178,34 +183,51 @@ impl Following {
 /// How lines are printed.
 #[derive(Debug)]
 enum Printer {
-    Stored { terminal: bool },
-    Lanes(Lanes),
+    Stored {
+        terminal: bool,
+    },
+    Lanes {
+        lanes: Lanes,
+        zone: Zone,
+        /// The date of the last row: a new one is printed before the next.
+        date: String,
+    },
     Tabs,
 }
 
 impl Printer {
-    fn new(json: bool) -> Self {
+    fn new(json: bool, zone: Zone) -> Self {
         let terminal = output::stdout_is_terminal();
         if json {
             Self::Stored { terminal }
         } else if terminal {
-            Self::Lanes(Lanes::new(&Shown::COLUMNS, &WIDTHS))
+            // Today's date says nothing that people do not know.
+            let (date, _) = zone.wall_clock(crate::clock::now());
+            Self::Lanes { lanes: Lanes::new(&Shown::COLUMNS, &WIDTHS), zone, date }
         } else {
             Self::Tabs
         }
     }
 
     /// Prints lines and sends them on their way.
-    fn print<'l>(&self, lines: impl Iterator<Item = &'l str>) -> Result<(), Failure> {
+    fn print<'l>(&mut self, lines: impl Iterator<Item = &'l str>) -> Result<(), Failure> {
         let mut lines = lines.peekable();
         if lines.peek().is_none() {
             return Ok(());
         }
-        let mut data = if matches!(self, Self::Lanes(_)) { Data::styled() } else { Data::exact() };
+        let mut data = if matches!(self, Self::Lanes { .. }) { Data::styled() } else { Data::exact() };
         for line in lines {
             match self {
                 Self::Stored { terminal } => data.line(&output::stored(line, *terminal))?,
-                Self::Lanes(lanes) => data.bytes(lanes.row(&Shown::read(line).cells()).as_bytes())?,
+                Self::Lanes { lanes, zone, date } => {
+                    let shown = Shown::read(line);
+                    let (day, _) = shown.wall_clock(zone);
+                    if day != *date {
+                        data.line(&format!("\x1b[2m{day}\x1b[0m"))?;
+                        *date = day;
+                    }
+                    data.bytes(lanes.row(&shown.cells(zone, false)).as_bytes())?;
+                }
                 Self::Tabs => data.line(&Shown::read(line).tabs())?,
             }
         }

@@ -88,10 +88,10 @@ pub(crate) fn nothing_words(nothing: &Nothing) -> String {
     }
 }
 
-/// Tells what of the files could not be shown: always for programs, else where there is something.
-pub(crate) fn tell_skipped(skipped: &Skipped, unreadable: &[String], always: bool) {
+/// Tells what of the files could not be shown, where there is something.
+pub(crate) fn tell_skipped(skipped: &Skipped, unreadable: &[String]) {
     let Skipped { torn, nul, invalid_json, too_long, .. } = skipped;
-    if always || torn + nul + invalid_json + too_long > 0 {
+    if torn + nul + invalid_json + too_long > 0 {
         talk(&format!("skipped: {torn} torn, {nul} with NUL, {invalid_json} not JSON, {too_long} too long"));
     }
     if skipped.unreadable > 0 {

@@ -2,9 +2,6 @@
 
 use crate::output::table::{Cell, Column, Table, terminal_width};
 
-/// Columns that the last lane keeps on the narrowest terminal.
-const LAST_WIDTH_MIN: usize = 20;
-
 /// Lanes of a terminal.
 #[derive(Debug)]
 pub(crate) struct Lanes {
@@ -13,7 +10,7 @@ pub(crate) struct Lanes {
 }
 
 impl Lanes {
-    /// Returns lanes of these columns and widths; the last one takes what the terminal has left.
+    /// Returns lanes of these columns and widths, as far as they fit; the last one takes what the terminal has left.
     pub(crate) fn new(columns: &[Column], widths: &[usize]) -> Self {
         Self::within(columns, widths, terminal_width())
     }
@@ -21,10 +18,9 @@ impl Lanes {
     fn within(columns: &[Column], widths: &[usize], width_max: usize) -> Self {
         let table = Table::new(columns);
         let mut widths = widths.to_vec();
-        widths.push(LAST_WIDTH_MIN);
-        table.shrink(&mut widths, width_max);
+        table.fit(&mut widths, width_max);
         let rest = width_max.saturating_sub(Table::width_of(&widths));
-        if let Some(last) = widths.last_mut() {
+        if let Some(last) = widths.iter_mut().rfind(|width| **width > 0) {
             *last += rest;
         }
         Self { table, widths }
@@ -47,7 +43,7 @@ mod tests {
     fn rows_fit_whatever_comes() {
         for width in [60, 80, 200] {
             let columns = [Column::fixed("a"), Column::text("b"), Column::number("c"), Column::text("d")];
-            let lanes = Lanes::within(&columns, &[10, 20, 6], width);
+            let lanes = Lanes::within(&columns, &[10, 20, 6, 40], width);
             for cells in [["x", "y", "1", "z"], ["2026-11-23", &"漢".repeat(50), "999999", &"\u{1b}[2J".repeat(99)]] {
                 let row = lanes.row(&cells.map(Cell::new));
                 assert!(row.trim_end().width() <= width, "{width}: {row}");

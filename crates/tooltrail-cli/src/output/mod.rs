@@ -3,6 +3,7 @@
 mod answer;
 mod escape;
 mod lanes;
+mod pager;
 mod shown;
 mod stream;
 mod table;
@@ -10,9 +11,10 @@ mod table;
 pub(crate) use answer::{nothing_json, nothing_words, scanned_json, skipped_json, stats_json, tell_skipped};
 pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
 pub(crate) use lanes::Lanes;
-pub(crate) use shown::{Shown, stored};
+pub(crate) use pager::print_paged;
+pub(crate) use shown::{Shown, duration, stored};
 pub(crate) use stream::{
     Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk, talk_error,
-    talk_hint,
+    talk_hint, unit,
 };
 pub(crate) use table::{Cell, Column, Table};

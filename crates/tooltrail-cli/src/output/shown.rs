@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use tooltrail::Via;
+use tooltrail::{Timestamp, Via, Zone};
 
 use crate::output::escape::{escaped, escaped_json};
 use crate::output::table::{Cell, Column};
@@ -35,14 +36,15 @@ pub(crate) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// The columns of its cells.
-    pub(crate) const COLUMNS: [Column; 6] = [
+    /// The columns of its cells: the tool and its arguments are what people look for, and stay the longest.
+    pub(crate) const COLUMNS: [Column; 7] = [
         Column::fixed("time"),
-        Column::text("user"),
-        Column::text("tool"),
+        Column::name("tool").least(24),
+        Column::text("arguments").least(20),
         Column::fixed("status"),
-        Column::number("took"),
-        Column::text("result"),
+        Column::name("user").least(8).rank(1),
+        Column::number("took").rank(2),
+        Column::text("result").least(20).rank(3),
     ];
 
     /// The columns of its cells with an id.
@@ -70,16 +72,43 @@ impl<'a> Shown<'a> {
         })
     }
 
-    /// Returns a cell per column, for people.
-    pub(crate) fn cells(&self) -> Vec<Cell> {
+    /// Returns a cell per column, for people; its time stands in this zone, with its date or without.
+    pub(crate) fn cells(&self, zone: &Zone, dated: bool) -> Vec<Cell> {
+        let (date, clock) = self.wall_clock(zone);
+        let time = if dated { format!("{date} {clock}") } else { clock };
         vec![
-            Cell::dim(&self.ts.replacen('T', " ", 1)),
-            Cell::new(&self.user),
+            Cell::dim(time.trim()),
             Cell::new(&self.tool),
+            Cell::new(&self.arguments()),
             Cell::status(&self.status),
+            Cell::new(&self.user),
             Cell::dim(&took(self.duration_ms())),
             Cell::new(&self.outcome()),
         ]
+    }
+
+    /// Returns its date and time of day in a zone; a time that is none of ours stands in the second as it is.
+    pub(crate) fn wall_clock(&self, zone: &Zone) -> (String, String) {
+        match Timestamp::parse(&self.ts, &Zone::UTC) {
+            Ok(ts) => zone.wall_clock(ts),
+            Err(_) => (String::new(), self.ts.clone()),
+        }
+    }
+
+    /// Returns the arguments as `name=value`, of a single one its value alone.
+    fn arguments(&self) -> String {
+        let Some(raw) = self.args else { return String::new() };
+        let Ok(members) = serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()) else {
+            return raw.get().to_owned();
+        };
+        let plain = |value: &Value| match value {
+            Value::String(text) if members.len() == 1 || !text.contains(char::is_whitespace) => text.clone(),
+            value => value.to_string(),
+        };
+        if members.len() == 1 {
+            return members.values().map(plain).collect();
+        }
+        members.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(" ")
     }
 
     /// Returns a cell per column of those with an id.
@@ -88,10 +117,11 @@ impl<'a> Shown<'a> {
         vec![time, Cell::new(&self.user), Cell::new(&self.tool), Cell::status(&self.status), Cell::new(&self.id)]
     }
 
-    /// Returns the values with tabs between them, for `cut` and `awk`.
+    /// Returns the values with tabs between them, for `cut` and `awk`; of our own events the result is what they tell.
     pub(crate) fn tabs(&self) -> String {
-        let outcome = self.outcome();
-        let values = [&self.ts, &self.user, &self.tool, &self.status, self.duration_ms().unwrap_or(""), &outcome];
+        let args = self.args.map_or("", RawValue::get);
+        let outcome = if self.via == Via::Tooltrail.as_str() { args.to_owned() } else { self.outcome() };
+        let values = [&self.ts, &self.user, &self.tool, &self.status, self.duration_ms().unwrap_or(""), &outcome, args];
         values.map(escaped).join("\t")
     }
 
@@ -100,11 +130,8 @@ impl<'a> Shown<'a> {
         self.duration_ms.map(RawValue::get).filter(|text| *text != "null")
     }
 
-    /// Returns the result, or the reason where there is none; of our own events what they tell.
+    /// Returns the result, or the reason where there is none.
     fn outcome(&self) -> String {
-        if let Some(args) = self.args.filter(|_| self.via == Via::Tooltrail.as_str()) {
-            return args.get().to_owned();
-        }
         match &self.reason {
             Some(reason) if self.result_snippet.is_empty() => format!("({reason})"),
             _ => self.result_snippet.clone(),
@@ -118,14 +145,21 @@ pub(crate) fn stored(line: &str, terminal: bool) -> Cow<'_, str> {
     if terminal { escaped_json(line) } else { line.into() }
 }
 
-/// Returns a duration as people say it.
+/// Returns digits of milliseconds as people say them.
 fn took(duration_ms: Option<&str>) -> String {
-    let Some(ms) = duration_ms.and_then(|text| text.parse::<f64>().ok()) else { return String::new() };
+    duration_ms.and_then(|text| text.parse::<f64>().ok()).map(duration).unwrap_or_default()
+}
+
+/// Returns a duration in milliseconds as people say it.
+pub(crate) fn duration(ms: f64) -> String {
     match ms {
-        ms if ms < 10.0 => format!("{ms:.1} ms"),
-        ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+        0.0 => "0 ms".to_owned(),
+        ms if ms < 0.95 => format!("{:.0} µs", ms * 1_000.0),
+        ms if ms < 9.95 => format!("{ms:.1} ms"),
+        ms if ms < 999.5 => format!("{ms:.0} ms"),
         ms if ms < 600_000.0 => format!("{:.1} s", ms / 1_000.0),
-        ms => format!("{:.0} min", ms / 60_000.0),
+        ms if ms < 36_000_000.0 => format!("{:.0} min", ms / 60_000.0),
+        ms => format!("{:.0} h", ms / 3_600_000.0),
     }
 }
 
@@ -137,12 +171,26 @@ mod tests {
     fn durations_read_well() {
         let check = |digits: Option<&str>, expected: &str| assert_eq!(took(digits), expected);
         check(None, "");
-        check(Some("0"), "0.0 ms");
+        check(Some("0"), "0 ms");
+        check(Some("0.0421"), "42 µs");
         check(Some("9.344"), "9.3 ms");
         check(Some("412.7"), "413 ms");
         check(Some("1.5e3"), "1.5 s");
         check(Some("900000"), "15 min");
+        check(Some("90000000"), "25 h");
         check(Some("\"x\""), "");
+    }
+
+    #[test]
+    fn arguments_are_words() {
+        let check = |args: &str, expected: &str| {
+            let line = format!("{{\"tool\":\"a\",\"args\":{args}}}");
+            assert_eq!(Shown::read(&line).arguments(), expected, "{args}");
+        };
+        check("{}", "");
+        check(r#"{"command":"git status -s"}"#, "git status -s");
+        check(r#"{"path":"a/b.txt","n":[1,2],"text":"two words"}"#, r#"path=a/b.txt n=[1,2] text="two words""#);
+        check("[1]", "[1]");
     }
 
     #[test]
@@ -153,7 +201,7 @@ mod tests {
         };
         check(r#"{"tool":"a","result_snippet":"r","args":{"tool":"b"}}"#, "a", "r");
         check(r#"{"tool":"a","result_snippet":"","reason":"policy"}"#, "a", "(policy)");
-        check(r#"{"tool":"tooltrail.stop","args":{"n":1},"via":"tooltrail"}"#, "tooltrail.stop", r#"{"n":1}"#);
+        check(r#"{"tool":"tooltrail.stop","args":{"n":1},"via":"tooltrail"}"#, "tooltrail.stop", "");
         check(r#"{"tool":7}"#, "", r#"{"tool":7}"#);
         check(r#"{"tool":"\ud800"}"#, "", r#"{"tool":"\ud800"}"#);
         let deep = format!(r#"{{"tool":"a","args":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));

@@ -85,6 +85,11 @@ pub(crate) fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
+/// Returns a count with its unit, of which there may be one.
+pub(crate) fn unit(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// Sets when to colour, for both streams.
 pub(crate) fn choose_colour(colour: Colour) {
     match colour {

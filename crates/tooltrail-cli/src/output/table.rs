@@ -7,7 +7,7 @@ use crate::output::escape::escaped;
 /// Columns of a terminal that does not tell.
 const WIDTH_DEFAULT: usize = 100;
 
-/// Below this a column is no longer worth shrinking.
+/// Below this no column is shrunk, however narrow the terminal.
 const COLUMN_WIDTH_MIN: usize = 6;
 
 /// Blanks between two columns.
@@ -18,23 +18,43 @@ const GAP: &str = "  ";
 pub(crate) struct Column {
     head: &'static str,
     right: bool,
-    shrinks: bool,
+    /// Columns that its text keeps as long as another can be left out; a text that is never cut has none.
+    least: Option<usize>,
+    /// Where the table is too wide, those of the highest rank are left out first; of rank 0 none is.
+    rank: u8,
+    /// Whether its text is cut in the middle: the ends of names tell more than their middles.
+    middle: bool,
 }
 
 impl Column {
-    /// Text from the left, cut where the terminal is narrow.
+    /// Text from the left, cut at its end where the terminal is narrow.
     pub(crate) const fn text(head: &'static str) -> Self {
-        Self { head, right: false, shrinks: true }
+        Self { head, right: false, least: Some(COLUMN_WIDTH_MIN), rank: 0, middle: false }
+    }
+
+    /// Names from the left, cut in the middle.
+    pub(crate) const fn name(head: &'static str) -> Self {
+        Self { middle: true, ..Self::text(head) }
     }
 
     /// Text from the left, never cut.
     pub(crate) const fn fixed(head: &'static str) -> Self {
-        Self { head, right: false, shrinks: false }
+        Self { head, right: false, least: None, rank: 0, middle: false }
     }
 
     /// Numbers to the right, never cut.
     pub(crate) const fn number(head: &'static str) -> Self {
-        Self { head, right: true, shrinks: false }
+        Self { right: true, ..Self::fixed(head) }
+    }
+
+    /// The same with so many columns that its text keeps as long as another column can be left out.
+    pub(crate) const fn least(self, least: usize) -> Self {
+        Self { least: Some(least), ..self }
+    }
+
+    /// The same, left out where the table is too wide; of two the one of the higher rank goes first.
+    pub(crate) const fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
     }
 }
 
@@ -91,16 +111,20 @@ impl Table {
         self.render_within(super::stdout_is_terminal().then(terminal_width))
     }
 
-    /// Returns the text, no line wider than so many columns (where the columns that never shrink allow it).
+    /// Returns the text, no line wider than so many columns (where the columns that are never cut allow it). Columns
+    /// without any text are left out.
     fn render_within(&self, width_max: Option<usize>) -> String {
-        let mut widths = self.columns.iter().map(|column| column.head.width()).collect::<Vec<_>>();
+        let mut widths = vec![0; self.columns.len()];
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
                 *width = (*width).max(cell.text.width());
             }
         }
+        for (width, column) in widths.iter_mut().zip(&self.columns).filter(|(width, _)| **width > 0) {
+            *width = (*width).max(column.head.width());
+        }
         if let Some(max) = width_max {
-            self.shrink(&mut widths, max);
+            self.fit(&mut widths, max);
         }
         let mut out = String::new();
         let heads = self.columns.iter().map(|column| Cell { text: column.head.to_owned(), style: "\x1b[1m" });
@@ -111,30 +135,43 @@ impl Table {
         out
     }
 
-    /// Takes from the widest column that may shrink until all fit.
-    pub(super) fn shrink(&self, widths: &mut [usize], max: usize) {
-        let mut over = Self::width_of(widths).saturating_sub(max);
-        while over > 0 {
-            let widest = widths.iter_mut().zip(&self.columns).filter(|(_, column)| column.shrinks);
-            let Some((width, _)) = widest.max_by_key(|(width, _)| **width) else { return };
-            if *width <= COLUMN_WIDTH_MIN {
-                return;
+    /// Makes a table fit: leaves columns out, whose width is then 0, and shrinks the widest of the others.
+    pub(super) fn fit(&self, widths: &mut [usize], max: usize) {
+        let least = |width: usize, column: &Column| column.least.map_or(width, |least| width.min(least));
+        loop {
+            let narrowest = widths.iter().zip(&self.columns).map(|(width, column)| least(*width, column));
+            let dropped = (0..widths.len()).filter(|at| widths[*at] > 0 && self.columns[*at].rank > 0);
+            match dropped.max_by_key(|at| self.columns[*at].rank) {
+                Some(dropped) if Self::width_of(&narrowest.collect::<Vec<_>>()) > max => widths[dropped] = 0,
+                _ => break,
             }
-            *width -= 1;
-            over -= 1;
+        }
+        let mut over = Self::width_of(widths).saturating_sub(max);
+        // First down to what each keeps, then further.
+        for last in [false, true] {
+            while over > 0 {
+                let shrinkable = widths.iter_mut().zip(&self.columns).filter(|(width, column)| {
+                    column.least.is_some_and(|least| **width > if last { COLUMN_WIDTH_MIN } else { least })
+                });
+                let Some((width, _)) = shrinkable.max_by_key(|(width, _)| **width) else { break };
+                *width -= 1;
+                over -= 1;
+            }
         }
     }
 
     /// Returns the columns of a line, gaps included.
     pub(super) fn width_of(widths: &[usize]) -> usize {
-        widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+        let shown = widths.iter().filter(|width| **width > 0).count();
+        widths.iter().sum::<usize>() + GAP.len() * shown.saturating_sub(1)
     }
 
     /// Adds one line.
     pub(super) fn push_row(&self, out: &mut String, widths: &[usize], cells: &[Cell]) {
-        let last = cells.len().saturating_sub(1);
-        for (at, ((cell, column), width)) in cells.iter().zip(&self.columns).zip(widths).enumerate() {
-            let text = cut(&cell.text, *width);
+        let last = widths.iter().rposition(|width| *width > 0).unwrap_or(0);
+        let shown = cells.iter().zip(&self.columns).zip(widths).enumerate().filter(|(_, (_, width))| **width > 0);
+        for (at, ((cell, column), width)) in shown {
+            let text = if column.middle { cut_middle(&cell.text, *width) } else { cut(&cell.text, *width) };
             let blanks = " ".repeat(width.saturating_sub(text.width()));
             if column.right {
                 out.push_str(&blanks);
@@ -159,7 +196,8 @@ impl Table {
 
 /// Returns the columns of the terminal.
 pub(super) fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(WIDTH_DEFAULT, |(width, _)| usize::from(width.0))
+    let told = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    told.filter(|width| *width > 0).unwrap_or(WIDTH_DEFAULT)
 }
 
 /// Returns the text in at most so many columns, with an ellipsis where something was cut.
@@ -180,9 +218,27 @@ fn cut(text: &str, width_max: usize) -> String {
     kept
 }
 
+/// Returns the text in at most so many columns, with an ellipsis in its middle where something was cut.
+fn cut_middle(text: &str, width_max: usize) -> String {
+    if text.width() <= width_max || width_max < 3 {
+        return cut(text, width_max);
+    }
+    let ends = width_max - 1;
+    let head = cut(text, ends.div_ceil(2) + 1);
+    let (mut tail, mut width) = (text.len(), 0);
+    for (at, c) in text.char_indices().rev() {
+        width += c.width().unwrap_or(0);
+        if width > ends / 2 {
+            break;
+        }
+        tail = at;
+    }
+    head + &text[tail..]
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Cell, Column, Table, cut};
+    use super::{Cell, Column, Table, cut, cut_middle};
     use unicode_width::UnicodeWidthStr as _;
 
     #[test]
@@ -194,6 +250,36 @@ mod tests {
         check("漢字漢字", 7, "漢字漢…");
         check("漢字漢字", 6, "漢字…");
         check("", 1, "");
+    }
+
+    #[test]
+    fn names_are_cut_in_the_middle() {
+        let check = |text: &str, width: usize, expected: &str| assert_eq!(cut_middle(text, width), expected);
+        check("short", 5, "short");
+        check("mcp__playwright__browser_click", 20, "mcp__playw…ser_click");
+        check("abcdef", 4, "ab…f");
+        check("漢字漢字", 7, "漢…字");
+        check("abcdef", 2, "a…");
+    }
+
+    #[test]
+    fn columns_without_text_or_room_are_left_out() {
+        let columns = [
+            Column::fixed("time"),
+            Column::name("tool").least(8),
+            Column::number("took").rank(1),
+            Column::text("result").least(10).rank(2),
+            Column::text("empty"),
+        ];
+        let mut table = Table::new(&columns);
+        table.row(["12:00", "mcp__fs__read_file", "12 ms", "the text of a note", ""].map(Cell::new).to_vec());
+        let shown = |width| table.render_within(Some(width)).replace("\x1b[1m", "").replace("\x1b[0m", "");
+        let head = |width| shown(width).lines().next().unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(head(200), ["time", "tool", "took", "result"]);
+        assert_eq!(head(34), ["time", "tool", "took", "result"]);
+        assert_eq!(head(33), ["time", "tool", "took"]);
+        assert_eq!(head(20), ["time", "tool"]);
+        assert!(shown(20).contains("12:00  mcp__f…_file"), "{}", shown(20));
     }
 
     #[test]

@@ -10,9 +10,6 @@ pub(crate) const DAYS_DEFAULT: u32 = 7;
 /// Calls of one page: a screenful several times over, and quick to draw on a phone.
 pub(crate) const ROWS_MAX: usize = 100;
 
-/// The events that reading leaves: each look at the page would put one on top of it.
-const OWN_READS: &str = "tooltrail.read";
-
 /// The state of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct View {
@@ -110,8 +107,8 @@ impl View {
         let text = self.whole_query();
         let mut question = Question::new();
         question.query = Query::parse(&text)?;
-        if !(self.reads || typed.names_own_events() || question.query.names_own_events()) {
-            question.query = Query::parse(&format!("{text} tool!={OWN_READS}"))?;
+        if !(self.reads || typed.names_own_events()) {
+            question.query = question.query.without_own_reads();
         }
         question.user.clone_from(&self.user);
         question.days = self.days;

@@ -4,6 +4,9 @@ use super::glob::Glob;
 use crate::call::{EntryId, Via};
 use crate::clock::{Date, Timestamp};
 
+/// The tool of our own notes of who read the trail.
+const OWN_READS: &str = "tooltrail.read";
+
 /// Days by which an entry's time may differ from that of its id: what others wrote may have been made elsewhere.
 const ID_SLACK_DAYS: i64 = 1;
 
@@ -41,6 +44,16 @@ impl Query {
             Term::Name { field: "via", glob, negated: false } => glob.exact() == Some(Via::Tooltrail.as_str()),
             _ => false,
         })
+    }
+
+    /// Returns the same query without our own notes of who read the trail, unless it asks for own events by name.
+    #[must_use]
+    pub fn without_own_reads(mut self) -> Self {
+        if !self.names_own_events() {
+            let glob = Glob::new(vec![OWN_READS.to_owned()]);
+            self.terms.push(Term::Name { field: "tool", glob, negated: true });
+        }
+        self
     }
 
     /// Returns the first and the last UTC date that its terms leave for an answer; `None` where they leave that end open.
