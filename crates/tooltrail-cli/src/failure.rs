@@ -59,6 +59,8 @@ impl Failure {
         let hint = match source.kind() {
             io::ErrorKind::NotFound => "check the name",
             io::ErrorKind::PermissionDenied => "run it as somebody who may",
+            io::ErrorKind::Unsupported => "give it plain, as in `zcat FILE | tooltrail import -`, or with zstd",
+            io::ErrorKind::UnexpectedEof => "it is cut short: get the whole of it",
             io::ErrorKind::StorageFull => "free some space and run it again",
             _ => "run it again; if it stays, the disk or its file system has more to say",
         };

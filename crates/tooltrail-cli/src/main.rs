@@ -19,6 +19,7 @@ mod redaction;
 mod retention;
 mod size;
 mod tokens;
+mod typos;
 mod web;
 
 use std::process::ExitCode;

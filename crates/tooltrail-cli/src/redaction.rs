@@ -87,8 +87,14 @@ impl Redact {
             let redactor = Redactor::with(None, &rules);
             let mark = format!("[redacted:{}]", rule.name);
             let mut tell = |what: &str, text: &str| broken.push(format!("rule {:?} {what} {text:?}", rule.name));
-            rule.hides.iter().filter(|text| !redactor.text(text).contains(&mark)).for_each(|text| tell("does not hide anything in", text));
-            rule.keeps.iter().filter(|text| redactor.text(text).contains(&mark)).for_each(|text| tell("does not keep", text));
+            rule.hides
+                .iter()
+                .filter(|text| !redactor.text(text).contains(&mark))
+                .for_each(|text| tell("does not hide anything in", text));
+            rule.keeps
+                .iter()
+                .filter(|text| redactor.text(text).contains(&mark))
+                .for_each(|text| tell("does not keep", text));
         }
         Ok(broken)
     }
@@ -170,7 +176,8 @@ mod tests {
         assert_eq!(rule_of("GITHUB_TOKEN"), "env-github-token");
         assert_eq!(rule_of(&"A".repeat(60)).len(), NAME_CHARS_MAX);
         // PATH is set wherever tests run.
-        let redact = Redact { env: vec!["PATH".to_owned(), "TOOLTRAIL_NO_SUCH_VARIABLE".to_owned()], rules: Vec::new() };
+        let redact =
+            Redact { env: vec!["PATH".to_owned(), "TOOLTRAIL_NO_SUCH_VARIABLE".to_owned()], rules: Vec::new() };
         assert_eq!(redact.values(), [("PATH", Value::Hidden), ("TOOLTRAIL_NO_SUCH_VARIABLE", Value::Unset)]);
         let path = std::env::var("PATH").unwrap();
         let text = format!("PATH is {}", path.trim());

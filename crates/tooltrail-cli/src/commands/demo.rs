@@ -20,8 +20,8 @@ const PORT: u16 = 7420;
 /// See it: calls of real tools, recorded into a fresh home, and the service over them
 ///
 /// Replays calls that were recorded from real MCP servers through a toolbox with a gate, serves the home until Ctrl-C
-/// or SIGTERM, and prints the address, a token and three commands to try. Without --home the home is a new folder
-/// among the system's temporary files.
+/// or SIGTERM, and prints the address, a token, a link that signs in, where the home is and how to remove it, and three
+/// commands to try. Without --home the home is a new folder among the system's temporary files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to listen [default: 127.0.0.1:7420, or a free port if that is taken]
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 /// Does it.
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let common = place(common)?;
+    let (common, own_folder) = place(common)?;
     let home = common.create_home()?;
     let recorder = common.recorder(&home)?;
     let doors = args.doors.doors(&common.config()?);
@@ -49,34 +49,41 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     serve_at(listen, Vec::new(), doors, &common, |address, _| {
         let commands = commands(address, &token, home.root());
         if json {
-            return print_json(
-                &json!({ "address": address, "token": token, "home": home.root(), "commands": commands }),
-            );
+            return print_json(&json!({
+                "address": address, "token": token, "page": format!("{address}/#token={token}"),
+                "home": home.root(), "folder": own_folder, "commands": commands,
+            }));
         }
         let mut data = Data::exact();
         data.line(&format!("address  {address}"))?;
         data.line(&format!("token    {token}"))?;
-        data.line(&format!("page     {address}/  (sign in with the token)"))?;
+        data.line(&format!("page     {address}/#token={token}"))?;
+        data.line(&format!("home     {}", home.root().display()))?;
+        if let Some(folder) = &own_folder {
+            data.line(&format!("remove   rm -r '{}'", folder.display()))?;
+        }
         data.line("")?;
         data.line("Try, in another terminal:")?;
         for command in &commands {
             data.line(&format!("  {command}"))?;
         }
         data.line("")?;
-        data.line("The second command shows that the first was recorded too. Ctrl-C ends the demo.")?;
+        data.line("The page's link fills in the token; its part after # is not sent to anybody.")?;
+        data.line("The second command shows that the first was recorded too. Ctrl-C ends the demo; its files stay.")?;
         data.finish()
     })
 }
 
-/// Returns the flags with a home and keys of the demo's own, unless they were named.
-fn place(common: &Common) -> Result<Common, Failure> {
+/// Returns the flags with a home and keys of the demo's own, and the folder of both, unless a home was named.
+fn place(common: &Common) -> Result<(Common, Option<PathBuf>), Failure> {
     let mut common = common.clone();
-    if common.home.is_none() {
-        let folder = fresh_folder()?;
-        common.home = Some(folder.join("home"));
-        common.keys.get_or_insert(folder.join("keys"));
+    if common.home.is_some() {
+        return Ok((common, None));
     }
-    Ok(common)
+    let folder = fresh_folder()?;
+    common.home = Some(folder.join("home"));
+    common.keys.get_or_insert(folder.join("keys"));
+    Ok((common, Some(folder)))
 }
 
 /// Makes a new folder among the system's temporary files.

@@ -148,7 +148,8 @@ fn tags_of(marked: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn print_object(found: &Found, rule: Option<&str>, tags: &[String]) -> Result<(), Failure> {
-    let parsed = |lines: &[String]| -> Vec<Value> { lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect() };
+    let parsed =
+        |lines: &[String]| -> Vec<Value> { lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect() };
     let (by_tag, unhidden) = found.lines.split_at(found.lines.len() - found.unhidden);
     output::print_json(&json!({
         "rule": rule,
@@ -171,7 +172,9 @@ fn print_table(found: &Found, rule: Option<&str>, keyless: bool) -> Result<(), F
     }
     let by_tag = found.lines.len() - found.unhidden;
     match (rule, keyless) {
-        (_, true) => output::talk("the keys of this home are not here, so no mark carries a tag that could be compared"),
+        (_, true) => {
+            output::talk("the keys of this home are not here, so no mark carries a tag that could be compared")
+        }
         (Some(rule), _) => output::talk(&format!("{by_tag} found by the tag of {rule}")),
         (None, _) => output::talk(&format!("{by_tag} found; of itself this is of no kind that carries a tag")),
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::common::Common;
 use crate::doors::DoorsArgs;
 use crate::failure::{Exit, Failure};
-use crate::import::{Job, Outcome, Report, name_of, remove_old};
+use crate::import::{Begins, Job, Outcome, Report, name_of, remove_old};
 use crate::output;
 
 /// Rejected lines told to a person one by one.
@@ -21,7 +21,8 @@ const REJECTED_TOLD_MAX: usize = 10;
 /// them) and of other writers of such day files (result_chars and result_snippet for a result) are taken as well.
 ///
 /// A ts without a zone is in that of --zone; without a ts, a call counts as of now. Lines may come in any order. An
-/// import that was cut short goes on when the same command is run again, and stores nothing twice.
+/// import that was cut short goes on when the same command is run again, and stores nothing twice; of a file that has
+/// grown since it was imported only what is new is stored.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail import calls.jsonl.zst --user alice   lines without a user are alice's
@@ -84,14 +85,31 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 /// Tells a person what became of a file; for a program, only what went wrong.
 fn tell(path: &Path, report: &Report, json: bool) {
     let name = name_of(path);
-    let told = if json { 0 } else { REJECTED_TOLD_MAX };
+    let hint = match report.begins {
+        Begins::List => Some(format!("it is a list, not an object a line: `jq -c '.[]' {name} | tooltrail import -`")),
+        Begins::Object => Some(format!("its objects go over several lines: `jq -c . {name} | tooltrail import -`")),
+        Begins::Other => None,
+    };
+    // Of an object over several lines each line is wrong in its own way.
+    let told = if json {
+        0
+    } else if hint.is_some() {
+        1
+    } else {
+        REJECTED_TOLD_MAX
+    };
     for (line, error) in report.rejected.named.iter().take(told) {
         output::talk(&format!("{name} line {line}: {error}"));
     }
     if report.rejected.count > told as u64 {
         output::talk(&format!("{name}: {} lines rejected in all", report.rejected.count));
     }
-    if report.rejected.count > 0 && !json {
+    for (line, warning) in report.warnings.iter().filter(|_| !json) {
+        output::talk(&format!("{name} line {line}: {warning}"));
+    }
+    if let (Some(hint), false) = (&hint, json) {
+        output::talk_hint(hint);
+    } else if report.rejected.count > 0 && !json {
         output::talk_hint("correct those lines in a file of their own: this one, changed, would be stored once more");
     }
     match report.outcome {
@@ -100,9 +118,19 @@ fn tell(path: &Path, report: &Report, json: bool) {
             output::talk_hint("give --again to store it once more");
         }
         Outcome::Nothing => output::talk(&format!("{name}: no calls")),
-        Outcome::Stored { accepted, before: 0, .. } => output::talk(&format!("{name}: {} stored", output::unit(accepted, "entry", "entries"))),
+        Outcome::Stored { accepted, before: 0, earlier: 0, .. } => {
+            output::talk(&format!("{name}: {} stored", output::unit(accepted, "entry", "entries")));
+        }
+        Outcome::Stored { accepted, before: 0, earlier, .. } => output::talk(&format!(
+            "{name}: {} stored; its first {} stood there since an earlier import (--again stores them once more)",
+            output::unit(accepted, "entry", "entries"),
+            output::unit(earlier, "line", "lines"),
+        )),
         Outcome::Stored { accepted, before, .. } => {
-            output::talk(&format!("{name}: {} stored, {before} stood there since it was cut short", output::unit(accepted, "entry", "entries")));
+            output::talk(&format!(
+                "{name}: {} stored, {before} stood there since it was cut short",
+                output::unit(accepted, "entry", "entries")
+            ));
         }
     }
 }
@@ -125,9 +153,14 @@ fn answer(reports: &[(&PathBuf, Report)]) -> Value {
             "rejected": report.rejected.count,
             "refused": report.outcome == Outcome::Refused,
         });
-        if let Outcome::Stored { run, before, .. } = report.outcome {
+        if !report.warnings.is_empty() {
+            let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": warning });
+            file["warnings"] = report.warnings.iter().map(warning).collect();
+        }
+        if let Outcome::Stored { run, before, earlier, .. } = report.outcome {
             file["run"] = run.into();
             file["before"] = before.into();
+            file["earlier_lines"] = earlier.into();
         }
         file
     });

@@ -23,6 +23,7 @@ use crate::http::params::Params;
 use crate::http::quota::Permit;
 use crate::http::service::{GiveUp, Service};
 use crate::tokens::Token;
+use crate::typos::Typos;
 
 /// Largest body: 256 of the largest lines, and far more than a sender should lose to one failed request.
 const BODY_BYTES_MAX: usize = 16 << 20;
@@ -88,7 +89,7 @@ pub(crate) async fn entries(
         false => tokio::task::spawn_blocking(sort).await.ok(),
     };
     drop(given_up);
-    let Sorted { calls, lines, mut rejected, late } = sorted.ok_or(Problem::Broken)??;
+    let Sorted { calls, lines, mut rejected, late, typos } = sorted.ok_or(Problem::Broken)??;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
@@ -113,7 +114,12 @@ pub(crate) async fn entries(
         _ => Taken::Some,
     };
     let rejected = rejected.iter().map(|refused| json!({ "line": refused.line, "error": refused.error }));
-    Ok(taken(how_much, json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() }).to_string()))
+    let mut answer = json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() });
+    if !typos.warnings.is_empty() {
+        let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": recorder.excerpt(warning, REFUSAL_CHARS_MAX) });
+        answer["warnings"] = typos.warnings.iter().map(warning).collect();
+    }
+    Ok(taken(how_much, answer.to_string()))
 }
 
 /// Waits until every call is synced that is not buffered, and returns the places of those whose file alone could not be written.
@@ -186,6 +192,8 @@ struct Sorted {
     rejected: Vec<Refused>,
     /// How many of them are of days that are too old to be kept.
     late: usize,
+    /// Keys that are most likely misspelt.
+    typos: Typos,
 }
 
 /// A line that was not understood.
@@ -212,7 +220,7 @@ impl Sorter<'_> {
             if self.cancel.is_cancelled() {
                 return Err(Problem::Busy("the sender is gone"));
             }
-            match self.read(bytes, now, &mut sorted.late) {
+            match self.read(line, bytes, now, &mut sorted) {
                 Ok(call) => {
                     sorted.calls.push(call);
                     sorted.lines.push(line);
@@ -227,12 +235,13 @@ impl Sorter<'_> {
     }
 
     /// Reads one entry, or says why it is refused.
-    fn read(&self, bytes: &[u8], now: Timestamp, late: &mut usize) -> Result<Prepared, String> {
+    fn read(&self, line: usize, bytes: &[u8], now: Timestamp, sorted: &mut Sorted) -> Result<Prepared, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
         let call = receive(text, self.service.zone()).map_err(|error| error.to_string())?;
+        sorted.typos.look(line as u64, &call);
         let call = sent_by(self.token, call, now);
         if let Some(why) = self.recorder.too_late(&call) {
-            *late += 1;
+            sorted.late += 1;
             return Err(why);
         }
         match self.service.may_name(self.token, &call.user, self.recorder) {

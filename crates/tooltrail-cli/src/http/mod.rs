@@ -70,13 +70,9 @@ pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
         .into_iter()
         .chain(web::routes())
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
-    routed
-        .method_not_allowed_fallback(async || Problem::NoSuchMethod)
-        .fallback(async || Problem::NoSuchPath)
-        .with_state(service)
-        .layer(from_fn(move |request, next| {
-            around(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)
-        }))
+    routed.method_not_allowed_fallback(async || Problem::NoSuchMethod).fallback(web::nowhere).with_state(service).layer(
+        from_fn(move |request, next| around(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)),
+    )
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.

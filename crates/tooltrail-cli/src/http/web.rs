@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE};
+use axum::http::header::{
+    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, IF_NONE_MATCH, REFERRER_POLICY, SET_COOKIE,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use axum::response::{IntoResponse as _, Response};
@@ -82,6 +84,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
         Err(problem) => return refused(problem, &reader),
     };
     let Asked { view, question } = &asked;
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:7420").to_owned();
     let mut what = CallsPage {
         view,
         reader: &reader,
@@ -89,6 +92,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
         opened: Opened::None,
         stream: None,
         zone: service.zone(),
+        host: &host,
     };
     let question = match question {
         Ok(question) => question.clone(),
@@ -107,8 +111,26 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     });
     match read.await {
         Ok((answer, opened)) => shown(web::calls(&CallsPage { answer: Ok(&answer), opened, ..what })),
+        // What is wrong with a question stands beside the box in which it was typed.
+        Err(problem @ Problem::Unclear { .. }) => {
+            let page = web::calls(&CallsPage { answer: Err(&trouble_of(&problem)), ..what });
+            guarded(problem.into_page(page.into_string()))
+        }
         Err(problem) => refused(problem, &reader),
     }
+}
+
+/// Any other path: for a browser a page that leads back, for a program the problem.
+pub(super) async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
+    if uri.path().starts_with("/api/") || !accepted.contains("text/html") {
+        return Problem::NoSuchPath.into_response();
+    }
+    let trouble = Trouble {
+        what: "This address leads nowhere.".to_owned(),
+        hint: "It may be mistyped, or from another version.".to_owned(),
+    };
+    guarded(Problem::NoSuchPath.into_page(web::trouble("Nothing is here", &trouble, None).into_string()))
 }
 
 /// `GET /rows`: the newest rows alone, for the module that keeps the list live.

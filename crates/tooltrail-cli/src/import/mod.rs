@@ -6,6 +6,7 @@
 //! where it was.
 
 mod already;
+mod grown;
 mod line;
 mod order;
 mod run;
@@ -14,5 +15,5 @@ mod source;
 mod state;
 mod store;
 
-pub(crate) use run::{Job, Outcome, Report, name_of};
+pub(crate) use run::{Begins, Job, Outcome, Report, name_of};
 pub(crate) use state::remove_old;

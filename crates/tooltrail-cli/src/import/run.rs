@@ -11,9 +11,10 @@ use crate::failure::Failure;
 use crate::import::line::{check, read_line};
 use crate::import::order::{Note, Notes};
 use crate::import::source::{Again, LINE_BYTES_MAX, STDIN, Source};
-use crate::import::state::{Found, Runs};
+use crate::import::state::{Found, Of, Runs, finished};
 use crate::import::store::Store;
 use crate::output;
+use crate::typos::Typos;
 
 /// Rejected lines that are named one by one; the rest is only counted.
 const REJECTED_NAMED_MAX: usize = 1_000;
@@ -49,13 +50,30 @@ pub(crate) struct Report {
     pub(crate) outcome: Outcome,
     /// The lines that are no calls.
     pub(crate) rejected: Rejected,
+    /// Keys that are most likely misspelt, with the lines where they stood first.
+    pub(crate) warnings: Vec<(u64, String)>,
+    /// How the file begins, where not with a call.
+    pub(crate) begins: Begins,
+}
+
+/// How a file begins whose first line is no call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Begins {
+    /// With a call, or anything else.
+    #[default]
+    Other,
+    /// With a list.
+    List,
+    /// With an object of which the first line is only the beginning.
+    Object,
 }
 
 /// What was done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Stored: so many now, and so many before the import was cut short.
-    Stored { run: u32, accepted: u64, before: u64 },
+    /// Stored: so many now, and so many before the import was cut short; so many lines at the beginning were imported as
+    /// the whole of the file when it was shorter.
+    Stored { run: u32, accepted: u64, before: u64, earlier: u64 },
     /// No line of it is a call.
     Nothing,
     /// Its content was imported already.
@@ -100,17 +118,31 @@ struct Scanned {
     late: Rejected,
     /// The others.
     kept: u64,
+    bytes: u64,
+    typos: Typos,
+    begins: Begins,
+    /// Lines at the beginning that were imported when the file was shorter.
+    earlier: u64,
 }
 
 impl Job<'_> {
     /// Imports one file.
     pub(crate) fn import(&self, path: &Path) -> Result<Report, Failure> {
-        let scanned = self.scan(path).map_err(|error| Failure::io("read", name_of(path), &error))?;
+        let scanned = self.scan(path).map_err(|error| match error.kind() {
+            io::ErrorKind::IsADirectory => Failure::could_not(
+                format!("{} is a folder, not a file", name_of(path)),
+                format!("name the files in it, as in `tooltrail import {}/*.jsonl`", path.display()),
+            ),
+            _ => Failure::io("read", name_of(path), &error),
+        })?;
+        let warnings = scanned.typos.warnings.iter();
+        let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, REFUSAL_CHARS_MAX)));
+        let (warnings, begins) = (warnings.collect(), scanned.begins);
         let failed = |error: io::Error| Failure::io("import", name_of(path), &error);
-        if scanned.kept == 0 {
+        if scanned.kept == 0 && scanned.earlier == 0 {
             let (sha256, mut rejected) = (hex(&scanned.content), scanned.rejected);
             rejected.add(scanned.late);
-            return Ok(Report { sha256, outcome: Outcome::Nothing, rejected });
+            return Ok(Report { sha256, outcome: Outcome::Nothing, rejected, warnings, begins });
         }
         let runs = Runs::open(self.home.disk(), &scanned.content).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Failure::could_not(
@@ -120,16 +152,21 @@ impl Job<'_> {
             _ => failed(error),
         })?;
         let sha256 = runs.content().to_owned();
-        if runs.found() == Found::Finished && !self.again {
-            return Ok(Report { sha256, outcome: Outcome::Refused, rejected: scanned.rejected });
+        // What has only grown by blank lines holds nothing new.
+        let nothing_new = scanned.kept == 0 && scanned.rejected.count == 0 && scanned.late.count == 0;
+        if !self.again && (runs.found() == Found::Finished || nothing_new) {
+            let rejected = scanned.rejected;
+            return Ok(Report { sha256, outcome: Outcome::Refused, rejected, warnings, begins });
         }
-        let Some(progress) = runs.begin(&scanned.plan, crate::clock::now()).map_err(failed)? else {
+        let whose = self.whose();
+        let of = Of { plan: &scanned.plan, bytes: scanned.bytes, whose: &whose };
+        let Some(progress) = runs.begin(of, crate::clock::now()).map_err(failed)? else {
             return Err(Failure::could_not(
                 format!("an import of {} was cut short, with another --user or another zone", name_of(path)),
                 "run it again with those of that time",
             ));
         };
-        let mut rejected = scanned.rejected;
+        let (mut rejected, earlier) = (scanned.rejected, scanned.earlier);
         let (run, before) = (progress.run(), progress.done());
         let notes = scanned.notes.sorted(progress.started()).map_err(failed)?;
         let bar = bar(Some(scanned.entries), "storing {wide_bar} {human_pos}/{human_len} entries, {eta} left");
@@ -137,7 +174,8 @@ impl Job<'_> {
         let store = Store::new(self, path, (&scanned.content, &scanned.again), progress, bar);
         let (accepted, stood, late) = store.run(notes)?;
         rejected.add(late);
-        Ok(Report { sha256, outcome: Outcome::Stored { run, accepted, before: before + stood }, rejected })
+        let outcome = Outcome::Stored { run, accepted, before: before + stood, earlier };
+        Ok(Report { sha256, outcome, rejected, warnings, begins })
     }
 
     /// Reads all lines once: which are calls, and when they happened.
@@ -146,6 +184,12 @@ impl Job<'_> {
             let bar = bar(len, "reading {wide_bar} {bytes}/{total_bytes}");
             Box::new(bar.wrap_read(input))
         })?;
+        // Content that is imported once more is imported whole.
+        if !self.again {
+            source.set_earlier(finished(self.home.disk().as_ref(), &self.whose())?);
+        }
+        let (mut known, mut earlier) = (0, 0);
+        let (mut typos, mut begins) = (Typos::default(), Begins::Other);
         let mut notes = Notes::new(self.home.disk());
         let mut rejected = Rejected::default();
         let mut plan = Sha256::new();
@@ -154,6 +198,19 @@ impl Job<'_> {
         let mut line = Vec::new();
         let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
         while let Some(place) = source.next(&mut line)? {
+            if source.known() > known {
+                // All so far was imported when the file was shorter, but a line that had only begun.
+                known = source.known();
+                (notes, rejected, late) = (Notes::new(self.home.disk()), Rejected::default(), Rejected::default());
+                (entries, kept) = (0, 0);
+                plan = Sha256::new();
+                plan.update(self.user.as_bytes());
+                let whole = place.offset + u64::from(place.len) <= known;
+                earlier = place.number - u64::from(!whole);
+                if whole {
+                    continue;
+                }
+            }
             if place.too_long {
                 rejected.push(place.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
                 continue;
@@ -164,6 +221,9 @@ impl Job<'_> {
             let call = match read_line(&line, self.zone) {
                 Ok(call) => call,
                 Err(error) => {
+                    if entries == 0 && rejected.count == 0 {
+                        begins = begin_of(&line);
+                    }
                     rejected.push(place.number, self.recorder.excerpt(&error, REFUSAL_CHARS_MAX));
                     continue;
                 }
@@ -172,6 +232,7 @@ impl Job<'_> {
                 rejected.push(place.number, format!("ts {ts} lies in the future"));
                 continue;
             }
+            typos.look(place.number, &call);
             match self.recorder.too_late(&call) {
                 Some(why) => late.push(place.number, why),
                 None => kept += 1,
@@ -189,13 +250,29 @@ impl Job<'_> {
             entries += 1;
             if ts_ms.is_some() { notes.push_timed(note)? } else { notes.push_untimed(note)? }
         }
-        let (content, again) = source.finish()?;
-        Ok(Scanned { content, plan: hex(&plan.finalize()), entries, notes, again, rejected, late, kept })
+        let (content, bytes, again) = source.finish()?;
+        let plan = hex(&plan.finalize());
+        Ok(Scanned { content, plan, entries, notes, again, rejected, late, kept, bytes, typos, begins, earlier })
+    }
+
+    /// Returns a hash over what decides whose the lines without a user are.
+    fn whose(&self) -> String {
+        hex(&Sha256::digest(self.user.as_bytes()))
     }
 }
 
-/// Returns bytes in hex.
-fn hex(bytes: &[u8]) -> String {
+/// Returns what a line that is no call begins.
+fn begin_of(line: &[u8]) -> Begins {
+    match line.trim_ascii() {
+        [b'[', ..] => Begins::List,
+        [b'{', .., b'}'] => Begins::Other,
+        [b'{', ..] => Begins::Object,
+        _ => Begins::Other,
+    }
+}
+
+/// Returns bytes as hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

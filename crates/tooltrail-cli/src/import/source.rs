@@ -5,9 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
 use tooltrail::disk::Disk;
 
+use crate::import::grown::Hashed;
 use crate::import::scratch::Scratch;
 
 /// Longest line taken in; a longer one is rejected without being held in memory. The largest tool results known are
@@ -32,7 +32,7 @@ pub(crate) const STDIN: &str = "-";
 /// Lines on their first way through.
 pub(crate) struct Source {
     reader: BufReader<Box<dyn Read>>,
-    hash: Sha256,
+    hashed: Hashed,
     offset: u64,
     number: u64,
     kept: Kept,
@@ -79,7 +79,7 @@ impl Source {
         let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
         input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
         if first.starts_with(&GZIP_MAGIC) {
-            let what = "the file is compressed with gzip, which is not read: give it plain (`gunzip`) or with zstd";
+            let what = "it is compressed with gzip, which is not read";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
         let compressed = first == ZSTD_MAGIC;
@@ -90,7 +90,17 @@ impl Source {
             _ => Kept::Spool(Scratch::new(disk)?),
         };
         let reader = BufReader::with_capacity(READ_BYTES, reader);
-        Ok(Self { reader, hash: Sha256::new(), offset: 0, number: 0, kept })
+        Ok(Self { reader, hashed: Hashed::default(), offset: 0, number: 0, kept })
+    }
+
+    /// Says which contents were imported before, by their bytes and hashes, so that a file that has grown is known.
+    pub(crate) fn set_earlier(&mut self, earlier: Vec<(u64, String)>) {
+        self.hashed.set_earlier(earlier);
+    }
+
+    /// Returns how many of the bytes read so far were imported before.
+    pub(crate) fn known(&self) -> u64 {
+        self.hashed.known()
     }
 
     /// Reads the next line into the buffer, without its newline; `None` at the end.
@@ -116,7 +126,7 @@ impl Source {
             } else {
                 line.extend_from_slice(text);
             }
-            self.hash.update(&chunk[..taken]);
+            self.hashed.update(&chunk[..taken]);
             if let Kept::Spool(scratch) = &mut self.kept {
                 scratch.push(&chunk[..taken])?;
             }
@@ -137,13 +147,14 @@ impl Source {
         Ok(Some(Place { number: self.number, offset, len, too_long }))
     }
 
-    /// Ends the first way through: returns the content's SHA-256 and where to read lines again.
-    pub(crate) fn finish(self) -> io::Result<([u8; 32], Again)> {
+    /// Ends the first way through: returns the content's SHA-256, its bytes, and where to read lines again.
+    pub(crate) fn finish(self) -> io::Result<([u8; 32], u64, Again)> {
         let mut kept = self.kept;
         if let Kept::Spool(scratch) = &mut kept {
             scratch.write_out()?;
         }
-        Ok((self.hash.finalize().into(), Again(kept)))
+        let (hash, bytes) = self.hashed.finish();
+        Ok((hash, bytes, Again(kept)))
     }
 }
 
@@ -182,7 +193,7 @@ mod tests {
                 while let Some(place) = source.next(&mut line).unwrap() {
                     places.push(place);
                 }
-                let (hash, again) = source.finish().unwrap();
+                let (hash, _, again) = source.finish().unwrap();
                 assert_eq!(hash, <[u8; 32]>::from(sha2::Sha256::digest(content)));
                 let lines = places.iter().map(|place| again.read(place.offset, place.len).unwrap());
                 assert_eq!(lines.collect::<Vec<_>>(), expected);

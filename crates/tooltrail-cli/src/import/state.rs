@@ -31,6 +31,37 @@ struct Head {
     started_ms: i64,
     /// A hash over whose and when every entry is.
     plan: String,
+    /// The bytes of the content; 0 in what older versions wrote.
+    #[serde(default)]
+    bytes: u64,
+    /// Whose lines without a user are, as a hash: a file that has grown goes on only for the same.
+    #[serde(default)]
+    whose: String,
+}
+
+/// What a run is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of<'a> {
+    /// A hash over whose and when every entry is.
+    pub(crate) plan: &'a str,
+    /// The bytes of the content.
+    pub(crate) bytes: u64,
+    /// Whose lines without a user are, as a hash.
+    pub(crate) whose: &'a str,
+}
+
+/// Returns the contents whose import was finished for the same user, by their bytes and hashes.
+pub(crate) fn finished(disk: &dyn Disk, whose: &str) -> io::Result<Vec<(u64, String)>> {
+    let mut found = Vec::new();
+    for listed in disk.list(&FOLDER)? {
+        let Some((content, run)) = listed.name.split_once('.').filter(|(_, run)| *run != "lock") else { continue };
+        // What another process removed meanwhile, or is damaged, is no beginning of anything.
+        let Ok((head, Mark::Finished(_))) = read(disk, &format!("{content}.{run}")) else { continue };
+        if head.bytes > 0 && head.whose == whose {
+            found.push((head.bytes, content.to_owned()));
+        }
+    }
+    Ok(found)
 }
 
 /// A line after the head.
@@ -123,14 +154,16 @@ impl Runs {
 
     /// Goes on with the run that was cut short, else begins the next one.
     ///
-    /// `plan` and `now` are those of this process; `None` if the one cut short had another plan.
-    pub(crate) fn begin(self, plan: &str, now: Timestamp) -> io::Result<Option<Progress>> {
+    /// `of` and `now` are those of this process; `None` if the one cut short had another plan.
+    pub(crate) fn begin(self, of: Of<'_>, now: Timestamp) -> io::Result<Option<Progress>> {
+        let Of { plan, bytes, whose } = of;
         let (run, head, done, resumed) = match &self.newest {
             Some((_, head, Mark::Done(_))) if head.plan != plan => return Ok(None),
             Some((run, head, Mark::Done(done))) => (*run, head.clone(), *done, true),
             other => {
                 let run = other.as_ref().map_or(0, |(run, _, _)| run + 1);
-                (run, Head { started_ms: now.as_millis(), plan: plan.to_owned() }, 0, false)
+                let (plan, whose) = (plan.to_owned(), whose.to_owned());
+                (run, Head { started_ms: now.as_millis(), plan, bytes, whose }, 0, false)
             }
         };
         let mut progress = Progress { runs: self, run, head, done, resumed, file: None, counts: 0 };
@@ -235,7 +268,7 @@ fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTS_MAX, Found, Runs, STATE_DAYS, remove_old};
+    use super::{COUNTS_MAX, Found, Of, Runs, STATE_DAYS, finished, remove_old};
     use tooltrail::{Home, Timestamp};
 
     #[test]
@@ -244,8 +277,9 @@ mod tests {
         let home = Home::create(folder.path(), false).unwrap();
         let open = || Runs::open(home.disk(), &[7; 32]);
         let at = Timestamp::from_millis;
+        let of = |plan| Of { plan, bytes: 12, whose: "u" };
         assert_eq!(open().unwrap().found(), Found::New);
-        let mut first = open().unwrap().begin("p", at(5)).unwrap().unwrap();
+        let mut first = open().unwrap().begin(of("p"), at(5)).unwrap().unwrap();
         assert_eq!(open().unwrap_err().kind(), std::io::ErrorKind::TimedOut, "two at once");
         first.acknowledged(3).unwrap();
         first.acknowledged(4).unwrap();
@@ -254,15 +288,18 @@ mod tests {
         let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
         std::io::Write::write_all(&mut torn, b"{\"done\":9").unwrap();
         assert_eq!(open().unwrap().found(), Found::CutShort);
-        assert!(open().unwrap().begin("another plan", at(9)).unwrap().is_none());
-        let mut second = open().unwrap().begin("p", at(9)).unwrap().unwrap();
+        assert!(open().unwrap().begin(of("another plan"), at(9)).unwrap().is_none());
+        let mut second = open().unwrap().begin(of("p"), at(9)).unwrap().unwrap();
         assert_eq!((second.run(), second.done(), second.started(), second.resumed()), (0, 7, at(5), true));
         for _ in 0..COUNTS_MAX + 2 {
             second.acknowledged(1).unwrap();
         }
+        let known = |whose| finished(home.disk().as_ref(), whose).unwrap();
+        assert!(known("u").is_empty());
         second.finish().unwrap();
+        assert_eq!((known("u"), known("v")), (vec![(12, "07".repeat(32))], Vec::new()));
         assert_eq!(open().unwrap().found(), Found::Finished);
-        let third = open().unwrap().begin("q", at(11)).unwrap().unwrap();
+        let third = open().unwrap().begin(of("q"), at(11)).unwrap().unwrap();
         assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
         drop(third);
         // The finished run goes in time; the one that was cut short stays, and so does the lock.

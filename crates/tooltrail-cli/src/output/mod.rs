@@ -14,7 +14,7 @@ pub(crate) use lanes::Lanes;
 pub(crate) use pager::print_paged;
 pub(crate) use shown::{Shown, duration, stored};
 pub(crate) use stream::{
-    Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk, talk_error,
-    talk_hint, unit,
+    Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk,
+    talk_error, talk_hint, unit,
 };
 pub(crate) use table::{Cell, Column, Table};

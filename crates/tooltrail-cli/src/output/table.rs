@@ -274,12 +274,13 @@ mod tests {
         let mut table = Table::new(&columns);
         table.row(["12:00", "mcp__fs__read_file", "12 ms", "the text of a note", ""].map(Cell::new).to_vec());
         let shown = |width| table.render_within(Some(width)).replace("\x1b[1m", "").replace("\x1b[0m", "");
-        let head = |width| shown(width).lines().next().unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let head =
+            |width| shown(width).lines().next().unwrap().split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(head(200), ["time", "tool", "took", "result"]);
         assert_eq!(head(34), ["time", "tool", "took", "result"]);
         assert_eq!(head(33), ["time", "tool", "took"]);
         assert_eq!(head(20), ["time", "tool"]);
-        assert!(shown(20).contains("12:00  mcp__f…_file"), "{}", shown(20));
+        assert!(shown(20).contains("12:00  mcp__f…d_file"), "{}", shown(20));
     }
 
     #[test]

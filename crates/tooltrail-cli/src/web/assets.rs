@@ -20,10 +20,11 @@ pub(crate) struct Asset {
     pub(crate) tag: String,
 }
 
-static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 4]> = LazyLock::new(|| {
     [
         tagged("page.css", "text/css; charset=utf-8", include_str!("page.css")),
         tagged("live.js", "text/javascript; charset=utf-8", include_str!("live.js")),
+        tagged("sign-in.js", "text/javascript; charset=utf-8", include_str!("sign-in.js")),
         tagged("icon.svg", "image/svg+xml", include_str!("icon.svg")),
     ]
 });

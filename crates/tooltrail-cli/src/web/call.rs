@@ -76,7 +76,7 @@ fn panel(title: &str, badge: &Markup, view: &View, body: &Markup) -> Markup {
     html! {
         aside id="call" aria-labelledby="call-title" tabindex="-1" {
             header {
-                h2 id="call-title" { (Shown::line(title, VALUE_CHARS_MAX)) }
+                h2 id="call-title" { (Shown::name(title, VALUE_CHARS_MAX)) }
                 (badge)
                 a.close href=(view.with_open(None).href("/")) { "Close" }
             }

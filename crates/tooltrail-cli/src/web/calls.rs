@@ -30,6 +30,8 @@ pub(crate) struct CallsPage<'a> {
     pub(crate) stream: Option<String>,
     /// The zone of times that name none.
     pub(crate) zone: &'a Zone,
+    /// The name and port by which the browser calls the service.
+    pub(crate) host: &'a str,
 }
 
 /// The call that an address opens.
@@ -88,6 +90,13 @@ fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
             }
             @if answer.lines.is_empty() {
                 (nothing(what, answer))
+            } @else if answer.next.is_none() && !what.view.is_narrowed() && what.view.cursor.is_none()
+                && answer.lines.iter().all(|line| Entry::read(line).is_own())
+            {
+                div.nothing id="nothing" {
+                    p { "No calls in " (span_words(what.view.days)) " yet, only notes of tooltrail's own." }
+                    (first_call(what.host))
+                }
             }
             table.rows role="table" aria-labelledby="calls-title" hidden[answer.lines.is_empty()] {
                 thead role="rowgroup" {
@@ -137,9 +146,9 @@ fn row(entry: &Entry<'_>, view: &View, zone: &Zone) -> Markup {
             td.time role="cell" { (when(&text("ts"))) }
             td.status role="cell" { (badge(entry.status())) (reason(entry)) }
             td.tool role="cell" {
-                a.open href=(view.with_open(Some(&key)).href("/")) { (Shown::line(&tool, NAME_CHARS_MAX)) }
+                a.open href=(view.with_open(Some(&key)).href("/")) { (Shown::name(&tool, NAME_CHARS_MAX)) }
             }
-            td.user role="cell" { (Shown::line(&user, NAME_CHARS_MAX)) }
+            td.user role="cell" { (Shown::name(&user, NAME_CHARS_MAX)) }
             td.took role="cell" {
                 @if let Some(ms) = entry.number("duration_ms") { (duration(ms)) }
                 @else { span.quiet title="not measured" { "–" } }
@@ -203,12 +212,26 @@ fn nothing(what: &CallsPage<'_>, answer: &Page) -> Markup {
                 p.quiet { "Look further back, or take a filter away." }
             } @else {
                 p { "No calls in " (span_words(what.view.days)) " yet." }
-                p.quiet {
-                    "Send one with " code { "POST /api/audit/entries" } " or " code { "tooltrail import" }
-                    "; it appears here by itself."
+                @if let Some(newest) = answer.nothing.as_ref().and_then(|nothing| nothing.newest) {
+                    p.quiet { "The newest entries are of " (newest) ": look further back." }
+                } @else {
+                    (first_call(what.host))
                 }
             }
         }
+    }
+}
+
+/// Returns how a first call comes here.
+fn first_call(host: &str) -> Markup {
+    html! {
+        p.quiet { "Make a token for whatever sends calls, and send the first one; it appears here by itself." }
+        pre.example {
+            "INGEST=$(tooltrail token add me --role ingest)\n"
+            "curl -H \"Authorization: Bearer $INGEST\" http://" (Shown::line(host, NAME_CHARS_MAX)) "/api/audit/entries \\\n"
+            "  --data-binary '{\"user\":\"alice\",\"tool\":\"fs.read\",\"args\":{\"path\":\"a.txt\"},\"status\":\"ok\",\"result\":\"hello\"}'"
+        }
+        p.quiet { "What was recorded elsewhere comes with " code { "tooltrail import FILE" } "." }
     }
 }
 

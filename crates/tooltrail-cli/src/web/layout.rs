@@ -38,6 +38,7 @@ pub(crate) struct Trouble {
 pub(crate) enum Tab {
     Calls,
     Stats,
+    SignIn,
     None,
 }
 
@@ -45,7 +46,7 @@ impl Tab {
     const fn path(self) -> &'static str {
         match self {
             Self::Stats => "/stats",
-            Self::Calls | Self::None => "/",
+            Self::Calls | Self::SignIn | Self::None => "/",
         }
     }
 }
@@ -76,6 +77,7 @@ pub(crate) fn whole(
                 link rel="icon" href="/static/icon.svg" type="image/svg+xml";
                 link rel="stylesheet" href="/static/page.css";
                 @if reader.is_some() { script type="module" src="/static/live.js" {} }
+                @if onward.is_some() || tab == Tab::SignIn { script type="module" src="/static/sign-in.js" {} }
             }
             body {
                 a.skip href="#main" { "Skip to the content" }

@@ -46,5 +46,5 @@ pub(crate) fn sign_in(what: &SignIn) -> Markup {
         }
     };
     let again = what.again.then_some(what.next.as_str());
-    whole("Sign in", Tab::None, None, &View::default(), again, &body)
+    whole("Sign in", Tab::SignIn, None, &View::default(), again, &body)
 }

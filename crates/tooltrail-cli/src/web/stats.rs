@@ -47,15 +47,16 @@ fn counts(view: &View, reader: &Reader, stats: &Stats) -> Markup {
                 }
             }
         }
-        section {
-            h2 { "By tool" }
-            @if stats.by_tool.is_empty() { p.quiet { "No calls." } } @else { (tools(view, &stats.by_tool)) }
-        }
         div.pair {
             section { h2 { "By day" span.quiet { " " (stats.from) " to " (stats.to) } } (bars(&stats.by_day, |_| None, true)) }
             @if reader.user.is_none() {
                 section { h2 { "By user" } (bars(&stats.by_user, |user| Some(view.with_user(user).href("/")), false)) }
             }
+        }
+        // Last, as there may be a hundred tools.
+        section {
+            h2 { "By tool" }
+            @if stats.by_tool.is_empty() { p.quiet { "No calls." } } @else { (tools(view, &stats.by_tool)) }
         }
         footer.foot {
             p.quiet {
@@ -95,7 +96,7 @@ fn tools(view: &View, by_tool: &BTreeMap<String, ToolStats>) -> Markup {
                     tr role="row" {
                         th.name role="rowheader" scope="row" {
                             @if *name == REST { (name) }
-                            @else { a href=(view.with_tool(name).href("/")) { (Shown::line(name, NAME_CHARS_MAX)) } }
+                            @else { a href=(view.with_tool(name).href("/")) { (Shown::name(name, NAME_CHARS_MAX)) } }
                             (bar(stats.calls, largest))
                         }
                         td role="cell" data-label="calls" { (grouped(stats.calls)) }
@@ -149,7 +150,7 @@ fn bars(counts: &BTreeMap<String, u64>, link: impl Fn(&str) -> Option<String>, b
                 li {
                     span.name {
                         @match link(name).filter(|_| *name != REST) {
-                            Some(href) => a href=(href) { (Shown::line(name, NAME_CHARS_MAX)) },
+                            Some(href) => a href=(href) { (Shown::name(name, NAME_CHARS_MAX)) },
                             None => (Shown::line(name, NAME_CHARS_MAX)),
                         }
                     }

@@ -4,23 +4,33 @@ use maud::{Render, html};
 
 use crate::output::{escape_of, is_hostile};
 
+/// Characters of a name that has room on one line: only longer ones are broken.
+const NAME_CHARS_WHOLE: usize = 24;
+
 /// A text from outside, shown up to a length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     text: &'a str,
     chars_max: usize,
     lines: bool,
+    /// Whether a line may end behind the signs that join the words of a name, rather than within a word.
+    name: bool,
 }
 
 impl<'a> Shown<'a> {
     /// Shows it on one line: line breaks are escapes too.
     pub(crate) const fn line(text: &'a str, chars_max: usize) -> Self {
-        Self { text, chars_max, lines: false }
+        Self { text, chars_max, lines: false, name: false }
+    }
+
+    /// Shows a name on one line, which may be broken behind `_`, `.`, `/`, `:` and `-`.
+    pub(crate) const fn name(text: &'a str, chars_max: usize) -> Self {
+        Self { name: true, ..Self::line(text, chars_max) }
     }
 
     /// Shows it with its line breaks and tabs.
     pub(crate) const fn block(text: &'a str, chars_max: usize) -> Self {
-        Self { text, chars_max, lines: true }
+        Self { text, chars_max, lines: true, name: false }
     }
 
     /// Whether a character stands as it is.
@@ -33,9 +43,16 @@ impl Render for Shown<'_> {
     fn render_to(&self, page: &mut String) {
         let end = self.text.char_indices().nth(self.chars_max).map_or(self.text.len(), |(at, _)| at);
         let mut rest = &self.text[..end];
+        let breaks = self.name && end > NAME_CHARS_WHOLE;
         while !rest.is_empty() {
             let (plain, after) = rest.split_at(rest.find(|c| !self.plain(c)).unwrap_or(rest.len()));
-            plain.render_to(page);
+            let parts = plain.split_inclusive(|c| breaks && matches!(c, '_' | '.' | '/' | ':' | '-'));
+            for (place, part) in parts.enumerate() {
+                if place > 0 {
+                    html! { wbr; }.render_to(page);
+                }
+                part.render_to(page);
+            }
             let (hostile, after) = after.split_at(after.find(|c| self.plain(c)).unwrap_or(after.len()));
             if !hostile.is_empty() {
                 let escapes = hostile.chars().map(escape_of).collect::<String>();
@@ -107,6 +124,9 @@ mod tests {
         check("\u{202e}\u{0}evil", "<span class=\"escape\">\\u202e\\u0000</span>evil");
         check("a\nb", "a<span class=\"escape\">\\n</span>b");
         check("", "");
+        let name = |text| Shown::name(text, 100).render().into_string();
+        assert_eq!(name("mcp__fs__read_file"), "mcp__fs__read_file");
+        assert_eq!(name("mcp__fs__read_many_files.v2"), "mcp_<wbr>_<wbr>fs_<wbr>_<wbr>read_<wbr>many_<wbr>files.<wbr>v2");
         assert_eq!(Shown::block("a\n\tb\r", 100).render().into_string(), "a\n\tb<span class=\"escape\">\\r</span>");
         let cut = "abc<span class=\"cut\"> …2 more characters</span>";
         assert_eq!(Shown::line("abcde", 3).render().into_string(), cut);

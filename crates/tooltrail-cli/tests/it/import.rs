@@ -20,7 +20,7 @@ fn what_cannot_be_read_is_said() {
     check(&["import"], "FILE");
     let keys = place.home().join("keys").to_str().unwrap().to_owned();
     check(&["import", &folder, "--keys", &keys], "below the home");
-    check(&["import", &folder], "directory");
+    check(&["import", &folder], "is a folder, not a file");
     check(&["import", "no-such-file"], "hint: check the name");
     check(&["import", &torn], "torn.zst");
     assert!(place.stored().is_empty());
@@ -322,4 +322,69 @@ fn files_and_folders_have_their_modes_whatever_the_umask() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_that_has_grown_is_continued() {
+    let all: Vec<String> = (0..6).map(|n| line(n, "alice", Some(minutes_ago(3))) + "\n").collect();
+    for (first, compressed) in [(1, false), (3, false), (6, false), (3, true)] {
+        let place = Place::new();
+        let write = |count: usize| {
+            let text = all[..count].concat();
+            let bytes = if compressed { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.into_bytes() };
+            place.file("log", bytes)
+        };
+        assert_eq!(place.run(&["import", &write(first)]).code, Some(0));
+        let grown = place.run(&["import", &write(6)]);
+        if first == 6 {
+            assert_eq!(grown.code, Some(1), "{}", grown.err);
+        } else {
+            let told = format!("its first {first} line");
+            assert!(grown.code == Some(0) && grown.err.contains(&told), "{}", grown.err);
+        }
+        assert_eq!(place.numbers(), (0..6).collect::<Vec<_>>(), "{first} {compressed}");
+        assert_eq!(place.run(&["import", &write(6)]).code, Some(1), "the whole of it was imported");
+        // Another user's lines are others; and what was changed at its beginning is another file.
+        assert_eq!(place.run(&["import", "--user", "bob", &write(6)]).code, Some(1));
+        let changed = place.file("log", all[1..].concat());
+        assert_eq!(place.run(&["import", &changed]).code, Some(0));
+        assert_eq!(place.numbers().len(), 11);
+    }
+}
+
+#[test]
+fn a_line_that_had_only_begun_is_taken_when_it_is_whole() {
+    let place = Place::new();
+    let all: Vec<String> = (0..3).map(|n| line(n, "alice", Some(minutes_ago(3))) + "\n").collect();
+    let torn = place.file("log", all[0].clone() + &all[1][..20]);
+    assert_eq!(place.run(&["import", &torn]).code, Some(1), "the torn line is rejected");
+    let grown = place.run(&["import", &place.file("log", all.concat())]);
+    assert_eq!(grown.code, Some(0), "{}", grown.err);
+    assert_eq!(place.numbers(), [0, 1, 2]);
+}
+
+#[test]
+fn what_is_no_object_a_line_is_named_with_the_way_out() {
+    let place = Place::new();
+    for (text, hint) in [
+        ("{\n \"tool\": \"a\",\n \"status\": \"ok\"\n}\n", "its objects go over several lines: `jq -c . "),
+        ("[{\"tool\":\"a\"},\n{\"tool\":\"b\"}]\n", "it is a list, not an object a line: `jq -c '.[]' "),
+    ] {
+        let ran = place.run(&["import", &place.file("calls.json", text)]);
+        assert!(ran.code == Some(1) && ran.err.contains(hint), "{}", ran.err);
+    }
+    let gzip = place.run(&["import", &place.file("calls.gz", b"\x1F\x8B\x08\x00")]);
+    assert!(gzip.code == Some(2) && gzip.err.contains("zcat FILE | tooltrail import -"), "{}", gzip.err);
+}
+
+#[test]
+fn a_misspelt_key_is_told() {
+    let place = Place::new();
+    let text = "{\"tool\":\"a\",\"status\":\"ok\"}\n{\"tool\":\"a\",\"stat\":\"ok\",\"turn\":3}\n";
+    let ran = place.run(&["import", &place.file("calls", text)]);
+    assert!(ran.code == Some(0) && ran.err.contains("line 2: unknown key \"stat\""), "{}", ran.err);
+    assert!(!ran.err.contains("turn"), "{}", ran.err);
+    let json = place.run_with(&["import", "--json", "--again", "-"], text.as_bytes());
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["files"][0]["warnings"][0]["line"], 2);
 }

@@ -9,9 +9,35 @@ use crate::web::Browser;
 
 /// Fields of an entry that a sender may fill with text.
 const FIELDS: &[&str] = &[
-    "ts", "user", "session", "tool", "args", "status", "result", "error", "reason", "duration_ms", "call_id", "parent",
-    "agent", "model", "client", "server", "trace_id", "span_id", "via", "identity", "rule", "claimed_user", "redacted",
-    "salt", "id", "extra", "result_chars", "result_snippet", "unknown_field",
+    "ts",
+    "user",
+    "session",
+    "tool",
+    "args",
+    "status",
+    "result",
+    "error",
+    "reason",
+    "duration_ms",
+    "call_id",
+    "parent",
+    "agent",
+    "model",
+    "client",
+    "server",
+    "trace_id",
+    "span_id",
+    "via",
+    "identity",
+    "rule",
+    "claimed_user",
+    "redacted",
+    "salt",
+    "id",
+    "extra",
+    "result_chars",
+    "result_snippet",
+    "unknown_field",
 ];
 
 /// Returns a token as GitHub makes them, drawn from a seed.
@@ -149,7 +175,8 @@ fn rules_of_ones_own_hold_wherever_something_is_recorded() {
     let shown = run(&["redact", "--explain"], "BADGE-123456 x-acme-id=q7 say open \\u0022sesame\\u0022 now");
     assert_eq!(shown.out, "BADGE-[redacted:badge] x-acme-id=[redacted:ticket] say [redacted:env-deploy-phrase]");
     assert!(shown.err.contains("line 1, character 7: badge"), "{}", shown.err);
-    let line = r#"{"tool":"t","status":"ok","args":{"X-Acme-Pass":77,"say":"open \"sesame\" now"},"result":"BADGE-123456"}"#;
+    let line =
+        r#"{"tool":"t","status":"ok","args":{"X-Acme-Pass":77,"say":"open \"sesame\" now"},"result":"BADGE-123456"}"#;
     assert_eq!(run(&["import", "-"], line).code, Some(0));
     let stored = place.stored_lines().join("\n");
     for mark in ["[redacted:ticket]", "[redacted:env-deploy-phrase]", "BADGE-[redacted:badge]"] {
@@ -182,7 +209,10 @@ fn a_secret_is_found_by_its_tag() {
     let place = Place::new();
     let token = canary(&mut Dice(5));
     let line = |n: u64, text: &str| format!("{{\"tool\":\"t{n}\",\"status\":\"ok\",\"args\":{{\"a\":\"{text}\"}}}}\n");
-    let lines = line(1, &token) + &line(2, "nothing") + &line(3, &format!("see {token} there")) + &line(4, "password: hunter29x");
+    let lines = line(1, &token)
+        + &line(2, "nothing")
+        + &line(3, &format!("see {token} there"))
+        + &line(4, "password: hunter29x");
     assert_eq!(place.run_with(&["import", "-"], lines.as_bytes()).code, Some(0));
     let found = place.run_with(&["find-secret"], format!("{token}\n").as_bytes());
     assert_eq!(found.code, Some(0), "{}", found.err);

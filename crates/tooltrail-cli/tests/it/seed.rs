@@ -83,7 +83,7 @@ fn we_read_what_the_seed_writes() {
     let recent_in = |zone: &str, args: &[&str]| {
         let ran = place.run(&[&["recent", "--json", "--limit", "1000", "--zone", zone], args].concat());
         assert_eq!(ran.code, Some(0), "{}", ran.err);
-        assert!(ran.err.starts_with("skipped: 0 torn, 0 with NUL, 0 not JSON, 0 too long\n"), "{}", ran.err);
+        assert!(!ran.err.contains("skipped"), "{}", ran.err);
         ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let recent = |args: &[&str]| recent_in("Asia/Tokyo", args);

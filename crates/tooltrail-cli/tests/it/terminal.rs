@@ -108,7 +108,7 @@ fn what_a_pipe_gets_is_whole_and_on_one_line() {
     assert!(
         tabs.out
             .lines()
-            .all(|row| row.split('\t').count() == 6 && !row.contains(|c: char| c.is_control() && c != '\t'))
+            .all(|row| row.split('\t').count() == 7 && !row.contains(|c: char| c.is_control() && c != '\t'))
     );
     // Programs get the bytes as they stand.
     let json = place.run(&["recent", "--json"]);

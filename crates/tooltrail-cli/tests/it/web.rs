@@ -295,3 +295,38 @@ fn a_seeds_line_opens_without_an_id() {
     let page = browser.get(&format!("/?tool=none&open={key}")).body;
     assert!(page.contains("id=\"call-title\">seed.1<") && page.contains("é!"), "{page}");
 }
+
+#[test]
+fn an_address_that_leads_nowhere_is_a_page_for_a_browser() {
+    let service = Service::start();
+    let page = service.send("GET", "/nope", &[("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")], "");
+    assert!(page.status == 404 && page.body.contains("leads nowhere"), "{page:?}");
+    assert!(page.header("content-type").unwrap().starts_with("text/html"), "{page:?}");
+    for (target, accept) in [("/nope", "*/*"), ("/api/nope", "text/html")] {
+        let problem = service.send("GET", target, &[("Accept", accept)], "");
+        assert_eq!(
+            (problem.status, problem.header("content-type")),
+            (404, Some("application/problem+json")),
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_trail_shows_how_a_first_call_comes() {
+    let service = Service::start();
+    let admin = service.token(&["root", "--role", "admin"]);
+    let page = Browser::signed_in(&service, &admin).get("/");
+    assert!(page.body.contains(&format!("http://{}/api/audit/entries", service.address)), "{page:?}");
+    assert!(page.body.contains("tooltrail token add"), "{page:?}");
+}
+
+#[test]
+fn a_misspelt_key_is_told_to_its_sender() {
+    let service = Service::start();
+    let ingest = service.token(&["agent", "--role", "ingest"]);
+    let answer = service.post(&ingest, "{\"tool\":\"a\",\"stat\":\"ok\"}").json();
+    assert_eq!(answer["warnings"][0]["line"], 1, "{answer}");
+    assert!(answer["warnings"][0]["warning"].as_str().unwrap().contains("did you mean \"status\""), "{answer}");
+    assert!(service.post(&ingest, "{\"tool\":\"a\",\"status\":\"ok\"}").json().get("warnings").is_none());
+}

@@ -38,10 +38,10 @@ mod writer;
 
 pub use counters::{Counters, Histogram};
 pub use event::Event;
+pub use keys::redaction_keys;
 pub use open::Open;
 pub use options::Options;
 pub use promise::{Ack, DURABLE_WAIT};
-pub use keys::redaction_keys;
 pub use prunable::{PrunedDay, would_prune};
 pub use recorder::{Prepared, Recorder};
 #[doc(hidden)]

@@ -101,7 +101,9 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
     let word = text.get(start..end)?;
     let query = start > 0 && matches!(bytes[start - 1], b'?' | b'&' | b'#');
     let own = match names::judge(word) {
-        None if word.eq_ignore_ascii_case("passe") && text[floor(text, start.saturating_sub(7))..start].eq_ignore_ascii_case("mot de ") => {
+        None if word.eq_ignore_ascii_case("passe")
+            && text[floor(text, start.saturating_sub(7))..start].eq_ignore_ascii_case("mot de ") =>
+        {
             Some(Name::Strong("password"))
         }
         own => own,

@@ -221,7 +221,9 @@ impl<'a> Walk<'_, 'a> {
             match value {
                 Value::Other => {}
                 _ if self.redactor.asks(&self.room.events) || key.inner == "by" => return None,
-                Value::Plain(label) if named && labels::is_label(key.inner) && labels::judge(label).is_some() => return None,
+                Value::Plain(label) if named && labels::is_label(key.inner) && labels::judge(label).is_some() => {
+                    return None;
+                }
                 Value::Escaped { .. } if named && labels::is_label(key.inner) => return None,
                 Value::Plain(_) | Value::Escaped { .. } => {}
             }

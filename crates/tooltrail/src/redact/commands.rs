@@ -128,7 +128,8 @@ pub(super) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: 
     let (mut tokens, stop) = tokens(text, right(text, from, |b| b.is_ascii_alphanumeric() || b == b'_'));
     if PLACED.iter().any(|placed| placed.0 == word) {
         // The next line is another command, or what this one printed.
-        let line = text[from..stop].match_indices('\n').map(|(at, _)| from + at).find(|at| !text[..*at].ends_with('\\'));
+        let line =
+            text[from..stop].match_indices('\n').map(|(at, _)| from + at).find(|at| !text[..*at].ends_with('\\'));
         tokens.retain(|token| line.is_none_or(|line| token.0 < line));
     }
     let texts: Vec<&str> = tokens.iter().map(|(from, until)| &text[*from..*until]).collect();

@@ -85,9 +85,9 @@ fn may_be_escaped(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = |at: usize| match &bytes[at..] {
         [b'\\', b'/', ..] => bytes[at + 2..].starts_with(b"\\/") || bytes[..at].ends_with(b"<"),
-        [b'\\', b'u' | b'U' | b'x' | b'X' | b'0' | b'e', ..] | [b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', ..] | [b'%', ..] => {
-            escape(&text[at..]).is_some_and(|(_, stands_for)| stands_for.is_none_or(is_telling))
-        }
+        [b'\\', b'u' | b'U' | b'x' | b'X' | b'0' | b'e', ..]
+        | [b'&', b'#' | b'a'..=b'z' | b'A'..=b'Z', ..]
+        | [b'%', ..] => escape(&text[at..]).is_some_and(|(_, stands_for)| stands_for.is_none_or(is_telling)),
         _ => false,
     };
     has_colours(text) || memchr::memchr3_iter(b'\\', b'%', b'&', bytes).any(starts)
@@ -180,7 +180,8 @@ fn escape(rest: &str) -> Option<(usize, Option<char>)> {
 /// The length of a terminal's control sequence (ECMA-48, sections 5.4 and 5.6): `ESC [ 31 m`, `ESC ] 8 ; … BEL`.
 fn control(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
-    let begins = |escape: &&&str| bytes.get(..escape.len()).is_some_and(|head| head.eq_ignore_ascii_case(escape.as_bytes()));
+    let begins =
+        |escape: &&&str| bytes.get(..escape.len()).is_some_and(|head| head.eq_ignore_ascii_case(escape.as_bytes()));
     let escape = if bytes[0] == 0x1B { 1 } else { ESCAPES.iter().find(begins)?.len() };
     match bytes.get(escape)? {
         b'[' => {

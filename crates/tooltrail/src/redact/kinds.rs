@@ -4,9 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Redactor;
 use super::draws::{Draw, quoted, readable, surroundings};
 use super::shapes::PREFIXED;
-use super::Redactor;
 
 /// A text, what of it must not be readable, and the args and result in which it stands.
 struct Case {
@@ -38,7 +38,9 @@ fn check(kind: &str, floor: f64, cases: &[Case]) {
     }
     let found = 1.0 - missed.len() as f64 / cases.len() as f64;
     println!("{kind}: {:.1} % of {} hidden", found * 100.0, cases.len());
-    if std::env::var_os("MISSED").is_some() { println!("{missed:#?}"); }
+    if std::env::var_os("MISSED").is_some() {
+        println!("{missed:#?}");
+    }
     assert!(found >= floor, "{kind}: {found:.3} of {}: {:#?}", cases.len(), &missed[..missed.len().min(10)]);
 }
 
@@ -75,10 +77,16 @@ fn kinds_of_escapes() {
             format!("{{\"body\":\"{}\"}}", escaped(text, is_sign, |char| format!("\\u{:04X}", u32::from(char))))
         }),
         ("signs as \\x22", |text| escaped(text, is_sign, |char| format!("\\x{:02x}", u32::from(char)))),
-        ("letters escaped", |text| escaped(text, |c| matches!(c, 'a' | 'o'), |char| format!("\\u{:04x}", u32::from(char)))),
+        ("letters escaped", |text| {
+            escaped(text, |c| matches!(c, 'a' | 'o'), |char| format!("\\u{:04x}", u32::from(char)))
+        }),
         ("slashes and quotes escaped", |text| text.replace('\\', "\\\\").replace('/', "\\/").replace('"', "\\\"")),
         ("HTML", |text| {
-            text.replace('&', "&amp;").replace('"', "&quot;").replace('\'', "&#39;").replace('<', "&lt;").replace('>', "&gt;")
+            text.replace('&', "&amp;")
+                .replace('"', "&quot;")
+                .replace('\'', "&#39;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
         }),
         ("HTML in numbers", |text| escaped(text, is_sign, |char| format!("&#x{:x};", u32::from(char)))),
         ("percent", |text| escaped(text, |c| is_sign(c) || c == ' ', |char| format!("%{:02X}", u32::from(char)))),
@@ -132,7 +140,11 @@ fn kinds_of_base64() {
     }
     for name in ["password", "DB_PASSWORD", "api_key", "client_secret", "TOKEN"] {
         let secret = draw.password();
-        for text in [format!("{name}={secret}"), format!("{name}: {secret}\nuser: bob\n"), format!("{{\"{name}\":\"{secret}\"}}")] {
+        for text in [
+            format!("{name}={secret}"),
+            format!("{name}: {secret}\nuser: bob\n"),
+            format!("{{\"{name}\":\"{secret}\"}}"),
+        ] {
             named.push((text, secret.clone()));
         }
     }
@@ -140,7 +152,8 @@ fn kinds_of_base64() {
         .into_iter()
         .map(|kind| {
             let lines: Vec<String> = (0..6).map(|_| draw.base64(64)).collect();
-            let key = format!("-----BEGIN {kind}PRIVATE KEY-----\n{}\n-----END {kind}PRIVATE KEY-----\n", lines.join("\n"));
+            let key =
+                format!("-----BEGIN {kind}PRIVATE KEY-----\n{}\n-----END {kind}PRIVATE KEY-----\n", lines.join("\n"));
             (key.clone(), key)
         })
         .collect();
@@ -150,11 +163,23 @@ fn kinds_of_base64() {
             let encoded = STANDARD.encode(&text);
             let safe = encoded.replace('+', "-").replace('/', "_");
             let needle = &encoded[encoded.len() / 3..encoded.len() * 2 / 3];
-            for around in ["{}", "echo {} | base64 -d", "data:text/plain;base64,{}", "  value: {}\n", "x=\"{}\"", "[\"{}\"]", "key\\n{}"] {
+            for around in [
+                "{}",
+                "echo {} | base64 -d",
+                "data:text/plain;base64,{}",
+                "  value: {}\n",
+                "x=\"{}\"",
+                "[\"{}\"]",
+                "key\\n{}",
+            ] {
                 cases.push(Case::text(&around.replace("{}", &encoded), needle));
             }
-            cases.push(Case::args(format!("{{\"content\":{{\"encoding\":\"base64\",\"data\":\"{encoded}\"}}}}"), needle));
-            let wrapped: Vec<&str> = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+            cases.push(Case::args(
+                format!("{{\"content\":{{\"encoding\":\"base64\",\"data\":\"{encoded}\"}}}}"),
+                needle,
+            ));
+            let wrapped: Vec<&str> =
+                encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
             cases.push(Case::text(&wrapped.join("\n"), &needle[..needle.len().min(16)]));
             cases.push(Case::text(&safe, &safe[safe.len() / 3..safe.len() * 2 / 3]));
         }
@@ -236,7 +261,8 @@ fn kinds_of_webhooks() {
                     "u" => draw.uuid(),
                     _ if class.starts_with('h') => draw.hex(class[1..].parse().unwrap()),
                     _ if class.starts_with('l') => {
-                        draw.chars("abcdefghijklmnopqrstuvwxyz0123456789", class[1..].parse::<usize>().unwrap() - 2) + "7q"
+                        draw.chars("abcdefghijklmnopqrstuvwxyz0123456789", class[1..].parse::<usize>().unwrap() - 2)
+                            + "7q"
                     }
                     _ => draw.chars(letters, class.parse().unwrap()),
                 };
@@ -255,7 +281,15 @@ fn kinds_of_webhooks() {
 #[test]
 fn kinds_of_browsers() {
     let (mut draw, mut cases) = (Draw(16), Vec::new());
-    for label in ["Password input", "Password", "#password", "input[name=\"password\"]", "Passwort", "Confirm password field", "[type=password]"] {
+    for label in [
+        "Password input",
+        "Password",
+        "#password",
+        "input[name=\"password\"]",
+        "Passwort",
+        "Confirm password field",
+        "[type=password]",
+    ] {
         let secret = draw.password();
         let label = quoted(label);
         let value = quoted(&secret);
@@ -266,7 +300,9 @@ fn kinds_of_browsers() {
             format!("{{\"value\":{value},\"selector\":{label}}}"),
             format!("{{\"fields\":[{{\"name\":{label},\"type\":\"textbox\",\"ref\":\"e3\",\"value\":{value}}}]}}"),
             format!("{{\"by\":\"id\",\"value\":{label},\"text\":{value}}}"),
-            format!("{{\"description\":{label},\"selector\":\"xpath=/html\",\"method\":\"fill\",\"arguments\":[{value}]}}"),
+            format!(
+                "{{\"description\":{label},\"selector\":\"xpath=/html\",\"method\":\"fill\",\"arguments\":[{value}]}}"
+            ),
             format!("{{\"label\":{label},\"text\":{value}}}"),
             format!("{{\"actions\":[{{\"type\":\"fill\",\"locator\":{label},\"text\":{value}}}]}}"),
         ] {
@@ -309,7 +345,9 @@ fn kinds_of_commands() {
             cases.push(Case::args(format!("{{\"command\":{}}}", quoted(&command)), &secret));
         }
     }
-    for command in ["sudo -S apt update", "docker login --password-stdin reg.test", "gh secret set API", "chpasswd", "passwd bob"] {
+    for command in
+        ["sudo -S apt update", "docker login --password-stdin reg.test", "gh secret set API", "chpasswd", "passwd bob"]
+    {
         let secret = draw.password();
         cases.push(Case::args(format!("{{\"command\":{},\"stdin\":\"{secret}\\n\"}}", quoted(command)), &secret));
         cases.push(Case::args(format!("{{\"stdin\":\"{secret}\",\"cmd\":{}}}", quoted(command)), &secret));
@@ -378,7 +416,8 @@ fn what_only_looks_like_these_kinds_is_left_alone() {
             "{\"text\":\"the password \\u0026 the token are in the vault\"}".to_owned(),
             "https://a.test/search?q=password%20reset&next=%2Fhome%2Fa".to_owned(),
             "&lt;input type=&quot;password&quot; name=&quot;password&quot;&gt;".to_owned(),
-            base64::engine::general_purpose::STANDARD.encode("an ordinary text with nothing in it but words, and some more"),
+            base64::engine::general_purpose::STANDARD
+                .encode("an ordinary text with nothing in it but words, and some more"),
             format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n")),
             format!("{}\n-----END CERTIFICATE-----\n", lines.join("\n")),
             format!("{digest}  a.tar\n{digest}  b.tar\n{digest}\n{digest}\n"),

@@ -9,21 +9,62 @@ const LABEL_MAX: usize = 256;
 /// Keys of which the value says what a text is typed into. From the tools of Playwright's, Puppeteer's, Chrome's and
 /// Selenium's servers, Stagehand and browser-use.
 const LABELS: &[&str] = &[
-    "name", "key", "header", "field", "element", "selector", "target", "label", "placeholder", "locator", "description",
-    "fieldName", "field_name", "inputName", "aria-label", "ariaLabel", "xpath", "css", "type", "ref",
+    "name",
+    "key",
+    "header",
+    "field",
+    "element",
+    "selector",
+    "target",
+    "label",
+    "placeholder",
+    "locator",
+    "description",
+    "fieldName",
+    "field_name",
+    "inputName",
+    "aria-label",
+    "ariaLabel",
+    "xpath",
+    "css",
+    "type",
+    "ref",
 ];
 /// Keys under which the typed text stands.
 const TYPED: &[&str] = &[
-    "value", "val", "content", "text", "input", "keys", "arguments", "string", "promptText", "inputText", "input_text",
+    "value",
+    "val",
+    "content",
+    "text",
+    "input",
+    "keys",
+    "arguments",
+    "string",
+    "promptText",
+    "inputText",
+    "input_text",
 ];
 
 /// Words of a form around the name of what is typed in.
 const ENDS: &[&str] = &[
-    "input", "field", "box", "textbox", "textfield", "text", "label", "entry", "area", "control", "element", "inputbox", "edit",
+    "input",
+    "field",
+    "box",
+    "textbox",
+    "textfield",
+    "text",
+    "label",
+    "entry",
+    "area",
+    "control",
+    "element",
+    "inputbox",
+    "edit",
 ];
 const BEGINNINGS: &[&str] = &[
-    "enter", "your", "the", "type", "please", "choose", "create", "new", "current", "old", "re-enter", "reenter", "repeat",
-    "confirm", "retype", "input", "textbox", "fill", "in", "a", "an", "login", "account", "master", "user", "admin",
+    "enter", "your", "the", "type", "please", "choose", "create", "new", "current", "old", "re-enter", "reenter",
+    "repeat", "confirm", "retype", "input", "textbox", "fill", "in", "a", "an", "login", "account", "master", "user",
+    "admin",
 ];
 
 /// Whether the value of such a key may say what stands beside it.
@@ -73,16 +114,43 @@ mod tests {
     #[test]
     fn labels_and_selectors_of_passwords() {
         for label in [
-            "Password input", "Password", "Confirm password", "#password", "input[name=\"pwd\"]", "[type=password]",
-            "Enter your PIN", "One-time code field", "//input[@id='user_pass']", "Passwort", "Mot de passe", "пароль",
-            "textbox \"Password\"", "API key text box", "New password *", "#login-form input.password-field", "密码",
-            "Your password", "Access token", "input#pass",
+            "Password input",
+            "Password",
+            "Confirm password",
+            "#password",
+            "input[name=\"pwd\"]",
+            "[type=password]",
+            "Enter your PIN",
+            "One-time code field",
+            "//input[@id='user_pass']",
+            "Passwort",
+            "Mot de passe",
+            "пароль",
+            "textbox \"Password\"",
+            "API key text box",
+            "New password *",
+            "#login-form input.password-field",
+            "密码",
+            "Your password",
+            "Access token",
+            "input#pass",
         ] {
             assert!(judge(label).is_some(), "{label}");
         }
         for label in [
-            "Password strength", "Show password", "Forgot password?", "Search", "Username or email", "Email", "#email",
-            "password manager", "input[name=\"q\"]", "Compass", "Next page token", "keyboard shortcut box", "#passport-number",
+            "Password strength",
+            "Show password",
+            "Forgot password?",
+            "Search",
+            "Username or email",
+            "Email",
+            "#email",
+            "password manager",
+            "input[name=\"q\"]",
+            "Compass",
+            "Next page token",
+            "keyboard shortcut box",
+            "#passport-number",
         ] {
             assert!(judge(label).is_none(), "{label}");
         }

@@ -110,7 +110,9 @@ pub(super) fn oracle(text: &str, at: usize) -> Option<Hit> {
 pub(super) fn hook(text: &str, start: usize, end: usize, hits: &mut Vec<Hit>) -> usize {
     let near = &text[floor(text, start.saturating_sub(ADDRESS_MAX))..start];
     let run = near.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '(')).next();
-    if run.is_some_and(|run| run.contains("://") || run.contains(".com/")) || text[start..].starts_with("hooks.slack.com/") {
+    if run.is_some_and(|run| run.contains("://") || run.contains(".com/"))
+        || text[start..].starts_with("hooks.slack.com/")
+    {
         path(text, end, hits)
     } else {
         end

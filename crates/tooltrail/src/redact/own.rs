@@ -68,7 +68,11 @@ impl RedactionRules {
             wrong(name, &format!("its pattern cannot be read: {reason}"), "the syntax is that of the crate regex")
         })?;
         if built.is_match("") {
-            return Err(wrong(name, "its pattern matches the empty text", "use + instead of *, or name what surrounds it"));
+            return Err(wrong(
+                name,
+                "its pattern matches the empty text",
+                "use + instead of *, or name what surrounds it",
+            ));
         }
         self.add(name, None, built)
     }
@@ -88,7 +92,8 @@ impl RedactionRules {
         let glob = keys.split('*').map(regex::escape).collect::<Vec<_>>().join(r"[\w.-]*");
         let value = r#"(?:[\\"'`]*"([^"\\\n]+)|[\\"'`]*'([^'\\\n]+)|([^\s"'`<>&,;\\\])}]+))"#;
         let pattern = format!(r#"(?i)(?:^|[^\w.-])(?:{glob})[\\"'`\]]*[ \t]*(?:=>|:=|[:=])[ \t]*{value}"#);
-        let built = build(&pattern).map_err(|_| wrong(name, "its key is too long to be searched for", "name less of it"))?;
+        let built =
+            build(&pattern).map_err(|_| wrong(name, "its key is too long to be searched for", "name less of it"))?;
         let whole = build(&format!("(?i)^(?:{})$", keys.split('*').map(regex::escape).collect::<Vec<_>>().join(".*")));
         self.add(name, whole.ok(), built)
     }

@@ -54,14 +54,44 @@ fn spoken_after(named: &Named<'_>) -> Option<Hit> {
         let bare = inner.trim_end_matches(['.', ',', ';', ':', ')', '"', '\'', '`']);
         let sign = matches!(word, "=" | "-" | "->" | "→" | ":" | "--body" | "-b" | "--value");
         if sign || LINKS.contains(bare.to_ascii_lowercase().as_str()) && !word.starts_with(['\'', '"']) {
-            linked |= sign || matches!(
-                bare,
-                "is" | "was" | "to" | "lautet" | "ist" | "est" | "es" | "é" | "è" | "är" | "er" | "jest" | "je" | "este" | "yra"
-                    | "on" | "adalah" | "ialah"
-            );
+            linked |= sign
+                || matches!(
+                    bare,
+                    "is" | "was"
+                        | "to"
+                        | "lautet"
+                        | "ist"
+                        | "est"
+                        | "es"
+                        | "é"
+                        | "è"
+                        | "är"
+                        | "er"
+                        | "jest"
+                        | "je"
+                        | "este"
+                        | "yra"
+                        | "on"
+                        | "adalah"
+                        | "ialah"
+                );
             whose |= matches!(
                 bare,
-                "for" | "of" | "für" | "pour" | "para" | "de" | "da" | "do" | "di" | "för" | "til" | "dla" | "pro" | "per" | "voor"
+                "for"
+                    | "of"
+                    | "für"
+                    | "pour"
+                    | "para"
+                    | "de"
+                    | "da"
+                    | "do"
+                    | "di"
+                    | "för"
+                    | "til"
+                    | "dla"
+                    | "pro"
+                    | "per"
+                    | "voor"
             );
         } else if word.ends_with(':') && !colon && bare.bytes().all(|b| b.is_ascii_alphabetic()) && at > named.end + 1 {
             (linked, colon) = (true, true);

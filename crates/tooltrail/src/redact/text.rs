@@ -242,8 +242,8 @@ fn token(redactor: &Redactor, text: &str, index: usize, at: usize, cut: bool) ->
 /// Whether what stands before a token makes it the rest of a longer word. The last letters of an escape do not: `\n`,
 /// `%22`.
 fn is_glued(before: &[u8]) -> bool {
-    let escaped = before.len() > 1 && before[before.len() - 2] == b'\\'
-        || before.len() > 2 && before[before.len() - 3] == b'%';
+    let escaped =
+        before.len() > 1 && before[before.len() - 2] == b'\\' || before.len() > 2 && before[before.len() - 3] == b'%';
     before.last().is_some_and(u8::is_ascii_alphanumeric) && !escaped
 }
 

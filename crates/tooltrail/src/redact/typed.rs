@@ -16,8 +16,22 @@ const CALL_MAX: usize = 768;
 /// Calls that type their last argument, of Playwright, Puppeteer, Selenium, Cypress, WebdriverIO, TestCafe, Capybara
 /// and jQuery, and assignments to what a form holds.
 const CALLS: &[&str] = &[
-    "fill(", "type(", "sendKeys(", "SendKeys(", "send_keys(", "pressSequentially(", "press_sequentially(", "setValue(",
-    "set_value(", "typeText(", "val(", "fill_in ", ".value = ", ".value=", "set_text(", "inputText(",
+    "fill(",
+    "type(",
+    "sendKeys(",
+    "SendKeys(",
+    "send_keys(",
+    "pressSequentially(",
+    "press_sequentially(",
+    "setValue(",
+    "set_value(",
+    "typeText(",
+    "val(",
+    "fill_in ",
+    ".value = ",
+    ".value=",
+    "set_text(",
+    "inputText(",
 ];
 /// A line of a page's snapshot.
 const BOX: &str = "textbox \"";

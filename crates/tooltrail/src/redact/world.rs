@@ -17,8 +17,30 @@ const QUOTES: &[char] = &['"', '\'', '`', '«', '»', '„', '“', '”', '‘'
 /// Signs that join a name and its value.
 const SIGNS: &[&str] = &["=>", "->", ":=", ":", "=", "：", "＝", "→", "—", "–", "|"];
 /// Words that do, and syllables with which a word that does ends.
-const LINKS: &[&str] =
-    &["это", "е", "є", "είναι", "هي", "هو", "است", "היא", "הוא", "है", "คือ", "là", "is", "yra", "är", "é", "è", "jest", "to", "je", "este", "es"];
+const LINKS: &[&str] = &[
+    "это",
+    "е",
+    "є",
+    "είναι",
+    "هي",
+    "هو",
+    "است",
+    "היא",
+    "הוא",
+    "है",
+    "คือ",
+    "là",
+    "is",
+    "yra",
+    "är",
+    "é",
+    "è",
+    "jest",
+    "to",
+    "je",
+    "este",
+    "es",
+];
 const PARTICLES: &[&str] = &["是", "为", "為", "は", "는", "은", "คือ", "が", "が：", "です"];
 
 /// The words in the three cases in which they are written.
