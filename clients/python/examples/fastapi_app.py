@@ -3,9 +3,11 @@
 The trail's endpoints are a proxy: this application decides who is an admin, the service answers. The service's token
 stays here; a browser never sees it.
 
-    TOOLTRAIL_ADMIN_TOKEN=$(tooltrail token add page --role admin) \\
-    TOOLTRAIL_TOKEN=$(tooltrail token add orchestrator --role ingest) \\
-    PYTHONPATH=src:examples uvicorn fastapi_app:app
+    export TOOLTRAIL_ADMIN_TOKEN=$(tooltrail token add page --role admin)
+    export TOOLTRAIL_TOKEN=$(tooltrail token add app --role ingest)
+    DEMO_SESSIONS=1 PYTHONPATH=src:examples uvicorn fastapi_app:app
+
+With DEMO_SESSIONS=1 the cookies `session=demo-admin` and `session=demo-alice` are signed in, to try it.
 """
 
 import http.client
@@ -28,8 +30,11 @@ class Session(NamedTuple):
     role: str
 
 
-# Put your own sessions here: this table stands for them.
+# Put your own sessions here: this table stands for them. Those of the demo are for whoever tries the example.
 sessions: Dict[str, Session] = {}
+if os.environ.get("DEMO_SESSIONS") == "1":
+    sessions["demo-admin"] = Session("root", "admin")
+    sessions["demo-alice"] = Session("alice", "user")
 
 
 def signed_in(session: Annotated[Optional[str], Cookie()] = None) -> Session:

@@ -102,7 +102,12 @@ class Trail:
 
     def settings(self) -> Dict[str, str]:
         """What tells the module about this service and home."""
-        return {"TOOLTRAIL_URL": self.url, "TOOLTRAIL_TOKEN": self.ingest, "TOOLTRAIL_HOME": str(self.home)}
+        return {
+            "TOOLTRAIL_URL": self.url,
+            "TOOLTRAIL_TOKEN": self.ingest,
+            "TOOLTRAIL_READ_TOKEN": self.admin,
+            "TOOLTRAIL_HOME": str(self.home),
+        }
 
     def entries(self, *query: str) -> List[Entry]:
         """The entries in the files, oldest first, as a reader of another make sees them; without the service's own."""

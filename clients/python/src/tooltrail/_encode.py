@@ -6,6 +6,7 @@ Nothing is redacted here: the service does that, before anything reaches a disk.
 import dataclasses
 import datetime
 import json
+import logging
 import math
 import re
 import time
@@ -35,6 +36,9 @@ MEMBERS_MAX = 10_000
 REPR_CHARS_MAX = 8_192
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+log = logging.getLogger("tooltrail")
 
 
 def now_ms() -> int:
@@ -72,7 +76,8 @@ def line(
     add("status", status if known else "error")
     if not known:
         # The service would refuse the line; nobody's call is to be missing for a misspelt word.
-        add("unknown_status", _name(status))
+        add("extra", {"status": _name(status)})
+        _tell_unknown_status()
     if reason is not None:
         add("reason", reason)
     if duration_ms is not None:
@@ -92,6 +97,20 @@ def line(
     except UnicodeEncodeError:
         # Half a surrogate pair is no UTF-8, but JSON can spell it.
         return _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", whole).encode()
+
+
+_told_unknown_status = False
+
+
+def _tell_unknown_status() -> None:
+    """Says once in a process that a status is none; the word itself stands in the entry."""
+    global _told_unknown_status
+    if not _told_unknown_status:
+        _told_unknown_status = True
+        log.warning(
+            "tooltrail: a status is none of ok, error and denied: such calls are recorded as error, with the word in"
+            " extra.status (said once)"
+        )
 
 
 def json_text(value: object) -> str:

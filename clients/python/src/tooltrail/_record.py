@@ -35,6 +35,14 @@ def record(
     return _done()
 
 
+def record_now(user: str, tool: str, args: Mapping[str, Any], status: str, result: object = "") -> None:
+    """Records one call from code that is not asynchronous; as `record` otherwise.
+
+        record_now("alice", "fs.read", {"path": "notes.md"}, "ok", "# Notes")
+    """
+    submit(lambda: _encode.line(user, tool, _encode.json_text(args), status, result))
+
+
 async def _done() -> None:
     return None
 

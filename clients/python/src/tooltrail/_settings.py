@@ -32,6 +32,8 @@ def service() -> Service:
     """Returns where entries go. Raises `TrailError` if `TOOLTRAIL_URL` is no http address."""
     url = _variable("TOOLTRAIL_URL") or URL_DEFAULT
     hint = f"TOOLTRAIL_URL is no address such as {URL_DEFAULT}"
+    if "://" not in url:
+        raise TrailError(f"TOOLTRAIL_URL has no http:// or https:// in front, as in {URL_DEFAULT}")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
