@@ -117,7 +117,7 @@ def _why(status: int, answer: object) -> str:
         return "TOOLTRAIL_READ_TOKEN is missing, mistyped or revoked; `tooltrail token add NAME --role admin` makes one"
     if status == 403:
         return "TOOLTRAIL_READ_TOKEN may not read this; it needs the role admin, or user for its own user"
-    if isinstance(answer, dict) and "detail" in answer:
+    if status not in (404, 405, 421) and isinstance(answer, dict) and "detail" in answer:
         hint = f" ({answer['hint']})" if answer.get("hint") else ""
         return f"{answer['detail']}{hint}"
     return f"TOOLTRAIL_URL leads to something else: it answered {status}"
