@@ -12,29 +12,42 @@ use crate::output::{self, Data};
 
 /// Show one entry whole, with its arguments
 ///
-/// Each field stands on a line of its own, arguments as indented JSON; with --json the stored line as it stands. Exit 1
-/// if no entry has this id.
+/// Each field stands on a line of its own, arguments as indented JSON; with --json the stored line as it stands. The end
+/// of an id, as `recent` shows it, will do, unless several entries have it. Exit 1 if no entry has this id.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  tooltrail recent --json --limit 1 | jq -r .id    an entry's id
+  tooltrail recent                                    the column id has the end of each entry's id
+  tooltrail show 1c2b4d6e
   tooltrail show 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e")]
 pub(crate) struct Args {
-    /// The entry's id
+    /// The entry's id, or at least the last six characters of it
     id: String,
 }
 
+/// Characters of an id's end that are looked for: fewer stand in many.
+const END_CHARS_MIN: usize = 6;
+/// Entries with the same end that are named.
+const LIKE_MAX: usize = 10;
+/// Days that a question may reach back.
+const DAYS_MAX: u32 = 3_650;
+
 /// Finds and prints it.
 pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
-    if EntryId::parse(&args.id).is_none() {
+    let whole_id = EntryId::parse(&args.id).is_some();
+    let end = (END_CHARS_MIN..36).contains(&args.id.len())
+        && args.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if !whole_id && !end {
         return Err(Failure::could_not(
             format!("{:?} is no id of an entry", args.id),
-            "copy one from `tooltrail recent --json`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e",
+            "copy one from `tooltrail recent`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e, or its last eight",
         ));
     }
     let mut question = Question::new();
-    question.query = Query::parse(&format!("id={}", args.id))?;
-    // Two lines of one id are one entry.
-    question.limit = 1;
+    let star = if whole_id { "" } else { "*" };
+    question.query = Query::parse(&format!("id={star}{}", args.id.to_ascii_lowercase()))?;
+    question.days = DAYS_MAX;
+    // Two lines of one id are one entry; of an end there may be two.
+    question.limit = if whole_id { 1 } else { LIKE_MAX };
     let page = common.trail()?.recent(&question)?;
     output::tell_skipped(&page.skipped, &page.unreadable_names);
     let Some(line) = page.lines.first() else {
@@ -43,6 +56,12 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
             "its day may have been pruned, or it lies in another home (--home)",
         ));
     };
+    let mut ids: Vec<&str> = page.lines.iter().filter_map(|line| id_of(line)).collect();
+    ids.dedup();
+    if ids.len() > 1 {
+        let what = format!("{} entries have an id that ends so: {}", ids.len(), ids.join(", "));
+        return Err(Failure::no(what, "name one of them whole"));
+    }
     let terminal = output::stdout_is_terminal();
     if !common.json {
         output::print_paged(&whole(line))?;
@@ -52,6 +71,16 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     data.line(&output::stored(line, terminal))?;
     data.finish()?;
     Ok(Exit::Yes.into())
+}
+
+/// Returns the id in a stored line.
+fn id_of(line: &str) -> Option<&str> {
+    #[derive(serde::Deserialize)]
+    struct Entry<'a> {
+        #[serde(borrow)]
+        id: &'a str,
+    }
+    serde_json::from_str::<Entry<'_>>(line).ok().map(|entry| entry.id)
 }
 
 /// Returns an entry with each field on its own line, as names and values in two columns.

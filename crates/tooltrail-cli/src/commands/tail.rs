@@ -23,8 +23,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a batch may take to be printed after the command was told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Columns of the lanes, as far as the terminal has them: time, tool, arguments, status, user, how long, and the result.
-const WIDTHS: [usize; 7] = [8, 32, 64, 6, 12, 7, 24];
+/// Columns of the lanes, as far as the terminal has them: time, tool, arguments, status, user, the id's end, how long,
+/// and the result.
+const WIDTHS: [usize; 8] = [8, 32, 64, 6, 12, 8, 7, 24];
 
 /// Show the newest entries, the newest last, and with -f those that arrive
 ///

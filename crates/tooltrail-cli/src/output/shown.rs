@@ -10,6 +10,9 @@ use tooltrail::{Timestamp, Via, Zone};
 use crate::output::escape::{escaped, escaped_json};
 use crate::output::table::{Cell, Column};
 
+/// Characters of an id's end that a table shows: 32 random bits.
+const SHORT_ID_CHARS: usize = 8;
+
 /// An entry as people see it.
 #[derive(Deserialize)]
 pub(crate) struct Shown<'a> {
@@ -37,14 +40,15 @@ pub(crate) struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     /// The columns of its cells: the tool and its arguments are what people look for, and stay the longest.
-    pub(crate) const COLUMNS: [Column; 7] = [
+    pub(crate) const COLUMNS: [Column; 8] = [
         Column::fixed("time"),
-        Column::name("tool").least(24),
-        Column::text("arguments").least(20),
+        Column::name("tool").least(20),
+        Column::text("arguments").least(18),
         Column::fixed("status"),
         Column::name("user").least(8).rank(1),
-        Column::number("took").rank(2),
-        Column::text("result").least(20).rank(3),
+        Column::fixed("id").rank(2),
+        Column::number("took").rank(3),
+        Column::text("result").least(20).rank(4),
     ];
 
     /// The columns of its cells with an id.
@@ -82,9 +86,16 @@ impl<'a> Shown<'a> {
             Cell::new(&self.arguments()),
             Cell::status(&self.status),
             Cell::new(&self.user),
+            Cell::dim(self.short_id()),
             Cell::dim(&took(self.duration_ms())),
             Cell::new(&self.outcome()),
         ]
+    }
+
+    /// Returns the end of its id, which `show` takes for the whole.
+    fn short_id(&self) -> &str {
+        let start = self.id.len().saturating_sub(SHORT_ID_CHARS);
+        self.id.get(start..).unwrap_or_default()
     }
 
     /// Returns its date and time of day in a zone; a time that is none of ours stands in the second as it is.

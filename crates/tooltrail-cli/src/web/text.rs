@@ -126,7 +126,10 @@ mod tests {
         check("", "");
         let name = |text| Shown::name(text, 100).render().into_string();
         assert_eq!(name("mcp__fs__read_file"), "mcp__fs__read_file");
-        assert_eq!(name("mcp__fs__read_many_files.v2"), "mcp_<wbr>_<wbr>fs_<wbr>_<wbr>read_<wbr>many_<wbr>files.<wbr>v2");
+        assert_eq!(
+            name("mcp__fs__read_many_files.v2"),
+            "mcp_<wbr>_<wbr>fs_<wbr>_<wbr>read_<wbr>many_<wbr>files.<wbr>v2"
+        );
         assert_eq!(Shown::block("a\n\tb\r", 100).render().into_string(), "a\n\tb<span class=\"escape\">\\r</span>");
         let cut = "abc<span class=\"cut\"> …2 more characters</span>";
         assert_eq!(Shown::line("abcde", 3).render().into_string(), cut);

@@ -15,6 +15,8 @@ fn one_entry_is_shown_whole() {
     assert!(shown.out.contains("a/b.txt") && shown.out.contains("alice"), "{}", shown.out);
     assert!(shown.err.is_empty(), "{}", shown.err);
     assert_eq!(place.run(&["show", "--json", &id]).out, stored);
+    let end = place.run(&["show", &id[28..]]);
+    assert_eq!((end.code, end.out), (Some(0), shown.out), "{}", end.err);
     let unknown = place.run(&["show", "019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e"]);
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.err.contains("no entry has the id"), "{}", unknown.err);
