@@ -45,7 +45,7 @@ pub(crate) struct Unflushed {
 #[derive(Debug)]
 pub(crate) struct Flushed {
     /// Where the journal ended when it was begun.
-    pub(crate) end: (u64, u64),
+    pub(crate) end: Option<(u64, u64)>,
     /// When it was begun, in batches.
     pub(crate) epoch: u64,
     pub(crate) files: Vec<(Day, Unflushed, io::Result<()>)>,
@@ -60,7 +60,7 @@ enum Running {
 
 #[derive(Clone, Debug)]
 struct Job {
-    end: (u64, u64),
+    end: Option<(u64, u64)>,
     epoch: u64,
     files: Vec<(Day, Unflushed)>,
 }
@@ -127,8 +127,8 @@ impl Flusher {
         self.unflushed.remove(day)
     }
 
-    /// Begins to flush what was appended; `end` is where the journal ends now.
-    pub(crate) fn begin(&mut self, end: (u64, u64), epoch: u64) {
+    /// Begins to flush what was appended; `end` is where the journal ends now, if all before it was appended.
+    pub(crate) fn begin(&mut self, end: Option<(u64, u64)>, epoch: u64) {
         if self.running.is_some() {
             return;
         }

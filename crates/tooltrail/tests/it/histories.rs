@@ -62,6 +62,8 @@ struct World {
     failed: bool,
     /// Whether the power was cut.
     power_cut: bool,
+    /// Whether others were at the home's files.
+    crowded: bool,
 }
 
 impl World {
@@ -76,6 +78,7 @@ impl World {
             log: Vec::new(),
             failed: false,
             power_cut: false,
+            crowded: false,
         }
     }
 
@@ -175,6 +178,25 @@ impl World {
         }
     }
 
+    /// Lets others at the home's files: until all is calm, some of them write, or may not be read, or stand still.
+    fn crowd(&mut self, dice: &mut Dice) {
+        let files = self.machine.day_files().into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+        if let Some(path) = files.get(usize::try_from(dice.below(files.len().max(1) as u64 * 2)).unwrap()) {
+            let lines = 1 + dice.below(4);
+            self.machine.write_in_pieces(dice.next(), path, lines);
+            self.log.push(format!("a foreign writer appends {lines} lines to {path} in pieces"));
+        }
+        if dice.below(4) == 0 {
+            let denied = ["user1/", "user2/tool_audit/"][usize::try_from(dice.below(2)).unwrap()];
+            self.machine.deny(denied);
+            self.log.push(format!("{denied} may not be read"));
+        }
+        if dice.below(4) == 0 {
+            let held = self.machine.hold(".tooltrail/append.lock");
+            self.log.push(format!("somebody stands still with the append lock: {held}"));
+        }
+    }
+
     fn check(&self, seed: u64) {
         let mut found = BTreeMap::<u64, u32>::new();
         let mut told = BTreeSet::new();
@@ -186,8 +208,12 @@ impl World {
             // A writer that has no journal, for its disk failed, notes nowhere which files it touches.
             let lines = text.lines().filter(|line| !(self.failed && line.contains('\0')));
             for line in lines.filter(|line| !line.trim_matches(' ').is_empty()) {
-                let entry = serde_json::from_str::<serde_json::Value>(line)
-                    .unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
+                let entry = serde_json::from_str::<serde_json::Value>(line);
+                // A foreign writer's line into which one of ours came is none, nor is what a fragment left of it.
+                if self.crowded && entry.is_err() {
+                    continue;
+                }
+                let entry = entry.unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
                 if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
                     told.insert(fragment.to_owned());
                 }
@@ -200,7 +226,7 @@ impl World {
                 // An interrupted call is told of when its process is gone; all others in their order.
                 // Nor what a disk that failed kept back until the next recovery, or a power cut took out of the middle.
                 if entry["reason"] != "interrupted"
-                    && !(self.failed || self.power_cut)
+                    && !(self.failed || self.power_cut || self.crowded)
                     && self.known.acknowledged.contains(&id)
                 {
                     let by = entry["args"]["by"].as_str().unwrap().to_owned();
@@ -223,8 +249,10 @@ impl World {
 }
 
 /// Plays one history: writers come, act and end, and what they acknowledged is looked for.
-fn play(seed: u64) -> (u64, usize) {
+fn play(seed: u64, crowded: bool) -> (u64, usize) {
     let mut world = World::new(seed);
+    world.crowded = crowded;
+    let mut others = Dice(seed ^ 0x0C0F_FEE0);
     let mut writers: [Option<Steps>; 2] = [None, None];
     let rounds = 2 + world.dice.below(5);
     for _ in 0..rounds {
@@ -239,6 +267,9 @@ fn play(seed: u64) -> (u64, usize) {
             world.machine.fail_after(from, count, fails);
             world.failed = true;
             world.log.push(format!("{fails:?} from {from} for {count}"));
+        }
+        if crowded {
+            world.crowd(&mut others);
         }
         for _ in 0..1 + world.dice.below(8) {
             let n = usize::try_from(world.dice.below(2)).unwrap();
@@ -298,26 +329,47 @@ fn play(seed: u64) -> (u64, usize) {
     let closed = last.flush(true).wait_for(Duration::ZERO);
     closed.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
     drop(last);
+    // A power cut takes what nobody synced.
+    if !(world.failed || world.power_cut) {
+        let lost = world.machine.lost_marks();
+        assert!(lost.is_empty(), "seed {seed}: a foreign writer's {lost:?} are gone\n{}", world.log.join("\n"));
+    }
     world.check(seed);
     // Nothing is left to redo, also when the power is cut now.
     world.machine.cut_power();
     world.log.push("closed, and then a power cut".to_owned());
-    drop(world.open().unwrap());
+    let mut after = world.open().unwrap();
+    if crowded {
+        // A foreign writer syncs nothing: what the cut left of its lines is damage, of which the next batch tells.
+        after.step();
+        let told = after.flush(true).wait_for(Duration::ZERO);
+        told.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
+    }
+    drop(after);
     world.check(seed);
     (world.machine.operations(), world.known.acknowledged.len())
 }
 
 #[test]
 fn whatever_ends_a_writer_what_it_acknowledged_is_there_once() {
+    play_all(false);
+}
+
+#[test]
+fn whatever_others_do_meanwhile_what_was_acknowledged_is_there_once() {
+    play_all(true);
+}
+
+fn play_all(crowded: bool) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("TOOLTRAIL_SEED") {
-        play(seed);
+        play(seed, crowded);
         return;
     }
     let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(HISTORIES);
     let (mut operations, mut acknowledged) = (0, 0);
     for seed in 0..histories {
-        let (more, kept) = std::panic::catch_unwind(|| play(seed)).unwrap_or_else(|panic| {
+        let (more, kept) = std::panic::catch_unwind(|| play(seed, crowded)).unwrap_or_else(|panic| {
             eprintln!("TOOLTRAIL_SEED={seed} plays it again");
             std::panic::resume_unwind(panic)
         });

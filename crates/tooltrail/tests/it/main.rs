@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
+mod around;
 mod changed;
 mod doors;
 mod filter;

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::around::{Around, STOPPED};
+use crate::histories::START_MS;
 use tooltrail::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
 /// Bytes that are written whole or not at all.
@@ -35,6 +37,7 @@ struct Inner {
     fails: Vec<(std::ops::Range<u64>, Fails)>,
     dice: Dice,
     killed: Option<Kill>,
+    around: Around,
 }
 
 /// An end at an operation.
@@ -190,7 +193,33 @@ impl Machine {
         let mut inner = self.inner();
         inner.fails.clear();
         inner.kill_at = None;
+        inner.around.end();
+        inner.locks.retain(|_, owner| *owner != STOPPED);
         inner.killed.take()
+    }
+
+    /// Lets a foreign writer append lines to a day file in pieces, in between our operations.
+    pub(crate) fn write_in_pieces(&self, seed: u64, path: &str, lines: u64) {
+        self.inner().around.write(seed, path, lines);
+    }
+
+    /// Denies all below a path to everybody, until all is calm.
+    pub(crate) fn deny(&self, path: &str) {
+        self.inner().around.deny(path);
+    }
+
+    /// Stops a process while it holds a lock, until all is calm; not where one of ours has it.
+    pub(crate) fn hold(&self, lock: &str) -> bool {
+        let mut inner = self.inner();
+        *inner.locks.entry(lock.to_owned()).or_insert(STOPPED) == STOPPED
+    }
+
+    /// Returns the marks of a foreign writer that are in no file any more.
+    pub(crate) fn lost_marks(&self) -> Vec<String> {
+        let inner = self.inner();
+        let texts = inner.files.values().map(|content| String::from_utf8_lossy(&inner.contents[content].cache).into_owned());
+        let all = texts.collect::<String>();
+        inner.around.marks().into_iter().filter(|mark| !all.contains(mark.as_str())).collect()
     }
 
     /// Cuts the power now, if it was not: all processes are gone, and what was not synced, perhaps.
@@ -244,6 +273,18 @@ impl Inner {
         let now = self.operations;
         let fails = self.fails.iter().find(|(when, _)| when.contains(&now)).map(|(_, fails)| *fails);
         Ok(fails.map_or(Act::Goes, Act::Fails))
+    }
+
+    /// Lets the foreign writer write, if it does now.
+    fn others_write(&mut self) {
+        if let Some((path, bytes)) = self.around.piece()
+            && let Some(content) = self.files.get(&path).copied()
+            && let Some(file) = self.contents.get_mut(&content)
+        {
+            let end = file.cache.len();
+            file.write(&bytes, end);
+            self.around.appended.push(bytes);
+        }
     }
 
     fn alive(&self, process: u64) -> io::Result<()> {
@@ -321,6 +362,9 @@ impl SimDisk {
         let name = path.join("/");
         let mut inner = self.machine.inner();
         inner.alive(self.process)?;
+        if inner.around.denies(&name) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let content = match inner.files.get(&name) {
             Some(content) => *content,
             None if !make => return Ok(None),
@@ -348,6 +392,9 @@ impl Disk for SimDisk {
         let inner = self.machine.inner();
         inner.alive(self.process)?;
         let below = folder.iter().map(|name| format!("{name}/")).collect::<String>();
+        if inner.around.denies(&below) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
         let mut names = BTreeSet::new();
         for rest in inner.files.keys().filter_map(|path| path.strip_prefix(&below)) {
             let (name, folder) = rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
@@ -369,7 +416,7 @@ impl Disk for SimDisk {
             device: 1,
             inode: *content,
             links: 1,
-            modified_s: 0,
+            modified_s: START_MS / 1_000,
         };
         Ok(content.map(stat))
     }
@@ -496,13 +543,14 @@ impl DiskFile for SimFile {
             device: 1,
             inode: self.content,
             links: 1,
-            modified_s: 0,
+            modified_s: START_MS / 1_000,
         })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let inner = self.machine.inner();
+        let mut inner = self.machine.inner();
         inner.alive(self.process)?;
+        inner.others_write();
         let cache = &inner.contents[&self.content].cache;
         let from = usize::try_from(offset).unwrap().min(cache.len());
         let read = buffer.len().min(cache.len() - from);
@@ -513,6 +561,7 @@ impl DiskFile for SimFile {
     fn append(&self, bytes: &[u8]) -> io::Result<Landed> {
         assert!(self.appends, "a file that was not opened for it");
         let mut inner = self.machine.inner();
+        inner.others_write();
         let end = inner.contents[&self.content].cache.len();
         let taken = inner.write(self.process, self.content, bytes, end)?;
         Ok(Landed { taken, end: (end + taken) as u64 })
@@ -539,6 +588,7 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.machine.inner();
+        inner.others_write();
         let act = inner.act(self.process)?;
         let mut dice = inner.dice.clone();
         let file = inner.contents.get_mut(&self.content).unwrap();

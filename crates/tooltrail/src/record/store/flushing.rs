@@ -49,7 +49,10 @@ impl Store {
             self.events.push(home_moved(why));
         }
         self.moved = moved;
-        self.flusher.begin(self.journal.end(), self.epoch);
+        // Lines that wait for their day file stand before the journal's end, and this flush says nothing of them, also
+        // where they are appended before it is done.
+        let end = self.pending.is_empty().then(|| self.journal.end());
+        self.flusher.begin(end, self.epoch);
         self.epoch += 1;
     }
 
@@ -99,8 +102,8 @@ impl Store {
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
-        if self.suspect.is_empty() && self.pending.is_empty() {
-            match self.journal.flushed(done.end, now) {
+        if let Some(end) = done.end.filter(|_| self.suspect.is_empty() && self.pending.is_empty()) {
+            match self.journal.flushed(end, now) {
                 Ok(()) => {
                     for name in self.untold.flushed(done.epoch) {
                         // Told again, should it stay.
