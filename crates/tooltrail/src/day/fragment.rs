@@ -80,8 +80,10 @@ impl Fragment {
         let before = file.stat()?.len;
         append_once(&*file, before, bytes).inspect_err(|_| {
             // As if it had not begun: whoever tries again notes it again. What stays is told, whatever it is.
-            let undone = if before == 0 { disk.remove(&path) } else { file.cut(before) };
-            let _stays = undone.and_then(|()| Self::told(disk, &self.name));
+            let _stays = match before {
+                0 => self.discard(disk),
+                _ => file.cut(before).and_then(|()| Self::told(disk, &self.name)),
+            };
         })
     }
 
@@ -141,6 +143,8 @@ impl Fragment {
     /// What the system says.
     pub(super) fn discard(&self, disk: &dyn Disk) -> io::Result<()> {
         disk.remove(&[OWN_FOLDER, "fragments", &self.name])?;
+        // The note goes last: a power cut may bring a name back, and then the note must be there, too.
+        disk.sync_folder(&[OWN_FOLDER, "fragments"])?;
         Self::told(disk, &self.name)
     }
 

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::day::{Damage, Fragment, Largest, Redo, finish, redo};
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
 use crate::journal::{Journal, Kind, Orphan, Record, orphans};
@@ -153,6 +154,13 @@ fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
         crate::json::push_string(&mut name, &fragment.name);
         told.iter().any(|text| stands_in(text, &name))
     };
+    if !fragments.iter().any(is_told) {
+        return fragments;
+    }
+    // Who told it may have died before it was durable: without its note a power cut would leave nothing that tells.
+    if sync_told(home).is_err() {
+        return fragments;
+    }
     let (told, untold) = fragments.into_iter().partition::<Vec<_>, _>(is_told);
     for fragment in told {
         // Told again, should its note stay.
@@ -161,13 +169,27 @@ fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     untold
 }
 
+/// Makes the day files of our own events durable in which it was looked what was told.
+fn sync_told(home: &Home) -> io::Result<()> {
+    let (disk, folder) = (&**home.disk(), folder_of(SYSTEM_USER));
+    for name in told_days(disk, &folder) {
+        disk.append(&[&folder, TRAIL_FOLDER, &name])?.sync()?;
+    }
+    Ok(())
+}
+
+/// Returns the names of the last day files of our own events, the newest first.
+fn told_days(disk: &dyn Disk, folder: &str) -> Vec<String> {
+    let mut days = disk.list(&[folder, TRAIL_FOLDER]).unwrap_or_default();
+    days.retain(|day| day_of(&day.name).is_some());
+    days.sort_by(|a, b| b.name.cmp(&a.name));
+    days.into_iter().take(TOLD_DAYS).map(|day| day.name).collect()
+}
+
 /// Returns what our own events of the last days say, as far as it can be read: incidents are told once, also by
 /// processes that come one after another.
 fn told_lately(home: &Home) -> Vec<Vec<u8>> {
     let (disk, folder) = (&**home.disk(), folder_of(SYSTEM_USER));
-    let mut days = disk.list(&[&folder, TRAIL_FOLDER]).unwrap_or_default();
-    days.retain(|day| day_of(&day.name).is_some());
-    days.sort_by(|a, b| b.name.cmp(&a.name));
     let text = |name: &str| {
         let file = disk.open(&[&folder, TRAIL_FOLDER, name]).ok()??;
         let len = file.stat().ok()?.len;
@@ -177,7 +199,7 @@ fn told_lately(home: &Home) -> Vec<Vec<u8>> {
         bytes.truncate(read);
         Some(bytes)
     };
-    days.iter().take(TOLD_DAYS).filter_map(|day| text(&day.name)).collect()
+    told_days(disk, &folder).iter().filter_map(|name| text(name)).collect()
 }
 
 fn stands_in(text: &[u8], needle: &str) -> bool {

@@ -12,8 +12,9 @@ use tooltrail::{Ack, Call, Clock, Home, Options, Random, Steps, Timestamp};
 
 use crate::sim_disk::{Dice, Fails, Kill, Machine};
 
-/// Histories in the suite.
+/// Histories in the suite, and of those how many with others at the home's files.
 const HISTORIES: u64 = 300;
+const CROWDED: u64 = 150;
 
 /// An instant well inside a day.
 pub(crate) const START_MS: i64 = 1_764_000_000_000;
@@ -366,7 +367,7 @@ fn play_all(crowded: bool) {
         play(seed, crowded);
         return;
     }
-    let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(HISTORIES);
+    let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(if crowded { CROWDED } else { HISTORIES });
     let (mut operations, mut acknowledged) = (0, 0);
     for seed in 0..histories {
         let (more, kept) = std::panic::catch_unwind(|| play(seed, crowded)).unwrap_or_else(|panic| {
