@@ -13,6 +13,9 @@ const ATTRIBUTE_MAX: usize = 160;
 /// Bytes of a quoted value in which its closing quote is looked for.
 pub(super) const QUOTED_MAX: usize = 16_384;
 
+/// Bytes of a remark between a name and its sign.
+const REMARK_MAX: usize = 40;
+
 /// How a name and its value are joined.
 #[derive(Clone, Copy, PartialEq)]
 enum Link {
@@ -50,7 +53,7 @@ pub(super) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut
     let Some((mut open, link)) = joined else {
         return spoken(&named).or_else(|| below(&named)).map(|hit| pushed(hits, hit));
     };
-    let at = right(text, open, |b| b == b' ' || b == b'\t');
+    let at = right(text, open, |b| b == b' ' || b == b'\t' || b == b'*');
     let quote;
     (open, quote) = opening(text, at)?;
     let stop = match quote {
@@ -67,7 +70,7 @@ pub(super) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut
         (None, _) => unquoted(&named, value, link)?,
         (Some(b'`'), _) if value.contains(' ') => return None,
         (Some(_), _) if link == Link::Comma => self::value(value, named.name)
-            .filter(|hit| is_random(&value[hit.start..hit.end]) || is_password(&value[hit.start..hit.end]))?,
+            .filter(|hit| is_mixed(&value[hit.start..hit.end]) && (is_random(value) || is_password(value)))?,
         (Some(_), _) => self::value(value, named.name)?,
     };
     let (mut from, mut until) = (open + hit.start, open + hit.end);
@@ -137,18 +140,44 @@ fn spaced_before(text: &str, start: usize) -> Option<usize> {
     (from < space).then_some(from)
 }
 
+/// Where what may stand between a name and its sign ends: a number, or a remark in brackets, as in `Key [None]:`.
+fn remark(text: &str, at: usize) -> usize {
+    let bytes = text.as_bytes();
+    let close = match bytes.get(at) {
+        Some(b'(') => b')',
+        Some(b'[') => b']',
+        Some(b'0'..=b'9') => {
+            let end = right(text, at, |b| b.is_ascii_digit());
+            return if end - at <= 2 && bytes.get(end) == Some(&b':') { end } else { at };
+        }
+        _ => return at,
+    };
+    let end = right(&text[..floor(text, at + REMARK_MAX)], at, |b| b != close && b != b'\n');
+    if bytes.get(end) == Some(&close) && bytes.get(end + 1) == Some(&b':') { end + 1 } else { at }
+}
+
 /// Where the value may begin, and what joins it to the name.
 fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
     let (text, bytes, end) = (named.text, named.text.as_bytes(), named.end);
-    let quotes = right(text, end, |b| b"'\"`\\]".contains(&b));
-    let spaced = right(text, quotes, |b| b == b' ' || b == b'\t');
+    let quotes = right(text, end, |b| b"'\"`\\]*".contains(&b));
+    let spaced = remark(text, right(text, quotes, |b| b == b' ' || b == b'\t'));
     let after = right(text, spaced, |b| b"=:>|?,".contains(&b));
+    if let Some(wide) = ["：", "＝"].iter().find(|sign| text[spaced..].starts_with(**sign)) {
+        return Some((spaced + wide.len(), Link::Colon));
+    }
     let opened = named.start > 0 && matches!(bytes[named.start - 1], b'<' | b':' | b'.');
     if after - spaced > 4 {
         return None;
     }
     match &text[spaced..after] {
-        "" if named.flag && spaced > end && quotes == end => Some((spaced, Link::Flag)),
+        "" if (named.flag || is_set(named)) && spaced > end && quotes == end => Some((spaced, Link::Flag)),
+        // The text of an element with attributes: `<Password Type="Text">…`.
+        "" if opened && bytes.get(end) == Some(&b' ') && bytes[named.start - 1] != b'.' => {
+            let near = &text[end..floor(text, end + ATTRIBUTE_MAX)];
+            let close = near.find(['>', '<', '\n']).filter(|at| near[*at..].starts_with('>'))?;
+            let value = near[..close].to_ascii_lowercase().find(" value=").map(|at| (end + at + 7, Link::Colon));
+            Some(value.unwrap_or((end + close + 1, Link::Tag)))
+        }
         "" => attribute(named, quotes),
         "," if quotes > end => attribute(named, quotes).or(Some((after, Link::Comma))),
         "," => None,
@@ -160,9 +189,18 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
         ":" if text[..named.start].ends_with(':') => None,
         ":" => (!next_line(text, after)).then_some((after, Link::Colon)),
         "=>" | "||" | "?=" => Some((after, Link::Equals)),
+        // A path of names: `Token::Eof`.
+        "::" => None,
         op if op.bytes().all(|b| b == b':' || b == b'=') => Some((after, Link::Equals)),
         _ => None,
     }
+}
+
+/// Whether a name is one of a configuration's words, which its value follows: `requirepass …`, `ENV DB_PASSWORD …`.
+fn is_set(named: &Named<'_>) -> bool {
+    let word = &named.text[named.start..named.end];
+    let known = ["requirepass", "masterauth", "bindpw"].iter().any(|known| word.eq_ignore_ascii_case(known));
+    known || named.text[..named.start].ends_with("ENV ")
 }
 
 pub(super) fn next_line(text: &str, at: usize) -> bool {
@@ -208,6 +246,8 @@ fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
             }
             b'"' | b'\'' | b'`' => quote = Some(byte),
             b'\\' if matches!(bytes.get(open + 1), Some(b'"' | b'\'' | b'\\')) => {}
+            // `u'…'`, `b"…"`, `N'…'`, `@"…"`: a letter says what kind of text it is.
+            b'u' | b'b' | b'f' | b'r' | b'N' | b'@' if quote.is_none() && matches!(bytes.get(open + 1), Some(b'"' | b'\'')) => {}
             _ => break,
         }
         open += 1;
@@ -244,7 +284,9 @@ pub(super) fn value(value: &str, name: Name) -> Option<Hit> {
         Name::Strong(rule) => (rule, fits(rule, secret)),
         Name::Weak(rule) => (rule, is_weak(rule, secret)),
     };
-    (believed && !is_benign(secret)).then_some(Hit::new(start, value.len(), rule))
+    // An address is looked at as one.
+    let address = (secret.starts_with("http://") || secret.starts_with("https://")) && !secret.contains(' ');
+    (believed && !address && !is_benign(secret)).then_some(Hit::new(start, value.len(), rule))
 }
 
 /// Whether a value is believed under a name that says little.
@@ -278,6 +320,11 @@ fn is_cookie(value: &str) -> bool {
 }
 
 fn tagged_value(value: &str, name: Name) -> Option<Hit> {
+    const DATA: &str = "<![CDATA[";
+    if let Some(data) = value.strip_prefix(DATA) {
+        let hit = self::value(&data[..data.find("]]>")?], name)?;
+        return Some(Hit::new(DATA.len() + hit.start, DATA.len() + hit.end, hit.rule));
+    }
     let end = value.find('<').filter(|at| value[*at..].starts_with("</"))?;
     self::value(value[..end].trim_end(), name)
 }
@@ -304,6 +351,9 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
         || bytes.get(end) == Some(&b'"') && word.contains('(')
         || bytes.get(scheme) == Some(&b'{')
         || word.starts_with('!') && !tail.is_empty()
+        || is_count(rule_of(named.name), word)
+        || link == Link::Equals && letters_only(word) && is_variable(named, word)
+        || link == Link::Flag && letters_only(word) && is_told_of(word, tail)
         || word.len() < 3;
     let letters = letters_only(word);
     let constant = letters && word.contains('_') && word.bytes().all(|b| !b.is_ascii_lowercase());
@@ -329,6 +379,14 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     ))
 }
 
+/// Whether a value has digits, capitals or signs enough that it is no name in a list of names.
+fn is_mixed(value: &str) -> bool {
+    let count = |fits: fn(&u8) -> bool| value.bytes().filter(fits).count();
+    let (digits, upper, lower) =
+        (count(u8::is_ascii_digit), count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    digits >= 3 || digits >= 1 && upper >= 1 && lower >= 1 || value.bytes().any(|b| b"!@#$%^&*+?~".contains(&b))
+}
+
 fn letters_only(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
 }
@@ -340,11 +398,44 @@ fn compared(named: &Named<'_>) -> bool {
 /// Whether code assigns a variable to an attribute: `self.token=next_token`. A variable is a name in small letters of
 /// several words, and the attribute's object is what code calls its own.
 fn is_attribute(named: &Named<'_>, word: &str) -> bool {
-    let own = ["self.", "this.", "cls.", "super.", "@", "->", "that.", "me."];
+    let own = ["self.", "this.", "this.#", "cls.", "super.", "@", "->", "that.", "me.", "exports.", "module.", "props."];
     let head = &named.text[..named.start];
     let attribute = own.iter().any(|own| head.ends_with(own));
-    let variable = word.contains('_') && !word.bytes().any(|b| b.is_ascii_uppercase());
-    attribute && (variable || word.bytes().any(|b| b.is_ascii_uppercase()))
+    let member = head.ends_with('.') && named.text[named.end..].starts_with(" = ");
+    attribute || member && word.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+fn rule_of(name: Name) -> &'static str {
+    match name {
+        Name::Strong(rule) | Name::Weak(rule) => rule,
+    }
+}
+
+/// Whether a number is too short for what its name says, and therefore one of a constant: `MAX_TOKEN = 258`.
+fn is_count(rule: &str, word: &str) -> bool {
+    let digits = word.trim_end_matches(['u', 'L', 'U', 'l']);
+    let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let hex = word.strip_prefix("0x").is_some_and(|rest| rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    let least = if matches!(rule, "password" | "secret") { 4 } else { 6 };
+    rule != ONE_TIME && (number && digits.len() < least || hex)
+}
+
+/// Whether code assigns one variable to another: behind `let`, in a list, or with the same last word.
+fn is_variable(named: &Named<'_>, word: &str) -> bool {
+    let head = &named.text[floor(named.text, named.start.saturating_sub(16))..named.start];
+    let declared = ["let ", "const ", "var ", "val ", "auto ", "mut ", ", "].iter().any(|before| head.ends_with(before));
+    let spaced = named.text[named.end..].starts_with(" = ");
+    let last = |text: &str| text.rsplit('_').next().unwrap_or("").to_ascii_lowercase();
+    let name = &named.text[named.start..named.end];
+    spaced && declared || word.contains('_') && last(word) == last(name) || word.eq_ignore_ascii_case(name)
+}
+
+/// Whether a sentence tells of a flag: `the --token flag is required`.
+fn is_told_of(word: &str, tail: &str) -> bool {
+    let next = tail.split(' ').next().unwrap_or("");
+    PROSE.contains(word) && !tail.is_empty()
+        || matches!(word, "flag" | "option" | "options" | "argument" | "parameter" | "and" | "or")
+        || PROSE.contains(next) && next.len() < 4
 }
 
 /// Whether a value is a call, an element or a path of names.

@@ -1,7 +1,7 @@
 //! What is no secret although it stands where one could: references, placeholders, masks, documented examples.
 
 use super::marks::mark_len;
-use super::words::{STANDIN_ENDS, STANDINS};
+use super::words::{PROSE, STANDIN_ENDS, STANDINS, WORLD};
 
 /// Characters of a masked value that may show at its beginning and at its end.
 const SHOWN_MAX: (usize, usize) = (12, 4);
@@ -14,6 +14,12 @@ pub(super) fn is_benign(value: &str) -> bool {
     let lower = value.to_ascii_lowercase();
     !value.chars().any(char::is_alphanumeric)
         || value.chars().nth(1).is_none()
+        || is_colour(value)
+        || is_type(value)
+        || value.contains("%s")
+        || lower.starts_with("id=")
+        || is_name_of_one(&lower)
+        || is_prose(value)
         || STANDINS.contains(lower.as_str())
         || is_reference(value)
         || is_masked(value)
@@ -33,13 +39,58 @@ fn is_reference(value: &str) -> bool {
     // What is opened at the beginning must be closed at the end, or be cut before it.
     let closed =
         |open: &str, close: &str| value.starts_with(open) && (value.ends_with(close) || !value.contains(close));
-    closed("${", "}")
+    let place = value.strip_prefix('$').is_some_and(|rest| {
+        matches!(rest, "@" | "*" | "#" | "?") || !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())
+    });
+    place
+        || closed("${", "}")
         || closed("{{", "}}")
         || closed("$(", ")")
         || value.starts_with("$env:")
-        || value.strip_prefix('$').is_some_and(|rest| name(rest) && !rest.starts_with(|c: char| c.is_ascii_digit()))
+        || value.strip_prefix('$').is_some_and(|rest| name(rest) && is_variable(rest))
         || value.starts_with('%') && value.len() > 2 && value.ends_with('%') && name(&value[1..value.len() - 1])
         || value.starts_with('{') && value.ends_with('}') && name(&value[1..value.len() - 1])
+}
+
+/// Whether a name is a variable's: in one case, or with humps and no digits. `$up3rS3cret` is a password.
+fn is_variable(name: &str) -> bool {
+    let has = |fits: fn(&u8) -> bool| name.bytes().any(|byte| fits(&byte));
+    let (digit, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
+    !name.starts_with(|c: char| c.is_ascii_digit()) && !(digit && upper && lower)
+}
+
+/// Whether a value is a colour of a style sheet: `#a1b2c3`.
+fn is_colour(value: &str) -> bool {
+    value.strip_prefix('#').is_some_and(|digits| {
+        matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+/// Whether a value is the type of one, as code writes it behind a colon.
+fn is_type(value: &str) -> bool {
+    let word = value.trim_start_matches(['&', '*']);
+    let sized = word.trim_start_matches(['u', 'i', 'f']);
+    let number = sized.len() + 1 == word.len() && matches!(sized, "8" | "16" | "32" | "64" | "128" | "size");
+    let named = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    number || named && (word.starts_with("c_") || word.ends_with("_t")) || word.contains("::")
+}
+
+/// Whether a value is itself the name of a secret: `db_password`, `mot de passe`.
+fn is_name_of_one(lower: &str) -> bool {
+    let last = lower.rsplit(['_', '-', ' ', '.']).next().unwrap_or("");
+    let words = lower.bytes().all(|b| b.is_ascii_lowercase() || b"_-. ".contains(&b));
+    let named = matches!(last, "password" | "passwd" | "pwd" | "token" | "secret" | "passphrase" | "passwort" | "passe");
+    words && named || WORLD.contains(&lower)
+}
+
+/// Whether a value is words of a sentence or a label rather than a phrase to sign in with: `is too short`, `New password`.
+fn is_prose(value: &str) -> bool {
+    let mut words = value.split(' ');
+    let first = words.next().unwrap_or("");
+    let plain = value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | '\'' | ',' | '!' | '?' | '…'));
+    let titled = first.starts_with(char::is_uppercase) && words.clone().all(|word| word.starts_with(char::is_lowercase));
+    let prose = || value.split(' ').any(|word| PROSE.contains(word.to_lowercase().as_str()));
+    plain && words.next().is_some() && (titled || prose())
 }
 
 /// Whether a value is a version or a range of them: `1.2.3`, `^9.0.2`, `>=24.1,<25`.

@@ -165,6 +165,11 @@ enum Value<'a> {
     Other,
 }
 
+/// Whether a key's value may be a command whose arguments, or what it is fed, stand under another key.
+pub(super) fn is_command(key: &str) -> bool {
+    matches!(key, "command" | "cmd" | "program" | "executable")
+}
+
 /// Whether the string after a value could be a secret for what the value says.
 fn is_flag(value: Value<'_>) -> bool {
     match value {
@@ -221,6 +226,8 @@ impl<'a> Walk<'_, 'a> {
             match value {
                 Value::Other => {}
                 _ if self.redactor.asks(&self.room.events) || key.inner == "by" => return None,
+                // Its arguments or what it is fed may stand in another member.
+                Value::Plain(command) if is_command(key.inner) && (named || commands::begins(command, "")) => return None,
                 Value::Plain(label) if named && labels::is_label(key.inner) && labels::judge(label).is_some() => {
                     return None;
                 }

@@ -66,7 +66,11 @@ pub(super) const COMMANDS: &[Command] = &[
     command("http -a", &["-a"], Part::After(':'), true, false),
     command("snmp", &["-A", "-X"], Part::Whole, true, false),
     command("ssh-keygen", &["-N", "-P"], Part::Whole, true, false),
-    command("openssl enc", &["-k", "-K"], Part::Whole, true, false),
+    command("openssl ", &["-k", "-K"], Part::Whole, true, false),
+    command("openssl ", &["-passin", "-passout", "-pass"], Part::After(':'), true, false),
+    command("put-parameter", &["--value"], Part::Whole, true, true),
+    command("secrets set", &[""], Part::After('='), false, true),
+    command("vault kv put", &[""], Part::After('='), false, true),
     command("freerdp", &["/p:"], Part::Whole, false, true),
     command("gh secret set", &["-b", "--body"], Part::Whole, true, true),
     command("glab variable set", &["-v", "--value"], Part::Whole, true, true),
@@ -81,7 +85,6 @@ pub(super) const COMMANDS: &[Command] = &[
     command("poetry publish", &["-p"], Part::Whole, true, false),
     command("nuget push", &["-k", "-ApiKey", "-apikey"], Part::Whole, true, true),
     command("keytool", &["-storepass", "-keypass"], Part::Whole, true, false),
-    command("openssl ", &["-passin", "-passout"], Part::After(':'), true, false),
 ];
 
 /// Commands whose password has a place of its own among the words that are no flags.
@@ -107,14 +110,39 @@ const PLACED: &[(&str, usize)] = &[
 const PLACE: Command = command("", &[], Part::Whole, true, true);
 
 /// What asks for a password at its standard input, fed by `echo`.
-pub(super) const FED: &[&str] = &["--password-stdin", "sudo -s", "chpasswd"];
+pub(super) const FED: &[&str] = &["--password-stdin", "sudo ", "chpasswd"];
 /// More of them, which are found by the secret's name in them.
-const FED_BY_NAME: &[&str] = &["--with-token", "gh secret set", "--passwd-on-stdin", "--stdin-password", "passwd "];
+const FED_BY_NAME: &[&str] = &[
+    "--with-token",
+    "gh secret set",
+    "wrangler secret put",
+    "--passwd-on-stdin",
+    "--stdin-password",
+    "--passphrase-fd 0",
+    "passwd ",
+];
 
 /// Whether a command asks for a password at its standard input.
 pub(super) fn is_fed(command: &str) -> bool {
     let lower = command[..floor(command, COMMAND_MAX)].to_ascii_lowercase();
-    FED.iter().chain(FED_BY_NAME).any(|word| lower.contains(word))
+    asks_sudo(command)
+        || FED.iter().chain(FED_BY_NAME).any(|word| *word != "sudo " && lower.contains(word))
+}
+
+/// Whether `sudo` is told to read a password from its input: `-S`, among others, before the command that it runs.
+fn asks_sudo(command: &str) -> bool {
+    let rest = command.split("sudo ").nth(1).unwrap_or("");
+    let mut words = rest.split_ascii_whitespace();
+    while let Some(word) = words.next() {
+        match word {
+            "--stdin" => return true,
+            "-u" | "-g" | "-p" | "-h" => drop(words.next()),
+            _ if word.starts_with('-') && !word.starts_with("--") && word.contains('S') => return true,
+            _ if word.starts_with('-') => {}
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Every word by which a command is found.
@@ -270,17 +298,32 @@ pub(super) fn fed_by_name(text: &str, at: usize) -> Option<Hit> {
     FED_BY_NAME.iter().any(|word| near.contains(word)).then(|| fed(text, at)).flatten()
 }
 
-/// `echo secret | sudo -S …`: what is fed to a command that reads a password.
+/// `echo secret | sudo -S …`, `sudo -S … <<< secret`: what is fed to a command that reads a password.
 pub(super) fn fed(text: &str, at: usize) -> Option<Hit> {
     let near = floor(text, at.saturating_sub(COMMAND_MAX));
     let line = text[near..at].rfind('\n').map_or(near, |found| near + found + 1);
+    let end = right(&text[..floor(text, at + COMMAND_MAX)], at, |b| b != b'\n');
+    if text[at..end].starts_with("sudo ") && !asks_sudo(&text[at..end]) {
+        return None;
+    }
+    if let Some(here) = text[at..end].find("<<<").map(|found| at + found + 3) {
+        return fed_token(text, here, end, at);
+    }
     let bar = text[line..at].rfind('|').map(|bar| line + bar)?;
-    let echo = ["echo ", "printf ", "<<<"]
+    let echo = ["echo ", "printf "]
         .iter()
         .find_map(|word| text[line..bar].rfind(word).map(|at| line + at + word.len()))?;
-    let (tokens, _) = tokens(&text[..bar], echo);
-    let (from, until) =
-        tokens.into_iter().find(|(from, _)| !text[*from..].starts_with("-n") && !text[*from..].starts_with("-e"))?;
+    fed_token(text, echo, bar, at)
+}
+
+/// The text among the arguments of `echo` or `printf`, or behind `<<<`: no option and no format.
+fn fed_token(text: &str, from: usize, until: usize, at: usize) -> Option<Hit> {
+    let (tokens, _) = tokens(&text[..until], from);
+    let plain = |token: &&(usize, usize)| {
+        let word = text[token.0..token.1].trim_matches(['"', '\'']);
+        !matches!(word, "-n" | "-e" | "-ne" | "-en") && !word.starts_with('%')
+    };
+    let (from, until) = *tokens.iter().find(plain)?;
     let inner = text[from..until].trim_matches(['"', '\'']);
     let from = from + text[from..until].find(inner)?;
     let skip = inner.find(':').filter(|_| text[at..].starts_with("chpasswd")).map_or(0, |colon| colon + 1);

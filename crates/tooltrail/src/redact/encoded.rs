@@ -104,7 +104,9 @@ fn block(text: &str, from: usize, run: usize) -> Block {
     let mut block = Block { place: from..run, text: text[from..run].to_owned(), lines: None };
     let width = run - from;
     while width >= LINE_MIN && block.text.len() < RUN_MAX {
-        let Some(start) = next_line(text, block.place.end) else { break };
+        let Some(start) = next_line(text, block.place.end).filter(|start| !text[*start..].starts_with("--")) else {
+            break;
+        };
         let end = right(&text[..floor(text, start + width + 1)], start, is_base64);
         if end == start || end - start > width {
             break;
@@ -168,7 +170,11 @@ fn key_part(text: &str, block: &Block) -> Option<Hit> {
     if lines < KEY_LINES_MIN || !KEY_WIDTHS.contains(&width) || !random {
         return None;
     }
-    // What stands between two lines of dashes says itself what it is.
+    // What stands between two lines of dashes, or in an element, says itself what it is.
+    let edge = |side: &str| side.trim_matches(|c: char| c.is_whitespace()).starts_with('<');
+    if text[..block.place.start].trim_end().ends_with('>') || edge(&text[block.place.end..]) {
+        return None;
+    }
     let before = text[..block.place.start].rfind("-----BEGIN").is_some();
     let after = text[block.place.end..].find("-----END").map(|at| &text[block.place.end + at..]);
     let private = after.is_none_or(|end| end[..floor(end, 48)].contains("PRIVATE KEY"));

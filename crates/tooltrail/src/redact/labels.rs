@@ -6,6 +6,9 @@ use super::names::{self, Name};
 /// Bytes of a label that are looked at.
 const LABEL_MAX: usize = 256;
 
+/// Words of a label; more are a sentence.
+const WORDS_MAX: usize = 5;
+
 /// Keys of which the value says what a text is typed into. From the tools of Playwright's, Puppeteer's, Chrome's and
 /// Selenium's servers, Stagehand and browser-use.
 const LABELS: &[&str] = &[
@@ -26,6 +29,7 @@ const LABELS: &[&str] = &[
     "aria-label",
     "ariaLabel",
     "xpath",
+    "variable",
     "css",
     "type",
     "ref",
@@ -84,7 +88,11 @@ pub(super) fn is_fed(key: &str) -> bool {
 
 /// What a label says about the text that is typed into what it names.
 pub(super) fn judge(label: &str) -> Option<Name> {
-    if label.len() > LABEL_MAX {
+    // A sentence that tells of a password names no box.
+    let sentence = label.split_ascii_whitespace().count() > WORDS_MAX;
+    let lower = label.to_ascii_lowercase();
+    let other = ["username", "user name", "email", "e-mail", "search"].iter().any(|word| lower.starts_with(word));
+    if label.len() > LABEL_MAX || sentence || other {
         return None;
     }
     let whole = names::judge(label).or_else(|| label.split(|c: char| !is_part(c)).find_map(part))?;

@@ -197,6 +197,7 @@ fn keys(words: &[&str], before: &str, last: &str, header: bool) -> Option<Name> 
             | "account"
             | "shared"
             | "hmac"
+            | "unseal"
     );
     if last.ends_with("apikey") || matches!(last, "authkey" | "accesskey" | "privatekey") || last == "key" && sure {
         return Some(Name::Strong("api-key"));

@@ -11,6 +11,8 @@ use super::words::LINKS;
 const SPOKEN_MAX: usize = 9;
 /// Words that say whose it is, as in `the password for the root account is …`.
 const WHOSE_MAX: usize = 4;
+/// Bytes before a name in which a user may stand.
+const WHO_MAX: usize = 48;
 /// Lines below a heading that are taken for its values.
 const BELOW_MAX: usize = 32;
 
@@ -24,8 +26,10 @@ fn spoken_before(named: &Named<'_>) -> Option<Hit> {
     let word = head[..head.len() - link.len()].rsplit(char::is_whitespace).next()?;
     let inner = word.trim_matches(['"', '\'', '`', '\\', ',', ':', '(', '*']);
     let from = end - word.len() + word.find(inner)?;
+    // A sentence that ends with the name says more than one that goes on: `hunter2 is the password field`.
+    let ends = named.text[named.end..].trim_start().chars().next().is_none_or(|c| ".!,;\n\"'".contains(c));
     let looks = match rule {
-        "password" => !is_snake(inner) && is_password(inner) && (word != inner || is_strong(inner)),
+        "password" => !is_snake(inner) && is_password(inner) && (word != inner || ends || is_strong(inner)),
         SEED | CARD | ONE_TIME | "cookie" => false,
         _ => is_random(inner) && is_drawn(inner),
     };
@@ -40,11 +44,18 @@ pub(super) fn spoken(named: &Named<'_>) -> Option<Hit> {
 fn spoken_after(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let text = named.text;
+    // `machine a.test login bob password …`, `username bob, password …`: a user stands before.
+    let head = text[floor(text, named.start.saturating_sub(WHO_MAX))..named.start].to_ascii_lowercase();
+    let beside_user = ["login ", "log in", "user ", "username "].iter().any(|word| head.contains(word));
     // Words after `for` that say whose it is.
     let (mut whose, mut skipped) = (false, 0);
-    let (mut at, mut linked, mut colon) = (right(text, named.end, |b| b"'\"`\\".contains(&b)), false, false);
+    let (mut at, mut linked, mut colon) = (right(text, named.end, |b| b"'\"`\\".contains(&b)), beside_user, false);
     for _ in 0..SPOKEN_MAX {
         let start = right(text, at, |b| b == b' ');
+        // Nothing parts them: the name is a piece of something longer.
+        if start == named.end && text[start..].starts_with(|c: char| c.is_ascii_graphic()) {
+            return None;
+        }
         if start == at && at > named.end || text[start..].starts_with('\n') {
             return None;
         }
@@ -93,7 +104,11 @@ fn spoken_after(named: &Named<'_>) -> Option<Hit> {
                     | "per"
                     | "voor"
             );
-        } else if word.ends_with(':') && !colon && bare.bytes().all(|b| b.is_ascii_alphabetic()) && at > named.end + 1 {
+        } else if word.ends_with(':')
+            && !colon
+            && (whose || bare.bytes().all(|b| b.is_ascii_alphabetic()))
+            && at > named.end + 1
+        {
             (linked, colon) = (true, true);
         } else {
             let quoted = word.starts_with(['"', '\'', '`', '\\']);
@@ -149,6 +164,8 @@ pub(super) fn below(named: &Named<'_>) -> Option<Hit> {
         return None;
     }
     let mut at = right(text, colon + 1, |b| b != b'\n') + 1;
+    // YAML says so that the lines below are the value.
+    let block = text[colon + 1..at.min(text.len())].trim_start().starts_with(['|', '>']);
     let (mut from, mut until) = (None, 0);
     for _ in 0..BELOW_MAX {
         let end = right(&text[..floor(text, at + QUOTED_MAX)], at, |b| b != b'\n');
@@ -160,7 +177,8 @@ pub(super) fn below(named: &Named<'_>) -> Option<Hit> {
             SEED => !item.is_empty() && item.bytes().all(|b| b.is_ascii_lowercase() || b == b' '),
             CARD | "cookie" => false,
             _ => {
-                is_random(inner) && (!inner.contains([':', '=']) || is_drawn(inner))
+                block && inner.len() >= 4
+                    || is_random(inner) && (!inner.contains([':', '=']) || is_drawn(inner))
                     || is_strong(inner) && is_password(inner)
             }
         };

@@ -1,7 +1,8 @@
 //! The walk through a value: what a member's name, its neighbours and its place in a list say about it.
 
 use super::assign;
-use super::benign::{is_benign, is_random};
+use super::benign::{is_benign, is_password, is_random};
+use super::clean;
 use super::commands;
 use super::engine::{Redactor, Trigger};
 use super::found::Found;
@@ -28,6 +29,7 @@ impl Redactor {
 
     fn members(&self, members: &mut [(Seen, Tree)], found: &mut Found) {
         let beside = beside(members);
+        self.command_beside(members, found);
         for (key, value) in members {
             let (own, vendors) = self.key(&key.text);
             let named = own.or(beside.as_ref().filter(|beside| beside.is_about(&key.text)).map(|beside| beside.name));
@@ -40,6 +42,27 @@ impl Redactor {
                 (None, value) => self.tree(value, found),
             }
             self.seen(key, found);
+        }
+    }
+
+    /// `{"command": "sshpass", "args": ["-p", "…"]}`: a command and its arguments in two members.
+    fn command_beside(&self, members: &mut [(Seen, Tree)], found: &mut Found) {
+        let command = members.iter().find_map(|(key, value)| match value {
+            Tree::String(text) if clean::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
+            _ => None,
+        });
+        let Some(mut command) = command else { return };
+        for (key, value) in members {
+            let Tree::Array(elements) = value else { continue };
+            if !matches!(key.text.as_str(), "args" | "arguments" | "argv" | "params") {
+                continue;
+            }
+            let texts = elements.iter_mut().map_while(|element| match element {
+                Tree::String(seen) => Some(seen),
+                _ => None,
+            });
+            let mut line: Vec<&mut Seen> = [&mut command].into_iter().chain(texts).collect();
+            self.arguments(&mut line, found);
         }
     }
 
@@ -75,7 +98,8 @@ impl Redactor {
             let Some(judged) = names::judge(&name.text).filter(|_| flag || pair && index == 1) else { continue };
             let hit = assign::value(&value.text, judged);
             let sure = hit.is_some_and(|hit| {
-                flag || hit.start > 0 || is_random(&value.text[hit.start..]) || hit.rule == "cookie"
+                let secret = &value.text[hit.start..];
+                flag || hit.start > 0 || is_random(secret) || hit.rule == "password" && is_password(secret) || hit.rule == "cookie"
             });
             if sure {
                 self.named(judged, value, found);
@@ -168,7 +192,21 @@ fn beside(members: &[(Seen, Tree)]) -> Option<Beside> {
     let locator = members.iter().any(|(key, _)| key.text == "by");
     let fed = members.iter().any(|(key, _)| labels::is_fed(&key.text));
     members.iter().find_map(|(key, value)| {
-        let Tree::String(text) = value else { return None };
+        let listed;
+        let text = match value {
+            Tree::String(text) => text,
+            Tree::Array(elements) if fed => {
+                // A command as a list of its arguments.
+                let words = elements.iter().filter_map(|element| match element {
+                    Tree::String(seen) => Some(seen.text.as_str()),
+                    _ => None,
+                });
+                let text = words.collect::<Vec<_>>().join(" ");
+                listed = Seen { chars: text.len() as u64, text, cut: false };
+                &listed
+            }
+            _ => return None,
+        };
         let said = |name, fed| Beside { name, key: key.text.clone(), fed };
         if labels::is_label(&key.text) || locator && key.text == "value" {
             return labels::judge(&text.text).map(|name| said(name, false));

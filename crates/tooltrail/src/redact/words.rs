@@ -78,7 +78,7 @@ pub(super) static PASSWORDS: Words = LazyLock::new(|| {
     set("password passwd passphrase passcode pwd pw passwords pass pgpassword sshpass userpassword rootpassword \
          dbpassword cleartextpassword passwort kennwort senha contrasena motdepasse psk storepass keypass requirepass \
          masterauth pswd wachtwoord haslo heslo jelszo parola sifre losenord salasana adgangskode passord \
-         lozinka geslo parool slaptazodis katasandi")
+         lozinka geslo parool slaptazodis katasandi contrasenya contrasenia pasvorto wagwoord nenosiri")
 });
 
 /// Words for a password that are not written in ASCII, in lower case: Russian, Bulgarian, Ukrainian, Greek, Chinese,
@@ -114,6 +114,12 @@ pub(super) const WORLD: &[&str] = &[
     "lösenord",
     "slaptažodis",
     "contraseña",
+    "лозинка",
+    "пасворд",
+    "құпиясөз",
+    "პაროლი",
+    "lykilorð",
+    "hasłem",
 ];
 
 /// Words before `code` that make it one to sign in with.
@@ -131,7 +137,7 @@ pub(super) static STANDINS: Words = LazyLock::new(|| {
          str number boolean bool any example placeholder redacted hidden masked unset empty required optional bytes object \
          n/a dummy replace_me replaceme pass int on off yes no enabled disabled auto default always never bearer basic \
          digest negotiate api_key apikey api-key username user key passwort kennwort value credentials credential \
-         insert_key_here insert_token_here",
+         insert_key_here insert_token_here include omit same-origin write read tbd tba unknown enabled required",
     )
 });
 

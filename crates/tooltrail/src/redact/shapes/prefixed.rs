@@ -267,6 +267,27 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("xendit-api-key", "xnd_{production|development}_<aA0:40-80>", 3.0, true),
     prefixed("shopify-token", "shp{ua|rt|tka|it|ct}_<hH:32>", 2.0, true),
     // Mail, chat and telephony.
+    // Beginnings of private keys in DER, as base64 writes them: RFC 8017 (PKCS#1), RFC 5958 (PKCS#8), RFC 5915 (EC), and
+    // PROTOCOL.key of OpenSSH.
+    prefixed("private-key", "b3BlbnNzaC1rZXktdjE<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MIIEpAIBAAKCAQEA<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MIIEowIBAAKCAQEA<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MIIJKQIBAAKCAgEA<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MHcCAQEEI<aA0+/:24+>", 3.0, false),
+    prefixed("private-key", "MIGHAgEAMBMGByqGSM49AgEG<aA0+/:16+>", 3.0, false),
+    prefixed("private-key", "MC4CAQAwBQYDK2VwBCIEI<aA0+/:24+>", 3.0, false),
+    // Docs of DeepSeek, Moonshot, Razorpay, Tencent Cloud, Notion, Mapbox, Doppler and 1Password.
+    prefixed("deepseek-api-key", "sk-<h:32>", 3.0, true),
+    prefixed("moonshot-api-key", "sk-<aA0:48>", 4.0, true),
+    prefixed("razorpay-key-id", "rzp_{live|test}_<aA0:14>", 3.0, false),
+    prefixed("tencent-secret-id", "AKID<aA0:32>", 3.5, true),
+    prefixed("notion-api-token", "secret_<aA0:43>", 3.5, true),
+    prefixed("mapbox-secret-token", "sk.eyJ<aA0_-:40+>.<aA0_-:22>", 3.5, true),
+    prefixed("doppler-service-token", "dp.st.<a0_-:2-35>.<aA0:40-44>", 3.0, true),
+    prefixed("1password-service-token", "ops_eyJ<aA0_-:100+>", 3.5, true),
+    // Discord's bot tokens begin with the id of the bot, a decimal number, in base64.
+    prefixed("discord-bot-token", "{MT|Mj|Mz|ND|NT|Nj|Nz|OD|OT}<aA0_-:22-26>.<aA0_-:6>.<aA0_-:27-40>", 4.0, true),
     prefixed("slack-session-token", "xoxc-<0:9-15>-<0:9-15>-<0:9-15>-<h:64>", 2.0, true),
     prefixed("slack-session-cookie", "xoxd-<aA0%/+_-:100-400>", 3.0, true),
     prefixed("mailersend-token", "mlsn.<h:64>", 2.0, true),
