@@ -218,6 +218,11 @@ impl World {
                 if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
                     told.insert(fragment.to_owned());
                 }
+                // The beginning of our line and the end of a foreign one can be valid JSON together. Only foreign lines
+                // have this member, and our line was appended again.
+                if entry.get("pad").is_some() {
+                    continue;
+                }
                 let Some(id) = entry["args"]["n"].as_u64() else { continue };
                 // What a failed write to the journal left of a call that begins nobody can call back.
                 if self.failed && entry["reason"] == "interrupted" && !self.known.begun.contains(&id) {
