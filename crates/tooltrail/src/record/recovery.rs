@@ -202,8 +202,16 @@ fn told_lately(home: &Home) -> Vec<Vec<u8>> {
     told_days(disk, &folder).iter().filter_map(|name| text(name)).collect()
 }
 
+/// Whether a whole line of a text contains these bytes.
+///
+/// A line that a power cut left in part tells nobody anything, although the words may stand in what is left.
 fn stands_in(text: &[u8], needle: &str) -> bool {
-    memchr::memmem::find(text, needle.as_bytes()).is_some()
+    memchr::memmem::find_iter(text, needle.as_bytes()).any(|at| {
+        let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
+        let end = memchr::memchr(b'\n', &text[at..]).map(|newline| at + newline);
+        let line = end.and_then(|end| std::str::from_utf8(&text[start..end]).ok());
+        line.is_some_and(|line| crate::json::check(line).is_ok())
+    })
 }
 
 /// Brings a file up to date; returns whether it is durable.
@@ -324,4 +332,23 @@ fn not_recovered(day: &Day, error: &io::Error) -> Event {
 pub(crate) fn incident<'a>(what: &str, facts: impl IntoIterator<Item = (&'a str, String)>) -> Event {
     let facts = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Event::Incident { what: what.to_owned(), facts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_line_tells_of_an_incident() {
+        for (text, is_told) in [
+            ("{\"args\":{\"fragment\":\"f\"}}\n", true),
+            ("{\"a\":\"\0\0\0\"}\n{\"args\":{\"fragment\":\"f\"}}\n{\"b", true),
+            ("\0\0\0\0args\":{\"fragment\":\"f\"}}\n", false),
+            ("{\"args\":{\"fragment\":\"f\"}\0\0\n", false),
+            ("{\"args\":{\"fragment\":\"f\"}}", false),
+            ("{\"fragment\":\"f\"\0\n{\"fragment\":\"f\"}\n", true),
+        ] {
+            assert_eq!(stands_in(text.as_bytes(), "\"fragment\":\"f\""), is_told, "{text:?}");
+        }
+    }
 }
