@@ -218,9 +218,9 @@ impl World {
                 if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
                     told.insert(fragment.to_owned());
                 }
-                // The beginning of our line and the end of a foreign one can be valid JSON together. Only foreign lines
-                // have this member, and our line was appended again.
-                if entry.get("pad").is_some() {
+                // Parts of our line and of a foreign one can be valid JSON together. Only foreign lines have such marks,
+                // and our line was appended again.
+                if self.crowded && line.contains('<') {
                     continue;
                 }
                 let Some(id) = entry["args"]["n"].as_u64() else { continue };
