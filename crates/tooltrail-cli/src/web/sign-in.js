@@ -2,10 +2,10 @@
 // of the address at once, so that it stays in no history. Signing in is still the reader's own click.
 // @ts-check
 
-const PREFIX = "#token=";
 const field = /** @type {HTMLInputElement | null} */ (document.querySelector("#token"));
-if (field && location.hash.startsWith(PREFIX)) {
-  field.value = decodeURIComponent(location.hash.slice(PREFIX.length));
+const token = new URLSearchParams(location.hash.slice(1)).get("token");
+if (field && token !== null) {
+  field.value = token;
   history.replaceState(null, "", location.pathname + location.search);
   /** @type {HTMLElement | null} */ (document.querySelector("form button"))?.focus();
 }

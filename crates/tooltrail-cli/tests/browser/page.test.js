@@ -55,6 +55,14 @@ describe("signing in", () => {
     await page.getByLabel("Token").waitFor();
   });
 
+  walk("a link fills in the token, which leaves the address, and the reader signs in", async (page, service) => {
+    await page.at(`/#token=${service.admin}`);
+    assert.equal(await page.getByLabel("Token").inputValue(), service.admin);
+    assert.equal(new URL(page.url()).hash, "", "no history keeps it");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Newest calls" }).waitFor();
+  });
+
   walk("a user sees their own calls only, and a revoked token ends it all", async (page, service) => {
     const alice = await service.token("alice", "--role", "user", "--user", "alice");
     await service.post(...calls());
