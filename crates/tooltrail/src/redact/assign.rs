@@ -247,7 +247,8 @@ fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
             b'"' | b'\'' | b'`' => quote = Some(byte),
             b'\\' if matches!(bytes.get(open + 1), Some(b'"' | b'\'' | b'\\')) => {}
             // `u'…'`, `b"…"`, `N'…'`, `@"…"`: a letter says what kind of text it is.
-            b'u' | b'b' | b'f' | b'r' | b'N' | b'@' if quote.is_none() && matches!(bytes.get(open + 1), Some(b'"' | b'\'')) => {}
+            b'u' | b'b' | b'f' | b'r' | b'N' | b'@'
+                if quote.is_none() && matches!(bytes.get(open + 1), Some(b'"' | b'\'')) => {}
             _ => break,
         }
         open += 1;
@@ -398,7 +399,8 @@ fn compared(named: &Named<'_>) -> bool {
 /// Whether code assigns a variable to an attribute: `self.token=next_token`. A variable is a name in small letters of
 /// several words, and the attribute's object is what code calls its own.
 fn is_attribute(named: &Named<'_>, word: &str) -> bool {
-    let own = ["self.", "this.", "this.#", "cls.", "super.", "@", "->", "that.", "me.", "exports.", "module.", "props."];
+    let own =
+        ["self.", "this.", "this.#", "cls.", "super.", "@", "->", "that.", "me.", "exports.", "module.", "props."];
     let head = &named.text[..named.start];
     let attribute = own.iter().any(|own| head.ends_with(own));
     let member = head.ends_with('.') && named.text[named.end..].starts_with(" = ");
@@ -415,7 +417,8 @@ fn rule_of(name: Name) -> &'static str {
 fn is_count(rule: &str, word: &str) -> bool {
     let digits = word.trim_end_matches(['u', 'L', 'U', 'l']);
     let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-    let hex = word.strip_prefix("0x").is_some_and(|rest| rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
+    let hex =
+        word.strip_prefix("0x").is_some_and(|rest| rest.len() <= 8 && rest.bytes().all(|b| b.is_ascii_hexdigit()));
     let least = if matches!(rule, "password" | "secret") { 4 } else { 6 };
     rule != ONE_TIME && (number && digits.len() < least || hex)
 }
@@ -423,7 +426,8 @@ fn is_count(rule: &str, word: &str) -> bool {
 /// Whether code assigns one variable to another: behind `let`, in a list, or with the same last word.
 fn is_variable(named: &Named<'_>, word: &str) -> bool {
     let head = &named.text[floor(named.text, named.start.saturating_sub(16))..named.start];
-    let declared = ["let ", "const ", "var ", "val ", "auto ", "mut ", ", "].iter().any(|before| head.ends_with(before));
+    let declared =
+        ["let ", "const ", "var ", "val ", "auto ", "mut ", ", "].iter().any(|before| head.ends_with(before));
     let spaced = named.text[named.end..].starts_with(" = ");
     let last = |text: &str| text.rsplit('_').next().unwrap_or("").to_ascii_lowercase();
     let name = &named.text[named.start..named.end];

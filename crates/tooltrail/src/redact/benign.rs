@@ -61,9 +61,9 @@ fn is_variable(name: &str) -> bool {
 
 /// Whether a value is a colour of a style sheet: `#a1b2c3`.
 fn is_colour(value: &str) -> bool {
-    value.strip_prefix('#').is_some_and(|digits| {
-        matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit())
-    })
+    value
+        .strip_prefix('#')
+        .is_some_and(|digits| matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 /// Whether a value is the type of one, as code writes it behind a colon.
@@ -79,7 +79,8 @@ fn is_type(value: &str) -> bool {
 fn is_name_of_one(lower: &str) -> bool {
     let last = lower.rsplit(['_', '-', ' ', '.']).next().unwrap_or("");
     let words = lower.bytes().all(|b| b.is_ascii_lowercase() || b"_-. ".contains(&b));
-    let named = matches!(last, "password" | "passwd" | "pwd" | "token" | "secret" | "passphrase" | "passwort" | "passe");
+    let named =
+        matches!(last, "password" | "passwd" | "pwd" | "token" | "secret" | "passphrase" | "passwort" | "passe");
     words && named || WORLD.contains(&lower)
 }
 
@@ -88,7 +89,8 @@ fn is_prose(value: &str) -> bool {
     let mut words = value.split(' ');
     let first = words.next().unwrap_or("");
     let plain = value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | '\'' | ',' | '!' | '?' | '…'));
-    let titled = first.starts_with(char::is_uppercase) && words.clone().all(|word| word.starts_with(char::is_lowercase));
+    let titled =
+        first.starts_with(char::is_uppercase) && words.clone().all(|word| word.starts_with(char::is_lowercase));
     let prose = || value.split(' ').any(|word| PROSE.contains(word.to_lowercase().as_str()));
     plain && words.next().is_some() && (titled || prose())
 }

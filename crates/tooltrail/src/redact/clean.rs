@@ -227,7 +227,9 @@ impl<'a> Walk<'_, 'a> {
                 Value::Other => {}
                 _ if self.redactor.asks(&self.room.events) || key.inner == "by" => return None,
                 // Its arguments or what it is fed may stand in another member.
-                Value::Plain(command) if is_command(key.inner) && (named || commands::begins(command, "")) => return None,
+                Value::Plain(command) if is_command(key.inner) && (named || commands::begins(command, "")) => {
+                    return None;
+                }
                 Value::Plain(label) if named && labels::is_label(key.inner) && labels::judge(label).is_some() => {
                     return None;
                 }

@@ -125,8 +125,7 @@ const FED_BY_NAME: &[&str] = &[
 /// Whether a command asks for a password at its standard input.
 pub(super) fn is_fed(command: &str) -> bool {
     let lower = command[..floor(command, COMMAND_MAX)].to_ascii_lowercase();
-    asks_sudo(command)
-        || FED.iter().chain(FED_BY_NAME).any(|word| *word != "sudo " && lower.contains(word))
+    asks_sudo(command) || FED.iter().chain(FED_BY_NAME).any(|word| *word != "sudo " && lower.contains(word))
 }
 
 /// Whether `sudo` is told to read a password from its input: `-S`, among others, before the command that it runs.
@@ -310,9 +309,8 @@ pub(super) fn fed(text: &str, at: usize) -> Option<Hit> {
         return fed_token(text, here, end, at);
     }
     let bar = text[line..at].rfind('|').map(|bar| line + bar)?;
-    let echo = ["echo ", "printf "]
-        .iter()
-        .find_map(|word| text[line..bar].rfind(word).map(|at| line + at + word.len()))?;
+    let echo =
+        ["echo ", "printf "].iter().find_map(|word| text[line..bar].rfind(word).map(|at| line + at + word.len()))?;
     fed_token(text, echo, bar, at)
 }
 

@@ -99,7 +99,10 @@ impl Redactor {
             let hit = assign::value(&value.text, judged);
             let sure = hit.is_some_and(|hit| {
                 let secret = &value.text[hit.start..];
-                flag || hit.start > 0 || is_random(secret) || hit.rule == "password" && is_password(secret) || hit.rule == "cookie"
+                flag || hit.start > 0
+                    || is_random(secret)
+                    || hit.rule == "password" && is_password(secret)
+                    || hit.rule == "cookie"
             });
             if sure {
                 self.named(judged, value, found);

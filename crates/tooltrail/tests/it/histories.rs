@@ -214,7 +214,8 @@ impl World {
                 if self.crowded && entry.is_err() {
                     continue;
                 }
-                let entry = entry.unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
+                let entry = entry
+                    .unwrap_or_else(|error| panic!("seed {seed}: {path}: {error}: {line:?}\n{}", self.log.join("\n")));
                 if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
                     told.insert(fragment.to_owned());
                 }

@@ -82,7 +82,8 @@ fn the_library_neither_prints_nor_reads_the_environment() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.split("#[cfg(test)]").next().unwrap();
-        let test_only = ["vectors.rs", "measure.rs", "schedules.rs", "kinds.rs"].iter().any(|name| file.ends_with(name));
+        let test_only =
+            ["vectors.rs", "measure.rs", "schedules.rs", "kinds.rs"].iter().any(|name| file.ends_with(name));
         for word in ["std::env", "println!", "eprintln!", "tokio"] {
             assert!(test_only || !text.contains(word), "{} says {word}", file.display());
         }

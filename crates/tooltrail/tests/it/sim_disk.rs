@@ -217,7 +217,8 @@ impl Machine {
     /// Returns the marks of a foreign writer that are in no file any more.
     pub(crate) fn lost_marks(&self) -> Vec<String> {
         let inner = self.inner();
-        let texts = inner.files.values().map(|content| String::from_utf8_lossy(&inner.contents[content].cache).into_owned());
+        let texts =
+            inner.files.values().map(|content| String::from_utf8_lossy(&inner.contents[content].cache).into_owned());
         let all = texts.collect::<String>();
         inner.around.marks().into_iter().filter(|mark| !all.contains(mark.as_str())).collect()
     }
