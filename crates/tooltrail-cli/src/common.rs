@@ -138,9 +138,20 @@ impl Common {
         Ok(Trail::new(self.open_home()?, crate::clock::clock(), zone))
     }
 
+    /// Puts the path of the configuration file before what is wrong in it.
+    pub(crate) fn in_config(&self, failure: Failure) -> Failure {
+        match (failure, self.config_path()) {
+            (Failure::Told { what, hint, exit }, Some(path)) => {
+                Failure::Told { what: format!("{path}: {what}"), hint, exit }
+            }
+            (failure, _) => failure,
+        }
+    }
+
     /// Returns what finds secrets, with the rules of the configuration file; its marks carry no tags.
     pub(crate) fn redactor(&self) -> Result<Redactor, Failure> {
-        Ok(Redactor::with(None, &self.config()?.redact.rules()?))
+        let rules = self.config()?.redact.rules().map_err(|failure| self.in_config(failure))?;
+        Ok(Redactor::with(None, &rules))
     }
 
     /// Opens the recorder of a home.
@@ -151,7 +162,7 @@ impl Common {
         options.clock = crate::clock::clock();
         options.group = self.group(&config);
         options.force_network_home = self.force_network_home(&config);
-        options.rules = config.redact.rules()?;
+        options.rules = config.redact.rules().map_err(|failure| self.in_config(failure))?;
         options.retention = Flags::default().retention(&config.retention)?;
         Ok(options.open()?)
     }

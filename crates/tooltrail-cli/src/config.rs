@@ -104,7 +104,9 @@ impl Config {
             let what = format!("{}, line {line}: {}", path.display(), error.message().trim_end());
             let hint = match nearest(error.message()) {
                 Some(meant) => format!("did you mean `{meant}`?"),
-                None => "docs/operate.md has every key; `tooltrail config check` prints what holds".to_owned(),
+                None if error.message().contains("expected a sequence") => "write a list, as in [\"x\"]".to_owned(),
+                None if error.message().contains("socket address") => "write it as \"127.0.0.1:7420\"".to_owned(),
+                None => "docs/operate.md has every key, with an example of its value".to_owned(),
             };
             Failure::could_not(what, hint)
         })

@@ -62,6 +62,9 @@ impl Failure {
             io::ErrorKind::Unsupported => "give it plain, as in `zcat FILE | tooltrail import -`, or with zstd",
             io::ErrorKind::UnexpectedEof => "it is cut short: get the whole of it",
             io::ErrorKind::StorageFull => "free some space and run it again",
+            io::ErrorKind::IsADirectory => "this is a folder: name a file",
+            io::ErrorKind::NotADirectory => "a part of this path is a file: check the path",
+            io::ErrorKind::InvalidData => "it is no text in UTF-8: check that it is the right file",
             _ => "run it again; if it stays, the disk or its file system has more to say",
         };
         Self::could_not(format!("could not {action} {on}: {source}"), hint)

@@ -10,14 +10,14 @@ pub(crate) struct Asked {
     /// Which entries: terms, all of which must hold
     ///
     ///   tool=fs.* user!=bob         a field; * is any text, != is not
-    ///   duration>500ms chars<=10    how long it took, how long its result is
-    ///   last=1h since=2026-11-23    when, in the zone of --zone; until, too, and times such as
-    ///                               2026-11-23T12:00:00, or ...00Z in UTC; they take the place of --days
-    ///   timeout "two words"         a text anywhere in the entry, capitals or not
+    ///   duration>500ms chars<=10    how long it took, its result's length
+    ///   last=1h since=2026-11-23    when, instead of --days; until, too;
+    ///                               in --zone, or UTC: 2026-11-23T12:00:00Z
+    ///   timeout "two words"         a text anywhere, capitals or not
     ///
-    /// Fields are tool, status, user, session, agent, model, client, server, via, reason,
-    /// call_id, parent, id, rule, trace_id and identity. Put the whole in single quotes, or
-    /// the shell takes > and * for its own.
+    /// Fields: tool, status, user, session, agent, model, client, server,
+    /// via, reason, call_id, parent, id, rule, trace_id, identity. Put the
+    /// whole in single quotes, or the shell takes > and * for its own.
     #[arg(value_name = "QUERY", verbatim_doc_comment)]
     query: Vec<String>,
 
@@ -26,7 +26,7 @@ pub(crate) struct Asked {
     user: Option<String>,
 
     /// How many days back from today (UTC), 1 to 3650, where the query names no time and no id
-    #[arg(long, short, value_name = "N", default_value_t = 7)]
+    #[arg(long, short, value_name = "N", default_value_t = 7, value_parser = days)]
     days: u32,
 }
 
@@ -43,4 +43,9 @@ impl Asked {
         question.days = self.days;
         Ok(question)
     }
+}
+
+/// Reads a number of days; whether it is in range is checked with the question.
+pub(crate) fn days(text: &str) -> Result<u32, &'static str> {
+    text.parse().map_err(|_| "give a number of days from 1 to 3650")
 }

@@ -63,6 +63,10 @@ impl Typos {
 /// The known key that an unknown one was most likely meant to be.
 fn meant(key: &str) -> Option<&'static str> {
     let lower = key.to_lowercase().replace('-', "_");
+    if KNOWN.contains(&key) {
+        // Its value was of another type or an unknown word, and stays as it was sent.
+        return None;
+    }
     // Words of other systems for the same things.
     let other = match lower.as_str() {
         "timestamp" | "time" | "date" => Some("ts"),
@@ -101,6 +105,7 @@ mod tests {
             ("request_url", None),
             ("http_status_text", None),
             ("retries", None),
+            ("status", None),
         ] {
             assert_eq!(meant(key), expected, "{key}");
         }

@@ -71,6 +71,10 @@ impl Error {
             Self::Io { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => Some("run it as the owner of the home"),
                 io::ErrorKind::StorageFull => Some("free some space; recording goes on by itself"),
+                io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                    Some("a file stands where a folder is needed: name another path")
+                }
+                io::ErrorKind::NotFound => Some("check the path: a folder above it is missing or cannot be made"),
                 _ => None,
             },
             Self::Missing { .. } => Some("name the home with --home, or record something first"),

@@ -50,11 +50,19 @@ impl Home {
     /// Opens a home to read it, as it is: a seed's folder, which has no `.tooltrail`, too.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is no such folder, [`Error::Format`] if a newer version wrote it.
+    /// [`Error::Missing`] if there is no such folder, [`Error::Io`] if it is no folder or may not be read, [`Error::Format`] if a newer version wrote it.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, Error> {
         let root = root.as_ref();
-        if !root.is_dir() {
-            return Err(Error::Missing { path: root.to_owned() });
+        match std::fs::metadata(root) {
+            Ok(found) if !found.is_dir() => {
+                return Err(Error::io("open", root)(io::ErrorKind::NotADirectory.into()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::Missing { path: root.to_owned() });
+            }
+            // A folder above it may be closed to us: a home that is there is not missing.
+            Err(error) => return Err(Error::io("open", root)(error)),
+            Ok(_) => {}
         }
         let disk = RealDisk::open(root, false).map_err(Error::io("open", root))?;
         let home = Self { root: root.to_owned(), disk: Arc::new(disk) };

@@ -28,7 +28,8 @@ enum Command {
     /// Print every value that holds and where it comes from, and run the tests of redaction rules
     ///
     /// Exit 1 if a rule's `hides` or `keeps` does not hold, 2 if the file is wrong.
-    /// A flag wins over its variable, that over the file, and that over the default. The flags are those of `serve`.
+    /// A flag wins over its variable, that over the file, and that over the default. The flags are those of `serve`,
+    /// which reads the file when it starts: restart it after a change.
     Check(serve::Args),
 }
 
@@ -36,16 +37,19 @@ enum Command {
 pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let Command::Check(flags) = args.command;
     let rows = rows(&flags, common)?;
-    let broken = common.config()?.redact.broken_tests()?;
+    let broken = common.config()?.redact.broken_tests().map_err(|failure| common.in_config(failure))?;
     if common.json {
         let object = rows.into_iter().map(|row| (row.name.to_owned(), json!({ "value": row.value, "from": row.from })));
         print_json(&Value::Object(object.collect::<Map<_, _>>()))?;
         return verdict(&broken);
     }
-    let mut table = Table::new(&[Column::fixed("key"), Column::fixed("value"), Column::fixed("from")]);
+    let path = common.config_path();
+    let mut table = Table::new(&[Column::fixed("key"), Column::fixed("from"), Column::fixed("value")]);
     for row in rows {
         for (name, value) in lines(row.name, &row.value) {
-            table.row(vec![Cell::new(&name), Cell::new(&value), Cell::dim(&row.from)]);
+            // The path of the file is a row of its own, and would push the values off the terminal.
+            let from = if Some(&row.from) == path.as_ref() { "the file" } else { &row.from };
+            table.row(vec![Cell::new(&name), Cell::dim(from), Cell::new(&value)]);
         }
     }
     let mut data = Data::styled();
@@ -53,6 +57,9 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         data.line(line)?;
     }
     data.finish()?;
+    if output::stdout_is_terminal() {
+        output::talk("a running service keeps the configuration of its start: restart it after a change");
+    }
     verdict(&broken)
 }
 
@@ -96,7 +103,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
     // It names the zone that the service would use, so it must be one.
     common.zone()?;
     let kept = retention::Flags::default().retention(&file.retention)?;
-    Ok(vec![
+    let mut rows = vec![
         row("config", "config", false, path.clone().map_or(Value::Null, Value::from)),
         row("home", "home", false, json!(common.home_path()?)),
         row("keys", "keys", false, keys(common)?),
@@ -118,8 +125,11 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("redact.env", "", !file.redact.env.is_empty(), values(&file.redact)),
         row("redact.rules", "", !file.redact.rules.is_empty(), redact_rules(&file.redact)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
-        row("gate.holds", "", file.gate.is_some(), json!(GATE_HOLDS)),
-    ])
+    ];
+    if file.gate.is_some() {
+        rows.push(row("gate.holds", "", true, json!(GATE_HOLDS)));
+    }
+    Ok(rows)
 }
 
 /// Returns which flag or variable gave a value.

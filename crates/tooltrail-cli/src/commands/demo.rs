@@ -20,8 +20,8 @@ const PORT: u16 = 7420;
 /// See it: calls of real tools, recorded into a fresh home, and the service over them
 ///
 /// Replays calls that were recorded from real MCP servers through a toolbox with a gate, serves the home until Ctrl-C
-/// or SIGTERM, and prints the address, a token, a link that signs in, where the home is and how to remove it, and three
-/// commands to try. Without --home the home is a new folder among the system's temporary files.
+/// or SIGTERM, and prints the address, a token, a link that fills in the token, where the home is and how to remove it,
+/// and three commands to try. Without --home the home is a new folder among the system's temporary files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to listen [default: 127.0.0.1:7420, or a free port if that is taken]

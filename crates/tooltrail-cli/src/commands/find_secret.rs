@@ -20,7 +20,7 @@ const DAYS_MAX: u32 = 3_650;
 /// Which kinds carry no tag, and why.
 const UNTAGGED: &str = "only tokens of a known form with at least 64 random bits carry a tag; passwords, values found by \
                         their name, codes, card numbers, seed phrases, links, private keys and what own rules hide carry \
-                        none, as they could be guessed from it: entries that held such a secret cannot be found";
+                        none, as they could be guessed from it: an entry in which such a secret was hidden cannot be found";
 
 /// List the entries that held a secret, by its tag
 ///
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     user: Option<String>,
 
     /// How many days back from today (UTC), 1 to 3650
-    #[arg(long, short, value_name = "N", default_value_t = DAYS_MAX)]
+    #[arg(long, short, value_name = "N", default_value_t = DAYS_MAX, value_parser = crate::question::days)]
     days: u32,
 
     /// At most so many entries
@@ -176,15 +176,19 @@ fn print_table(found: &Found, rule: Option<&str>, keyless: bool) -> Result<(), F
             output::talk("the keys of this home are not here, so no mark carries a tag that could be compared")
         }
         (Some(rule), _) => output::talk(&format!("{by_tag} found by the tag of {rule}")),
-        (None, _) => output::talk(&format!("{by_tag} found; of itself this is of no kind that carries a tag")),
+        (None, _) if by_tag > 0 => output::talk(&format!("{by_tag} found by its tag")),
+        (None, _) => output::talk("this secret is of no kind that carries a tag"),
     }
     if found.unhidden > 0 {
-        output::talk(&format!("the last {} hold it unhidden: rotate it, then `tooltrail show ID`", found.unhidden));
+        let (count, which) = (found.unhidden, if by_tag > 0 { "the last rows above" } else { "the rows above" });
+        output::talk(&format!(
+            "{count} unhidden, {which}: the secret itself stands in them; replace it where it is used"
+        ));
     }
     if !found.complete {
         output::talk("there may be more: a bound was reached, or something could not be read");
     }
-    if rule.is_none() {
+    if rule.is_none() && by_tag == 0 {
         output::talk(UNTAGGED);
     }
     Ok(())

@@ -110,7 +110,9 @@ fn tell(path: &Path, report: &Report, json: bool) {
     if let (Some(hint), false) = (&hint, json) {
         output::talk_hint(hint);
     } else if report.rejected.count > 0 && !json {
-        output::talk_hint("correct those lines in a file of their own: this one, changed, would be stored once more");
+        output::talk_hint(
+            "put only the corrected lines into a new file and import that: this file, changed, would be stored a second time",
+        );
     }
     match report.outcome {
         Outcome::Refused => {

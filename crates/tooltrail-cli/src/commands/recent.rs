@@ -1,5 +1,6 @@
 //! `tooltrail recent`: the newest entries.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use tooltrail::{Cursor, Page, Skipped, Zone};
@@ -20,7 +21,7 @@ use crate::question::Asked;
   tooltrail recent                                 the last week, everybody
   tooltrail recent --user alice 'tool=fs.*'        alice's file tools
   tooltrail recent 'status=error last=1h'          what failed in the last hour
-  tooltrail recent --json --limit 1000 | jq .tool  the stored lines, for programs
+  tooltrail recent --json --limit 1000 | jq .tool  for programs
 
 The cursor of the next page, where there is one, and what was skipped, where something was, go to stderr.")]
 pub(crate) struct Args {
@@ -55,7 +56,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     } else {
         print_tabs(&page)?;
     }
-    tell_rest(&page, common.json);
+    tell_rest(&page, &common.home_path()?, common.json);
     Ok(Exit::Yes.into())
 }
 
@@ -93,14 +94,14 @@ fn print_tabs(page: &Page) -> Result<(), Failure> {
 }
 
 /// Tells what else there is to know about the answer.
-fn tell_rest(page: &Page, json: bool) {
+fn tell_rest(page: &Page, home: &Path, json: bool) {
     output::tell_skipped(&page.skipped, &page.unreadable_names);
     // Who reads a whole answer has nothing to be told.
     if json && (!page.complete || page.skipped != Skipped::default()) {
         output::talk(&format!("scanned: {} files, {} bytes", page.scanned.files, page.scanned.bytes));
     }
     if let Some(nothing) = &page.nothing {
-        output::talk(&output::nothing_words(nothing));
+        output::talk(&output::nothing_words(nothing, home));
     }
     if !page.complete && page.next.is_some() {
         output::talk("this answer is partial: it reached its bound of bytes or time");

@@ -13,6 +13,10 @@ use crate::output::{self, Data};
 /// Bytes of a text at most: it is held in memory, as a key may take many lines.
 const TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// How compressed files begin.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
 /// How every mark begins.
 const OPENING: &str = "[redacted:";
 
@@ -64,12 +68,19 @@ fn read(args: &Args) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::io("read", name.to_string(), &error);
     let mut bytes = Vec::new();
     let limit = TEXT_BYTES_MAX + 1;
+    if args.file.as_os_str() == "-" && output::stdin_is_terminal() {
+        output::talk("type or paste the text, then press Ctrl-D on a line of its own");
+    }
     let read = match args.file.as_os_str() == "-" {
         true => std::io::stdin().take(limit).read_to_end(&mut bytes),
         false => std::fs::File::open(&args.file).map_err(failed)?.take(limit).read_to_end(&mut bytes),
     };
     if read.map_err(failed)? as u64 == limit {
         return Err(Failure::could_not(format!("{name} is over {} MiB", TEXT_BYTES_MAX >> 20), "give it in parts"));
+    }
+    if bytes.starts_with(&GZIP) || bytes.starts_with(&ZSTD) {
+        let hint = "give it plain, as in `zcat FILE | tooltrail redact` or `zstdcat FILE | tooltrail redact`";
+        return Err(Failure::could_not(format!("{name} is compressed"), hint));
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();

@@ -52,7 +52,7 @@ const BLOCKING_THREADS_MAX: usize = 32;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens [default: 127.0.0.1:7420]
-    #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true)]
+    #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true, value_parser = address)]
     listen: Option<SocketAddr>,
 
     /// A name under which a proxy on this machine serves it; may be given again. Others are refused on loopback
@@ -193,6 +193,11 @@ async fn serve(
     renewal.abort();
     pruning.abort();
     close(&service, END_WAIT.saturating_sub(begun.elapsed())).await
+}
+
+/// Reads where to listen.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "write an address and a port up to 65535, as in 127.0.0.1:7420 or [::1]:7420")
 }
 
 /// Says where the service is: the address alone on stdout (as an object for programs), the rest to the person.

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     if !whole_id && !end {
         return Err(Failure::could_not(
             format!("{:?} is no id of an entry", args.id),
-            "copy one from `tooltrail recent`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e, or its last eight",
+            "copy one from `tooltrail recent`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e, or at least its last six",
         ));
     }
     let mut question = Question::new();

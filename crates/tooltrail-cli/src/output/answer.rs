@@ -1,5 +1,7 @@
 //! The library's answers as JSON, the same on the command line and over HTTP.
 
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 use tooltrail::{Nothing, Quantiles, Scanned, Skipped, Stats, ToolStats};
 
@@ -77,14 +79,14 @@ pub(crate) fn nothing_json(nothing: &Nothing) -> Value {
 }
 
 /// Returns in words where an answer without entries looked.
-pub(crate) fn nothing_words(nothing: &Nothing) -> String {
+pub(crate) fn nothing_words(nothing: &Nothing, home: &Path) -> String {
     let Nothing { from, to, newest, .. } = nothing;
     let looked = if from == to { format!("no entries of {from}") } else { format!("no entries from {from} to {to}") };
     match newest {
         Some(newest) if newest < from => format!("{looked}; the newest are of {newest}: ask with since={newest}"),
         Some(newest) if newest > to => format!("{looked}; the newest are of {newest}"),
         Some(_) => format!("{looked} answer this"),
-        None => format!("{looked}, and none of other days"),
+        None => format!("{looked}, and none of other days, in {}", home.display()),
     }
 }
 

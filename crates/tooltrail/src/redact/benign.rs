@@ -56,7 +56,8 @@ fn is_reference(value: &str) -> bool {
 fn is_variable(name: &str) -> bool {
     let has = |fits: fn(&u8) -> bool| name.bytes().any(|byte| fits(&byte));
     let (digit, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
-    !name.starts_with(|c: char| c.is_ascii_digit()) && !(digit && upper && lower)
+    let is_mixed = digit && upper && lower;
+    !is_mixed && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether a value is a colour of a style sheet: `#a1b2c3`.

@@ -27,6 +27,7 @@ impl Case {
 }
 
 /// Prints and checks which share of a kind is hidden.
+#[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn check(kind: &str, floor: f64, cases: &[Case]) {
     let redactor = Redactor::new(None);
     let mut missed = Vec::new();
@@ -68,7 +69,8 @@ fn is_sign(char: char) -> bool {
 
 #[test]
 fn kinds_of_escapes() {
-    let ways: [(&str, fn(&str) -> String); 9] = [
+    type Way = (&'static str, fn(&str) -> String);
+    let ways: [Way; 9] = [
         ("signs as \\u0022", |text| escaped(text, is_sign, |char| format!("\\u{:04x}", u32::from(char)))),
         ("signs as \\u0022 in JSON", |text| {
             format!("{{\"body\":\"{}\"}}", escaped(text, is_sign, |char| format!("\\u{:04X}", u32::from(char))))

@@ -41,7 +41,7 @@ impl Around {
             let mut rest = text.as_str();
             for mark in &marks[..marks.len() - 1] {
                 let end = rest.find(mark.as_str()).map_or(rest.len(), |at| at + mark.len());
-                self.pieces.push_back((path.to_owned(), rest[..end].as_bytes().to_vec()));
+                self.pieces.push_back((path.to_owned(), rest.as_bytes()[..end].to_vec()));
                 rest = &rest[end..];
             }
             self.pieces.push_back((path.to_owned(), rest.as_bytes().to_vec()));
