@@ -236,7 +236,7 @@ fn a_secret_is_found_by_its_tag() {
     let before = std::fs::read_to_string(&today).unwrap();
     std::fs::write(&today, before + &raw).unwrap();
     let found = place.run_with(&["find-secret"], token.as_bytes());
-    assert!(found.out.contains("t9") && found.err.contains("hold it unhidden"), "{} {}", found.out, found.err);
+    assert!(found.out.contains("t9") && found.err.contains("1 unhidden"), "{} {}", found.out, found.err);
     // Nothing is stored by asking, and nothing on the command line is a secret.
     assert_eq!(holding(&place.home(), &token), [today]);
     assert_eq!(place.run(&["find-secret", "hunter29x"]).code, Some(2));
