@@ -10,8 +10,8 @@ use tooltrail::{Doors, Home, Recorder, Zone};
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
 use crate::import::order::{Note, Notes};
-use crate::import::source::{Again, LINE_BYTES_MAX, STDIN, Source};
-use crate::import::state::{Found, Of, Runs, finished};
+use crate::import::source::{Again, LINE_BYTES_MAX, Place, STDIN, Source};
+use crate::import::state::{Found, Of, Runs, earlier};
 use crate::import::store::Store;
 use crate::output;
 use crate::typos::Typos;
@@ -108,21 +108,43 @@ impl Rejected {
 
 /// The first way through a file.
 struct Scanned {
-    content: [u8; 32],
-    plan: String,
+    /// The beginning of the file, where it is a content whose import was cut short: it is finished before the rest.
+    first: Option<(Content, Part)>,
+    /// The rest, or all of it.
+    rest: Part,
+    content: Content,
+    again: Again,
+    typos: Typos,
+    begins: Begins,
+}
+
+/// What a state is kept of.
+#[derive(Clone, Copy)]
+struct Content {
+    hash: [u8; 32],
+    bytes: u64,
+}
+
+/// Lines that are imported together.
+struct Part {
+    plan: Sha256,
     entries: u64,
     notes: Notes,
-    again: Again,
     rejected: Rejected,
     /// Of the entries, those of days that are too old to be kept now; storing decides, as a day may end before.
     late: Rejected,
     /// The others.
     kept: u64,
-    bytes: u64,
-    typos: Typos,
-    begins: Begins,
-    /// Lines at the beginning that were imported when the file was shorter.
+    /// Lines before them, at the beginning of the file, that were imported when it was shorter.
     earlier: u64,
+}
+
+/// What was stored of a part.
+struct Stored {
+    run: u32,
+    accepted: u64,
+    before: u64,
+    rejected: Rejected,
 }
 
 impl Job<'_> {
@@ -137,45 +159,89 @@ impl Job<'_> {
         })?;
         let warnings = scanned.typos.warnings.iter();
         let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, REFUSAL_CHARS_MAX)));
-        let (warnings, begins) = (warnings.collect(), scanned.begins);
-        let failed = |error: io::Error| Failure::io("import", name_of(path), &error);
-        if scanned.kept == 0 && scanned.earlier == 0 {
-            let (sha256, mut rejected) = (hex(&scanned.content), scanned.rejected);
-            rejected.add(scanned.late);
-            return Ok(Report { sha256, outcome: Outcome::Nothing, rejected, warnings, begins });
+        let begins = scanned.begins;
+        let mut rest = scanned.rest;
+        let mut before = None;
+        match scanned.first {
+            // It has not grown: this is the whole of it.
+            Some((content, first)) if content.bytes == scanned.content.bytes => rest = first,
+            Some((content, first)) => {
+                let runs = self.runs(path, content)?;
+                before = Some((first.earlier, self.store(path, runs, (content, first), &scanned.again)?));
+            }
+            None => {}
         }
-        let runs = Runs::open(self.home.disk(), &scanned.content).map_err(|error| match error.kind() {
+        let sha256 = hex(&scanned.content.hash);
+        let nothing = |outcome, mut rejected: Rejected, late| {
+            if outcome == Outcome::Nothing {
+                rejected.add(late);
+            }
+            Report { sha256: sha256.clone(), outcome, rejected, warnings: Vec::new(), begins }
+        };
+        let mut report = if before.is_none() && rest.kept == 0 && rest.earlier == 0 {
+            nothing(Outcome::Nothing, rest.rejected, rest.late)
+        } else {
+            let runs = self.runs(path, scanned.content)?;
+            // What has only grown by blank lines holds nothing new.
+            let nothing_new = rest.kept == 0 && rest.rejected.count == 0 && rest.late.count == 0;
+            if before.is_none() && !self.again && (runs.found() == Found::Finished || nothing_new) {
+                nothing(Outcome::Refused, rest.rejected, rest.late)
+            } else {
+                let earlier = rest.earlier;
+                let mut stored = self.store(path, runs, (scanned.content, rest), &scanned.again)?;
+                let mut outcome_earlier = earlier;
+                if let Some((earlier, first)) = before {
+                    outcome_earlier = earlier;
+                    stored.accepted += first.accepted;
+                    stored.before += first.before;
+                    stored.rejected.add(first.rejected);
+                }
+                let Stored { run, accepted, before, rejected } = stored;
+                let outcome = Outcome::Stored { run, accepted, before, earlier: outcome_earlier };
+                Report { sha256, outcome, rejected, warnings: Vec::new(), begins }
+            }
+        };
+        report.warnings = warnings.collect();
+        Ok(report)
+    }
+
+    /// Looks up what is known of a content.
+    fn runs(&self, path: &Path, content: Content) -> Result<Runs, Failure> {
+        Runs::open(self.home.disk(), &content.hash).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Failure::could_not(
                 format!("another process is importing the content of {}", name_of(path)),
                 "wait until it ends",
             ),
-            _ => failed(error),
-        })?;
-        let sha256 = runs.content().to_owned();
-        // What has only grown by blank lines holds nothing new.
-        let nothing_new = scanned.kept == 0 && scanned.rejected.count == 0 && scanned.late.count == 0;
-        if !self.again && (runs.found() == Found::Finished || nothing_new) {
-            let rejected = scanned.rejected;
-            return Ok(Report { sha256, outcome: Outcome::Refused, rejected, warnings, begins });
-        }
-        let whose = self.whose();
-        let of = Of { plan: &scanned.plan, bytes: scanned.bytes, whose: &whose };
+            _ => Failure::io("import", name_of(path), &error),
+        })
+    }
+
+    /// Stores what is not stored of a part, which is the whole of a content or what was new of it.
+    fn store(
+        &self,
+        path: &Path,
+        runs: Runs,
+        (content, part): (Content, Part),
+        again: &Again,
+    ) -> Result<Stored, Failure> {
+        let failed = |error: io::Error| Failure::io("import", name_of(path), &error);
+        let (plan, whose) = (hex(&part.plan.finalize()), self.whose());
+        let of = Of { plan: &plan, bytes: content.bytes, whose: &whose };
         let Some(progress) = runs.begin(of, crate::clock::now()).map_err(failed)? else {
             return Err(Failure::could_not(
                 format!("an import of {} was cut short, with another --user or another zone", name_of(path)),
                 "run it again with those of that time",
             ));
         };
-        let (mut rejected, earlier) = (scanned.rejected, scanned.earlier);
         let (run, before) = (progress.run(), progress.done());
-        let notes = scanned.notes.sorted(progress.started()).map_err(failed)?;
-        let bar = bar(Some(scanned.entries), "storing {wide_bar} {human_pos}/{human_len} entries, {eta} left");
+        let notes = part.notes.sorted(progress.started()).map_err(failed)?;
+        let bar = bar(Some(part.entries), "storing {wide_bar} {human_pos}/{human_len} entries, {eta} left");
         bar.set_position(before);
-        let store = Store::new(self, path, (&scanned.content, &scanned.again), progress, bar);
+        let store = Store::new(self, path, (&content.hash, again), progress, bar);
         let (accepted, stood, late) = store.run(notes)?;
+        let mut rejected = part.rejected;
         rejected.add(late);
-        let outcome = Outcome::Stored { run, accepted, before: before + stood, earlier };
-        Ok(Report { sha256, outcome, rejected, warnings, begins })
+        Ok(Stored { run, accepted, before: before + stood, rejected })
     }
 
     /// Reads all lines once: which are calls, and when they happened.
@@ -186,73 +252,98 @@ impl Job<'_> {
         })?;
         // Content that is imported once more is imported whole.
         if !self.again {
-            source.set_earlier(finished(self.home.disk().as_ref(), &self.whose())?);
+            source.set_earlier(earlier(self.home.disk().as_ref(), &self.whose())?);
         }
-        let (mut known, mut earlier) = (0, 0);
+        let (mut known, mut first) = (0, None);
         let (mut typos, mut begins) = (Typos::default(), Begins::Other);
-        let mut notes = Notes::new(self.home.disk());
-        let mut rejected = Rejected::default();
-        let mut plan = Sha256::new();
-        plan.update(self.user.as_bytes());
-        let (mut entries, mut kept, mut late) = (0, 0, Rejected::default());
+        let mut part = self.part(0);
         let mut line = Vec::new();
-        let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
         while let Some(place) = source.next(&mut line)? {
             if source.known() > known {
                 // All so far was imported when the file was shorter, but a line that had only begun.
                 known = source.known();
-                (notes, rejected, late) = (Notes::new(self.home.disk()), Rejected::default(), Rejected::default());
-                (entries, kept) = (0, 0);
-                plan = Sha256::new();
-                plan.update(self.user.as_bytes());
                 let whole = place.offset + u64::from(place.len) <= known;
-                earlier = place.number - u64::from(!whole);
+                (first, part) = (None, self.part(place.number - u64::from(!whole)));
                 if whole {
                     continue;
                 }
             }
-            if place.too_long {
-                rejected.push(place.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
-                continue;
-            }
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let call = match read_line(&line, self.zone) {
-                Ok(call) => call,
-                Err(error) => {
-                    if entries == 0 && rejected.count == 0 {
-                        begins = begin_of(&line);
+            match source.cut().filter(|(bytes, _)| first.is_none() && *bytes > known) {
+                Some((bytes, hash)) => {
+                    // The content that was cut short ends in this line, or with it.
+                    let len = usize::try_from(bytes.saturating_sub(place.offset)).unwrap_or(usize::MAX);
+                    let whole = len >= line.len();
+                    let begun = Place { len: u32::try_from(len).unwrap_or(place.len).min(place.len), ..place };
+                    let text = &line[..len.min(line.len())];
+                    self.take(&mut part, begun, text, (&mut typos, &mut begins))?;
+                    let rest = self.part(place.number - u64::from(!whole));
+                    first = Some((Content { hash, bytes }, std::mem::replace(&mut part, rest)));
+                    if !whole {
+                        self.take(&mut part, place, &line, (&mut typos, &mut begins))?;
                     }
-                    rejected.push(place.number, self.recorder.excerpt(&error, REFUSAL_CHARS_MAX));
-                    continue;
                 }
-            };
-            if let Some(ts) = call.ts.filter(|ts| ts.as_millis() > latest_ms) {
-                rejected.push(place.number, format!("ts {ts} lies in the future"));
-                continue;
+                None => self.take(&mut part, place, &line, (&mut typos, &mut begins))?,
             }
-            typos.look(place.number, &call);
-            match self.recorder.too_late(&call) {
-                Some(why) => late.push(place.number, why),
-                None => kept += 1,
-            }
-            let ts_ms = call.ts.map(|ts| ts.as_millis());
-            let note = Note {
-                ts_ms: ts_ms.unwrap_or(0),
-                number: place.number,
-                offset: place.offset,
-                len: place.len,
-                check: check(&line),
-            };
-            plan.update(place.number.to_be_bytes());
-            plan.update(ts_ms.unwrap_or(-1).to_be_bytes());
-            entries += 1;
-            if ts_ms.is_some() { notes.push_timed(note)? } else { notes.push_untimed(note)? }
         }
-        let (content, bytes, again) = source.finish()?;
-        let plan = hex(&plan.finalize());
-        Ok(Scanned { content, plan, entries, notes, again, rejected, late, kept, bytes, typos, begins, earlier })
+        let (hash, bytes, again) = source.finish()?;
+        Ok(Scanned { first, rest: part, content: Content { hash, bytes }, again, typos, begins })
+    }
+
+    /// Returns a part without lines, behind so many.
+    fn part(&self, earlier: u64) -> Part {
+        let mut plan = Sha256::new();
+        plan.update(self.user.as_bytes());
+        let (notes, rejected, late) = (Notes::new(self.home.disk()), Rejected::default(), Rejected::default());
+        Part { plan, entries: 0, notes, rejected, late, kept: 0, earlier }
+    }
+
+    /// Takes a line into a part.
+    fn take(
+        &self,
+        part: &mut Part,
+        place: Place,
+        line: &[u8],
+        (typos, begins): (&mut Typos, &mut Begins),
+    ) -> io::Result<()> {
+        if place.too_long {
+            part.rejected.push(place.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
+            return Ok(());
+        }
+        if line.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let call = match read_line(line, self.zone) {
+            Ok(call) => call,
+            Err(error) => {
+                if part.entries == 0 && part.rejected.count == 0 {
+                    *begins = begin_of(line);
+                }
+                part.rejected.push(place.number, self.recorder.excerpt(&error, REFUSAL_CHARS_MAX));
+                return Ok(());
+            }
+        };
+        let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
+        if let Some(ts) = call.ts.filter(|ts| ts.as_millis() > latest_ms) {
+            part.rejected.push(place.number, format!("ts {ts} lies in the future"));
+            return Ok(());
+        }
+        typos.look(place.number, &call);
+        match self.recorder.too_late(&call) {
+            Some(why) => part.late.push(place.number, why),
+            None => part.kept += 1,
+        }
+        let ts_ms = call.ts.map(|ts| ts.as_millis());
+        let note = Note {
+            ts_ms: ts_ms.unwrap_or(0),
+            number: place.number,
+            offset: place.offset,
+            len: place.len,
+            check: check(line),
+        };
+        part.plan.update(place.number.to_be_bytes());
+        part.plan.update(ts_ms.unwrap_or(-1).to_be_bytes());
+        part.entries += 1;
+        if ts_ms.is_some() { part.notes.push_timed(note) } else { part.notes.push_untimed(note) }
     }
 
     /// Returns a hash over what decides whose the lines without a user are.

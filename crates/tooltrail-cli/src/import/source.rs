@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tooltrail::disk::Disk;
 
-use crate::import::grown::Hashed;
+use crate::import::grown::{Earlier, Hashed};
 use crate::import::scratch::Scratch;
 
 /// Longest line taken in; a longer one is rejected without being held in memory. The largest tool results known are
@@ -93,14 +93,19 @@ impl Source {
         Ok(Self { reader, hashed: Hashed::default(), offset: 0, number: 0, kept })
     }
 
-    /// Says which contents were imported before, by their bytes and hashes, so that a file that has grown is known.
-    pub(crate) fn set_earlier(&mut self, earlier: Vec<(u64, String)>) {
+    /// Says which contents were imported before, so that a file that has grown is known.
+    pub(crate) fn set_earlier(&mut self, earlier: Vec<Earlier>) {
         self.hashed.set_earlier(earlier);
     }
 
     /// Returns how many of the bytes read so far were imported before.
     pub(crate) fn known(&self) -> u64 {
         self.hashed.known()
+    }
+
+    /// Returns how many of the bytes read so far are a content whose import was cut short, and its hash.
+    pub(crate) fn cut(&self) -> Option<(u64, [u8; 32])> {
+        self.hashed.cut()
     }
 
     /// Reads the next line into the buffer, without its newline; `None` at the end.

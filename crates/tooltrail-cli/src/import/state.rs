@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use tooltrail::Timestamp;
 use tooltrail::disk::{Disk, DiskFile, Lock};
 
+use crate::import::grown::Earlier;
+
 /// Where the states are.
 pub(crate) const FOLDER: [&str; 2] = [".tooltrail", "imports"];
 
@@ -50,15 +52,16 @@ pub(crate) struct Of<'a> {
     pub(crate) whose: &'a str,
 }
 
-/// Returns the contents whose import was finished for the same user, by their bytes and hashes.
-pub(crate) fn finished(disk: &dyn Disk, whose: &str) -> io::Result<Vec<(u64, String)>> {
+/// Returns the contents that were imported for the same user, finished or cut short.
+pub(crate) fn earlier(disk: &dyn Disk, whose: &str) -> io::Result<Vec<Earlier>> {
     let mut found = Vec::new();
     for listed in disk.list(&FOLDER)? {
         let Some((content, run)) = listed.name.split_once('.').filter(|(_, run)| *run != "lock") else { continue };
         // What another process removed meanwhile, or is damaged, is no beginning of anything.
-        let Ok((head, Mark::Finished(_))) = read(disk, &format!("{content}.{run}")) else { continue };
+        let Ok((head, mark)) = read(disk, &format!("{content}.{run}")) else { continue };
         if head.bytes > 0 && head.whose == whose {
-            found.push((head.bytes, content.to_owned()));
+            let finished = matches!(mark, Mark::Finished(_));
+            found.push(Earlier { bytes: head.bytes, content: content.to_owned(), finished });
         }
     }
     Ok(found)
@@ -268,7 +271,8 @@ fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTS_MAX, Found, Of, Runs, STATE_DAYS, finished, remove_old};
+    use super::{COUNTS_MAX, Found, Of, Runs, STATE_DAYS, earlier, remove_old};
+    use crate::import::grown::Earlier;
     use tooltrail::{Home, Timestamp};
 
     #[test]
@@ -294,10 +298,11 @@ mod tests {
         for _ in 0..COUNTS_MAX + 2 {
             second.acknowledged(1).unwrap();
         }
-        let known = |whose| finished(home.disk().as_ref(), whose).unwrap();
-        assert!(known("u").is_empty());
+        let known = |whose| earlier(home.disk().as_ref(), whose).unwrap();
+        let of_it = |finished| vec![Earlier { bytes: 12, content: "07".repeat(32), finished }];
+        assert_eq!(known("u"), of_it(false));
         second.finish().unwrap();
-        assert_eq!((known("u"), known("v")), (vec![(12, "07".repeat(32))], Vec::new()));
+        assert_eq!((known("u"), known("v")), (of_it(true), Vec::new()));
         assert_eq!(open().unwrap().found(), Found::Finished);
         let third = open().unwrap().begin(of("q"), at(11)).unwrap().unwrap();
         assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
