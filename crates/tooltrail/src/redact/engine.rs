@@ -164,6 +164,16 @@ impl Redactor {
         mark
     }
 
+    /// The mark for a secret as it stands in a text. Its tag is that of the secret itself, without colours and escapes.
+    fn mark_of(&self, hit: Hit, written: &str, found: &mut Found) -> String {
+        let plain = if hit.tagged { escapes::undone(written) } else { Cow::Borrowed(written) };
+        let mark = self.mark(hit.rule, hit.tagged, &plain, found);
+        if let Cow::Owned(_) = plain {
+            found.add(written, &mark);
+        }
+        mark
+    }
+
     /// Puts marks in place of passwords in a list of arguments.
     pub(super) fn arguments(&self, arguments: &mut [&mut Seen], found: &mut Found) {
         let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
@@ -300,7 +310,7 @@ impl Redactor {
                 }
                 let end = hit.end.min(next.0);
                 out.push_str(&text[at..start]);
-                out.push_str(&self.mark(hit.rule, hit.tagged, &text[start..end], found));
+                out.push_str(&self.mark_of(hit, &text[start..end], found));
                 (at, start, changed) = (end, end, true);
             }
         }

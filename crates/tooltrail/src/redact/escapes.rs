@@ -3,6 +3,7 @@
 //! escapes is undone; every byte of the plain text remembers where it came from, so that marks go where the escaped
 //! secret stands.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::text::floor;
@@ -72,6 +73,18 @@ impl Plain {
         let end = last.from + if last.escape == 0 { part.end - last.at } else { last.escape };
         (part.start < part.end).then_some(start..end)
     }
+}
+
+/// A text without all levels of its escapes.
+pub(super) fn undone(text: &str) -> Cow<'_, str> {
+    let mut undone = Cow::Borrowed(text);
+    for _ in 0..=LEVELS_MAX {
+        match Plain::of(&undone) {
+            Some(plain) => undone = Cow::Owned(plain.text),
+            None => break,
+        }
+    }
+    undone
 }
 
 /// Whether a text holds control sequences of a terminal, unless they are written out.

@@ -34,6 +34,7 @@ mod known;
 mod labels;
 mod lanes;
 mod names;
+mod nested;
 mod own;
 mod rare;
 mod shapes;

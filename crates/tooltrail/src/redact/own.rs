@@ -161,6 +161,9 @@ impl Own {
     pub(super) fn new(rules: &RedactionRules) -> Self {
         let mut texts = rules.values.clone();
         texts.retain(|(_, value)| value.len() >= VALUE_BYTES_MIN);
+        let written = texts.iter().flat_map(|(name, value)| escaped(value).into_iter().map(|text| (*name, text)));
+        let written: Vec<_> = written.collect();
+        texts.extend(written);
         let build = || {
             let values = texts.iter().map(|(_, value)| value);
             AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(values).ok()
@@ -198,6 +201,22 @@ impl Own {
     }
 }
 
+/// The ways in which a value is written in JSON, and in JSON within JSON, where they differ from the value. The ends of
+/// lines and quotes of simple JSON are searched as they stand, so these forms are needed as well.
+fn escaped(value: &str) -> Vec<String> {
+    let json = |text: &str| {
+        let mut quoted = String::new();
+        crate::json::push_string(&mut quoted, text);
+        quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned()
+    };
+    let once = json(value);
+    let mut texts = vec![json(&once), once.replace('/', "\\/"), once];
+    texts.sort_unstable();
+    texts.dedup();
+    texts.retain(|text| text != value);
+    texts
+}
+
 /// The beginning of a value at the end of a text that was cut.
 fn cut_value(text: &str, name: &'static str, value: &str) -> Option<Hit> {
     let lengths = (CUT_VALUE_BYTES_MIN..value.len()).rev().filter(|length| value.is_char_boundary(*length));
@@ -208,8 +227,41 @@ fn cut_value(text: &str, name: &'static str, value: &str) -> Option<Hit> {
 #[cfg(test)]
 mod tests {
     use super::super::found::Found;
-    use super::super::{Redactor, Seen};
+    use super::super::{RedactionKey, Redactor, Seen};
     use super::*;
+
+    #[test]
+    fn a_value_is_hidden_however_json_writes_it() {
+        let mut rules = RedactionRules::default();
+        rules.value("env-pass", "corr\"ect/horse\nstaple").unwrap();
+        let redactor = Redactor::with(None, &rules);
+        for text in [
+            "corr\"ect/horse\nstaple",
+            r#"{"a":"corr\"ect/horse\nstaple"}"#,
+            r#"{"a":"corr\"ect\/horse\nstaple"}"#,
+            r#"{"a":"{\"b\":\"corr\\\"ect/horse\\nstaple\"}"}"#,
+        ] {
+            let hidden = redactor.text(text);
+            assert!(hidden.contains("[redacted:env-pass]") && !hidden.contains("horse"), "{text}: {hidden}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_that_of_the_secret_without_colours_and_escapes() {
+        let key = RedactionKey { number: 1, bytes: [7; 32] };
+        let redactor = Redactor::new(Some(key.clone()));
+        let token = "ghp_16C7e42F292c6912E7710c838347Ae178B4a";
+        let tag = key.tag(token);
+        for text in [
+            token.to_owned(),
+            token.replace("ghp_", "\x1b[01;31m\x1b[Kghp_\x1b[m\x1b[K"),
+            token.replace("ghp_", "ghp%5F"),
+            token.replace('g', "\\u0067"),
+        ] {
+            let hidden = redactor.text(&text);
+            assert!(hidden.contains(&tag), "{text:?}: {hidden:?} {tag}");
+        }
+    }
 
     fn rules() -> RedactionRules {
         let mut rules = RedactionRules::default();

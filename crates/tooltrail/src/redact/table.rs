@@ -21,21 +21,33 @@ pub(super) fn column(text: &str, start: usize, end: usize, name: Name, hits: &mu
         return None;
     }
     let line = text[line_start..line_end].trim_end_matches('\r');
-    let next = &text[line_end + 1..right(&text[..floor(text, line_end + 1 + ROW_MAX)], line_end + 1, |b| b != b'\n')];
-    let split = ['|', '\t', ',']
+    let row_at = |at: usize| &text[at.min(text.len())..right(&text[..floor(text, at + ROW_MAX)], at, |b| b != b'\n')];
+    let under = row_at(line_end + 1);
+    let ruled = is_rule(under);
+    let next = if ruled { row_at(line_end + 1 + under.len() + 1) } else { under };
+    let split = ['|', '\t', ',', ';']
         .into_iter()
         .find(|c| line.contains(*c) && line.matches(*c).count() == next.trim_end_matches('\r').matches(*c).count())?;
-    let cells: Vec<&str> = line.split(split).map(str::trim).collect();
+    let cells: Vec<&str> = line.split(split).map(|cell| cell.trim().trim_matches('"')).collect();
     let headings = cells.iter().all(|cell| cell.len() <= 40 && !cell.contains([':', '=', '"', '(', '.']));
-    let spaces = split != '|' && cells.iter().any(|cell| cell.contains(' '));
+    // A table that is drawn has bars on both sides, or a line below its heading; other bars may stand in any text.
+    let drawn = split == '|' && (line.starts_with('|') || ruled);
+    let spaces = !drawn && cells.iter().any(|cell| cell.contains(' '));
     let index = text[line_start..start].matches(split).count();
-    if !headings || spaces || cells.len() < 2 || split == '|' && !line.starts_with('|') {
+    if !headings || spaces || cells.len() < 2 {
         return None;
     }
     let (mut at, mut last) = (line_end + 1, None);
     for _ in 0..ROWS_MAX {
         let stop = right(&text[..floor(text, at + ROW_MAX)], at, |b| b != b'\n');
-        let Some(row) = text.get(at..stop).filter(|row| row.matches(split).count() + 1 == cells.len()) else { break };
+        let Some(row) = text.get(at..stop) else { break };
+        if row.matches(split).count() + 1 != cells.len() {
+            if !is_rule(row) {
+                break;
+            }
+            at = stop + 1;
+            continue;
+        }
         let before: usize = row.split(split).take(index).map(|cell| cell.len() + 1).sum();
         let cell = row.split(split).nth(index).unwrap_or("");
         let inner = cell.trim_matches([' ', '`', '"', '\'', '\r']);
@@ -47,4 +59,10 @@ pub(super) fn column(text: &str, start: usize, end: usize, name: Name, hits: &mu
         at = stop + 1;
     }
     last
+}
+
+/// Whether a line only draws a table: `---+---`, `|:--|--:|`.
+fn is_rule(line: &str) -> bool {
+    let line = line.trim_matches([' ', '\r']);
+    line.len() >= 3 && line.contains("--") && line.bytes().all(|b| b"-+|:= ".contains(&b))
 }

@@ -55,6 +55,7 @@ pub(super) fn leads() -> Vec<(&'static str, Lead)> {
         (":*:", Lead::Pgpass),
         ("wifi:", Lead::Wifi),
         ("identified by", Lead::Identified),
+        ("convertto-securestring ", Lead::Identified),
         ("auth=(", Lead::Call),
         ("basicauth(", Lead::Call),
         ("networkcredential(", Lead::Call),
