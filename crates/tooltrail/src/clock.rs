@@ -1,5 +1,6 @@
 //! The time: an instant in milliseconds, the zone of naive times, and a clock that tests can set.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -59,9 +60,21 @@ impl Timestamp {
         if !fits {
             return Err(refuse("not RFC 3339"));
         }
-        let instant = match text.parse::<jiff::Timestamp>() {
+        // The hours of an offset end at 23 (RFC 3339, section 5.6); jiff reads two more.
+        let offset = bytes.len().checked_sub(6).filter(|at| matches!(bytes[*at], b'+' | b'-') && bytes[at + 3] == b':');
+        if offset.is_some_and(|at| &bytes[at + 1..at + 3] > b"23") {
+            return Err(refuse("its offset from UTC is over 23:59"));
+        }
+        // jiff reads nine decimals, and RFC 3339 has any number of them.
+        let decimals = bytes.iter().position(|byte| *byte == b'.').map_or(bytes.len(), |point| point + 1);
+        let end =
+            bytes[decimals..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |n| decimals + n);
+        let cut = (decimals + 9).min(end);
+        let short =
+            if cut < end { Cow::Owned(format!("{}{}", &text[..cut], &text[end..])) } else { Cow::Borrowed(text) };
+        let instant = match short.parse::<jiff::Timestamp>() {
             Ok(instant) => instant,
-            Err(_) => text
+            Err(_) => short
                 .parse::<jiff::civil::DateTime>()
                 .ok()
                 .and_then(|naive| zone.0.to_timestamp(naive).ok())
@@ -243,5 +256,27 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.0.elapsed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_any_number_of_decimals_and_offsets_below_a_day() {
+        for (text, expected) in [
+            ("2026-11-01T00:00:00.123456789012345Z", Some(123)),
+            ("2026-11-01T00:00:00.9999999999", Some(999)),
+            ("2026-11-01 00:00:00.5+00:00", Some(500)),
+            ("2026-11-01T23:59:00+23:59", Some(0)),
+            ("2026-11-01T00:00:00+24:00", None),
+            ("2026-11-01T00:00:00-25:30", None),
+            ("2026-11-01T00:00:00.Z", None),
+            ("2026-11-01T00:00:00.12345678901x", None),
+        ] {
+            let parsed = Timestamp::parse(text, &Zone::UTC).ok();
+            assert_eq!(parsed.map(|at| at.as_millis() - 1_793_491_200_000), expected, "{text}");
+        }
     }
 }

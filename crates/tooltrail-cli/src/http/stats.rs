@@ -11,7 +11,7 @@ use crate::http::error::{Problem, answer};
 use crate::http::params::Params;
 use crate::http::read_log;
 use crate::http::service::Service;
-use crate::output::stats_json;
+use crate::output::{escaped_json, stats_json};
 
 /// Answers with counts.
 pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
@@ -23,5 +23,5 @@ pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, u
     read_log::note(&service, &caller, "stats", &params)?;
     let stats = service.read(&caller.0, move |trail| trail.stats(&question)).await?;
     service.meters().skipped(&stats.skipped);
-    Ok(answer(stats_json(&stats).to_string()))
+    Ok(answer(escaped_json(&stats_json(&stats).to_string()).into_owned()))
 }

@@ -49,8 +49,8 @@ impl Data {
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     let mut data = Data::exact();
     let text = value.to_string();
-    // Names and messages come from outside; a program reads the same either way.
-    data.line(&if stdout_is_terminal() { super::escaped_json(&text) } else { text.as_str().into() })?;
+    // Names and messages come from outside, and a pipe may end at a terminal; a program reads the same either way.
+    data.line(&super::escaped_json(&text))?;
     data.finish()
 }
 
