@@ -116,7 +116,7 @@ pub(crate) async fn entries(
     let rejected = rejected.iter().map(|refused| json!({ "line": refused.line, "error": refused.error }));
     let mut answer = json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() });
     if !typos.warnings.is_empty() {
-        let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": recorder.excerpt(warning, REFUSAL_CHARS_MAX) });
+        let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": recorder.excerpt(warning, b"", REFUSAL_CHARS_MAX) });
         answer["warnings"] = typos.warnings.iter().map(warning).collect();
     }
     Ok(taken(how_much, answer.to_string()))
@@ -226,7 +226,7 @@ impl Sorter<'_> {
                     sorted.lines.push(line);
                 }
                 Err(error) => {
-                    let error = self.recorder.excerpt(&error, REFUSAL_CHARS_MAX);
+                    let error = self.recorder.excerpt(&error, bytes, REFUSAL_CHARS_MAX);
                     sorted.rejected.push(Refused { line, error });
                 }
             }

@@ -158,7 +158,7 @@ impl Job<'_> {
             _ => Failure::io("read", name_of(path), &error),
         })?;
         let warnings = scanned.typos.warnings.iter();
-        let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, REFUSAL_CHARS_MAX)));
+        let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, b"", REFUSAL_CHARS_MAX)));
         let begins = scanned.begins;
         let mut rest = scanned.rest;
         let mut before = None;
@@ -318,7 +318,7 @@ impl Job<'_> {
                 if part.entries == 0 && part.rejected.count == 0 {
                     *begins = begin_of(line);
                 }
-                part.rejected.push(place.number, self.recorder.excerpt(&error, REFUSAL_CHARS_MAX));
+                part.rejected.push(place.number, self.recorder.excerpt(&error, line, REFUSAL_CHARS_MAX));
                 return Ok(());
             }
         };

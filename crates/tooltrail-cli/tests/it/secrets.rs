@@ -205,6 +205,16 @@ fn tests_of_rules_are_run_by_config_check() {
 }
 
 #[test]
+fn a_message_hides_what_is_secret_elsewhere_in_its_line() {
+    let place = Place::new();
+    for odd in [r#""status":"§""#, r#""ts":"§""#, r#""duration_ms":"§""#, r#""§":1,"§":2"#] {
+        let line = format!(r#"{{"tool":"t",{odd},"args":{{"password":"§"}}}}"#).replace('§', "Zebra77qq");
+        let ran = place.run_with(&["import", "-"], line.as_bytes());
+        assert!(!ran.err.contains("Zebra77qq") && ran.err.contains("[redacted:password]"), "{}", ran.err);
+    }
+}
+
+#[test]
 fn a_secret_is_found_by_its_tag() {
     let place = Place::new();
     let token = canary(&mut Dice(5));

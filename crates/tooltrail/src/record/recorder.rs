@@ -209,10 +209,11 @@ impl Recorder {
         self.state.waiting.get()
     }
 
-    /// Returns the first so many characters of a message about a call without the secrets that the message quotes.
+    /// Returns the first so many characters of a message about a call, without the secrets that the message quotes: those
+    /// that are found in it, and those that are found in the first 64 KiB of what was sent.
     #[must_use]
-    pub fn excerpt(&self, message: &str, chars_max: usize) -> String {
-        self.redactor.excerpt(message, chars_max)
+    pub fn excerpt(&self, message: &str, sent: &[u8], chars_max: usize) -> String {
+        self.redactor.excerpt(message, sent, chars_max)
     }
 
     /// Says in words that a call's day is older than the retention, and that it would therefore be refused.

@@ -27,6 +27,9 @@ const PASSES_MAX: usize = 4;
 /// Layers of base64 that are undone: a manifest's secret may hold credentials that are encoded once more.
 const ENCODINGS_MAX: usize = 2;
 
+/// Bytes of what was sent that are searched for what a message about it may quote: a message quotes its beginning.
+const SENT_MAX: usize = 64 * 1024;
+
 /// Where a secret stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hit {
@@ -132,12 +135,18 @@ impl Redactor {
         self.settle(text, false, &mut Found::default())
     }
 
-    /// The first so many characters of a text without its secrets, for a message that quotes what was sent.
+    /// The first so many characters of a text without its secrets, for a message that quotes what was sent: a secret
+    /// that is one only where it was sent, such as a password under its name, is hidden in the message, too.
     #[must_use]
-    pub fn excerpt(&self, text: &str, chars_max: usize) -> String {
+    pub fn excerpt(&self, text: &str, sent: &[u8], chars_max: usize) -> String {
         let mut seen = Seen::copy(text, chars_max);
         let longer = seen.cut || seen.chars > chars_max as u64;
-        self.seen(&mut seen, &mut Found::default());
+        let mut found = Found::default();
+        let _hidden = self.settle(&String::from_utf8_lossy(&sent[..sent.len().min(SENT_MAX)]), false, &mut found);
+        self.seen(&mut seen, &mut found);
+        if let Some(sweeper) = found.sweeper() {
+            sweeper.seen(&mut seen);
+        }
         match seen.text.char_indices().nth(chars_max) {
             Some((at, _)) => format!("{}…", &seen.text[..mark_across(&seen.text, at).unwrap_or(at)]),
             None if longer => seen.text + "…",
