@@ -308,10 +308,34 @@ pub(super) fn fed(text: &str, at: usize) -> Option<Hit> {
     if let Some(here) = text[at..end].find("<<<").map(|found| at + found + 3) {
         return fed_token(text, here, end, at);
     }
+    if let Some(here) = text[at..end].find("<<").map(|found| at + found + 2) {
+        return here_document(text, here, end, at);
+    }
     let bar = text[line..at].rfind('|').map(|bar| line + bar)?;
     let echo =
         ["echo ", "printf "].iter().find_map(|word| text[line..bar].rfind(word).map(|at| line + at + word.len()))?;
     fed_token(text, echo, bar, at)
+}
+
+/// The first line of a document that a shell feeds to a command: `<<EOF`, the password on its own line, `EOF`.
+fn here_document(text: &str, here: usize, line_end: usize, at: usize) -> Option<Hit> {
+    let mark = text[here..line_end].trim_start_matches(['-', ' ']).trim_start_matches(['"', '\'', '\\']);
+    let mark = &mark[..right(mark, 0, |b| b.is_ascii_alphanumeric() || b == b'_')];
+    if mark.is_empty() || text.as_bytes().get(line_end) != Some(&b'\n') {
+        return None;
+    }
+    let from = right(text, line_end + 1, |b| b == b' ' || b == b'\t');
+    let near = &text[..floor(text, from + COMMAND_MAX)];
+    let line = right(near, from, |b| b != b'\n' && b != b'\r');
+    // `passwd` asks twice.
+    let twice = text[floor(text, at.saturating_sub(16))..line_end]
+        .contains("passwd")
+        .then(|| near[from..].find(&format!("\n{mark}")))
+        .flatten();
+    let until = twice.map_or(line, |length| from + length);
+    let inner = &text[from..until];
+    let skip = inner.find(':').filter(|_| text[at..].starts_with("chpasswd")).map_or(0, |colon| colon + 1);
+    (inner != mark && inner.len() > skip && !inner.contains(' ')).then_some(Hit::new(from + skip, until, "flag"))
 }
 
 /// The text among the arguments of `echo` or `printf`, or behind `<<<`: no option and no format.
