@@ -157,52 +157,39 @@ impl Job<'_> {
             ),
             _ => Failure::io("read", name_of(path), &error),
         })?;
-        let warnings = scanned.typos.warnings.iter();
-        let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, b"", REFUSAL_CHARS_MAX)));
-        let begins = scanned.begins;
-        let mut rest = scanned.rest;
-        let mut before = None;
+        let (mut rest, mut first) = (scanned.rest, None);
         match scanned.first {
             // It has not grown: this is the whole of it.
-            Some((content, first)) if content.bytes == scanned.content.bytes => rest = first,
-            Some((content, first)) => {
+            Some((content, whole)) if content.bytes == scanned.content.bytes => rest = whole,
+            Some((content, part)) => {
                 let runs = self.runs(path, content)?;
-                before = Some((first.earlier, self.store(path, runs, (content, first), &scanned.again)?));
+                first = Some((part.earlier, self.store(path, runs, (content, part), &scanned.again)?));
             }
             None => {}
         }
-        let sha256 = hex(&scanned.content.hash);
-        let nothing = |outcome, mut rejected: Rejected, late| {
-            if outcome == Outcome::Nothing {
-                rejected.add(late);
-            }
-            Report { sha256: sha256.clone(), outcome, rejected, warnings: Vec::new(), begins }
-        };
-        let mut report = if before.is_none() && rest.kept == 0 && rest.earlier == 0 {
-            nothing(Outcome::Nothing, rest.rejected, rest.late)
-        } else {
-            let runs = self.runs(path, scanned.content)?;
-            // What has only grown by blank lines holds nothing new.
-            let nothing_new = rest.kept == 0 && rest.rejected.count == 0 && rest.late.count == 0;
-            if before.is_none() && !self.again && (runs.found() == Found::Finished || nothing_new) {
-                nothing(Outcome::Refused, rest.rejected, rest.late)
-            } else {
-                let earlier = rest.earlier;
-                let mut stored = self.store(path, runs, (scanned.content, rest), &scanned.again)?;
-                let mut outcome_earlier = earlier;
-                if let Some((earlier, first)) = before {
-                    outcome_earlier = earlier;
-                    stored.accepted += first.accepted;
-                    stored.before += first.before;
-                    stored.rejected.add(first.rejected);
-                }
-                let Stored { run, accepted, before, rejected } = stored;
-                let outcome = Outcome::Stored { run, accepted, before, earlier: outcome_earlier };
-                Report { sha256, outcome, rejected, warnings: Vec::new(), begins }
-            }
-        };
-        report.warnings = warnings.collect();
-        Ok(report)
+        let warnings = scanned.typos.warnings.iter();
+        let warnings = warnings.map(|(line, text)| (*line, self.recorder.excerpt(text, b"", REFUSAL_CHARS_MAX)));
+        let (sha256, warnings, begins) = (hex(&scanned.content.hash), warnings.collect(), scanned.begins);
+        let report = |outcome, rejected| Report { sha256, outcome, rejected, warnings, begins };
+        if first.is_none() && rest.kept == 0 && rest.earlier == 0 {
+            rest.rejected.add(rest.late);
+            return Ok(report(Outcome::Nothing, rest.rejected));
+        }
+        let runs = self.runs(path, scanned.content)?;
+        // What has only grown by blank lines holds nothing new.
+        let nothing_new = rest.kept == 0 && rest.rejected.count == 0 && rest.late.count == 0;
+        if first.is_none() && !self.again && (runs.found() == Found::Finished || nothing_new) {
+            return Ok(report(Outcome::Refused, rest.rejected));
+        }
+        let earlier = first.as_ref().map_or(rest.earlier, |(earlier, _)| *earlier);
+        let mut stored = self.store(path, runs, (scanned.content, rest), &scanned.again)?;
+        if let Some((_, first)) = first {
+            stored.accepted += first.accepted;
+            stored.before += first.before;
+            stored.rejected.add(first.rejected);
+        }
+        let Stored { run, accepted, before, rejected } = stored;
+        Ok(report(Outcome::Stored { run, accepted, before, earlier }, rejected))
     }
 
     /// Looks up what is known of a content.
