@@ -59,7 +59,6 @@ impl Failure {
         let hint = match source.kind() {
             io::ErrorKind::NotFound => "check the name",
             io::ErrorKind::PermissionDenied => "run it as somebody who may",
-            io::ErrorKind::Unsupported => "give it plain, as in `zcat FILE | tooltrail import -`, or with zstd",
             io::ErrorKind::UnexpectedEof => "it is cut short: get the whole of it",
             io::ErrorKind::StorageFull => "free some space and run it again",
             io::ErrorKind::IsADirectory => "this is a folder: name a file",

@@ -31,7 +31,7 @@ const REJECTED_TOLD_MAX: usize = 10;
 
 Exit codes: 0 all lines were taken in, 1 a line was rejected or a file refused, 2 could not.")]
 pub(crate) struct Args {
-    /// Files of JSON lines, plain or zstd; - is stdin
+    /// Files of JSON lines, plain, gzip or zstd; - is stdin
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use tooltrail::disk::Disk;
 
 use crate::import::grown::{Earlier, Hashed};
@@ -78,15 +79,18 @@ impl Source {
         let mut input = watch(len, input);
         let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
         input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
-        if first.starts_with(&GZIP_MAGIC) {
-            let what = "it is compressed with gzip, which is not read";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
-        }
-        let compressed = first == ZSTD_MAGIC;
+        let (is_zstd, is_gzip) = (first == ZSTD_MAGIC, first.starts_with(&GZIP_MAGIC));
         let whole: Box<dyn Read> = Box::new(io::Cursor::new(first).chain(input));
-        let reader: Box<dyn Read> = if compressed { Box::new(zstd::stream::read::Decoder::new(whole)?) } else { whole };
+        let reader: Box<dyn Read> = if is_zstd {
+            Box::new(zstd::stream::read::Decoder::new(whole)?)
+        } else if is_gzip {
+            // A file to which was appended holds several members.
+            Box::new(MultiGzDecoder::new(whole))
+        } else {
+            whole
+        };
         let kept = match file {
-            Some(file) if !compressed => Kept::File(file),
+            Some(file) if !is_zstd && !is_gzip => Kept::File(file),
             _ => Kept::Spool(Scratch::new(disk)?),
         };
         let reader = BufReader::with_capacity(READ_BYTES, reader);
@@ -181,7 +185,10 @@ impl Again {
 #[cfg(test)]
 mod tests {
     use super::{LINE_BYTES_MAX, Source};
+    use flate2::Compression;
+    use flate2::bufread::GzEncoder;
     use sha2::Digest as _;
+    use std::io::Read as _;
     use tooltrail::Home;
 
     #[test]
@@ -189,9 +196,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::create(folder.path().join("home"), false).unwrap();
         let check = |content: &[u8], expected: &[&[u8]]| {
-            for compressed in [false, true] {
+            // Two members stand in the gzip file, as where one was appended to another.
+            let (head, tail) = content.split_at(content.len() / 2);
+            let mut gzip = Vec::new();
+            for part in [head, tail] {
+                GzEncoder::new(part, Compression::fast()).read_to_end(&mut gzip).unwrap();
+            }
+            for bytes in [content.to_vec(), zstd::encode_all(content, 1).unwrap(), gzip] {
                 let path = folder.path().join("lines");
-                let bytes = if compressed { zstd::encode_all(content, 1).unwrap() } else { content.to_vec() };
                 std::fs::write(&path, bytes).unwrap();
                 let mut source = Source::open(&path, home.disk().as_ref(), |_, input| input).unwrap();
                 let (mut line, mut places) = (Vec::new(), Vec::new());
