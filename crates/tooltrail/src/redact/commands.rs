@@ -5,6 +5,8 @@ use super::text::{floor, right};
 
 /// Bytes of a command that are looked at.
 const COMMAND_MAX: usize = 2_048;
+/// Bytes of the folder before a command's name.
+const FOLDER_MAX: usize = 64;
 /// Arguments of a command that are looked at.
 const ARGUMENTS_MAX: usize = 128;
 /// Line ends inside a command: a long `curl` is often broken.
@@ -175,6 +177,37 @@ pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
         }
     }
     found
+}
+
+/// Pushes the passwords in a list of arguments that a text holds, of which the command's word begins at a place:
+/// `["mysql", "-u", "root", "-p…"]`. Answers where the list ends, if it is one.
+pub(super) fn list(text: &str, at: usize, hits: &mut Vec<Hit>) -> Option<usize> {
+    let near = &text[..floor(text, at + COMMAND_MAX)];
+    let folder = near[floor(near, at.saturating_sub(FOLDER_MAX))..at].rfind(['"', '\'', ' ', '\n', ','])?;
+    let mut open = floor(near, at.saturating_sub(FOLDER_MAX)) + folder;
+    let quote = near.as_bytes().get(open).copied().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let mut places = Vec::new();
+    let end = loop {
+        let close = right(near, open + 1, |b| b != quote && b != b'\n');
+        if near.as_bytes().get(close) != Some(&quote) || places.len() == ARGUMENTS_MAX {
+            break open;
+        }
+        places.push((open + 1, close));
+        let next = right(near, close + 1, |b| b.is_ascii_whitespace() || b == b',');
+        if near.as_bytes().get(next) != Some(&quote) || !near[close + 1..next].contains(',') {
+            break next;
+        }
+        open = next;
+    };
+    let arguments = places.iter().map(|(from, until)| &near[*from..*until]).collect::<Vec<_>>();
+    if arguments.len() < 2 || arguments.first().is_some_and(|first| first.contains(' ')) {
+        return None;
+    }
+    hits.extend(listed(&arguments).into_iter().map(|(n, from, until)| {
+        let start = places.get(n).map_or(0, |place| place.0);
+        Hit::new(start + from, start + until, "flag")
+    }));
+    Some(end)
 }
 
 /// Whether a list that begins so may be a known command's.

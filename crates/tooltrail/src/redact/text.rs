@@ -189,7 +189,8 @@ fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, h
         }
         Lead::Assigned => hits.extend(forms::assigned(text, start, end)),
         Lead::Command(word) if start >= reach.command => {
-            reach.command = commands::arguments(text, start, end, word, hits)
+            reach.command =
+                commands::list(text, start, hits).unwrap_or_else(|| commands::arguments(text, start, end, word, hits))
         }
         Lead::Fed => hits.extend(commands::fed(text, start)),
         Lead::Pgpass => hits.extend(forms::pgpass(text, end)),
