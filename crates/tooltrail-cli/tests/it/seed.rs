@@ -150,5 +150,8 @@ fn both_write_one_file() {
     assert!(theirs.into_iter().eq(0..count), "each of theirs once and in order");
     assert!(turns > 8, "they did not write at once: {turns}");
     let seen = place.run(&["stats", "--json", "--user", "alice"]).out;
-    assert_eq!(serde_json::from_str::<Value>(&seen).unwrap()["total"], 12_000 + count);
+    let seen = serde_json::from_str::<Value>(&seen).unwrap();
+    // On a busy machine a debug build may reach the bound of time; the answer then says that it is not complete.
+    let (total, complete) = (seen["total"].as_u64().unwrap(), seen["complete"] == true);
+    assert!(if complete { total == 12_000 + count } else { total < 12_000 + count }, "{total} of {count}, {complete}");
 }
