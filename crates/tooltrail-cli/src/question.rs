@@ -4,6 +4,9 @@ use tooltrail::{Query, Question, Zone};
 
 use crate::failure::Failure;
 
+/// Days that a question may reach back.
+pub(crate) const DAYS_MAX: u32 = 3_650;
+
 /// The arguments of every command that asks.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Asked {

@@ -1,5 +1,6 @@
 //! `tooltrail find-secret`: the entries that held a secret, found by its tag.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, Read as _};
 use std::process::ExitCode;
 
@@ -9,13 +10,12 @@ use tooltrail::{Query, Question, Redactor, Trail, redaction_keys};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
+use crate::question::{self, DAYS_MAX};
 
 /// Bytes of a secret: the longest key of today's standards has some thousand.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// Entries of a page, the most that a question may have.
 const PAGE: usize = 1_000;
-/// Days that a question may reach back.
-const DAYS_MAX: u32 = 3_650;
 
 /// Which kinds carry no tag, and why.
 const UNTAGGED: &str = "only tokens of a known form with at least 64 random bits carry a tag; passwords, values found by \
@@ -38,7 +38,7 @@ pub(crate) struct Args {
     user: Option<String>,
 
     /// How many days back from today (UTC), 1 to 3650
-    #[arg(long, short, value_name = "N", default_value_t = DAYS_MAX, value_parser = crate::question::days)]
+    #[arg(long, short, value_name = "N", default_value_t = DAYS_MAX, value_parser = question::days)]
     days: u32,
 
     /// At most so many entries
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
         tags.push(key.tag(&secret));
     }
     tags.dedup();
-    let mut found = Found { lines: Vec::new(), complete: true, limit: args.limit, unhidden: 0 };
+    let mut found = Found { lines: Vec::new(), seen: HashSet::new(), complete: true, limit: args.limit, unhidden: 0 };
     for tag in &tags {
         found.search(&trail, args, Query::text(&format!("{tag}]")))?;
     }
@@ -81,6 +81,8 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
 /// What was found so far.
 struct Found {
     lines: Vec<String>,
+    /// The same lines: an entry may hold the secret under several tags, and unhidden.
+    seen: HashSet<String>,
     complete: bool,
     limit: usize,
     /// How many of them, the last, hold the secret unhidden.
@@ -103,7 +105,7 @@ impl Found {
                     self.complete = false;
                     return Ok(());
                 }
-                if !self.lines.contains(&line) {
+                if self.seen.insert(line.clone()) {
                     self.lines.push(line);
                 }
             }

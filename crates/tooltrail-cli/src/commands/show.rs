@@ -9,6 +9,7 @@ use tooltrail::{EntryId, Query, Question};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data};
+use crate::question::DAYS_MAX;
 
 /// Show one entry whole, with its arguments
 ///
@@ -28,8 +29,6 @@ pub(crate) struct Args {
 const END_CHARS_MIN: usize = 6;
 /// Entries with the same end that are named.
 const LIKE_MAX: usize = 10;
-/// Days that a question may reach back.
-const DAYS_MAX: u32 = 3_650;
 
 /// Finds and prints it.
 pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {

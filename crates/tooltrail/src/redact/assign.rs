@@ -1,6 +1,7 @@
 //! Values that stand under a secret's name in text: assigned, after a flag, in a tag, below, in a sentence, in a column.
 
 use super::benign::{is_benign, is_composed, is_password, is_random};
+use super::declared;
 use super::engine::Hit;
 use super::names::{self, CARD, Name, ONE_TIME, SEED};
 use super::nested;
@@ -13,24 +14,6 @@ use super::words::PROSE;
 const ATTRIBUTE_MAX: usize = 160;
 /// Bytes of a quoted value in which its closing quote is looked for.
 pub(super) const QUOTED_MAX: usize = 16_384;
-
-/// Bytes of a type between a name and its value.
-const TYPE_MAX: usize = 48;
-
-/// Calls that make a text of their argument, or a secret.
-const WRAPPERS: [&str; 11] = [
-    "str",
-    "string",
-    "new string",
-    "string::from",
-    "secret",
-    "secret::new",
-    "secretstr",
-    "secretstring",
-    "secretstring::from",
-    "secretstring::new",
-    "protectedstring",
-];
 
 /// Bytes of a remark between a name and its sign.
 const REMARK_MAX: usize = 40;
@@ -79,7 +62,7 @@ pub(super) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut
     {
         return Some(end);
     }
-    at += wrapper(&text[at..]);
+    at += declared::wrapper(&text[at..]);
     let quote;
     (open, quote) = opening(text, at)?;
     let stop = match quote {
@@ -204,7 +187,7 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
             let value = near[..close].to_ascii_lowercase().find(" value=").map(|at| (end + at + 7, Link::Colon));
             Some(value.unwrap_or((end + close + 1, Link::Tag)))
         }
-        "" => match typed_sign(text, end).filter(|_| bytes.get(end) == Some(&b' ')) {
+        "" => match declared::sign(text, end).filter(|_| bytes.get(end) == Some(&b' ')) {
             Some(open) => Some((open, Link::Equals)),
             None => attribute(named, quotes),
         },
@@ -216,7 +199,7 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
         "|" => Some((after, Link::Comma)),
         // A part of a name in parts: `arn:…:secret:…`.
         ":" if text[..named.start].ends_with(':') => None,
-        ":" => match typed_sign(text, after) {
+        ":" => match declared::sign(text, after) {
             Some(open) => Some((open, Link::Equals)),
             None => (!next_line(text, after)).then_some((after, Link::Colon)),
         },
@@ -226,27 +209,6 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
         op if op.bytes().all(|b| b == b':' || b == b'=') => Some((after, Link::Equals)),
         _ => None,
     }
-}
-
-/// Where the value begins behind the type that code declares between a name and its sign: `: &str = "…"`,
-/// ` string = "…"`.
-fn typed_sign(text: &str, at: usize) -> Option<usize> {
-    let near = &text[at..floor(text, at + TYPE_MAX)];
-    let (kind, rest) = near.split_once('=')?;
-    let is_type = kind.bytes().all(|b| b.is_ascii_alphanumeric() || b" &'_.:?<>|[]*".contains(&b));
-    let lower = kind.to_ascii_lowercase();
-    let text_type = ["str", "char", "secret", "any", "object", "bytes"].iter().any(|word| lower.contains(word));
-    let quoted = rest.trim_start_matches(' ').starts_with(['"', '\'', '`']);
-    (is_type && text_type && quoted).then_some(at + kind.len() + 1)
-}
-
-/// The length of a call around a quoted value that only says what kind of text it is: `SecretStr("…")`.
-fn wrapper(text: &str) -> usize {
-    let length = right(&text[..floor(text, TYPE_MAX)], 0, |b| b.is_ascii_alphanumeric() || b"_:. ".contains(&b));
-    let lower = text[..length].to_ascii_lowercase();
-    let text_type = WRAPPERS.contains(&lower.as_str());
-    let quoted = text[length..].strip_prefix('(').is_some_and(|rest| rest.starts_with(['"', '\'']));
-    if text_type && quoted { length + 1 } else { 0 }
 }
 
 /// Whether a name is one of a configuration's words, which its value follows: `requirepass …`, `ENV DB_PASSWORD …`.

@@ -183,8 +183,8 @@ pub(super) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
 /// `["mysql", "-u", "root", "-p…"]`. Answers where the list ends, if it is one.
 pub(super) fn list(text: &str, at: usize, hits: &mut Vec<Hit>) -> Option<usize> {
     let near = &text[..floor(text, at + COMMAND_MAX)];
-    let folder = near[floor(near, at.saturating_sub(FOLDER_MAX))..at].rfind(['"', '\'', ' ', '\n', ','])?;
-    let mut open = floor(near, at.saturating_sub(FOLDER_MAX)) + folder;
+    let from = floor(near, at.saturating_sub(FOLDER_MAX));
+    let mut open = from + near[from..at].rfind(['"', '\'', ' ', '\n', ','])?;
     let quote = near.as_bytes().get(open).copied().filter(|byte| matches!(byte, b'"' | b'\''))?;
     let mut places = Vec::new();
     let end = loop {

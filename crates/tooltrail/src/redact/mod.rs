@@ -26,6 +26,7 @@ mod window;
 
 // What is secret.
 mod benign;
+mod declared;
 mod encoded;
 mod engine;
 mod escapes;

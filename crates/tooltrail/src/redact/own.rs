@@ -53,7 +53,8 @@ struct Rule {
 
 impl RedactionRules {
     /// Hides what a pattern matches: of one with a group only the group. A pattern is a regular expression of the crate
-    /// `regex`, which searches in time linear in the text: it knows no look-around and no back-references.
+    /// `regex`: it knows no look-around and no back-references. One search is linear in the text; one that looks far
+    /// beyond what it matches does so anew after each match.
     ///
     /// # Errors
     /// [`Error::Input`] for a name that a mark cannot hold (`[a-z0-9-]{1,40}`), more than [`RULES_MAX`] rules, and a

@@ -41,18 +41,17 @@ pub(super) fn column(text: &str, start: usize, end: usize, name: Name, hits: &mu
     for _ in 0..ROWS_MAX {
         let stop = right(&text[..floor(text, at + ROW_MAX)], at, |b| b != b'\n');
         let Some(row) = text.get(at..stop) else { break };
-        if row.matches(split).count() + 1 != cells.len() {
-            if !is_rule(row) {
-                break;
-            }
+        if is_rule(row) {
             at = stop + 1;
             continue;
+        }
+        if row.matches(split).count() + 1 != cells.len() {
+            break;
         }
         let before: usize = row.split(split).take(index).map(|cell| cell.len() + 1).sum();
         let cell = row.split(split).nth(index).unwrap_or("");
         let inner = cell.trim_matches([' ', '`', '"', '\'', '\r']);
-        let ruled = inner.bytes().all(|b| b"-:".contains(&b));
-        if !ruled && !inner.contains(' ') && (is_random(inner) || is_password(inner)) && !is_benign(inner) {
+        if !inner.contains(' ') && (is_random(inner) || is_password(inner)) && !is_benign(inner) {
             let from = at + before + cell.find(inner).unwrap_or(0);
             last.replace(Hit::new(from, from + inner.len(), rule)).into_iter().for_each(|hit| hits.push(hit));
         }
