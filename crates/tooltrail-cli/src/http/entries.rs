@@ -40,6 +40,16 @@ const BEHIND_MS_MAX: i64 = 60 * 1_000;
 /// Bytes for which room is taken first.
 const BODY_BYTES_FIRST: usize = 16 << 10;
 
+/// Bytes from which on a body gets memory of its own, of which only what was sent is in use.
+///
+/// An allocator hands back to the system at once what is this large (for glibc: more than 32 MiB, the largest value of
+/// its sliding `M_MMAP_THRESHOLD`, mallopt(3)). Smaller buffers stay with the thread that freed them, and after some
+/// large bodies each thread would hold one.
+const BODY_BYTES_APART: usize = 1 << 20;
+
+/// How much such a body reserves.
+const BODY_BYTES_RESERVED: usize = 33 << 20;
+
 /// Bytes of a body that is taken apart where it arrived: a millisecond of work at most, and a thread's wake is saved.
 const SORTED_HERE_BYTES_MAX: usize = 2 << 10;
 
@@ -144,7 +154,7 @@ async fn whole(request: Request, service: &Service, token: &Token) -> Result<(Ve
         return Err(too_large());
     }
     let mut body = request.into_body();
-    let (mut bytes, mut room) = (Vec::new(), Vec::new());
+    let (mut bytes, mut room, mut granted) = (Vec::new(), Vec::new(), 0);
     let read = async {
         while let Some(frame) = tokio::time::timeout(BODY_PAUSE, next(&mut body)).await.map_err(|_| Problem::TooSlow)? {
             let frame = frame.map_err(|_| Problem::unclear("the body ended early", "send it whole"))?;
@@ -153,10 +163,13 @@ async fn whole(request: Request, service: &Service, token: &Token) -> Result<(Ve
                 return Err(too_large());
             }
             // The room is taken as the bytes come, in steps that double: half-sent bodies hold what they have sent.
-            if bytes.len() + data.len() > bytes.capacity() {
-                let more = (bytes.len() + data.len()).next_power_of_two().max(BODY_BYTES_FIRST) - bytes.capacity();
-                room.push(service.body_permit(token, more)?);
-                bytes.reserve_exact(bytes.capacity() + more - bytes.len());
+            let needed = bytes.len() + data.len();
+            if needed > granted {
+                let size = needed.next_power_of_two().max(BODY_BYTES_FIRST);
+                room.push(service.body_permit(token, size - granted)?);
+                granted = size;
+                let reserved = if size >= BODY_BYTES_APART { BODY_BYTES_RESERVED } else { size };
+                bytes.reserve_exact(reserved.saturating_sub(bytes.len()));
             }
             bytes.extend_from_slice(&data);
         }
