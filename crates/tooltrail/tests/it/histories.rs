@@ -83,11 +83,15 @@ impl World {
         }
     }
 
-    fn open(&mut self) -> Option<Steps> {
-        let disk = self.machine.process();
+    fn options(&self) -> Options {
         let mut options = Options::new("home");
         (options.clock, options.random) = (self.clock.clone(), self.random.clone());
-        let opened = Home::on(disk).and_then(|home| Steps::open(home, options));
+        options
+    }
+
+    fn open(&mut self) -> Option<Steps> {
+        let disk = self.machine.process();
+        let opened = Home::on(disk).and_then(|home| Steps::open(home, self.options()));
         let marks = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
             let numbers = text.split("\"n\":").skip(1).filter_map(|rest| rest.split(',').next());
@@ -195,6 +199,18 @@ impl World {
         if dice.below(4) == 0 {
             let held = self.machine.hold(".tooltrail/append.lock");
             self.log.push(format!("somebody stands still with the append lock: {held}"));
+        }
+        // As an older version did: whoever recovers meanwhile takes the slot's owner to be alive.
+        if dice.below(4) == 0 {
+            let slot = format!("{:02}.lock", dice.below(4));
+            let held = self.machine.hold(&format!(".tooltrail/journal/{slot}"));
+            self.log.push(format!("somebody looks at a slot and holds {slot}: {held}"));
+        }
+        if dice.below(4) == 0 {
+            let before = self.machine.files();
+            let opened = Home::on(self.machine.stranger()).and_then(|home| Steps::open(home, self.options()));
+            assert!(opened.is_err(), "another uid opened the home\n{}", self.log.join("\n"));
+            assert!(self.machine.files() == before, "another uid changed something\n{}", self.log.join("\n"));
         }
     }
 

@@ -28,6 +28,8 @@ struct Inner {
     contents: BTreeMap<u64, Content>,
     locks: BTreeMap<String, u64>,
     dead: BTreeSet<u64>,
+    /// Processes of another uid: the home is its owner's alone.
+    strangers: BTreeSet<u64>,
     next: u64,
     boots: u64,
     operations: u64,
@@ -174,6 +176,13 @@ impl Machine {
         Arc::new(SimDisk { machine: Arc::clone(self), process: inner.next })
     }
 
+    /// Starts a process of another uid, which may do nothing in the home.
+    pub(crate) fn stranger(self: &Arc<Self>) -> Arc<SimDisk> {
+        let disk = self.process();
+        self.inner().strangers.insert(disk.process);
+        disk
+    }
+
     /// Plans an end so many operations from now.
     pub(crate) fn kill_after(&self, operations: u64, kill: Kill) {
         let mut inner = self.inner();
@@ -236,6 +245,12 @@ impl Machine {
         days.map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
     }
 
+    /// Returns all files, ours and others'.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let inner = self.inner();
+        inner.files.iter().map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
+    }
+
     /// Returns the names of all files of a folder.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
         let inner = self.inner();
@@ -289,7 +304,11 @@ impl Inner {
     }
 
     fn alive(&self, process: u64) -> io::Result<()> {
-        if self.dead.contains(&process) { Err(io::Error::other("killed")) } else { Ok(()) }
+        match () {
+            () if self.dead.contains(&process) => Err(io::Error::other("killed")),
+            () if self.strangers.contains(&process) => Err(io::ErrorKind::PermissionDenied.into()),
+            () => Ok(()),
+        }
     }
 
     fn end(&mut self, process: u64, kill: Kill) -> io::Error {
