@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tooltrail::{Doors, Zone};
+use tooltrail::{DurabilityPolicy, Zone};
 use tooltrail_toolbox::{Effect, Gate, Rule};
 
 use crate::common::user_folder;
-use crate::doors;
+use crate::durability;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
 use crate::redaction::Redact;
@@ -43,8 +43,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) retention: Retention,
     /// How durable an entry must be before it is acknowledged, by tool.
-    #[serde(default, deserialize_with = "doors::read")]
-    pub(crate) durability: Option<Doors>,
+    #[serde(default, deserialize_with = "durability::read")]
+    pub(crate) durability: Option<DurabilityPolicy>,
     /// What is hidden beside what always is.
     #[serde(default)]
     pub(crate) redact: Redact,
@@ -208,7 +208,7 @@ fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::E
 mod tests {
     use super::{Config, nearest};
     use std::path::Path;
-    use tooltrail::{Doors, Durability};
+    use tooltrail::{Durability, DurabilityPolicy};
     use tooltrail_toolbox::{Asked, Effect};
 
     fn parse(text: &str) -> Result<Config, String> {
@@ -264,9 +264,9 @@ mod tests {
     fn a_durability_holds_for_all_tools_or_for_some() {
         use Durability::{Buffered, Grouped, Strict};
         let check = |text: &str, default: Durability, tools: &[(&str, Durability)]| {
-            let mut doors = Doors::from(default);
-            doors.tools.extend(tools.iter().map(|(tool, durability)| ((*tool).to_owned(), *durability)));
-            assert_eq!(parse(text).unwrap().durability, Some(doors), "{text}");
+            let mut durability = DurabilityPolicy::from(default);
+            durability.tools.extend(tools.iter().map(|(tool, durability)| ((*tool).to_owned(), *durability)));
+            assert_eq!(parse(text).unwrap().durability, Some(durability), "{text}");
         };
         check("durability = \"buffered\"", Buffered, &[]);
         check("[durability]", Grouped, &[]);

@@ -6,7 +6,7 @@ mod commands;
 mod common;
 mod config;
 mod demo;
-mod doors;
+mod durability;
 mod failure;
 mod http;
 mod import;

@@ -90,7 +90,7 @@ impl Toolbox {
         args: &'a str,
     ) -> impl Future<Output = Result<Output, CallError>> + Send + use<'a> {
         let (decision, rule) = self.decide(ctx, name);
-        let durability = self.doors.of(name);
+        let durability = self.durability.of(name);
         let begun = self.begin(ctx.call(name, args, rule), durability, decision.is_ok());
         async move {
             let (open, noted) = begun.map_err(unrecorded)?;

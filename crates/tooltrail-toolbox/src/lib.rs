@@ -43,7 +43,7 @@ mod tool;
 mod gate;
 mod schema;
 
-// The registry and its one door.
+// The registry and its `call`.
 mod dispatch;
 mod toolbox;
 
@@ -58,4 +58,4 @@ pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
 pub use tools::{
     ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_recent, audit_stats,
 };
-pub use tooltrail::{Doors, Durability};
+pub use tooltrail::{Durability, DurabilityPolicy};

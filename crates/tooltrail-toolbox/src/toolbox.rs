@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tooltrail::{Doors, Recorder};
+use tooltrail::{DurabilityPolicy, Recorder};
 
 use crate::context::Context;
 use crate::gate::{Effect, Gate};
@@ -20,7 +20,7 @@ pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 pub struct Toolbox {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) gate: Gate,
-    pub(crate) doors: Doors,
+    pub(crate) durability: DurabilityPolicy,
     pub(crate) timeout: Duration,
     tools: BTreeMap<String, Registered>,
 }
@@ -39,7 +39,7 @@ impl Toolbox {
             recorder,
             tools: Vec::new(),
             gate: Gate::default(),
-            doors: Doors::default(),
+            durability: DurabilityPolicy::default(),
             timeout: TIMEOUT_DEFAULT,
         }
     }
@@ -65,7 +65,7 @@ pub struct ToolboxBuilder {
     recorder: Arc<Recorder>,
     tools: Vec<Tool>,
     gate: Gate,
-    doors: Doors,
+    durability: DurabilityPolicy,
     timeout: Duration,
 }
 
@@ -82,10 +82,10 @@ impl ToolboxBuilder {
         self
     }
 
-    /// Sets when an answer may be handed out: a [`Durability`](crate::Durability) for every tool, or [`Doors`], which
+    /// Sets when an answer may be handed out: a [`Durability`](crate::Durability) for every tool, or [`DurabilityPolicy`], which
     /// tell tools apart by their names as called.
-    pub fn durability(mut self, doors: impl Into<Doors>) -> Self {
-        self.doors = doors.into();
+    pub fn durability(mut self, durability: impl Into<DurabilityPolicy>) -> Self {
+        self.durability = durability.into();
         self
     }
 
@@ -114,8 +114,8 @@ impl ToolboxBuilder {
                 return Err(BuildError::Twice { tool: name });
             }
         }
-        let Self { recorder, gate, doors, timeout, .. } = self;
-        Ok(Toolbox { recorder, gate, doors, timeout, tools })
+        let Self { recorder, gate, durability, timeout, .. } = self;
+        Ok(Toolbox { recorder, gate, durability, timeout, tools })
     }
 }
 

@@ -129,7 +129,7 @@ impl Home {
         &self.root
     }
 
-    /// Returns the door to its files.
+    /// Returns the disk that holds its files.
     #[must_use]
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk

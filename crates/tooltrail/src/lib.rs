@@ -5,7 +5,7 @@
 //! environment variable.
 //!
 //! The folders show the flow: `call` → `redact` → `clip` → `entry` → `day` on the way in, `day` → `query` → `read`
-//! and `stats` on the way back; `disk` is the only door to the operating system.
+//! and `stats` on the way back; `disk` is the only access to the operating system.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 // Plain data.
@@ -16,7 +16,7 @@ mod json;
 mod limits;
 mod random;
 
-// The only door to the operating system.
+// The only access to the operating system.
 pub mod disk;
 
 // Where files live.
@@ -40,7 +40,7 @@ mod journal;
 mod query;
 
 // How durable an entry must be, by tool.
-mod doors;
+mod durability;
 
 // The way in, and the way back.
 mod read;
@@ -56,7 +56,7 @@ pub mod fuzzing;
 
 pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
-pub use doors::{Doors, Durability};
+pub use durability::{Durability, DurabilityPolicy};
 pub use error::Error;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, has_own_trail, outside_folder, user_of};
 #[doc(hidden)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
-use tooltrail::{Doors, Home};
+use tooltrail::{DurabilityPolicy, Home};
 use tooltrail_toolbox::{Effect, Gate};
 
 use crate::commands::{Cli, serve};
@@ -98,7 +98,7 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         Row { name, value, from }
     };
     let (log_level, log_format) = (flags.level(&file), flags.format(&file));
-    let doors = flags.doors(&file);
+    let durability = flags.durability(&file);
     let zone = common.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
     // It names the zone that the service would use, so it must be one.
     common.zone()?;
@@ -120,8 +120,8 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
         row("retention", "", file.retention != Default::default(), retention::object(&kept)),
-        row("durability", "durability", file.durability.is_some(), json!(doors.default.as_str())),
-        row("durability.tools", "durability", file.durability.is_some(), tools(&doors)),
+        row("durability", "durability", file.durability.is_some(), json!(durability.default.as_str())),
+        row("durability.tools", "durability", file.durability.is_some(), tools(&durability)),
         row("redact.env", "", !file.redact.env.is_empty(), values(&file.redact)),
         row("redact.rules", "", !file.redact.rules.is_empty(), redact_rules(&file.redact)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
@@ -153,9 +153,9 @@ fn keys(common: &Common) -> Result<Value, Failure> {
     }
 }
 
-fn tools(doors: &Doors) -> Value {
+fn tools(durability: &DurabilityPolicy) -> Value {
     let row = |(tool, durability): &(String, _)| json!({ "tool": tool, "durability": format!("{durability}") });
-    doors.tools.iter().map(row).collect()
+    durability.tools.iter().map(row).collect()
 }
 
 /// Returns what becomes of the values of the named variables, which are not shown.

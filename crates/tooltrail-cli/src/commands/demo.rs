@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::commands::serve::serve_at;
 use crate::common::Common;
 use crate::demo;
-use crate::doors::DoorsArgs;
+use crate::durability::DurabilityArgs;
 use crate::failure::Failure;
 use crate::output::{Data, print_json, talk};
 use crate::tokens::{Role, TokenStore};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     listen: Option<SocketAddr>,
 
     #[command(flatten)]
-    doors: DoorsArgs,
+    durability: DurabilityArgs,
 }
 
 /// Does it.
@@ -37,8 +37,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let (common, own_folder) = place(common)?;
     let home = common.create_home()?;
     let recorder = common.recorder(&home)?;
-    let doors = args.doors.doors(&common.config()?);
-    let counts = demo::replay(recorder, doors.clone())?;
+    let durability = args.durability.durability(&common.config()?);
+    let counts = demo::replay(recorder, durability.clone())?;
     talk(&format!("recorded {} calls of {} users in {}", counts.calls, counts.users, home.root().display()));
 
     let store = TokenStore::new(common.keys_path(&home)?);
@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let token = store.add(&name, Role::Admin, None)?;
     let listen = args.listen.unwrap_or_else(free_address);
     let json = common.json;
-    serve_at(listen, Vec::new(), doors, &common, |address, _| {
+    serve_at(listen, Vec::new(), durability, &common, |address, _| {
         let commands = commands(address, &token, home.root());
         if json {
             return print_json(&json!({

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use crate::common::Common;
-use crate::doors::DoorsArgs;
+use crate::durability::DurabilityArgs;
 use crate::failure::{Exit, Failure};
 use crate::import::{Begins, Job, Outcome, Report, name_of, remove_old};
 use crate::output;
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     again: bool,
 
     #[command(flatten)]
-    doors: DoorsArgs,
+    durability: DurabilityArgs,
 }
 
 /// Imports the files one after another.
@@ -52,8 +52,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     let zone = common.zone()?;
     let home = common.create_home()?;
     let recorder = common.recorder(&home)?;
-    let doors = &args.doors.doors(&common.config()?);
-    let job = Job { home: &home, recorder: &recorder, doors, zone: &zone, user: &args.user, again: args.again };
+    let durability = &args.durability.durability(&common.config()?);
+    let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: &args.user, again: args.again };
     let mut reports = Vec::new();
     let mut failed = None;
     for path in &args.files {

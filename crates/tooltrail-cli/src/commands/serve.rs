@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{Bounds, Doors, Event, Home, Retention, Trail, Zone};
+use tooltrail::{Bounds, DurabilityPolicy, Event, Home, Retention, Trail, Zone};
 
 use crate::common::Common;
 use crate::config::Config;
-use crate::doors::DoorsArgs;
+use crate::durability::DurabilityArgs;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, Opened, PAGE_BYTES_MAX, Service, router};
 use crate::live::Hub;
@@ -68,7 +68,7 @@ pub(crate) struct Args {
     log_format: Option<Format>,
 
     #[command(flatten)]
-    doors: DoorsArgs,
+    durability: DurabilityArgs,
 }
 
 impl Args {
@@ -83,8 +83,8 @@ impl Args {
     }
 
     /// Returns how durable an entry must be before it is acknowledged.
-    pub(crate) fn doors(&self, config: &Config) -> Doors {
-        self.doors.doors(config)
+    pub(crate) fn durability(&self, config: &Config) -> DurabilityPolicy {
+        self.durability.durability(config)
     }
 
     /// Returns what the log tells.
@@ -114,8 +114,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         tracing::warn!("the file has a gate, which this service does not obey: it holds where tools are run");
     }
     let json = common.json;
-    let doors = args.doors(&config);
-    serve_at(args.listen(&config), args.hosts(&config), doors, common, |url, no_tokens| {
+    let durability = args.durability(&config);
+    serve_at(args.listen(&config), args.hosts(&config), durability, common, |url, no_tokens| {
         announce(url, no_tokens, json, args.format(&config))
     })
 }
@@ -124,7 +124,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 pub(crate) fn serve_at(
     listen: SocketAddr,
     names: Vec<String>,
-    doors: Doors,
+    durability: DurabilityPolicy,
     common: &Common,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
@@ -145,7 +145,7 @@ pub(crate) fn serve_at(
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(listen, names, doors, common, home, store, tokens, zone, opened));
+    let served = runtime.block_on(serve(listen, names, durability, common, home, store, tokens, zone, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
     served.map(ExitCode::from)
 }
@@ -155,7 +155,7 @@ pub(crate) fn serve_at(
 async fn serve(
     address: SocketAddr,
     names: Vec<String>,
-    doors: Doors,
+    durability: DurabilityPolicy,
     common: &Common,
     home: Home,
     store: TokenStore,
@@ -170,7 +170,7 @@ async fn serve(
         Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDR:PORT")
     })?;
     let no_tokens = tokens.is_empty();
-    let service = Arc::new(Service::new(store.clone(), tokens, zone, doors));
+    let service = Arc::new(Service::new(store.clone(), tokens, zone, durability));
     open_behind(Arc::clone(&service), common.clone(), home);
     let kept = Flags::default().retention(&common.config()?.retention)?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));

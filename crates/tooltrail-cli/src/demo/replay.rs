@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tooltrail::{Doors, Recorder, Status};
+use tooltrail::{DurabilityPolicy, Recorder, Status};
 use tooltrail_toolbox::{Context, Gate, Rule, Tool, ToolError, Toolbox, ToolboxBuilder};
 
 use crate::failure::Failure;
@@ -50,11 +50,11 @@ struct Answer {
 type Answers = HashMap<String, Answer>;
 
 /// Dispatches every recorded call through a toolbox with a gate, then closes the recorder.
-pub(crate) fn replay(recorder: Recorder, doors: Doors) -> Result<Counts, Failure> {
+pub(crate) fn replay(recorder: Recorder, durability: DurabilityPolicy) -> Result<Counts, Failure> {
     let calls = CALLS.lines().map(serde_json::from_str::<Recorded>).collect::<Result<Vec<_>, _>>();
     let calls = calls.map_err(|error| Failure::could_not(format!("the demo's calls: {error}"), "report this"))?;
     let recorder = Arc::new(recorder);
-    let toolbox = toolbox(&calls, Toolbox::builder(Arc::clone(&recorder)).durability(doors))?;
+    let toolbox = toolbox(&calls, Toolbox::builder(Arc::clone(&recorder)).durability(durability))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

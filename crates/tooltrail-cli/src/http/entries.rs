@@ -259,7 +259,7 @@ impl Sorter<'_> {
         }
         match self.service.may_name(self.token, &call.user, self.recorder) {
             // Redacted here, on this token's thread: nobody else waits for what its entries cost.
-            true => self.recorder.prepare(self.service.doors(), call).map_err(|error| error.to_string()),
+            true => self.recorder.prepare(self.service.durability(), call).map_err(|error| error.to_string()),
             false => Err("too many users that are new here at once: send this entry again in a minute".to_owned()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
-use tooltrail::{Cancel, Doors, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
+use tooltrail::{Cancel, DurabilityPolicy, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
 
 use crate::http::error::Problem;
 use crate::http::metrics::Meters;
@@ -63,7 +63,7 @@ pub(crate) struct Service {
     /// When the file was last looked at for the sake of a token that was not known.
     fresh: Mutex<Option<Instant>>,
     zone: Zone,
-    doors: Doors,
+    durability: DurabilityPolicy,
     sessions: Sessions,
     reads: Quota,
     parses: Quota,
@@ -102,7 +102,7 @@ impl Drop for GiveUp {
 
 impl Service {
     /// Returns a service that knows its tokens and is not open yet.
-    pub(crate) fn new(store: TokenStore, tokens: Tokens, zone: Zone, doors: Doors) -> Self {
+    pub(crate) fn new(store: TokenStore, tokens: Tokens, zone: Zone, durability: DurabilityPolicy) -> Self {
         let quota = |(all, for_admins, share): (usize, usize, usize)| Quota::new(all, for_admins, share);
         Self {
             opened: OnceLock::new(),
@@ -111,7 +111,7 @@ impl Service {
             tokens: RwLock::new(Some(Arc::new(tokens))),
             fresh: Mutex::default(),
             zone,
-            doors,
+            durability,
             sessions: Sessions::default(),
             reads: quota(READS),
             parses: quota(PARSES),
@@ -214,8 +214,8 @@ impl Service {
     }
 
     /// Returns how durable each tool's entries must be before they are acknowledged.
-    pub(crate) const fn doors(&self) -> &Doors {
-        &self.doors
+    pub(crate) const fn durability(&self) -> &DurabilityPolicy {
+        &self.durability
     }
 
     /// Reads from the trail on a thread that may block; at most so many at once, of one token and in all. The work ends

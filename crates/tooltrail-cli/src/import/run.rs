@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
-use tooltrail::{Doors, Home, Recorder, Zone};
+use tooltrail::{DurabilityPolicy, Home, Recorder, Zone};
 
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
@@ -32,7 +32,7 @@ pub(crate) struct Job<'a> {
     /// By whom.
     pub(crate) recorder: &'a Recorder,
     /// How durable each tool's entries are before they count as stored.
-    pub(crate) doors: &'a Doors,
+    pub(crate) durability: &'a DurabilityPolicy,
     /// The zone of naive times.
     pub(crate) zone: &'a Zone,
     /// The user of lines without one.

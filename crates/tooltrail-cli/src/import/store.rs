@@ -173,7 +173,7 @@ impl<'a> Store<'a> {
 
     /// Gives a batch to the recorder, and waits while it has no room.
     fn send(&mut self, batch: Vec<Call>, noted: u64) -> Result<(), Failure> {
-        let buffered = batch.iter().any(|call| self.job.doors.of(&call.tool) == Durability::Buffered);
+        let buffered = batch.iter().any(|call| self.job.durability.of(&call.tool) == Durability::Buffered);
         let flushed_at_once = buffered || self.flight.iter().any(|flight| flight.buffered);
         let most = if flushed_at_once { BATCHES_BUFFERED_MAX } else { BATCHES_IN_FLIGHT_MAX };
         while self.flight.len() >= most {
@@ -184,7 +184,7 @@ impl<'a> Store<'a> {
             if batch.is_empty() {
                 break None;
             }
-            match self.job.recorder.record_through(self.job.doors, batch.clone()) {
+            match self.job.recorder.record_through(self.job.durability, batch.clone()) {
                 Ok(ack) => break Some(ack),
                 Err(Error::Busy) if begun.elapsed() < BUSY_WAIT_MAX => std::thread::sleep(BUSY_PAUSE),
                 Err(error) => return Err(goes_on(error)),

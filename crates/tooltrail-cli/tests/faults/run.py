@@ -23,7 +23,7 @@ from place import Skip  # noqa: E402
 MODULES = [
     "judged",
     "kills",
-    "doors",
+    "durability",
     "syscalls",
     "power",
     "torn",

@@ -5,7 +5,7 @@
 mod cli;
 mod clock;
 mod demo;
-mod doors;
+mod durability;
 mod fairness;
 mod help;
 mod http_conversation;

@@ -1,4 +1,4 @@
-//! The three doors: when an answer is handed out, and what a broken recorder, a broken disk and a kill do to it.
+//! The three durability: when an answer is handed out, and what a broken recorder, a broken disk and a kill do to it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tooltrail::Recorder;
-use tooltrail_toolbox::{CallError, Doors, Durability, Tool, ToolError, Toolbox};
+use tooltrail_toolbox::{CallError, Durability, DurabilityPolicy, Tool, ToolError, Toolbox};
 
 use crate::house::{House, alice, entries_in, tools};
 
-/// Returns doors whose tools say in their names by which they go; all others are grouped.
-fn by_name() -> Doors {
-    let mut doors = Doors::default();
+/// Returns a policy by which a tool's name says its durability; all others are grouped.
+fn by_name() -> DurabilityPolicy {
+    let mut policy = DurabilityPolicy::default();
     for durability in [Durability::Buffered, Durability::Strict] {
-        doors.tools.push((format!("{durability}.*"), durability));
+        policy.tools.push((format!("{durability}.*"), durability));
     }
-    doors
+    policy
 }
 
 /// Calls once with an open recorder and once with a closed one.

@@ -1,4 +1,4 @@
-//! The only door to the operating system's files.
+//! The only access to the operating system's files.
 //!
 //! A path is a few plain names below a root; no name can climb or follow a link. Two implementers exist: the real
 //! disk here, and a test's that tears, fills and forgets.

@@ -1,4 +1,4 @@
-//! One file in memory behind the door to the disk, for readers that want a file.
+//! One file in memory behind the disk's interface, for readers that want a file.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::clock::Clock;
-use crate::doors::{Doors, Durability};
+use crate::durability::{Durability, DurabilityPolicy};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::record::counters::{Counters, Meters};
@@ -139,13 +139,13 @@ impl Recorder {
         self.take_durable(calls, 0)
     }
 
-    /// Takes all of these calls or none, each through the door of its tool: as [`Recorder::record_durable`], but the
+    /// Takes all of these calls or none, each with the durability of its tool: as [`Recorder::record_durable`], but the
     /// acknowledgement does not wait for the buffered ones, and a loss among them is counted in a gap instead.
     ///
     /// # Errors
     /// As [`Recorder::record_durable`].
-    pub fn record_through(&self, doors: &Doors, calls: Vec<Call>) -> Result<Ack, Error> {
-        let waits = |call: &Call| doors.of(&call.tool) != Durability::Buffered;
+    pub fn record_through(&self, durability: &DurabilityPolicy, calls: Vec<Call>) -> Result<Ack, Error> {
+        let waits = |call: &Call| durability.of(&call.tool) != Durability::Buffered;
         let any_buffered = !calls.iter().all(waits);
         let ack = self.take_all(calls, 0, waits)?;
         if any_buffered {
@@ -161,12 +161,12 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::Input`] if its day is too old to be kept.
-    pub fn prepare(&self, doors: &Doors, mut call: Call) -> Result<Prepared, Error> {
+    pub fn prepare(&self, durability: &DurabilityPolicy, mut call: Call) -> Result<Prepared, Error> {
         if let Some(late) = self.too_late(&call) {
             return Err(Error::input(late, TOO_LATE_HINT));
         }
         call.ts.get_or_insert_with(|| self.clock.now());
-        let waits = doors.of(&call.tool) != Durability::Buffered;
+        let waits = durability.of(&call.tool) != Durability::Buffered;
         Ok(Prepared { line: self.encoder.finished(call), waits })
     }
 

@@ -68,7 +68,7 @@ struct Seen {
     ended: Vec<u64>,
     /// Entries in the queue, by what callers were told.
     accepted: Vec<u64>,
-    /// Entries offered to a door that sheds.
+    /// Entries offered to a method that sheds.
     offered: Vec<u64>,
     shed: BTreeMap<&'static str, u64>,
 }

@@ -87,7 +87,7 @@ fn the_library_neither_prints_nor_reads_the_environment() {
         for word in ["std::env", "println!", "eprintln!", "tokio"] {
             assert!(test_only || !text.contains(word), "{} says {word}", file.display());
         }
-        let door = file.components().any(|part| part.as_os_str() == "disk") || file.ends_with("home.rs");
-        assert!(test_only || door || !text.contains("std::fs"), "{} touches files past disk", file.display());
+        let may_touch = file.components().any(|part| part.as_os_str() == "disk") || file.ends_with("home.rs");
+        assert!(test_only || may_touch || !text.contains("std::fs"), "{} touches files past disk", file.display());
     }
 }

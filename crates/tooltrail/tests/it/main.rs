@@ -4,7 +4,7 @@
 
 mod around;
 mod changed;
-mod doors;
+mod durability_by_tool;
 mod filter;
 mod following;
 mod held;

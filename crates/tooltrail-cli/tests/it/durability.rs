@@ -1,4 +1,4 @@
-//! The three doors over HTTP and in imports: what is acknowledged when, what is seen then, and what a kill leaves.
+//! The three durability over HTTP and in imports: what is acknowledged when, what is seen then, and what a kill leaves.
 
 use std::time::{Duration, Instant};
 
@@ -141,7 +141,7 @@ fn an_import_stores_everything_through_each_door() {
 #[test]
 fn an_import_by_a_buffered_door_that_is_killed_goes_on() {
     let mut inside = 0;
-    // Within the first batches, when more are under way than through other doors, and after the first flush.
+    // Within the first batches, when more are under way than through other durability, and after the first flush.
     for (round, from) in [0, 3_500, 6_500, 9_000].into_iter().enumerate() {
         let place = Place::new();
         let file = place.file("lines", lines(0..LINES, "alice", minutes_ago(1)));
@@ -156,7 +156,7 @@ fn an_import_by_a_buffered_door_that_is_killed_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
         inside += u32::from((1..LINES).contains(&stored()));
-        // By another door: what the first had under way is looked up all the same.
+        // In another mode: what the first had under way is looked up all the same.
         let mode = ["buffered", "grouped"][round % 2];
         let ran = place.run(&["import", &file, "--durability", mode]);
         assert!(ran.code == Some(0) || ran.err.contains("imported already"), "round {round}: {}", ran.err);

@@ -5,13 +5,13 @@ use std::fmt;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::{Deserialize, Deserializer, de};
-use tooltrail::{Doors, Durability};
+use tooltrail::{Durability, DurabilityPolicy};
 
 use crate::config::Config;
 
 /// The flag of every command that writes entries.
 #[derive(Clone, Debug, Default, clap::Args)]
-pub(crate) struct DoorsArgs {
+pub(crate) struct DurabilityArgs {
     /// How durable an entry must be before it is acknowledged, whatever its tool [default: grouped]
     #[arg(long, value_name = "MODE", env = "TOOLTRAIL_DURABILITY", hide_env_values = true,
         value_parser = PossibleValuesParser::new(Durability::ALL.map(Durability::as_str))
@@ -19,15 +19,15 @@ pub(crate) struct DoorsArgs {
     durability: Option<Durability>,
 }
 
-impl DoorsArgs {
+impl DurabilityArgs {
     /// Returns the durability of each tool.
-    pub(crate) fn doors(&self, config: &Config) -> Doors {
-        self.durability.map(Doors::from).or_else(|| config.durability.clone()).unwrap_or_default()
+    pub(crate) fn durability(&self, config: &Config) -> DurabilityPolicy {
+        self.durability.map(DurabilityPolicy::from).or_else(|| config.durability.clone()).unwrap_or_default()
     }
 }
 
 /// Reads one word for every tool, or a table of a default and patterns.
-pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Doors>, D::Error> {
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DurabilityPolicy>, D::Error> {
     deserializer.deserialize_any(Written).map(Some)
 }
 
@@ -67,20 +67,20 @@ impl From<Word> for Durability {
 }
 
 impl<'de> de::Visitor<'de> for Written {
-    type Value = Doors;
+    type Value = DurabilityPolicy;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("buffered, grouped or strict, or a table of a default and tools")
     }
 
-    fn visit_str<E: de::Error>(self, word: &str) -> Result<Doors, E> {
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<DurabilityPolicy, E> {
         Word::deserialize(StrDeserializer::new(word)).map(|word| Durability::from(word).into())
     }
 
-    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Doors, A::Error> {
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<DurabilityPolicy, A::Error> {
         let Table { default, tools } = Table::deserialize(MapAccessDeserializer::new(map))?;
-        let mut doors = Doors::from(default.map_or_else(Durability::default, Durability::from));
-        doors.tools.extend(tools.into_iter().map(|row| (row.tool, row.durability.into())));
-        Ok(doors)
+        let mut durability = DurabilityPolicy::from(default.map_or_else(Durability::default, Durability::from));
+        durability.tools.extend(tools.into_iter().map(|row| (row.tool, row.durability.into())));
+        Ok(durability)
     }
 }

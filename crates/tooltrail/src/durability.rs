@@ -1,4 +1,4 @@
-//! The doors: how durable an entry must be before its caller is answered, by tool.
+//! The durability: how durable an entry must be before its caller is answered, by tool.
 
 use std::fmt;
 
@@ -52,23 +52,23 @@ impl fmt::Display for Durability {
 /// Which durability each tool has: of the patterns that fit its name the first decides, else the default holds.
 ///
 /// ```
-/// use tooltrail::{Doors, Durability};
+/// use tooltrail::{DurabilityPolicy, Durability};
 ///
-/// let mut doors = Doors::from(Durability::Grouped);
-/// doors.tools.push(("fs.write*".to_owned(), Durability::Strict));
-/// assert_eq!(doors.of("fs.write_file"), Durability::Strict);
-/// assert_eq!(doors.of("fs.read"), Durability::Grouped);
+/// let mut policy = DurabilityPolicy::from(Durability::Grouped);
+/// policy.tools.push(("fs.write*".to_owned(), Durability::Strict));
+/// assert_eq!(policy.of("fs.write_file"), Durability::Strict);
+/// assert_eq!(policy.of("fs.read"), Durability::Grouped);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Doors {
+pub struct DurabilityPolicy {
     /// Of tools that no pattern fits.
     pub default: Durability,
     /// Patterns over tools' names, as [`glob_matches`] reads them.
     pub tools: Vec<(String, Durability)>,
 }
 
-impl Doors {
+impl DurabilityPolicy {
     /// Returns the durability of a tool.
     #[must_use]
     pub fn of(&self, tool: &str) -> Durability {
@@ -77,7 +77,7 @@ impl Doors {
     }
 }
 
-impl From<Durability> for Doors {
+impl From<Durability> for DurabilityPolicy {
     /// One for every tool.
     fn from(default: Durability) -> Self {
         Self { default, tools: Vec::new() }
@@ -93,8 +93,8 @@ mod tests {
         use Durability::{Buffered, Grouped, Strict};
         let check = |tools: &[(&str, Durability)], tool: &str, expected: Durability| {
             let tools = tools.iter().map(|(pattern, durability)| ((*pattern).to_owned(), *durability)).collect();
-            let doors = Doors { tools, ..Doors::default() };
-            assert_eq!(doors.of(tool), expected, "{doors:?} {tool}");
+            let durability = DurabilityPolicy { tools, ..DurabilityPolicy::default() };
+            assert_eq!(durability.of(tool), expected, "{durability:?} {tool}");
         };
         check(&[], "fs.read", Grouped);
         check(&[("fs.*", Strict)], "fs.read", Strict);

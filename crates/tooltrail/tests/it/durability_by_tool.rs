@@ -1,14 +1,14 @@
-//! Calls taken through the door of their tool: who is waited for, and what can be read when.
+//! Calls taken with the durability of their tool: who is waited for, and what can be read when.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tooltrail::{Call, Doors, Durability, Error, Question, Recorder, Trail};
+use tooltrail::{Call, Durability, DurabilityPolicy, Error, Question, Recorder, Trail};
 
-fn doors() -> Doors {
-    let mut doors = Doors::from(Durability::Grouped);
-    doors.tools.push(("quick.*".to_owned(), Durability::Buffered));
-    doors
+fn durability() -> DurabilityPolicy {
+    let mut durability = DurabilityPolicy::from(Durability::Grouped);
+    durability.tools.push(("quick.*".to_owned(), Durability::Buffered));
+    durability
 }
 
 fn calls(tools: &[&str]) -> Vec<Call> {
@@ -34,7 +34,7 @@ fn buffered_calls_are_found_once_they_are_settled() {
         let before = found(home.path());
         let syncs = recorder.counters().sync_micros.count();
         let taken = mixed.len();
-        let ack = recorder.record_through(&doors(), mixed).unwrap();
+        let ack = recorder.record_through(&durability(), mixed).unwrap();
         if waits {
             ack.wait().unwrap();
             assert!(recorder.counters().sync_micros.count() > syncs, "{n}: what is not buffered is synced");
@@ -46,7 +46,7 @@ fn buffered_calls_are_found_once_they_are_settled() {
     }
     recorder.close().unwrap();
     assert!(recorder.settle());
-    assert!(matches!(recorder.record_through(&doors(), calls(&["quick.a"])), Err(Error::Closed)));
+    assert!(matches!(recorder.record_through(&durability(), calls(&["quick.a"])), Err(Error::Closed)));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn only_the_buffered_ones_are_not_waited_for() {
     std::fs::write(home.path().join("slow/tool_audit"), "").unwrap();
     std::fs::create_dir_all(home.path().join("quick-b")).unwrap();
     std::fs::write(home.path().join("quick-b/tool_audit"), "").unwrap();
-    let ack = recorder.record_through(&doors(), calls(&["quick.a", "quick.b", "slow", "other"])).unwrap();
+    let ack = recorder.record_through(&durability(), calls(&["quick.a", "quick.b", "slow", "other"])).unwrap();
     let Err(Error::Unwritten { which, entries, .. }) = ack.wait() else { panic!("its file cannot be written") };
     assert_eq!((which, entries), (vec![2], 1), "the place among all, and no buffered one");
     assert!(recorder.settle(), "known to be lost is settled too");
@@ -82,7 +82,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
     waiting.wait().unwrap();
 
     lock.lock().unwrap();
-    recorder.record_through(&doors(), calls(&["quick.a"])).unwrap().wait_for(Duration::ZERO).unwrap();
+    recorder.record_through(&durability(), calls(&["quick.a"])).unwrap().wait_for(Duration::ZERO).unwrap();
     let unlock = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         lock.unlock().unwrap();
@@ -94,7 +94,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
 
     // A lock that nobody gives back for two seconds: the batch and whoever waits for it give up.
     lock.lock().unwrap();
-    recorder.record_through(&doors(), calls(&["quick.a"; 3])).unwrap().wait_for(Duration::ZERO).unwrap();
+    recorder.record_through(&durability(), calls(&["quick.a"; 3])).unwrap().wait_for(Duration::ZERO).unwrap();
     let begun = Instant::now();
     recorder.settle();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());

@@ -1,7 +1,7 @@
-"""The three doors of a toolbox: what each promises of calls when their process or the power ends.
+"""The three durability modes of a toolbox: what each promises of calls when their process or the power ends.
 
-The service has one door, whose answers mean synced. The others are an embedding program's: the toolbox's example
-`doors` is one, and says on stdout when a tool runs and when a caller gets an answer.
+The service has one mode, whose answers mean synced. The others are an embedding program's: the toolbox's example
+`endless_calls` is one, and says on stdout when a tool runs and when a caller gets an answer.
 """
 
 import os
@@ -20,19 +20,19 @@ from place import BINARY, PATIENCE_S, Broken, Place, Skip, in_another_boot
 # Kills of one home.
 CHAIN = 4
 
-EXAMPLE = Path(os.environ.get("TOOLTRAIL_DOORS") or BINARY.parent / "examples/doors")
+EXAMPLE = Path(os.environ.get("TOOLTRAIL_ENDLESS_CALLS") or BINARY.parent / "examples/endless_calls")
 
 # A call is noted within 100 ms of its beginning, an entry that nobody waits for is written at once; the rest is what a
 # busy machine may add.
 NOTED_S = 0.6
 
 
-class Doors:
+class EndlessCalls:
     """The running example, and when it said what."""
 
     def __init__(self, place, mode, callers, other_boot=False, name="caller"):
         if not EXAMPLE.exists():
-            raise Skip("cargo build -p tooltrail-toolbox --example doors")
+            raise Skip("cargo build -p tooltrail-toolbox --example endless_calls")
         wrap = in_another_boot(place.folder) if other_boot else []
         self.process = subprocess.Popen(
             [*wrap, str(EXAMPLE), str(place.home), mode, str(callers), name],
@@ -88,8 +88,8 @@ def interrupted(stored, answered):
 
 
 @case(
-    "doors-kill",
-    "kill -9 of calls through each door, again and again over one home",
+    "durability-kill",
+    "kill -9 of calls in each durability mode, again and again over one home",
     small=6,
     full=6_000,
     seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(2_000)],
@@ -100,13 +100,13 @@ def kill(seed):
     with Place() as place:
         promised, answered, ran = {}, {}, 0
         for turn in range(CHAIN):
-            doors = Doors(place, mode, draw.choice((1, 4, 40)), name=f"turn{turn}-")
-            doors.listen(time.monotonic() + draw.uniform(0.05, 1.2))
+            process = EndlessCalls(place, mode, draw.choice((1, 4, 40)), name=f"turn{turn}-")
+            process.listen(time.monotonic() + draw.uniform(0.05, 1.2))
             ended = time.monotonic()
-            doors.kill()
-            promised |= judge(mode, doors.said, ended).acknowledged
-            answered |= doors.said["answered"]
-            ran += len(doors.said["ran"])
+            process.kill()
+            promised |= judge(mode, process.said, ended).acknowledged
+            answered |= process.said["answered"]
+            ran += len(process.said["ran"])
         ledger = Ledger()
         ledger.acknowledged = promised
         # Order is promised to what was acknowledged: in strict alone each caller waits.
@@ -115,8 +115,8 @@ def kill(seed):
 
 
 @case(
-    "doors-power",
-    "a power cut under calls through each door",
+    "durability-power",
+    "a power cut under calls in each durability mode",
     small=3,
     full=300,
     seeds=lambda: [f"{mode} {n}" for mode in ("buffered", "grouped", "strict") for n in range(100)],
@@ -125,24 +125,24 @@ def power(seed):
     mode, _ = seed.split()
     draw = random.Random(seed)
     with disks.Image("ext4") as disk, Place(disk.path / "home") as place:
-        doors = Doors(place, mode, draw.choice((1, 4, 40)), other_boot=True)
-        doors.listen(time.monotonic() + draw.uniform(0.3, 1.6))
-        before = {step: dict(said) for step, said in doors.said.items()}
+        process = EndlessCalls(place, mode, draw.choice((1, 4, 40)), other_boot=True)
+        process.listen(time.monotonic() + draw.uniform(0.3, 1.6))
+        before = {step: dict(said) for step, said in process.said.items()}
         disk.cut_power()
-        doors.kill()
+        process.kill()
         disk.unmount()
         disk.mount()
         ledger = judge(mode, before, time.monotonic(), power=True)
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True), other_boot=True)
         return {
-            "ran": len(doors.said["ran"]),
+            "ran": len(process.said["ran"]),
             "promised": len(ledger.acknowledged),
-            "interrupted": interrupted(stored, doors.said["answered"]),
+            "interrupted": interrupted(stored, process.said["answered"]),
         }
 
 
 @case(
-    "doors-full",
+    "durability-full",
     "strict calls on a full disk: no tool runs or its answer is withheld, and then all is well",
     small=1,
     full=20,
@@ -150,22 +150,22 @@ def power(seed):
 def full(seed):
     with disks.Memory("24m") as disk, Place(disk.path / "home") as place:
         # Many, so that what room the journal has is soon used up.
-        doors = Doors(place, "strict", 200)
-        doors.listen(time.monotonic() + 0.7)
+        process = EndlessCalls(place, "strict", 200)
+        process.listen(time.monotonic() + 0.7)
         filler = disk.fill()
         end = time.monotonic() + PATIENCE_S
-        while not doors.said["withheld"]:
+        while not process.said["withheld"]:
             if time.monotonic() > end:
                 raise Broken("on a full disk no answer is withheld")
-            doors.listen(time.monotonic() + 0.5)
-        withheld = len(doors.said["withheld"])
+            process.listen(time.monotonic() + 0.5)
+        withheld = len(process.said["withheld"])
         filler.unlink()
         mark = time.monotonic()
-        doors.listen(mark + 4)
-        again = [one for one, at in doors.said["answered"].items() if at > mark + 0.1]
+        process.listen(mark + 4)
+        again = [one for one, at in process.said["answered"].items() if at > mark + 0.1]
         if not again:
             raise Broken("with room again nothing is answered")
-        doors.kill()
-        ledger = judge("strict", doors.said, mark)
+        process.kill()
+        ledger = judge("strict", process.said, mark)
         oracle.check(place, ledger, oracle.Allowed(disorder=True))
-        return {"ran": len(doors.said["ran"]), "withheld": withheld, "answered again": len(again)}
+        return {"ran": len(process.said["ran"]), "withheld": withheld, "answered again": len(again)}

@@ -1,4 +1,4 @@
-//! Calls without end through one door of a toolbox, told on stdout as they happen: what the fault suite kills.
+//! Calls without end through a toolbox in one durability mode, told on stdout as they happen: what the fault suite kills.
 //!
 //! `doors HOME buffered|grouped|strict CALLERS NAME` prints a line for each step of a call: `ran ID` inside the tool,
 //! before anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is a slow one.
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tooltrail::Recorder;
 use tooltrail_toolbox::{CallError, Context, Durability, Tool, ToolError, Toolbox};
 
-/// How long a slow call takes: long enough to be noted as open by every door that notes calls.
+/// How long a slow call takes: long enough to be noted as open by every mode that notes calls.
 const SLOW: Duration = Duration::from_millis(400);
 
 /// Calls of which one is slow.
@@ -59,14 +59,14 @@ async fn calls(toolbox: Arc<Toolbox>, name: String, caller: u64) {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words = std::env::args().skip(1).collect::<Vec<_>>();
-    let [home, door, callers, name] = &*words else {
+    let [home, mode, callers, name] = &*words else {
         return Err("usage: doors HOME buffered|grouped|strict CALLERS NAME".into());
     };
-    let durability = match &**door {
+    let durability = match &**mode {
         "buffered" => Durability::Buffered,
         "grouped" => Durability::Grouped,
         "strict" => Durability::Strict,
-        _ => return Err("no such door".into()),
+        _ => return Err("no such mode".into()),
     };
     let callers = callers.parse::<u64>()?;
     let recorder = Arc::new(Recorder::open(home)?);
