@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::record::lanes::spin_lock;
 use crate::record::offer::Copied;
 use crate::record::promise::Promise;
+use crate::record::shards::spin_lock;
 use crate::record::sync::{SpinMutex, bound};
 use crate::redact::{PACKED_WORDS_MAX, Packed};
 
@@ -21,11 +21,11 @@ pub(crate) const CHUNK_ITEMS: usize = bound(128, 2);
 /// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 16 MiB.
 const KEPT_CHUNKS_MAX: usize = 64;
 
-/// Chunks whose buffers are kept while there is none, and are there from the start: four for each lane, of
+/// Chunks whose buffers are kept while there is none, and are there from the start: four for each shard, of
 /// which the system gives only what is written to.
 const KEPT_CHUNKS_IDLE: usize = 32;
 
-/// What callers put into a lane until the writer takes it.
+/// What callers put into a shard until the writer takes it.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) text: String,

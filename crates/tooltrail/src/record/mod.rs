@@ -10,7 +10,6 @@ mod flusher;
 mod group;
 mod item;
 mod keys;
-mod lanes;
 mod losses;
 mod offer;
 mod open;
@@ -26,6 +25,7 @@ mod recovery;
 mod refused;
 #[cfg(all(test, feature = "schedules"))]
 mod schedules;
+mod shards;
 mod steps;
 mod store;
 mod sync;

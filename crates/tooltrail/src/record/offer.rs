@@ -1,4 +1,4 @@
-//! A call as it comes to the queue: what it takes while it waits, and how it is put into a lane.
+//! A call as it comes to the queue: what it takes while it waits, and how it is put into a shard.
 
 use crate::call::Call;
 use crate::clock::Timestamp;
@@ -6,7 +6,7 @@ use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
 use crate::record::item::{Line, call_bytes, user_of};
 use crate::redact::{Packed, Plan, Redactor, Windowed};
 
-/// A call that is to be put into a lane.
+/// A call that is to be put into a shard.
 pub(crate) trait Offer {
     /// Returns about how many bytes of memory it takes while it waits.
     fn bytes(&self) -> usize;
@@ -27,7 +27,7 @@ pub(crate) trait Offer {
 #[derive(Debug)]
 pub(crate) struct Small<'a>(Plan<'a>, Timestamp);
 
-/// Any other call of somebody who keeps it: copied before others have to wait for the lane.
+/// Any other call of somebody who keeps it: copied before others have to wait for the shard.
 #[derive(Debug)]
 pub(crate) enum Copied {
     Large(Packed, String, Vec<u32>),

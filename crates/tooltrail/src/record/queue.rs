@@ -1,7 +1,7 @@
 //! The queue between callers and the writer: bounded in entries and bytes, never waited for by `record`.
 //!
-//! Callers leave their items in lanes, each with its place in the order of all: the weight of all items before it. The
-//! writer takes them from all lanes in that order (`queue/taking.rs`).
+//! Callers leave their items in shards, each with its place in the order of all: the weight of all items before it. The
+//! writer takes them from all shards in that order (`queue/taking.rs`).
 
 mod taking;
 
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::record::buffers::{Buffers, Held, Stored, What};
 use crate::record::item::Item;
-use crate::record::lanes::{Filled, LANES, Lanes, spin_lock};
 use crate::record::offer::Offer;
 use crate::record::promise::{Ack, Promise, promise};
+use crate::record::shards::{Filled, SHARDS, Shards, spin_lock};
 use crate::record::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
 use crate::record::turns::{Backlog, hash};
 use crate::record::wake::Wake;
@@ -35,7 +35,7 @@ const ITEMS_MAX: usize = 1 << (WEIGHT_BITS - 1);
 /// What callers and the writer share.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    lanes: Lanes,
+    shards: Shards,
     /// The weight of all that was ever accepted: the place of the next item.
     accepted: Apart<AtomicU64>,
     /// The weight of all that the writer has done with.
@@ -70,11 +70,11 @@ struct Shed {
     total: BTreeMap<&'static str, u64>,
 }
 
-/// What the writer has taken out of each lane, but not into a batch.
+/// What the writer has taken out of each shard, but not into a batch.
 #[derive(Debug, Default)]
 struct Swept {
     /// Item, place and weight.
-    lanes: [VecDeque<(Item, u64, u64)>; LANES],
+    shards: [VecDeque<(Item, u64, u64)>; SHARDS],
     /// What follows what was taken, in the order of all.
     backlog: Backlog,
     /// The last of all items was taken.
@@ -96,17 +96,17 @@ impl Queue {
     /// Adds an entry, or counts it as shed.
     #[inline]
     pub(crate) fn offer(&self, call: impl Offer, ends: u64) {
-        let mut lane = self.lanes.any();
+        let mut shard = self.shards.any();
         if self.is_closed() {
-            drop(lane);
+            drop(shard);
             return self.count_shed("closed", 1);
         }
-        if self.put(&mut lane, call, What::Entry, ends, None).is_err() {
-            self.end_in(&mut lane, ends);
-            drop(lane);
+        if self.put(&mut shard, call, What::Entry, ends, None).is_err() {
+            self.end_in(&mut shard, ends);
+            drop(shard);
             return self.count_shed("queue_full", 1);
         }
-        drop(lane);
+        drop(shard);
         self.wake.come();
     }
 
@@ -120,7 +120,7 @@ impl Queue {
         ends: u64,
     ) -> Result<(), Error> {
         let bytes = calls.iter().map(|call| call.bytes() + size_of::<Stored>()).sum::<usize>();
-        let mut lane = self.lanes.any();
+        let mut shard = self.shards.any();
         if self.is_closed() {
             return Err(Error::Closed);
         }
@@ -128,34 +128,34 @@ impl Queue {
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
         let place = if is_noisy { None } else { self.accept(calls.len(), bytes, true) };
         let Some(mut place) = place else {
-            self.end_in(&mut lane, ends);
+            self.end_in(&mut shard, ends);
             return Err(Error::Busy);
         };
         let awaited = promises.iter().flatten().count();
         self.awaited.fetch_add(awaited, Ordering::SeqCst);
         for (call, promise) in calls.into_iter().zip(promises) {
             let weight = weight(1, call.bytes() + size_of::<Stored>());
-            let chunk = lane.room(call.text_bytes(), &self.buffers);
+            let chunk = shard.room(call.text_bytes(), &self.buffers);
             let held = call.hold(chunk);
             let is_awaited = promise.is_some();
             chunk.promises.extend(promise);
             chunk.items.push(Stored { key: place, weight, id: ends, held, what: What::Entry, is_awaited });
             place = place.wrapping_add(weight);
         }
-        drop(lane);
+        drop(shard);
         self.wake.come_now();
         Ok(())
     }
 
     /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
     pub(crate) fn begin(&self, id: u64, call: impl Offer, promise: Option<Promise>) -> Result<(), Error> {
-        let mut lane = self.lanes.any();
+        let mut shard = self.shards.any();
         if self.is_closed() {
             return Err(Error::Closed);
         }
         let awaited = promise.is_some();
-        self.put(&mut lane, call, What::Begin, id, promise)?;
-        drop(lane);
+        self.put(&mut shard, call, What::Begin, id, promise)?;
+        drop(shard);
         match awaited {
             true => self.wake.come_now(),
             false => self.wake.come(),
@@ -183,17 +183,17 @@ impl Queue {
         if what == What::Close {
             *closing = Some(ack.again());
             self.closed.store(true, Ordering::SeqCst);
-            // Whoever saw the queue open has put its items into its lane when that is free.
-            self.lanes.each().for_each(drop);
+            // Whoever saw the queue open has put its items into its shard when that is free.
+            self.shards.each().for_each(drop);
         }
-        let mut lane = self.lanes.any();
+        let mut shard = self.shards.any();
         self.awaited.fetch_add(1, Ordering::SeqCst);
         let key = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-        let chunk = lane.room(0, &self.buffers);
+        let chunk = shard.room(0, &self.buffers);
         chunk.promises.extend(promises);
         let held = Held::Nowhere;
         chunk.items.push(Stored { key, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
-        drop(lane);
+        drop(shard);
         drop(closing);
         self.wake.come_now();
         ack
@@ -201,7 +201,7 @@ impl Queue {
 
     /// Adds that an open call has an end that is counted as lost.
     pub(crate) fn end(&self, id: u64) {
-        self.end_in(&mut self.lanes.any(), id);
+        self.end_in(&mut self.shards.any(), id);
         self.wake.come();
     }
 
@@ -255,7 +255,7 @@ impl Queue {
     /// Makes room for so many entries and bytes, and returns the place of the first; with `however_large` an empty
     /// queue takes them whatever they are.
     ///
-    /// The lane must be held in which they are put: places in a lane only grow.
+    /// The shard must be held in which they are put: places in a shard only grow.
     fn accept(&self, entries: usize, bytes: usize, however_large: bool) -> Option<u64> {
         loop {
             // In this order, as what is done with had been accepted before.
@@ -274,11 +274,11 @@ impl Queue {
         }
     }
 
-    /// Puts one item into a lane, where there is room for it.
+    /// Puts one item into a shard, where there is room for it.
     #[inline]
     fn put(
         &self,
-        lane: &mut Filled,
+        shard: &mut Filled,
         call: impl Offer,
         what: What,
         id: u64,
@@ -289,7 +289,7 @@ impl Queue {
         }
         let bytes = call.bytes() + size_of::<Stored>();
         let key = self.accept(1, bytes, false).ok_or(Error::Busy)?;
-        let chunk = lane.room(call.text_bytes(), &self.buffers);
+        let chunk = shard.room(call.text_bytes(), &self.buffers);
         let held = call.hold(chunk);
         let is_awaited = promise.is_some();
         if let Some(promise) = promise {
@@ -301,14 +301,14 @@ impl Queue {
     }
 
     /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
-    fn end_in(&self, lane: &mut Filled, id: u64) {
+    fn end_in(&self, shard: &mut Filled, id: u64) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
             let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
             let (held, what) = (Held::Nowhere, What::Ended);
             let item = Stored { key: place, weight: weight(1, 0), id, held, what, is_awaited: false };
-            lane.room(0, &self.buffers).items.push(item);
+            shard.room(0, &self.buffers).items.push(item);
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::record::buffers::{Chunk, Held, Stored, Text, What};
 use crate::record::item::{Item, Source};
-use crate::record::lanes::spin_lock;
 use crate::record::offer::Copied;
 use crate::record::queue::{Batch, NOISY_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Queue, Swept};
+use crate::record::shards::spin_lock;
 use crate::record::sync::{Ordering, bound};
 use crate::record::turns::Backlog;
 use crate::record::wake::Sleep;
@@ -38,7 +38,7 @@ const LINGER_POLLS: usize = bound(10, 1);
 /// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
 const LINGER_FROM: usize = bound(256, 2);
 
-/// Full chunks for which a lane has room before its list grows, on a caller's time.
+/// Full chunks for which a shard has room before its list grows, on a caller's time.
 const FULL_CHUNKS: usize = 8;
 
 impl Queue {
@@ -49,7 +49,7 @@ impl Queue {
             self.wait(longest);
             self.linger();
         }
-        // Looked at before the lanes: what was shed before something came is told before it.
+        // Looked at before the shards: what was shed before something came is told before it.
         let shed = std::mem::take(&mut spin_lock(&self.shed).untold);
         self.sweep(&mut swept);
         let items = self.batch(&mut swept);
@@ -91,15 +91,15 @@ impl Queue {
         }
     }
 
-    /// Empties the lanes.
+    /// Empties the shards.
     fn sweep(&self, swept: &mut Swept) {
-        for (mut lane, swept) in self.lanes.each().zip(&mut swept.lanes) {
-            if lane.chunk.items.is_empty() && lane.full.is_empty() {
+        for (mut shard, swept) in self.shards.each().zip(&mut swept.shards) {
+            if shard.chunk.items.is_empty() && shard.full.is_empty() {
                 continue;
             }
-            let last = std::mem::replace(&mut lane.chunk, self.buffers.chunk());
-            let full = std::mem::replace(&mut lane.full, Vec::with_capacity(FULL_CHUNKS));
-            drop(lane);
+            let last = std::mem::replace(&mut shard.chunk, self.buffers.chunk());
+            let full = std::mem::replace(&mut shard.full, Vec::with_capacity(FULL_CHUNKS));
+            drop(shard);
             for chunk in full.into_iter().chain([last]) {
                 self.unpack(chunk, swept);
             }
@@ -144,10 +144,10 @@ impl Queue {
     fn batch(&self, swept: &mut Swept) -> VecDeque<(Item, u64)> {
         let taken = self.taken.load(Ordering::SeqCst);
         let mut next = taken.wrapping_add(swept.backlog.weight());
-        while let Some(lane) =
-            swept.lanes.iter_mut().find(|lane| lane.front().is_some_and(|(_, place, _)| *place == next))
+        while let Some(shard) =
+            swept.shards.iter_mut().find(|shard| shard.front().is_some_and(|(_, place, _)| *place == next))
         {
-            let Some((item, _, weight)) = lane.pop_front() else { break };
+            let Some((item, _, weight)) = shard.pop_front() else { break };
             next = next.wrapping_add(weight);
             swept.backlog.push(item, weight);
         }

@@ -114,7 +114,7 @@ fn sums_of_weights_may_pass_the_end_of_the_number() {
     assert_eq!(users, (0..50).map(|n| format!("u{n}")).collect::<Vec<_>>());
 }
 
-/// More callers than lanes, each with its own numbers, while batches are taken: each caller's stay in order, none
+/// More callers than shards, each with its own numbers, while batches are taken: each caller's stay in order, none
 /// is lost, and a flush finds before it all that came before it.
 #[test]
 fn every_callers_order_stays() {

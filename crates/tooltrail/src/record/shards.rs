@@ -1,40 +1,40 @@
-//! Where callers leave things for the writer: several lanes, so that they seldom meet, and none ever waits for another.
+//! Where callers leave things for the writer: several shards, so that they seldom meet, and none ever waits for another.
 
 use crate::record::buffers::{Buffers, Chunk};
 use crate::record::sync::{SpinMutex, SpinMutexGuard, bound, own_number, spin_loop, yield_now};
 
-/// Lanes: more than processors that are likely to record at the same moment.
-pub(crate) const LANES: usize = bound(8, 2);
+/// Shards: more than processors that are likely to record at the same moment.
+pub(crate) const SHARDS: usize = bound(8, 2);
 
-/// Times that all lanes are tried before the processor is left to whoever holds them.
+/// Times that all shards are tried before the processor is left to whoever holds them.
 const ROUNDS_BEFORE_YIELD: usize = bound(100, 1);
 
-/// The lanes of a queue.
+/// The shards of a queue.
 #[derive(Debug, Default)]
-pub(crate) struct Lanes([Lane; LANES]);
+pub(crate) struct Shards([Shard; SHARDS]);
 
-/// One lane, alone in its part of the processor's cache.
+/// One shard, alone in its part of the processor's cache.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Lane(SpinMutex<Filled>);
+struct Shard(SpinMutex<Filled>);
 
-/// What was left in a lane, in its order.
+/// What was left in a shard, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Filled {
     pub(crate) chunk: Chunk,
     pub(crate) full: Vec<Chunk>,
 }
 
-impl Lanes {
-    /// Returns a lane that is free: the thread's own, else any.
+impl Shards {
+    /// Returns a shard that is free: the thread's own, else any.
     ///
-    /// Never waits in the system: a lane is held for as long as copying a call takes, and a holder that was stopped
-    /// meanwhile holds up nobody while another lane is free.
+    /// Never waits in the system: a shard is held for as long as copying a call takes, and a holder that was stopped
+    /// meanwhile holds up nobody while another shard is free.
     pub(crate) fn any(&self) -> SpinMutexGuard<'_, Filled> {
         let own = own_number();
         for round in 0.. {
-            for n in 0..LANES {
-                if let Some(filled) = self.0[(own + n) % LANES].0.try_lock() {
+            for n in 0..SHARDS {
+                if let Some(filled) = self.0[(own + n) % SHARDS].0.try_lock() {
                     return filled;
                 }
                 spin_loop();
@@ -46,9 +46,9 @@ impl Lanes {
         unreachable!("the rounds have no end");
     }
 
-    /// Returns one lane after another, each as soon as it is free.
+    /// Returns one shard after another, each as soon as it is free.
     pub(crate) fn each(&self) -> impl Iterator<Item = SpinMutexGuard<'_, Filled>> {
-        self.0.iter().map(|lane| spin_lock(&lane.0))
+        self.0.iter().map(|shard| spin_lock(&shard.0))
     }
 }
 
