@@ -12,7 +12,7 @@ const ONES: u64 = u64::MAX / 255;
 const HIGHS: u64 = ONES << 7;
 
 /// Bytes that are judged at once.
-const LANE: usize = 16;
+const CHUNK: usize = 16;
 
 static CLASSES: [u8; 256] = {
     let (mut classes, mut byte) = ([0; 256], 0);
@@ -38,9 +38,9 @@ const fn class(byte: u8) -> u8 {
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
     let (mut at, mut odd) = (0, false);
-    for lane in bytes.as_chunks::<LANE>().0 {
-        // Without branches, so that all bytes of a lane are judged together.
-        let (stops, odds) = lane.iter().fold((false, false), |(stops, odds), &b| {
+    for chunk in bytes.as_chunks::<CHUNK>().0 {
+        // Without branches, so that all bytes of a chunk are judged together.
+        let (stops, odds) = chunk.iter().fold((false, false), |(stops, odds), &b| {
             (
                 stops | (b == b'"') | (b == b'\\') | (b < b' '),
                 odds | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2),
@@ -50,7 +50,7 @@ pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
             break;
         }
         odd |= odds;
-        at += LANE;
+        at += CHUNK;
     }
     let (tail, classes) = tail(&bytes[at..], STOP | CONTROL);
     (at + tail, odd | (classes & ODD != 0))
@@ -60,14 +60,14 @@ pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
 #[inline]
 pub(super) fn unescaped(bytes: &[u8]) -> usize {
     let mut at = 0;
-    for lane in bytes.as_chunks::<LANE>().0 {
-        let stops = lane.iter().fold(false, |stops, &b| {
+    for chunk in bytes.as_chunks::<CHUNK>().0 {
+        let stops = chunk.iter().fold(false, |stops, &b| {
             stops | (b == b'"') | (b == b'\\') | (b < b' ') | (b == 0x7F) | (b == 0xC2) | (b == 0xD8) | (b == 0xE2)
         });
         if stops {
             break;
         }
-        at += LANE;
+        at += CHUNK;
     }
     at + tail(&bytes[at..], STOP | CONTROL | ODD).0
 }
@@ -76,7 +76,7 @@ pub(super) fn unescaped(bytes: &[u8]) -> usize {
 #[inline]
 pub(super) fn before_backslash(bytes: &[u8]) -> usize {
     let (mut at, slash) = (0, ONES * u64::from(b'\\'));
-    while at < 4 * LANE {
+    while at < 4 * CHUNK {
         let Some(eight) = bytes[at..].first_chunk() else { break };
         let other = u64::from_le_bytes(*eight) ^ slash;
         let found = other.wrapping_sub(ONES) & !other & HIGHS;

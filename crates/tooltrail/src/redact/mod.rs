@@ -26,6 +26,7 @@ mod window;
 
 // What is secret.
 mod benign;
+mod byte_classes;
 mod declared;
 mod encoded;
 mod engine;
@@ -33,7 +34,6 @@ mod escapes;
 mod finder;
 mod known;
 mod labels;
-mod lanes;
 mod names;
 mod nested;
 mod own;

@@ -1,6 +1,6 @@
 //! Three bytes of each word that stand in few others: by them the word is found.
 
-use super::lanes::{self, FOLD, Lanes};
+use super::byte_classes::{self, ByteClasses, FOLD};
 
 /// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
 const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
@@ -56,7 +56,7 @@ impl Rare {
 }
 
 /// Chooses three bytes of each name and lead: rare ones, and as few as possible in all.
-pub(super) fn choose<'w>(words: impl Iterator<Item = (u16, &'w [u8])>, lanes: &mut Lanes) -> Rare {
+pub(super) fn choose<'w>(words: impl Iterator<Item = (u16, &'w [u8])>, byte_classes: &mut ByteClasses) -> Rare {
     let fold = |bytes: &[u8]| (0..).zip(bytes).fold(0, |value, (n, byte)| value | u32::from(byte | FOLD) << (8 * n));
     let commonness = |bytes: &[u8]| {
         let letter =
@@ -77,10 +77,10 @@ pub(super) fn choose<'w>(words: impl Iterator<Item = (u16, &'w [u8])>, lanes: &m
         }
         chosen.push(fold(bytes));
         match *bytes {
-            [one, two] => lanes.twos.push([one | FOLD, two | FOLD]),
+            [one, two] => byte_classes.twos.push([one | FOLD, two | FOLD]),
             [one, two, three] => {
-                let hashes = lanes::hashes([one, two, three].map(|byte| byte | FOLD));
-                lanes.threes.iter_mut().zip(hashes).for_each(|(set, hash)| set.add(hash));
+                let hashes = byte_classes::hashes([one, two, three].map(|byte| byte | FOLD));
+                byte_classes.threes.iter_mut().zip(hashes).for_each(|(set, hash)| set.add(hash));
             }
             _ => {}
         }

@@ -5,9 +5,9 @@
 //! vendor's word counts only shortly before such a run with a sign of assignment between. What is left out so could
 //! not have led to anything; a machine without wide instructions looks at every byte and finds the rest, too.
 
+use super::byte_classes::{self, BLOCK, ByteClasses, Masks, Set};
 use super::engine::Trigger;
 use super::finder::Finder;
-use super::lanes::{self, BLOCK, Lanes, Masks, Set};
 use super::rare::{self, Rare};
 use super::shapes::{PREFIXED, Piece, VENDORS};
 use super::text::VENDOR_NAME_MAX;
@@ -69,7 +69,7 @@ pub(super) struct Sieve {
     world: Finder<u16>,
     vendor_bytes_max: usize,
     rare: Rare,
-    lanes: Lanes,
+    byte_classes: ByteClasses,
     able: bool,
 }
 
@@ -103,11 +103,11 @@ impl Sieve {
             Trigger::Shape(index) => PREFIXED[*index].inner.map(|(_, before)| before).filter(|before| *before > 0),
             _ => None,
         };
-        let mut lanes = Lanes { threes: [Set::default(); 4], twos: Vec::new(), run: runs() };
+        let mut byte_classes = ByteClasses { threes: [Set::default(); 4], twos: Vec::new(), run: runs() };
         let led = (0..)
             .zip(&words)
             .filter(|(_, word)| !matches!(word.trigger, Trigger::Shape(_) | Trigger::Vendor | Trigger::World));
-        let rare = rare::choose(led.map(|(n, word)| (n, &*word.bytes)), &mut lanes);
+        let rare = rare::choose(led.map(|(n, word)| (n, &*word.bytes)), &mut byte_classes);
         let is_head = |trigger: &Trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none();
         let mut pairs = Box::new([0; PAIRS]);
         for word in words.iter().filter(|word| is_head(&word.trigger)) {
@@ -128,8 +128,8 @@ impl Sieve {
             vendor_bytes_max: VENDORS.iter().flat_map(|shape| shape.words).map(|word| word.len()).max().unwrap_or(0),
             words,
             rare,
-            lanes,
-            able: lanes::is_able(),
+            byte_classes,
+            able: byte_classes::is_able(),
         }
     }
 
@@ -150,7 +150,7 @@ impl Sieve {
         }
         let bytes = text.as_bytes();
         let (mut before, mut may) = (Masks::default(), May::default());
-        lanes::each(&self.lanes, bytes, |at, masks, behind| {
+        byte_classes::each(&self.byte_classes, bytes, |at, masks, behind| {
             each_bit(masks.rare, |bit| self.rare(bytes, at + bit, events));
             let (starts, long, encoded) = starts(&before, masks, behind);
             may.encoded |= encoded;

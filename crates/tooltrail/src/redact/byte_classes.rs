@@ -39,7 +39,7 @@ impl Set {
 
 /// What is looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Lanes {
+pub(super) struct ByteClasses {
     /// The four [`hashes`] of each rare three.
     pub(super) threes: [Set; 4],
     /// Twos, folded.
@@ -78,17 +78,17 @@ pub(super) fn is_able() -> bool {
 
 /// Calls with the masks of each block of a text and of the one behind it; only where [`is_able`].
 #[cfg(target_arch = "x86_64")]
-pub(super) fn each(lanes: &Lanes, text: &[u8], call: impl FnMut(usize, &Masks, &Masks)) {
+pub(super) fn each(byte_classes: &ByteClasses, text: &[u8], call: impl FnMut(usize, &Masks, &Masks)) {
     assert!(is_able(), "this machine cannot sift");
     // SAFETY: the function's only demand is AVX2, which was asked for on the line above.
     #[expect(unsafe_code, reason = "the way to instructions that not every machine has")]
     unsafe {
-        avx2::each(lanes, text, call);
+        avx2::each(byte_classes, text, call);
     }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-pub(super) fn each(_: &Lanes, _: &[u8], _: impl FnMut(usize, &Masks, &Masks)) {
+pub(super) fn each(_: &ByteClasses, _: &[u8], _: impl FnMut(usize, &Masks, &Masks)) {
     assert!(is_able(), "this machine cannot sift");
 }
 
@@ -96,7 +96,7 @@ pub(super) fn each(_: &Lanes, _: &[u8], _: impl FnMut(usize, &Masks, &Masks)) {
 mod avx2 {
     use std::arch::x86_64::*;
 
-    use super::{BEYOND, BLOCK, FOLD, Lanes, Masks, Set};
+    use super::{BEYOND, BLOCK, ByteClasses, FOLD, Masks, Set};
 
     /// A block with the bytes behind it.
     type Block = [u8; BLOCK + BEYOND];
@@ -117,11 +117,16 @@ mod avx2 {
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn each(lanes: &Lanes, text: &[u8], mut call: impl FnMut(usize, &Masks, &Masks)) {
+    pub(super) fn each(byte_classes: &ByteClasses, text: &[u8], mut call: impl FnMut(usize, &Masks, &Masks)) {
         let ascii = |set: Set| wide(set).below;
         let wides = Wides {
-            threes: [wide(lanes.threes[0]), wide(lanes.threes[1]), wide(lanes.threes[2]), wide(lanes.threes[3])],
-            run: ascii(lanes.run),
+            threes: [
+                wide(byte_classes.threes[0]),
+                wide(byte_classes.threes[1]),
+                wide(byte_classes.threes[2]),
+                wide(byte_classes.threes[3]),
+            ],
+            run: ascii(byte_classes.run),
             alphanumeric: ascii(ALPHANUMERIC),
             digit: ascii(DIGITS),
             upper: twice([1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128]),
@@ -138,11 +143,11 @@ mod avx2 {
         // Two places that take turns: masks that were just made are slow to copy.
         let mut turns = [Masks::default(); 2];
         let Some(first) = block(0) else { return };
-        masks(lanes, &wides, first, &mut turns[0]);
+        masks(byte_classes, &wides, first, &mut turns[0]);
         let (mut at, mut turn) = (0, 0);
         while at < text.len() {
             match block(at + BLOCK) {
-                Some(block) => masks(lanes, &wides, block, &mut turns[1 - turn]),
+                Some(block) => masks(byte_classes, &wides, block, &mut turns[1 - turn]),
                 None => turns[1 - turn] = Masks::default(),
             }
             call(at, &turns[turn], &turns[1 - turn]);
@@ -158,8 +163,8 @@ mod avx2 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn masks(lanes: &Lanes, wides: &Wides, block: &Block, masks: &mut Masks) {
-        let (low, high) = (half(lanes, wides, block, 0), half(lanes, wides, block, BLOCK / 2));
+    fn masks(byte_classes: &ByteClasses, wides: &Wides, block: &Block, masks: &mut Masks) {
+        let (low, high) = (half(byte_classes, wides, block, 0), half(byte_classes, wides, block, BLOCK / 2));
         let joined = |n: usize| u64::from(low[n]) | u64::from(high[n]) << 32;
         masks.rare = joined(0);
         masks.run = joined(1);
@@ -171,7 +176,7 @@ mod avx2 {
 
     #[target_feature(enable = "avx2")]
     #[inline]
-    fn half(lanes: &Lanes, wides: &Wides, block: &Block, from: usize) -> [u32; 6] {
+    fn half(byte_classes: &ByteClasses, wides: &Wides, block: &Block, from: usize) -> [u32; 6] {
         let (first, fold) = (load(block, from), _mm256_set1_epi8(FOLD as i8));
         let folded = [0, 1, 2].map(|n| _mm256_or_si256(load(block, from + n), fold));
         let hash = |one: __m256i, other: __m256i| {
@@ -188,7 +193,7 @@ mod avx2 {
         for (hash, set) in hashes.into_iter().zip(wides.threes) {
             found = _mm256_min_epu8(found, within_all(hash, set, wides.upper));
         }
-        for two in &lanes.twos {
+        for two in &byte_classes.twos {
             let one = _mm256_cmpeq_epi8(folded[0], _mm256_set1_epi8(two[0] as i8));
             let other = _mm256_cmpeq_epi8(folded[1], _mm256_set1_epi8(two[1] as i8));
             found = _mm256_or_si256(found, _mm256_and_si256(one, other));
@@ -264,7 +269,7 @@ mod tests {
         if !is_able() {
             return;
         }
-        let lanes = Lanes {
+        let byte_classes = ByteClasses {
             threes: hashes(*b"key").map(|hash| Set::of([hash])),
             twos: vec![*b"pw"],
             run: Set::of(b"abcKEY0123_-./".iter().copied()),
@@ -274,7 +279,7 @@ mod tests {
             let text = &unit.repeat(9)[..length];
             let bytes = text.as_bytes();
             let mut seen = Vec::new();
-            each(&lanes, bytes, |at, masks, behind| {
+            each(&byte_classes, bytes, |at, masks, behind| {
                 assert_eq!(at, seen.len() * BLOCK);
                 if let Some((_, last)) = seen.last() {
                     let last: &Masks = last;
@@ -290,7 +295,7 @@ mod tests {
                 let key = head.is_some_and(|head| head.eq_ignore_ascii_case(b"key"));
                 let pair = two.is_some_and(|two| two.eq_ignore_ascii_case(b"pw"));
                 assert!(is(masks.rare) || !key && !pair, "{at} {text}");
-                assert_eq!(is(masks.run), byte < 128 && lanes.run.holds(byte), "{at} {text}");
+                assert_eq!(is(masks.run), byte < 128 && byte_classes.run.holds(byte), "{at} {text}");
                 assert_eq!(is(masks.alphanumeric), byte.is_ascii_alphanumeric(), "{at} {text}");
                 assert_eq!(is(masks.digit), byte.is_ascii_digit(), "{at} {text}");
                 assert_eq!(is(masks.escape), byte == b'\\' || byte == b'%', "{at} {text}");
