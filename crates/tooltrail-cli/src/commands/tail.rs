@@ -14,7 +14,7 @@ use tooltrail::{Follow, Followed, Zone};
 
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Data, Lanes, Shown};
+use crate::output::{self, Columns, Data, Shown};
 use crate::question::Asked;
 
 /// Pause between two looks at the home: what people still feel as at once.
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// How long a batch may take to be printed after the command was told to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Columns of the lanes, as far as the terminal has them: time, tool, arguments, status, user, the id's end, how long,
+/// Columns of the columns, as far as the terminal has them: time, tool, arguments, status, user, the id's end, how long,
 /// and the result.
 const WIDTHS: [usize; 8] = [8, 32, 64, 6, 12, 8, 7, 24];
 
@@ -187,8 +187,8 @@ enum Printer {
     Stored {
         terminal: bool,
     },
-    Lanes {
-        lanes: Lanes,
+    Columns {
+        columns: Columns,
         zone: Zone,
         /// The date of the last row: a new one is printed before the next.
         date: String,
@@ -204,7 +204,7 @@ impl Printer {
         } else if terminal {
             // Today's date says nothing that people do not know.
             let (date, _) = zone.wall_clock(crate::clock::now());
-            Self::Lanes { lanes: Lanes::new(&Shown::COLUMNS, &WIDTHS), zone, date }
+            Self::Columns { columns: Columns::new(&Shown::COLUMNS, &WIDTHS), zone, date }
         } else {
             Self::Tabs
         }
@@ -216,18 +216,18 @@ impl Printer {
         if lines.peek().is_none() {
             return Ok(());
         }
-        let mut data = if matches!(self, Self::Lanes { .. }) { Data::styled() } else { Data::exact() };
+        let mut data = if matches!(self, Self::Columns { .. }) { Data::styled() } else { Data::exact() };
         for line in lines {
             match self {
                 Self::Stored { terminal } => data.line(&output::stored(line, *terminal))?,
-                Self::Lanes { lanes, zone, date } => {
+                Self::Columns { columns, zone, date } => {
                     let shown = Shown::read(line);
                     let (day, _) = shown.wall_clock(zone);
                     if day != *date {
                         data.line(&format!("\x1b[2m{day}\x1b[0m"))?;
                         *date = day;
                     }
-                    data.bytes(lanes.row(&shown.cells(zone, false)).as_bytes())?;
+                    data.bytes(columns.row(&shown.cells(zone, false)).as_bytes())?;
                 }
                 Self::Tabs => data.line(&Shown::read(line).tabs())?,
             }

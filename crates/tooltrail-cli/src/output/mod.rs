@@ -1,16 +1,16 @@
 //! How answers look on a terminal and in a pipe.
 
 mod answer;
+mod columns;
 mod escape;
-mod lanes;
 mod pager;
 mod shown;
 mod stream;
 mod table;
 
 pub(crate) use answer::{nothing_json, nothing_words, scanned_json, skipped_json, stats_json, tell_skipped};
+pub(crate) use columns::Columns;
 pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
-pub(crate) use lanes::Lanes;
 pub(crate) use pager::print_paged;
 pub(crate) use shown::{Shown, duration, stored};
 pub(crate) use stream::{

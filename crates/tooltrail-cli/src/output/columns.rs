@@ -2,15 +2,15 @@
 
 use crate::output::table::{Cell, Column, Table, terminal_width};
 
-/// Lanes of a terminal.
+/// Columns of a terminal.
 #[derive(Debug)]
-pub(crate) struct Lanes {
+pub(crate) struct Columns {
     table: Table,
     widths: Vec<usize>,
 }
 
-impl Lanes {
-    /// Returns lanes of these columns and widths, as far as they fit; the last one takes what the terminal has left.
+impl Columns {
+    /// Returns columns of these names and widths, as far as they fit; the last one takes what the terminal has left.
     pub(crate) fn new(columns: &[Column], widths: &[usize]) -> Self {
         Self::within(columns, widths, terminal_width())
     }
@@ -43,9 +43,9 @@ mod tests {
     fn rows_fit_whatever_comes() {
         for width in [60, 80, 200] {
             let columns = [Column::fixed("a"), Column::text("b"), Column::number("c"), Column::text("d")];
-            let lanes = Lanes::within(&columns, &[10, 20, 6, 40], width);
+            let row_of = Columns::within(&columns, &[10, 20, 6, 40], width);
             for cells in [["x", "y", "1", "z"], ["2026-11-23", &"漢".repeat(50), "999999", &"\u{1b}[2J".repeat(99)]] {
-                let row = lanes.row(&cells.map(Cell::new));
+                let row = row_of.row(&cells.map(Cell::new));
                 assert!(row.trim_end().width() <= width, "{width}: {row}");
                 assert!(row.ends_with('\n') && !row.contains('\x1b'), "{row:?}");
             }
