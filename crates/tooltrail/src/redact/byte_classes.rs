@@ -1,7 +1,7 @@
 //! Sixty-four bytes at a time: which of them begin a rare three, stand in a long run, or are digits.
 //!
 //! A set of bytes is looked up in two steps of sixteen, so that a block costs some dozen instructions where a table
-//! would cost three reads a byte. Without the instructions for it nothing is sifted and every byte is looked at.
+//! would cost three reads a byte. Without the instructions for it no block is skipped and every byte is looked at.
 
 /// Bytes of a block.
 pub(super) const BLOCK: usize = 64;
@@ -68,7 +68,7 @@ pub(super) fn hashes([one, two, three]: [u8; 3]) -> [u8; 4] {
     [pair(one, two), pair(two, three), pair(one, three), pair(one, two).rotate_left(4) ^ three]
 }
 
-/// Whether this machine can sift.
+/// Whether this machine has the instructions.
 pub(super) fn is_able() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx2");
@@ -79,7 +79,7 @@ pub(super) fn is_able() -> bool {
 /// Calls with the masks of each block of a text and of the one behind it; only where [`is_able`].
 #[cfg(target_arch = "x86_64")]
 pub(super) fn each(byte_classes: &ByteClasses, text: &[u8], call: impl FnMut(usize, &Masks, &Masks)) {
-    assert!(is_able(), "this machine cannot sift");
+    assert!(is_able(), "this machine lacks AVX2");
     // SAFETY: the function's only demand is AVX2, which was asked for on the line above.
     #[expect(unsafe_code, reason = "the way to instructions that not every machine has")]
     unsafe {
@@ -89,7 +89,7 @@ pub(super) fn each(byte_classes: &ByteClasses, text: &[u8], call: impl FnMut(usi
 
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) fn each(_: &ByteClasses, _: &[u8], _: impl FnMut(usize, &Masks, &Masks)) {
-    assert!(is_able(), "this machine cannot sift");
+    assert!(is_able(), "this machine lacks AVX2");
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -11,7 +11,7 @@ use crate::redact::commands;
 use crate::redact::engine::Redactor;
 use crate::redact::labels;
 use crate::redact::names;
-use crate::redact::sieve::Event;
+use crate::redact::prefilter::Candidate;
 use crate::redact::tree::Seen;
 use crate::redact::window::{Structure, Windowed};
 
@@ -28,7 +28,7 @@ thread_local! {
 /// Room that every call of a thread needs anew.
 #[derive(Default)]
 struct Room {
-    events: Vec<Event>,
+    candidates: Vec<Candidate>,
     /// The keys of all objects that are open, as places in their text.
     keys: Vec<Range<usize>>,
     /// The string at hand, without its escapes.
@@ -94,7 +94,7 @@ impl Redactor {
     /// Returns the call as it may be stored, `None` where something is secret or not as plain as nearly all calls
     /// are: [`Redactor::redact`] then knows what becomes of it, and of any other call the same as this.
     pub(crate) fn clean<'a>(&self, call: &'a Windowed) -> Option<Clean<'a>> {
-        // Of our own events the names of members mean nothing; they are few.
+        // Of our own candidates the names of members mean nothing; they are few.
         if call.via == Via::Tooltrail || call.user.long.is_some() {
             return None;
         }
@@ -109,13 +109,13 @@ impl Redactor {
     fn clean_in<'a>(&self, call: &'a Windowed, room: &mut Room) -> Option<(Plain<'a>, Option<Plain<'a>>)> {
         let often =
             [Some(&call.tool), call.agent.as_ref(), call.model.as_ref(), call.client.as_ref(), call.server.as_ref()];
-        if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut room.events)) {
+        if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut room.candidates)) {
             return None;
         }
         let user = Some(&call.user.seen);
         let own = [&call.session, &call.call_id, &call.parent, &call.claimed_user, &call.rule].map(Option::as_ref);
         let mut texts = [user, Some(&call.result)].into_iter().chain(own).flatten();
-        if !texts.all(|seen| self.is_clean(&seen.text, seen.cut, &mut room.events)) {
+        if !texts.all(|seen| self.is_clean(&seen.text, seen.cut, &mut room.candidates)) {
             return None;
         }
         let args = self.plain(&call.args, room)?;
@@ -222,10 +222,10 @@ impl<'a> Walk<'_, 'a> {
             self.space();
             let value = self.value(depth)?;
             // What is about another member: a label, or a command that reads a password from its input.
-            let named = !self.redactor.is_off() && self.redactor.is_named(&self.room.events);
+            let named = !self.redactor.is_off() && self.redactor.is_named(&self.room.candidates);
             match value {
                 Value::Other => {}
-                _ if self.redactor.asks(&self.room.events) || key.inner == "by" => return None,
+                _ if self.redactor.asks(&self.room.candidates) || key.inner == "by" => return None,
                 // Its arguments or what it is fed may stand in another member.
                 Value::Plain(command) if is_command(key.inner) && (named || commands::begins(command, "")) => {
                     return None;
@@ -295,7 +295,7 @@ impl<'a> Walk<'_, 'a> {
         let short = text.len() <= ARG_CHARS_MAX;
         let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
-        if !self.redactor.is_clean(&text[..window], cut, &mut self.room.events) {
+        if !self.redactor.is_clean(&text[..window], cut, &mut self.room.candidates) {
             return None;
         }
         if !literal.ours || chars > ARG_CHARS_MAX as u64 {
@@ -307,6 +307,6 @@ impl<'a> Walk<'_, 'a> {
 
     /// Whether a key says nothing of its value.
     fn is_plain(&mut self, key: &str) -> bool {
-        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, &mut self.room.events)
+        key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, &mut self.room.candidates)
     }
 }

@@ -15,8 +15,8 @@ use super::known::Known;
 use super::marks::{OPENING, mark_across, marks};
 use super::names;
 use super::own::{Own, RedactionRules};
+use super::prefilter::{Candidate, May, Prefilter};
 use super::shapes::{PREFIXED, Shape, VENDORS};
-use super::sieve::{Event, May, Sieve};
 use super::tag::{self, RedactionKey};
 use super::text::{self, Lead};
 use super::world;
@@ -67,7 +67,7 @@ pub(super) enum Trigger {
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) sieve: Sieve,
+    pub(super) prefilter: Prefilter,
     forms: Vec<OnceLock<Option<Regex>>>,
     off: bool,
     own: Own,
@@ -94,7 +94,7 @@ impl Redactor {
         let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
         Self {
             key,
-            sieve: Sieve::new(words),
+            prefilter: Prefilter::new(words),
             forms,
             off: false,
             own: Own::default(),
@@ -125,7 +125,7 @@ impl Redactor {
     #[cfg(test)]
     pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
         let mut redactor = Self::new(key);
-        redactor.sieve.look_everywhere();
+        redactor.prefilter.look_everywhere();
         redactor
     }
 
@@ -212,47 +212,47 @@ impl Redactor {
     }
 
     /// Whether redaction leaves a text as it is.
-    pub(super) fn is_clean(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> bool {
-        self.off || self.hits(text, cut, events).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
+    pub(super) fn is_clean(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> bool {
+        self.off || self.hits(text, cut, candidates).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
     }
 
     /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
-    pub(super) fn is_clean_name(&self, seen: &Seen, events: &mut Vec<Event>) -> bool {
-        let mut is_clean = || self.is_clean(&seen.text, seen.cut, events);
+    pub(super) fn is_clean_name(&self, seen: &Seen, candidates: &mut Vec<Candidate>) -> bool {
+        let mut is_clean = || self.is_clean(&seen.text, seen.cut, candidates);
         if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
     }
 
     /// Whether a key says nothing of its value, and redaction leaves it as it is.
-    pub(super) fn is_plain_key(&self, key: &str, events: &mut Vec<Event>) -> bool {
+    pub(super) fn is_plain_key(&self, key: &str, candidates: &mut Vec<Candidate>) -> bool {
         self.off
             || self.plain_keys.holds_or(key, || {
                 let (named, vendors) = self.key(key);
-                named.is_none() && vendors.is_empty() && self.is_clean(key, false, events)
+                named.is_none() && vendors.is_empty() && self.is_clean(key, false, candidates)
             })
     }
 
     /// All that is secret in a text as it came, and in what is left when its escapes are undone.
-    fn hits(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> Vec<Hit> {
+    fn hits(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut plain = if escapes::has_colours(text) { Plain::of(text) } else { None };
         // A text without its colours says all that it says with them.
         if plain.as_ref().is_none_or(|plain| !plain.colours_alone) {
             let may;
-            (hits, may) = self.level(text, cut, ENCODINGS_MAX, events);
+            (hits, may) = self.level(text, cut, ENCODINGS_MAX, candidates);
             if may.escapes && plain.is_none() {
                 plain = Plain::of(text);
             }
         }
         if plain.as_ref().is_some_and(|plain| plain.glues) {
             let parted = Plain::parted(text);
-            let within = self.level(&parted.text, cut, ENCODINGS_MAX, events).0;
+            let within = self.level(&parted.text, cut, ENCODINGS_MAX, candidates).0;
             hits.extend(within.into_iter().filter_map(|hit| placed(hit, &[&parted], text.len(), cut)));
         }
         let mut levels = Vec::new();
         while let Some(level) = plain.take().filter(|_| levels.len() < LEVELS_MAX) {
             levels.push(level);
             let Some(last) = levels.last() else { break };
-            let within = self.level(&last.text, cut, ENCODINGS_MAX, events).0;
+            let within = self.level(&last.text, cut, ENCODINGS_MAX, candidates).0;
             plain = Plain::of(&last.text);
             let levels: Vec<&Plain> = levels.iter().collect();
             hits.extend(within.into_iter().filter_map(|hit| placed(hit, &levels, text.len(), cut)));
@@ -261,29 +261,30 @@ impl Redactor {
     }
 
     /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
-    fn level(&self, text: &str, cut: bool, encodings: usize, events: &mut Vec<Event>) -> (Vec<Hit>, May) {
+    fn level(&self, text: &str, cut: bool, encodings: usize, candidates: &mut Vec<Candidate>) -> (Vec<Hit>, May) {
         let mut hits = Vec::new();
-        let may = text::scan(self, text, cut, events, &mut hits);
+        let may = text::scan(self, text, cut, candidates, &mut hits);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
         self.own.hits(text, cut, &mut hits);
         if may.encoded && encodings > 0 {
-            let mut rule = |inner: &str| self.level(inner, cut, encodings - 1, events).0.first().map(|hit| hit.rule);
+            let mut rule =
+                |inner: &str| self.level(inner, cut, encodings - 1, candidates).0.first().map(|hit| hit.rule);
             encoded::hidden(text, &mut rule, &mut hits);
         }
         (hits, may)
     }
 
     /// Whether a command that reads a password from its input stands in the text that was looked at last.
-    pub(super) fn asks(&self, events: &[Event]) -> bool {
-        events.iter().any(|event| matches!(self.sieve.open(*event).2, Trigger::Lead(Lead::Fed)))
+    pub(super) fn asks(&self, candidates: &[Candidate]) -> bool {
+        candidates.iter().any(|candidate| matches!(self.prefilter.open(*candidate).2, Trigger::Lead(Lead::Fed)))
     }
 
     /// Whether a word that names a secret stands in the text that was looked at last.
-    pub(super) fn is_named(&self, events: &[Event]) -> bool {
-        let names = |event: &Event| {
-            matches!(self.sieve.open(*event).2, Trigger::Name | Trigger::World | Trigger::Lead(Lead::Code))
+    pub(super) fn is_named(&self, candidates: &[Candidate]) -> bool {
+        let names = |candidate: &Candidate| {
+            matches!(self.prefilter.open(*candidate).2, Trigger::Name | Trigger::World | Trigger::Lead(Lead::Code))
         };
-        events.iter().any(names)
+        candidates.iter().any(names)
     }
 
     /// The rule of a member's key among those of whoever runs the recorder.

@@ -37,15 +37,15 @@ impl Found {
         let texts = self.secrets.iter().map(|(secret, _)| secret);
         // The kind that is built in linear time and little memory: it serves one call.
         let kind = Some(AhoCorasickKind::ContiguousNFA);
-        let finder = AhoCorasick::builder().kind(kind).match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
-        Some(Sweeper { finder, marks: self.secrets.into_iter().map(|(_, mark)| mark).collect() })
+        let word_index = AhoCorasick::builder().kind(kind).match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
+        Some(Sweeper { word_index, marks: self.secrets.into_iter().map(|(_, mark)| mark).collect() })
     }
 }
 
 /// Hides known secrets verbatim.
 #[derive(Debug)]
 pub(super) struct Sweeper {
-    finder: AhoCorasick,
+    word_index: AhoCorasick,
     marks: Vec<String>,
 }
 
@@ -65,13 +65,13 @@ impl Sweeper {
 
     /// Hides them in a text, but never within a mark.
     pub(super) fn seen(&self, seen: &mut Seen) {
-        if !self.finder.is_match(seen.text.as_str()) {
+        if !self.word_index.is_match(seen.text.as_str()) {
             return;
         }
         let text = std::mem::take(&mut seen.text);
         let mut marks = marks(&text).peekable();
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
-        for found in self.finder.find_iter(text.as_str()) {
+        for found in self.word_index.find_iter(text.as_str()) {
             while marks.next_if(|mark| mark.1 <= found.start()).is_some() {}
             if marks.peek().is_some_and(|mark| mark.0 < found.end()) {
                 continue;

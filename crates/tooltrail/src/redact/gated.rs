@@ -1,4 +1,4 @@
-//! The short way against the long one: what is sifted out could not have led to a secret.
+//! The short way against the long one: what the prefilter leaves out could not have led to a secret.
 
 use std::sync::LazyLock;
 

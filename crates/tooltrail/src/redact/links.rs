@@ -26,7 +26,7 @@ pub(super) const PATHS: &[&str] = &[
     "/register/",
     "/share/",
     "/auth/",
-    // Addresses to which messages and events are sent: whoever knows one may send. From the documentation of PagerDuty,
+    // Addresses to which messages and candidates are sent: whoever knows one may send. From the documentation of PagerDuty,
     // IFTTT, Slack, Discord, Healthchecks and Make.
     "/integration",
     "/with/key/",

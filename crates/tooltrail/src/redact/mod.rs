@@ -31,15 +31,15 @@ mod declared;
 mod encoded;
 mod engine;
 mod escapes;
-mod finder;
 mod known;
 mod labels;
 mod names;
 mod nested;
 mod own;
+mod prefilter;
 mod rare;
 mod shapes;
-mod sieve;
+mod word_index;
 mod words;
 
 // Where it stands in a text.

@@ -27,7 +27,7 @@ impl Redactor {
         if self.is_off() {
             // Neither texts nor names are looked at.
         } else if call.via == Via::Tooltrail {
-            // The member `token` of our own events holds a token's name.
+            // The member `token` of our own candidates holds a token's name.
             self.texts(&mut args, &mut found);
         } else {
             self.tree(&mut args, &mut found);

@@ -3,8 +3,8 @@
 use super::benign::is_random;
 use super::engine::{Hit, Redactor, Trigger};
 use super::marks::marks;
+use super::prefilter::{Candidate, May};
 use super::shapes::{PREFIXED, VENDORS};
-use super::sieve::{Event, May};
 use super::{assign, cards, codes, commands, encoded, forms, links, typed, world};
 
 /// Bytes of a name on either side of its trigger.
@@ -90,25 +90,31 @@ struct Reach {
 }
 
 /// Collects all that looks secret in a text, in no order; answers what else may be there.
-pub(super) fn scan(redactor: &Redactor, text: &str, cut: bool, events: &mut Vec<Event>, hits: &mut Vec<Hit>) -> May {
-    let may = redactor.sieve.sift(text, cut, events);
+pub(super) fn scan(
+    redactor: &Redactor,
+    text: &str,
+    cut: bool,
+    candidates: &mut Vec<Candidate>,
+    hits: &mut Vec<Hit>,
+) -> May {
+    let may = redactor.prefilter.candidates(text, cut, candidates);
     if may.numbers {
         cards::cards(text, hits);
     }
-    found(redactor, text, cut, events, hits);
+    found(redactor, text, cut, candidates, hits);
     may
 }
 
 /// Looks at each place where something may be found.
-fn found(redactor: &Redactor, text: &str, cut: bool, events: &[Event], hits: &mut Vec<Hit>) {
+fn found(redactor: &Redactor, text: &str, cut: bool, candidates: &[Candidate], hits: &mut Vec<Hit>) {
     if codes::may_be_seed(text) {
         codes::seeds(text, hits);
     }
-    if events.is_empty() {
+    if candidates.is_empty() {
         return;
     }
     // Marks are looked for only where one may begin.
-    let marked = events.iter().any(|event| matches!(redactor.sieve.open(*event).2, Trigger::Mark));
+    let marked = candidates.iter().any(|candidate| matches!(redactor.prefilter.open(*candidate).2, Trigger::Mark));
     let mut marks = marked.then(|| marks(text)).into_iter().flatten().peekable();
     let mut reach = Reach {
         covered: Vec::new(),
@@ -121,8 +127,8 @@ fn found(redactor: &Redactor, text: &str, cut: bool, events: &[Event], hits: &mu
         path: 0,
         wallet: false,
     };
-    for event in events {
-        let (start, end, trigger) = redactor.sieve.open(*event);
+    for candidate in candidates {
+        let (start, end, trigger) = redactor.prefilter.open(*candidate);
         while marks.next_if(|mark| mark.1 <= start).is_some() {}
         // Words inside a mark say nothing.
         if marks.peek().is_some_and(|mark| mark.0 <= start && end <= mark.1) {

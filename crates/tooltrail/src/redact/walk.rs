@@ -69,7 +69,7 @@ impl Redactor {
     /// What a key's name says, and the vendors' words in it.
     pub(super) fn key(&self, key: &str) -> (Option<Name>, Vec<String>) {
         let (mut named, mut vendors) = (key.len() <= 4, Vec::new());
-        self.sieve.each(key, |start, end, trigger| match trigger {
+        self.prefilter.each(key, |start, end, trigger| match trigger {
             Trigger::Vendor => vendors.push(key[start..end].to_ascii_lowercase()),
             Trigger::Name | Trigger::Lead(Lead::Code) => named = true,
             Trigger::World => named = true,

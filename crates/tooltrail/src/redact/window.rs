@@ -9,7 +9,7 @@ use crate::redact::Redactor;
 use crate::redact::chars::count_chars;
 use crate::redact::tree::Seen;
 
-/// How the tools of our own events begin, and what comes before a name of ours that is used from outside.
+/// How the tools of our own candidates begin, and what comes before a name of ours that is used from outside.
 const OWN_TOOLS: &str = "tooltrail.";
 const OUTSIDE: &str = "outside.";
 
@@ -68,7 +68,7 @@ impl Windowed {
         Self::of(call, now, outside_via(call.via), User::new(user, redactor))
     }
 
-    /// Takes one of our own events.
+    /// Takes one of our own candidates.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         Self::of(call, now, Via::Tooltrail, User::new(&call.user, redactor))
     }
@@ -224,7 +224,7 @@ pub(super) fn result_and_error(result: Option<Seen>, error: Option<Seen>) -> (u6
     }
 }
 
-/// Only our own events are ours, whatever a caller writes into the field.
+/// Only our own candidates are ours, whatever a caller writes into the field.
 pub(super) fn outside_via(via: Via) -> Via {
     if via == Via::Tooltrail { Via::Library } else { via }
 }

@@ -60,7 +60,7 @@ pub(super) static OPEN_KEYS: Words = LazyLock::new(|| {
     set(
         "public pub primary foreign sort cache partition lookup hash dict object map group unique shift ctrl enter hot row \
          routing index search json config storage bucket query registry translation i18n idempotency range item sorting \
-         column data issue project arrow escape tab no any each new old locale message event composite natural surrogate \
+         column data issue project arrow escape tab no any each new old locale message candidate composite natural surrogate \
          candidate parent child feature flag metadata attribute property from gpg pgp by artifact pip node order react",
     )
 });

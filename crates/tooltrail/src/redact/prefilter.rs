@@ -7,10 +7,10 @@
 
 use super::byte_classes::{self, BLOCK, ByteClasses, Masks, Set};
 use super::engine::Trigger;
-use super::finder::Finder;
 use super::rare::{self, Rare};
 use super::shapes::{PREFIXED, Piece, VENDORS};
 use super::text::VENDOR_NAME_MAX;
+use super::word_index::WordIndex;
 
 /// What may stand between a vendor's name and its token, what of it assigns, and of what the name is made.
 const BETWEEN: u8 = 1;
@@ -39,7 +39,7 @@ const fn kinds() -> [u8; 256] {
 
 /// Which part of the words stands where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Event {
+pub(super) struct Candidate {
     start: usize,
     word: u16,
 }
@@ -53,20 +53,20 @@ struct Word {
 
 /// Words, and the ways to them.
 #[derive(Debug)]
-pub(super) struct Sieve {
+pub(super) struct Prefilter {
     /// From the shortest: of those that begin together the shorter is told first.
     words: Vec<Word>,
     /// Every word.
-    all: Finder<u16>,
+    all: WordIndex<u16>,
     /// Words with which tokens begin.
-    heads: Finder<u16>,
+    heads: WordIndex<u16>,
     /// The first two bytes of these words, folded, as bits.
     pairs: Box<[u64; PAIRS]>,
     /// Words inside tokens: the first byte, where their tokens begin before it, and which word.
     inner: Vec<(u8, usize, u16)>,
-    vendors: Finder<u16>,
+    vendors: WordIndex<u16>,
     /// Words that are not written in ASCII: only texts that are not either are searched for them.
-    world: Finder<u16>,
+    world: WordIndex<u16>,
     vendor_bytes_max: usize,
     rare: Rare,
     byte_classes: ByteClasses,
@@ -90,14 +90,14 @@ const PAIRS: usize = 1 << 10;
 /// Folds three bytes.
 const FOLDED: u32 = 0x20_2020;
 
-impl Sieve {
+impl Prefilter {
     pub(super) fn new(words: Vec<(String, Trigger)>) -> Self {
         let mut words: Vec<Word> =
             words.into_iter().map(|(text, trigger)| Word { bytes: text.into_bytes().into(), trigger }).collect();
         words.sort_by_key(|word| word.bytes.len());
         let of = |fits: &dyn Fn(&Trigger) -> bool| {
             let all = (0_u16..).zip(&words).filter(|(_, word)| fits(&word.trigger));
-            Finder::new(all.map(|(n, word)| (String::from_utf8_lossy(&word.bytes).into_owned(), n)).collect())
+            WordIndex::new(all.map(|(n, word)| (String::from_utf8_lossy(&word.bytes).into_owned(), n)).collect())
         };
         let before = |trigger: &Trigger| match trigger {
             Trigger::Shape(index) => PREFIXED[*index].inner.map(|(_, before)| before).filter(|before| *before > 0),
@@ -141,17 +141,17 @@ impl Sieve {
 
     /// Collects where words stand that could lead to a secret, by beginnings; answers what else may be there. In a text
     /// that is cut, what is cut short of its form counts, too.
-    pub(super) fn sift(&self, text: &str, cut: bool, events: &mut Vec<Event>) -> May {
-        events.clear();
+    pub(super) fn candidates(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> May {
+        candidates.clear();
         if !self.able {
-            self.all.each(text, |start, _, word| events.push(Event { start, word }));
-            events.sort_unstable();
+            self.all.each(text, |start, _, word| candidates.push(Candidate { start, word }));
+            candidates.sort_unstable();
             return May { numbers: true, encoded: true, escapes: true };
         }
         let bytes = text.as_bytes();
         let (mut before, mut may) = (Masks::default(), May::default());
         byte_classes::each(&self.byte_classes, bytes, |at, masks, behind| {
-            each_bit(masks.rare, |bit| self.rare(bytes, at + bit, events));
+            each_bit(masks.rare, |bit| self.rare(bytes, at + bit, candidates));
             let (starts, long, encoded) = starts(&before, masks, behind);
             may.encoded |= encoded;
             may.escapes |= masks.escapes;
@@ -165,10 +165,10 @@ impl Sieve {
                     && (is(bytes[at], NAMING) || long);
                 let two = u16::from_le_bytes([bytes[at], bytes.get(at + 1).copied().unwrap_or(0)]) | 0x2020;
                 if self.pairs[usize::from(two >> 6)] >> (two & 63) & 1 == 1 && self.heads.may_begin(bytes, at) {
-                    self.heads.at(bytes, at, |start, _, word| events.push(Event { start, word }));
+                    self.heads.at(bytes, at, |start, _, word| candidates.push(Candidate { start, word }));
                 }
                 if joined || long {
-                    self.start(text, at, long, events);
+                    self.start(text, at, long, candidates);
                 }
             });
             may.numbers = may.numbers || masks.digit != 0 && may_be_number(bytes, at, &before, masks, behind);
@@ -177,7 +177,7 @@ impl Sieve {
             before.escape = masks.escape;
         });
         if may_be_foreign(bytes) {
-            self.world.each(text, |start, _, word| events.push(Event { start, word }));
+            self.world.each(text, |start, _, word| candidates.push(Candidate { start, word }));
         }
         if cut {
             // What is open at the end is judged by its beginning alone.
@@ -185,21 +185,21 @@ impl Sieve {
                 bytes.iter().rposition(|b| !b.is_ascii_graphic() || b"\"'`<>".contains(b)).map_or(0, |at| at + 1);
             self.all.each(&text[from..], |start, _, word| {
                 if matches!(self.words[usize::from(word)].trigger, Trigger::Shape(_)) {
-                    events.push(Event { start: from + start, word });
+                    candidates.push(Candidate { start: from + start, word });
                 }
             });
         }
-        if events.len() > 1 {
-            events.sort_unstable();
-            events.dedup();
+        if candidates.len() > 1 {
+            candidates.sort_unstable();
+            candidates.dedup();
         }
         may
     }
 
     /// The beginning, the end and the reason of what was collected.
-    pub(super) fn open(&self, event: Event) -> (usize, usize, Trigger) {
-        let word = &self.words[usize::from(event.word)];
-        (event.start, event.start + word.bytes.len(), word.trigger)
+    pub(super) fn open(&self, candidate: Candidate) -> (usize, usize, Trigger) {
+        let word = &self.words[usize::from(candidate.word)];
+        (candidate.start, candidate.start + word.bytes.len(), word.trigger)
     }
 
     /// Every word of a short text, by beginnings.
@@ -209,41 +209,41 @@ impl Sieve {
 
     /// The words of which a rare three, or two, is a part.
     #[inline]
-    fn rare(&self, bytes: &[u8], at: usize, events: &mut Vec<Event>) {
+    fn rare(&self, bytes: &[u8], at: usize, candidates: &mut Vec<Candidate>) {
         let three = match bytes[at..].first_chunk::<4>() {
             Some(chunk) => u32::from_le_bytes(*chunk) & 0xFF_FFFF,
             None => (0..3).fold(0, |value, n| value | u32::from(bytes.get(at + n).map_or(0, |byte| *byte)) << (8 * n)),
         } | FOLDED;
         let (places, two) = (self.rare.places(three), three & 0xFFFF);
         if !places.is_empty() {
-            self.words_at(bytes, at, places, events);
+            self.words_at(bytes, at, places, candidates);
         }
         if self.rare.twos.contains(&two) {
-            self.words_at(bytes, at, self.rare.places(two), events);
+            self.words_at(bytes, at, self.rare.places(two), candidates);
         }
     }
 
     #[inline(never)]
-    fn words_at(&self, bytes: &[u8], at: usize, places: &[(u32, u16, u8)], events: &mut Vec<Event>) {
+    fn words_at(&self, bytes: &[u8], at: usize, places: &[(u32, u16, u8)], candidates: &mut Vec<Candidate>) {
         for &(_, word, before) in places {
             let bytes_of = &self.words[usize::from(word)].bytes;
             let Some(start) = at.checked_sub(usize::from(before)) else { continue };
             if bytes.get(start..start + bytes_of.len()).is_some_and(|here| here.eq_ignore_ascii_case(bytes_of)) {
-                events.push(Event { start, word });
+                candidates.push(Candidate { start, word });
             }
         }
     }
 
     /// What begins where a long run begins but is known by a word inside or before it.
     #[inline(never)]
-    fn start(&self, text: &str, at: usize, long: bool, events: &mut Vec<Event>) {
+    fn start(&self, text: &str, at: usize, long: bool, candidates: &mut Vec<Candidate>) {
         let bytes = text.as_bytes();
         if long {
             for &(first, before, word) in &self.inner {
                 let start = at + before;
                 if bytes.get(start) == Some(&first) && bytes[start..].starts_with(&self.words[usize::from(word)].bytes)
                 {
-                    events.push(Event { start, word });
+                    candidates.push(Candidate { start, word });
                 }
             }
         }
@@ -264,7 +264,7 @@ impl Sieve {
         // The shortest vendor's word has three bytes.
         if name - from >= 3 {
             let near = &text[from..name];
-            self.vendors.each(near, |start, _, word| events.push(Event { start: from + start, word }));
+            self.vendors.each(near, |start, _, word| candidates.push(Candidate { start: from + start, word }));
         }
     }
 }

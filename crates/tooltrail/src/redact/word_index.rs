@@ -1,4 +1,4 @@
-//! The first pass: where in a text any of the words stands that could begin a secret.
+//! Finds all words of a list in a text, in either case.
 //!
 //! A filter of bits over the two, three and four bytes at each place lets almost nothing through that is no word's
 //! beginning, and its reads do not wait for each other: on texts without secrets it runs several times faster than
@@ -13,7 +13,7 @@ const FOLD: u32 = 0x2020_2020;
 
 /// Words, each with what it leads to, found in either case.
 #[derive(Debug)]
-pub(super) struct Finder<T> {
+pub(super) struct WordIndex<T> {
     two: Index<T>,
     three: Index<T>,
     four: Index<T>,
@@ -28,7 +28,7 @@ struct Index<T> {
     words: Vec<(Box<[u8]>, T)>,
 }
 
-impl<T: Copy> Finder<T> {
+impl<T: Copy> WordIndex<T> {
     /// Takes words in any order; one may stand there for several reasons.
     pub(super) fn new(words: Vec<(String, T)>) -> Self {
         let (mut two, mut three, mut four) = (Vec::new(), Vec::new(), Vec::new());
@@ -143,9 +143,9 @@ mod tests {
 
     fn check(text: &str, expected: &[(usize, usize, char)]) {
         let words = ["|", "ey", "pat", "Pass", "password", "://", "ss"].map(str::to_owned);
-        let finder = Finder::new(words.into_iter().zip(['a', 'b', 'c', 'd', 'e', 'f', 'g']).collect());
+        let word_index = WordIndex::new(words.into_iter().zip(['a', 'b', 'c', 'd', 'e', 'f', 'g']).collect());
         let mut found = Vec::new();
-        finder.each(text, |start, end, reason| found.push((start, end, reason)));
+        word_index.each(text, |start, end, reason| found.push((start, end, reason)));
         assert_eq!(found, expected, "{text}");
     }
 
