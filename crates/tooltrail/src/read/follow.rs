@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::locate::{Owned, days, followed};
 use super::page::Unreadable;
-use super::rounds::{Key, Look, Rounds};
+use super::poll_schedule::{Key, Look, PollSchedule};
 use super::trail::owned;
 use super::{Skipped, Trail};
 use crate::clock::Date;
@@ -86,7 +86,7 @@ impl fmt::Display for GapWhy {
 /// that appears later is read from its beginning. Each round lists the home, and looks at what grew in the last minute
 /// and at today's file of every user (up to 1,024 users a round); older dates and new day files in known folders have
 /// their turn by and by, 128 and 64 a round. A round therefore has a bounded cost, and a late line in an old file of a
-/// large home may take some rounds to be seen.
+/// large home may take some rounds of polling to be seen.
 ///
 /// Entries come in order of arrival: within a file in its order, between files as they were looked at. Only whole lines
 /// are given, each once. A file that was cut or replaced is a [`Followed::Gap`], after which what is new in it follows;
@@ -95,7 +95,7 @@ impl fmt::Display for GapWhy {
 pub struct Follow {
     trail: Trail,
     question: Question,
-    rounds: Rounds,
+    schedule: PollSchedule,
     skipped: Skipped,
     unreadable: Unreadable,
     /// Entries that answer but for their time.
@@ -115,7 +115,7 @@ impl Trail {
         let mut follow = Follow {
             trail: Self::new(self.home.clone(), self.clock.clone(), self.zone.clone()),
             question: question.clone(),
-            rounds: Rounds::default(),
+            schedule: PollSchedule::default(),
             skipped: Skipped::default(),
             unreadable: Unreadable::default(),
             older: 0,
@@ -124,7 +124,7 @@ impl Trail {
         for folder in followed(&self.home, owned(question).as_ref())? {
             let dates = days(&self.home, &folder, &mut follow.unreadable);
             if !dates.is_empty() {
-                follow.rounds.listed(&folder);
+                follow.schedule.listed(&folder);
             }
             for day in dates.into_iter().filter(|day| *day >= first.plus_days(-1)) {
                 follow.begin_at_end((folder.clone(), day));
@@ -196,17 +196,17 @@ impl Follow {
     /// [`Error::Io`] if the system refuses to let us read. Nothing is lost by it: the next call goes on where this ended.
     pub fn next_batch(&mut self) -> Result<Vec<Followed>, Error> {
         let mut batch = Batch::default();
-        if self.rounds.due.is_empty() {
+        if self.schedule.due.is_empty() {
             let now = self.trail.clock.now();
             let from = self.question.window(now).0.plus_days(-1);
             let (owned, today) = (owned(&self.question), now.date());
             let (home, at) = (&self.trail.home, self.trail.clock.monotonic());
-            self.rounds.begin(home, owned.as_ref(), (from, today), at, &mut self.unreadable)?;
+            self.schedule.begin(home, owned.as_ref(), (from, today), at, &mut self.unreadable)?;
         }
         while !batch.is_full() {
-            let Some(mut look) = self.rounds.due.pop_front() else { break };
+            let Some(mut look) = self.schedule.due.pop_front() else { break };
             if !self.look(&mut look, &mut batch)? {
-                self.rounds.due.push_front(look);
+                self.schedule.due.push_front(look);
             }
         }
         Ok(batch.followed)
@@ -215,7 +215,7 @@ impl Follow {
     /// Whether the last batch ended a round: time to wait a little. Otherwise there is more to read at once.
     #[must_use]
     pub fn caught_up(&self) -> bool {
-        self.rounds.due.is_empty()
+        self.schedule.due.is_empty()
     }
 
     /// Returns the counts of lines met so far that are no entries, and of files that could not be read.
@@ -242,12 +242,12 @@ impl Follow {
         let place = match opened {
             Ok(opened) => opened.and_then(|(file, stat)| self.or_none(&key, Forwards::at_end(&*file, stat))),
             Err(()) => {
-                self.rounds.file(&key).unread = true;
+                self.schedule.file(&key).unread = true;
                 return;
             }
         };
         if let Some(place) = place {
-            self.rounds.file(&key).place = place;
+            self.schedule.file(&key).place = place;
         }
     }
 
@@ -277,25 +277,25 @@ impl Follow {
         // What cannot be read now is gone on with where it was, once it can be.
         let Ok(opened) = self.open(&look.key) else { return Ok(true) };
         let Some((file, stat)) = opened else {
-            if self.rounds.knows(&look.key) {
-                let watched = self.rounds.file(&look.key);
+            if self.schedule.knows(&look.key) {
+                let watched = self.schedule.file(&look.key);
                 if !std::mem::replace(&mut watched.missing, true) && watched.place.has_begun() {
                     batch.gap(&look.key, GapWhy::Removed);
                 }
             }
             return Ok(true);
         };
-        if std::mem::take(&mut self.rounds.file(&look.key).unread) {
+        if std::mem::take(&mut self.schedule.file(&look.key).unread) {
             if let Some(place) = self.or_none(&look.key, Forwards::at_end(&*file, stat)) {
-                self.rounds.file(&look.key).place = place;
+                self.schedule.file(&look.key).place = place;
             }
             return Ok(true);
         }
         let upto = stat.len.min(*look.upto.get_or_insert(stat.len));
-        let watched = self.rounds.file(&look.key);
+        let watched = self.schedule.file(&look.key);
         let broken = watched.place.check(&*file, stat);
         let Some(broken) = self.or_none(&look.key, broken) else { return Ok(true) };
-        let watched = self.rounds.file(&look.key);
+        let watched = self.schedule.file(&look.key);
         // A file that is back after it was told to be gone is no second gap.
         let told = std::mem::take(&mut watched.missing);
         match broken.filter(|_| !told) {
@@ -311,14 +311,14 @@ impl Follow {
 
     /// Reads what is new in a file. Returns whether that was all.
     fn read(&mut self, key: &Key, file: &dyn DiskFile, upto: u64, batch: &mut Batch) -> Result<bool, Error> {
-        let Self { trail, question, rounds, skipped, unreadable, older, buffer } = self;
+        let Self { trail, question, schedule, skipped, unreadable, older, buffer } = self;
         let first = trail.ask(question)?.first.start();
         let owned = owned(question);
         let filter = Filter::new(&question.query, trail.clock.now());
         let path = [&*key.0, TRAIL_FOLDER, &day_name(key.1)];
         let mut done = false;
         while !done && !batch.is_full() {
-            let place = &mut rounds.file(key).place;
+            let place = &mut schedule.file(key).place;
             let ahead = place.ahead(file, upto, buffer);
             let Some((ahead, read)) = unreadable.or_none(&path, ahead) else { return Ok(true) };
             batch.read_bytes += read;
@@ -348,7 +348,7 @@ impl Follow {
                             None => skipped.line(line),
                         }
                     }
-                    rounds.grew(key, trail.clock.monotonic());
+                    schedule.grew(key, trail.clock.monotonic());
                 }
             }
         }

@@ -6,7 +6,7 @@ mod follow;
 mod locate;
 mod merge;
 mod page;
-mod rounds;
+mod poll_schedule;
 mod scan;
 mod trail;
 mod users;

@@ -8,9 +8,9 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::entry::write;
 use crate::random::Random;
-use crate::record::crew::spread_beside;
 use crate::record::group::Day;
 use crate::record::item::{Line, Source, user_of};
+use crate::record::parallel_map::parallel_map_beside;
 use crate::redact::{Redactor, Windowed};
 
 /// Threads that redact and encode at once; callers need the other processors.
@@ -79,7 +79,7 @@ impl Encoder {
             let part = entries.by_ref().take(ENTRIES_AT_ONCE).collect::<Vec<_>>();
             parts.push((part, random));
         }
-        spread_beside(parts, self.threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random), beside)
+        parallel_map_beside(parts, self.threads, TEXTS_PER_THREAD, |(part, random)| self.lines(part, random), beside)
     }
 
     fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {

@@ -8,8 +8,8 @@ use crate::clock::Date;
 use crate::day::End;
 use crate::disk::{Disk, DiskFile, Stat};
 use crate::home::{TRAIL_FOLDER, day_name};
-use crate::record::crew::spread;
 use crate::record::group::Day;
+use crate::record::parallel_map::parallel_map;
 
 /// Threads that wait for files at once: a file system makes syncs that arrive together durable together.
 pub(crate) const FILE_THREADS_MAX: usize = 16;
@@ -86,7 +86,7 @@ impl Files {
         };
         match unknown {
             0 => found.into_iter().map(open).collect(),
-            _ => spread(found, FILE_THREADS_MAX, FILES_PER_THREAD, open),
+            _ => parallel_map(found, FILE_THREADS_MAX, FILES_PER_THREAD, open),
         }
     }
 

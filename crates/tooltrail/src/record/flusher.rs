@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::disk::DiskFile;
 use crate::record::counters::{Meters, Work};
-use crate::record::crew::spread;
 use crate::record::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
 use crate::record::group::Day;
+use crate::record::parallel_map::parallel_map;
 
 /// Files whose flushed length is remembered; a forgotten one only costs recovery a longer look.
 const CLEAN_FILES_MAX: usize = 16_384;
@@ -168,7 +168,7 @@ impl Flusher {
 
 impl Job {
     fn run(self, clock: &dyn Clock, meters: &Meters) -> Flushed {
-        let files = spread(self.files, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, unflushed)| {
+        let files = parallel_map(self.files, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, unflushed)| {
             let synced = sync(&*unflushed.file, clock, meters);
             (day, unflushed, synced)
         });

@@ -2,9 +2,9 @@
 
 mod buffers;
 mod counters;
-mod crew;
 mod encoder;
 mod event;
+mod fair_batch;
 mod files;
 mod flusher;
 mod group;
@@ -15,6 +15,7 @@ mod offer;
 mod open;
 mod opening;
 mod options;
+mod parallel_map;
 mod promise;
 mod prunable;
 mod prune;
@@ -29,7 +30,6 @@ mod shards;
 mod steps;
 mod store;
 mod sync;
-mod turns;
 mod untold;
 mod waiting;
 mod wake;

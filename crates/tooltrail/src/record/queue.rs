@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::record::buffers::{Buffers, Held, Stored, What};
+use crate::record::fair_batch::{Backlog, hash};
 use crate::record::item::Item;
 use crate::record::offer::Offer;
 use crate::record::promise::{Ack, Promise, promise};
 use crate::record::shards::{Filled, SHARDS, Shards, spin_lock};
 use crate::record::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
-use crate::record::turns::{Backlog, hash};
 use crate::record::wake::Wake;
 use crate::record::weight::{WEIGHT_BITS, counted, weight};
 

@@ -5,6 +5,7 @@
 mod around;
 mod changed;
 mod durability_by_tool;
+mod fair_batches;
 mod filter;
 mod following;
 mod held;
@@ -20,4 +21,3 @@ mod reading;
 mod recording;
 mod redaction;
 mod sim_disk;
-mod turns;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::record::buffers::{Chunk, Held, Stored, Text, What};
+use crate::record::fair_batch::Backlog;
 use crate::record::item::{Item, Source};
 use crate::record::offer::Copied;
 use crate::record::queue::{Batch, NOISY_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Queue, Swept};
 use crate::record::shards::spin_lock;
 use crate::record::sync::{Ordering, bound};
-use crate::record::turns::Backlog;
 use crate::record::wake::Sleep;
 use crate::record::weight::counted;
 

@@ -11,10 +11,10 @@ use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::counters::Loss;
-use crate::record::crew::spread;
 use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
 use crate::record::flusher::{Unflushed, sync};
 use crate::record::group::{Day, Group, Row, Waiting};
+use crate::record::parallel_map::parallel_map;
 use crate::record::recovery::{changed, refused, spliced};
 use crate::record::store::{Pending, Store, TornTail};
 
@@ -324,7 +324,7 @@ impl Store {
             }
         }
         let (clock, meters, suspect) = (&*self.clock, &*self.meters, &self.suspect);
-        let synced = spread(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, unflushed, lines)| {
+        let synced = parallel_map(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, unflushed, lines)| {
             let synced = match suspect.contains_key(&day) {
                 true => Err(io::Error::other("a flush of it failed before")),
                 false => sync(&*unflushed.file, clock, meters),

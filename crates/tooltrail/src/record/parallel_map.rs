@@ -1,4 +1,4 @@
-//! Work on many things at once: spread over threads where there is enough of it, answers in order.
+//! Work on many things at once: parallel_map over threads where there is enough of it, answers in order.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
@@ -7,17 +7,17 @@ use std::thread::{Builder, scope};
 ///
 /// Another thread, up to `threads_max` in all, is started for every `share` items; with fewer all happens here, as it
 /// does where the system has no thread to give. Each takes the next item when it is done with one.
-pub(crate) fn spread<T: Send, A: Send>(
+pub(crate) fn parallel_map<T: Send, A: Send>(
     items: Vec<T>,
     threads_max: usize,
     share: usize,
     work: impl Fn(T) -> A + Sync,
 ) -> Vec<A> {
-    spread_beside(items, threads_max, share, work, || {})
+    parallel_map_beside(items, threads_max, share, work, || {})
 }
 
-/// As [`spread`]; this thread does something else first, while the others have begun.
-pub(crate) fn spread_beside<T: Send, A: Send>(
+/// As [`parallel_map`]; this thread does something else first, while the others have begun.
+pub(crate) fn parallel_map_beside<T: Send, A: Send>(
     items: Vec<T>,
     threads_max: usize,
     share: usize,
@@ -40,7 +40,7 @@ pub(crate) fn spread_beside<T: Send, A: Send>(
         answers
     };
     let mut answers = scope(|scope| {
-        let start = |_| Builder::new().name("tooltrail-crew".to_owned()).spawn_scoped(scope, take_part).ok();
+        let start = |_| Builder::new().name("tooltrail-parallel_map".to_owned()).spawn_scoped(scope, take_part).ok();
         let others = (1..threads).map_while(start).collect::<Vec<_>>();
         beside();
         let mut answers = take_part();
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     fn check(items: usize, threads_max: usize, share: usize) {
-        let answers = spread((0..items).collect(), threads_max, share, |n| n * 2);
+        let answers = parallel_map((0..items).collect(), threads_max, share, |n| n * 2);
         assert_eq!(answers, (0..items).map(|n| n * 2).collect::<Vec<_>>(), "{items} {threads_max} {share}");
     }
 

@@ -52,7 +52,7 @@ pub(super) struct Look {
 ///
 /// Memory is proportional to the day files of the range: some 200 bytes each, and a kilobyte for one that grew.
 #[derive(Debug, Default)]
-pub(super) struct Rounds {
+pub(super) struct PollSchedule {
     pub(super) due: VecDeque<Look>,
     watched: BTreeMap<Key, Watched>,
     /// The files that grew lately.
@@ -65,7 +65,7 @@ pub(super) struct Rounds {
     rest_after: Option<Key>,
 }
 
-impl Rounds {
+impl PollSchedule {
     /// Returns a file's state; a file nobody has seen yet is read from its beginning.
     pub(super) fn file(&mut self, key: &Key) -> &mut Watched {
         self.watched.entry(key.clone()).or_default()
