@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::json::{is_escaped, push_string, unescape};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
-use crate::redact::{Plain, Redacted, Seen, To, Tree, mark_across};
+use crate::redact::{Plain, Redacted, To, Tree, WindowedText, mark_across};
 
 /// Bytes of most args: room from the start, so that they are not moved while they grow.
 const OBJECT_BYTES_USUAL: usize = 512;
@@ -65,12 +65,12 @@ impl Clipped {
 }
 
 /// Returns a string field or a key, clipped.
-pub(crate) fn field(seen: &Seen) -> Cow<'_, str> {
+pub(crate) fn field(seen: &WindowedText) -> Cow<'_, str> {
     string(seen, FIELD_CHARS_MAX)
 }
 
 /// Returns the first characters of a result, without a marker.
-pub(crate) fn snippet(seen: &Seen) -> &str {
+pub(crate) fn snippet(seen: &WindowedText) -> &str {
     &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
 }
 
@@ -82,14 +82,14 @@ pub(crate) fn push_plain(out: &mut String, plain: &Plain<'_>) {
         at = change.end;
         if let To::String { chars, cut } = change.to {
             let text = unescape(&plain.text[change.start + 1..change.end - 1]);
-            let seen = if cut { &text[..Seen::lend(&text, ARG_CHARS_MAX).0] } else { &text };
+            let seen = if cut { &text[..WindowedText::lend(&text, ARG_CHARS_MAX).0] } else { &text };
             push_string(out, &shortened(seen, chars, cut, ARG_CHARS_MAX));
         }
     }
     out.push_str(&plain.text[at..]);
 }
 
-fn string(seen: &Seen, limit: usize) -> Cow<'_, str> {
+fn string(seen: &WindowedText, limit: usize) -> Cow<'_, str> {
     shortened(&seen.text, seen.chars, seen.cut, limit)
 }
 
@@ -236,7 +236,7 @@ fn as_text(tree: &Tree, chars: u64) -> String {
     // marks are far shorter than the window beyond.
     let mut text = Prefix { text: String::new(), left: ARG_CHARS_MAX + crate::limits::WINDOW_BEYOND };
     text.tree(tree);
-    let seen = Seen { text: text.text, chars, cut: true };
+    let seen = WindowedText { text: text.text, chars, cut: true };
     let mut out = "{\"clipped\":".to_owned();
     push_string(&mut out, &string(&seen, ARG_CHARS_MAX));
     out.push('}');

@@ -9,7 +9,7 @@ use crate::clock::Date;
 use crate::entry::digits::{push_id, push_instant, push_number};
 use crate::json::push_string;
 use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
-use crate::redact::{Plain, Redactor, Seen, Windowed, count_marks};
+use crate::redact::{BoundedCall, Plain, Redactor, WindowedText, count_marks};
 
 /// Bytes of a salt: as many as make guessing an erased line hopeless.
 const SALT_BYTES: usize = 16;
@@ -24,7 +24,7 @@ const REST_BYTES_USUAL: usize = 512;
 pub(crate) fn write(
     out: &mut String,
     redactor: &Redactor,
-    call: &Windowed,
+    call: &BoundedCall,
     bits: [u8; 10],
     salt: [u8; SALT_BYTES],
 ) -> (String, Date) {
@@ -82,7 +82,7 @@ impl Body<'_> {
 /// Adds a line to a text; `None` and a part of it where a body that is not clipped as a whole needs to be.
 fn line(
     text: &mut String,
-    fields: &Windowed,
+    fields: &BoundedCall,
     args: Body<'_>,
     extra: Option<Body<'_>>,
     bits: [u8; 10],
@@ -188,7 +188,7 @@ impl Members<'_> {
         }
     }
 
-    fn seen(&mut self, name: &str, value: Option<&Seen>) {
+    fn seen(&mut self, name: &str, value: Option<&WindowedText>) {
         self.known(name, value.map(field).as_deref());
     }
 }

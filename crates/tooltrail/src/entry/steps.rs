@@ -4,14 +4,14 @@ use crate::call::Call;
 use crate::clip::Clipped;
 use crate::clock::Timestamp;
 use crate::entry::encode::{encode, write};
-use crate::redact::{Redacted, Redactor, Windowed};
+use crate::redact::{BoundedCall, Redacted, Redactor};
 
 /// Random bits and a salt; any are as good as others for measuring.
 const BITS: ([u8; 10], [u8; 16]) = ([7; 10], [9; 16]);
 
 /// A call as it stands in the queue.
 #[derive(Clone, Debug)]
-pub struct Taken(Box<Windowed>);
+pub struct Taken(Box<BoundedCall>);
 
 /// A call without secrets.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ impl Taken {
     /// Takes a call as recording does.
     #[must_use]
     pub fn of(call: &Call, redactor: &Redactor) -> Self {
-        Self(Box::new(Windowed::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor)))
+        Self(Box::new(BoundedCall::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor)))
     }
 
     /// Makes its line as the writer does.

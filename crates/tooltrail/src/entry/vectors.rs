@@ -13,7 +13,7 @@ use crate::call::{Call, Outcome, Payload, Reason, Status, Via};
 use crate::clip::Clipped;
 use crate::clock::{Timestamp, Zone};
 use crate::limits::LINE_BYTES_MAX;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::{BoundedCall, Redactor};
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/lines.jsonl");
 const SECRETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/secrets.jsonl.zst");
@@ -26,12 +26,18 @@ static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None),
 /// The line as the writer makes it: the same as step by step without any short way.
 fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
     let [redactor, thorough] = &*ENGINES;
-    let windowed = Windowed::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
+    let windowed = BoundedCall::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
     short_and_long(redactor, thorough, &windowed, bits, salt)
 }
 
 /// The line as the writer makes it with one engine, held against what another makes step by step.
-fn short_and_long(redactor: &Redactor, thorough: &Redactor, call: &Windowed, bits: [u8; 10], salt: [u8; 16]) -> String {
+fn short_and_long(
+    redactor: &Redactor,
+    thorough: &Redactor,
+    call: &BoundedCall,
+    bits: [u8; 10],
+    salt: [u8; 16],
+) -> String {
     // Behind another line, as the writer's lines stand.
     let (mut short, mut long) = ("before\n".to_owned(), String::new());
     let place = write(&mut short, redactor, call, bits, salt);
@@ -78,7 +84,7 @@ fn an_engine_that_is_off_changes_nothing_but_what_redaction_would() {
     let off = Redactor::off();
     let written = |engine: &Redactor, args: &str| {
         let call = Call::new("alice", "t", args).ok("password=hunter2x");
-        let call = Windowed::outside(&call, Timestamp::from_millis(0), engine);
+        let call = BoundedCall::outside(&call, Timestamp::from_millis(0), engine);
         short_and_long(engine, engine, &call, [0; 10], [0; 16])
     };
     for args in [r#"{"list":["--token","ab12cd34ef56"],"name":"password"}"#, r#"{"token":"ab12cd34ef56"}"#, "[1]"] {

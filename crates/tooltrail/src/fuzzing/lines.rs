@@ -13,7 +13,7 @@ use crate::json::{self, Flaw, compact, members};
 use crate::limits::{LINE_BYTES_MAX, SNIPPET_CHARS_MAX};
 use crate::query;
 use crate::query::instant;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::{BoundedCall, Redactor};
 
 /// The moment at which calls without a time of their own are recorded.
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
@@ -39,7 +39,7 @@ pub(super) fn line(data: &[u8]) {
 
 /// Returns the line of a call from outside, and where it belongs.
 pub(super) fn written(call: &Call) -> (String, (String, Date)) {
-    let (mut line, windowed) = (String::new(), Windowed::outside(call, NOW, &REDACTOR));
+    let (mut line, windowed) = (String::new(), BoundedCall::outside(call, NOW, &REDACTOR));
     let day = write(&mut line, &REDACTOR, &windowed, BITS[..10].try_into().unwrap(), BITS);
     (line, day)
 }

@@ -11,7 +11,7 @@ use crate::clip::field;
 use crate::clock::Timestamp;
 use crate::json;
 use crate::limits::FIELD_CHARS_MAX;
-use crate::redact::Seen;
+use crate::redact::WindowedText;
 
 /// Characters of a name that are looked for in a line's bytes: fewer than any clipping leaves, a mark left out too.
 const NEEDLE_CHARS_MAX: usize = 100;
@@ -111,7 +111,7 @@ fn clipped(term: &Term) -> Option<String> {
     let Term::Name { glob, .. } = term else { return None };
     let text = glob.exact().filter(|name| name.len() > FIELD_CHARS_MAX)?;
     let chars = text.chars().count() as u64;
-    Some(field(&Seen { text: text.to_owned(), chars, cut: false }).into_owned())
+    Some(field(&WindowedText { text: text.to_owned(), chars, cut: false }).into_owned())
 }
 
 impl Texts {

@@ -11,7 +11,7 @@ use crate::random::Random;
 use crate::record::group::Day;
 use crate::record::item::{Line, Source, user_of};
 use crate::record::parallel_map::parallel_map_beside;
-use crate::redact::{Redactor, Windowed};
+use crate::redact::{BoundedCall, Redactor};
 
 /// Threads that redact and encode at once; callers need the other processors.
 const ENCODE_THREADS_MAX: usize = 4;
@@ -52,13 +52,13 @@ impl Encoder {
     }
 
     /// Returns of a call what can reach a line, held for as long as it is open.
-    pub(crate) fn hold(&self, call: Source) -> Box<Windowed> {
+    pub(crate) fn hold(&self, call: Source) -> Box<BoundedCall> {
         call.windowed(&self.redactor)
     }
 
     /// Returns what the trail says about itself as an entry.
     pub(crate) fn own(&self, call: &Call, now: Timestamp) -> Source {
-        Source::Windowed(Box::new(Windowed::own(call, now, &self.redactor)))
+        Source::BoundedCall(Box::new(BoundedCall::own(call, now, &self.redactor)))
     }
 
     /// Redacts, clips and encodes entries; each keeps what is said of it.
@@ -85,7 +85,7 @@ impl Encoder {
     fn lines<R>(&self, entries: Vec<(Source, R)>, random: &[u8]) -> Lines<R> {
         let text = String::with_capacity(entries.len() * LINE_BYTES_USUAL);
         let mut lines = Lines { text, rows: Vec::with_capacity(entries.len()) };
-        let mut call = Windowed::empty();
+        let mut call = BoundedCall::empty();
         for ((entry, role), random) in entries.into_iter().zip(random.chunks_exact(RANDOM_BYTES)) {
             if let Source::Line(line) = entry {
                 lines.text.push_str(&line.text);
@@ -101,7 +101,7 @@ impl Encoder {
             let day = catch_unwind(write).ok();
             if day.is_none() {
                 lines.text.truncate(start);
-                call = Windowed::empty();
+                call = BoundedCall::empty();
             }
             lines.rows.push((day, lines.text.len(), role));
         }
@@ -118,7 +118,7 @@ impl Encoder {
     }
 
     /// Redacts, clips and encodes an entry with its random bytes; returns the file it belongs to.
-    fn line(&self, entry: &Windowed, random: &[u8], out: &mut String) -> Day {
+    fn line(&self, entry: &BoundedCall, random: &[u8], out: &mut String) -> Day {
         let (mut bits, mut salt) = ([0; 10], [0; 16]);
         bits.copy_from_slice(&random[..10]);
         salt.copy_from_slice(&random[10..RANDOM_BYTES]);

@@ -8,7 +8,7 @@ use crate::home::UNKNOWN_USER;
 use crate::record::buffers::Text;
 use crate::record::group::Day;
 use crate::record::promise::Promise;
-use crate::redact::{Packed, Redactor, Windowed};
+use crate::redact::{BoundedCall, Packed, Redactor};
 
 /// One thing for the writer to do.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ pub(crate) enum Source {
     /// Given away; it says when.
     Moved(Box<Call>),
     /// Lent, but with more than is worth packing; or our own.
-    Windowed(Box<Windowed>),
+    BoundedCall(Box<BoundedCall>),
     /// Redacted and encoded by its caller.
     Line(Box<Line>),
 }
@@ -75,29 +75,29 @@ impl Source {
         match self {
             Self::Packed(packed, text) => packed.user(text.as_str(), text.words()),
             Self::Moved(call) => user_of(call),
-            Self::Windowed(windowed) => &windowed.user.seen.text,
+            Self::BoundedCall(windowed) => &windowed.user.seen.text,
             Self::Line(line) => &line.user,
         }
     }
 
     /// Takes of the call what can reach its line.
-    pub(crate) fn windowed(self, redactor: &Redactor) -> Box<Windowed> {
+    pub(crate) fn windowed(self, redactor: &Redactor) -> Box<BoundedCall> {
         let mut windowed = match self {
             Self::Packed(packed, text) => Box::new(packed.windowed(text.as_str(), text.words())),
             Self::Moved(call) => {
                 let now = call.ts.unwrap_or(Timestamp::from_millis(0));
-                Box::new(Windowed::outside(&call, now, redactor))
+                Box::new(BoundedCall::outside(&call, now, redactor))
             }
-            Self::Windowed(windowed) => windowed,
+            Self::BoundedCall(windowed) => windowed,
             // Nothing asks for this: a line is an entry, and only a call that begins is held.
-            Self::Line(_) => Box::new(Windowed::empty()),
+            Self::Line(_) => Box::new(BoundedCall::empty()),
         };
         windowed.rename_ours();
         windowed
     }
 
     /// As [`Source::windowed`], in the place of another call and where possible in its memory.
-    pub(crate) fn unpack(self, redactor: &Redactor, into: &mut Windowed) {
+    pub(crate) fn unpack(self, redactor: &Redactor, into: &mut BoundedCall) {
         match self {
             Self::Packed(packed, text) => {
                 packed.unpack(text.as_str(), text.words(), into);

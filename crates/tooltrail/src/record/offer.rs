@@ -4,7 +4,7 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
 use crate::record::item::{Line, call_bytes, user_of};
-use crate::redact::{Packed, Plan, Redactor, Windowed};
+use crate::redact::{BoundedCall, Packed, Plan, Redactor};
 
 /// A call that is to be put into a shard.
 pub(crate) trait Offer {
@@ -31,7 +31,7 @@ pub(crate) struct Small<'a>(Plan<'a>, Timestamp);
 #[derive(Debug)]
 pub(crate) enum Copied {
     Large(Packed, String, Vec<u32>),
-    Windowed(Box<Windowed>),
+    BoundedCall(Box<BoundedCall>),
     Line(Box<Line>),
 }
 
@@ -56,7 +56,7 @@ impl Copied {
     #[cold]
     fn new(plan: Option<Plan<'_>>, call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         let Some(plan) = plan else {
-            return Self::Windowed(Box::new(Windowed::outside(call, now, redactor)));
+            return Self::BoundedCall(Box::new(BoundedCall::outside(call, now, redactor)));
         };
         let (mut text, mut words) = (String::with_capacity(plan.bytes()), Vec::new());
         Self::Large(plan.pack(now, &mut text, &mut words), text, words)
@@ -64,7 +64,7 @@ impl Copied {
 
     /// One of our own events.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
-        Self::Windowed(Box::new(Windowed::own(call, now, redactor)))
+        Self::BoundedCall(Box::new(BoundedCall::own(call, now, redactor)))
     }
 }
 
@@ -93,7 +93,7 @@ impl Offer for Copied {
     fn bytes(&self) -> usize {
         match self {
             Self::Large(_, text, _) => text.len(),
-            Self::Windowed(call) => call.bytes(),
+            Self::BoundedCall(call) => call.bytes(),
             Self::Line(line) => line.text.len() + line.user.len(),
         }
     }
@@ -101,7 +101,7 @@ impl Offer for Copied {
     fn user(&self) -> &str {
         match self {
             Self::Large(packed, text, words) => packed.user(text, words),
-            Self::Windowed(call) => &call.user.seen.text,
+            Self::BoundedCall(call) => &call.user.seen.text,
             Self::Line(line) => &line.user,
         }
     }

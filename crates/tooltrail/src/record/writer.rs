@@ -343,7 +343,7 @@ impl Writer {
     /// Takes the calls that have been open for a while; with `all` none is left.
     fn open_due(&mut self, commit: &mut Commit, all: bool) {
         let due = self.opening.due(self.clock.monotonic(), all).into_iter();
-        let due = due.map(|(id, call)| (Source::Windowed(call), Role::Intent(id, None))).collect();
+        let due = due.map(|(id, call)| (Source::BoundedCall(call), Role::Intent(id, None))).collect();
         for lines in self.encoder.encode(due) {
             lines.each(|line, role| self.add(commit, line, role));
         }

@@ -12,8 +12,8 @@ use crate::redact::engine::Redactor;
 use crate::redact::labels;
 use crate::redact::names;
 use crate::redact::prefilter::Candidate;
-use crate::redact::tree::Seen;
-use crate::redact::window::{Structure, Windowed};
+use crate::redact::tree::WindowedText;
+use crate::redact::window::{BoundedCall, Structure};
 
 /// Keys of one object that are compared each with each; an object of more takes the long way.
 const KEYS_MAX: usize = 32;
@@ -38,7 +38,7 @@ struct Room {
 /// A call whose every text may be stored as it is. Only [`Redactor::clean`] makes one.
 #[derive(Debug)]
 pub(crate) struct Clean<'a> {
-    fields: &'a Windowed,
+    fields: &'a BoundedCall,
     folder: String,
     args: Plain<'a>,
     extra: Option<Plain<'a>>,
@@ -70,7 +70,7 @@ pub(crate) enum To {
 
 impl<'a> Clean<'a> {
     /// Returns the fields that are no structure.
-    pub(crate) fn fields(&self) -> &'a Windowed {
+    pub(crate) fn fields(&self) -> &'a BoundedCall {
         self.fields
     }
 
@@ -93,7 +93,7 @@ impl<'a> Clean<'a> {
 impl Redactor {
     /// Returns the call as it may be stored, `None` where something is secret or not as plain as nearly all calls
     /// are: [`Redactor::redact`] then knows what becomes of it, and of any other call the same as this.
-    pub(crate) fn clean<'a>(&self, call: &'a Windowed) -> Option<Clean<'a>> {
+    pub(crate) fn clean<'a>(&self, call: &'a BoundedCall) -> Option<Clean<'a>> {
         // Of our own candidates the names of members mean nothing; they are few.
         if call.via == Via::Tooltrail || call.user.long.is_some() {
             return None;
@@ -106,7 +106,7 @@ impl Redactor {
         })
     }
 
-    fn clean_in<'a>(&self, call: &'a Windowed, room: &mut Room) -> Option<(Plain<'a>, Option<Plain<'a>>)> {
+    fn clean_in<'a>(&self, call: &'a BoundedCall, room: &mut Room) -> Option<(Plain<'a>, Option<Plain<'a>>)> {
         let often =
             [Some(&call.tool), call.agent.as_ref(), call.model.as_ref(), call.client.as_ref(), call.server.as_ref()];
         if !often.into_iter().flatten().all(|name| self.is_clean_name(name, &mut room.candidates)) {
@@ -293,7 +293,7 @@ impl<'a> Walk<'_, 'a> {
         };
         // A text of no more bytes than the limit has no more characters either.
         let short = text.len() <= ARG_CHARS_MAX;
-        let (window, chars) = if short { (text.len(), 0) } else { Seen::lend(text, ARG_CHARS_MAX) };
+        let (window, chars) = if short { (text.len(), 0) } else { WindowedText::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
         if !self.redactor.is_clean(&text[..window], cut, &mut self.room.candidates) {
             return None;

@@ -2,7 +2,7 @@
 
 use super::benign::entropy;
 use super::shapes::{PREFIXED, Piece, Shape, VENDORS};
-use super::{Redactor, Tree, Windowed};
+use super::{BoundedCall, Redactor, Tree};
 use crate::call::Call;
 use crate::clock::Timestamp;
 
@@ -93,7 +93,7 @@ pub(super) fn readable(redactor: &Redactor, args: &str, result: &str) -> String 
         }
     }
     let call = Call::new("alice", "tool", args).ok(result);
-    let redacted = redactor.redact(Windowed::outside(&call, Timestamp::from_millis(0), redactor));
+    let redacted = redactor.redact(BoundedCall::outside(&call, Timestamp::from_millis(0), redactor));
     let mut out = vec![redacted.fields().result.text.clone()];
     walk(redacted.args(), &mut out);
     out.join("\n")

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use regex::Regex;
 
-use super::Seen;
+use super::WindowedText;
 use super::benign::{entropy, is_benign};
 use super::commands;
 use super::encoded;
@@ -139,7 +139,7 @@ impl Redactor {
     /// that is one only where it was sent, such as a password under its name, is hidden in the message, too.
     #[must_use]
     pub fn excerpt(&self, text: &str, sent: &[u8], chars_max: usize) -> String {
-        let mut seen = Seen::copy(text, chars_max);
+        let mut seen = WindowedText::copy(text, chars_max);
         let longer = seen.cut || seen.chars > chars_max as u64;
         let mut found = Found::default();
         let _hidden = self.settle(&String::from_utf8_lossy(&sent[..sent.len().min(SENT_MAX)]), false, &mut found);
@@ -155,7 +155,7 @@ impl Redactor {
     }
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
-    pub(super) fn seen(&self, seen: &mut Seen, found: &mut Found) {
+    pub(super) fn seen(&self, seen: &mut WindowedText, found: &mut Found) {
         if let Cow::Owned(text) = self.settle(&seen.text, seen.cut, found) {
             seen.text = text;
         }
@@ -184,7 +184,7 @@ impl Redactor {
     }
 
     /// Puts marks in place of passwords in a list of arguments.
-    pub(super) fn arguments(&self, arguments: &mut [&mut Seen], found: &mut Found) {
+    pub(super) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut Found) {
         let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
         let hits = commands::listed(&texts);
         for (index, from, until) in hits {
@@ -217,7 +217,7 @@ impl Redactor {
     }
 
     /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
-    pub(super) fn is_clean_name(&self, seen: &Seen, candidates: &mut Vec<Candidate>) -> bool {
+    pub(super) fn is_clean_name(&self, seen: &WindowedText, candidates: &mut Vec<Candidate>) -> bool {
         let mut is_clean = || self.is_clean(&seen.text, seen.cut, candidates);
         if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
     }

@@ -4,7 +4,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::benign::{is_benign, is_place};
 use super::marks::marks;
-use super::{Seen, Tree};
+use super::{Tree, WindowedText};
 
 /// Secrets of one call that are searched for; a call rarely holds more than a few.
 const SECRETS_MAX: usize = 32;
@@ -64,7 +64,7 @@ impl Sweeper {
     }
 
     /// Hides them in a text, but never within a mark.
-    pub(super) fn seen(&self, seen: &mut Seen) {
+    pub(super) fn seen(&self, seen: &mut WindowedText) {
         if !self.word_index.is_match(seen.text.as_str()) {
             return;
         }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::found::Found;
 use super::shapes::{PREFIXED, VENDORS};
-use super::{Redactor, Seen, names, text};
+use super::{Redactor, WindowedText, names, text};
 
 /// The engine of the product, and one that looks at every byte.
 pub(super) static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None), Redactor::thorough(None)]);
@@ -15,7 +15,7 @@ pub(super) static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor:
 pub(super) fn check(text: &str) {
     for cut in [false, true] {
         let [short, long] = ENGINES.each_ref().map(|engine| {
-            let mut seen = Seen { text: text.to_owned(), chars: 9_999, cut };
+            let mut seen = WindowedText { text: text.to_owned(), chars: 9_999, cut };
             engine.seen(&mut seen, &mut Found::default());
             seen.text
         });

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::found::Found;
-use super::{Redactor, Seen};
+use super::{Redactor, WindowedText};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX};
 
 #[test]
@@ -147,7 +147,7 @@ fn what_only_looks_secret_stays() {
 }
 
 fn cut(text: &str) -> String {
-    let mut seen = Seen { text: text.to_owned(), chars: 9_999, cut: true };
+    let mut seen = WindowedText { text: text.to_owned(), chars: 9_999, cut: true };
     Redactor::new(None).seen(&mut seen, &mut Found::default());
     seen.text
 }
@@ -174,7 +174,7 @@ fn a_window_is_its_limit_and_4096_characters() {
         let window = limit + 4_096;
         for before in [limit - 4, window - 24, window - 8, window, window + 50] {
             let text = format!("{} ghp_{}", "é".repeat(before - 1), "a1B2c3D4e5F6".repeat(3));
-            let mut seen = Seen::window(text.clone(), limit);
+            let mut seen = WindowedText::window(text.clone(), limit);
             assert_eq!(seen.cut, text.chars().count() > window);
             assert_eq!(seen.chars, text.chars().count() as u64);
             Redactor::new(None).seen(&mut seen, &mut Found::default());

@@ -75,5 +75,5 @@ pub use own::{RULES_MAX, RedactionRules, VALUE_BYTES_MIN, VALUES_MAX};
 pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};
 pub(crate) use step::Redacted;
 pub use tag::RedactionKey;
-pub(crate) use tree::{Seen, Tree};
-pub(crate) use window::Windowed;
+pub(crate) use tree::{Tree, WindowedText};
+pub(crate) use window::BoundedCall;

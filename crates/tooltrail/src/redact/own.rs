@@ -228,7 +228,7 @@ fn cut_value(text: &str, name: &'static str, value: &str) -> Option<Hit> {
 #[cfg(test)]
 mod tests {
     use super::super::found::Found;
-    use super::super::{RedactionKey, Redactor, Seen};
+    use super::super::{RedactionKey, Redactor, WindowedText};
     use super::*;
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_value_that_a_text_is_cut_in_is_hidden_to_the_end() {
-        let mut seen = Seen { text: "say open \"ses".to_owned(), chars: 9_999, cut: true };
+        let mut seen = WindowedText { text: "say open \"ses".to_owned(), chars: 9_999, cut: true };
         Redactor::with(None, &rules()).seen(&mut seen, &mut Found::default());
         assert_eq!(seen.text, "say [redacted:env-phrase]");
     }

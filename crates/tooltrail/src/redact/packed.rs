@@ -226,7 +226,7 @@ fn window(text: Option<&str>) -> (Option<&str>, Option<u64>) {
 mod tests {
     use super::*;
     use crate::call::{EntryId, Identity, Kept, Outcome, Via};
-    use crate::redact::{Redactor, Windowed};
+    use crate::redact::{BoundedCall, Redactor};
 
     /// Packs a call behind others and compares it with what is seen of it otherwise.
     fn check(call: &Call, packs: bool) {
@@ -244,7 +244,7 @@ mod tests {
         words.push(7);
         assert_eq!(text.len(), before + bytes);
         text.push_str("more of others");
-        let expected = Windowed::outside(call, now, &Redactor::new(None));
+        let expected = BoundedCall::outside(call, now, &Redactor::new(None));
         assert_eq!(packed.windowed(&text, &words), expected);
     }
 

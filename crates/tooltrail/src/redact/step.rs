@@ -6,13 +6,13 @@ use crate::json::{DEPTH_MAX, Json};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
 use crate::redact::Redactor;
 use crate::redact::found::Found;
-use crate::redact::tree::{Seen, Tree};
-use crate::redact::window::{Structure, Windowed};
+use crate::redact::tree::{Tree, WindowedText};
+use crate::redact::window::{BoundedCall, Structure};
 
 /// A call without secrets. Only [`Redactor::redact`] makes one, and only this can be clipped and encoded.
 #[derive(Clone, Debug)]
 pub(crate) struct Redacted {
-    fields: Windowed,
+    fields: BoundedCall,
     folder: String,
     args: Tree,
     extra: Option<Tree>,
@@ -20,7 +20,7 @@ pub(crate) struct Redacted {
 
 impl Redactor {
     /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
-    pub(crate) fn redact(&self, mut call: Windowed) -> Redacted {
+    pub(crate) fn redact(&self, mut call: BoundedCall) -> Redacted {
         let mut found = Found::default();
         let mut args = structure(&call.args);
         let mut extra = call.extra.as_ref().map(structure);
@@ -60,7 +60,7 @@ impl Redactor {
             &mut call.claimed_user,
             &mut call.rule,
         ];
-        let mut fields: Vec<&mut Seen> = fields.into_iter().flatten().collect();
+        let mut fields: Vec<&mut WindowedText> = fields.into_iter().flatten().collect();
         fields.iter_mut().for_each(|text| self.seen(text, &mut found));
         // What is secret in one place is secret in every other.
         if let Some(sweeper) = found.sweeper() {
@@ -86,7 +86,7 @@ impl Redactor {
 
 impl Redacted {
     /// Returns the fields that are no structure.
-    pub(crate) fn fields(&self) -> &Windowed {
+    pub(crate) fn fields(&self) -> &BoundedCall {
         &self.fields
     }
 
@@ -109,9 +109,9 @@ impl Redacted {
 /// Reads args or extra into an object; what is no object is put under a name.
 fn structure(structure: &Structure) -> Tree {
     let text = &structure.text;
-    let member = |name: &str, value| Tree::Object(vec![(Seen::copy(name, FIELD_CHARS_MAX), value)]);
+    let member = |name: &str, value| Tree::Object(vec![(WindowedText::copy(name, FIELD_CHARS_MAX), value)]);
     let whole = |name: &str, cut: bool| {
-        let mut seen = Seen::copy(text, ARG_CHARS_MAX);
+        let mut seen = WindowedText::copy(text, ARG_CHARS_MAX);
         (seen.chars, seen.cut) = (structure.chars(), seen.cut || cut);
         member(name, Tree::String(seen))
     };

@@ -6,7 +6,7 @@ use crate::redact::chars::{count_chars, end_of_chars};
 
 /// A string: what redaction sees of it, later what redaction left of it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Seen {
+pub(crate) struct WindowedText {
     /// The window of the text; after redaction, with marks in place of secrets.
     pub(crate) text: String,
     /// Characters received, before windowing and redaction.
@@ -15,7 +15,7 @@ pub(crate) struct Seen {
     pub(crate) cut: bool,
 }
 
-impl Seen {
+impl WindowedText {
     /// Takes the window of a text that may reach `limit` characters of the line.
     pub(crate) fn window(mut text: String, limit: usize) -> Self {
         let (end, chars) = Self::lend(&text, limit);
@@ -61,11 +61,11 @@ pub(crate) enum Tree {
     Bool(bool),
     /// The digits as received.
     Number(String),
-    String(Seen),
+    String(WindowedText),
     Array(Vec<Self>),
-    Object(Vec<(Seen, Self)>),
+    Object(Vec<(WindowedText, Self)>),
     /// The compact text of a list or object below the deepest level that stays structured.
-    Deep(Seen),
+    Deep(WindowedText),
 }
 
 impl Tree {
@@ -75,11 +75,11 @@ impl Tree {
             Json::Null => Self::Null,
             Json::Bool(value) => Self::Bool(value),
             Json::Number(digits) => Self::Number(digits),
-            Json::String(text) => Self::String(Seen::window(text, strings)),
-            Json::Deep(text) => Self::Deep(Seen::window(text, strings)),
+            Json::String(text) => Self::String(WindowedText::window(text, strings)),
+            Json::Deep(text) => Self::Deep(WindowedText::window(text, strings)),
             Json::Array(elements) => Self::Array(elements.into_iter().map(|e| Self::of(e, keys, strings)).collect()),
             Json::Object(members) => Self::Object(
-                members.into_iter().map(|(k, v)| (Seen::window(k, keys), Self::of(v, keys, strings))).collect(),
+                members.into_iter().map(|(k, v)| (WindowedText::window(k, keys), Self::of(v, keys, strings))).collect(),
             ),
         }
     }

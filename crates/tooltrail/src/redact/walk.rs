@@ -11,7 +11,7 @@ use super::marks::marks;
 use super::names::{self, CARD, Name, ONE_TIME};
 use super::shapes::{PREFIXED, VENDORS};
 use super::text::Lead;
-use super::{Seen, Tree};
+use super::{Tree, WindowedText};
 
 /// Digits from which a bare number under a token's name is believed.
 const NUMBER_DIGITS_MIN: usize = 6;
@@ -27,7 +27,7 @@ impl Redactor {
         }
     }
 
-    fn members(&self, members: &mut [(Seen, Tree)], found: &mut Found) {
+    fn members(&self, members: &mut [(WindowedText, Tree)], found: &mut Found) {
         let beside = beside(members);
         self.command_beside(members, found);
         for (key, value) in members {
@@ -46,7 +46,7 @@ impl Redactor {
     }
 
     /// `{"command": "sshpass", "args": ["-p", "…"]}`: a command and its arguments in two members.
-    fn command_beside(&self, members: &mut [(Seen, Tree)], found: &mut Found) {
+    fn command_beside(&self, members: &mut [(WindowedText, Tree)], found: &mut Found) {
         let command = members.iter().find_map(|(key, value)| match value {
             Tree::String(text) if clean::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
             _ => None,
@@ -61,7 +61,7 @@ impl Redactor {
                 Tree::String(seen) => Some(seen),
                 _ => None,
             });
-            let mut line: Vec<&mut Seen> = [&mut command].into_iter().chain(texts).collect();
+            let mut line: Vec<&mut WindowedText> = [&mut command].into_iter().chain(texts).collect();
             self.arguments(&mut line, found);
         }
     }
@@ -108,7 +108,7 @@ impl Redactor {
                 self.named(judged, value, found);
             }
         }
-        let mut texts: Vec<&mut Seen> = Vec::new();
+        let mut texts: Vec<&mut WindowedText> = Vec::new();
         for element in elements.iter_mut() {
             match element {
                 Tree::String(seen) => texts.push(seen),
@@ -152,7 +152,7 @@ impl Redactor {
                 };
                 if digits.len() >= if rule == CARD { 12 } else { least } {
                     let text = self.mark(rule, false, digits, found);
-                    *value = Tree::String(Seen { chars: text.len() as u64, text, cut: false });
+                    *value = Tree::String(WindowedText { chars: text.len() as u64, text, cut: false });
                 }
             }
             (Tree::String(seen) | Tree::Deep(seen), _) => self.named(name, seen, found),
@@ -161,7 +161,7 @@ impl Redactor {
     }
 
     /// A text under a secret's name.
-    fn named(&self, name: Name, seen: &mut Seen, found: &mut Found) {
+    fn named(&self, name: Name, seen: &mut WindowedText, found: &mut Found) {
         let original = seen.text.clone();
         let hit = assign::value(&original, name);
         self.seen(seen, found);
@@ -190,7 +190,7 @@ impl Beside {
 
 /// `{"name": "Authorization", "value": "…"}`, `{"element": "Password input", "text": "…"}`, `{"command": "sudo -S …",
 /// "stdin": "…"}`: what a value is stands beside it.
-fn beside(members: &[(Seen, Tree)]) -> Option<Beside> {
+fn beside(members: &[(WindowedText, Tree)]) -> Option<Beside> {
     // Selenium names the kind of its locator under `by` and the locator under `value`.
     let locator = members.iter().any(|(key, _)| key.text == "by");
     let fed = members.iter().any(|(key, _)| labels::is_fed(&key.text));
@@ -205,7 +205,7 @@ fn beside(members: &[(Seen, Tree)]) -> Option<Beside> {
                     _ => None,
                 });
                 let text = words.collect::<Vec<_>>().join(" ");
-                listed = Seen { chars: text.len() as u64, text, cut: false };
+                listed = WindowedText { chars: text.len() as u64, text, cut: false };
                 &listed
             }
             _ => return None,

@@ -7,7 +7,7 @@ use crate::json::{check, compact, push_string};
 use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
 use crate::redact::Redactor;
 use crate::redact::chars::count_chars;
-use crate::redact::tree::Seen;
+use crate::redact::tree::WindowedText;
 
 /// How the tools of our own candidates begin, and what comes before a name of ours that is used from outside.
 const OWN_TOOLS: &str = "tooltrail.";
@@ -15,28 +15,28 @@ const OUTSIDE: &str = "outside.";
 
 /// A call as the recorder takes it from its caller: owned, bounded, not yet redacted.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Windowed {
+pub(crate) struct BoundedCall {
     pub(crate) ts: Timestamp,
     pub(crate) id: Option<EntryId>,
     pub(crate) user: User,
-    pub(crate) tool: Seen,
+    pub(crate) tool: WindowedText,
     pub(crate) args: Structure,
     pub(crate) status: Status,
     pub(crate) reason: Option<Reason>,
     pub(crate) result_chars: u64,
-    pub(crate) result: Seen,
+    pub(crate) result: WindowedText,
     pub(crate) duration_ms: Option<DurationMs>,
-    pub(crate) session: Option<Seen>,
-    pub(crate) call_id: Option<Seen>,
-    pub(crate) parent: Option<Seen>,
-    pub(crate) agent: Option<Seen>,
-    pub(crate) model: Option<Seen>,
-    pub(crate) client: Option<Seen>,
-    pub(crate) server: Option<Seen>,
+    pub(crate) session: Option<WindowedText>,
+    pub(crate) call_id: Option<WindowedText>,
+    pub(crate) parent: Option<WindowedText>,
+    pub(crate) agent: Option<WindowedText>,
+    pub(crate) model: Option<WindowedText>,
+    pub(crate) client: Option<WindowedText>,
+    pub(crate) server: Option<WindowedText>,
     pub(crate) via: Via,
     pub(crate) identity: Option<Identity>,
-    pub(crate) claimed_user: Option<Seen>,
-    pub(crate) rule: Option<Seen>,
+    pub(crate) claimed_user: Option<WindowedText>,
+    pub(crate) rule: Option<WindowedText>,
     pub(crate) trace_id: Option<String>,
     pub(crate) span_id: Option<String>,
     pub(crate) extra: Option<Structure>,
@@ -45,7 +45,7 @@ pub(crate) struct Windowed {
 /// A user's id, and what can only be known from the whole of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct User {
-    pub(crate) seen: Seen,
+    pub(crate) seen: WindowedText,
     /// Of an id longer than its window: the folder, and the keyed hash that a redacted id's folder ends in.
     pub(crate) long: Option<(String, String)>,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Structure {
     pub(crate) cut: bool,
 }
 
-impl Windowed {
+impl BoundedCall {
     /// Takes what can reach the line of a call from outside, which ended at `now` unless it says otherwise.
     pub(crate) fn outside(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
@@ -86,7 +86,7 @@ impl Windowed {
             self.add_extra("tool", &sent.text);
         }
         if self.user.seen.text == SYSTEM_USER {
-            let sent = std::mem::replace(&mut self.user.seen, Seen::copy(OUTSIDE_SYSTEM_USER, FIELD_CHARS_MAX));
+            let sent = std::mem::replace(&mut self.user.seen, WindowedText::copy(OUTSIDE_SYSTEM_USER, FIELD_CHARS_MAX));
             self.claimed_user.get_or_insert(sent);
         }
     }
@@ -111,7 +111,7 @@ impl Windowed {
 
     /// Returns one that holds nothing yet, to be filled.
     pub(crate) fn empty() -> Self {
-        let user = User { seen: Seen::default(), long: None };
+        let user = User { seen: WindowedText::default(), long: None };
         Self::of(&Call::default(), Timestamp::from_millis(0), Via::default(), user)
     }
 
@@ -122,7 +122,7 @@ impl Windowed {
     }
 
     fn of(call: &Call, now: Timestamp, via: Via, user: User) -> Self {
-        let field = |text: &Option<String>| text.as_deref().map(|text| Seen::copy(text, FIELD_CHARS_MAX));
+        let field = |text: &Option<String>| text.as_deref().map(|text| WindowedText::copy(text, FIELD_CHARS_MAX));
         let interrupted = Outcome { reason: Some(Reason::Interrupted), ..Outcome::default() };
         let outcome = call.outcome.as_ref().unwrap_or(&interrupted);
         let (result_chars, result) = result_of(outcome);
@@ -133,7 +133,7 @@ impl Windowed {
             ts: call.ts.unwrap_or(now),
             id: call.id,
             user,
-            tool: Seen::copy(&call.tool, FIELD_CHARS_MAX),
+            tool: WindowedText::copy(&call.tool, FIELD_CHARS_MAX),
             args: Structure::copy(&call.args),
             status: outcome.status,
             reason: outcome.reason,
@@ -160,7 +160,7 @@ impl Windowed {
 
 impl User {
     fn new(id: &str, redactor: &Redactor) -> Self {
-        let seen = Seen::copy(id, FIELD_CHARS_MAX);
+        let seen = WindowedText::copy(id, FIELD_CHARS_MAX);
         let long = seen.cut.then(|| (outside_folder(id), redactor.keyed_hash(id)));
         Self { seen, long }
     }
@@ -173,7 +173,7 @@ impl Structure {
             // Counted only where it is needed: when the text is clipped.
             return Self { text: text.to_owned(), chars: 0, cut: false };
         }
-        let seen = Seen::copy(text, ARG_CHARS_MAX);
+        let seen = WindowedText::copy(text, ARG_CHARS_MAX);
         Self { text: seen.text, chars: seen.chars, cut: true }
     }
 
@@ -191,36 +191,36 @@ impl Structure {
 }
 
 /// Returns the characters and the window of a result; the error text wins where both exist.
-fn result_of(outcome: &Outcome) -> (u64, Seen) {
+fn result_of(outcome: &Outcome) -> (u64, WindowedText) {
     if let Some(kept) = &outcome.kept {
-        return (kept.result_chars, Seen::copy(&kept.result_snippet, SNIPPET_CHARS_MAX));
+        return (kept.result_chars, WindowedText::copy(&kept.result_snippet, SNIPPET_CHARS_MAX));
     }
     let result = outcome.result.as_ref().map(|result| match result {
-        Payload::Text(text) => Seen::copy(text, SNIPPET_CHARS_MAX),
+        Payload::Text(text) => WindowedText::copy(text, SNIPPET_CHARS_MAX),
         Payload::Json(text) => json_result(text),
     });
-    let error = outcome.error.as_deref().map(|text| Seen::copy(text, SNIPPET_CHARS_MAX));
+    let error = outcome.error.as_deref().map(|text| WindowedText::copy(text, SNIPPET_CHARS_MAX));
     result_and_error(result, error)
 }
 
 /// Returns what is seen of a result that is JSON.
-pub(super) fn json_result(text: &str) -> Seen {
+pub(super) fn json_result(text: &str) -> WindowedText {
     if text.trim() == "null" {
-        return Seen::copy("", SNIPPET_CHARS_MAX);
+        return WindowedText::copy("", SNIPPET_CHARS_MAX);
     }
     // What JSON cannot carry faithfully is its text as it came.
     match check(text) {
-        Err(_) => Seen::copy(text, SNIPPET_CHARS_MAX),
-        Ok(_) => Seen::window(compact(text), SNIPPET_CHARS_MAX),
+        Err(_) => WindowedText::copy(text, SNIPPET_CHARS_MAX),
+        Ok(_) => WindowedText::window(compact(text), SNIPPET_CHARS_MAX),
     }
 }
 
 /// Returns the characters of the result, and what stands in the snippet's place.
-pub(super) fn result_and_error(result: Option<Seen>, error: Option<Seen>) -> (u64, Seen) {
+pub(super) fn result_and_error(result: Option<WindowedText>, error: Option<WindowedText>) -> (u64, WindowedText) {
     match (result, error) {
         (Some(result), Some(error)) => (result.chars, if error.text.is_empty() { result } else { error }),
         (Some(seen), None) | (None, Some(seen)) => (seen.chars, seen),
-        (None, None) => (0, Seen::copy("", SNIPPET_CHARS_MAX)),
+        (None, None) => (0, WindowedText::copy("", SNIPPET_CHARS_MAX)),
     }
 }
 
@@ -253,7 +253,7 @@ fn extra_of(extra: &[(String, String)], strays: [(&str, Option<&str>); 2]) -> Op
     }
     for (name, value) in strays.iter().filter_map(|(name, value)| value.map(|value| (*name, value))) {
         // An id of any length is no reason to copy more than a window of it.
-        let seen = Seen::copy(value, ARG_CHARS_MAX + WINDOW_BEYOND);
+        let seen = WindowedText::copy(value, ARG_CHARS_MAX + WINDOW_BEYOND);
         add(name, &mut |text| push_string(text, &seen.text));
     }
     if text.is_empty() {

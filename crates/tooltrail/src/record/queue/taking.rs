@@ -118,7 +118,7 @@ impl Queue {
                 Held::Moved => moved.next().map(|call| Source::Moved(Box::new(call))),
                 Held::Copied => copied.next().map(|copied| match copied {
                     Copied::Large(packed, text, words) => Source::Packed(packed, self.text(text, words)),
-                    Copied::Windowed(call) => Source::Windowed(call),
+                    Copied::BoundedCall(call) => Source::BoundedCall(call),
                     Copied::Line(line) => Source::Line(line),
                 }),
             };

@@ -3,19 +3,19 @@
 use crate::call::{DurationMs, EntryId, Identity, Reason, Status, Via};
 use crate::clock::Timestamp;
 use crate::redact::packed::{ERROR_CUT, FIRST, HAS_ID, HEAD_WORDS, Head, IS_JSON, OTHERS, Packed, RESULT_CUT};
-use crate::redact::tree::Seen;
-use crate::redact::window::{Windowed, json_result, result_and_error};
+use crate::redact::tree::WindowedText;
+use crate::redact::window::{BoundedCall, json_result, result_and_error};
 
 impl Packed {
     /// Takes the call out of the text it was packed into.
-    pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> Windowed {
-        let mut call = Windowed::empty();
+    pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> BoundedCall {
+        let mut call = BoundedCall::empty();
         self.unpack(text, words, &mut call);
         call
     }
 
     /// Takes the call out of the text it was packed into, and puts it in the place of another, into the same memory.
-    pub(crate) fn unpack(&self, text: &str, words: &[u32], into: &mut Windowed) {
+    pub(crate) fn unpack(&self, text: &str, words: &[u32], into: &mut BoundedCall) {
         let (head, rest) = words[self.0 as usize..].split_at(HEAD_WORDS);
         let head = |word: Head| head[word as usize];
         let mut rest = rest.iter().copied();
@@ -57,7 +57,7 @@ impl Packed {
             }
             (result, error) => {
                 let part = |text: &str, chars| {
-                    let mut part = Seen::default();
+                    let mut part = WindowedText::default();
                     part.refill(text, chars);
                     part
                 };
@@ -71,7 +71,7 @@ impl Packed {
 }
 
 /// Puts what few calls have in the place of another's.
-fn unpack_others(others: [Option<&str>; OTHERS], into: &mut Windowed) {
+fn unpack_others(others: [Option<&str>; OTHERS], into: &mut BoundedCall) {
     let [session, call_id, parent, agent, model, client, server, claimed_user, rule, trace_id, span_id, duration_ms] =
         others;
     let fields = [
