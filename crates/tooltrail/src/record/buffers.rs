@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
     pub(crate) text: String,
     /// What else is known of them.
     pub(crate) words: Vec<u32>,
-    pub(crate) items: Vec<Stored>,
+    pub(crate) items: Vec<QueuedItem>,
     /// Calls that were given away, in the order of their items.
     pub(crate) calls: Vec<Call>,
     /// Calls that were copied otherwise, likewise.
@@ -42,22 +42,22 @@ pub(crate) struct Chunk {
 
 /// An item with its place in the order of all: numbers only, as what is more than that is written twice.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stored {
+pub(crate) struct QueuedItem {
     /// The weight of all that came before it.
     pub(crate) key: u64,
     /// Its own weight.
     pub(crate) weight: u64,
     /// The open call that it ends or that begins with it; 0 for none.
     pub(crate) id: u64,
-    pub(crate) held: Held,
-    pub(crate) what: What,
+    pub(crate) slot: CallSlot,
+    pub(crate) kind: ItemKind,
     /// Whether the next of the chunk's promises is its own.
     pub(crate) is_awaited: bool,
 }
 
 /// What an item is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum ItemKind {
     Entry,
     Begin,
     Ended,
@@ -68,7 +68,7 @@ pub(crate) enum What {
 
 /// Where the call of an item is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Held {
+pub(crate) enum CallSlot {
     /// There is none.
     Nowhere,
     /// Here in the chunk's words and text.
@@ -89,12 +89,12 @@ pub(crate) struct Text {
 
 /// Empty buffers.
 #[derive(Debug)]
-pub(crate) struct Buffers(SpinMutex<Kept>);
+pub(crate) struct Buffers(SpinMutex<FreeBuffers>);
 
 #[derive(Debug, Default)]
-struct Kept {
+struct FreeBuffers {
     texts: Vec<(String, Vec<u32>)>,
-    items: Vec<Vec<Stored>>,
+    items: Vec<Vec<QueuedItem>>,
     calls: Vec<Vec<Call>>,
 }
 
@@ -137,18 +137,18 @@ impl Drop for Text {
 impl Default for Buffers {
     /// Has some: what callers would have to make themselves would be made by the system, on their time.
     fn default() -> Self {
-        let texts = (0..KEPT_CHUNKS_IDLE).map(|_| Kept::text()).collect();
-        let items = (0..KEPT_CHUNKS_IDLE).map(|_| Kept::items()).collect();
-        Self(SpinMutex::new(Kept { texts, items, calls: Vec::new() }))
+        let texts = (0..KEPT_CHUNKS_IDLE).map(|_| FreeBuffers::text()).collect();
+        let items = (0..KEPT_CHUNKS_IDLE).map(|_| FreeBuffers::items()).collect();
+        Self(SpinMutex::new(FreeBuffers { texts, items, calls: Vec::new() }))
     }
 }
 
-impl Kept {
+impl FreeBuffers {
     fn text() -> (String, Vec<u32>) {
         (String::with_capacity(TEXT_BYTES), Vec::with_capacity(CHUNK_ITEMS * PACKED_WORDS_MAX))
     }
 
-    fn items() -> Vec<Stored> {
+    fn items() -> Vec<QueuedItem> {
         Vec::with_capacity(CHUNK_ITEMS)
     }
 }
@@ -159,11 +159,11 @@ impl Buffers {
         let mut kept = spin_lock(&self.0);
         let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
         drop(kept);
-        let (text, words) = text.unwrap_or_else(Kept::text);
+        let (text, words) = text.unwrap_or_else(FreeBuffers::text);
         Chunk {
             text,
             words,
-            items: items.unwrap_or_else(Kept::items),
+            items: items.unwrap_or_else(FreeBuffers::items),
             calls: calls.unwrap_or_default(),
             copied: Vec::new(),
             promises: Vec::new(),
@@ -171,7 +171,7 @@ impl Buffers {
     }
 
     /// Takes back what the writer has emptied.
-    pub(crate) fn give(&self, items: Vec<Stored>, calls: Vec<Call>) {
+    pub(crate) fn give(&self, items: Vec<QueuedItem>, calls: Vec<Call>) {
         debug_assert!(items.is_empty() && calls.is_empty(), "only empty buffers go round");
         let mut kept = spin_lock(&self.0);
         if kept.items.len() < KEPT_CHUNKS_MAX {

@@ -2,7 +2,7 @@
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::record::buffers::{Chunk, Held, SHARED_BYTES_MAX};
+use crate::record::buffers::{CallSlot, Chunk, SHARED_BYTES_MAX};
 use crate::record::item::{Line, call_bytes, user_of};
 use crate::redact::{BoundedCall, Packed, Plan, Redactor};
 
@@ -20,7 +20,7 @@ pub(crate) trait Offer {
     fn user(&self) -> &str;
 
     /// Puts it into a chunk, which has room for it.
-    fn hold(self, chunk: &mut Chunk) -> Held;
+    fn hold(self, chunk: &mut Chunk) -> CallSlot;
 }
 
 /// A small call of somebody who keeps it.
@@ -84,8 +84,8 @@ impl Offer for Small<'_> {
     }
 
     #[inline]
-    fn hold(self, chunk: &mut Chunk) -> Held {
-        Held::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.words))
+    fn hold(self, chunk: &mut Chunk) -> CallSlot {
+        CallSlot::Packed(self.0.pack(self.1, &mut chunk.text, &mut chunk.words))
     }
 }
 
@@ -106,9 +106,9 @@ impl Offer for Copied {
         }
     }
 
-    fn hold(self, chunk: &mut Chunk) -> Held {
+    fn hold(self, chunk: &mut Chunk) -> CallSlot {
         chunk.copied.push(self);
-        Held::Copied
+        CallSlot::Copied
     }
 }
 
@@ -134,7 +134,7 @@ impl Offer for Lent<'_> {
         }
     }
 
-    fn hold(self, chunk: &mut Chunk) -> Held {
+    fn hold(self, chunk: &mut Chunk) -> CallSlot {
         match self {
             Self::Small(call) => call.hold(chunk),
             Self::Copied(call) => call.hold(chunk),
@@ -154,11 +154,11 @@ impl Offer for Call {
     }
 
     #[inline]
-    fn hold(self, chunk: &mut Chunk) -> Held {
+    fn hold(self, chunk: &mut Chunk) -> CallSlot {
         if chunk.calls.capacity() == 0 {
             chunk.calls.reserve_exact(chunk.items.capacity());
         }
         chunk.calls.push(self);
-        Held::Moved
+        CallSlot::Moved
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::record::buffers::{Buffers, Held, Stored, What};
+use crate::record::buffers::{Buffers, CallSlot, ItemKind, QueuedItem};
 use crate::record::fair_batch::{Backlog, hash};
 use crate::record::item::Item;
 use crate::record::offer::Offer;
@@ -101,7 +101,7 @@ impl Queue {
             drop(shard);
             return self.count_shed("closed", 1);
         }
-        if self.put(&mut shard, call, What::Entry, ends, None).is_err() {
+        if self.put(&mut shard, call, ItemKind::Entry, ends, None).is_err() {
             self.end_in(&mut shard, ends);
             drop(shard);
             return self.count_shed("queue_full", 1);
@@ -119,7 +119,7 @@ impl Queue {
         promises: Vec<Option<Promise>>,
         ends: u64,
     ) -> Result<(), Error> {
-        let bytes = calls.iter().map(|call| call.bytes() + size_of::<Stored>()).sum::<usize>();
+        let bytes = calls.iter().map(|call| call.bytes() + size_of::<QueuedItem>()).sum::<usize>();
         let mut shard = self.shards.any();
         if self.is_closed() {
             return Err(Error::Closed);
@@ -134,12 +134,12 @@ impl Queue {
         let awaited = promises.iter().flatten().count();
         self.awaited.fetch_add(awaited, Ordering::SeqCst);
         for (call, promise) in calls.into_iter().zip(promises) {
-            let weight = weight(1, call.bytes() + size_of::<Stored>());
+            let weight = weight(1, call.bytes() + size_of::<QueuedItem>());
             let chunk = shard.room(call.text_bytes(), &self.buffers);
-            let held = call.hold(chunk);
+            let slot = call.hold(chunk);
             let is_awaited = promise.is_some();
             chunk.promises.extend(promise);
-            chunk.items.push(Stored { key: place, weight, id: ends, held, what: What::Entry, is_awaited });
+            chunk.items.push(QueuedItem { key: place, weight, id: ends, slot, kind: ItemKind::Entry, is_awaited });
             place = place.wrapping_add(weight);
         }
         drop(shard);
@@ -154,7 +154,7 @@ impl Queue {
             return Err(Error::Closed);
         }
         let awaited = promise.is_some();
-        self.put(&mut shard, call, What::Begin, id, promise)?;
+        self.put(&mut shard, call, ItemKind::Begin, id, promise)?;
         drop(shard);
         match awaited {
             true => self.wake.come_now(),
@@ -165,22 +165,22 @@ impl Queue {
 
     /// Adds a barrier; the acknowledgement resolves when what was accepted before is in its day files.
     pub(crate) fn seen(&self) -> Ack {
-        self.barrier(What::Seen)
+        self.barrier(ItemKind::Seen)
     }
 
     /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
     pub(crate) fn flush(&self, close: bool) -> Ack {
-        self.barrier(if close { What::Close } else { What::Flush })
+        self.barrier(if close { ItemKind::Close } else { ItemKind::Flush })
     }
 
-    fn barrier(&self, what: What) -> Ack {
+    fn barrier(&self, kind: ItemKind) -> Ack {
         let mut closing = spin_lock(&self.closing);
         if let Some(closing) = &*closing {
             // Closing is a flush, nothing is taken since, and it may still be under way.
             return closing.again();
         }
         let (ack, promises) = promise(1);
-        if what == What::Close {
+        if kind == ItemKind::Close {
             *closing = Some(ack.again());
             self.closed.store(true, Ordering::SeqCst);
             // Whoever saw the queue open has put its items into its shard when that is free.
@@ -191,8 +191,8 @@ impl Queue {
         let key = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
         let chunk = shard.room(0, &self.buffers);
         chunk.promises.extend(promises);
-        let held = Held::Nowhere;
-        chunk.items.push(Stored { key, weight: weight(1, 0), id: 0, held, what, is_awaited: true });
+        let slot = CallSlot::Nowhere;
+        chunk.items.push(QueuedItem { key, weight: weight(1, 0), id: 0, slot, kind, is_awaited: true });
         drop(shard);
         drop(closing);
         self.wake.come_now();
@@ -280,23 +280,23 @@ impl Queue {
         &self,
         shard: &mut Filled,
         call: impl Offer,
-        what: What,
+        kind: ItemKind,
         id: u64,
         promise: Option<Promise>,
     ) -> Result<(), Error> {
         if self.is_noisy(&call) {
             return Err(Error::Busy);
         }
-        let bytes = call.bytes() + size_of::<Stored>();
+        let bytes = call.bytes() + size_of::<QueuedItem>();
         let key = self.accept(1, bytes, false).ok_or(Error::Busy)?;
         let chunk = shard.room(call.text_bytes(), &self.buffers);
-        let held = call.hold(chunk);
+        let slot = call.hold(chunk);
         let is_awaited = promise.is_some();
         if let Some(promise) = promise {
             self.awaited.fetch_add(1, Ordering::Relaxed);
             chunk.promises.push(promise);
         }
-        chunk.items.push(Stored { key, weight: weight(1, bytes), id, held, what, is_awaited });
+        chunk.items.push(QueuedItem { key, weight: weight(1, bytes), id, slot, kind, is_awaited });
         Ok(())
     }
 
@@ -306,8 +306,8 @@ impl Queue {
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
             let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
-            let (held, what) = (Held::Nowhere, What::Ended);
-            let item = Stored { key: place, weight: weight(1, 0), id, held, what, is_awaited: false };
+            let (slot, kind) = (CallSlot::Nowhere, ItemKind::Ended);
+            let item = QueuedItem { key: place, weight: weight(1, 0), id, slot, kind, is_awaited: false };
             shard.room(0, &self.buffers).items.push(item);
         }
     }

@@ -86,7 +86,7 @@ struct Part {
 
 /// The lines of a part, and its open calls of which the end is lost.
 #[derive(Debug, Default)]
-struct Made {
+struct EncodedPart {
     lines: Vec<Lines<Role>>,
     ended: Vec<u64>,
 }
@@ -184,7 +184,7 @@ impl Writer {
         // What these tell of was before the batch.
         self.add_events(&mut commit);
         let mut barriers = Barriers::default();
-        let (mut items, mut made) = (batch.items, Made::default());
+        let (mut items, mut made) = (batch.items, EncodedPart::default());
         let is_awaited = items.iter().any(|(item, _)| item.is_awaited());
         while !items.is_empty() {
             let Part { entries, ended, weight } = self.part(&mut items, &mut barriers);
@@ -198,7 +198,7 @@ impl Writer {
             });
             // From here on they are lines, of which only some are held at once.
             self.state.queue.done(weight);
-            made = Made { lines, ended };
+            made = EncodedPart { lines, ended };
         }
         self.store_held();
         self.add_made(&mut commit, made);
@@ -270,7 +270,7 @@ impl Writer {
     }
 
     /// Adds the lines of a part, and stores them as they become many.
-    fn add_made(&mut self, commit: &mut Commit, made: Made) {
+    fn add_made(&mut self, commit: &mut Commit, made: EncodedPart) {
         for lines in made.lines {
             lines.each(|line, role| {
                 self.add(commit, line, role);

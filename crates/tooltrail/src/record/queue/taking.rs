@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::buffers::{Chunk, Held, Stored, Text, What};
+use crate::record::buffers::{CallSlot, Chunk, ItemKind, QueuedItem, Text};
 use crate::record::fair_batch::Backlog;
 use crate::record::item::{Item, Source};
 use crate::record::offer::Copied;
@@ -111,23 +111,23 @@ impl Queue {
         let Chunk { text, words, mut items, mut calls, copied, promises } = chunk;
         let text = self.text(text, words);
         let (mut moved, mut copied, mut promises) = (calls.drain(..), copied.into_iter(), promises.into_iter());
-        for Stored { key, weight, id, held, what, is_awaited } in items.drain(..) {
-            let source = match held {
-                Held::Nowhere => None,
-                Held::Packed(packed) => Some(Source::Packed(packed, Arc::clone(&text))),
-                Held::Moved => moved.next().map(|call| Source::Moved(Box::new(call))),
-                Held::Copied => copied.next().map(|copied| match copied {
+        for QueuedItem { key, weight, id, slot, kind, is_awaited } in items.drain(..) {
+            let source = match slot {
+                CallSlot::Nowhere => None,
+                CallSlot::Packed(packed) => Some(Source::Packed(packed, Arc::clone(&text))),
+                CallSlot::Moved => moved.next().map(|call| Source::Moved(Box::new(call))),
+                CallSlot::Copied => copied.next().map(|copied| match copied {
                     Copied::Large(packed, text, words) => Source::Packed(packed, self.text(text, words)),
                     Copied::BoundedCall(call) => Source::BoundedCall(call),
                     Copied::Line(line) => Source::Line(line),
                 }),
             };
             let promise = if is_awaited { promises.next() } else { None };
-            let item = match (what, source, promise) {
-                (What::Entry, Some(source), promise) => Item::Entry(source, promise, id),
-                (What::Begin, Some(source), promise) => Item::Begin(id, source, promise),
-                (What::Flush | What::Close, _, Some(promise)) => Item::Flush(promise, what == What::Close),
-                (What::Seen, _, Some(promise)) => Item::Seen(promise),
+            let item = match (kind, source, promise) {
+                (ItemKind::Entry, Some(source), promise) => Item::Entry(source, promise, id),
+                (ItemKind::Begin, Some(source), promise) => Item::Begin(id, source, promise),
+                (ItemKind::Flush | ItemKind::Close, _, Some(promise)) => Item::Flush(promise, kind == ItemKind::Close),
+                (ItemKind::Seen, _, Some(promise)) => Item::Seen(promise),
                 _ => Item::Ended(id),
             };
             swept.push_back((item, key, weight));

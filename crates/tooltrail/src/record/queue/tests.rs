@@ -90,10 +90,10 @@ fn what_is_in_work_counts_until_it_is_done() {
 fn bytes_are_bounded_exactly() {
     let queue = Queue::default();
     let large = call("a", "1".repeat(1_000_000));
-    let each = Lent::new(&large, Timestamp::from_millis(0), &REDACTOR).bytes() + size_of::<Stored>();
+    let each = Lent::new(&large, Timestamp::from_millis(0), &REDACTOR).bytes() + size_of::<QueuedItem>();
     (0..100).for_each(|_| offer(&queue, &large, false));
     assert_eq!(queue.waiting(), (QUEUE_BYTES_MAX / each, QUEUE_BYTES_MAX / each * each));
-    let left = QUEUE_BYTES_MAX % each - size_of::<Stored>() - "at".len();
+    let left = QUEUE_BYTES_MAX % each - size_of::<QueuedItem>() - "at".len();
     offer(&queue, &call("a", "1".repeat(left + 1)), false);
     assert_eq!(queue.waiting().0, QUEUE_BYTES_MAX / each);
     offer(&queue, &call("a", "1".repeat(left)), false);
