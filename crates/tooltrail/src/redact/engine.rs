@@ -7,11 +7,11 @@ use regex::Regex;
 
 use super::WindowedText;
 use super::benign::{entropy, is_benign};
+use super::clean_cache::CleanCache;
 use super::commands;
 use super::encoded;
 use super::escapes::{self, LEVELS_MAX, Plain};
 use super::found::Found;
-use super::known::Known;
 use super::marks::{OPENING, mark_across, marks};
 use super::names;
 use super::own::{Own, RedactionRules};
@@ -71,8 +71,8 @@ pub struct Redactor {
     forms: Vec<OnceLock<Option<Regex>>>,
     off: bool,
     own: Own,
-    plain_keys: Known,
-    clean_names: Known,
+    plain_keys: CleanCache,
+    clean_names: CleanCache,
 }
 
 impl Redactor {
@@ -98,8 +98,8 @@ impl Redactor {
             forms,
             off: false,
             own: Own::default(),
-            plain_keys: Known::default(),
-            clean_names: Known::default(),
+            plain_keys: CleanCache::default(),
+            clean_names: CleanCache::default(),
         }
     }
 

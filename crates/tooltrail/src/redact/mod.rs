@@ -16,7 +16,7 @@
 
 // What is seen of a call, and the step that takes secrets out of it.
 mod chars;
-mod clean;
+mod fast_path;
 mod found;
 mod packed;
 mod step;
@@ -27,11 +27,11 @@ mod window;
 // What is secret.
 mod benign;
 mod byte_classes;
+mod clean_cache;
 mod declared;
 mod encoded;
 mod engine;
 mod escapes;
-mod known;
 mod labels;
 mod names;
 mod nested;
@@ -68,8 +68,8 @@ mod kinds;
 #[cfg(test)]
 mod measure;
 
-pub(crate) use clean::{Plain, To};
 pub use engine::Redactor;
+pub(crate) use fast_path::{Plain, To};
 pub(crate) use marks::{count_marks, mark_across};
 pub use own::{RULES_MAX, RedactionRules, VALUE_BYTES_MIN, VALUES_MAX};
 pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};

@@ -2,9 +2,9 @@
 
 use super::assign;
 use super::benign::{is_benign, is_password, is_random};
-use super::clean;
 use super::commands;
 use super::engine::{Redactor, Trigger};
+use super::fast_path;
 use super::found::Found;
 use super::labels;
 use super::marks::marks;
@@ -48,7 +48,7 @@ impl Redactor {
     /// `{"command": "sshpass", "args": ["-p", "…"]}`: a command and its arguments in two members.
     fn command_beside(&self, members: &mut [(WindowedText, Tree)], found: &mut Found) {
         let command = members.iter().find_map(|(key, value)| match value {
-            Tree::String(text) if clean::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
+            Tree::String(text) if fast_path::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
             _ => None,
         });
         let Some(mut command) = command else { return };

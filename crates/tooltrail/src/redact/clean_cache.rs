@@ -11,15 +11,15 @@ const TRIES: usize = 2;
 
 /// Texts, each in a place of its own for good: threads need no lock, and what is full only helps less.
 #[derive(Debug)]
-pub(super) struct Known(Box<[OnceLock<Box<str>>; SLOTS]>);
+pub(super) struct CleanCache(Box<[OnceLock<Box<str>>; SLOTS]>);
 
-impl Default for Known {
+impl Default for CleanCache {
     fn default() -> Self {
         Self(Box::new([const { OnceLock::new() }; SLOTS]))
     }
 }
 
-impl Known {
+impl CleanCache {
     /// Whether a text is among them; one that is not yet is added if it passes.
     pub(super) fn holds_or(&self, text: &str, passes: impl FnOnce() -> bool) -> bool {
         if text.len() > BYTES_MAX {
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn only_what_passed_once_is_known() {
-        let known = Known::default();
+        let known = CleanCache::default();
         let texts = (0..3_000).map(|n| format!("key{}_{n}", "x".repeat(n % 45))).collect::<Vec<_>>();
         for (n, text) in texts.iter().enumerate() {
             assert_eq!(known.holds_or(text, || n % 3 == 0), n % 3 == 0);
