@@ -81,13 +81,13 @@ impl End {
             if again.is_empty() || error.is_some() {
                 break;
             }
-            let clean = tries == 0 && ends_with_newline(&*self.file, written.len).unwrap_or(false);
-            let mut text = if clean { Vec::new() } else { b" \n".to_vec() };
+            let starts_line = tries == 0 && ends_with_newline(&*self.file, written.len).unwrap_or(false);
+            let mut text = if starts_line { Vec::new() } else { b" \n".to_vec() };
             again.drain(..).for_each(|line| text.extend_from_slice(&lines[line]));
             let mut failed = Vec::new();
             error = written.write(&text, &mut failed);
             // Only the blank line before them may be glued to something.
-            failed.retain(|line| clean || line.start > 0);
+            failed.retain(|line| starts_line || line.start > 0);
             again = failed.iter().filter_map(|line| find(lines, &text[line.clone()])).collect();
         }
         let error = error.map(|(_, error)| error);

@@ -35,18 +35,18 @@ struct Part {
 }
 
 impl Damage {
-    /// Looks for a torn tail, which is waited for until it has not grown for 50 ms, and with `clean` for lines at or
+    /// Looks for a torn tail, which is waited for until it has not grown for 50 ms, and with `durable_len` for lines at or
     /// after that length that a power cut damaged. All that is found is kept, durably. The caller holds no lock.
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn find(disk: &dyn Disk, folder: &str, date: Date, clean: Option<u64>) -> io::Result<Self> {
+    pub(crate) fn find(disk: &dyn Disk, folder: &str, date: Date, durable_len: Option<u64>) -> io::Result<Self> {
         let Some(file) = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])? else { return Ok(Self::default()) };
         let (len, is_whole) = wait_until_still(disk, &*file)?;
         let mut damage = Self::in_file(disk, folder, date, &*file, (len, is_whole))?;
-        if let Some(clean) = clean {
+        if let Some(durable_len) = durable_len {
             let mut places = Vec::<(u64, u64)>::new();
-            let from = line_start(&*file, clean, len)?;
+            let from = line_start(&*file, durable_len, len)?;
             scan(&*file, (from, len), |at, line| {
                 if line.is_none_or(is_sound) {
                     return;
@@ -116,7 +116,7 @@ impl Damage {
     /// replaced. The caller holds the home's append lock, and syncs the file afterwards.
     ///
     /// The newline comes first. Only if it landed at the length that was looked at is the tail replaced: else its
-    /// writer was still at work. Bytes that are not what was kept, and bytes below `clean`, stay as they are.
+    /// writer was still at work. Bytes that are not what was kept, and bytes below `durable_len`, stay as they are.
     ///
     /// # Errors
     /// What the system says.
@@ -125,7 +125,7 @@ impl Damage {
         disk: &dyn Disk,
         (folder, date): (&str, Date),
         file: &dyn DiskFile,
-        clean: u64,
+        durable_len: u64,
     ) -> io::Result<Vec<Fragment>> {
         let stat = file.stat()?;
         let is_same = (stat.device, stat.inode) == self.file_id;
@@ -139,7 +139,7 @@ impl Damage {
             let is_tail = self.torn_at == Some(end);
             let may_replace = is_same && (!is_tail || newline_at == Some(end));
             if may_replace && holds(file, offset, &bytes)? {
-                let from = offset.max(clean);
+                let from = offset.max(durable_len);
                 if from < end {
                     overwrite(disk, folder, date, self.file_id, (from, end))?;
                 }

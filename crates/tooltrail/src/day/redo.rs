@@ -22,7 +22,7 @@ pub(crate) struct Redo<'a> {
     /// No line that is wanted stands below this length.
     pub(crate) from: u64,
     /// What stands below this length is never changed: it was flushed.
-    pub(crate) clean: u64,
+    pub(crate) durable_len: u64,
     /// What stands from this length on is written again as it is, so that a flush means something: one may have failed.
     pub(crate) again: u64,
     /// The lines that it should hold, in their order.
@@ -57,7 +57,7 @@ pub(crate) fn redo(disk: &dyn Disk, largest: &mut Largest, want: &Redo<'_>, dama
     let stat = file.stat()?;
     let fragments = match damage.is_none() {
         true => Vec::new(),
-        false => damage.mend(disk, (folder, day), &*file, want.clean)?,
+        false => damage.mend(disk, (folder, day), &*file, want.durable_len)?,
     };
     let len = file.stat()?.len;
     let from = line_start(&*file, want.from, len)?;
@@ -150,7 +150,7 @@ mod tests {
     use crate::disk::RealDisk;
 
     /// Brings a file that holds `text` to hold the lines `wanted`; with `clean` the power was cut after that flush.
-    fn check(text: &str, wanted: &[&str], clean: Option<u64>, expected: &str, kept: usize) {
+    fn check(text: &str, wanted: &[&str], durable_len: Option<u64>, expected: &str, kept: usize) {
         let folder = tempfile::tempdir().unwrap();
         let day = Timestamp::from_millis(1_764_000_000_000).date();
         let trail = folder.path().join("alice").join(TRAIL_FOLDER);
@@ -158,16 +158,17 @@ mod tests {
         std::fs::write(trail.join(day_name(day)), text).unwrap();
         let disk = RealDisk::open(folder.path(), false).unwrap();
         let lines = wanted.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
-        let want = Redo { folder: "alice", day, from: 0, clean: clean.unwrap_or(0), again: 0, lines: &lines };
+        let want =
+            Redo { folder: "alice", day, from: 0, durable_len: durable_len.unwrap_or(0), again: 0, lines: &lines };
         let mut largest = Largest::new(Zone::UTC);
         for again in [false, true] {
-            let damage = Damage::find(&disk, "alice", day, clean).unwrap();
+            let damage = Damage::find(&disk, "alice", day, durable_len).unwrap();
             let done = redo(&disk, &mut largest, &want, damage).unwrap();
             let now = std::fs::read_to_string(trail.join(day_name(day))).unwrap();
-            assert_eq!(now, expected, "{text:?} {clean:?} {again}");
+            assert_eq!(now, expected, "{text:?} {durable_len:?} {again}");
             assert!(now.len() >= text.len(), "a day file never shrinks");
             assert_eq!(done.len, now.len() as u64);
-            assert_eq!(done.fragments.len(), if again { 0 } else { kept }, "{text:?} {clean:?}");
+            assert_eq!(done.fragments.len(), if again { 0 } else { kept }, "{text:?} {durable_len:?}");
         }
     }
 

@@ -72,8 +72,8 @@ fn read(bytes: Vec<u8>) -> Scan {
 }
 
 fn encoded(record: &Record, salt: &[u8; SALT_BYTES], sequence: u64) -> Vec<u8> {
-    let Record { kind, id, clean, folder, day, line } = record;
-    let body = Body { kind: *kind, id: *id, clean: *clean, folder, day: *day, line };
+    let Record { kind, id, durable_len, folder, day, line } = record;
+    let body = Body { kind: *kind, id: *id, durable_len: *durable_len, folder, day: *day, line };
     let mut out = Vec::new();
     body.encode(&mut out, salt, sequence);
     assert_eq!(out.len(), body.frame_bytes());
@@ -112,14 +112,14 @@ fn are_found_around_damage(draw: &mut Draw<'_>) {
 fn record(draw: &mut Draw<'_>) -> Record {
     let kind = KINDS[draw.below(KINDS.len())];
     let day = Timestamp::from_millis(0).date().plus_days(draw.number(2).cast_signed());
-    let (id, clean, folder) = (draw.number(3), draw.number(3), draw.text(40));
+    let (id, durable_len, folder) = (draw.number(3), draw.number(3), draw.text(40));
     // A long line is one of few bytes, so that an input has room for many.
     let mut line = draw.text(200).into_bytes();
     if draw.below(8) == 0 && !line.is_empty() {
         line = line.repeat(40);
         line.truncate(LINE_BYTES_MAX);
     }
-    Record { kind, id, clean, folder, day, line }
+    Record { kind, id, durable_len, folder, day, line }
 }
 
 /// Does something to some bytes behind the header and returns which.

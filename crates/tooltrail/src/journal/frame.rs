@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! length of the body (u32 LE) | CRC-32C (u32 LE) of salt, sequence (u64 LE) and body | body
-//! body: kind (u8) | id (u64 LE) | clean (u64 LE) | day (YYYY-MM-DD) | length of folder (u16 LE) | folder | line
+//! body: kind (u8) | id (u64 LE) | durable_len (u64 LE) | day (YYYY-MM-DD) | length of folder (u16 LE) | folder | line
 //! ```
 //!
 //! The salt is the segment's and new at each use of it, the sequence counts its frames: what an earlier use left, and
@@ -45,7 +45,7 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     pub(crate) id: u64,
     /// The day file's length at the last flush that the writer knew of.
-    pub(crate) clean: u64,
+    pub(crate) durable_len: u64,
     /// The user's folder.
     pub(crate) folder: String,
     pub(crate) day: Date,
@@ -58,7 +58,7 @@ pub(crate) struct Record {
 pub(crate) struct Body<'a> {
     pub(crate) kind: Kind,
     pub(crate) id: u64,
-    pub(crate) clean: u64,
+    pub(crate) durable_len: u64,
     pub(crate) folder: &'a str,
     pub(crate) day: Date,
     pub(crate) line: &'a [u8],
@@ -76,7 +76,7 @@ impl Body<'_> {
         out.extend_from_slice(&[0; HEAD_BYTES]);
         out.push(self.kind as u8);
         out.extend_from_slice(&self.id.to_le_bytes());
-        out.extend_from_slice(&self.clean.to_le_bytes());
+        out.extend_from_slice(&self.durable_len.to_le_bytes());
         out.extend_from_slice(self.day.to_string().as_bytes());
         // A file name has at most 255 bytes.
         out.extend_from_slice(&u16::try_from(self.folder.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -117,7 +117,7 @@ pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Op
     let record = Record {
         kind: kind(body[0])?,
         id: number(1)?,
-        clean: number(9)?,
+        durable_len: number(9)?,
         day: Date::parse(std::str::from_utf8(&body[17..27]).ok()?)?,
         folder: std::str::from_utf8(body.get(FIXED_BYTES..FIXED_BYTES + folder)?).ok()?.to_owned(),
         line: body[FIXED_BYTES + folder..].to_vec(),
@@ -143,7 +143,7 @@ mod tests {
 
     fn frame(line: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Vec<u8> {
         let day = Timestamp::from_millis(1_764_000_000_000).date();
-        let body = Body { kind: Kind::Line, id: 7, clean: 1 << 40, folder: "alice", day, line };
+        let body = Body { kind: Kind::Line, id: 7, durable_len: 1 << 40, folder: "alice", day, line };
         let mut out = Vec::new();
         body.encode(&mut out, salt, sequence);
         assert_eq!(out.len(), body.frame_bytes());
@@ -155,7 +155,10 @@ mod tests {
         let bytes = frame(b"{}\n", &[1; SALT_BYTES], 3);
         let (record, length) = decode(&[&*bytes, b"more"].concat(), &[1; SALT_BYTES], 3).unwrap();
         assert_eq!(length, bytes.len());
-        assert_eq!((record.id, record.clean, &*record.folder, &*record.line), (7, 1 << 40, "alice", &b"{}\n"[..]));
+        assert_eq!(
+            (record.id, record.durable_len, &*record.folder, &*record.line),
+            (7, 1 << 40, "alice", &b"{}\n"[..])
+        );
         assert_eq!(decode(&bytes, &[2; SALT_BYTES], 3), None);
         assert_eq!(decode(&bytes, &[1; SALT_BYTES], 4), None);
     }

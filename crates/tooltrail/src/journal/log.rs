@@ -304,15 +304,15 @@ fn full() -> io::Error {
 
 /// Returns an entry that is about no day file.
 fn own(kind: Kind, id: u64) -> Entry<'static> {
-    Entry { kind, id, clean: 0, folder: "", day: Timestamp::from_millis(0).date(), line: b"" }
+    Entry { kind, id, durable_len: 0, folder: "", day: Timestamp::from_millis(0).date(), line: b"" }
 }
 
 fn borrowed(record: &Record) -> Entry<'_> {
-    let Record { kind, id, clean, ref folder, day, ref line } = *record;
-    Entry { kind, id, clean, folder, day, line }
+    let Record { kind, id, durable_len, ref folder, day, ref line } = *record;
+    Entry { kind, id, durable_len, folder, day, line }
 }
 
 fn owned(entry: &Entry<'_>) -> Record {
-    let Entry { kind, id, clean, folder, day, line } = *entry;
-    Record { kind, id, clean, folder: folder.to_owned(), day, line: line.to_vec() }
+    let Entry { kind, id, durable_len, folder, day, line } = *entry;
+    Record { kind, id, durable_len, folder: folder.to_owned(), day, line: line.to_vec() }
 }

@@ -14,7 +14,7 @@ use crate::record::group::Day;
 use crate::record::parallel_map::parallel_map;
 
 /// Files whose flushed length is remembered; a forgotten one only costs recovery a longer look.
-const CLEAN_FILES_MAX: usize = 16_384;
+const DURABLE_LENGTHS_MAX: usize = 16_384;
 
 /// Files with lines that are not flushed yet, and what is known of the flushed ones.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Flusher {
     unflushed: BTreeMap<Day, Unflushed>,
     running: Option<Running>,
     /// How long files were at their last flush.
-    clean: HashMap<Day, u64>,
+    durable_len: HashMap<Day, u64>,
     begun_at: Duration,
 }
 
@@ -68,7 +68,15 @@ struct Job {
 impl Flusher {
     pub(crate) fn new(clock: Arc<dyn Clock>, meters: Arc<Meters>, background: bool) -> Self {
         let begun_at = clock.monotonic();
-        Self { clock, meters, background, unflushed: BTreeMap::new(), running: None, clean: HashMap::new(), begun_at }
+        Self {
+            clock,
+            meters,
+            background,
+            unflushed: BTreeMap::new(),
+            running: None,
+            durable_len: HashMap::new(),
+            begun_at,
+        }
     }
 
     /// When the last flush began.
@@ -92,21 +100,21 @@ impl Flusher {
     }
 
     /// How long a file was at its last flush; 0 if that is not known.
-    pub(crate) fn clean(&self, day: &Day) -> u64 {
-        self.clean.get(day).copied().unwrap_or(0)
+    pub(crate) fn durable_len(&self, day: &Day) -> u64 {
+        self.durable_len.get(day).copied().unwrap_or(0)
     }
 
     /// Notes how long a file is, flushed.
-    pub(crate) fn set_clean(&mut self, day: Day, len: u64) {
-        if self.clean.len() >= CLEAN_FILES_MAX {
-            self.clean.clear();
+    pub(crate) fn set_durable_len(&mut self, day: Day, len: u64) {
+        if self.durable_len.len() >= DURABLE_LENGTHS_MAX {
+            self.durable_len.clear();
         }
-        self.clean.insert(day, len);
+        self.durable_len.insert(day, len);
     }
 
     /// Forgets how long a file was: it is not that file any more.
     pub(crate) fn forget_clean(&mut self, day: &Day) {
-        self.clean.remove(day);
+        self.durable_len.remove(day);
     }
 
     /// Notes that a file was appended to.

@@ -41,7 +41,7 @@ pub(crate) struct Recovered {
 struct Plan {
     from: u64,
     /// The largest length that a writer knew to be flushed.
-    clean: u64,
+    durable_len: u64,
     power_cut: bool,
     lines: Vec<Vec<u8>>,
 }
@@ -218,10 +218,10 @@ fn stands_in(text: &[u8], needle: &str) -> bool {
 fn bring(home: &Home, largest: &mut Largest, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
     let disk = &**home.disk();
     // Without a lock, as a foreign writer may be waited for.
-    let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.clean))?;
+    let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.durable_len))?;
     // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
-    let (from, clean) = (plan.from, plan.clean);
-    let want = Redo { folder: &day.0, day: day.1, from, clean, again: from, lines: &plan.lines };
+    let (from, durable_len) = (plan.from, plan.durable_len);
+    let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: from, lines: &plan.lines };
     let append = home.lock_appends(APPENDS_WAIT)?;
     let redone = redo(disk, largest, &want, damage)?;
     drop(append);
@@ -268,13 +268,13 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
 
 fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: Option<&[u8]>) {
     let plan = plans.entry((record.folder.clone(), record.day)).or_insert_with(|| Plan {
-        from: record.clean,
-        clean: 0,
+        from: record.durable_len,
+        durable_len: 0,
         power_cut: false,
         lines: Vec::new(),
     });
-    plan.from = plan.from.min(record.clean);
-    plan.clean = plan.clean.max(record.clean);
+    plan.from = plan.from.min(record.durable_len);
+    plan.durable_len = plan.durable_len.max(record.durable_len);
     plan.power_cut |= power_cut;
     plan.lines.extend(line.map(<[u8]>::to_vec));
 }

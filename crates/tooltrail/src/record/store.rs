@@ -170,10 +170,10 @@ impl Store {
             }
         }
         self.left = recovered.left;
-        for (day, clean) in recovered.suspect {
+        for (day, durable_len) in recovered.suspect {
             let path = self.home.day_path(&day.0, day.1);
             self.suspect(day.clone(), format!("could not flush {} in recovery", path.display()), 0);
-            self.flusher.set_clean(day, clean);
+            self.flusher.set_durable_len(day, durable_len);
         }
     }
 

@@ -212,7 +212,7 @@ impl Store {
             return Ok(None);
         }
         self.torn.remove(day);
-        for fragment in damage.mend(&*disk, (&day.0, day.1), &*end.file, self.flusher.clean(day))? {
+        for fragment in damage.mend(&*disk, (&day.0, day.1), &*end.file, self.flusher.durable_len(day))? {
             self.tell(&fragment);
         }
         let len = end.file.stat()?.len;
@@ -252,8 +252,8 @@ impl Store {
     fn bring_up(&mut self, day: &Day, end: End) -> io::Result<End> {
         self.refused.remove(day);
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
-        let (from, clean) = (pending.from, self.flusher.clean(day));
-        let want = Redo { folder: &day.0, day: day.1, from, clean, again: u64::MAX, lines: &pending.lines };
+        let (from, durable_len) = (pending.from, self.flusher.durable_len(day));
+        let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: u64::MAX, lines: &pending.lines };
         let done = redo(&**self.home.disk(), &mut self.largest, &want, Damage::default())?;
         if done.spliced > 0 {
             self.events.push(spliced(day, done.spliced));
@@ -333,7 +333,7 @@ impl Store {
         });
         for (day, len, lines, synced) in synced {
             let Err(error) = synced else {
-                self.flusher.set_clean(day, len);
+                self.flusher.set_durable_len(day, len);
                 self.end_stored(&lines);
                 lines.into_iter().for_each(|line| line.waiting.keep());
                 continue;
@@ -383,7 +383,7 @@ impl Store {
             start = line.end;
             if keeps(&line, text.len()) {
                 // Nothing is appended to a file with a torn tail, so what is pending does not stand before that.
-                let from = self.torn.get(&day).map_or_else(|| self.flusher.clean(&day), |tail| tail.line);
+                let from = self.torn.get(&day).map_or_else(|| self.flusher.durable_len(&day), |tail| tail.line);
                 let new = || Pending { from, ..Pending::default() };
                 let pending = self.pending.entry(day.clone()).or_insert_with(new);
                 pending.bytes += text.len();

@@ -78,7 +78,7 @@ impl Store {
                 Err(error) => error.to_string(),
                 Ok(()) => match self.files.change(&day, unflushed.place, unflushed.len) {
                     Ok(None) => {
-                        self.flusher.set_clean(day.clone(), unflushed.len);
+                        self.flusher.set_durable_len(day.clone(), unflushed.len);
                         if unflushed.unjournaled > 0 {
                             days.push(day);
                         }
@@ -131,7 +131,14 @@ impl Store {
         self.touched.retain(|_, since| *since > epoch);
         let entries = days.iter().filter(|day| !self.touched.contains_key(*day)).map(|day| {
             let (folder, date) = day;
-            Entry { kind: Kind::Touch, id: 0, clean: self.flusher.clean(day), folder, day: *date, line: b"" }
+            Entry {
+                kind: Kind::Touch,
+                id: 0,
+                durable_len: self.flusher.durable_len(day),
+                folder,
+                day: *date,
+                line: b"",
+            }
         });
         let entries = entries.collect::<Vec<_>>();
         if !entries.is_empty() && self.try_frames(&entries, true).is_ok() {
@@ -165,10 +172,10 @@ impl Store {
     }
 
     fn rewrite(&mut self, day: &Day, records: Vec<Record>) -> io::Result<()> {
-        let clean = self.flusher.clean(day);
-        let from = records.iter().map(|record| record.clean).min().unwrap_or(clean);
+        let durable_len = self.flusher.durable_len(day);
+        let from = records.iter().map(|record| record.durable_len).min().unwrap_or(durable_len);
         let lines = records.into_iter().map(|record| record.line).collect::<Vec<_>>();
-        let want = Redo { folder: &day.0, day: day.1, from, clean, again: clean, lines: &lines };
+        let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: durable_len, lines: &lines };
         let damage = Damage::find(&**self.home.disk(), &day.0, day.1, None)?;
         let lock = self.home.lock_appends(APPENDS_WAIT)?;
         self.files.forget(day);
@@ -180,7 +187,7 @@ impl Store {
         sync(&*done.file, &*self.clock, &self.meters)?;
         self.suspect.remove(day);
         self.flusher.take(day);
-        self.flusher.set_clean(day.clone(), done.len);
+        self.flusher.set_durable_len(day.clone(), done.len);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ impl Store {
             Entry {
                 kind: Kind::Intent,
                 id: call.id,
-                clean: self.flusher.clean(&call.day),
+                durable_len: self.flusher.durable_len(&call.day),
                 folder,
                 day,
                 line: &call.line,
@@ -38,8 +38,8 @@ impl Store {
         let pending = std::mem::take(&mut self.pending);
         let waiting = pending.iter().filter(|(_, pending)| pending.unjournaled > 0);
         let entries = waiting.flat_map(|(day, pending)| {
-            let clean = pending.from;
-            let entry = move |line| Entry { kind: Kind::Line, id: 0, clean, folder: &day.0, day: day.1, line };
+            let durable_len = pending.from;
+            let entry = move |line| Entry { kind: Kind::Line, id: 0, durable_len, folder: &day.0, day: day.1, line };
             pending.lines.iter().map(move |line| entry(line.as_slice()))
         });
         let entries = entries.collect::<Vec<_>>();
@@ -65,7 +65,7 @@ impl Store {
 
     fn note_ended(&mut self, ids: &[u64], sync: bool) {
         let day = self.clock.now().date();
-        let ended = |id: &u64| Entry { kind: Kind::Ended, id: *id, clean: 0, folder: "", day, line: b"" };
+        let ended = |id: &u64| Entry { kind: Kind::Ended, id: *id, durable_len: 0, folder: "", day, line: b"" };
         let entries = ids.iter().filter(|id| self.journal.has_open(**id)).map(ended).collect::<Vec<_>>();
         if !entries.is_empty() {
             // If it fails the calls count as interrupted, which they nearly were.
@@ -88,8 +88,8 @@ impl Store {
         let mut entries = Vec::new();
         let mut touched = Vec::new();
         for (day, group) in groups {
-            let clean = self.flusher.clean(day);
-            let entry = |kind, id, line| Entry { kind, id, clean, folder: &day.0, day: day.1, line };
+            let durable_len = self.flusher.durable_len(day);
+            let entry = |kind, id, line| Entry { kind, id, durable_len, folder: &day.0, day: day.1, line };
             let before = entries.len();
             for (text, line) in group.rows().filter(|(_, line)| line.journaled) {
                 let id = if self.journal.has_open(line.ends) { line.ends } else { 0 };
