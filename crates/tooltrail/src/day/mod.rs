@@ -8,7 +8,7 @@ mod forwards;
 mod fragment;
 mod known;
 mod late;
-mod redo;
+mod reconcile;
 mod scan;
 mod tail;
 
@@ -18,5 +18,5 @@ pub(crate) use damage::{Damage, finish};
 pub(crate) use forwards::{Ahead, Broken, Forwards};
 pub(crate) use fragment::Fragment;
 pub(crate) use late::{LATE_MS, Largest, Notes, Span};
-pub(crate) use redo::{Redo, redo};
+pub(crate) use reconcile::{Wanted, reconcile};
 pub(crate) use tail::{LOOKS_MAX, STILL, last_line};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Damage, Fragment, Largest, Redo, finish, redo};
+use crate::day::{Damage, Fragment, Largest, Wanted, finish, reconcile};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
@@ -221,9 +221,9 @@ fn bring(home: &Home, largest: &mut Largest, (day, plan): (&Day, &Plan)) -> io::
     let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.durable_len))?;
     // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
     let (from, durable_len) = (plan.from, plan.durable_len);
-    let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: from, lines: &plan.lines };
+    let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: from, lines: &plan.lines };
     let append = home.lock_appends(APPENDS_WAIT)?;
-    let redone = redo(disk, largest, &want, damage)?;
+    let redone = reconcile(disk, largest, &want, damage)?;
     drop(append);
     Ok(redone.file.sync())
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::day::{Damage, End, LOOKS_MAX, Redo, STILL, last_line, redo};
+use crate::day::{Damage, End, LOOKS_MAX, STILL, Wanted, last_line, reconcile};
 use crate::disk::{DiskFile, Lock, is_trouble};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
@@ -253,8 +253,8 @@ impl Store {
         self.refused.remove(day);
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
         let (from, durable_len) = (pending.from, self.flusher.durable_len(day));
-        let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: u64::MAX, lines: &pending.lines };
-        let done = redo(&**self.home.disk(), &mut self.largest, &want, Damage::default())?;
+        let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: u64::MAX, lines: &pending.lines };
+        let done = reconcile(&**self.home.disk(), &mut self.largest, &want, Damage::default())?;
         if done.spliced > 0 {
             self.events.push(spliced(day, done.spliced));
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Damage, Fragment, Redo, redo};
+use crate::day::{Damage, Fragment, Wanted, reconcile};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::journal::{Entry, Kind, Record};
@@ -175,11 +175,11 @@ impl Store {
         let durable_len = self.flusher.durable_len(day);
         let from = records.iter().map(|record| record.durable_len).min().unwrap_or(durable_len);
         let lines = records.into_iter().map(|record| record.line).collect::<Vec<_>>();
-        let want = Redo { folder: &day.0, day: day.1, from, durable_len, again: durable_len, lines: &lines };
+        let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: durable_len, lines: &lines };
         let damage = Damage::find(&**self.home.disk(), &day.0, day.1, None)?;
         let lock = self.home.lock_appends(APPENDS_WAIT)?;
         self.files.forget(day);
-        let done = redo(&**self.home.disk(), &mut self.largest, &want, damage)?;
+        let done = reconcile(&**self.home.disk(), &mut self.largest, &want, damage)?;
         drop(lock);
         for fragment in &done.fragments {
             self.tell(fragment);

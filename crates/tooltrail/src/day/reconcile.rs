@@ -16,7 +16,7 @@ use crate::home::{TRAIL_FOLDER, day_name};
 
 /// What a day file should hold.
 #[derive(Debug)]
-pub(crate) struct Redo<'a> {
+pub(crate) struct Wanted<'a> {
     pub(crate) folder: &'a str,
     pub(crate) day: Date,
     /// No line that is wanted stands below this length.
@@ -31,7 +31,7 @@ pub(crate) struct Redo<'a> {
 
 /// What became of it.
 #[derive(Debug)]
-pub(crate) struct Redone {
+pub(crate) struct Reconciled {
     /// The file, to sync it.
     pub(crate) file: Arc<dyn DiskFile>,
     /// Its device and inode.
@@ -51,7 +51,12 @@ pub(crate) struct Redone {
 ///
 /// # Errors
 /// What the system says.
-pub(crate) fn redo(disk: &dyn Disk, largest: &mut Largest, want: &Redo<'_>, damage: Damage) -> io::Result<Redone> {
+pub(crate) fn reconcile(
+    disk: &dyn Disk,
+    largest: &mut Largest,
+    want: &Wanted<'_>,
+    damage: Damage,
+) -> io::Result<Reconciled> {
     let (folder, day) = (want.folder, want.day);
     let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(day)])?);
     let stat = file.stat()?;
@@ -61,12 +66,12 @@ pub(crate) fn redo(disk: &dyn Disk, largest: &mut Largest, want: &Redo<'_>, dama
     };
     let len = file.stat()?.len;
     let from = line_start(&*file, want.from, len)?;
-    let mut wanted = Wanted::new(want.lines);
+    let mut wanted = FoundLines::new(want.lines);
     scan(&*file, (from, len), |_, line| line.into_iter().for_each(|line| wanted.found(line)))?;
     write_again(disk, want, (&*file, len))?;
     let missing = wanted.missing();
     let end = End { file, place: (stat.device, stat.inode), len, is_torn: false };
-    let mut redone = Redone { place: end.place, len, file: Arc::clone(&end.file), fragments, spliced: 0 };
+    let mut reconciled = Reconciled { place: end.place, len, file: Arc::clone(&end.file), fragments, spliced: 0 };
     if !missing.is_empty() {
         let mut span = Span::default();
         missing.iter().filter_map(|line| head(line)).for_each(|ts| span.push(ts.as_millis()));
@@ -76,13 +81,13 @@ pub(crate) fn redo(disk: &dyn Disk, largest: &mut Largest, want: &Redo<'_>, dama
         if let Some(error) = appended.error {
             return Err(error);
         }
-        (redone.len, redone.spliced) = (appended.len, appended.spliced);
+        (reconciled.len, reconciled.spliced) = (appended.len, appended.spliced);
     }
-    Ok(redone)
+    Ok(reconciled)
 }
 
 /// Writes bytes of a file again as they are: a flush that failed forgot that they were to be written.
-fn write_again(disk: &dyn Disk, want: &Redo<'_>, (file, to): (&dyn DiskFile, u64)) -> io::Result<()> {
+fn write_again(disk: &dyn Disk, want: &Wanted<'_>, (file, to): (&dyn DiskFile, u64)) -> io::Result<()> {
     let mut at = want.again;
     if at >= to {
         return Ok(());
@@ -112,13 +117,13 @@ fn write_again(disk: &dyn Disk, want: &Redo<'_>, (file, to): (&dyn DiskFile, u64
 }
 
 /// Which wanted lines were found.
-struct Wanted<'a> {
+struct FoundLines<'a> {
     lines: &'a [Vec<u8>],
     numbers: HashMap<&'a [u8], usize>,
     done: Vec<bool>,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> FoundLines<'a> {
     fn new(lines: &'a [Vec<u8>]) -> Self {
         let mut numbers = HashMap::with_capacity(lines.len());
         let mut done = vec![false; lines.len()];
@@ -159,11 +164,11 @@ mod tests {
         let disk = RealDisk::open(folder.path(), false).unwrap();
         let lines = wanted.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
         let want =
-            Redo { folder: "alice", day, from: 0, durable_len: durable_len.unwrap_or(0), again: 0, lines: &lines };
+            Wanted { folder: "alice", day, from: 0, durable_len: durable_len.unwrap_or(0), again: 0, lines: &lines };
         let mut largest = Largest::new(Zone::UTC);
         for again in [false, true] {
             let damage = Damage::find(&disk, "alice", day, durable_len).unwrap();
-            let done = redo(&disk, &mut largest, &want, damage).unwrap();
+            let done = reconcile(&disk, &mut largest, &want, damage).unwrap();
             let now = std::fs::read_to_string(trail.join(day_name(day))).unwrap();
             assert_eq!(now, expected, "{text:?} {durable_len:?} {again}");
             assert!(now.len() >= text.len(), "a day file never shrinks");
