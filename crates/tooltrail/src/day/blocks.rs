@@ -8,7 +8,7 @@ use crate::disk::Disk;
 /// First block: enough for the newest few lines of a file that may not be needed at all.
 const BLOCK_BYTES_FIRST: usize = 8 * 1024;
 
-/// Largest block: above it a read costs what its bytes cost.
+/// LatenessNotes block: above it a read costs what its bytes cost.
 const BLOCK_BYTES: usize = 128 * 1024;
 
 /// Longest line that is read: a thousand times what we write, and still held in memory with ease.

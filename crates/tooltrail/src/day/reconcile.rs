@@ -8,7 +8,7 @@ use crate::clock::Date;
 use crate::day::append::End;
 use crate::day::damage::Damage;
 use crate::day::fragment::Fragment;
-use crate::day::late::{Largest, Span};
+use crate::day::lateness::{LatenessNotes, Span};
 use crate::day::scan::{BLOCK, line_start, scan};
 use crate::disk::{Disk, DiskFile};
 use crate::entry::head;
@@ -53,7 +53,7 @@ pub(crate) struct Reconciled {
 /// What the system says.
 pub(crate) fn reconcile(
     disk: &dyn Disk,
-    largest: &mut Largest,
+    largest: &mut LatenessNotes,
     want: &Wanted<'_>,
     damage: Damage,
 ) -> io::Result<Reconciled> {
@@ -165,7 +165,7 @@ mod tests {
         let lines = wanted.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
         let want =
             Wanted { folder: "alice", day, from: 0, durable_len: durable_len.unwrap_or(0), again: 0, lines: &lines };
-        let mut largest = Largest::new(Zone::UTC);
+        let mut largest = LatenessNotes::new(Zone::UTC);
         for again in [false, true] {
             let damage = Damage::find(&disk, "alice", day, durable_len).unwrap();
             let done = reconcile(&disk, &mut largest, &want, damage).unwrap();

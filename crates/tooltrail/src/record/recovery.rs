@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Damage, Fragment, Largest, Wanted, finish, reconcile};
+use crate::day::{Damage, Fragment, LatenessNotes, Wanted, finish, reconcile};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
@@ -40,7 +40,7 @@ pub(crate) struct Recovered {
 #[derive(Debug)]
 struct Plan {
     from: u64,
-    /// The largest length that a writer knew to be flushed.
+    /// The lateness length that a writer knew to be flushed.
     durable_len: u64,
     power_cut: bool,
     lines: Vec<Vec<u8>>,
@@ -56,7 +56,7 @@ struct Plan {
 pub(crate) fn recover(
     home: &Home,
     journal: &mut Journal,
-    largest: &mut Largest,
+    lateness: &mut LatenessNotes,
     wait: Duration,
 ) -> Result<Recovered, Error> {
     let disk = &**home.disk();
@@ -101,7 +101,7 @@ pub(crate) fn recover(
         }
     }
     for (day, plan) in plans {
-        match bring(home, largest, (&day, &plan)) {
+        match bring(home, lateness, (&day, &plan)) {
             Ok(synced) => {
                 if let Err(error) = synced {
                     told.left = Some(left(home, &day, &error));
@@ -215,7 +215,7 @@ fn stands_in(text: &[u8], needle: &str) -> bool {
 }
 
 /// Brings a file up to date; returns whether it is durable.
-fn bring(home: &Home, largest: &mut Largest, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
+fn bring(home: &Home, lateness: &mut LatenessNotes, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
     let disk = &**home.disk();
     // Without a lock, as a foreign writer may be waited for.
     let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.durable_len))?;
@@ -223,7 +223,7 @@ fn bring(home: &Home, largest: &mut Largest, (day, plan): (&Day, &Plan)) -> io::
     let (from, durable_len) = (plan.from, plan.durable_len);
     let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: from, lines: &plan.lines };
     let append = home.lock_appends(APPENDS_WAIT)?;
-    let redone = reconcile(disk, largest, &want, damage)?;
+    let redone = reconcile(disk, lateness, &want, damage)?;
     drop(append);
     Ok(redone.file.sync())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Zone};
-use crate::day::{Damage, Fragment, LOOKS_MAX, Largest, STILL};
+use crate::day::{Damage, Fragment, LOOKS_MAX, LatenessNotes, STILL};
 use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
@@ -41,7 +41,7 @@ pub(crate) struct Store {
     journal: Journal,
     files: Files,
     flusher: Flusher,
-    largest: Largest,
+    lateness: LatenessNotes,
     pub(crate) losses: Losses,
     /// What the trail is to say about its files.
     events: Vec<Event>,
@@ -121,9 +121,9 @@ impl Store {
         background: bool,
     ) -> Result<Self, Error> {
         let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
-        let mut largest = Largest::new(Zone::system());
+        let mut lateness = LatenessNotes::new(Zone::system());
         let now = clock.monotonic();
-        let recovered = recover(&home, &mut journal, &mut largest, RECOVERY_WAIT)?;
+        let recovered = recover(&home, &mut journal, &mut lateness, RECOVERY_WAIT)?;
         let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
         let mut store = Self {
             files: Files::new(Arc::clone(home.disk())),
@@ -132,7 +132,7 @@ impl Store {
             meters,
             journal,
             flusher,
-            largest,
+            lateness,
             events: Vec::new(),
             untold: Untold::default(),
             touched: BTreeMap::new(),

@@ -72,7 +72,7 @@ impl Store {
         let opened = self.open_ends(std::mem::take(&mut groups));
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
         // An entry in a wrong place is better than none, so that its note failed does not stop it.
-        if let Err(error) = self.largest.note(&**self.home.disk(), noted) {
+        if let Err(error) = self.lateness.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
         }
         let mut appended = Vec::new();
@@ -94,16 +94,16 @@ impl Store {
         self.meters.written(stored, done.stored);
         match done.error {
             None if done.len == end.len + group.text.len() as u64 => {
-                self.largest.appended(&day.0, day.1, group.text.len(), &group.span);
+                self.lateness.appended(&day.0, day.1, group.text.len(), &group.span);
                 self.files.appended(&day, &end.file, end.place, done.len);
             }
             // Somebody else appended meanwhile.
             None => {
-                self.largest.forget(&day.0, day.1);
+                self.lateness.forget(&day.0, day.1);
                 self.files.appended(&day, &end.file, end.place, done.len);
             }
             Some(error) => {
-                self.largest.forget(&day.0, day.1);
+                self.lateness.forget(&day.0, day.1);
                 self.files.forget(&day);
                 let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
                 let mut start = done.stored;
@@ -254,7 +254,7 @@ impl Store {
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
         let (from, durable_len) = (pending.from, self.flusher.durable_len(day));
         let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: u64::MAX, lines: &pending.lines };
-        let done = reconcile(&**self.home.disk(), &mut self.largest, &want, Damage::default())?;
+        let done = reconcile(&**self.home.disk(), &mut self.lateness, &want, Damage::default())?;
         if done.spliced > 0 {
             self.events.push(spliced(day, done.spliced));
         }
@@ -279,7 +279,7 @@ impl Store {
                 self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
             }
             self.files.forget(&day);
-            self.largest.forget(&day.0, day.1);
+            self.lateness.forget(&day.0, day.1);
             days.insert(day);
         }
         // Once for all: somebody may have removed the folders of a thousand users.

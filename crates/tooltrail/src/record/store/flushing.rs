@@ -36,7 +36,7 @@ impl Store {
         if now >= self.recover_at {
             self.recover_at = now + RECOVER_EVERY;
             // Who else recovers does what we would.
-            let found = recover(&self.home, &mut self.journal, &mut self.largest, Duration::ZERO);
+            let found = recover(&self.home, &mut self.journal, &mut self.lateness, Duration::ZERO);
             if let Ok(recovered) = found {
                 self.take_in(recovered);
             }
@@ -179,7 +179,7 @@ impl Store {
         let damage = Damage::find(&**self.home.disk(), &day.0, day.1, None)?;
         let lock = self.home.lock_appends(APPENDS_WAIT)?;
         self.files.forget(day);
-        let done = reconcile(&**self.home.disk(), &mut self.largest, &want, damage)?;
+        let done = reconcile(&**self.home.disk(), &mut self.lateness, &want, damage)?;
         drop(lock);
         for fragment in &done.fragments {
             self.tell(fragment);

@@ -146,21 +146,21 @@ impl Span {
 
 /// The largest instants of the files that one process appends to.
 #[derive(Debug)]
-pub(crate) struct Largest {
-    known: HashMap<Date, HashMap<String, Known>>,
+pub(crate) struct LatenessNotes {
+    known: HashMap<Date, HashMap<String, FileLateness>>,
     zone: Zone,
 }
 
 /// What is known of a file of this length.
 #[derive(Clone, Copy, Debug)]
-struct Known {
+struct FileLateness {
     place: (u64, u64),
     len: u64,
     /// No line's instant is larger; `None` if no line has one.
     largest: Option<i64>,
 }
 
-impl Largest {
+impl LatenessNotes {
     /// Knows nothing; naive times of others are taken in `zone`.
     pub(crate) fn new(zone: Zone) -> Self {
         Self { known: HashMap::new(), zone }
@@ -193,7 +193,7 @@ impl Largest {
         if self.known.values().map(HashMap::len).sum::<usize>() >= KNOWN_FILES_MAX {
             self.known.clear();
         }
-        let known = Known { place: end.place, len: end.len, largest };
+        let known = FileLateness { place: end.place, len: end.len, largest };
         self.known.entry(day).or_default().insert(folder.to_owned(), known);
         Ok(lines.late_after(largest))
     }
@@ -226,7 +226,7 @@ impl Largest {
         Ok(())
     }
 
-    /// Remembers that these lines were appended to a file that [`Largest::note`] was asked about.
+    /// Remembers that these lines were appended to a file that [`LatenessNotes::note`] was asked about.
     pub(crate) fn appended(&mut self, folder: &str, day: Date, bytes: usize, lines: &Span) {
         if let Some(known) = self.known.get_mut(&day).and_then(|known| known.get_mut(folder)) {
             known.len += bytes as u64;
