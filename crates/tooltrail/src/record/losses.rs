@@ -10,7 +10,7 @@ use crate::record::promise::Promise;
 /// Entries that are not in the trail.
 #[derive(Debug)]
 pub(crate) struct Losses {
-    untold: BTreeMap<String, u64>,
+    unreported: BTreeMap<String, u64>,
     since_flush: u64,
     /// Why the last of them is, in words.
     last_why: String,
@@ -19,7 +19,7 @@ pub(crate) struct Losses {
 
 impl Losses {
     pub(crate) fn new(meters: Arc<Meters>) -> Self {
-        Self { untold: BTreeMap::new(), since_flush: 0, last_why: String::new(), meters }
+        Self { unreported: BTreeMap::new(), since_flush: 0, last_why: String::new(), meters }
     }
 
     /// Counts entries that never reached the writer: the queue has counted them itself.
@@ -35,7 +35,7 @@ impl Losses {
 
     fn add(&mut self, why: &str, entries: u64, in_words: &str) {
         if entries > 0 {
-            *self.untold.entry(why.to_owned()).or_default() += entries;
+            *self.unreported.entry(why.to_owned()).or_default() += entries;
             self.since_flush += entries;
             in_words.clone_into(&mut self.last_why);
         }
@@ -49,7 +49,7 @@ impl Losses {
             // Counted before; only still to be told.
             Waiting::Gap(lost) => {
                 for (reason, count) in lost {
-                    *self.untold.entry(reason).or_default() += count;
+                    *self.unreported.entry(reason).or_default() += count;
                 }
             }
         }
@@ -63,12 +63,12 @@ impl Losses {
 
     /// Whether a gap is to be written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.untold.is_empty()
+        self.unreported.is_empty()
     }
 
     /// Takes what a gap is to say.
     pub(crate) fn take(&mut self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.untold)
+        std::mem::take(&mut self.unreported)
     }
 
     /// Takes the count since the last flush, and why the last of them is lost.

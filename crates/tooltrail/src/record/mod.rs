@@ -30,7 +30,7 @@ mod shards;
 mod steps;
 mod store;
 mod sync;
-mod untold;
+mod unreported_fragments;
 mod waiting;
 mod wake;
 mod weight;

@@ -65,7 +65,7 @@ struct Apart<T>(T);
 /// What was not taken, by why.
 #[derive(Debug, Default)]
 struct Shed {
-    untold: BTreeMap<&'static str, u64>,
+    unreported: BTreeMap<&'static str, u64>,
     /// All that was ever shed.
     total: BTreeMap<&'static str, u64>,
 }
@@ -209,7 +209,7 @@ impl Queue {
     #[cold]
     pub(crate) fn count_shed(&self, why: &'static str, entries: u64) {
         let mut shed = spin_lock(&self.shed);
-        *shed.untold.entry(why).or_default() += entries;
+        *shed.unreported.entry(why).or_default() += entries;
         *shed.total.entry(why).or_default() += entries;
         drop(shed);
         self.wake.come();

@@ -23,7 +23,7 @@ use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::refused::{LOOK_EVERY, Refused};
 use crate::record::store::flushing::RECOVER_EVERY;
-use crate::record::untold::Untold;
+use crate::record::unreported_fragments::UnreportedFragments;
 use crate::record::waiting::WaitingFolders;
 
 /// How soon the writer looks whether a flush under way is done.
@@ -46,7 +46,7 @@ pub(crate) struct Store {
     /// What the trail is to say about its files.
     events: Vec<Event>,
     /// Fragments of which that tells.
-    untold: Untold,
+    unreported: UnreportedFragments,
     /// Files that the journal knows to be written, and since which flush.
     touched: BTreeMap<Day, u64>,
     /// Counts flushes.
@@ -134,7 +134,7 @@ impl Store {
             flusher,
             lateness,
             events: Vec::new(),
-            untold: Untold::default(),
+            unreported: UnreportedFragments::default(),
             touched: BTreeMap::new(),
             epoch: 0,
             suspect: BTreeMap::new(),
@@ -165,7 +165,7 @@ impl Store {
         }
         for fragment in &recovered.fragments {
             // Others are told of already.
-            if !self.untold.holds(&fragment.name) {
+            if !self.unreported.holds(&fragment.name) {
                 self.tell(fragment);
             }
         }
@@ -249,13 +249,13 @@ impl Store {
 
     /// Takes what the trail is to say about its files, for the next batch.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
-        self.untold.take();
+        self.unreported.take();
         std::mem::take(&mut self.events)
     }
 
     /// Has the trail tell of a fragment.
     fn tell(&mut self, fragment: &Fragment) {
-        self.untold.add(&fragment.name);
+        self.unreported.add(&fragment.name);
         let (what, facts) = (fragment.what.clone(), fragment.facts.clone());
         self.events.push(Event::Incident { what, facts });
     }

@@ -50,7 +50,7 @@ impl Queue {
             self.linger();
         }
         // Looked at before the shards: what was shed before something came is told before it.
-        let shed = std::mem::take(&mut spin_lock(&self.shed).untold);
+        let shed = std::mem::take(&mut spin_lock(&self.shed).unreported);
         self.sweep(&mut swept);
         let items = self.batch(&mut swept);
         Batch { items, shed, closed: swept.ended }
@@ -63,7 +63,7 @@ impl Queue {
 
     /// Waits for something to come.
     fn wait(&self, longest: Option<Duration>) {
-        let is_some = || self.waiting().0 > 0 || !spin_lock(&self.shed).untold.is_empty();
+        let is_some = || self.waiting().0 > 0 || !spin_lock(&self.shed).unreported.is_empty();
         let mut waited = Duration::ZERO;
         for polls in 0.. {
             let left = longest.map(|longest| longest.saturating_sub(waited));

@@ -52,7 +52,7 @@ impl Store {
                 groups = self.defer_all(groups);
             }
         }
-        self.untold.stored(self.trouble.is_none().then_some(self.epoch));
+        self.unreported.stored(self.trouble.is_none().then_some(self.epoch));
     }
 
     /// Appends each group to its file under the home's lock, and tells whoever waits.
@@ -340,17 +340,17 @@ impl Store {
             };
             let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
             // The lines stand there and are written again: only who waits need know that they are not durable.
-            let mut untold = 0;
+            let mut unreported = 0;
             for line in lines {
                 match line.waiting {
                     Waiting::Promise(promise) if !promise.is_unheard() => {
                         self.losses.refuse(promise, &why);
                     }
                     Waiting::Gap(_) => {}
-                    Waiting::Promise(_) | Waiting::Nobody => untold += 1,
+                    Waiting::Promise(_) | Waiting::Nobody => unreported += 1,
                 }
             }
-            self.suspect(day, why.clone(), untold);
+            self.suspect(day, why.clone(), unreported);
             self.trouble = Some(why);
         }
     }

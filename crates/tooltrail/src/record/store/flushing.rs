@@ -105,7 +105,7 @@ impl Store {
         if let Some(end) = done.end.filter(|_| self.suspect.is_empty() && self.pending.is_empty()) {
             match self.journal.flushed(end, now) {
                 Ok(()) => {
-                    for name in self.untold.flushed(done.epoch) {
+                    for name in self.unreported.flushed(done.epoch) {
                         // Told again, should it stay.
                         let _stays = Fragment::told(&**self.home.disk(), &name);
                     }

@@ -2,7 +2,7 @@
 
 /// The names of fragments, by how far their incidents have come.
 #[derive(Debug, Default)]
-pub(crate) struct Untold {
+pub(crate) struct UnreportedFragments {
     /// To be taken into a batch.
     waiting: Vec<String>,
     /// In a batch that is not stored.
@@ -11,7 +11,7 @@ pub(crate) struct Untold {
     stored: Vec<(u64, String)>,
 }
 
-impl Untold {
+impl UnreportedFragments {
     /// Whether it is on its way.
     pub(crate) fn holds(&self, name: &str) -> bool {
         let mut known = self.waiting.iter().chain(&self.taken).chain(self.stored.iter().map(|(_, name)| name));
