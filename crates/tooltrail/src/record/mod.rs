@@ -1,5 +1,6 @@
 //! The way in: a recorder, its queue and its writer, and what the trail says about itself.
 
+mod blocked_files;
 mod buffers;
 mod counters;
 mod encoder;
@@ -23,7 +24,6 @@ mod queue;
 mod reads;
 mod recorder;
 mod recovery;
-mod refused;
 #[cfg(all(test, feature = "schedules"))]
 mod schedules;
 mod shards;

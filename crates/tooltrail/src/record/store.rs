@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
 use crate::random::Random;
+use crate::record::blocked_files::{BlockedFiles, LOOK_EVERY};
 use crate::record::counters::{Loss, Meters};
 use crate::record::event::Event;
 use crate::record::files::Files;
@@ -21,7 +22,6 @@ use crate::record::flusher::Flusher;
 use crate::record::group::Day;
 use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
-use crate::record::refused::{LOOK_EVERY, Refused};
 use crate::record::store::flushing::RECOVER_EVERY;
 use crate::record::unreported_fragments::UnreportedFragments;
 use crate::record::waiting::WaitingFolders;
@@ -53,7 +53,7 @@ pub(crate) struct Store {
     epoch: u64,
     /// Files that are to be written again.
     suspect: BTreeMap<Day, Suspect>,
-    refused: Refused,
+    blocked: BlockedFiles,
     /// Lines that their day files did not take yet.
     pending: BTreeMap<Day, Pending>,
     /// Whose they are, for whoever reads.
@@ -138,7 +138,7 @@ impl Store {
             touched: BTreeMap::new(),
             epoch: 0,
             suspect: BTreeMap::new(),
-            refused: Refused::default(),
+            blocked: BlockedFiles::default(),
             pending: BTreeMap::new(),
             waiting,
             torn: BTreeMap::new(),
@@ -185,7 +185,7 @@ impl Store {
             .or(journal)
             .or_else(|| self.suspect.values().next().map(|suspect| suspect.why.clone()))
             .or_else(|| self.left.clone().or_else(|| self.moved.clone()))
-            .or_else(|| self.refused.why())
+            .or_else(|| self.blocked.why())
             .or_else(|| self.why_locked())
     }
 
@@ -240,7 +240,7 @@ impl Store {
             Some(FLUSH_POLL)
         } else if self.is_unflushed() || !self.losses.is_empty() {
             Some(settle)
-        } else if !self.refused.is_empty() {
+        } else if !self.blocked.is_empty() {
             Some(LOOK_EVERY)
         } else {
             self.left.as_ref().map(|_| RECOVER_EVERY)

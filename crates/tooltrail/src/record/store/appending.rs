@@ -237,7 +237,7 @@ impl Store {
                     self.files.forget(&day);
                     let trouble = is_trouble(&error);
                     let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
-                    if !trouble && self.refused.add(&day, &why, self.clock.monotonic()) {
+                    if !trouble && self.blocked.add(&day, &why, self.clock.monotonic()) {
                         self.events.push(refused(&day, &why));
                     }
                     // Where no day file can ever be, nobody is left waiting for one.
@@ -250,7 +250,7 @@ impl Store {
 
     /// Writes to a file what it did not take before, or lost to others; returns its end then.
     fn bring_up(&mut self, day: &Day, end: End) -> io::Result<End> {
-        self.refused.remove(day);
+        self.blocked.remove(day);
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
         let (from, durable_len) = (pending.from, self.flusher.durable_len(day));
         let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: u64::MAX, lines: &pending.lines };

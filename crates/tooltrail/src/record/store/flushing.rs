@@ -32,7 +32,7 @@ impl Store {
             self.begin_flush();
         }
         let now = self.clock.monotonic();
-        self.refused.look(&**self.home.disk(), now, self.clock.now().date());
+        self.blocked.look(&**self.home.disk(), now, self.clock.now().date());
         if now >= self.recover_at {
             self.recover_at = now + RECOVER_EVERY;
             // Who else recovers does what we would.

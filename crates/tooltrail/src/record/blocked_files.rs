@@ -17,12 +17,12 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Files that were refused, each with the reason.
 #[derive(Debug, Default)]
-pub(crate) struct Refused {
+pub(crate) struct BlockedFiles {
     files: BTreeMap<Day, String>,
     look_at: Duration,
 }
 
-impl Refused {
+impl BlockedFiles {
     /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
