@@ -4,19 +4,19 @@
 mod append;
 mod blocks;
 mod damage;
-mod forwards;
 mod fragment;
-mod known;
 mod lateness;
+mod line_hashes;
 mod reconcile;
 mod scan;
 mod tail;
+mod tail_cursor;
 
 pub(crate) use append::End;
 pub(crate) use blocks::{Blocks, Found};
 pub(crate) use damage::{Damage, finish};
-pub(crate) use forwards::{Ahead, Broken, Forwards};
 pub(crate) use fragment::Fragment;
 pub(crate) use lateness::{LATE_MS, LatenessNotes, Notes, Span};
 pub(crate) use reconcile::{Wanted, reconcile};
 pub(crate) use tail::{LOOKS_MAX, STILL, last_line};
+pub(crate) use tail_cursor::{Broken, NextChunk, TailCursor};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::draw::Draw;
 use super::memory::{INODE, Memory};
-use crate::day::{Ahead, Blocks, Forwards, Found};
+use crate::day::{Blocks, Found, NextChunk, TailCursor};
 use crate::disk::{Disk, DiskFile};
 
 /// How often the drawn bytes may be repeated, so that a file has several blocks.
@@ -61,7 +61,7 @@ fn comes_backwards(bytes: &[u8], expected: &[(u64, Vec<u8>)], torn: bool, from: 
 /// Reads a file that is there in so many steps; all up to its last newline comes, each byte once.
 fn comes_forwards(bytes: &[u8], whole: usize, steps: usize) {
     let file = Memory::default();
-    let (mut place, mut found, mut buffer) = (Forwards::default(), Vec::new(), Vec::new());
+    let (mut place, mut found, mut buffer) = (TailCursor::default(), Vec::new(), Vec::new());
     for step in 1..=steps {
         let upto = bytes.len() * step / steps;
         *file.bytes() = bytes[..upto].to_vec();
@@ -69,12 +69,12 @@ fn comes_forwards(bytes: &[u8], whole: usize, steps: usize) {
         assert_eq!(place.check(&file, stat).unwrap(), None, "a file that only grew");
         loop {
             match place.ahead(&file, stat.len, &mut buffer).unwrap().0 {
-                Ahead::Lines(from, lines) => {
+                NextChunk::Lines(from, lines) => {
                     assert_eq!(from, found.len() as u64);
                     found.extend_from_slice(lines);
                 }
-                Ahead::Nothing => break,
-                Ahead::TooLong | Ahead::Skipped => panic!("no line here is too long"),
+                NextChunk::Nothing => break,
+                NextChunk::TooLong | NextChunk::Skipped => panic!("no line here is too long"),
             }
         }
     }

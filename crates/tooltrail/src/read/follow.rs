@@ -8,7 +8,7 @@ use super::poll_schedule::{Key, Look, PollSchedule};
 use super::trail::owned;
 use super::{Skipped, Trail};
 use crate::clock::Date;
-use crate::day::{Ahead, Broken, Forwards};
+use crate::day::{Broken, NextChunk, TailCursor};
 use crate::disk::{DiskFile, Stat, is_trouble};
 use crate::error::Error;
 use crate::home::{TRAIL_FOLDER, day_name};
@@ -240,14 +240,14 @@ impl Follow {
     fn begin_at_end(&mut self, key: Key) {
         let opened = self.open(&key);
         let place = match opened {
-            Ok(opened) => opened.and_then(|(file, stat)| self.or_none(&key, Forwards::at_end(&*file, stat))),
+            Ok(opened) => opened.and_then(|(file, stat)| self.or_none(&key, TailCursor::at_end(&*file, stat))),
             Err(()) => {
                 self.schedule.file(&key).unread = true;
                 return;
             }
         };
         if let Some(place) = place {
-            self.schedule.file(&key).place = place;
+            self.schedule.file(&key).cursor = place;
         }
     }
 
@@ -279,21 +279,21 @@ impl Follow {
         let Some((file, stat)) = opened else {
             if self.schedule.knows(&look.key) {
                 let watched = self.schedule.file(&look.key);
-                if !std::mem::replace(&mut watched.missing, true) && watched.place.has_begun() {
+                if !std::mem::replace(&mut watched.missing, true) && watched.cursor.has_begun() {
                     batch.gap(&look.key, GapWhy::Removed);
                 }
             }
             return Ok(true);
         };
         if std::mem::take(&mut self.schedule.file(&look.key).unread) {
-            if let Some(place) = self.or_none(&look.key, Forwards::at_end(&*file, stat)) {
-                self.schedule.file(&look.key).place = place;
+            if let Some(place) = self.or_none(&look.key, TailCursor::at_end(&*file, stat)) {
+                self.schedule.file(&look.key).cursor = place;
             }
             return Ok(true);
         }
         let upto = stat.len.min(*look.upto.get_or_insert(stat.len));
         let watched = self.schedule.file(&look.key);
-        let broken = watched.place.check(&*file, stat);
+        let broken = watched.cursor.check(&*file, stat);
         let Some(broken) = self.or_none(&look.key, broken) else { return Ok(true) };
         let watched = self.schedule.file(&look.key);
         // A file that is back after it was told to be gone is no second gap.
@@ -303,7 +303,7 @@ impl Follow {
             Some(Broken::Replaced) => batch.gap(&look.key, GapWhy::Replaced),
             None => {}
         }
-        if !watched.place.is_below(upto) {
+        if !watched.cursor.is_below(upto) {
             return Ok(true);
         }
         self.read(&look.key, &*file, upto, batch)
@@ -318,18 +318,18 @@ impl Follow {
         let path = [&*key.0, TRAIL_FOLDER, &day_name(key.1)];
         let mut done = false;
         while !done && !batch.is_full() {
-            let place = &mut schedule.file(key).place;
+            let place = &mut schedule.file(key).cursor;
             let ahead = place.ahead(file, upto, buffer);
             let Some((ahead, read)) = unreadable.or_none(&path, ahead) else { return Ok(true) };
             batch.read_bytes += read;
             match ahead {
-                Ahead::Nothing => done = true,
-                Ahead::Skipped => {}
-                Ahead::TooLong => {
+                NextChunk::Nothing => done = true,
+                NextChunk::Skipped => {}
+                NextChunk::TooLong => {
                     skipped.too_long += 1;
                     batch.gap(key, GapWhy::TooLong);
                 }
-                Ahead::Lines(offset, lines) => {
+                NextChunk::Lines(offset, lines) => {
                     let lines = if offset == 0 { lines.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(lines) } else { lines };
                     for line in lines.split(|byte| *byte == b'\n') {
                         let line = line.strip_suffix(b"\r").unwrap_or(line);

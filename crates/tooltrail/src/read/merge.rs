@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use super::locate::window;
 use super::page::Nothing;
-use super::scan::{Looking, Outlook, Scan};
+use super::scan::{Scan, ScanBound, ScanContext};
 use super::trail::{Asked, Trail};
 use super::{DayFile, Folder, Page};
 use crate::clock::Timestamp;
@@ -106,31 +106,31 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
     let start = asked.clock.monotonic();
     let mut page = Page { complete: true, ..Page::default() };
     let bound = asked.bounds.page;
-    let mut looking = Looking::new(asked.home, asked.zone);
+    let mut context = ScanContext::new(asked.home, asked.zone);
     let bytes_max = asked.bounds.page_lines_bytes_max;
     let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0, bytes_max };
     let cursor = question.cursor.as_ref();
-    let folders = trail.folders(asked.owned().as_ref(), &mut looking.unreadable)?;
+    let folders = trail.folders(asked.owned().as_ref(), &mut context.unreadable)?;
     let newest_day = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
     let mut sources = Sources::new(asked, folders);
     while let Some((upto, source)) = sources.order.pop() {
         if upto < first || best.settled(upto) {
             break;
         }
-        let spent = looking.scanned.bytes >= bound.bytes_max
+        let spent = context.scanned.bytes >= bound.bytes_max
             || asked.clock.monotonic() - start >= bound.time_max
             || asked.cancel.is_cancelled();
         // A page that stops where it began would be asked for again for ever.
         let from = Place::below(Timestamp::from_millis(upto.saturating_add(1)));
         let further = cursor.is_none_or(|cursor| from < cursor.place);
-        if spent && further && looking.scanned.files > 0 {
+        if spent && further && context.scanned.files > 0 {
             best.lines = best.lines.split_off(&from);
             page.complete = false;
             page.next = Some(Cursor::new(from.clone(), marks_at(&sources.scans, &from)).to_string());
             break;
         }
         let n = sources.scan(source);
-        let outlook = sources.scans[n].step(&mut looking, |place, ts, line, skipped| {
+        let bound = sources.scans[n].step(&mut context, |place, ts, line, skipped| {
             let shown = cursor.is_some_and(|cursor| place >= cursor.place);
             if ts.as_millis() < first || shown || !best.wants(&place) || !filter.may_match(line) {
                 return;
@@ -145,12 +145,12 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
                 None => skipped.line(line),
             }
         });
-        if let Outlook::UpTo(upto) = outlook {
+        if let ScanBound::UpTo(upto) = bound {
             sources.order.push((upto, Source::Scan(n)));
         }
     }
-    (page.skipped, page.unreadable_names) = looking.left_out();
-    page.scanned = looking.scanned;
+    (page.skipped, page.unreadable_names) = context.left_out();
+    page.scanned = context.scanned;
     let more = best.lines.len() >= best.room;
     let shown = if more { best.room - 1 } else { best.lines.len() };
     let mut last = None;

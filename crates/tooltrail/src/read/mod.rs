@@ -16,6 +16,6 @@ pub use cancel::Cancel;
 pub use follow::{Arrived, Follow, Followed, GapWhy};
 pub(crate) use locate::{DayFile, Folder};
 pub use page::{Nothing, Page, Scanned, Skipped};
-pub(crate) use scan::{Looking, Outlook, Scan};
+pub(crate) use scan::{Scan, ScanBound, ScanContext};
 pub use trail::Trail;
 pub use users::{UserSummary, UsersPage};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::locate::{Owned, days, followed};
 use super::page::Unreadable;
 use crate::clock::Date;
-use crate::day::Forwards;
+use crate::day::TailCursor;
 use crate::error::Error;
 use crate::home::Home;
 
@@ -32,7 +32,7 @@ pub(super) type Key = (String, Date);
 /// A day file as it is followed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched {
-    pub(super) place: Forwards,
+    pub(super) cursor: TailCursor,
     /// The file is not there, and that was told.
     pub(super) missing: bool,
     /// It could not be read when the follower began.

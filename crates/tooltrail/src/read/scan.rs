@@ -12,7 +12,7 @@ use super::page::{Scanned, Skipped, Unreadable};
 
 /// What is left to expect of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outlook {
+pub(crate) enum ScanBound {
     /// No later answer is ordered above this millisecond.
     UpTo(i64),
     /// It is read to its beginning.
@@ -28,7 +28,7 @@ const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// What all scans of one answer share.
 #[derive(Debug)]
-pub(crate) struct Looking<'a> {
+pub(crate) struct ScanContext<'a> {
     home: &'a Home,
     zone: &'a Zone,
     notes: BTreeMap<Date, Notes>,
@@ -39,7 +39,7 @@ pub(crate) struct Looking<'a> {
     held: usize,
 }
 
-impl<'a> Looking<'a> {
+impl<'a> ScanContext<'a> {
     pub(crate) fn new(home: &'a Home, zone: &'a Zone) -> Self {
         let (skipped, scanned) = (Skipped::default(), Scanned::default());
         Self { home, zone, notes: BTreeMap::new(), skipped, scanned, unreadable: Unreadable::default(), held: 0 }
@@ -121,81 +121,81 @@ impl Scan {
         Some((len.saturating_sub(end), Mark { folder, day, end, lowest, inode }))
     }
 
-    pub(crate) fn outlook(&self) -> Outlook {
-        Outlook::UpTo((self.lowest.saturating_add(self.late_ms)).min(self.file.window.1))
+    pub(crate) fn bound(&self) -> ScanBound {
+        ScanBound::UpTo((self.lowest.saturating_add(self.late_ms)).min(self.file.window.1))
     }
 
     /// Reads one block and calls with each line: its place in the order, its instant, its bytes.
     pub(crate) fn step(
         &mut self,
-        looking: &mut Looking<'_>,
+        context: &mut ScanContext<'_>,
         mut each: impl FnMut(Place, Timestamp, &[u8], &mut Skipped),
-    ) -> Outlook {
+    ) -> ScanBound {
         let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
-            None => match self.open(looking) {
+            None => match self.open(context) {
                 Some(blocks) => blocks,
-                None => return Outlook::Done,
+                None => return ScanBound::Done,
             },
         };
-        looking.held = looking.held.saturating_sub(blocks.held());
+        context.held = context.held.saturating_sub(blocks.held());
         let before = blocks.bytes_read();
         let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
         loop {
             let found = blocks.back();
-            match self.file.with_path(|path| looking.unreadable.or_none(path, found)).flatten() {
+            match self.file.with_path(|path| context.unreadable.or_none(path, found)).flatten() {
                 None => {
-                    looking.scanned.bytes += blocks.bytes_read() - before;
+                    context.scanned.bytes += blocks.bytes_read() - before;
                     self.read.push(read);
                     self.place = 0;
-                    return Outlook::Done;
+                    return ScanBound::Done;
                 }
-                Some(Found::Torn) => looking.skipped.torn += 1,
-                Some(Found::TooLong) => looking.skipped.too_long += 1,
+                Some(Found::Torn) => context.skipped.torn += 1,
+                Some(Found::TooLong) => context.skipped.too_long += 1,
                 Some(Found::Line(offset, line)) => {
                     let line = line.strip_suffix(b"\r").unwrap_or(line);
                     let line = if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
                     if line.iter().all(u8::is_ascii_whitespace) {
                         // Nothing stands here.
-                    } else if let Some(ts) = instant(line, looking.zone) {
+                    } else if let Some(ts) = instant(line, context.zone) {
                         let ordered = self.order(ts.as_millis());
                         read.least = read.least.min(ordered);
                         let (folder, day) = (self.file.folder.clone(), self.file.day);
                         let place = Place { ts: Timestamp::from_millis(ordered), folder, day, offset };
-                        each(place, ts, line, &mut looking.skipped);
+                        each(place, ts, line, &mut context.skipped);
                     } else {
-                        looking.skipped.line(line);
+                        context.skipped.line(line);
                     }
                 }
             }
             if !blocks.is_buffered() {
-                looking.scanned.bytes += blocks.bytes_read() - before;
+                context.scanned.bytes += blocks.bytes_read() - before;
                 self.read.push(read);
                 self.place = blocks.place();
-                let held_max = if looking.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
+                let held_max = if context.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
                 blocks.shrink(held_max);
-                looking.held += blocks.held();
+                context.held += blocks.held();
                 self.blocks = Some(blocks);
-                return self.outlook();
+                return self.bound();
             }
         }
     }
 
-    fn open(&mut self, looking: &mut Looking<'_>) -> Option<Blocks> {
-        let home = looking.home;
+    fn open(&mut self, context: &mut ScanContext<'_>) -> Option<Blocks> {
+        let home = context.home;
         let from = self.from.as_ref().map(|mark| (mark.end, mark.inode));
         let blocks = self.file.with_path(|path| {
             let opened = Blocks::open(home.disk(), path, from);
-            looking.unreadable.or_none(path, opened).flatten()
+            context.unreadable.or_none(path, opened).flatten()
         })?;
-        looking.scanned.files += 1;
+        context.scanned.files += 1;
         let (len, inode) = blocks.opened();
         self.opened = Some((len, inode));
         self.place = blocks.place();
         if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
             self.lowest = self.lowest.min(mark.lowest);
         }
-        self.late_ms = looking.late_ms(&self.file);
+        self.late_ms = context.late_ms(&self.file);
         Some(blocks)
     }
 

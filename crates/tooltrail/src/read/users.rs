@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::locate::{Owned, is_hashed};
 use super::page::Unreadable;
-use super::scan::{Looking, Outlook, Scan};
+use super::scan::{Scan, ScanBound, ScanContext};
 use super::{DayFile, Folder, Skipped, Trail};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -59,13 +59,13 @@ impl Trail {
     /// [`Error::Io`] if the home itself cannot be listed.
     pub fn users_page(&self, question: &Question, after: Option<&str>) -> Result<UsersPage, Error> {
         let (start, bound) = (self.clock.monotonic(), self.bounds.page);
-        let mut looking = Looking::new(&self.home, &self.zone);
+        let mut context = ScanContext::new(&self.home, &self.zone);
         let owned = question.user.as_deref().map(|user| Owned::by(user, question.exact_user));
         let mut by_user = BTreeMap::<String, Vec<Folder>>::new();
-        for folder in self.folders(owned.as_ref(), &mut looking.unreadable)? {
+        for folder in self.folders(owned.as_ref(), &mut context.unreadable)? {
             let user = match question.user.as_deref() {
                 Some(user) => user.to_owned(),
-                None => self.user_of(&folder, &mut looking.unreadable),
+                None => self.user_of(&folder, &mut context.unreadable),
             };
             if after.is_none_or(|after| *user > *after) {
                 by_user.entry(user).or_default().push(folder);
@@ -73,7 +73,7 @@ impl Trail {
         }
         let mut page = UsersPage { complete: true, ..UsersPage::default() };
         for (user, folders) in by_user {
-            let spent = looking.scanned.bytes >= bound.bytes_max
+            let spent = context.scanned.bytes >= bound.bytes_max
                 || self.clock.monotonic() - start >= bound.time_max
                 || self.cancel.is_cancelled();
             if page.users.len() == question.limit || (spent && !page.users.is_empty()) {
@@ -81,18 +81,18 @@ impl Trail {
                 page.complete = !spent;
                 break;
             }
-            page.users.push(self.summary(&mut looking, user, &folders));
+            page.users.push(self.summary(&mut context, user, &folders));
         }
-        (page.skipped, page.unreadable_names) = looking.left_out();
+        (page.skipped, page.unreadable_names) = context.left_out();
         page.complete &= page.skipped.unreadable == 0 && !self.lacks(owned.as_ref());
         Ok(page)
     }
 
-    fn summary(&self, looking: &mut Looking<'_>, user: String, folders: &[Folder]) -> UserSummary {
+    fn summary(&self, context: &mut ScanContext<'_>, user: String, folders: &[Folder]) -> UserSummary {
         let (mut entries, mut newest) = (0, None::<(Timestamp, String)>);
         for folder in folders {
             for day in &folder.days {
-                each(looking, DayFile::new(&folder.name, *day, &self.zone), |ts, line| {
+                each(context, DayFile::new(&folder.name, *day, &self.zone), |ts, line| {
                     entries += 1;
                     if newest.as_ref().is_none_or(|(last, _)| ts > *last) {
                         let text = std::str::from_utf8(line).ok().and_then(|text| Line::parse(text, &self.zone));
@@ -114,9 +114,9 @@ impl Trail {
         }
         let mut user = None;
         if is_hashed(&folder.name) {
-            let mut looking = Looking::new(&self.home, &self.zone);
+            let mut context = ScanContext::new(&self.home, &self.zone);
             for day in &folder.days {
-                each(&mut looking, DayFile::new(&folder.name, *day, &self.zone), |_, line| {
+                each(&mut context, DayFile::new(&folder.name, *day, &self.zone), |_, line| {
                     let entry = std::str::from_utf8(line).ok().and_then(|text| Line::parse(text, &self.zone));
                     user = user.take().or_else(|| Some(entry?.string("user")?.into_owned()));
                     user.is_none()
@@ -125,18 +125,18 @@ impl Trail {
                     break;
                 }
             }
-            looking.unreadable.names().iter().for_each(|name| unreadable.note(&[name]));
+            context.unreadable.names().iter().for_each(|name| unreadable.note(&[name]));
         }
         user.unwrap_or_else(|| folder.name.clone())
     }
 }
 
 /// Calls with each line of a file, from its end, until the call says no.
-fn each(looking: &mut Looking<'_>, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) {
+fn each(context: &mut ScanContext<'_>, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) {
     let mut scan = Scan::new(file);
     let mut go_on = true;
     while go_on {
-        let outlook = scan.step(looking, |_, ts, line, _| go_on = go_on && call(ts, line));
-        go_on &= outlook != Outlook::Done;
+        let bound = scan.step(context, |_, ts, line, _| go_on = go_on && call(ts, line));
+        go_on &= bound != ScanBound::Done;
     }
 }

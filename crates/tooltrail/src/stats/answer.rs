@@ -9,7 +9,7 @@ use crate::call::{EntryId, Via};
 use crate::clock::Date;
 use crate::error::Error;
 use crate::query::{Filter, Line, Question};
-use crate::read::{DayFile, Looking, Outlook, Scan, Scanned, Skipped, Trail};
+use crate::read::{DayFile, Scan, ScanBound, ScanContext, Scanned, Skipped, Trail};
 
 /// Counts and quantiles of calls.
 #[derive(Clone, Debug, Default)]
@@ -72,8 +72,8 @@ impl Trail {
         let own = question.query.names_own_events();
         let start = self.clock.monotonic();
         let (bound, mut all) = (self.bounds.stats, Aggregate::default());
-        let mut looking = Looking::new(&self.home, &self.zone);
-        let folders = self.folders(asked.owned().as_ref(), &mut looking.unreadable)?;
+        let mut context = ScanContext::new(&self.home, &self.zone);
+        let folders = self.folders(asked.owned().as_ref(), &mut context.unreadable)?;
         let newest = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
         // By date, the newest first: what belongs to a date is read once.
         let mut files = folders.iter().enumerate().flat_map(|(n, folder)| folder.days.iter().map(move |day| (*day, n)));
@@ -84,14 +84,14 @@ impl Trail {
             all.begin_file(day);
             let mut scan = Scan::new(DayFile::new(&folders[folder].name, day, &self.zone));
             loop {
-                let is_spent = looking.scanned.bytes >= bound.bytes_max
+                let is_spent = context.scanned.bytes >= bound.bytes_max
                     || self.clock.monotonic() - start >= bound.time_max
                     || self.cancel.is_cancelled();
                 if is_spent {
                     complete = false;
                     break 'files;
                 }
-                let outlook = scan.step(&mut looking, |_, ts, line, skipped| {
+                let bound = scan.step(&mut context, |_, ts, line, skipped| {
                     if ts < asked.first.start() || !filter.may_match(line) {
                         return;
                     }
@@ -106,13 +106,13 @@ impl Trail {
                         all.add(Sighting::of(&entry, day));
                     }
                 });
-                if outlook == Outlook::Done {
+                if bound == ScanBound::Done {
                     break;
                 }
             }
         }
-        let (skipped, unreadable_names) = looking.left_out();
-        let scanned = looking.scanned;
+        let (skipped, unreadable_names) = context.left_out();
+        let scanned = context.scanned;
         complete &= skipped.unreadable == 0 && !self.lacks(asked.owned().as_ref());
         let from = asked.first.to_string();
         let mut stats = Stats { skipped, scanned, unreadable_names, complete, newest, from, ..Stats::default() };

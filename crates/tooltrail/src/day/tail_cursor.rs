@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::day::known::{Ends, Mark};
+use crate::day::line_hashes::{Ends, LineHash};
 use crate::day::tail::last_newline;
 use crate::disk::{DiskFile, Stat};
 
@@ -32,7 +32,7 @@ pub(crate) enum Broken {
 
 /// What stands at the place reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ahead<'a> {
+pub(crate) enum NextChunk<'a> {
     /// Whole lines with their newlines, and where they begin.
     Lines(u64, &'a [u8]),
     /// A line of more than 64 MiB, which was passed over.
@@ -47,14 +47,14 @@ pub(crate) enum Ahead<'a> {
 ///
 /// What was read is known again by a few hashes; the file itself is opened by the caller each time.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Forwards {
+pub(crate) struct TailCursor {
     /// Device and inode, once known.
     identity: Option<(u64, u64)>,
     offset: u64,
     /// The bytes just before the offset.
-    tail: Mark,
+    tail: LineHash,
     /// The first bytes of the file.
-    head: Mark,
+    head: LineHash,
     /// The last lines before the offset.
     ends: Ends,
     /// Inside a line too long: all up to the next newline is passed over.
@@ -63,7 +63,7 @@ pub(crate) struct Forwards {
     searched: u64,
 }
 
-impl Forwards {
+impl TailCursor {
     /// Returns the place after the last whole line of a file.
     pub(crate) fn at_end(file: &dyn DiskFile, stat: Stat) -> io::Result<Self> {
         let mut place = Self { identity: Some((stat.device, stat.inode)), ..Self::default() };
@@ -109,10 +109,10 @@ impl Forwards {
         file: &dyn DiskFile,
         upto: u64,
         buffer: &'a mut Vec<u8>,
-    ) -> io::Result<(Ahead<'a>, u64)> {
+    ) -> io::Result<(NextChunk<'a>, u64)> {
         let room = upto.saturating_sub(self.offset);
         if room == 0 || (self.searched == upto && room > CHUNK_BYTES as u64) {
-            return Ok((Ahead::Nothing, 0));
+            return Ok((NextChunk::Nothing, 0));
         }
         let wanted = usize::try_from(room).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
         let before = self.tail.length();
@@ -121,25 +121,25 @@ impl Forwards {
         buffer.truncate(read);
         if read < before || !self.tail.fits(&buffer[..before]) {
             // The file changed since it was checked: the next check finds the place.
-            return Ok((Ahead::Nothing, read as u64));
+            return Ok((NextChunk::Nothing, read as u64));
         }
         if let Some(newline) = memchr::memrchr(b'\n', &buffer[before..]) {
             buffer.truncate(before + newline + 1);
             return Ok((self.pass(buffer, before), read as u64));
         }
         if read - before < CHUNK_BYTES {
-            return Ok((Ahead::Nothing, read as u64));
+            return Ok((NextChunk::Nothing, read as u64));
         }
         if self.skipping {
             self.offset += (read - before) as u64;
-            self.tail = Mark::of(&buffer[read - TAIL_BYTES.min(read)..]);
-            return Ok((Ahead::Skipped, read as u64));
+            self.tail = LineHash::of(&buffer[read - TAIL_BYTES.min(read)..]);
+            return Ok((NextChunk::Skipped, read as u64));
         }
         self.long_line(file, upto, buffer)
     }
 
     /// Goes behind the lines that end the buffer.
-    fn pass<'a>(&mut self, buffer: &'a [u8], before: usize) -> Ahead<'a> {
+    fn pass<'a>(&mut self, buffer: &'a [u8], before: usize) -> NextChunk<'a> {
         let (mut lines, mut from) = (&buffer[before..], self.offset);
         if std::mem::take(&mut self.skipping) {
             let junk = memchr::memchr(b'\n', lines).map_or(lines.len(), |at| at + 1);
@@ -147,12 +147,12 @@ impl Forwards {
         }
         self.offset += (buffer.len() - before) as u64;
         self.searched = 0;
-        self.tail = Mark::of(&buffer[buffer.len() - TAIL_BYTES.min(buffer.len())..]);
+        self.tail = LineHash::of(&buffer[buffer.len() - TAIL_BYTES.min(buffer.len())..]);
         if from == 0 {
-            self.head = Mark::of(&lines[..HEAD_BYTES.min(lines.len())]);
+            self.head = LineHash::of(&lines[..HEAD_BYTES.min(lines.len())]);
         }
         self.ends.remember(lines, from);
-        if lines.is_empty() { Ahead::Skipped } else { Ahead::Lines(from, lines) }
+        if lines.is_empty() { NextChunk::Skipped } else { NextChunk::Lines(from, lines) }
     }
 
     /// Reads a line longer than a chunk, passes over one too long, and waits for the rest of one that has no end yet.
@@ -161,7 +161,7 @@ impl Forwards {
         file: &dyn DiskFile,
         upto: u64,
         buffer: &'a mut Vec<u8>,
-    ) -> io::Result<(Ahead<'a>, u64)> {
+    ) -> io::Result<(NextChunk<'a>, u64)> {
         let stop = upto.min(self.offset + LINE_BYTES_MAX);
         let mut at = self.offset + CHUNK_BYTES as u64;
         let mut end = None;
@@ -178,21 +178,21 @@ impl Forwards {
         let Some(end) = end else {
             self.searched = upto;
             if stop == upto {
-                return Ok((Ahead::Nothing, looked_at));
+                return Ok((NextChunk::Nothing, looked_at));
             }
             (self.skipping, self.searched) = (true, 0);
             self.offset = stop;
             let mut tail = vec![0; TAIL_BYTES];
             let read = file.read_at(&mut tail, stop - TAIL_BYTES as u64)?;
-            self.tail = Mark::of(&tail[..read]);
-            return Ok((Ahead::TooLong, looked_at));
+            self.tail = LineHash::of(&tail[..read]);
+            return Ok((NextChunk::TooLong, looked_at));
         };
         let length = usize::try_from(end - self.offset).map_err(io::Error::other)?;
         buffer.resize(length, 0);
         let read = file.read_at(buffer, self.offset)?;
         // Whoever cuts and writes the file at this very moment is found out by the next check.
         let whole = read == length && memchr::memchr(b'\n', buffer) == Some(length - 1);
-        let ahead = if whole { self.pass(buffer, 0) } else { Ahead::Nothing };
+        let ahead = if whole { self.pass(buffer, 0) } else { NextChunk::Nothing };
         Ok((ahead, looked_at + read as u64))
     }
 
@@ -232,7 +232,7 @@ impl Forwards {
         self.go_to(file, offset)?;
         let mut head = vec![0; HEAD_BYTES.min(usize::try_from(offset).unwrap_or(HEAD_BYTES))];
         let read = file.read_at(&mut head, 0)?;
-        self.head = Mark::of(&head[..read]);
+        self.head = LineHash::of(&head[..read]);
         Ok(())
     }
 
@@ -242,7 +242,7 @@ impl Forwards {
         let before = offset - tail.len() as u64;
         let read = file.read_at(&mut tail, before)?;
         // A file that shrinks at this very moment has no mark that stands, so that the next check looks again.
-        self.tail = if read == tail.len() { Mark::of(&tail) } else { Mark::none(tail.len()) };
+        self.tail = if read == tail.len() { LineHash::of(&tail) } else { LineHash::none(tail.len()) };
         self.offset = offset;
         Ok(())
     }
@@ -256,13 +256,13 @@ mod tests {
     /// A file, what was read of it, and the place reached.
     struct Followed {
         folder: tempfile::TempDir,
-        place: Forwards,
+        cursor: TailCursor,
         lines: Vec<String>,
     }
 
     impl Followed {
         fn new() -> Self {
-            Self { folder: tempfile::tempdir().unwrap(), place: Forwards::default(), lines: Vec::new() }
+            Self { folder: tempfile::tempdir().unwrap(), cursor: TailCursor::default(), lines: Vec::new() }
         }
 
         fn path(&self) -> std::path::PathBuf {
@@ -278,18 +278,18 @@ mod tests {
         fn read(&mut self) -> (Option<Broken>, usize) {
             let file = File::open(self.path()).unwrap();
             let stat = DiskFile::stat(&file).unwrap();
-            let broken = self.place.check(&file, stat).unwrap();
+            let broken = self.cursor.check(&file, stat).unwrap();
             let (mut buffer, mut too_long) = (Vec::new(), 0);
             loop {
-                match self.place.ahead(&file, stat.len, &mut buffer).unwrap().0 {
-                    Ahead::Lines(_, lines) => {
+                match self.cursor.ahead(&file, stat.len, &mut buffer).unwrap().0 {
+                    NextChunk::Lines(_, lines) => {
                         let lines = std::str::from_utf8(lines).unwrap();
                         assert!(lines.ends_with('\n'));
                         self.lines.extend(lines.lines().map(str::to_owned));
                     }
-                    Ahead::TooLong => too_long += 1,
-                    Ahead::Skipped => {}
-                    Ahead::Nothing => return (broken, too_long),
+                    NextChunk::TooLong => too_long += 1,
+                    NextChunk::Skipped => {}
+                    NextChunk::Nothing => return (broken, too_long),
                 }
             }
         }
@@ -381,7 +381,7 @@ mod tests {
             let mut followed = Followed::new();
             followed.append(text.as_bytes());
             let file = File::open(followed.path()).unwrap();
-            followed.place = Forwards::at_end(&file, DiskFile::stat(&file).unwrap()).unwrap();
+            followed.cursor = TailCursor::at_end(&file, DiskFile::stat(&file).unwrap()).unwrap();
             followed.check(None, &[]);
             followed.append(b"x\n");
             followed.check(None, &[next]);

@@ -11,12 +11,12 @@ const ENDS_MAX: usize = 32;
 
 /// Some bytes known again by their hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct LineHash {
     length: usize,
     hash: u64,
 }
 
-impl Mark {
+impl LineHash {
     /// Returns the mark of these bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -50,7 +50,7 @@ impl Mark {
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     offset: u64,
-    line: Mark,
+    line: LineHash,
 }
 
 /// The last lines that were given.
@@ -69,7 +69,7 @@ impl Ends {
         let (mut count, mut end) = (0, lines.len());
         while end > 0 && count < ENDS_MAX {
             let start = memchr::memrchr(b'\n', &lines[..end - 1]).map_or(0, |newline| newline + 1);
-            found[count] = End { offset: from + end as u64, line: Mark::of(&lines[start..end]) };
+            found[count] = End { offset: from + end as u64, line: LineHash::of(&lines[start..end]) };
             (count, end) = (count + 1, start);
         }
         self.0.extend(found[..count].iter().rev());
