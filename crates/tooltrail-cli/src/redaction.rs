@@ -86,15 +86,15 @@ impl Redact {
             rule.add(&mut rules)?;
             let redactor = Redactor::with(None, &rules);
             let mark = format!("[redacted:{}]", rule.name);
-            let mut tell = |what: &str, text: &str| broken.push(format!("rule {:?} {what} {text:?}", rule.name));
+            let mut report = |what: &str, text: &str| broken.push(format!("rule {:?} {what} {text:?}", rule.name));
             rule.hides
                 .iter()
                 .filter(|text| !redactor.text(text).contains(&mark))
-                .for_each(|text| tell("does not hide anything in", text));
+                .for_each(|text| report("does not hide anything in", text));
             rule.keeps
                 .iter()
                 .filter(|text| redactor.text(text).contains(&mark))
-                .for_each(|text| tell("does not keep", text));
+                .for_each(|text| report("does not keep", text));
         }
         Ok(broken)
     }

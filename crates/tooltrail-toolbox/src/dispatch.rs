@@ -103,7 +103,7 @@ impl Toolbox {
                 Ok(registered) => self.run(registered, ctx, args).await,
                 Err(reason) => Ending { outcome: Outcome::denied(reason), answer: Err(CallError::Denied) },
             };
-            settle(open, durability, ending).await
+            finish_call(open, durability, ending).await
         }
     }
 
@@ -169,7 +169,7 @@ impl Toolbox {
 }
 
 /// Hands the outcome to the recorder and, once its durability allows, the answer to the caller.
-async fn settle(open: Open<'_>, durability: Durability, ending: Ending) -> Result<Output, CallError> {
+async fn finish_call(open: Open<'_>, durability: Durability, ending: Ending) -> Result<Output, CallError> {
     match durability {
         Durability::Buffered => open.finish_buffered(ending.outcome),
         // What the recorder could not take it has counted as lost; the call is not to suffer for it.

@@ -59,7 +59,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
     for path in &args.files {
         match job.import(path) {
             Ok(report) => {
-                tell(path, &report, common.json);
+                print_report(path, &report, common.json);
                 reports.push((path, report));
             }
             Err(failure) => {
@@ -83,7 +83,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// Tells a person what became of a file; for a program, only what went wrong.
-fn tell(path: &Path, report: &Report, json: bool) {
+fn print_report(path: &Path, report: &Report, json: bool) {
     let name = name_of(path);
     let hint = match report.begins {
         Begins::List => Some(format!("it is a list, not an object a line: `jq -c '.[]' {name} | tooltrail import -`")),

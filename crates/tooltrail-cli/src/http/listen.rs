@@ -127,7 +127,7 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
     let ended = tokio::select! {
         ended = served.as_mut() => Some(ended),
         () = seat.must_leave() => Some(Ok(())),
-        () = seat.is_stuck() => Some(Ok(())),
+        () = seat.wait_until_stalled() => Some(Ok(())),
         _ = stopped.changed() => None,
         () = tokio::time::sleep(CONNECTION_LIFE) => None,
     };

@@ -144,7 +144,7 @@ impl Seat {
     }
 
     /// Waits until the other side has taken nothing of an answer, or sent nothing of a body, for too long.
-    pub(crate) async fn is_stuck(&self) {
+    pub(crate) async fn wait_until_stalled(&self) {
         loop {
             tokio::time::sleep(ANSWER_PATIENCE / 4).await;
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -232,7 +232,7 @@ impl Service {
         let given_up = GiveUp::new(&cancel);
         let read = tokio::task::spawn_blocking(move || {
             // Whoever was told that an entry is taken finds it; a disk that hangs is no reason not to answer.
-            let _in_time = recorder.settle();
+            let _in_time = recorder.wait_for_buffered();
             let read = work(&trail.with_cancel(&cancel).lacking(recorder.waiting_folders()));
             drop(permit);
             read

@@ -128,7 +128,7 @@ impl Feed {
         let Ok(last_word) = self.sender.clone().reserve_owned().await else { return };
         let mut slow = false;
         if self.send(RETRY.to_owned()).await.is_ok() {
-            slow = self.bring(&mut subscriber).await;
+            slow = self.deliver(&mut subscriber).await;
         }
         if slow {
             // It has no id: a client that comes back gets what it did not take, as far as that is still held.
@@ -138,7 +138,7 @@ impl Feed {
     }
 
     /// Brings events; returns whether it ends because the client is too slow.
-    async fn bring(&self, subscriber: &mut Subscriber) -> bool {
+    async fn deliver(&self, subscriber: &mut Subscriber) -> bool {
         let mut silent_until = Instant::now() + HEARTBEAT;
         let mut first = true;
         // The newest event that was passed over: its id tells a client that comes back where to go on.

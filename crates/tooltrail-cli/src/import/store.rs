@@ -123,7 +123,7 @@ impl<'a> Store<'a> {
             self.send(batch, noted)?;
         }
         while !self.flight.is_empty() {
-            self.settle()?;
+            self.await_batches()?;
         }
         self.bar.finish_and_clear();
         let path = self.path;
@@ -177,7 +177,7 @@ impl<'a> Store<'a> {
         let flushed_at_once = buffered || self.flight.iter().any(|flight| flight.buffered);
         let most = if flushed_at_once { BATCHES_BUFFERED_MAX } else { BATCHES_IN_FLIGHT_MAX };
         while self.flight.len() >= most {
-            self.settle()?;
+            self.await_batches()?;
         }
         let begun = Instant::now();
         let ack = loop {
@@ -195,7 +195,7 @@ impl<'a> Store<'a> {
     }
 
     /// Waits for the oldest batch, or for all where only a flush tells, and notes them.
-    fn settle(&mut self) -> Result<(), Failure> {
+    fn await_batches(&mut self) -> Result<(), Failure> {
         let mut settled = 1;
         if self.flight.front().is_some_and(|flight| flight.buffered) {
             self.job.recorder.flush().map_err(goes_on)?;

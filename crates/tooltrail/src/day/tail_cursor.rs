@@ -99,7 +99,7 @@ impl TailCursor {
         }
         self.identity = Some(identity);
         let broken = if same && stat.len < self.offset { Broken::Cut } else { Broken::Replaced };
-        self.settle(file, stat.len)?;
+        self.find_position(file, stat.len)?;
         Ok(Some(broken))
     }
 
@@ -197,7 +197,7 @@ impl TailCursor {
     }
 
     /// Finds the place in content that is not what it was.
-    fn settle(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<()> {
+    fn find_position(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<()> {
         (self.skipping, self.searched) = (false, 0);
         if let Some(end) = self.ends.newest_standing(file, len)? {
             return self.go_to(file, end);

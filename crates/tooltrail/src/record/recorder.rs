@@ -187,7 +187,7 @@ impl Recorder {
 
     /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
     /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
-    pub fn settle(&self) -> bool {
+    pub fn wait_for_buffered(&self) -> bool {
         let taken = self.state.buffered.load(Ordering::Acquire);
         let is_deferred = self.state.deferred.load(Ordering::Acquire);
         let all_seen = self.state.seen.load(Ordering::Relaxed) >= taken;

@@ -101,7 +101,7 @@ pub(crate) fn recover(
         }
     }
     for (day, plan) in plans {
-        match bring(home, lateness, (&day, &plan)) {
+        match reconcile_day(home, lateness, (&day, &plan)) {
             Ok(synced) => {
                 if let Err(error) = synced {
                     told.left = Some(left(home, &day, &error));
@@ -215,7 +215,7 @@ fn stands_in(text: &[u8], needle: &str) -> bool {
 }
 
 /// Brings a file up to date; returns whether it is durable.
-fn bring(home: &Home, lateness: &mut LatenessNotes, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
+fn reconcile_day(home: &Home, lateness: &mut LatenessNotes, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
     let disk = &**home.disk();
     // Without a lock, as a foreign writer may be waited for.
     let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.durable_len))?;

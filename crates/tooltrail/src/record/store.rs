@@ -166,7 +166,7 @@ impl Store {
         for fragment in &recovered.fragments {
             // Others are told of already.
             if !self.unreported.holds(&fragment.name) {
-                self.tell(fragment);
+                self.report_fragment(fragment);
             }
         }
         self.left = recovered.left;
@@ -254,7 +254,7 @@ impl Store {
     }
 
     /// Has the trail tell of a fragment.
-    fn tell(&mut self, fragment: &Fragment) {
+    fn report_fragment(&mut self, fragment: &Fragment) {
         self.unreported.add(&fragment.name);
         let (what, facts) = (fragment.what.clone(), fragment.facts.clone());
         self.events.push(Event::Incident { what, facts });

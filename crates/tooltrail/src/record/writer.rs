@@ -23,7 +23,7 @@ use crate::record::weight::counted;
 use crate::redact::Redactor;
 
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
-const SETTLE: Duration = Duration::from_secs(1);
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Bytes of lines that are stored at once: one write to the journal, of whose segments each takes it with its frames
 /// and the calls that are open.
@@ -159,7 +159,7 @@ impl Writer {
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         let opening = self.opening.patience(now);
         let settle = match self.events.is_empty() {
-            true => self.store.patience(SETTLE),
+            true => self.store.patience(FLUSH_EVERY),
             false => Some(Duration::ZERO),
         };
         reads.into_iter().chain(settle).chain(opening).min()
@@ -215,7 +215,7 @@ impl Writer {
         self.seen.append(&mut barriers.seen);
         let flushes = barriers.flushes;
         match flushes.is_empty() && !batch.closed {
-            true => self.store.tend(SETTLE),
+            true => self.store.maintain(FLUSH_EVERY),
             false => {
                 self.store.await_deferred();
                 // What was found meanwhile is told before anybody hears that all is flushed.
@@ -230,7 +230,7 @@ impl Writer {
         }
         let took = self.clock.monotonic().saturating_sub(began);
         self.state.meters.batch_ended(accepted, self.held.entries, took);
-        self.tell(flushes);
+        self.report_flushes(flushes);
         if batch.closed {
             self.close();
         }
@@ -384,7 +384,7 @@ impl Writer {
     }
 
     /// Tells whoever waits for a flush, and the health.
-    fn tell(&mut self, flushes: Vec<Promise>) {
+    fn report_flushes(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
         for flush in flushes {
             let (lost, why) = self.store.losses.take_since_flush();
@@ -409,6 +409,6 @@ impl Writer {
             self.store(&mut rest);
         }
         self.store.close();
-        self.tell(Vec::new());
+        self.report_flushes(Vec::new());
     }
 }

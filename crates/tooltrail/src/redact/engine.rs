@@ -132,7 +132,7 @@ impl Redactor {
     /// The text with marks in place of secrets; borrowed where there are none.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.settle(text, false, &mut Found::default())
+        self.redact_until_stable(text, false, &mut Found::default())
     }
 
     /// The first so many characters of a text without its secrets, for a message that quotes what was sent: a secret
@@ -142,7 +142,8 @@ impl Redactor {
         let mut seen = WindowedText::copy(text, chars_max);
         let longer = seen.cut || seen.chars > chars_max as u64;
         let mut found = Found::default();
-        let _hidden = self.settle(&String::from_utf8_lossy(&sent[..sent.len().min(SENT_MAX)]), false, &mut found);
+        let _hidden =
+            self.redact_until_stable(&String::from_utf8_lossy(&sent[..sent.len().min(SENT_MAX)]), false, &mut found);
         self.seen(&mut seen, &mut found);
         if let Some(sweeper) = found.sweeper() {
             sweeper.seen(&mut seen);
@@ -156,7 +157,7 @@ impl Redactor {
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
     pub(super) fn seen(&self, seen: &mut WindowedText, found: &mut Found) {
-        if let Cow::Owned(text) = self.settle(&seen.text, seen.cut, found) {
+        if let Cow::Owned(text) = self.redact_until_stable(&seen.text, seen.cut, found) {
             seen.text = text;
         }
     }
@@ -197,7 +198,7 @@ impl Redactor {
     }
 
     /// Repeats until a pass changes nothing, so that redacting again changes nothing.
-    fn settle<'a>(&self, text: &'a str, cut: bool, found: &mut Found) -> Cow<'a, str> {
+    fn redact_until_stable<'a>(&self, text: &'a str, cut: bool, found: &mut Found) -> Cow<'a, str> {
         let mut settled = Cow::Borrowed(text);
         if self.off {
             return settled;

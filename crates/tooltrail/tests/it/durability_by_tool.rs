@@ -27,7 +27,7 @@ fn found(home: &Path) -> usize {
 fn buffered_calls_are_found_once_they_are_settled() {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
-    assert!(recorder.settle(), "nothing was taken");
+    assert!(recorder.wait_for_buffered(), "nothing was taken");
     for n in 1..=50 {
         let mixed = if n % 2 == 0 { calls(&["quick.a"; 20]) } else { calls(&["quick.a", "slow", "quick.b"]) };
         let waits = mixed.iter().any(|call| call.tool == "slow");
@@ -41,11 +41,11 @@ fn buffered_calls_are_found_once_they_are_settled() {
         } else {
             ack.wait_for(Duration::ZERO).unwrap();
         }
-        assert!(recorder.settle());
+        assert!(recorder.wait_for_buffered());
         assert_eq!(found(home.path()), before + taken, "{n}");
     }
     recorder.close().unwrap();
-    assert!(recorder.settle());
+    assert!(recorder.wait_for_buffered());
     assert!(matches!(recorder.record_through(&durability(), calls(&["quick.a"])), Err(Error::Closed)));
 }
 
@@ -61,7 +61,7 @@ fn only_the_buffered_ones_are_not_waited_for() {
     let ack = recorder.record_through(&durability(), calls(&["quick.a", "quick.b", "slow", "other"])).unwrap();
     let Err(Error::Unwritten { which, entries, .. }) = ack.wait() else { panic!("its file cannot be written") };
     assert_eq!((which, entries), (vec![2], 1), "the place among all, and no buffered one");
-    assert!(recorder.settle(), "known to be lost is settled too");
+    assert!(recorder.wait_for_buffered(), "known to be lost is settled too");
     assert_eq!(found(home.path()), 2);
     assert_eq!(recorder.counters().lost_entries["unwritten"], 1, "the buffered one is counted");
 }
@@ -76,7 +76,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
     lock.lock().unwrap();
     let waiting = recorder.record_durable(calls(&["slow"])).unwrap();
     let begun = Instant::now();
-    assert!(recorder.settle());
+    assert!(recorder.wait_for_buffered());
     assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
     lock.unlock().unwrap();
     waiting.wait().unwrap();
@@ -88,7 +88,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
         lock.unlock().unwrap();
         lock
     });
-    assert!(recorder.settle());
+    assert!(recorder.wait_for_buffered());
     let lock = unlock.join().unwrap();
     assert_eq!(found(home.path()), 3);
 
@@ -96,7 +96,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
     lock.lock().unwrap();
     recorder.record_through(&durability(), calls(&["quick.a"; 3])).unwrap().wait_for(Duration::ZERO).unwrap();
     let begun = Instant::now();
-    recorder.settle();
+    recorder.wait_for_buffered();
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     lock.unlock().unwrap();
 }

@@ -65,7 +65,7 @@ impl Store {
             }
             Err(error) => {
                 let why = Error::io("lock the appends of", self.home.root())(error).to_string();
-                groups.into_iter().for_each(|(day, group)| self.stuck(day, group, true, &why));
+                groups.into_iter().for_each(|(day, group)| self.defer_or_lose(day, group, true, &why));
                 return;
             }
         };
@@ -80,7 +80,7 @@ impl Store {
             self.append_to(day, group, end, &mut appended);
         }
         drop(lock);
-        self.settle(appended);
+        self.acknowledge(appended);
     }
 
     /// Appends a group to its file; `appended` gets what of it stands there.
@@ -113,7 +113,7 @@ impl Store {
                     start = line.end;
                     late.lines.push(Row { end: late.text.len(), ..line });
                 }
-                self.stuck(day.clone(), late, true, &why);
+                self.defer_or_lose(day.clone(), late, true, &why);
             }
         }
         if stored > 0 {
@@ -213,7 +213,7 @@ impl Store {
         }
         self.torn.remove(day);
         for fragment in damage.mend(&*disk, (&day.0, day.1), &*end.file, self.flusher.durable_len(day))? {
-            self.tell(&fragment);
+            self.report_fragment(&fragment);
         }
         let len = end.file.stat()?.len;
         Ok(Some(End { len, is_torn: false, ..end }))
@@ -228,7 +228,7 @@ impl Store {
         for Opened { day, end, .. } in found {
             let Some(group) = groups.remove(&day) else { continue };
             let end = end.and_then(|end| self.mend_tail(&day, end));
-            let end = end.and_then(|end| end.map(|end| self.bring_up(&day, end)).transpose());
+            let end = end.and_then(|end| end.map(|end| self.replay_pending(&day, end)).transpose());
             match end {
                 Ok(None) => self.defer(day, group, "its day file ends with half a line of another writer"),
                 Ok(Some(_)) if group.lines.is_empty() => {}
@@ -241,7 +241,7 @@ impl Store {
                         self.events.push(refused(&day, &why));
                     }
                     // Where no day file can ever be, nobody is left waiting for one.
-                    self.stuck(day, group, trouble, &why);
+                    self.defer_or_lose(day, group, trouble, &why);
                 }
             }
         }
@@ -249,7 +249,7 @@ impl Store {
     }
 
     /// Writes to a file what it did not take before, or lost to others; returns its end then.
-    fn bring_up(&mut self, day: &Day, end: End) -> io::Result<End> {
+    fn replay_pending(&mut self, day: &Day, end: End) -> io::Result<End> {
         self.blocked.remove(day);
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
         let (from, durable_len) = (pending.from, self.flusher.durable_len(day));
@@ -309,7 +309,7 @@ impl Store {
     }
 
     /// Tells who waits for lines that are in their files; syncs those of which the journal has not all.
-    fn settle(&mut self, appended: Vec<(Day, End, Vec<Row>)>) {
+    fn acknowledge(&mut self, appended: Vec<(Day, End, Vec<Row>)>) {
         let mut unsynced = Vec::new();
         for (day, end, lines) in appended {
             // A gap is told until it is durable, and is none of what it tells of.
@@ -356,7 +356,7 @@ impl Store {
     }
 
     /// What could not be appended: with `retry` journaled lines wait for the next try, the others are lost.
-    fn stuck(&mut self, day: Day, group: Group, retry: bool, why: &str) {
+    fn defer_or_lose(&mut self, day: Day, group: Group, retry: bool, why: &str) {
         self.trouble = Some(why.to_owned());
         self.keep_or_lose(day, group, |line| line.waiting.is_kept() || (retry && line.journaled), why);
     }

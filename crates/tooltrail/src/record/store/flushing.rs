@@ -23,7 +23,7 @@ pub(super) const RECOVER_EVERY: Duration = Duration::from_secs(10);
 
 impl Store {
     /// Takes in a flush that is done, and begins one where it is time or the journal is crowded.
-    pub(crate) fn tend(&mut self, every: Duration) {
+    pub(crate) fn maintain(&mut self, every: Duration) {
         if let Some(done) = self.flusher.done(false) {
             self.flushed(done);
         }
@@ -182,7 +182,7 @@ impl Store {
         let done = reconcile(&**self.home.disk(), &mut self.lateness, &want, damage)?;
         drop(lock);
         for fragment in &done.fragments {
-            self.tell(fragment);
+            self.report_fragment(fragment);
         }
         sync(&*done.file, &*self.clock, &self.meters)?;
         self.suspect.remove(day);
