@@ -85,7 +85,7 @@ impl Blocks {
     }
 
     /// Returns the end of the next line, which is the length of the file or an earlier place at first.
-    pub(crate) fn place(&self) -> u64 {
+    pub(crate) fn offset(&self) -> u64 {
         self.base + self.end as u64
     }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::draw::Draw;
 use crate::clock::{Date, Timestamp};
-use crate::query::{Cursor, Mark, Place};
+use crate::query::{Cursor, EntryPosition, ScanMark};
 
 /// Longest name of a folder that is drawn: the longest that a file system takes.
 const FOLDER_BYTES_MAX: usize = 255;
@@ -26,19 +26,19 @@ pub(super) fn cursor(data: &[u8]) {
 
 fn is_read_back(draw: &mut Draw<'_>) {
     let ts = Timestamp::from_millis(draw.number(8).cast_signed());
-    let place = Place { ts, folder: name(draw), day: day(draw), offset: draw.number(8) };
+    let position = EntryPosition { ts, folder: name(draw), day: day(draw), offset: draw.number(8) };
     let mut marks = Vec::new();
     while !draw.is_empty() {
         let (folder, day) = (name(draw), day(draw));
         let (end, lowest, inode) = (draw.number(8), draw.number(8).cast_signed(), draw.number(8));
-        marks.push(Mark { folder, day, end, lowest, inode });
+        marks.push(ScanMark { folder, day, end, lowest, inode });
     }
-    let cursor = Cursor::new(place.clone(), marks.iter().cloned());
+    let cursor = Cursor::new(position.clone(), marks.iter().cloned());
     let text = cursor.to_string();
     assert!(text.len() <= CURSOR_BYTES_MAX, "{} bytes", text.len());
     let read = Cursor::parse(&text).unwrap();
     assert_eq!(read, cursor);
-    assert_eq!(read.place, place);
+    assert_eq!(read.position, position);
     assert!(marks.starts_with(&read.marks));
     assert!(!read.marks.is_empty() || marks.is_empty(), "there is room for one mark at least");
 }

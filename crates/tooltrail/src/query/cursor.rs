@@ -14,12 +14,12 @@ const VERSION: &str = "1";
 /// Longest cursor text: it travels in a URL, and servers take eight thousand bytes of one.
 const CURSOR_BYTES_MAX: usize = 4_096;
 
-/// Bytes of the marks in a cursor, so that with base64 and a place it stays below [`CURSOR_BYTES_MAX`].
+/// Bytes of the marks in a cursor, so that with base64 and a position it stays below [`CURSOR_BYTES_MAX`].
 const MARKS_BYTES_MAX: usize = 2_048;
 
-/// A place in the order of all entries.
+/// A position in the order of all entries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct EntryPosition {
     /// The instant by which the entry is ordered.
     pub(crate) ts: Timestamp,
     /// Its folder; empty stands after every entry of the same instant.
@@ -30,16 +30,16 @@ pub(crate) struct Place {
     pub(crate) offset: u64,
 }
 
-impl Place {
-    /// Returns the place after everything that is ordered at `ts` or later.
+impl EntryPosition {
+    /// Returns the position after everything that is ordered at `ts` or later.
     pub(crate) fn below(ts: Timestamp) -> Self {
         Self { ts, folder: String::new(), day: Timestamp::from_millis(0).date(), offset: 0 }
     }
 }
 
-/// What need not be read again of one file: no line at or after `end` comes after the cursor's place.
+/// What need not be read again of one file: no line at or after `end` comes after the cursor's position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct ScanMark {
     pub(crate) folder: String,
     pub(crate) day: Date,
     pub(crate) end: u64,
@@ -49,12 +49,12 @@ pub(crate) struct Mark {
     pub(crate) inode: u64,
 }
 
-/// Where the page before ended: what follows comes strictly after this place. Opaque.
+/// Where the page before ended: what follows comes strictly after this position. Opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    pub(crate) place: Place,
+    pub(crate) position: EntryPosition,
     /// Files that the next page need not read from their ends. Without them the answer is the same, but slower.
-    pub(crate) marks: Vec<Mark>,
+    pub(crate) marks: Vec<ScanMark>,
 }
 
 impl Cursor {
@@ -66,14 +66,14 @@ impl Cursor {
         Self::decode(text).ok_or_else(|| Error::input("cursor: not one of ours", "ask without a cursor first"))
     }
 
-    /// Returns the cursor of a place, with as many of the marks, the first before others, as a text has room for.
-    pub(crate) fn new(place: Place, marks: impl IntoIterator<Item = Mark>) -> Self {
+    /// Returns the cursor of a position, with as many of the marks, the first before others, as a text has room for.
+    pub(crate) fn new(position: EntryPosition, marks: impl IntoIterator<Item = ScanMark>) -> Self {
         let mut bytes = 0;
-        let fits = |mark: &Mark| {
+        let fits = |mark: &ScanMark| {
             bytes += mark.to_string().len() + 1;
             bytes <= MARKS_BYTES_MAX
         };
-        Self { place, marks: marks.into_iter().take_while(fits).collect() }
+        Self { position, marks: marks.into_iter().take_while(fits).collect() }
     }
 
     fn decode(text: &str) -> Option<Self> {
@@ -90,14 +90,14 @@ impl Cursor {
         let ts = Timestamp::from_millis(parts.next()?.parse().ok()?);
         let day = Date::parse(parts.next()?)?;
         let offset = parts.next()?.parse().ok()?;
-        let place = Place { ts, folder: parts.next()?.to_owned(), day, offset };
-        let cursor = Self { place, marks: records.map(Mark::decode).collect::<Option<_>>()? };
+        let position = EntryPosition { ts, folder: parts.next()?.to_owned(), day, offset };
+        let cursor = Self { position, marks: records.map(ScanMark::decode).collect::<Option<_>>()? };
         // One cursor has one spelling: what we did not write is not ours.
         (cursor.to_string() == text).then_some(cursor)
     }
 }
 
-impl Mark {
+impl ScanMark {
     fn decode(text: &str) -> Option<Self> {
         let mut parts = text.splitn(5, ' ');
         let day = Date::parse(parts.next()?)?;
@@ -106,7 +106,7 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for ScanMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { folder, day, end, lowest, inode } = self;
         write!(f, "{day} {end} {lowest} {inode} {folder}")
@@ -115,7 +115,7 @@ impl fmt::Display for Mark {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Place { ts, folder, day, offset } = &self.place;
+        let EntryPosition { ts, folder, day, offset } = &self.position;
         let mut plain = format!("{VERSION} {} {day} {offset} {folder}", ts.as_millis());
         for mark in &self.marks {
             plain.push('\0');
@@ -132,10 +132,10 @@ mod tests {
     #[test]
     fn cursors_come_back_and_others_are_refused() {
         let day = Date::parse("2026-11-23").unwrap();
-        let place = Place { ts: day.start(), folder: "a b.%41".to_owned(), day, offset: u64::MAX };
+        let position = EntryPosition { ts: day.start(), folder: "a b.%41".to_owned(), day, offset: u64::MAX };
         for marks in [0, 1, 1_000] {
-            let mark = |n| Mark { folder: "é \n".repeat(60), day, end: n, lowest: -5, inode: u64::MAX };
-            let cursor = Cursor::new(place.clone(), (0..marks).map(mark));
+            let mark = |n| ScanMark { folder: "é \n".repeat(60), day, end: n, lowest: -5, inode: u64::MAX };
+            let cursor = Cursor::new(position.clone(), (0..marks).map(mark));
             assert!(cursor.marks.len() == marks as usize || cursor.marks.len() > 4, "{marks}");
             assert_eq!(Cursor::parse(&cursor.to_string()).unwrap(), cursor);
         }

@@ -14,7 +14,7 @@ mod terms;
 
 pub use check::check_filter;
 pub use cursor::Cursor;
-pub(crate) use cursor::{Mark, Place};
+pub(crate) use cursor::{EntryPosition, ScanMark};
 pub use glob::glob_matches;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;

@@ -9,28 +9,28 @@ use super::trail::{Asked, Trail};
 use super::{DayFile, Folder, Page};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::query::{Cursor, Filter, Line, Mark, Place};
+use crate::query::{Cursor, EntryPosition, Filter, Line, ScanMark};
 
 /// Bytes that a mark must save to stand in a cursor: as much as one block.
 const SAVED_BYTES_MIN: u64 = 128 * 1024;
 
 /// The best answers so far, one more than a page holds: the one more tells that there is a next page.
 struct Best {
-    lines: BTreeMap<Place, String>,
+    lines: BTreeMap<EntryPosition, String>,
     room: usize,
     bytes: usize,
     bytes_max: usize,
 }
 
 impl Best {
-    /// Whether an answer at this place could be among the best.
-    fn wants(&self, place: &Place) -> bool {
-        self.lines.len() < self.room || self.lines.first_key_value().is_some_and(|(last, _)| place > last)
+    /// Whether an answer at this position could be among the best.
+    fn wants(&self, position: &EntryPosition) -> bool {
+        self.lines.len() < self.room || self.lines.first_key_value().is_some_and(|(last, _)| position > last)
     }
 
-    fn put(&mut self, place: Place, line: String) {
+    fn put(&mut self, position: EntryPosition, line: String) {
         self.bytes += line.len();
-        self.lines.insert(place, line);
+        self.lines.insert(position, line);
         while self.lines.len() > self.room || (self.bytes > self.bytes_max && self.lines.len() > 2) {
             if self.lines.len() <= self.room {
                 self.room = self.lines.len() - 1;
@@ -73,7 +73,7 @@ impl<'a> Sources<'a> {
 
     /// Puts in the first file of a folder, from this day on, that may hold an answer below the cursor.
     fn push_folder(&mut self, folder: usize, from: usize) {
-        let ceiling = self.asked.question.cursor.as_ref().map_or(i64::MAX, |cursor| cursor.place.ts.as_millis());
+        let ceiling = self.asked.question.cursor.as_ref().map_or(i64::MAX, |cursor| cursor.position.ts.as_millis());
         for (n, day) in self.folders[folder].days.iter().enumerate().skip(from) {
             let (least, most) = window(*day, self.asked.zone);
             if self.asked.may_hold(*day) && least <= ceiling {
@@ -121,8 +121,8 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
             || asked.clock.monotonic() - start >= bound.time_max
             || asked.cancel.is_cancelled();
         // A page that stops where it began would be asked for again for ever.
-        let from = Place::below(Timestamp::from_millis(upto.saturating_add(1)));
-        let further = cursor.is_none_or(|cursor| from < cursor.place);
+        let from = EntryPosition::below(Timestamp::from_millis(upto.saturating_add(1)));
+        let further = cursor.is_none_or(|cursor| from < cursor.position);
         if spent && further && context.scanned.files > 0 {
             best.lines = best.lines.split_off(&from);
             page.complete = false;
@@ -130,16 +130,16 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
             break;
         }
         let n = sources.scan(source);
-        let bound = sources.scans[n].step(&mut context, |place, ts, line, skipped| {
-            let shown = cursor.is_some_and(|cursor| place >= cursor.place);
-            if ts.as_millis() < first || shown || !best.wants(&place) || !filter.may_match(line) {
+        let bound = sources.scans[n].step(&mut context, |position, ts, line, skipped| {
+            let shown = cursor.is_some_and(|cursor| position >= cursor.position);
+            if ts.as_millis() < first || shown || !best.wants(&position) || !filter.may_match(line) {
                 return;
             }
             let text = std::str::from_utf8(line).ok();
             match text.and_then(|text| Some((text, Line::parse(text, asked.zone)?))) {
                 Some((text, entry)) => {
                     if filter.matches(&entry) {
-                        best.put(place, text.to_owned());
+                        best.put(position, text.to_owned());
                     }
                 }
                 None => skipped.line(line),
@@ -154,12 +154,12 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
     let more = best.lines.len() >= best.room;
     let shown = if more { best.room - 1 } else { best.lines.len() };
     let mut last = None;
-    for (place, line) in best.lines.into_iter().rev().take(shown) {
+    for (position, line) in best.lines.into_iter().rev().take(shown) {
         page.lines.push(line);
-        last = Some(place);
+        last = Some(position);
     }
     if more {
-        page.next = last.map(|place| Cursor::new(place.clone(), marks_at(&sources.scans, &place)).to_string());
+        page.next = last.map(|position| Cursor::new(position.clone(), marks_at(&sources.scans, &position)).to_string());
         page.complete = true;
     }
     page.complete &= page.skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
@@ -172,8 +172,8 @@ pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
 }
 
 /// Returns the marks that save the next page most, the best first.
-fn marks_at(scans: &[Scan], place: &Place) -> Vec<Mark> {
-    let marks = scans.iter().filter_map(|scan| scan.mark(place.ts.as_millis()));
+fn marks_at(scans: &[Scan], position: &EntryPosition) -> Vec<ScanMark> {
+    let marks = scans.iter().filter_map(|scan| scan.mark(position.ts.as_millis()));
     let mut marks = marks.filter(|(saved, _)| *saved >= SAVED_BYTES_MIN).collect::<Vec<_>>();
     marks.sort_by_key(|(saved, _)| std::cmp::Reverse(*saved));
     marks.into_iter().map(|(_, mark)| mark).collect()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::{Blocks, Found, LATE_MS, Notes};
 use crate::home::{Home, OWN_FOLDER};
-use crate::query::{Mark, Place, instant};
+use crate::query::{EntryPosition, ScanMark, instant};
 
 use super::locate::DayFile;
 use super::page::{Scanned, Skipped, Unreadable};
@@ -81,12 +81,12 @@ pub(crate) struct Scan {
     lowest: i64,
     late_ms: i64,
     /// Where to begin instead of at the end.
-    from: Option<Mark>,
+    from: Option<ScanMark>,
     /// The file's length and inode, once it is open.
     opened: Option<(u64, u64)>,
     /// Every block read, and where the last one began.
     read: Vec<Read>,
-    place: u64,
+    position: u64,
 }
 
 /// One block read.
@@ -103,33 +103,33 @@ impl Scan {
     pub(crate) fn new(file: DayFile) -> Self {
         let lowest = file.window.1;
         let (late_ms, from, opened) = (LATE_MS, None, None);
-        Self { file, blocks: None, lowest, late_ms, from, opened, read: Vec::new(), place: 0 }
+        Self { file, blocks: None, lowest, late_ms, from, opened, read: Vec::new(), position: 0 }
     }
 
     /// Returns the scan that passes over what a mark says is above the question's cursor.
-    pub(crate) fn from(mut self, mark: Option<Mark>) -> Self {
+    pub(crate) fn from(mut self, mark: Option<ScanMark>) -> Self {
         self.from = mark;
         self
     }
 
     /// Returns the mark for a cursor at this millisecond, and the bytes that it saves.
-    pub(crate) fn mark(&self, cursor: i64) -> Option<(u64, Mark)> {
+    pub(crate) fn mark(&self, cursor: i64) -> Option<(u64, ScanMark)> {
         let Some((len, inode)) = self.opened else { return Some((0, self.from.clone()?)) };
         let needed = self.read.iter().find(|read| read.least <= cursor);
-        let (end, lowest) = needed.map_or((self.place, self.lowest), |read| (read.end, read.lowest));
+        let (end, lowest) = needed.map_or((self.position, self.lowest), |read| (read.end, read.lowest));
         let (folder, day) = (self.file.folder.clone(), self.file.day);
-        Some((len.saturating_sub(end), Mark { folder, day, end, lowest, inode }))
+        Some((len.saturating_sub(end), ScanMark { folder, day, end, lowest, inode }))
     }
 
     pub(crate) fn bound(&self) -> ScanBound {
         ScanBound::UpTo((self.lowest.saturating_add(self.late_ms)).min(self.file.window.1))
     }
 
-    /// Reads one block and calls with each line: its place in the order, its instant, its bytes.
+    /// Reads one block and calls with each line: its position in the order, its instant, its bytes.
     pub(crate) fn step(
         &mut self,
         context: &mut ScanContext<'_>,
-        mut each: impl FnMut(Place, Timestamp, &[u8], &mut Skipped),
+        mut each: impl FnMut(EntryPosition, Timestamp, &[u8], &mut Skipped),
     ) -> ScanBound {
         let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
@@ -140,14 +140,14 @@ impl Scan {
         };
         context.held = context.held.saturating_sub(blocks.held());
         let before = blocks.bytes_read();
-        let mut read = Read { end: blocks.place(), lowest: self.lowest, least: i64::MAX };
+        let mut read = Read { end: blocks.offset(), lowest: self.lowest, least: i64::MAX };
         loop {
             let found = blocks.back();
             match self.file.with_path(|path| context.unreadable.or_none(path, found)).flatten() {
                 None => {
                     context.scanned.bytes += blocks.bytes_read() - before;
                     self.read.push(read);
-                    self.place = 0;
+                    self.position = 0;
                     return ScanBound::Done;
                 }
                 Some(Found::Torn) => context.skipped.torn += 1,
@@ -161,8 +161,8 @@ impl Scan {
                         let ordered = self.order(ts.as_millis());
                         read.least = read.least.min(ordered);
                         let (folder, day) = (self.file.folder.clone(), self.file.day);
-                        let place = Place { ts: Timestamp::from_millis(ordered), folder, day, offset };
-                        each(place, ts, line, &mut context.skipped);
+                        let position = EntryPosition { ts: Timestamp::from_millis(ordered), folder, day, offset };
+                        each(position, ts, line, &mut context.skipped);
                     } else {
                         context.skipped.line(line);
                     }
@@ -171,7 +171,7 @@ impl Scan {
             if !blocks.is_buffered() {
                 context.scanned.bytes += blocks.bytes_read() - before;
                 self.read.push(read);
-                self.place = blocks.place();
+                self.position = blocks.offset();
                 let held_max = if context.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
                 blocks.shrink(held_max);
                 context.held += blocks.held();
@@ -191,8 +191,8 @@ impl Scan {
         context.scanned.files += 1;
         let (len, inode) = blocks.opened();
         self.opened = Some((len, inode));
-        self.place = blocks.place();
-        if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.place && mark.end < len) {
+        self.position = blocks.offset();
+        if let Some(mark) = self.from.as_ref().filter(|mark| mark.end == self.position && mark.end < len) {
             self.lowest = self.lowest.min(mark.lowest);
         }
         self.late_ms = context.late_ms(&self.file);
