@@ -19,7 +19,7 @@ pub(crate) struct End {
     /// The file, to sync it.
     pub(crate) file: Arc<dyn DiskFile>,
     /// Its device and inode.
-    pub(crate) place: (u64, u64),
+    pub(crate) file_id: (u64, u64),
     /// Its length.
     pub(crate) len: u64,
     /// Whether it ends with bytes that are no whole line: somebody is writing them, or died over it.
@@ -49,7 +49,7 @@ impl End {
     pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
         let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?);
         let stat = file.stat()?;
-        let mut end = Self { place: (stat.device, stat.inode), len: stat.len, is_torn: false, file };
+        let mut end = Self { file_id: (stat.device, stat.inode), len: stat.len, is_torn: false, file };
         if !ends_with_newline(&*end.file, end.len)? {
             match is_blank(&*end.file, end.len)? {
                 true => end.len = end.file.append(b"\n")?.end,
@@ -95,7 +95,7 @@ impl End {
         let stored = match &error {
             None => lines.len(),
             // Where that fails nobody knows what stands there: whoever tries again looks first.
-            Some(_) if written.take_back(disk, (folder, date), self.place).unwrap_or(true) => 0,
+            Some(_) if written.take_back(disk, (folder, date), self.file_id).unwrap_or(true) => 0,
             Some(_) => stored,
         };
         Appended { stored, len: written.len, spliced, error }
@@ -116,7 +116,7 @@ struct Written<'f> {
 impl Written<'_> {
     /// Appends a text of whole lines; `damaged` gets the lines that met bytes of somebody else.
     ///
-    /// Returns the error that ended it, and the place of the first line that is not whole in the file.
+    /// Returns the error that ended it, and the file_id of the first line that is not whole in the file.
     fn write(&mut self, text: &[u8], damaged: &mut Vec<Range<usize>>) -> Option<(usize, io::Error)> {
         let mut at = 0;
         while at < text.len() {
@@ -321,11 +321,11 @@ mod tests {
         // As a disk that takes eleven bytes and then none; the second time others have appended meanwhile.
         let landed = end.file.append(b"{\"a\":1}\n{\"b").unwrap();
         let written = Written { file: &*end.file, from: Some(Some(0)), len: landed.end, torn: 3 };
-        assert!(written.take_back(&disk, ("alice", day), end.place).unwrap());
+        assert!(written.take_back(&disk, ("alice", day), end.file_id).unwrap());
         assert_eq!(std::fs::read(&file).unwrap(), b"          \n");
         end.file.append(b"{\"a\":1}\n{\"b").unwrap();
         let written = Written { file: &*end.file, from: Some(None), len: 22, torn: 3 };
-        assert!(!written.take_back(&disk, ("alice", day), end.place).unwrap());
+        assert!(!written.take_back(&disk, ("alice", day), end.file_id).unwrap());
         assert_eq!(std::fs::read(&file).unwrap(), b"          \n{\"a\":1}\n  \n");
         std::fs::File::options().append(true).open(&file).unwrap().write_all(b"  ").unwrap();
         assert!(!End::open(&disk, "alice", day).unwrap().is_torn, "spaces are ended at once");

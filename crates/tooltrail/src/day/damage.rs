@@ -7,7 +7,7 @@ use std::io;
 
 use crate::clock::Date;
 use crate::day::append::overwrite;
-use crate::day::fragment::{Fragment, KEPT_BYTES_MAX, Place};
+use crate::day::fragment::{Fragment, FragmentOrigin, KEPT_BYTES_MAX};
 use crate::day::scan::{line_start, scan};
 use crate::day::tail::{is_blank, last_newline, wait_until_still};
 use crate::disk::{Disk, DiskFile};
@@ -172,7 +172,7 @@ impl Damage {
 /// # Errors
 /// What the system says.
 pub(crate) fn finish(disk: &dyn Disk, fragment: &Fragment) -> io::Result<()> {
-    let Some(Place { folder, day, offset, bytes }) = fragment.place(disk)? else { return Ok(()) };
+    let Some(FragmentOrigin { folder, day, offset, bytes }) = fragment.origin(disk)? else { return Ok(()) };
     let path = [&*folder, TRAIL_FOLDER, &day_name(day)];
     let Some(file) = disk.open(&path)? else { return Ok(()) };
     let stat = file.stat()?;

@@ -35,7 +35,7 @@ pub(crate) struct Fragment {
 }
 
 /// Where a fragment stood in a day file.
-pub(super) struct Place {
+pub(super) struct FragmentOrigin {
     pub(super) folder: String,
     pub(super) day: Date,
     /// In bytes from the file's start.
@@ -121,7 +121,7 @@ impl Fragment {
     ///
     /// # Errors
     /// What the system says.
-    pub(super) fn place(&self, disk: &dyn Disk) -> io::Result<Option<Place>> {
+    pub(super) fn origin(&self, disk: &dyn Disk) -> io::Result<Option<FragmentOrigin>> {
         let fact = |name: &str| self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let number = |name: &str| fact(name).and_then(|value| value.parse::<u64>().ok());
         let day = fact("day").and_then(|day| Date::parse(day));
@@ -134,7 +134,7 @@ impl Fragment {
         let Some(before) = file.stat()?.len.checked_sub(bytes) else { return Ok(None) };
         let mut last = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
         file.read_at(&mut last, before)?;
-        Ok(Some(Place { folder: folder.clone(), day, offset, bytes: last }))
+        Ok(Some(FragmentOrigin { folder: folder.clone(), day, offset, bytes: last }))
     }
 
     /// Forgets a fragment whose bytes turned out to be no damage.

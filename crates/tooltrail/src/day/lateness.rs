@@ -22,7 +22,7 @@ pub(crate) const LATE_MS: i64 = 60_000;
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// The latest there is: a file holds one day, in whatever zone, and what lies outside of it has no place in the order.
+/// The latest there is: a file holds one day, in whatever zone, and what lies outside of it has no file_id in the order.
 const LATE_MS_MAX: i64 = 3 * DAY_MS;
 
 /// Bytes of the notes of one date that are read: tens of thousands of users with late lines on one day. Lines of more
@@ -154,7 +154,7 @@ pub(crate) struct LatenessNotes {
 /// What is known of a file of this length.
 #[derive(Clone, Copy, Debug)]
 struct FileLateness {
-    place: (u64, u64),
+    file_id: (u64, u64),
     len: u64,
     /// No line's instant is larger; `None` if no line has one.
     largest: Option<i64>,
@@ -175,8 +175,8 @@ impl LatenessNotes {
     fn lateness(&mut self, disk: &dyn Disk, folder: &str, day: Date, end: &End, lines: &Span) -> io::Result<i64> {
         let zone = &self.zone;
         let known = self.known.get_mut(&day).and_then(|known| known.get_mut(folder));
-        let known =
-            known.filter(|known| known.place == end.place && known.len <= end.len && end.len - known.len <= TAIL_BYTES);
+        let known = known
+            .filter(|known| known.file_id == end.file_id && known.len <= end.len && end.len - known.len <= TAIL_BYTES);
         if let Some(known) = known {
             // What other processes appended since.
             let seen = seen(&*end.file, (known.len, end.len), day, zone)?;
@@ -193,7 +193,7 @@ impl LatenessNotes {
         if self.known.values().map(HashMap::len).sum::<usize>() >= KNOWN_FILES_MAX {
             self.known.clear();
         }
-        let known = FileLateness { place: end.place, len: end.len, largest };
+        let known = FileLateness { file_id: end.file_id, len: end.len, largest };
         self.known.entry(day).or_default().insert(folder.to_owned(), known);
         Ok(lines.late_after(largest))
     }

@@ -35,7 +35,7 @@ pub(crate) struct Reconciled {
     /// The file, to sync it.
     pub(crate) file: Arc<dyn DiskFile>,
     /// Its device and inode.
-    pub(crate) place: (u64, u64),
+    pub(crate) file_id: (u64, u64),
     /// Its length.
     pub(crate) len: u64,
     /// What was replaced with spaces.
@@ -70,8 +70,8 @@ pub(crate) fn reconcile(
     scan(&*file, (from, len), |_, line| line.into_iter().for_each(|line| wanted.found(line)))?;
     write_again(disk, want, (&*file, len))?;
     let missing = wanted.missing();
-    let end = End { file, place: (stat.device, stat.inode), len, is_torn: false };
-    let mut reconciled = Reconciled { place: end.place, len, file: Arc::clone(&end.file), fragments, spliced: 0 };
+    let end = End { file, file_id: (stat.device, stat.inode), len, is_torn: false };
+    let mut reconciled = Reconciled { file_id: end.file_id, len, file: Arc::clone(&end.file), fragments, spliced: 0 };
     if !missing.is_empty() {
         let mut span = Span::default();
         missing.iter().filter_map(|line| head(line)).for_each(|ts| span.push(ts.as_millis()));

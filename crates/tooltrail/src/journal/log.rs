@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// Returns the home's id and the run of the operating system.
-    pub(crate) fn place(&self) -> (&str, &str) {
+    pub(crate) fn identity(&self) -> (&str, &str) {
         (&self.home, &self.boot)
     }
 

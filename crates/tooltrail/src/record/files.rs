@@ -30,7 +30,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 struct Handle {
     file: Arc<dyn DiskFile>,
-    place: (u64, u64),
+    file_id: (u64, u64),
     len: u64,
     turn: u64,
 }
@@ -94,20 +94,20 @@ impl Files {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn change(&self, day: &Day, place: (u64, u64), len: u64) -> io::Result<Option<Change>> {
-        Ok(changed(self.stat(day)?, place, len))
+    pub(crate) fn change(&self, day: &Day, file_id: (u64, u64), len: u64) -> io::Result<Option<Change>> {
+        Ok(changed(self.stat(day)?, file_id, len))
     }
 
     /// Remembers a file that was appended to, up to this length.
-    pub(crate) fn appended(&mut self, day: &Day, file: &Arc<dyn DiskFile>, place: (u64, u64), len: u64) {
+    pub(crate) fn appended(&mut self, day: &Day, file: &Arc<dyn DiskFile>, file_id: (u64, u64), len: u64) {
         if let Some(handle) = self.handles.get_mut(day) {
-            *handle = Handle { file: Arc::clone(file), place, len, turn: self.turn };
+            *handle = Handle { file: Arc::clone(file), file_id, len, turn: self.turn };
             return;
         }
         if self.handles.len() >= self.handles_max {
             self.let_go();
         }
-        self.handles.insert(day.clone(), Handle { file: Arc::clone(file), place, len, turn: self.turn });
+        self.handles.insert(day.clone(), Handle { file: Arc::clone(file), file_id, len, turn: self.turn });
     }
 
     /// Closes the files of days that are over, but for those that are held; returns which.
@@ -129,16 +129,16 @@ impl Files {
         match self.stat(day) {
             Ok(Some(stat))
                 if (stat.device, stat.inode, stat.len, stat.links)
-                    == (handle.place.0, handle.place.1, handle.len, 1) =>
+                    == (handle.file_id.0, handle.file_id.1, handle.len, 1) =>
             {
                 Known::Same(End {
                     file: Arc::clone(&handle.file),
-                    place: handle.place,
+                    file_id: handle.file_id,
                     len: handle.len,
                     is_torn: false,
                 })
             }
-            Ok(stat) => Known::Other(changed(stat, handle.place, handle.len).map(|change| (change, handle.len))),
+            Ok(stat) => Known::Other(changed(stat, handle.file_id, handle.len).map(|change| (change, handle.len))),
             // Opening it says it better.
             Err(_) => Known::Other(None),
         }
@@ -163,10 +163,10 @@ enum Known {
     Other(Option<(Change, u64)>),
 }
 
-fn changed(stat: Option<Stat>, place: (u64, u64), len: u64) -> Option<Change> {
+fn changed(stat: Option<Stat>, file_id: (u64, u64), len: u64) -> Option<Change> {
     match stat {
         None => Some(Change::Removed),
-        Some(stat) if (stat.device, stat.inode) != place => Some(Change::Replaced),
+        Some(stat) if (stat.device, stat.inode) != file_id => Some(Change::Replaced),
         Some(stat) if stat.len < len => Some(Change::Cut { len: stat.len }),
         Some(_) => None,
     }

@@ -35,7 +35,7 @@ pub(crate) struct Flusher {
 pub(crate) struct Unflushed {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Its device and inode.
-    pub(crate) place: (u64, u64),
+    pub(crate) file_id: (u64, u64),
     pub(crate) len: u64,
     /// Lines that do not stand in the journal.
     pub(crate) unjournaled: u64,
@@ -121,7 +121,7 @@ impl Flusher {
     pub(crate) fn appended(&mut self, day: Day, now: Unflushed) {
         let noted = match self.unflushed.remove(&day) {
             // An older handle hears of a sync that failed for somebody else before the new one was opened.
-            Some(before) if before.place == now.place => {
+            Some(before) if before.file_id == now.file_id => {
                 Unflushed { len: now.len, unjournaled: before.unjournaled + now.unjournaled, ..before }
             }
             Some(before) => Unflushed { unjournaled: before.unjournaled + now.unjournaled, ..now },

@@ -76,9 +76,9 @@ pub(crate) fn recover(
     };
     let (mut found, unread) = orphans(disk);
     told.events.extend(unread.iter().map(|error| incident("journal not read", [("why", error.to_string())])));
-    let (place, boot) = journal.place();
+    let (home_id, boot) = journal.identity();
     found.retain(|orphan| match &orphan.scan.header {
-        Some(header) if header.home != place => {
+        Some(header) if header.home != home_id => {
             // Told once: it stays where it is.
             if !wait.is_zero() {
                 let facts = [("slot", orphan.slot.to_string()), ("home", header.home.clone())];
@@ -119,7 +119,7 @@ pub(crate) fn recover(
         // In the order in which they were begun: the last says which open calls of the others no longer count.
         for orphan in found {
             let salt = journal.salt();
-            if let Err(error) = orphan.free(journal.place().0, salt) {
+            if let Err(error) = orphan.free(journal.identity().0, salt) {
                 told.left = Some(format!("could not empty a journal: {error}"));
                 told.events.push(incident("journal not emptied", [("why", error.to_string())]));
                 break;

@@ -71,7 +71,7 @@ impl Store {
         };
         let opened = self.open_ends(std::mem::take(&mut groups));
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
-        // An entry in a wrong place is better than none, so that its note failed does not stop it.
+        // An entry in a wrong file_id is better than none, so that its note failed does not stop it.
         if let Err(error) = self.lateness.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
         }
@@ -95,12 +95,12 @@ impl Store {
         match done.error {
             None if done.len == end.len + group.text.len() as u64 => {
                 self.lateness.appended(&day.0, day.1, group.text.len(), &group.span);
-                self.files.appended(&day, &end.file, end.place, done.len);
+                self.files.appended(&day, &end.file, end.file_id, done.len);
             }
             // Somebody else appended meanwhile.
             None => {
                 self.lateness.forget(&day.0, day.1);
-                self.files.appended(&day, &end.file, end.place, done.len);
+                self.files.appended(&day, &end.file, end.file_id, done.len);
             }
             Some(error) => {
                 self.lateness.forget(&day.0, day.1);
@@ -260,9 +260,9 @@ impl Store {
         }
         let Some(pending) = self.pending.remove(day) else { return Ok(end) };
         self.meters.written(pending.lines.len(), pending.bytes);
-        self.files.appended(day, &done.file, done.place, done.len);
-        self.note_unflushed(day.clone(), &done.file, done.place, done.len, pending.unjournaled);
-        Ok(End { file: done.file, place: done.place, len: done.len, is_torn: false })
+        self.files.appended(day, &done.file, done.file_id, done.len);
+        self.note_unflushed(day.clone(), &done.file, done.file_id, done.len, pending.unjournaled);
+        Ok(End { file: done.file, file_id: done.file_id, len: done.len, is_torn: false })
     }
 
     /// Others removed, replaced or cut files: the journal's lines go there again before those that come, and the trail
@@ -304,8 +304,8 @@ impl Store {
         }
     }
 
-    fn note_unflushed(&mut self, day: Day, file: &Arc<dyn DiskFile>, place: (u64, u64), len: u64, unjournaled: u64) {
-        self.flusher.appended(day, Unflushed { file: Arc::clone(file), place, len, unjournaled });
+    fn note_unflushed(&mut self, day: Day, file: &Arc<dyn DiskFile>, file_id: (u64, u64), len: u64, unjournaled: u64) {
+        self.flusher.appended(day, Unflushed { file: Arc::clone(file), file_id, len, unjournaled });
     }
 
     /// Tells who waits for lines that are in their files; syncs those of which the journal has not all.
@@ -315,7 +315,7 @@ impl Store {
             // A gap is told until it is durable, and is none of what it tells of.
             let counts = |line: &&Row| !line.journaled && !matches!(line.waiting, Waiting::Gap(_));
             let unjournaled = lines.iter().filter(counts).count() as u64;
-            self.note_unflushed(day.clone(), &end.file, end.place, end.len, unjournaled);
+            self.note_unflushed(day.clone(), &end.file, end.file_id, end.len, unjournaled);
             if lines.iter().all(|line| line.journaled || !matches!(line.waiting, Waiting::Promise(_))) {
                 self.end_stored(&lines);
                 lines.into_iter().for_each(|line| line.waiting.keep());

@@ -76,7 +76,7 @@ impl Store {
                 // A failed sync is not tried again: the system may then say yes without having written.
                 _ if self.suspect.contains_key(&day) => String::new(),
                 Err(error) => error.to_string(),
-                Ok(()) => match self.files.change(&day, unflushed.place, unflushed.len) {
+                Ok(()) => match self.files.change(&day, unflushed.file_id, unflushed.len) {
                     Ok(None) => {
                         self.flusher.set_durable_len(day.clone(), unflushed.len);
                         if unflushed.unjournaled > 0 {
