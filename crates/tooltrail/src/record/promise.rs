@@ -24,7 +24,7 @@ pub struct Ack(Arc<Shared>);
 pub(crate) struct Promise {
     shared: Arc<Shared>,
     /// Which of the entries that the acknowledgement stands for.
-    place: usize,
+    index: usize,
     kept: bool,
 }
 
@@ -50,7 +50,7 @@ struct State {
 pub(crate) fn promise(entries: usize) -> (Ack, Vec<Promise>) {
     let shared = Arc::new(Shared::default());
     shared.lock().pending = entries;
-    let promises = (0..entries).map(|place| Promise { shared: Arc::clone(&shared), place, kept: false }).collect();
+    let promises = (0..entries).map(|index| Promise { shared: Arc::clone(&shared), index, kept: false }).collect();
     (Ack(shared), promises)
 }
 
@@ -90,7 +90,7 @@ impl Promise {
         state.pending -= 1;
         if let Some((entries, why)) = failed {
             state.failed += entries;
-            state.which.push(self.place);
+            state.which.push(self.index);
             state.why = Some(why.to_owned());
         }
         if state.pending == 0 {

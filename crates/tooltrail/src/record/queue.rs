@@ -1,6 +1,6 @@
 //! The queue between callers and the writer: bounded in entries and bytes, never waited for by `record`.
 //!
-//! Callers leave their items in shards, each with its place in the order of all: the weight of all items before it. The
+//! Callers leave their items in shards, each with its position in the order of all: the weight of all items before it. The
 //! writer takes them from all shards in that order (`queue/taking.rs`).
 
 mod taking;
@@ -36,7 +36,7 @@ const ITEMS_MAX: usize = 1 << (WEIGHT_BITS - 1);
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     shards: Shards,
-    /// The weight of all that was ever accepted: the place of the next item.
+    /// The weight of all that was ever accepted: the position of the next item.
     accepted: Apart<AtomicU64>,
     /// The weight of all that the writer has done with.
     done: Apart<AtomicU64>,
@@ -73,7 +73,7 @@ struct Shed {
 /// What the writer has taken out of each shard, but not into a batch.
 #[derive(Debug, Default)]
 struct Swept {
-    /// Item, place and weight.
+    /// Item, position and weight.
     shards: [VecDeque<(Item, u64, u64)>; SHARDS],
     /// What follows what was taken, in the order of all.
     backlog: Backlog,
@@ -126,8 +126,8 @@ impl Queue {
         }
         let is_noisy = calls.iter().any(|call| self.is_noisy(call));
         // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
-        let place = if is_noisy { None } else { self.accept(calls.len(), bytes, true) };
-        let Some(mut place) = place else {
+        let position = if is_noisy { None } else { self.accept(calls.len(), bytes, true) };
+        let Some(mut position) = position else {
             self.end_in(&mut shard, ends);
             return Err(Error::Busy);
         };
@@ -139,8 +139,8 @@ impl Queue {
             let slot = call.hold(chunk);
             let is_awaited = promise.is_some();
             chunk.promises.extend(promise);
-            chunk.items.push(QueuedItem { key: place, weight, id: ends, slot, kind: ItemKind::Entry, is_awaited });
-            place = place.wrapping_add(weight);
+            chunk.items.push(QueuedItem { key: position, weight, id: ends, slot, kind: ItemKind::Entry, is_awaited });
+            position = position.wrapping_add(weight);
         }
         drop(shard);
         self.wake.come_now();
@@ -252,7 +252,7 @@ impl Queue {
         counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(taken))
     }
 
-    /// Makes room for so many entries and bytes, and returns the place of the first; with `however_large` an empty
+    /// Makes room for so many entries and bytes, and returns the position of the first; with `however_large` an empty
     /// queue takes them whatever they are.
     ///
     /// The shard must be held in which they are put: places in a shard only grow.
@@ -260,16 +260,16 @@ impl Queue {
         loop {
             // In this order, as what is done with had been accepted before.
             let done = self.done.0.load(Ordering::SeqCst);
-            let place = self.accepted.0.load(Ordering::SeqCst);
-            let (held_entries, held_bytes) = counted(place.wrapping_sub(done));
+            let position = self.accepted.0.load(Ordering::SeqCst);
+            let (held_entries, held_bytes) = counted(position.wrapping_sub(done));
             let fits = held_entries + entries <= QUEUE_ENTRIES_MAX && held_bytes + bytes <= QUEUE_BYTES_MAX;
-            let alone = however_large && place == done;
+            let alone = however_large && position == done;
             if !(fits || alone) {
                 return None;
             }
-            let next = place.wrapping_add(weight(entries, bytes));
-            if self.accepted.0.compare_exchange_weak(place, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
-                return Some(place);
+            let next = position.wrapping_add(weight(entries, bytes));
+            if self.accepted.0.compare_exchange_weak(position, next, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+                return Some(position);
             }
         }
     }
@@ -305,9 +305,9 @@ impl Queue {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
         if id > 0 && items < ITEMS_MAX {
-            let place = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
+            let position = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
             let (slot, kind) = (CallSlot::Nowhere, ItemKind::Ended);
-            let item = QueuedItem { key: place, weight: weight(1, 0), id, slot, kind, is_awaited: false };
+            let item = QueuedItem { key: position, weight: weight(1, 0), id, slot, kind, is_awaited: false };
             shard.room(0, &self.buffers).items.push(item);
         }
     }

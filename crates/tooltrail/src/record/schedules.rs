@@ -251,7 +251,7 @@ fn is_answer(answer: Result<(), Error>, numbers: &[u64]) {
         Ok(()) => assert_eq!(lost, 0, "acknowledged, and lost"),
         Err(Error::Unwritten { entries, which, .. }) => {
             assert_eq!((entries, which.len()), (lost as u64, lost), "{numbers:?}: {which:?}");
-            let named = |place: &usize| fate(numbers[*place]) != Fate::Kept;
+            let named = |index: &usize| fate(numbers[*index]) != Fate::Kept;
             assert!(which.iter().all(named), "{numbers:?}: {which:?}");
         }
         Err(other) => panic!("{other:?}"),

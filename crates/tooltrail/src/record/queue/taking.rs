@@ -145,7 +145,7 @@ impl Queue {
         let taken = self.taken.load(Ordering::SeqCst);
         let mut next = taken.wrapping_add(swept.backlog.weight());
         while let Some(shard) =
-            swept.shards.iter_mut().find(|shard| shard.front().is_some_and(|(_, place, _)| *place == next))
+            swept.shards.iter_mut().find(|shard| shard.front().is_some_and(|(_, position, _)| *position == next))
         {
             let Some((item, _, weight)) = shard.pop_front() else { break };
             next = next.wrapping_add(weight);
@@ -172,8 +172,8 @@ impl Queue {
             false => Vec::new(),
         };
         noisy.truncate(NOISY_MAX);
-        for (place, user) in self.noisy.iter().zip(&noisy) {
-            place.store(*user, Ordering::Relaxed);
+        for (position, user) in self.noisy.iter().zip(&noisy) {
+            position.store(*user, Ordering::Relaxed);
         }
         self.noisy_count.store(noisy.len(), Ordering::Relaxed);
     }
