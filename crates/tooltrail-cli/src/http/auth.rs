@@ -8,10 +8,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tooltrail::Question;
 
-use crate::http::error::Problem;
 use crate::http::peer::Peer;
 use crate::http::service::Service;
 use crate::http::sessions::Session;
+use crate::http::status::Problem;
 use crate::tokens::{Role, Token};
 
 /// In which a browser says whose page sends a request: `same-origin`, `same-site` (another port too), `cross-site`, or

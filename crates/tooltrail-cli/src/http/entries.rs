@@ -18,10 +18,10 @@ use tooltrail::entry::receive;
 use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, Prepared, Recorder, Timestamp, Via};
 
 use crate::http::auth::Caller;
-use crate::http::error::{Problem, Taken, taken};
 use crate::http::params::Params;
 use crate::http::quota::Permit;
 use crate::http::service::{GiveUp, Service};
+use crate::http::status::{Problem, Taken, taken};
 use crate::tokens::Token;
 use crate::typos::Typos;
 
@@ -78,7 +78,7 @@ pub(crate) async fn entries(
     Params::of(request.uri(), &[])?;
     let lost = lost(request.headers())?;
     let recorder = Arc::clone(&service.opened()?.recorder);
-    let (body, room) = whole(request, &service, &caller.0).await?;
+    let (body, room) = read_body(request, &service, &caller.0).await?;
     let permit = service.parse_permit(&caller.0).await?;
     let cancel = Cancel::default();
     let given_up = GiveUp::new(&cancel);
@@ -103,8 +103,8 @@ pub(crate) async fn entries(
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The others are in the trail: sending all again would store them twice.
-    rejected.extend(unwritten.into_iter().filter_map(|place| {
-        Some(Refused { line: *lines.get(place)?, error: "its day file could not be written".to_owned() })
+    rejected.extend(unwritten.into_iter().filter_map(|index| {
+        Some(Refused { line: *lines.get(index)?, error: "its day file could not be written".to_owned() })
     }));
     rejected.sort_by_key(|refused| refused.line);
     service.meters().sent(rejected.len(), lost);
@@ -147,7 +147,7 @@ async fn durable(recorder: &Recorder, calls: Vec<Prepared>) -> Result<Vec<usize>
 }
 
 /// Returns the whole body and the room it takes, as long as it is small and comes in time.
-async fn whole(request: Request, service: &Service, token: &Token) -> Result<(Vec<u8>, Vec<Permit>), Problem> {
+async fn read_body(request: Request, service: &Service, token: &Token) -> Result<(Vec<u8>, Vec<Permit>), Problem> {
     let too_large = || Problem::TooLarge { detail: format!("the body is over {} MiB", BODY_BYTES_MAX >> 20) };
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > BODY_BYTES_MAX as u64) {
@@ -274,11 +274,11 @@ fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
         let elements = elements.map_err(|error| {
             Problem::unclear(format!("the array is not JSON: {error}"), "send an array, or one object a line")
         })?;
-        elements.into_iter().enumerate().map(|(place, element)| (place + 1, element.get().as_bytes())).collect()
+        elements.into_iter().enumerate().map(|(index, element)| (index + 1, element.get().as_bytes())).collect()
     } else {
         // A newline is one byte whatever is broken around it: one bad line spoils no other.
         let body = body.strip_prefix(BOM).unwrap_or(body);
-        let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(place, line)| (place + 1, line));
+        let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
         lines.filter(|(_, line)| !line.trim_ascii().is_empty()).take(ENTRIES_MAX + 1).collect()
     };
     match entries.len() {
@@ -346,7 +346,7 @@ mod tests {
     fn a_body_is_an_array_or_lines() {
         let check = |body: &str, expected: Option<&[(usize, &str)]>| {
             let expected: Option<Vec<_>> =
-                expected.map(|all| all.iter().map(|(place, text)| (*place, text.as_bytes())).collect());
+                expected.map(|all| all.iter().map(|(index, text)| (*index, text.as_bytes())).collect());
             assert_eq!(split(body.as_bytes()).ok(), expected, "{body}");
         };
         check("{}", Some(&[(1, "{}")]));

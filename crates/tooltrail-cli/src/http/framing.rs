@@ -4,7 +4,7 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 
-use crate::http::error::Problem;
+use crate::http::status::Problem;
 
 /// Refuses a body whose end a server before us might see elsewhere.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {

@@ -6,7 +6,7 @@ use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Method, Uri, Version};
 
-use crate::http::error::Problem;
+use crate::http::status::Problem;
 
 /// Which host names are ours.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::http::connection_limit::{ConnectionLimit, ConnectionPermit, Received};
 use crate::http::metrics::Meters;
 use crate::http::peer::Peer;
-use crate::http::seats::{Received, Seat, Seats};
 
 /// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
@@ -67,7 +67,7 @@ impl Listener {
 
     /// Answers until it is told to stop, then ends what is under way.
     pub(crate) async fn run(mut self, router: Router, meters: Arc<Meters>) {
-        let seats = Seats::new(meters);
+        let connection_limit = ConnectionLimit::new(meters);
         let mut connections = JoinSet::new();
         // Accepted, and waiting for a place; others wait in the system's queue.
         let mut waiting: Option<(TcpStream, SocketAddr)> = None;
@@ -75,10 +75,10 @@ impl Listener {
             tokio::select! {
                 _ = self.stopped.changed() => break,
                 Some(_) = connections.join_next() => {}
-                seat = seats.take(), if waiting.is_some() => {
+                permit = connection_limit.take(), if waiting.is_some() => {
                     if let Some((stream, client)) = waiting.take() {
                         let (router, peer) = (router.clone(), Peer::new(client, stream.local_addr().ok()));
-                        connections.spawn(connection(stream, peer, router, self.stopped.clone(), seat));
+                        connections.spawn(connection(stream, peer, router, self.stopped.clone(), permit));
                     }
                 }
                 accepted = self.socket.accept(), if waiting.is_none() => match accepted {
@@ -107,7 +107,13 @@ impl Stop {
 }
 
 /// Answers one connection.
-async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: watch::Receiver<()>, seat: Arc<Seat>) {
+async fn connection(
+    stream: TcpStream,
+    peer: Peer,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+    permit: Arc<ConnectionPermit>,
+) {
     // Small answers go out at once instead of waiting for the acknowledgement of the packet before.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
@@ -118,16 +124,16 @@ async fn connection(stream: TcpStream, peer: Peer, router: Router, mut stopped: 
         .max_headers(HEADERS_MAX);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
-        let under_way = seat.begin();
-        let request = request.map(|body| Received::new(body, &seat));
+        let under_way = permit.begin();
+        let request = request.map(|body| Received::new(body, &permit));
         let answered = TowerToHyperService::new(router.clone()).call(request);
         async move { answered.await.map(|response| under_way.until_sent(response)) }
     });
     let mut served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = served.as_mut() => Some(ended),
-        () = seat.must_leave() => Some(Ok(())),
-        () = seat.wait_until_stalled() => Some(Ok(())),
+        () = permit.must_leave() => Some(Ok(())),
+        () = permit.wait_until_stalled() => Some(Ok(())),
         _ = stopped.changed() => None,
         () = tokio::time::sleep(CONNECTION_LIFE) => None,
     };

@@ -18,9 +18,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tooltrail::{Counters, Skipped};
 
-use crate::http::error::{Problem, metrics_answer};
 use crate::http::params::Params;
 use crate::http::service::Service;
+use crate::http::status::{Problem, metrics_answer};
 
 /// Upper bounds of the time of a request, in seconds: from an answer out of memory to the longest body.
 const REQUEST_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];

@@ -1,12 +1,11 @@
 //! The service: every route on one screen, and what holds for all of them.
 
 mod auth;
+mod connection_limit;
 mod entries;
-mod error;
 mod failures;
 mod framing;
 mod health;
-mod held;
 mod host;
 mod listen;
 mod metrics;
@@ -16,10 +15,11 @@ mod peer;
 mod quota;
 mod read_log;
 mod recent;
-mod seats;
+mod reserved_body;
 mod service;
 mod sessions;
 mod stats;
+mod status;
 mod stream;
 mod users;
 mod web;
@@ -39,11 +39,11 @@ pub(crate) use host::Hosts;
 pub(crate) use listen::Listener;
 pub(crate) use service::{Opened, PAGE_BYTES_MAX, Service};
 
-use crate::http::error::{Problem, is_without_token};
 use crate::http::failures::Failures;
 use crate::http::framing::Framed;
 use crate::http::metrics::Meters;
 use crate::http::peer::Peer;
+use crate::http::status::{Problem, is_without_token};
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
@@ -71,16 +71,24 @@ pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
         .chain(web::routes())
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed.method_not_allowed_fallback(async || Problem::NoSuchMethod).fallback(web::nowhere).with_state(service).layer(
-        from_fn(move |request, next| around(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)),
+        from_fn(move |request, next| {
+            middleware(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)
+        }),
     )
 }
 
 /// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
-async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, request: Request, next: Next) -> Response {
+async fn middleware(
+    hosts: Hosts,
+    failures: Arc<Failures>,
+    meters: Arc<Meters>,
+    request: Request,
+    next: Next,
+) -> Response {
     let begun = Instant::now();
     let framed = Framed::of(request.headers());
     let peer = request.extensions().get::<Peer>().map(Peer::address);
-    let method = known(request.method());
+    let method = method_label(request.method());
     // The route, not the address: what somebody asked is the trail's business, not the log's.
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
@@ -105,7 +113,7 @@ async fn around(hosts: Hosts, failures: Arc<Failures>, meters: Arc<Meters>, requ
 }
 
 /// Returns a method's name; any word can stand there, and it is nothing for logs and labels.
-fn known(method: &Method) -> &'static str {
+fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::HEAD => "HEAD",

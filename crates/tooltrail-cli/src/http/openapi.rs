@@ -3,8 +3,8 @@
 use axum::http::Uri;
 use axum::response::Response;
 
-use crate::http::error::{Problem, answer};
 use crate::http::params::Params;
+use crate::http::status::{Problem, answer};
 
 /// The document.
 const DOCUMENT: &str = include_str!("openapi.json");

@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use tooltrail::{Cursor, Query, Question, Zone};
 
-use crate::http::error::Problem;
+use crate::http::status::Problem;
 
 /// How each cursor over users begins: its version.
 const USER_CURSOR: &str = "u1.";

@@ -9,11 +9,11 @@ use serde_json::json;
 use tooltrail::Page;
 
 use crate::http::auth::Caller;
-use crate::http::error::{Problem, answer};
-use crate::http::held::Held;
 use crate::http::params::Params;
 use crate::http::read_log;
+use crate::http::reserved_body::ReservedBody;
 use crate::http::service::Service;
+use crate::http::status::{Problem, answer};
 use crate::output::{nothing_json, scanned_json, skipped_json};
 
 /// Answers with a page.
@@ -27,7 +27,7 @@ pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, 
     service.meters().skipped(&page.skipped);
     let body = body(page);
     let room = service.answer_permit(&caller.0, body.len())?;
-    Ok(answer(Held::body(body, room)))
+    Ok(answer(ReservedBody::body(body, room)))
 }
 
 /// Puts the stored lines into the answer as they stand: not a byte of them is written anew.

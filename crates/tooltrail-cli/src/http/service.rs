@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tooltrail::{Cancel, DurabilityPolicy, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
 
-use crate::http::error::Problem;
 use crate::http::metrics::Meters;
 use crate::http::quota::{Permit, Quota, Rate};
 use crate::http::sessions::Sessions;
+use crate::http::status::Problem;
 use crate::live::Hub;
 use crate::tokens::{Token, TokenStore, Tokens, is_token};
 

@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::http::error::Problem;
 use crate::http::peer::Origin;
+use crate::http::status::Problem;
 use crate::tokens::{Token, Tokens};
 
 /// Longest session: a working day; then the token is asked for again.

@@ -7,10 +7,10 @@ use axum::http::Uri;
 use axum::response::Response;
 
 use crate::http::auth::Caller;
-use crate::http::error::{Problem, answer};
 use crate::http::params::Params;
 use crate::http::read_log;
 use crate::http::service::Service;
+use crate::http::status::{Problem, answer};
 use crate::output::{escaped_json, stats_json};
 
 /// Answers with counts.

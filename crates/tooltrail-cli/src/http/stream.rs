@@ -18,11 +18,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tooltrail::{GapWhy, Question, Trail, folder_of, outside_folder};
 
 use crate::http::auth::Caller;
-use crate::http::error::{Problem, events};
 use crate::http::params::Params;
 use crate::http::quota::Permit;
 use crate::http::read_log;
 use crate::http::service::Service;
+use crate::http::status::{Problem, events};
 use crate::live::{Event, EventId, LIVE_DAYS, Mask, Since, Subscriber};
 use crate::tokens::Token;
 

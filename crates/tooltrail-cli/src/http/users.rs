@@ -9,10 +9,10 @@ use serde_json::json;
 use tooltrail::{Question, UserSummary};
 
 use crate::http::auth::Caller;
-use crate::http::error::{Problem, answer};
 use crate::http::params::{Params, user_cursor};
 use crate::http::read_log;
 use crate::http::service::Service;
+use crate::http::status::{Problem, answer};
 use crate::output::skipped_json;
 
 /// Users of a page: as many as entries.

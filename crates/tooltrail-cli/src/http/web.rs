@@ -16,7 +16,6 @@ use maud::Markup;
 use tooltrail::{Page, Query, Question, Status, Timestamp, Trail, Zone};
 
 use crate::http::auth::{Caller, is_own_page, session};
-use crate::http::error::{Problem, file, page, see_other};
 use crate::http::params::Params;
 use crate::http::peer::Peer;
 use crate::http::read_log;
@@ -24,6 +23,7 @@ use crate::http::service::Service;
 use crate::http::sessions::{
     Session, form_cookie, form_secret, is_our_form, is_same, no_session_cookie, session_cookie,
 };
+use crate::http::status::{Problem, file, page, see_other};
 use crate::tokens::Role;
 use crate::web::{self, CallsPage, Key, Opened, Reader, SignIn, Trouble, View};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Returns what is wrong with where the keys are, in words, and what would be right; nothing where only we can read
 /// them, as far as can be seen.
-pub(crate) fn warnings(keys: &Path, listening_as: &Path) -> Vec<(String, &'static str)> {
+pub(crate) fn warnings(keys: &Path, proc_root: &Path) -> Vec<(String, &'static str)> {
     let mut found = Vec::new();
     if let Ok(metadata) = std::fs::metadata(keys)
         && metadata.permissions().mode() & 0o077 != 0
@@ -16,8 +16,8 @@ pub(crate) fn warnings(keys: &Path, listening_as: &Path) -> Vec<(String, &'stati
         ));
     }
     // Where processes cannot be listed there is nothing to say.
-    let Ok(own) = std::fs::metadata(listening_as.join("self")).map(|own| own.uid()) else { return found };
-    if let Some(others) = others(listening_as, own, std::process::id()).filter(|others| *others > 0) {
+    let Ok(own) = std::fs::metadata(proc_root.join("self")).map(|own| own.uid()) else { return found };
+    if let Some(others) = others(proc_root, own, std::process::id()).filter(|others| *others > 0) {
         found.push((
             format!(
                 "{others} other processes run as the service's user (uid {own}); they and their tools can read its keys, {}",

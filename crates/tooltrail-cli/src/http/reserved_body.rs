@@ -14,19 +14,19 @@ const PART_BYTES: usize = 64 << 10;
 
 /// The body of an answer, and the room it takes.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct ReservedBody {
     rest: Bytes,
     _room: Permit,
 }
 
-impl Held {
+impl ReservedBody {
     /// Returns the body that gives its room back when it was sent.
     pub(crate) fn body(text: String, room: Permit) -> Body {
         Body::new(Self { rest: text.into(), _room: room })
     }
 }
 
-impl HttpBody for Held {
+impl HttpBody for ReservedBody {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use crate::http::metrics::Meters;
 
 /// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
-const SEATS_MAX: usize = 512;
+const CONNECTIONS_MAX: usize = 512;
 
 /// How long a connection may be idle before it can be made to go: an answer's last bytes have left by then.
 const IDLE_MIN: Duration = Duration::from_millis(300);
@@ -39,19 +39,19 @@ const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
 /// All places.
 #[derive(Debug)]
-pub(crate) struct Seats {
+pub(crate) struct ConnectionLimit {
     free: Arc<Semaphore>,
-    taken: Mutex<Vec<Weak<Seat>>>,
+    taken: Mutex<Vec<Weak<ConnectionPermit>>>,
     meters: Arc<Meters>,
 }
 
 /// The place of one connection; dropping it frees the place.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct ConnectionPermit {
     state: Mutex<State>,
     leave: Notify,
     meters: Arc<Meters>,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
 #[derive(Debug)]
@@ -79,14 +79,14 @@ impl State {
     }
 }
 
-impl Seats {
+impl ConnectionLimit {
     /// Returns all places, free.
     pub(crate) fn new(meters: Arc<Meters>) -> Self {
-        Self { free: Arc::new(Semaphore::new(SEATS_MAX)), taken: Mutex::default(), meters }
+        Self { free: Arc::new(Semaphore::new(CONNECTIONS_MAX)), taken: Mutex::default(), meters }
     }
 
     /// Takes a place; where there is none, an idle connection has to leave. Waits while all others are at work.
-    pub(crate) async fn take(&self) -> Arc<Seat> {
+    pub(crate) async fn take(&self) -> Arc<ConnectionPermit> {
         let place = loop {
             if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
                 break place;
@@ -100,11 +100,12 @@ impl Seats {
         let state = State { busy: 0, idle_since: Instant::now(), waits_until: None };
         self.meters.connected();
         let meters = Arc::clone(&self.meters);
-        let seat = Arc::new(Seat { state: Mutex::new(state), leave: Notify::new(), meters, _place: place });
+        let permit =
+            Arc::new(ConnectionPermit { state: Mutex::new(state), leave: Notify::new(), meters, _slot: place });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.retain(|seat| seat.strong_count() > 0);
-        taken.push(Arc::downgrade(&seat));
-        seat
+        taken.retain(|permit| permit.strong_count() > 0);
+        taken.push(Arc::downgrade(&permit));
+        permit
     }
 
     /// Tells a few of the connections that have been idle for longest to leave, if they have been so for long enough.
@@ -113,25 +114,25 @@ impl Seats {
     /// one with more connections makes room: a single slow sender stays while hundreds are open for nothing.
     fn clear_some(&self, now: Instant) {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let seats = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        let connection_limit = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
         let (mut unused, mut slow) = (Vec::new(), Vec::new());
-        for seat in &seats {
-            match (seat.look(State::unused_since), seat.idle_since(now)) {
-                (Some(since), _) => unused.push((since, seat)),
-                (None, Some(since)) => slow.push((since, seat)),
+        for permit in &connection_limit {
+            match (permit.look(State::unused_since), permit.idle_since(now)) {
+                (Some(since), _) => unused.push((since, permit)),
+                (None, Some(since)) => slow.push((since, permit)),
                 (None, None) => {}
             }
         }
         let mut idle = if unused.len() >= slow.len() { unused } else { slow };
         idle.sort_by_key(|(since, _)| *since);
-        for (_, seat) in idle.iter().take(CLEARED_AT_ONCE).take_while(|(since, _)| now - *since >= IDLE_MIN) {
+        for (_, permit) in idle.iter().take(CLEARED_AT_ONCE).take_while(|(since, _)| now - *since >= IDLE_MIN) {
             self.meters.cleared();
-            seat.leave.notify_one();
+            permit.leave.notify_one();
         }
     }
 }
 
-impl Seat {
+impl ConnectionPermit {
     /// Waits until the connection has to leave.
     pub(crate) async fn must_leave(&self) {
         loop {
@@ -173,7 +174,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.meters.disconnected();
     }
@@ -183,13 +184,13 @@ impl Drop for Seat {
 #[derive(Debug)]
 pub(crate) struct Received {
     body: Incoming,
-    seat: Arc<Seat>,
+    permit: Arc<ConnectionPermit>,
 }
 
 impl Received {
     /// Returns the body of a request on a connection.
-    pub(crate) fn new(body: Incoming, seat: &Arc<Seat>) -> Self {
-        Self { body, seat: Arc::clone(seat) }
+    pub(crate) fn new(body: Incoming, permit: &Arc<ConnectionPermit>) -> Self {
+        Self { body, permit: Arc::clone(permit) }
     }
 }
 
@@ -203,7 +204,7 @@ impl HttpBody for Received {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         let now = Instant::now();
-        self.seat.change(|state| match &polled {
+        self.permit.change(|state| match &polled {
             Poll::Pending => drop(state.waits_until.get_or_insert(now + BODY_PATIENCE)),
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
@@ -228,13 +229,13 @@ impl HttpBody for Received {
 
 impl Drop for Received {
     fn drop(&mut self) {
-        self.seat.change(|state| state.waits_until = None);
+        self.permit.change(|state| state.waits_until = None);
     }
 }
 
 /// A request under way.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Arc<Seat>);
+pub(crate) struct UnderWay(Arc<ConnectionPermit>);
 
 impl UnderWay {
     /// Stays until the answer's body has been handed over.
@@ -285,23 +286,23 @@ impl HttpBody for Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::{IDLE_MIN, SEATS_MAX, Seats};
+    use super::{CONNECTIONS_MAX, ConnectionLimit, IDLE_MIN};
     use std::time::Duration;
 
     #[tokio::test]
     async fn the_longest_idle_makes_room_and_who_is_at_work_stays() {
-        let seats = Seats::new(std::sync::Arc::default());
+        let connection_limit = ConnectionLimit::new(std::sync::Arc::default());
         let mut taken = Vec::new();
-        for _ in 0..SEATS_MAX {
-            taken.push(seats.take().await);
+        for _ in 0..CONNECTIONS_MAX {
+            taken.push(connection_limit.take().await);
         }
         let at_work = taken[0].begin();
         // Nobody has been idle for long enough.
-        assert!(tokio::time::timeout(IDLE_MIN / 4, seats.take()).await.is_err());
+        assert!(tokio::time::timeout(IDLE_MIN / 4, connection_limit.take()).await.is_err());
         tokio::time::sleep(IDLE_MIN).await;
         let second = taken.remove(1);
         let leaving = tokio::spawn(async move { second.must_leave().await });
-        tokio::time::timeout(Duration::from_secs(5), seats.take()).await.expect("the second made room");
+        tokio::time::timeout(Duration::from_secs(5), connection_limit.take()).await.expect("the second made room");
         leaving.await.unwrap();
         drop(at_work);
     }
