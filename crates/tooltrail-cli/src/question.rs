@@ -9,7 +9,7 @@ pub(crate) const DAYS_MAX: u32 = 3_650;
 
 /// The arguments of every command that asks.
 #[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Asked {
+pub(crate) struct QuestionArgs {
     /// Which entries: terms, all of which must hold
     ///
     ///   tool=fs.* user!=bob         a field; * is any text, != is not
@@ -33,7 +33,7 @@ pub(crate) struct Asked {
     days: u32,
 }
 
-impl Asked {
+impl QuestionArgs {
     /// Returns the question, its times in this zone where they name none, without our own notes of who read the trail
     /// unless `own` is set; days out of range are found by its `check`.
     pub(crate) fn question(&self, zone: &Zone, own: bool) -> Result<Question, Failure> {

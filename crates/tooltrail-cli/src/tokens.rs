@@ -194,7 +194,7 @@ impl TokenStore {
         let _lock = disk.lock(&[LOCK_FILE], LOCK_WAIT).map_err(failed)?;
         let mut tokens = self.read(&disk)?.0;
         change(&mut tokens)?;
-        let text = serde_json::to_string_pretty(&Stored { version: FORMAT, tokens })
+        let text = serde_json::to_string_pretty(&TokensFile { version: FORMAT, tokens })
             .map_err(|error| failed(io::Error::other(error)))?;
         disk.replace(&[FILE], format!("{text}\n").as_bytes()).map_err(failed)
     }
@@ -216,7 +216,7 @@ impl TokenStore {
                 more => read += more,
             }
         }
-        let stored = serde_json::from_slice::<Stored>(&bytes[..read]);
+        let stored = serde_json::from_slice::<TokensFile>(&bytes[..read]);
         match stored {
             Ok(stored) if stored.version == FORMAT => Ok(Tokens(stored.tokens)),
             Ok(stored) => Err(Failure::could_not(
@@ -233,7 +233,7 @@ impl TokenStore {
 
 /// The file as it is written.
 #[derive(Debug, Serialize, Deserialize)]
-struct Stored {
+struct TokensFile {
     version: u32,
     tokens: Vec<Token>,
 }

@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
         tags.push(key.tag(&secret));
     }
     tags.dedup();
-    let mut found = Found { lines: Vec::new(), seen: HashSet::new(), complete: true, limit: args.limit, unhidden: 0 };
+    let mut found =
+        FoundEntries { lines: Vec::new(), seen: HashSet::new(), complete: true, limit: args.limit, unhidden: 0 };
     for tag in &tags {
         found.search(&trail, args, Query::text(&format!("{tag}]")))?;
     }
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// What was found so far.
-struct Found {
+struct FoundEntries {
     lines: Vec<String>,
     /// The same lines: an entry may hold the secret under several tags, and unhidden.
     seen: HashSet<String>,
@@ -89,7 +90,7 @@ struct Found {
     unhidden: usize,
 }
 
-impl Found {
+impl FoundEntries {
     /// Adds the entries that answer a query, page by page.
     fn search(&mut self, trail: &Trail, args: &Args, query: Query) -> Result<(), Failure> {
         let mut question = Question::new();
@@ -149,7 +150,7 @@ fn tags_of(marked: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-fn print_object(found: &Found, rule: Option<&str>, tags: &[String]) -> Result<(), Failure> {
+fn print_object(found: &FoundEntries, rule: Option<&str>, tags: &[String]) -> Result<(), Failure> {
     let parsed =
         |lines: &[String]| -> Vec<Value> { lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect() };
     let (by_tag, unhidden) = found.lines.split_at(found.lines.len() - found.unhidden);
@@ -163,7 +164,7 @@ fn print_object(found: &Found, rule: Option<&str>, tags: &[String]) -> Result<()
     }))
 }
 
-fn print_table(found: &Found, rule: Option<&str>, keyless: bool) -> Result<(), Failure> {
+fn print_table(found: &FoundEntries, rule: Option<&str>, keyless: bool) -> Result<(), Failure> {
     if !found.lines.is_empty() {
         let mut data = Data::styled();
         let shown = found.lines.iter().map(|line| Shown::read(line));

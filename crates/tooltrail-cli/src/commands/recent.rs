@@ -8,7 +8,7 @@ use tooltrail::{Cursor, Page, Skipped, Zone};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
-use crate::question::Asked;
+use crate::question::QuestionArgs;
 
 /// Show the newest entries, newest first
 ///
@@ -26,7 +26,7 @@ use crate::question::Asked;
 The cursor of the next page, where there is one, and what was skipped, where something was, go to stderr.")]
 pub(crate) struct Args {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
 
     /// At most so many entries, 1 to 1000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     data.bytes(hidden.as_bytes())?;
     data.finish()?;
     if args.explain {
-        for Mark { line, column, rule } in &marks {
+        for MarkInText { line, column, rule } in &marks {
             output::talk(&format!("line {line}, character {column}: {rule}"));
         }
         if marks.is_empty() {
@@ -90,7 +90,7 @@ fn read(args: &Args) -> Result<String, Failure> {
 
 /// Where a mark stands in the output, and the rule that it names.
 #[derive(Debug, PartialEq, Eq)]
-struct Mark<'a> {
+struct MarkInText<'a> {
     /// From 1.
     line: usize,
     /// In characters, from 1.
@@ -98,7 +98,7 @@ struct Mark<'a> {
     rule: &'a str,
 }
 
-fn marks(text: &str) -> Vec<Mark<'_>> {
+fn marks(text: &str) -> Vec<MarkInText<'_>> {
     let mut found = Vec::new();
     for (line, text) in text.split('\n').enumerate() {
         let (mut from, mut column) = (0, 1);
@@ -107,7 +107,7 @@ fn marks(text: &str) -> Vec<Mark<'_>> {
             let rest = &text[at + OPENING.len()..];
             let end = rest.find([']', ':', '[']).unwrap_or(rest.len());
             if rest[end..].starts_with([']', ':']) {
-                found.push(Mark { line: line + 1, column, rule: &rest[..end] });
+                found.push(MarkInText { line: line + 1, column, rule: &rest[..end] });
             }
             (from, column) = (at + OPENING.len(), column + OPENING.len());
         }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn marks_are_told_with_their_places() {
-        let mark = |line, column, rule| Mark { line, column, rule };
+        let mark = |line, column, rule| MarkInText { line, column, rule };
         assert_eq!(marks("none [redacted:"), []);
         let found = marks("é [redacted:password] [redacted:jwt:1.0123456789abcdef]\n\n[redacted:url-password]");
         assert_eq!(found, [mark(1, 3, "password"), mark(1, 23, "jwt"), mark(3, 1, "url-password")]);

@@ -7,7 +7,7 @@ use tooltrail::{Quantiles, Stats};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
-use crate::question::Asked;
+use crate::question::QuestionArgs;
 
 /// Rows of a table for people; --json has them all.
 const ROWS_MAX: usize = 20;
@@ -25,7 +25,7 @@ const BAR_COLUMNS: u64 = 30;
   tooltrail stats 'tool=fs.*' --json | jq .by_status  for programs")]
 pub(crate) struct Args {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
 
     /// Count by the days of --zone instead of those of UTC
     #[arg(long)]

@@ -15,7 +15,7 @@ use tooltrail::{Follow, Followed, Zone};
 use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Columns, Data, Shown};
-use crate::question::Asked;
+use crate::question::QuestionArgs;
 
 /// Pause between two looks at the home: what people still feel as at once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -39,7 +39,7 @@ const WIDTHS: [usize; 8] = [8, 32, 64, 6, 12, 8, 7, 24];
   tooltrail tail -f -n 0 --json | jq .tool       only what is new, for a program")]
 pub(crate) struct Args {
     #[command(flatten)]
-    asked: Asked,
+    asked: QuestionArgs,
 
     /// Go on with entries as they arrive
     #[arg(long, short)]

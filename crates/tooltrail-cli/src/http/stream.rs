@@ -23,7 +23,7 @@ use crate::http::quota::Permit;
 use crate::http::read_log;
 use crate::http::service::Service;
 use crate::http::status::{Problem, events};
-use crate::live::{Event, EventId, LIVE_DAYS, Mask, Since, Subscriber};
+use crate::live::{EventId, LIVE_DAYS, Mask, Since, StreamEvent, Subscriber};
 use crate::tokens::Token;
 
 /// The header with which a client comes back.
@@ -157,7 +157,7 @@ impl Feed {
                 return false;
             }
             // At the beginning it was away; later it let the ring overtake it.
-            let overtaken = !first && events.iter().any(|(_, event)| matches!(event, Event::Lost(_)));
+            let overtaken = !first && events.iter().any(|(_, event)| matches!(event, StreamEvent::Lost(_)));
             first = first && events.is_empty();
             if let Some((id, _)) = events.last().filter(|_| self.mask.is_none()) {
                 passed = Some(id.clone());
@@ -200,20 +200,22 @@ impl Feed {
     }
 
     /// Returns each event as text, `None` for one that does not answer.
-    fn texts(&self, events: &[(EventId, Event)]) -> Vec<Option<String>> {
+    fn texts(&self, events: &[(EventId, StreamEvent)]) -> Vec<Option<String>> {
         let entries = events.iter().filter_map(|(_, event)| match event {
-            Event::Entry(entry) => Some(&**entry),
+            StreamEvent::Entry(entry) => Some(&**entry),
             _ => None,
         });
         // The question was checked when it came.
         let mut answers = self.trail.answers(&self.question, entries).unwrap_or_default().into_iter();
-        let text = |(id, event): &(EventId, Event)| {
+        let text = |(id, event): &(EventId, StreamEvent)| {
             let shown = self.mask.as_ref().map_or_else(|| id.clone(), |mask| id.map(|n| mask.hide(n)));
             match event {
-                Event::Entry(entry) => answers.next().unwrap_or(false).then(|| entry_text(&shown, &entry.line)),
-                Event::Broken { folder, why } => self.may_know(folder).then(|| gap(Some(&shown), None, word(*why))),
+                StreamEvent::Entry(entry) => answers.next().unwrap_or(false).then(|| entry_text(&shown, &entry.line)),
+                StreamEvent::Broken { folder, why } => {
+                    self.may_know(folder).then(|| gap(Some(&shown), None, word(*why)))
+                }
                 // How many of everybody's there were is not for who sees one user alone.
-                Event::Lost(lost) => Some(gap(Some(&shown), lost.filter(|_| self.mask.is_none()), "gone")),
+                StreamEvent::Lost(lost) => Some(gap(Some(&shown), lost.filter(|_| self.mask.is_none()), "gone")),
             }
         };
         events.iter().map(text).collect()

@@ -25,7 +25,7 @@ use crate::http::sessions::{
 };
 use crate::http::status::{Problem, file, page, see_other};
 use crate::tokens::Role;
-use crate::web::{self, CallsPage, Key, Opened, Reader, SignIn, Trouble, View};
+use crate::web::{self, CallsPage, Key, Opened, SignIn, Trouble, View, Viewer};
 
 /// What a page may do: load our own files and talk to us, and nothing else; no script is ever made of text.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -83,7 +83,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
         Ok(asked) => asked,
         Err(problem) => return refused(problem, &reader),
     };
-    let Asked { view, question } = &asked;
+    let PageQuestion { view, question } = &asked;
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:7420").to_owned();
     let mut what = CallsPage {
         view,
@@ -136,7 +136,7 @@ pub(super) async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
 /// `GET /rows`: the newest rows alone, for the module that keeps the list live.
 async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
     let Visitor(Some(session)) = visitor else { return Err(Problem::NoToken(false)) };
-    let Asked { view, question } = ask(&service, &session, &uri)?;
+    let PageQuestion { view, question } = ask(&service, &session, &uri)?;
     let question = question?;
     let answer = service.read(&session.token, move |trail| trail.recent(&question)).await?;
     Ok(shown(web::rows_alone(&answer, &view, service.zone())))
@@ -146,7 +146,7 @@ async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -
 async fn stats(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, headers: HeaderMap) -> Response {
     let Visitor(Some(session)) = visitor else { return form(&headers, address(&uri), None) };
     let reader = reader(&session);
-    let Asked { view, question } = match ask(&service, &session, &uri) {
+    let PageQuestion { view, question } = match ask(&service, &session, &uri) {
         Ok(asked) => asked,
         Err(problem) => return refused(problem, &reader),
     };
@@ -229,14 +229,14 @@ async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Result
 }
 
 /// What an address asks.
-struct Asked {
+struct PageQuestion {
     view: View,
     /// What is wrong with the query is the view's to show.
     question: Result<Question, Problem>,
 }
 
 /// Reads an address, narrows it to what its reader may see, and notes that it was asked.
-fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<Asked, Problem> {
+fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<PageQuestion, Problem> {
     let params = Params::of(uri, VIEW)?;
     let text = |name: &str| params.text(name).map(str::to_owned);
     let mut view = View {
@@ -261,7 +261,7 @@ fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<Asked, Problem
         caller.narrow(question)?;
         read_log::note(service, &caller, "page", &params)?;
     }
-    Ok(Asked { view, question })
+    Ok(PageQuestion { view, question })
 }
 
 /// Finds the call that an address opens: on the page itself, else where its key says.
@@ -330,7 +330,7 @@ fn shown(html: Markup) -> Response {
 }
 
 /// Returns the page of a problem.
-fn refused(problem: Problem, reader: &Reader) -> Response {
+fn refused(problem: Problem, reader: &Viewer) -> Response {
     let html = web::trouble("That did not work", &trouble_of(&problem), Some(reader));
     guarded(problem.into_page(html.into_string()))
 }
@@ -349,8 +349,8 @@ fn sentence(text: &str) -> String {
 }
 
 /// Returns whoever is signed in, as the page shows them.
-fn reader(session: &Session) -> Reader {
-    Reader {
+fn reader(session: &Session) -> Viewer {
+    Viewer {
         name: session.token.name.clone(),
         user: session.token.user.clone().filter(|_| session.token.role == Role::User),
         form: session.form.clone(),

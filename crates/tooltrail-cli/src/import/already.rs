@@ -38,11 +38,11 @@ pub(crate) fn count(
 /// Returns the id of a stored line.
 fn id_of(line: &[u8]) -> Option<EntryId> {
     #[derive(Deserialize)]
-    struct Stored<'a> {
+    struct IdOnly<'a> {
         #[serde(borrow)]
         id: Option<&'a str>,
     }
-    EntryId::parse(serde_json::from_slice::<Stored<'_>>(line).ok()?.id?)
+    EntryId::parse(serde_json::from_slice::<IdOnly<'_>>(line).ok()?.id?)
 }
 
 /// Reads the whole lines of a file; a torn end is none, as the recorder cuts it.

@@ -10,8 +10,8 @@ use tooltrail::{DurabilityPolicy, Home, Recorder, Zone};
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
 use crate::import::order::{Note, Notes};
-use crate::import::source::{Again, LINE_BYTES_MAX, Place, STDIN, Source};
-use crate::import::state::{Found, Of, Runs, earlier};
+use crate::import::source::{Again, LINE_BYTES_MAX, STDIN, Source, SourceLine};
+use crate::import::state::{EarlierImport, Of, Runs, earlier};
 use crate::import::store::Store;
 use crate::output;
 use crate::typos::Typos;
@@ -140,7 +140,7 @@ struct Part {
 }
 
 /// What was stored of a part.
-struct Stored {
+struct StoredPart {
     run: u32,
     accepted: u64,
     before: u64,
@@ -178,7 +178,7 @@ impl Job<'_> {
         let runs = self.runs(path, scanned.content)?;
         // What has only grown by blank lines holds nothing new.
         let nothing_new = rest.kept == 0 && rest.rejected.count == 0 && rest.late.count == 0;
-        if first.is_none() && !self.again && (runs.found() == Found::Finished || nothing_new) {
+        if first.is_none() && !self.again && (runs.found() == EarlierImport::Finished || nothing_new) {
             return Ok(report(Outcome::Refused, rest.rejected));
         }
         let earlier = first.as_ref().map_or(rest.earlier, |(earlier, _)| *earlier);
@@ -188,7 +188,7 @@ impl Job<'_> {
             stored.before += first.before;
             stored.rejected.add(first.rejected);
         }
-        let Stored { run, accepted, before, rejected } = stored;
+        let StoredPart { run, accepted, before, rejected } = stored;
         Ok(report(Outcome::Stored { run, accepted, before, earlier }, rejected))
     }
 
@@ -210,7 +210,7 @@ impl Job<'_> {
         runs: Runs,
         (content, part): (Content, Part),
         again: &Again,
-    ) -> Result<Stored, Failure> {
+    ) -> Result<StoredPart, Failure> {
         let failed = |error: io::Error| Failure::io("import", name_of(path), &error);
         let (plan, whose) = (hex(&part.plan.finalize()), self.whose());
         let of = Of { plan: &plan, bytes: content.bytes, whose: &whose };
@@ -228,7 +228,7 @@ impl Job<'_> {
         let (accepted, stood, late) = store.run(notes)?;
         let mut rejected = part.rejected;
         rejected.add(late);
-        Ok(Stored { run, accepted, before: before + stood, rejected })
+        Ok(StoredPart { run, accepted, before: before + stood, rejected })
     }
 
     /// Reads all lines once: which are calls, and when they happened.
@@ -260,7 +260,7 @@ impl Job<'_> {
                     // The content that was cut short ends in this line, or with it.
                     let len = usize::try_from(bytes.saturating_sub(place.offset)).unwrap_or(usize::MAX);
                     let whole = len >= line.len();
-                    let begun = Place { len: u32::try_from(len).unwrap_or(place.len).min(place.len), ..place };
+                    let begun = SourceLine { len: u32::try_from(len).unwrap_or(place.len).min(place.len), ..place };
                     let text = &line[..len.min(line.len())];
                     self.take(&mut part, begun, text, (&mut typos, &mut begins))?;
                     let rest = self.part(place.number - u64::from(!whole));
@@ -288,7 +288,7 @@ impl Job<'_> {
     fn take(
         &self,
         part: &mut Part,
-        place: Place,
+        place: SourceLine,
         line: &[u8],
         (typos, begins): (&mut Typos, &mut Begins),
     ) -> io::Result<()> {

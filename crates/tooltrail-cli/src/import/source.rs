@@ -36,18 +36,18 @@ pub(crate) struct Source {
     hashed: Hashed,
     offset: u64,
     number: u64,
-    kept: Kept,
+    kept: RereadFrom,
 }
 
 /// Where a line can be read again.
-enum Kept {
+enum RereadFrom {
     File(File),
     Spool(Scratch),
 }
 
 /// One line of the first way through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SourceLine {
     /// From 1.
     pub(crate) number: u64,
     /// Of its first byte, uncompressed.
@@ -90,8 +90,8 @@ impl Source {
             whole
         };
         let kept = match file {
-            Some(file) if !is_zstd && !is_gzip => Kept::File(file),
-            _ => Kept::Spool(Scratch::new(disk)?),
+            Some(file) if !is_zstd && !is_gzip => RereadFrom::File(file),
+            _ => RereadFrom::Spool(Scratch::new(disk)?),
         };
         let reader = BufReader::with_capacity(READ_BYTES, reader);
         Ok(Self { reader, hashed: Hashed::default(), offset: 0, number: 0, kept })
@@ -113,7 +113,7 @@ impl Source {
     }
 
     /// Reads the next line into the buffer, without its newline; `None` at the end.
-    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Option<Place>> {
+    pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Option<SourceLine>> {
         line.clear();
         let offset = self.offset;
         let mut too_long = false;
@@ -136,7 +136,7 @@ impl Source {
                 line.extend_from_slice(text);
             }
             self.hashed.update(&chunk[..taken]);
-            if let Kept::Spool(scratch) = &mut self.kept {
+            if let RereadFrom::Spool(scratch) = &mut self.kept {
                 scratch.push(&chunk[..taken])?;
             }
             self.reader.consume(taken);
@@ -153,13 +153,13 @@ impl Source {
             offset += BOM.len() as u64;
         }
         let len = u32::try_from(line.len()).expect("a line is at most 32 MiB");
-        Ok(Some(Place { number: self.number, offset, len, too_long }))
+        Ok(Some(SourceLine { number: self.number, offset, len, too_long }))
     }
 
     /// Ends the first way through: returns the content's SHA-256, its bytes, and where to read lines again.
     pub(crate) fn finish(self) -> io::Result<([u8; 32], u64, Again)> {
         let mut kept = self.kept;
-        if let Kept::Spool(scratch) = &mut kept {
+        if let RereadFrom::Spool(scratch) = &mut kept {
             scratch.write_out()?;
         }
         let (hash, bytes) = self.hashed.finish();
@@ -168,15 +168,15 @@ impl Source {
 }
 
 /// Lines by their offset.
-pub(crate) struct Again(Kept);
+pub(crate) struct Again(RereadFrom);
 
 impl Again {
     /// Reads a line again.
     pub(crate) fn read(&self, offset: u64, len: u32) -> io::Result<Vec<u8>> {
         let mut line = vec![0; len as usize];
         let read = match &self.0 {
-            Kept::File(file) => file.read_exact_at(&mut line, offset).map(|()| line.len()),
-            Kept::Spool(scratch) => scratch.read_at(&mut line, offset),
+            RereadFrom::File(file) => file.read_exact_at(&mut line, offset).map(|()| line.len()),
+            RereadFrom::Spool(scratch) => scratch.read_at(&mut line, offset),
         }?;
         if read < line.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(line) }
     }

@@ -60,7 +60,7 @@ pub(crate) fn earlier(disk: &dyn Disk, whose: &str) -> io::Result<Vec<Earlier>> 
         // What another process removed meanwhile, or is damaged, is no beginning of anything.
         let Ok((head, mark)) = read(disk, &format!("{content}.{run}")) else { continue };
         if head.bytes > 0 && head.whose == whose {
-            let finished = matches!(mark, Mark::Finished(_));
+            let finished = matches!(mark, ProgressMark::Finished(_));
             found.push(Earlier { bytes: head.bytes, content: content.to_owned(), finished });
         }
     }
@@ -70,7 +70,7 @@ pub(crate) fn earlier(disk: &dyn Disk, whose: &str) -> io::Result<Vec<Earlier>> 
 /// A line after the head.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Mark {
+enum ProgressMark {
     /// So many sorted entries are acknowledged.
     Done(u64),
     /// All are.
@@ -96,7 +96,7 @@ pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
     for (modified_s, name) in &states {
         let Some((content, run)) = name.split_once('.') else { continue };
         let is_lock = run == "lock";
-        if !is_lock && !matches!(read(disk, name), Ok((_, Mark::Finished(_)))) {
+        if !is_lock && !matches!(read(disk, name), Ok((_, ProgressMark::Finished(_)))) {
             continue;
         }
         finished += usize::from(!is_lock);
@@ -114,13 +114,13 @@ pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
 pub(crate) struct Runs {
     disk: Arc<dyn Disk>,
     content: String,
-    newest: Option<(u32, Head, Mark)>,
+    newest: Option<(u32, Head, ProgressMark)>,
     _lock: Box<dyn Lock>,
 }
 
 /// What was found about a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum EarlierImport {
     /// Never imported.
     New,
     /// An import was cut short.
@@ -147,11 +147,11 @@ impl Runs {
     }
 
     /// Returns what was found.
-    pub(crate) fn found(&self) -> Found {
+    pub(crate) fn found(&self) -> EarlierImport {
         match self.newest {
-            None => Found::New,
-            Some((_, _, Mark::Done(_))) => Found::CutShort,
-            Some((_, _, Mark::Finished(_))) => Found::Finished,
+            None => EarlierImport::New,
+            Some((_, _, ProgressMark::Done(_))) => EarlierImport::CutShort,
+            Some((_, _, ProgressMark::Finished(_))) => EarlierImport::Finished,
         }
     }
 
@@ -161,8 +161,8 @@ impl Runs {
     pub(crate) fn begin(self, of: Of<'_>, now: Timestamp) -> io::Result<Option<Progress>> {
         let Of { plan, bytes, whose } = of;
         let (run, head, done, resumed) = match &self.newest {
-            Some((_, head, Mark::Done(_))) if head.plan != plan => return Ok(None),
-            Some((run, head, Mark::Done(done))) => (*run, head.clone(), *done, true),
+            Some((_, head, ProgressMark::Done(_))) if head.plan != plan => return Ok(None),
+            Some((run, head, ProgressMark::Done(done))) => (*run, head.clone(), *done, true),
             other => {
                 let run = other.as_ref().map_or(0, |(run, _, _)| run + 1);
                 let (plan, whose) = (plan.to_owned(), whose.to_owned());
@@ -171,7 +171,7 @@ impl Runs {
         };
         let mut progress = Progress { runs: self, run, head, done, resumed, file: None, counts: 0 };
         // A torn last line of the process before goes away with this.
-        progress.rewrite(Mark::Done(done))?;
+        progress.rewrite(ProgressMark::Done(done))?;
         Ok(Some(progress))
     }
 
@@ -217,7 +217,7 @@ impl Progress {
     /// Notes durably that so many more are acknowledged.
     pub(crate) fn acknowledged(&mut self, entries: u64) -> io::Result<()> {
         self.done += entries;
-        let mark = Mark::Done(self.done);
+        let mark = ProgressMark::Done(self.done);
         self.counts += 1;
         if self.counts >= COUNTS_MAX {
             return self.rewrite(mark);
@@ -236,10 +236,10 @@ impl Progress {
 
     /// Notes durably that all is stored.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.rewrite(Mark::Finished(self.done))
+        self.rewrite(ProgressMark::Finished(self.done))
     }
 
-    fn rewrite(&mut self, mark: Mark) -> io::Result<()> {
+    fn rewrite(&mut self, mark: ProgressMark) -> io::Result<()> {
         self.file = None;
         self.counts = 0;
         let text = line(&self.head) + &line(&mark);
@@ -257,7 +257,7 @@ fn line(value: &impl Serialize) -> String {
 }
 
 /// Reads the head and the last whole mark.
-fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
+fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, ProgressMark)> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("{name} in .tooltrail/imports is damaged"));
     let file = disk.open(&[FOLDER[0], FOLDER[1], name])?.ok_or_else(broken)?;
     let mut bytes = vec![0; STATE_BYTES_MAX];
@@ -271,7 +271,7 @@ fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, Mark)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{COUNTS_MAX, Found, Of, Runs, STATE_DAYS, earlier, remove_old};
+    use super::{COUNTS_MAX, EarlierImport, Of, Runs, STATE_DAYS, earlier, remove_old};
     use crate::import::grown::Earlier;
     use tooltrail::{Home, Timestamp};
 
@@ -282,7 +282,7 @@ mod tests {
         let open = || Runs::open(home.disk(), &[7; 32]);
         let at = Timestamp::from_millis;
         let of = |plan| Of { plan, bytes: 12, whose: "u" };
-        assert_eq!(open().unwrap().found(), Found::New);
+        assert_eq!(open().unwrap().found(), EarlierImport::New);
         let mut first = open().unwrap().begin(of("p"), at(5)).unwrap().unwrap();
         assert_eq!(open().unwrap_err().kind(), std::io::ErrorKind::TimedOut, "two at once");
         first.acknowledged(3).unwrap();
@@ -291,7 +291,7 @@ mod tests {
         let path = folder.path().join(".tooltrail/imports").join(format!("{}.0", "07".repeat(32)));
         let mut torn = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
         std::io::Write::write_all(&mut torn, b"{\"done\":9").unwrap();
-        assert_eq!(open().unwrap().found(), Found::CutShort);
+        assert_eq!(open().unwrap().found(), EarlierImport::CutShort);
         assert!(open().unwrap().begin(of("another plan"), at(9)).unwrap().is_none());
         let mut second = open().unwrap().begin(of("p"), at(9)).unwrap().unwrap();
         assert_eq!((second.run(), second.done(), second.started(), second.resumed()), (0, 7, at(5), true));
@@ -303,7 +303,7 @@ mod tests {
         assert_eq!(known("u"), of_it(false));
         second.finish().unwrap();
         assert_eq!((known("u"), known("v")), (of_it(true), Vec::new()));
-        assert_eq!(open().unwrap().found(), Found::Finished);
+        assert_eq!(open().unwrap().found(), EarlierImport::Finished);
         let third = open().unwrap().begin(of("q"), at(11)).unwrap().unwrap();
         assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
         drop(third);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tooltrail::{Follow, Question, Trail};
 
 use super::mask::Mask;
-use super::ring::{Event, EventId, Place, Ring, Since};
+use super::ring::{EventId, Ring, RingPosition, Since, StreamEvent};
 use crate::failure::Failure;
 
 /// Pause between two looks at the home: what people still feel as at once.
@@ -23,7 +23,7 @@ const HANDED_MAX: usize = 256;
 
 /// Follows the home in a thread of its own and keeps the newest events for any number of subscribers.
 ///
-/// Nobody is waited for: a subscriber that falls out of the ring gets [`Event::Lost`] with the count.
+/// Nobody is waited for: a subscriber that falls out of the ring gets [`StreamEvent::Lost`] with the count.
 #[derive(Debug)]
 pub(crate) struct Hub {
     shared: Arc<Shared>,
@@ -132,14 +132,14 @@ impl Shared {
 pub(crate) struct Subscriber {
     shared: Arc<Shared>,
     news: watch::Receiver<Option<u64>>,
-    place: Place,
+    place: RingPosition,
 }
 
 impl Subscriber {
     /// Waits for the next events, a few hundred at most; `None` when no more will come.
     ///
     /// A call that is not awaited to its end takes nothing: the next one gives the same.
-    pub(crate) async fn next(&mut self) -> Option<Vec<(EventId, Event)>> {
+    pub(crate) async fn next(&mut self) -> Option<Vec<(EventId, StreamEvent)>> {
         loop {
             let ended = self.news.borrow_and_update().is_none();
             let events = self.shared.ring().after(&mut self.place, HANDED_MAX);
@@ -176,7 +176,7 @@ mod tests {
         let mut lines = Vec::new();
         while lines.len() < many {
             for (_, event) in subscriber.next().await.unwrap() {
-                let Event::Entry(entry) = event else { panic!("{event:?}") };
+                let StreamEvent::Entry(entry) = event else { panic!("{event:?}") };
                 lines.push(entry.line.clone());
             }
         }
@@ -198,7 +198,7 @@ mod tests {
         block_on(async {
             let all = lines(&mut one, 500).await;
             let unknown = hub.subscribe(&Since::Unknown).next().await.unwrap();
-            assert_eq!(unknown[0].1, Event::Lost(None));
+            assert_eq!(unknown[0].1, StreamEvent::Lost(None));
             let first = &unknown[1].0;
             assert_eq!(lines(&mut two, 500).await, all);
             let mut numbers = all.iter().map(|line| line.split("\"n\":").nth(1).unwrap().split('}').next().unwrap());
@@ -240,7 +240,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(10));
         }
         let first = block_on(idle.next()).unwrap();
-        assert_eq!(first[0].1, Event::Lost(Some(2_000)));
+        assert_eq!(first[0].1, StreamEvent::Lost(Some(2_000)));
         assert_eq!(first.len(), HANDED_MAX);
     }
 }

@@ -1,4 +1,4 @@
-//! Event ids that tell nothing of the events between two of them.
+//! StreamEvent ids that tell nothing of the events between two of them.
 
 use sha2::{Digest as _, Sha256};
 

@@ -6,4 +6,4 @@ mod ring;
 
 pub(crate) use hub::{Hub, LIVE_DAYS, Subscriber};
 pub(crate) use mask::Mask;
-pub(crate) use ring::{Event, EventId, Since};
+pub(crate) use ring::{EventId, Since, StreamEvent};

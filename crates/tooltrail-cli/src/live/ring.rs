@@ -47,7 +47,7 @@ impl fmt::Display for EventId {
 
 /// What a subscriber gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Event {
+pub(crate) enum StreamEvent {
     /// An entry.
     Entry(Arc<Arrived>),
     /// A day file is not what it was; entries may be missing.
@@ -69,13 +69,13 @@ pub(crate) enum Since {
 
 /// A place between two events: the number of the last one that was given, if it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(Option<u64>);
+pub(super) struct RingPosition(Option<u64>);
 
 /// The newest events.
 #[derive(Debug)]
 pub(super) struct Ring {
     start: Arc<str>,
-    events: VecDeque<Event>,
+    events: VecDeque<StreamEvent>,
     /// The number of the first event held, or of the next one where none is.
     first: u64,
     bytes: usize,
@@ -96,8 +96,8 @@ impl Ring {
     /// Adds an event, and lets go of the oldest beyond the bounds.
     pub(super) fn push(&mut self, followed: Followed) {
         let event = match followed {
-            Followed::Entry(entry) => Event::Entry(Arc::new(entry)),
-            Followed::Gap { folder, why, .. } => Event::Broken { folder: folder.into(), why },
+            Followed::Entry(entry) => StreamEvent::Entry(Arc::new(entry)),
+            Followed::Gap { folder, why, .. } => StreamEvent::Broken { folder: folder.into(), why },
             // A kind that this version does not know says nothing a subscriber could show.
             _ => return,
         };
@@ -115,42 +115,42 @@ impl Ring {
     }
 
     /// Returns where a subscriber begins.
-    pub(super) fn place(&self, since: &Since) -> Place {
+    pub(super) fn place(&self, since: &Since) -> RingPosition {
         match since {
-            Since::Now => Place(Some(self.newest())),
-            Since::After(id) if id.start == self.start && id.n <= self.newest() => Place(Some(id.n)),
-            Since::After(_) | Since::Unknown => Place(None),
+            Since::Now => RingPosition(Some(self.newest())),
+            Since::After(id) if id.start == self.start && id.n <= self.newest() => RingPosition(Some(id.n)),
+            Since::After(_) | Since::Unknown => RingPosition(None),
         }
     }
 
     /// Returns at most so many events after a place, and moves it behind them.
     ///
-    /// Where events after it were let go, the first is [`Event::Lost`].
-    pub(super) fn after(&self, place: &mut Place, most: usize) -> Vec<(EventId, Event)> {
+    /// Where events after it were let go, the first is [`StreamEvent::Lost`].
+    pub(super) fn after(&self, place: &mut RingPosition, most: usize) -> Vec<(EventId, StreamEvent)> {
         let id = |n| EventId { start: Arc::clone(&self.start), n };
         let mut found = Vec::new();
         let before = self.first - 1;
         let reached = match place.0 {
             Some(n) if n >= before => n,
             known => {
-                found.push((id(before), Event::Lost(known.map(|n| before - n))));
+                found.push((id(before), StreamEvent::Lost(known.map(|n| before - n))));
                 before
             }
         };
         let skip = usize::try_from(reached - before).unwrap_or(usize::MAX);
         let events = self.events.iter().skip(skip).zip(reached + 1..).take(most.saturating_sub(found.len()));
         found.extend(events.map(|(event, n)| (id(n), event.clone())));
-        *place = Place(Some(found.last().map_or(reached, |(id, _)| id.n)));
+        *place = RingPosition(Some(found.last().map_or(reached, |(id, _)| id.n)));
         found
     }
 }
 
-fn bytes_of(event: &Event) -> usize {
+fn bytes_of(event: &StreamEvent) -> usize {
     EVENT_BYTES
         + match event {
-            Event::Entry(entry) => entry.line.len() + entry.folder.len(),
-            Event::Broken { folder, .. } => folder.len(),
-            Event::Lost(_) => 0,
+            StreamEvent::Entry(entry) => entry.line.len() + entry.folder.len(),
+            StreamEvent::Broken { folder, .. } => folder.len(),
+            StreamEvent::Lost(_) => 0,
         }
 }
 
@@ -170,12 +170,12 @@ mod tests {
         ring
     }
 
-    fn shown(events: &[(EventId, Event)]) -> String {
-        let show = |(id, event): &(EventId, Event)| match event {
-            Event::Broken { folder, .. } => format!("{id} {folder}"),
-            Event::Lost(Some(lost)) => format!("{id} lost {lost}"),
-            Event::Lost(None) => format!("{id} lost ?"),
-            Event::Entry(entry) => format!("{id} {}", entry.line),
+    fn shown(events: &[(EventId, StreamEvent)]) -> String {
+        let show = |(id, event): &(EventId, StreamEvent)| match event {
+            StreamEvent::Broken { folder, .. } => format!("{id} {folder}"),
+            StreamEvent::Lost(Some(lost)) => format!("{id} lost {lost}"),
+            StreamEvent::Lost(None) => format!("{id} lost ?"),
+            StreamEvent::Entry(entry) => format!("{id} {}", entry.line),
         };
         events.iter().map(show).collect::<Vec<_>>().join(", ")
     }

@@ -5,7 +5,7 @@ use tooltrail::{Page, Status, Zone};
 
 use crate::web::call::{call, missing};
 use crate::web::entry::Entry;
-use crate::web::layout::{Known, Reader, Tab, Trouble, page, search, span_words};
+use crate::web::layout::{SuggestedNames, Tab, Trouble, Viewer, page, search, span_words};
 use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
 use crate::web::view::View;
 
@@ -21,7 +21,7 @@ pub(crate) struct CallsPage<'a> {
     /// What was asked.
     pub(crate) view: &'a View,
     /// By whom.
-    pub(crate) reader: &'a Reader,
+    pub(crate) reader: &'a Viewer,
     /// The answer, or what was wrong with the question.
     pub(crate) answer: Result<&'a Page, &'a Trouble>,
     /// The call that the address opens.
@@ -64,8 +64,8 @@ pub(crate) fn calls(what: &CallsPage<'_>) -> Markup {
 }
 
 /// Returns the names of a page.
-fn known(answer: Option<&Page>) -> Known {
-    let mut known = Known::default();
+fn known(answer: Option<&Page>) -> SuggestedNames {
+    let mut known = SuggestedNames::default();
     for line in answer.into_iter().flat_map(|page| &page.lines) {
         let entry = Entry::read(line);
         known.tools.extend(entry.text("tool").filter(|name| is_plain(name)));

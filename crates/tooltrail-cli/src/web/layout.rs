@@ -15,7 +15,7 @@ const NAME_CHARS_MAX: usize = 60;
 
 /// Whoever is signed in.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub(crate) struct Viewer {
     /// What their token is called.
     pub(crate) name: String,
     /// Whose entries they may read; `None`: everybody's.
@@ -52,7 +52,7 @@ impl Tab {
 }
 
 /// Returns a whole page.
-pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Reader>, view: &View, body: &Markup) -> Markup {
+pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Viewer>, view: &View, body: &Markup) -> Markup {
     whole(title, tab, reader, view, None, body)
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Reader>, view: &View, 
 pub(crate) fn whole(
     title: &str,
     tab: Tab,
-    reader: Option<&Reader>,
+    reader: Option<&Viewer>,
     view: &View,
     onward: Option<&str>,
     body: &Markup,
@@ -101,7 +101,7 @@ pub(crate) fn whole(
 }
 
 /// Returns who is signed in, and the way out.
-fn account(reader: &Reader) -> Markup {
+fn account(reader: &Viewer) -> Markup {
     html! {
         form.account method="post" action="/session/end" {
             span.who title="the token that is signed in" {
@@ -115,7 +115,13 @@ fn account(reader: &Reader) -> Markup {
 }
 
 /// Returns the box and the filters of a view.
-pub(crate) fn search(tab: Tab, view: &View, reader: &Reader, known: &Known, refused: Option<&Trouble>) -> Markup {
+pub(crate) fn search(
+    tab: Tab,
+    view: &View,
+    reader: &Viewer,
+    known: &SuggestedNames,
+    refused: Option<&Trouble>,
+) -> Markup {
     html! {
         search {
             form.search method="get" action=(tab.path()) id="search" {
@@ -153,14 +159,14 @@ pub(crate) fn search(tab: Tab, view: &View, reader: &Reader, known: &Known, refu
 
 /// Names that the boxes suggest.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct SuggestedNames {
     /// Tools.
     pub(crate) tools: std::collections::BTreeSet<String>,
     /// Users.
     pub(crate) users: std::collections::BTreeSet<String>,
 }
 
-impl Known {
+impl SuggestedNames {
     fn lists(&self) -> Markup {
         html! {
             @for (id, names) in [("tools", &self.tools), ("users", &self.users)] {
@@ -207,7 +213,7 @@ pub(crate) fn span_words(days: u32) -> String {
 }
 
 /// Returns the page of a request that has no answer of its own.
-pub(crate) fn trouble(title: &str, trouble: &Trouble, reader: Option<&Reader>) -> Markup {
+pub(crate) fn trouble(title: &str, trouble: &Trouble, reader: Option<&Viewer>) -> Markup {
     let body = html! {
         section.trouble {
             h1 { (title) }

@@ -14,7 +14,7 @@ mod view;
 pub(crate) use assets::asset;
 pub(crate) use calls::{CallsPage, Opened, calls, rows_alone};
 pub(crate) use entry::{Key, key_of};
-pub(crate) use layout::{Reader, Trouble, trouble};
+pub(crate) use layout::{Trouble, Viewer, trouble};
 pub(crate) use sign_in::{SignIn, sign_in};
 pub(crate) use stats::stats;
 pub(crate) use view::View;

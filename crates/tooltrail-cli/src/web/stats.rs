@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use tooltrail::{Quantiles, Stats, Status, ToolStats};
 
-use crate::web::layout::{Known, Reader, Tab, Trouble, page, search};
+use crate::web::layout::{SuggestedNames, Tab, Trouble, Viewer, page, search};
 use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
 use crate::web::view::View;
 
@@ -19,10 +19,10 @@ const NAME_CHARS_MAX: usize = 120;
 const REST: &str = "other";
 
 /// Returns the page.
-pub(crate) fn stats(view: &View, reader: &Reader, answer: Result<&Stats, &Trouble>) -> Markup {
+pub(crate) fn stats(view: &View, reader: &Viewer, answer: Result<&Stats, &Trouble>) -> Markup {
     let known = answer.map_or_else(
-        |_| Known::default(),
-        |stats| Known {
+        |_| SuggestedNames::default(),
+        |stats| SuggestedNames {
             tools: stats.by_tool.keys().filter(|name| is_plain(name)).take(ROWS_MAX).cloned().collect(),
             users: stats.by_user.keys().filter(|name| is_plain(name)).take(ROWS_MAX).cloned().collect(),
         },
@@ -36,7 +36,7 @@ pub(crate) fn stats(view: &View, reader: &Reader, answer: Result<&Stats, &Troubl
 }
 
 /// Returns the counts.
-fn counts(view: &View, reader: &Reader, stats: &Stats) -> Markup {
+fn counts(view: &View, reader: &Viewer, stats: &Stats) -> Markup {
     html! {
         section.tiles aria-label="Totals" {
             a.tile href=(view.first().href("/")) { b { (grouped(stats.total)) } " calls" }
