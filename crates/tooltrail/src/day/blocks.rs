@@ -16,7 +16,7 @@ const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What stands before the place reached.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Found<'a> {
+pub(crate) enum LineBefore<'a> {
     /// A line without its newline, and where it begins.
     Line(u64, &'a [u8]),
     /// A line of more than 64 MiB.
@@ -124,7 +124,7 @@ impl Blocks {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn back(&mut self) -> io::Result<Option<Found<'_>>> {
+    pub(crate) fn back(&mut self) -> io::Result<Option<LineBefore<'_>>> {
         // Bytes before this index of the buffer are new to the search.
         let mut unseen = self.end.saturating_sub(usize::from(self.started));
         loop {
@@ -148,20 +148,20 @@ impl Blocks {
     }
 
     /// Takes what stands from an index of the buffer to its end.
-    fn cut_at(&mut self, start: usize) -> Found<'_> {
+    fn cut_at(&mut self, start: usize) -> LineBefore<'_> {
         let (end, dropped) = (self.end, std::mem::take(&mut self.dropped));
         self.end = start;
         if !std::mem::replace(&mut self.started, true) {
             // Without a torn tail the last newline ends the last line.
             if end > start || dropped {
-                return Found::Torn;
+                return LineBefore::Torn;
             }
-            return Found::Line(self.base + start as u64, &[]);
+            return LineBefore::Line(self.base + start as u64, &[]);
         }
         if dropped || end - start > LINE_BYTES_MAX + 1 {
-            return Found::TooLong;
+            return LineBefore::TooLong;
         }
-        Found::Line(self.base + start as u64, &self.buffer[start..end.saturating_sub(1)])
+        LineBefore::Line(self.base + start as u64, &self.buffer[start..end.saturating_sub(1)])
     }
 
     /// Puts the block before the buffer into it; returns its length, 0 if the file is no longer what it was.
@@ -211,10 +211,10 @@ mod tests {
         let (mut lines, mut tail) = (Vec::new(), false);
         while let Some(found) = blocks.back().unwrap() {
             match found {
-                Found::Line(_, []) => {}
-                Found::Line(at, line) => lines.push((at, line.to_vec())),
-                Found::Torn => tail = true,
-                Found::TooLong => panic!("no line here is too long"),
+                LineBefore::Line(_, []) => {}
+                LineBefore::Line(at, line) => lines.push((at, line.to_vec())),
+                LineBefore::Torn => tail = true,
+                LineBefore::TooLong => panic!("no line here is too long"),
             }
             // Letting go of what is held changes nothing.
             blocks.shrink(if lines.len() % 2 == 0 { 0 } else { usize::MAX });
@@ -242,10 +242,10 @@ mod tests {
         std::fs::write(folder.path().join("f"), text).unwrap();
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder.path(), false).unwrap());
         let mut blocks = Blocks::open(&disk, &["f"], None).unwrap().unwrap();
-        assert!(matches!(blocks.back().unwrap(), Some(Found::Line(_, []))));
-        assert!(matches!(blocks.back().unwrap(), Some(Found::Line(_, b"b"))));
-        assert_eq!(blocks.back().unwrap(), Some(Found::TooLong));
-        assert_eq!(blocks.back().unwrap(), Some(Found::Line(0, b"a")));
+        assert!(matches!(blocks.back().unwrap(), Some(LineBefore::Line(_, []))));
+        assert!(matches!(blocks.back().unwrap(), Some(LineBefore::Line(_, b"b"))));
+        assert_eq!(blocks.back().unwrap(), Some(LineBefore::TooLong));
+        assert_eq!(blocks.back().unwrap(), Some(LineBefore::Line(0, b"a")));
         assert_eq!(blocks.back().unwrap(), None);
     }
 
@@ -265,7 +265,7 @@ mod tests {
             }
             match blocks.back().unwrap() {
                 None => return lines,
-                Some(Found::Line(_, line)) if !line.is_empty() => lines.push(String::from_utf8_lossy(line).into()),
+                Some(LineBefore::Line(_, line)) if !line.is_empty() => lines.push(String::from_utf8_lossy(line).into()),
                 Some(_) => {}
             }
         }

@@ -13,7 +13,7 @@ mod tail;
 mod tail_cursor;
 
 pub(crate) use append::End;
-pub(crate) use blocks::{Blocks, Found};
+pub(crate) use blocks::{Blocks, LineBefore};
 pub(crate) use damage::{Damage, finish};
 pub(crate) use fragment::Fragment;
 pub(crate) use lateness::{LATE_MS, LatenessNotes, Notes, Span};

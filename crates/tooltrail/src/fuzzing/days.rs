@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::draw::Draw;
 use super::memory::{INODE, Memory};
-use crate::day::{Blocks, Found, NextChunk, TailCursor};
+use crate::day::{Blocks, LineBefore, NextChunk, TailCursor};
 use crate::disk::{Disk, DiskFile};
 
 /// How often the drawn bytes may be repeated, so that a file has several blocks.
@@ -44,13 +44,13 @@ fn comes_backwards(bytes: &[u8], expected: &[(u64, Vec<u8>)], torn: bool, from: 
     let (mut found, mut tail) = (Vec::new(), false);
     while let Some(next) = blocks.back().unwrap() {
         match next {
-            Found::Line(at, line) if !line.is_empty() => found.push((at, line.to_vec())),
-            Found::Line(..) => {}
-            Found::Torn => {
+            LineBefore::Line(at, line) if !line.is_empty() => found.push((at, line.to_vec())),
+            LineBefore::Line(..) => {}
+            LineBefore::Torn => {
                 assert!(found.is_empty() && !tail, "a torn end in the middle");
                 tail = true;
             }
-            Found::TooLong => panic!("no line here is too long"),
+            LineBefore::TooLong => panic!("no line here is too long"),
         }
     }
     found.reverse();

@@ -10,7 +10,7 @@ mod unescape;
 mod write;
 
 pub(crate) use read::{OBJECT_MEMBERS_MAX, check, is_number, members, string};
-pub(crate) use reader::{Flaw, Reader};
+pub(crate) use reader::{Flaw, JsonReader};
 pub(crate) use unescape::{push_unescaped, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 

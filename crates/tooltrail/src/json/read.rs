@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::Json;
-use super::reader::{Flaw, Reader};
+use super::reader::{Flaw, JsonReader};
 use super::unescape::unescape;
 use super::write::compact;
 
@@ -23,7 +23,7 @@ pub(crate) const OBJECT_MEMBERS_MAX: usize = 10_000;
 ///
 /// Syntax is judged first: a text that is no JSON at all is that, whatever else is wrong with it.
 pub(crate) fn check(text: &str) -> Result<(), Flaw> {
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     let mut flaw = None;
     // A byte for each open container, and the keys of the objects among the first levels.
     let (mut open, mut objects): (Vec<Open>, Vec<Keys<'_>>) = (Vec::new(), Vec::new());
@@ -108,7 +108,7 @@ enum Open {
 
 /// Whether a text is exactly one JSON number.
 pub(crate) fn is_number(text: &str) -> bool {
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     reader.number().is_ok() && reader.at() == text.len()
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
     if let Err(Flaw::Syntax(at)) = check(text) {
         return Err(Flaw::Syntax(at));
     }
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     reader.space();
     reader.expect(b'{')?;
     let mut found = Vec::new();
@@ -149,14 +149,14 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
 
 /// Returns the string that a JSON string's text stands for, `None` if the text is no faithful string.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     let (inner, lone) = reader.string().ok()?;
     (!lone && reader.at() == text.len()).then(|| unescape(inner))
 }
 
 /// Returns the tree of a text that passed [`check`].
 pub(super) fn build(text: &str, levels: usize) -> Json {
-    let mut reader = Reader::new(text);
+    let mut reader = JsonReader::new(text);
     reader.build(levels)
 }
 
@@ -184,7 +184,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     /// Reads a key and its colon, and notes whether it stood before.
     fn key(&mut self, keys: Option<&mut Keys<'a>>, flaw: &mut Option<Flaw>) -> Result<(), Flaw> {
         let (key, lone) = self.string()?;

@@ -38,12 +38,12 @@ pub(crate) struct Literal<'a> {
 
 /// A position in a text.
 #[derive(Debug)]
-pub(crate) struct Reader<'a> {
+pub(crate) struct JsonReader<'a> {
     text: &'a str,
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> JsonReader<'a> {
     /// Begins at the beginning.
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         self.number()
     }
 
-    /// As [`Reader::scalar`]; whether it is one that JSON carries faithfully: a number of at most 300 characters.
+    /// As [`JsonReader::scalar`]; whether it is one that JSON carries faithfully: a number of at most 300 characters.
     pub(crate) fn faithful_scalar(&mut self) -> Result<bool, Flaw> {
         let start = self.at;
         self.scalar()?;

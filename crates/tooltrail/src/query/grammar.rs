@@ -38,7 +38,7 @@ impl Query {
         if text.len() > QUERY_BYTES_MAX {
             return Err(Error::input(format!("query of {} bytes: too long", text.len()), "use at most 4096 bytes"));
         }
-        let mut reader = Reader { text, at: 0, zone, after_term: false };
+        let mut reader = Parser { text, at: 0, zone, after_term: false };
         let mut terms = Vec::new();
         loop {
             reader.space();
@@ -56,7 +56,7 @@ impl Query {
 }
 
 /// A position in a query's text.
-struct Reader<'a> {
+struct Parser<'a> {
     text: &'a str,
     at: usize,
     /// Of times that name none.
@@ -78,7 +78,7 @@ impl Value {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Parser<'a> {
     fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use super::locate::window;
 use super::page::Nothing;
 use super::scan::{Scan, ScanBound, ScanContext};
-use super::trail::{Asked, Trail};
+use super::trail::{PageRequest, Trail};
 use super::{DayFile, Folder, Page};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -50,7 +50,7 @@ impl Best {
 ///
 /// Files are opened when their turn comes, so that memory grows with what is read and not with what there is.
 struct Sources<'a> {
-    asked: &'a Asked<'a>,
+    asked: &'a PageRequest<'a>,
     folders: Vec<Folder>,
     scans: Vec<Scan>,
     /// By the millisecond above which nothing comes from there.
@@ -65,7 +65,7 @@ enum Source {
 }
 
 impl<'a> Sources<'a> {
-    fn new(asked: &'a Asked<'a>, folders: Vec<Folder>) -> Self {
+    fn new(asked: &'a PageRequest<'a>, folders: Vec<Folder>) -> Self {
         let mut sources = Self { asked, folders, scans: Vec::new(), order: BinaryHeap::new() };
         (0..sources.folders.len()).for_each(|folder| sources.push_folder(folder, 0));
         sources
@@ -99,7 +99,7 @@ impl<'a> Sources<'a> {
 }
 
 /// Returns the page of a question.
-pub(super) fn newest(trail: &Trail, asked: &Asked<'_>) -> Result<Page, Error> {
+pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Error> {
     let question = asked.question;
     let filter = Filter::new(&question.query, asked.clock.now());
     let first = asked.first.start().as_millis();

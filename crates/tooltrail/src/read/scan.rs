@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::{Date, Timestamp, Zone};
-use crate::day::{Blocks, Found, LATE_MS, Notes};
+use crate::day::{Blocks, LATE_MS, LineBefore, Notes};
 use crate::home::{Home, OWN_FOLDER};
 use crate::query::{EntryPosition, ScanMark, instant};
 
@@ -150,9 +150,9 @@ impl Scan {
                     self.position = 0;
                     return ScanBound::Done;
                 }
-                Some(Found::Torn) => context.skipped.torn += 1,
-                Some(Found::TooLong) => context.skipped.too_long += 1,
-                Some(Found::Line(offset, line)) => {
+                Some(LineBefore::Torn) => context.skipped.torn += 1,
+                Some(LineBefore::TooLong) => context.skipped.too_long += 1,
+                Some(LineBefore::Line(offset, line)) => {
                     let line = line.strip_suffix(b"\r").unwrap_or(line);
                     let line = if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
                     if line.iter().all(u8::is_ascii_whitespace) {

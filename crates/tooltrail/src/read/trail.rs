@@ -26,7 +26,7 @@ pub struct Trail {
 
 /// A question on its way.
 #[derive(Debug)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct PageRequest<'a> {
     pub(crate) question: &'a Question,
     pub(crate) home: &'a Home,
     pub(crate) clock: &'a dyn Clock,
@@ -109,15 +109,15 @@ impl Trail {
         Ok(found)
     }
 
-    pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<Asked<'a>, Error> {
+    pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<PageRequest<'a>, Error> {
         question.check()?;
         let (first, last) = question.window(self.clock.now());
         let (home, clock, zone, bounds) = (&self.home, &*self.clock, &self.zone, &self.bounds);
-        Ok(Asked { question, home, clock, zone, bounds, cancel: &self.cancel, first, last })
+        Ok(PageRequest { question, home, clock, zone, bounds, cancel: &self.cancel, first, last })
     }
 }
 
-impl Asked<'_> {
+impl PageRequest<'_> {
     /// Returns whose folders are asked for, `None` for everybody's.
     pub(crate) fn owned(&self) -> Option<Owned> {
         owned(self.question)

@@ -77,12 +77,12 @@ impl Files {
             (day, known)
         });
         let found = found.collect::<Vec<_>>();
-        let unknown = found.iter().filter(|(_, known)| !matches!(known, Known::Same(_))).count();
+        let unknown = found.iter().filter(|(_, known)| !matches!(known, HandleState::Same(_))).count();
         let disk = &*self.disk;
-        let open = |(day, known): (Day, Known)| match known {
-            Known::Same(end) => Opened { day, end: Ok(end), change: None },
+        let open = |(day, known): (Day, HandleState)| match known {
+            HandleState::Same(end) => Opened { day, end: Ok(end), change: None },
             // A new file is waited for until its name is durable.
-            Known::Other(change) => Opened { end: End::open(disk, &day.0, day.1), day, change },
+            HandleState::Other(change) => Opened { end: End::open(disk, &day.0, day.1), day, change },
         };
         match unknown {
             0 => found.into_iter().map(open).collect(),
@@ -124,23 +124,25 @@ impl Files {
         self.handles.remove(day);
     }
 
-    fn known(&self, day: &Day) -> Known {
-        let Some(handle) = self.handles.get(day) else { return Known::Other(None) };
+    fn known(&self, day: &Day) -> HandleState {
+        let Some(handle) = self.handles.get(day) else { return HandleState::Other(None) };
         match self.stat(day) {
             Ok(Some(stat))
                 if (stat.device, stat.inode, stat.len, stat.links)
                     == (handle.file_id.0, handle.file_id.1, handle.len, 1) =>
             {
-                Known::Same(End {
+                HandleState::Same(End {
                     file: Arc::clone(&handle.file),
                     file_id: handle.file_id,
                     len: handle.len,
                     is_torn: false,
                 })
             }
-            Ok(stat) => Known::Other(changed(stat, handle.file_id, handle.len).map(|change| (change, handle.len))),
+            Ok(stat) => {
+                HandleState::Other(changed(stat, handle.file_id, handle.len).map(|change| (change, handle.len)))
+            }
             // Opening it says it better.
-            Err(_) => Known::Other(None),
+            Err(_) => HandleState::Other(None),
         }
     }
 
@@ -158,7 +160,7 @@ impl Files {
     }
 }
 
-enum Known {
+enum HandleState {
     Same(End),
     Other(Option<(Change, u64)>),
 }

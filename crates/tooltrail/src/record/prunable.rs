@@ -36,7 +36,7 @@ pub struct PrunedDay {
 /// The days that are to go, the oldest first, each with its files.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
-    pub(super) days: Vec<(PrunedDay, Vec<Found>)>,
+    pub(super) days: Vec<(PrunedDay, Vec<PrunableFile>)>,
     /// The folders' names: a home of many users and days has each only once.
     pub(super) folders: Vec<String>,
     /// Whether somebody began to remove a day's files and did not end.
@@ -45,7 +45,7 @@ pub(super) struct Chosen {
 
 /// A day file that is to go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found {
+pub(super) struct PrunableFile {
     /// Which of the folders.
     pub(super) folder: usize,
     pub(super) bytes: u64,
@@ -93,18 +93,18 @@ pub(super) fn chosen(home: &Home, retention: &Retention, today: Date) -> Result<
 /// Returns the files of these days; a day that has none is left out.
 fn found(home: &Home, limits: &BTreeMap<Date, Limit>) -> Result<Chosen, Error> {
     let mut folders = Vec::<String>::new();
-    let mut files = BTreeMap::<Date, Vec<Found>>::new();
+    let mut files = BTreeMap::<Date, Vec<PrunableFile>>::new();
     each_folder(home, |folder, days| {
         for day in days.into_iter().filter(|day| limits.contains_key(day)) {
             let Some(Size { entries, bytes }) = size(home, folder, day, true)? else { continue };
             if folders.last().is_none_or(|last| last != folder) {
                 folders.push(folder.to_owned());
             }
-            files.entry(day).or_default().push(Found { folder: folders.len() - 1, bytes, entries });
+            files.entry(day).or_default().push(PrunableFile { folder: folders.len() - 1, bytes, entries });
         }
         Ok(())
     })?;
-    let day = |(day, files): (Date, Vec<Found>)| {
+    let day = |(day, files): (Date, Vec<PrunableFile>)| {
         let pruned = PrunedDay {
             day,
             limit: limits[&day],

@@ -11,7 +11,7 @@ use crate::journal::waiting;
 use crate::record::counters::Meters;
 use crate::record::event::Event;
 use crate::record::group::Day;
-use crate::record::prunable::{Chosen, Found, PrunedDay, UNDER_WAY, chosen, day_file, folder_names, plain};
+use crate::record::prunable::{Chosen, PrunableFile, PrunedDay, UNDER_WAY, chosen, day_file, folder_names, plain};
 use crate::record::recorder::Recorder;
 use crate::retention::Retention;
 
@@ -113,7 +113,7 @@ fn note(home: &Home, day: &PrunedDay) -> Result<(), Error> {
 fn remove(
     home: &Home,
     day: &PrunedDay,
-    (files, folders): (&[Found], &[String]),
+    (files, folders): (&[PrunableFile], &[String]),
     held: &BTreeSet<Day>,
     meters: &Meters,
 ) -> Result<u64, Error> {
@@ -151,7 +151,7 @@ fn sync_folders<'a>(home: &Home, folders: impl IntoIterator<Item = &'a String>) 
 }
 
 /// Removes what is noted of how late the day's lines come, unless some came again.
-fn forget_lateness(home: &Home, day: &PrunedDay, (files, folders): (&[Found], &[String])) -> Result<(), Error> {
+fn forget_lateness(home: &Home, day: &PrunedDay, (files, folders): (&[PrunableFile], &[String])) -> Result<(), Error> {
     let (disk, date) = (&**home.disk(), day.day.to_string());
     let note = [OWN_FOLDER, "late", &*date];
     let failed = |error| Error::io("remove", &home.root().join(note.join("/")))(error);

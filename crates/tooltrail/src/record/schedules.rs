@@ -60,7 +60,7 @@ enum Fate {
 
 /// What is known of a run. Its lock is the system's own and must never be held where the explorer may change threads.
 #[derive(Debug, Default)]
-struct Seen {
+struct Observed {
     /// Entries as the writer took them.
     taken: Vec<u64>,
     /// Calls begun, and their ends, with where in `taken` they came.
@@ -76,11 +76,11 @@ struct Seen {
 #[derive(Debug, Default)]
 struct World {
     queue: Queue,
-    seen: std::sync::Mutex<Seen>,
+    seen: std::sync::Mutex<Observed>,
 }
 
 impl World {
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, Observed> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -11,7 +11,7 @@ use super::clean_cache::CleanCache;
 use super::commands;
 use super::encoded;
 use super::escapes::{self, LEVELS_MAX, Plain};
-use super::found::Found;
+use super::found::FoundSecrets;
 use super::marks::{OPENING, mark_across, marks};
 use super::names;
 use super::own::{Own, RedactionRules};
@@ -132,7 +132,7 @@ impl Redactor {
     /// The text with marks in place of secrets; borrowed where there are none.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.redact_until_stable(text, false, &mut Found::default())
+        self.redact_until_stable(text, false, &mut FoundSecrets::default())
     }
 
     /// The first so many characters of a text without its secrets, for a message that quotes what was sent: a secret
@@ -141,7 +141,7 @@ impl Redactor {
     pub fn excerpt(&self, text: &str, sent: &[u8], chars_max: usize) -> String {
         let mut seen = WindowedText::copy(text, chars_max);
         let longer = seen.cut || seen.chars > chars_max as u64;
-        let mut found = Found::default();
+        let mut found = FoundSecrets::default();
         let _hidden =
             self.redact_until_stable(&String::from_utf8_lossy(&sent[..sent.len().min(SENT_MAX)]), false, &mut found);
         self.seen(&mut seen, &mut found);
@@ -156,7 +156,7 @@ impl Redactor {
     }
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
-    pub(super) fn seen(&self, seen: &mut WindowedText, found: &mut Found) {
+    pub(super) fn seen(&self, seen: &mut WindowedText, found: &mut FoundSecrets) {
         if let Cow::Owned(text) = self.redact_until_stable(&seen.text, seen.cut, found) {
             seen.text = text;
         }
@@ -168,14 +168,14 @@ impl Redactor {
     }
 
     /// The mark for a secret, which is remembered.
-    pub(super) fn mark(&self, rule: &'static str, tagged: bool, secret: &str, found: &mut Found) -> String {
+    pub(super) fn mark(&self, rule: &'static str, tagged: bool, secret: &str, found: &mut FoundSecrets) -> String {
         let mark = tag::mark(self.key.as_ref(), rule, tagged, secret);
         found.add(secret, &mark);
         mark
     }
 
     /// The mark for a secret as it stands in a text. Its tag is that of the secret itself, without colours and escapes.
-    fn mark_of(&self, hit: Hit, written: &str, found: &mut Found) -> String {
+    fn mark_of(&self, hit: Hit, written: &str, found: &mut FoundSecrets) -> String {
         let plain = if hit.tagged { escapes::undone(written) } else { Cow::Borrowed(written) };
         let mark = self.mark(hit.rule, hit.tagged, &plain, found);
         if let Cow::Owned(_) = plain {
@@ -185,7 +185,7 @@ impl Redactor {
     }
 
     /// Puts marks in place of passwords in a list of arguments.
-    pub(super) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut Found) {
+    pub(super) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut FoundSecrets) {
         let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
         let hits = commands::listed(&texts);
         for (index, from, until) in hits {
@@ -198,7 +198,7 @@ impl Redactor {
     }
 
     /// Repeats until a pass changes nothing, so that redacting again changes nothing.
-    fn redact_until_stable<'a>(&self, text: &'a str, cut: bool, found: &mut Found) -> Cow<'a, str> {
+    fn redact_until_stable<'a>(&self, text: &'a str, cut: bool, found: &mut FoundSecrets) -> Cow<'a, str> {
         let mut settled = Cow::Borrowed(text);
         if self.off {
             return settled;
@@ -214,7 +214,9 @@ impl Redactor {
 
     /// Whether redaction leaves a text as it is.
     pub(super) fn is_clean(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> bool {
-        self.off || self.hits(text, cut, candidates).is_empty() || self.pass(text, cut, &mut Found::default()).is_none()
+        self.off
+            || self.hits(text, cut, candidates).is_empty()
+            || self.pass(text, cut, &mut FoundSecrets::default()).is_none()
     }
 
     /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
@@ -298,7 +300,7 @@ impl Redactor {
         self.own.names(rule)
     }
 
-    fn pass(&self, text: &str, cut: bool, found: &mut Found) -> Option<String> {
+    fn pass(&self, text: &str, cut: bool, found: &mut FoundSecrets) -> Option<String> {
         let mut hits = self.hits(text, cut, &mut Vec::new());
         if hits.is_empty() {
             return None;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::call::Via;
 use crate::home::outside_folder;
-use crate::json::{DEPTH_MAX, Reader, push_unescaped};
+use crate::json::{DEPTH_MAX, JsonReader, push_unescaped};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, MEMBERS_MAX};
 use crate::redact::commands;
 use crate::redact::engine::Redactor;
@@ -133,7 +133,7 @@ impl Redactor {
         if text.is_empty() {
             return Some(Plain { text: "{}", changes: Vec::new() });
         }
-        let mut walk = Walk { redactor: self, all: text, reader: Reader::new(text), changes: Vec::new(), room };
+        let mut walk = Walk { redactor: self, all: text, reader: JsonReader::new(text), changes: Vec::new(), room };
         walk.space();
         if walk.reader.peek() != Some(b'{') {
             return None;
@@ -148,7 +148,7 @@ impl Redactor {
 struct Walk<'r, 'a> {
     redactor: &'r Redactor,
     all: &'a str,
-    reader: Reader<'a>,
+    reader: JsonReader<'a>,
     changes: Vec<Change>,
     room: &'r mut Room,
 }

@@ -15,11 +15,11 @@ const LETTERS_MIN: usize = 16;
 
 /// What was found so far, and the mark of each.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct FoundSecrets {
     secrets: Vec<(String, String)>,
 }
 
-impl Found {
+impl FoundSecrets {
     /// Remembers a secret, if it cannot be mistaken for an ordinary word.
     pub(super) fn add(&mut self, secret: &str, mark: &str) {
         let letters = secret.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
-use super::found::Found;
+use super::found::FoundSecrets;
 use super::shapes::{PREFIXED, VENDORS};
 use super::{Redactor, WindowedText, names, text};
 
@@ -16,7 +16,7 @@ pub(super) fn check(text: &str) {
     for cut in [false, true] {
         let [short, long] = ENGINES.each_ref().map(|engine| {
             let mut seen = WindowedText { text: text.to_owned(), chars: 9_999, cut };
-            engine.seen(&mut seen, &mut Found::default());
+            engine.seen(&mut seen, &mut FoundSecrets::default());
             seen.text
         });
         assert_eq!(short, long, "{text:?}, cut: {cut}");

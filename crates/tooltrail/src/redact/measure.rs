@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::found::Found;
+use super::found::FoundSecrets;
 use super::{Redactor, WindowedText};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX};
 
@@ -148,7 +148,7 @@ fn what_only_looks_secret_stays() {
 
 fn cut(text: &str) -> String {
     let mut seen = WindowedText { text: text.to_owned(), chars: 9_999, cut: true };
-    Redactor::new(None).seen(&mut seen, &mut Found::default());
+    Redactor::new(None).seen(&mut seen, &mut FoundSecrets::default());
     seen.text
 }
 
@@ -177,7 +177,7 @@ fn a_window_is_its_limit_and_4096_characters() {
             let mut seen = WindowedText::window(text.clone(), limit);
             assert_eq!(seen.cut, text.chars().count() > window);
             assert_eq!(seen.chars, text.chars().count() as u64);
-            Redactor::new(None).seen(&mut seen, &mut Found::default());
+            Redactor::new(None).seen(&mut seen, &mut FoundSecrets::default());
             let rest = seen.text.trim_start_matches('é');
             assert!(["", " ", " [redacted:github-pat]"].contains(&rest), "{limit} {before}: {rest}");
         }

@@ -1,6 +1,6 @@
 //! What is secret, and the marks that take its place.
 //!
-//! Found: tokens by their published shapes, alone or beside their vendor's word; values whose name says that they
+//! FoundSecrets: tokens by their published shapes, alone or beside their vendor's word; values whose name says that they
 //! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags, tags, columns,
 //! sentences and JSON inside text; passwords in URLs and among the arguments of known commands; credentials of
 //! `Basic` and `Bearer`; private keys; password hashes; card numbers; one-time codes; seed phrases; links that let

@@ -227,7 +227,7 @@ fn cut_value(text: &str, name: &'static str, value: &str) -> Option<Hit> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::found::Found;
+    use super::super::found::FoundSecrets;
     use super::super::{RedactionKey, Redactor, WindowedText};
     use super::*;
 
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_value_that_a_text_is_cut_in_is_hidden_to_the_end() {
         let mut seen = WindowedText { text: "say open \"ses".to_owned(), chars: 9_999, cut: true };
-        Redactor::with(None, &rules()).seen(&mut seen, &mut Found::default());
+        Redactor::with(None, &rules()).seen(&mut seen, &mut FoundSecrets::default());
         assert_eq!(seen.text, "say [redacted:env-phrase]");
     }
 

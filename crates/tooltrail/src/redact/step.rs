@@ -5,7 +5,7 @@ use crate::home::{folder_of, outside_folder, redacted_folder};
 use crate::json::{DEPTH_MAX, Json};
 use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX};
 use crate::redact::Redactor;
-use crate::redact::found::Found;
+use crate::redact::found::FoundSecrets;
 use crate::redact::tree::{Tree, WindowedText};
 use crate::redact::window::{BoundedCall, Structure};
 
@@ -21,7 +21,7 @@ pub(crate) struct Redacted {
 impl Redactor {
     /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
     pub(crate) fn redact(&self, mut call: BoundedCall) -> Redacted {
-        let mut found = Found::default();
+        let mut found = FoundSecrets::default();
         let mut args = structure(&call.args);
         let mut extra = call.extra.as_ref().map(structure);
         if self.is_off() {
@@ -74,7 +74,7 @@ impl Redactor {
     }
 
     /// Redacts each string by what it is, whatever the name it stands under.
-    fn texts(&self, tree: &mut Tree, found: &mut Found) {
+    fn texts(&self, tree: &mut Tree, found: &mut FoundSecrets) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => self.seen(seen, found),
             Tree::Array(elements) => elements.iter_mut().for_each(|element| self.texts(element, found)),

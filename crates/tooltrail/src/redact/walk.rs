@@ -5,7 +5,7 @@ use super::benign::{is_benign, is_password, is_random};
 use super::commands;
 use super::engine::{Redactor, Trigger};
 use super::fast_path;
-use super::found::Found;
+use super::found::FoundSecrets;
 use super::labels;
 use super::marks::marks;
 use super::names::{self, CARD, Name, ONE_TIME};
@@ -18,7 +18,7 @@ const NUMBER_DIGITS_MIN: usize = 6;
 
 impl Redactor {
     /// Redacts every string and key of a value, and all within a member whose name is secret.
-    pub(super) fn tree(&self, tree: &mut Tree, found: &mut Found) {
+    pub(super) fn tree(&self, tree: &mut Tree, found: &mut FoundSecrets) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => self.seen(seen, found),
             Tree::Array(elements) => self.elements(elements, found),
@@ -27,7 +27,7 @@ impl Redactor {
         }
     }
 
-    fn members(&self, members: &mut [(WindowedText, Tree)], found: &mut Found) {
+    fn members(&self, members: &mut [(WindowedText, Tree)], found: &mut FoundSecrets) {
         let beside = beside(members);
         self.command_beside(members, found);
         for (key, value) in members {
@@ -46,7 +46,7 @@ impl Redactor {
     }
 
     /// `{"command": "sshpass", "args": ["-p", "…"]}`: a command and its arguments in two members.
-    fn command_beside(&self, members: &mut [(WindowedText, Tree)], found: &mut Found) {
+    fn command_beside(&self, members: &mut [(WindowedText, Tree)], found: &mut FoundSecrets) {
         let command = members.iter().find_map(|(key, value)| match value {
             Tree::String(text) if fast_path::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
             _ => None,
@@ -87,7 +87,7 @@ impl Redactor {
     }
 
     /// A list: the element after a flag or a header's name is its value.
-    fn elements(&self, elements: &mut [Tree], found: &mut Found) {
+    fn elements(&self, elements: &mut [Tree], found: &mut FoundSecrets) {
         let pair = elements.len() == 2;
         for index in 1..elements.len() {
             let (before, after) = elements.split_at_mut(index);
@@ -121,7 +121,7 @@ impl Redactor {
         elements.iter_mut().for_each(|element| self.tree(element, found));
     }
 
-    fn under(&self, name: Name, value: &mut Tree, found: &mut Found) {
+    fn under(&self, name: Name, value: &mut Tree, found: &mut FoundSecrets) {
         match (value, name) {
             (Tree::Array(elements), Name::Strong(_)) => elements.iter_mut().for_each(|element| match element {
                 // A list of the names of secrets.
@@ -161,7 +161,7 @@ impl Redactor {
     }
 
     /// A text under a secret's name.
-    fn named(&self, name: Name, seen: &mut WindowedText, found: &mut Found) {
+    fn named(&self, name: Name, seen: &mut WindowedText, found: &mut FoundSecrets) {
         let original = seen.text.clone();
         let hit = assign::value(&original, name);
         self.seen(seen, found);

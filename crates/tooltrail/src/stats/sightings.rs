@@ -74,13 +74,13 @@ impl Sighting {
 
 /// A call, as it was seen so far.
 #[derive(Debug)]
-struct Seen {
+struct SightedCall {
     best: Sighting,
     /// The captures that saw it, a bit each.
     captures: u32,
 }
 
-impl Seen {
+impl SightedCall {
     fn new(sighting: Sighting) -> Self {
         Self { captures: 1 << sighting.rank(), best: sighting }
     }
@@ -146,7 +146,7 @@ fn is_random(id: &str) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
     /// By a hash of user and call id that differs from process to process.
-    waiting: HashMap<u128, Vec<Seen>>,
+    waiting: HashMap<u128, Vec<SightedCall>>,
     count: usize,
     hashers: (RandomState, RandomState),
 }
@@ -169,7 +169,7 @@ impl Sightings {
         if self.count >= WAITING_MAX || calls.len() >= SAME_ID_MAX {
             return Some(rest);
         }
-        calls.push(Seen::new(rest));
+        calls.push(SightedCall::new(rest));
         self.count += 1;
         None
     }
@@ -178,9 +178,9 @@ impl Sightings {
     pub(super) fn take_from(&mut self, day: Date) -> Vec<Sighting> {
         let mut done = Vec::new();
         self.waiting.retain(|_, calls| {
-            let (ready, rest) = std::mem::take(calls).into_iter().partition(|call: &Seen| call.best.day >= day);
+            let (ready, rest) = std::mem::take(calls).into_iter().partition(|call: &SightedCall| call.best.day >= day);
             *calls = rest;
-            done.extend(Vec::into_iter(ready).map(|call: Seen| call.best));
+            done.extend(Vec::into_iter(ready).map(|call: SightedCall| call.best));
             !calls.is_empty()
         });
         self.count -= done.len();
