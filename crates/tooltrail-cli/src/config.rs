@@ -209,7 +209,7 @@ mod tests {
     use super::{Config, nearest};
     use std::path::Path;
     use tooltrail::{Durability, DurabilityPolicy};
-    use tooltrail_toolbox::{Asked, Effect};
+    use tooltrail_toolbox::{Effect, GateRequest};
 
     fn parse(text: &str) -> Result<Config, String> {
         Config::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
         assert_eq!((config.redact.env.len(), config.redact.rules[0].name.as_str()), (1, "badge"));
         let gate = config.gate.unwrap();
-        let decide = |user, role, tool| gate.decide(Asked { user, role, tool }).effect;
+        let decide = |user, role, tool| gate.decide(GateRequest { user, role, tool }).effect;
         assert_eq!(decide("bob", Some("reader"), "fs.read"), Effect::Allow);
         assert_eq!(decide("bob", Some("reader"), "fs.write"), Effect::Deny);
         assert_eq!(decide("bob", None, "fs.read"), Effect::Deny);

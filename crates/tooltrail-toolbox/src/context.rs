@@ -2,7 +2,7 @@
 
 use tooltrail::{Call, Identity, UNKNOWN_USER, Via};
 
-use crate::gate::Asked;
+use crate::gate::GateRequest;
 
 /// Who calls a tool and in which conversation; what is unknown stays `None` and out of the entry.
 ///
@@ -47,10 +47,10 @@ impl Context {
     }
 
     /// Returns what the gate is asked when this caller wants `tool`.
-    pub(crate) fn asks<'a>(&'a self, tool: &'a str) -> Asked<'a> {
+    pub(crate) fn asks<'a>(&'a self, tool: &'a str) -> GateRequest<'a> {
         // The name that will stand in the entry is the name that rules see.
         let user = if self.user.is_empty() { UNKNOWN_USER } else { &self.user };
-        Asked { user, role: self.role.as_deref(), tool }
+        GateRequest { user, role: self.role.as_deref(), tool }
     }
 
     /// Returns the call to record, without an outcome yet.

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use serde_json::Value;
-use tooltrail::{Ack, Call, DURABLE_WAIT, Durability, Kept, Open, Outcome, Reason, Status};
+use tooltrail::{Ack, Call, ClippedResult, DURABLE_WAIT, Durability, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
 use crate::gate::Effect;
@@ -207,7 +207,7 @@ impl Ending {
 fn unquoted(text: &str) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.status = Status::Ok;
-    outcome.kept = Some(Kept { result_chars: text.chars().count() as u64, result_snippet: String::new() });
+    outcome.kept = Some(ClippedResult { result_chars: text.chars().count() as u64, result_snippet: String::new() });
     outcome
 }
 

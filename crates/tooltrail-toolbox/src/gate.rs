@@ -8,13 +8,13 @@ use tooltrail::glob_matches;
 /// gate allows everything.
 ///
 /// ```
-/// use tooltrail_toolbox::{Asked, Effect, Gate, Rule};
+/// use tooltrail_toolbox::{GateRequest, Effect, Gate, Rule};
 ///
 /// let mut no_shell = Rule::deny("no-shell");
 /// no_shell.tools = vec!["shell.*".to_owned()];
 /// let gate = Gate { rules: vec![no_shell], default: Effect::Allow };
 ///
-/// let verdict = gate.decide(Asked { user: "alice", role: None, tool: "shell.run" });
+/// let verdict = gate.decide(GateRequest { user: "alice", role: None, tool: "shell.run" });
 /// assert_eq!((verdict.effect, verdict.rule), (Effect::Deny, Some("no-shell")));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Rule {
 
     /// Returns whether the rule speaks about this call.
     #[must_use]
-    pub fn matches(&self, asked: Asked<'_>) -> bool {
+    pub fn matches(&self, asked: GateRequest<'_>) -> bool {
         any_matches(&self.users, asked.user)
             && any_matches(&self.roles, asked.role.unwrap_or_default())
             && any_matches(&self.tools, asked.tool)
@@ -80,7 +80,7 @@ impl Rule {
 /// What a gate is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the three things a rule may name")]
-pub struct Asked<'a> {
+pub struct GateRequest<'a> {
     /// Whose agent calls.
     pub user: &'a str,
     /// The user's role.
@@ -102,7 +102,7 @@ pub struct Verdict<'a> {
 impl Gate {
     /// Decides about one call; the same question always has the same answer.
     #[must_use]
-    pub fn decide(&self, asked: Asked<'_>) -> Verdict<'_> {
+    pub fn decide(&self, asked: GateRequest<'_>) -> Verdict<'_> {
         let first = |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.matches(asked));
         match first(Effect::Deny).or_else(|| first(Effect::Allow)) {
             Some(rule) => {

@@ -52,7 +52,7 @@ mod tools;
 
 pub use context::Context;
 pub use dispatch::{CallError, REFUSAL};
-pub use gate::{Asked, Effect, Gate, Rule, Verdict};
+pub use gate::{Effect, Gate, GateRequest, Rule, Verdict};
 pub use tool::{Output, Tool, ToolError};
 pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
 pub use tools::{

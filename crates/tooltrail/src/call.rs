@@ -120,7 +120,7 @@ pub struct Outcome {
     /// The error text; it wins over the result where both exist.
     pub error: Option<String>,
     /// `result_chars` and snippet of a line that was already cut by somebody else (our own form, the seed's).
-    pub kept: Option<Kept>,
+    pub kept: Option<ClippedResult>,
 }
 
 impl Outcome {
@@ -168,7 +168,7 @@ pub enum Payload {
 /// The outcome of a line whose result was cut before we saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the seed's two result fields, for ever")]
-pub struct Kept {
+pub struct ClippedResult {
     /// Characters of the whole result.
     pub result_chars: u64,
     /// Its beginning.

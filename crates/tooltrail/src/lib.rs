@@ -54,7 +54,7 @@ mod stats;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use call::{Call, DurationMs, EntryId, Identity, Kept, Outcome, Payload, Reason, Status, Via};
+pub use call::{Call, ClippedResult, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use durability::{Durability, DurabilityPolicy};
 pub use error::Error;

@@ -10,7 +10,7 @@ use tooltrail::{Error, Home, outside_folder};
 use crate::context::Context;
 use crate::tools::own::{own_folders, own_user};
 use crate::tools::path::{OWN_FOLDER, below, has_escape, is_own_folder, is_sane, names};
-use crate::tools::root::{Place, Root, Who};
+use crate::tools::root::{Root, RootLocation, Who};
 
 /// The folder below a user's that holds the day files.
 const TRAIL_FOLDER: &str = "tool_audit";
@@ -64,15 +64,19 @@ impl Access {
             folders: Vec::new(),
         };
         access.home.in_home = true;
-        for Root { place, who } in roots {
+        for Root { location, who } in roots {
             let open_to_all = who.is_everybody();
             let narrow = |what: &str| Error::input(what, "narrow it with .roles([…]) or .users([…])");
-            match place {
-                Place::WholeHome if open_to_all => return Err(narrow("the whole home would be open to everybody")),
-                Place::Internals if open_to_all => return Err(narrow("the internals would be open to everybody")),
-                Place::WholeHome => access.whole_home.push(who),
-                Place::Internals => access.internals.push(who),
-                Place::Folder(path) => {
+            match location {
+                RootLocation::WholeHome if open_to_all => {
+                    return Err(narrow("the whole home would be open to everybody"));
+                }
+                RootLocation::Internals if open_to_all => {
+                    return Err(narrow("the internals would be open to everybody"));
+                }
+                RootLocation::WholeHome => access.whole_home.push(who),
+                RootLocation::Internals => access.internals.push(who),
+                RootLocation::Folder(path) => {
                     let folder = access.folder(&path)?;
                     if folder.in_home && open_to_all {
                         return Err(narrow("a folder inside the home would be open to everybody"));
@@ -148,7 +152,7 @@ impl Access {
     fn folder(&self, path: &Path) -> Result<Folder, Error> {
         let mut folder = Folder::open(path)?;
         let wrong = |what: &str, hint| Err(Error::input(format!("{}: {what}", path.display()), hint));
-        let machine = MACHINE.iter().any(|place| folder.path.starts_with(place));
+        let machine = MACHINE.iter().any(|location| folder.path.starts_with(location));
         if machine || folder.path.parent().is_none() {
             return wrong("a root that holds the machine itself", "name the folder that agents need");
         }

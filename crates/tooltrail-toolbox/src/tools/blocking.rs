@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::tool::ToolError;
 
-/// Places for reads that run at once; more wait for a place, at most as long as their tool may take.
+/// Places for reads that run at once; more wait for a location, at most as long as their tool may take.
 pub(super) struct Places(Arc<Semaphore>);
 
 impl Places {
@@ -17,17 +17,17 @@ impl Places {
         Self(Arc::new(Semaphore::new(reads_max)))
     }
 
-    /// Runs a read when there is a place for it.
+    /// Runs a read when there is a location for it.
     ///
-    /// A caller that gives up does not end a read that has begun: it keeps its place until it ends by itself, so that
+    /// A caller that gives up does not end a read that has begun: it keeps its location until it ends by itself, so that
     /// the bound holds.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ToolError> {
-        let place = Arc::clone(&self.0).acquire_owned().await?;
+        let location = Arc::clone(&self.0).acquire_owned().await?;
         let done = tokio::task::spawn_blocking(move || {
-            let _place = place;
+            let _place = location;
             read()
         });
         match done.await.map_err(tokio::task::JoinError::try_into_panic) {

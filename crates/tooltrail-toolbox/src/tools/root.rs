@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::gate::any_matches;
 
-/// A place whose files some callers may read, and who they are: globs over users and roles, as in a gate's rule.
+/// A location whose files some callers may read, and who they are: globs over users and roles, as in a gate's rule.
 ///
 /// ```
 /// use tooltrail_toolbox::Root;
@@ -16,13 +16,13 @@ use crate::gate::any_matches;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Root {
-    pub(super) place: Place,
+    pub(super) location: RootLocation,
     pub(super) who: Who,
 }
 
 /// Where it is.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum RootLocation {
     Folder(PathBuf),
     WholeHome,
     Internals,
@@ -41,17 +41,17 @@ impl Root {
     ///
     /// A folder inside the home must name its users or roles.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
-        Self::new(Place::Folder(path.into()))
+        Self::new(RootLocation::Folder(path.into()))
     }
 
     /// Everybody's files in the home, but not `.tooltrail`. It must name its users or roles.
     pub fn whole_home() -> Self {
-        Self::new(Place::WholeHome)
+        Self::new(RootLocation::WholeHome)
     }
 
     /// The home's `.tooltrail`: everybody's newest entries, queues and seals. It must name its users or roles.
     pub fn internals() -> Self {
-        Self::new(Place::Internals)
+        Self::new(RootLocation::Internals)
     }
 
     /// Narrows it to users that match one of these globs.
@@ -66,8 +66,8 @@ impl Root {
         self
     }
 
-    fn new(place: Place) -> Self {
-        Self { place, who: Who::default() }
+    fn new(location: RootLocation) -> Self {
+        Self { location, who: Who::default() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::call::{Call, DurationMs, EntryId, Kept, Outcome, Payload, Reason, Status};
+use crate::call::{Call, ClippedResult, DurationMs, EntryId, Outcome, Payload, Reason, Status};
 use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
 use crate::json::{Flaw, OBJECT_MEMBERS_MAX, members, string};
@@ -220,7 +220,7 @@ impl<'a> Received<'a> {
             reason,
             result: self.result,
             error: self.error,
-            kept: self.snippet.map(|result_snippet| Kept {
+            kept: self.snippet.map(|result_snippet| ClippedResult {
                 result_chars: self.chars.unwrap_or_else(|| result_snippet.chars().count() as u64),
                 result_snippet,
             }),

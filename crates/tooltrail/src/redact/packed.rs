@@ -225,7 +225,7 @@ fn window(text: Option<&str>) -> (Option<&str>, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{EntryId, Identity, Kept, Outcome, Via};
+    use crate::call::{ClippedResult, EntryId, Identity, Outcome, Via};
     use crate::redact::{BoundedCall, Redactor};
 
     /// Packs a call behind others and compares it with what is seen of it otherwise.
@@ -326,7 +326,7 @@ mod tests {
         let mut stray = call().ok("x");
         stray.trace_id = Some("xyz".to_owned());
         check(&stray, false);
-        check(&call().ended(Outcome { kept: Some(Kept::default()), ..Outcome::default() }), false);
+        check(&call().ended(Outcome { kept: Some(ClippedResult::default()), ..Outcome::default() }), false);
         check(&call().ended(Outcome::ok_json("1".repeat(JSON_BYTES_MAX + 1))), false);
         check(&Call::new("u".repeat(FIELD_BYTES_MAX + 1), "t", "{}"), false);
         check(&Call::new("u", "t".repeat(FIELD_BYTES_MAX + 1), "{}"), false);
