@@ -3,11 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 #[test]
 fn exit_codes_and_hints() {
-    let place = Place::new();
+    let place = TestHome::new();
     let bad = place.file("bad.toml", "gates = true\n");
     let zone = place.file("zone.toml", "zone = \"Mars/Base\"\n");
     let good = place.file("good.toml", "zone = \"Europe/Berlin\"\n");
@@ -38,7 +38,7 @@ fn exit_codes_and_hints() {
 
 #[test]
 fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
-    let place = Place::new();
+    let place = TestHome::new();
     assert_eq!(place.run_with(&["import", "-"], br#"{"tool":"t","status":"ok"}"#).code, Some(0));
     let check = |args: &[&str], in_stderr: &str| {
         for command in [&["recent"][..], &["recent", "--json"], &["stats"], &["stats", "--json"]] {
@@ -80,7 +80,7 @@ fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
 
 #[test]
 fn flags_win_over_the_environment_and_that_over_the_file() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("tooltrail.toml", "zone = \"Europe/Berlin\"\ngroup = true\nlisten = \"127.0.0.1:1\"\ndurability = \"strict\"\n[log]\nlevel = \"error\"\nformat = \"json\"\n");
     // For each key the flag, the variable and the file say something else, and one after another falls away.
     for (key, flag, variable, values) in [
@@ -122,7 +122,7 @@ fn flags_win_over_the_environment_and_that_over_the_file() {
 
 #[test]
 fn the_configuration_is_printed_whole_or_refused() {
-    let place = Place::new();
+    let place = TestHome::new();
     let rules = "[[durability.tools]]\ntool = \"pay.*\"\ndurability = \"strict\"\n[gate]\ndefault = \"deny\"\n[[gate.rules]]\nname = \"readers\"\neffect = \"allow\"\ntools = [\"fs.*\"]\n";
     let file = place.file("tooltrail.toml", rules);
     let ran = place.run(&["config", "check", "--config", &file]);
@@ -157,7 +157,7 @@ fn the_configuration_is_printed_whole_or_refused() {
 
 #[test]
 fn a_closed_pipe_is_success() {
-    let place = Place::new();
+    let place = TestHome::new();
     for args in [&["completions", "zsh"][..], &["--help"]] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
@@ -169,14 +169,14 @@ fn a_closed_pipe_is_success() {
 
 #[test]
 fn nothing_is_coloured_in_a_pipe_unless_asked() {
-    let place = Place::new();
+    let place = TestHome::new();
     assert!(!place.run(&["recent"]).err.contains('\x1b'));
     assert!(place.run(&["recent", "--color", "always"]).err.contains("\x1b[1;31merror:"));
 }
 
 #[test]
 fn serve_says_its_address_to_programs_too() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut command = place.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
@@ -189,7 +189,7 @@ fn serve_says_its_address_to_programs_too() {
 
 #[test]
 fn an_empty_variable_counts_as_unset() {
-    let place = Place::new();
+    let place = TestHome::new();
     assert_eq!(place.run(&["token", "add", "a", "--role", "admin"]).code, Some(0));
     for variable in ["TOOLTRAIL_KEYS", "TOOLTRAIL_CONFIG", "TOOLTRAIL_ZONE"] {
         let ran = place.command(&["recent"]).env(variable, "").output().unwrap();

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::service::Service;
-use crate::support::{Place, minutes_ago};
+use crate::support::{TestHome, minutes_ago};
 
 /// A service whose clock is shifted by what stands in a file.
 struct Shifted {
@@ -13,7 +13,7 @@ struct Shifted {
 
 impl Shifted {
     fn start(shift_ms: i64) -> Self {
-        let place = Place::new();
+        let place = TestHome::new();
         let file = place.file("shift", shift_ms.to_string());
         let service = Service::start_by(place, |command| {
             command.env("TOOLTRAIL_TEST_CLOCK", file);

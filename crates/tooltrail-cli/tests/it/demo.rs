@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// Asks a question and returns the answer's body.
 fn ask(address: &str, token: &str, question: &str) -> Value {
@@ -24,7 +24,7 @@ fn ask(address: &str, token: &str, question: &str) -> Value {
 
 #[test]
 fn a_newcomer_sees_calls_and_the_trace_of_having_looked() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut command = place.command(&["demo", "--json", "--listen", "127.0.0.1:0"]);
     let mut demo = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut said = String::new();

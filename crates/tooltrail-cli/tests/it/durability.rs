@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::service::Service;
-use crate::support::{Place, lines, minutes_ago};
+use crate::support::{TestHome, lines, minutes_ago};
 
 /// A configuration by which some tools are buffered and some strict.
 const BY_TOOL: &str = r#"
@@ -22,7 +22,7 @@ const LINES: u64 = 10_000;
 
 /// Starts a service with a configuration file and more flags.
 fn start(config: &str, flags: &[&str]) -> (Service, String) {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("tooltrail.toml", config);
     let service = Service::start_as(place, &[&["--config", &file], flags].concat());
     service.wait_ready();
@@ -36,7 +36,7 @@ fn body<'a>(tools: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// Holds what the writer needs before it appends.
-fn hold(place: &Place) -> std::fs::File {
+fn hold(place: &TestHome) -> std::fs::File {
     let lock = std::fs::File::open(place.home().join(".tooltrail/append.lock")).unwrap();
     lock.lock().unwrap();
     lock
@@ -126,13 +126,13 @@ fn under_pressure_nothing_is_acknowledged_that_is_not_counted() {
 #[test]
 fn an_import_stores_everything_through_each_door() {
     for mode in ["buffered", "grouped", "strict"] {
-        let place = Place::new();
+        let place = TestHome::new();
         let file = place.file("lines", lines(0..3_000, "alice", minutes_ago(1)));
         let ran = place.run(&["import", &file, "--durability", mode]);
         assert_eq!(ran.code, Some(0), "{mode}: {}", ran.err);
         assert_eq!(place.numbers(), (0..3_000).collect::<Vec<_>>(), "{mode}");
     }
-    let place = Place::new();
+    let place = TestHome::new();
     let ran = place.run(&["import", "-", "--durability", "most"]);
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("buffered, grouped, strict"), "{}", ran.err);
@@ -143,7 +143,7 @@ fn an_import_by_a_buffered_door_that_is_killed_goes_on() {
     let mut inside = 0;
     // Within the first batches, when more are under way than through other durability, and after the first flush.
     for (round, from) in [0, 3_500, 6_500, 9_000].into_iter().enumerate() {
-        let place = Place::new();
+        let place = TestHome::new();
         let file = place.file("lines", lines(0..LINES, "alice", minutes_ago(1)));
         let mut child = place.command(&["import", &file, "--durability", "buffered"]).spawn().unwrap();
         let newlines = |file| std::fs::read(file).unwrap().iter().filter(|byte| **byte == b'\n').count() as u64;

@@ -16,14 +16,14 @@ const WATCHED: Duration = Duration::from_secs(3);
 /// Bytes of resident memory beyond what the process has before the attack.
 const MEMORY_KIB_MAX: u64 = 128 * 1024;
 
-struct House {
+struct Attacked {
     service: Service,
     admin: String,
     honest: String,
     evil: String,
 }
 
-impl House {
+impl Attacked {
     fn new() -> Self {
         let service = Service::start();
         let admin = service.token(&["root", "--role", "admin"]);
@@ -82,14 +82,14 @@ impl House {
 
 #[test]
 fn half_sent_forms_and_dripping_bodies_shut_nobody_out() {
-    let house = House::new();
+    let attacked = Attacked::new();
     let goes_on = AtomicBool::new(true);
     let form = "POST /session HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 900\r\n\r\nform=";
-    let forms = house.open(700, form);
-    house.watch("half-sent forms", &goes_on);
+    let forms = attacked.open(700, form);
+    attacked.watch("half-sent forms", &goes_on);
     drop(forms);
-    let body = house.head("POST", "/api/audit/entries", "Content-Length: 100000\r\n");
-    let bodies = house.open(600, &body);
+    let body = attacked.head("POST", "/api/audit/entries", "Content-Length: 100000\r\n");
+    let bodies = attacked.open(600, &body);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while goes_on.load(Ordering::Relaxed) {
@@ -99,14 +99,14 @@ fn half_sent_forms_and_dripping_bodies_shut_nobody_out() {
                 std::thread::sleep(Duration::from_millis(300));
             }
         });
-        house.watch("dripping bodies", &goes_on);
+        attacked.watch("dripping bodies", &goes_on);
         goes_on.store(false, Ordering::Relaxed);
     });
 }
 
 #[test]
 fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
-    let house = House::new();
+    let attacked = Attacked::new();
     let goes_on = AtomicBool::new(true);
     // Enough that every stream has more to send than a connection holds.
     let wide = "x y ".repeat(120);
@@ -114,24 +114,25 @@ fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
         json!({ "tool": "t", "user": "a", "args": { "n": n, "a": wide, "b": wide }, "status": "ok" }).to_string()
     };
     let body = (0..4_000).map(|n| line(n) + "\n").collect::<String>();
-    let streams = house.open(300, &house.head("GET", "/api/audit/stream", ""));
-    let unread = house.open(100, &house.head("GET", "/api/audit/recent?limit=1000", ""));
+    let streams = attacked.open(300, &attacked.head("GET", "/api/audit/stream", ""));
+    let unread = attacked.open(100, &attacked.head("GET", "/api/audit/recent?limit=1000", ""));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let begun = Instant::now();
             let mut taken = 0;
             while taken < 6 && begun.elapsed() < Duration::from_secs(60) {
                 // Who holds so much may be told to come again.
-                let answer = house.service.post(&house.evil, &body);
+                let answer = attacked.service.post(&attacked.evil, &body);
                 assert!([200, 503].contains(&answer.status), "{}", answer.body);
                 taken += usize::from(answer.status == 200);
             }
             assert_eq!(taken, 6);
         });
-        house.watch("streams that nobody reads", &goes_on);
+        attacked.watch("streams that nobody reads", &goes_on);
     });
     // An admin still finds a stream.
-    let mut own = house.open(1, &house.head("GET", "/api/audit/stream", "").replace(&house.evil, &house.admin));
+    let mut own =
+        attacked.open(1, &attacked.head("GET", "/api/audit/stream", "").replace(&attacked.evil, &attacked.admin));
     let mut head = [0; 15];
     own[0].set_read_timeout(Some(Duration::from_secs(3))).unwrap();
     own[0].read_exact(&mut head).unwrap();
@@ -141,14 +142,14 @@ fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
 
 #[test]
 fn costly_requests_of_one_token_shut_nobody_out() {
-    let house = House::new();
+    let attacked = Attacked::new();
     let goes_on = AtomicBool::new(true);
     let line = |n: usize| {
         json!({ "tool": "t", "user": format!("u{}", n % 40), "args": { "n": n }, "status": "ok" }).to_string()
     };
     let body = (0..10_000).map(|n| line(n) + "\n").collect::<String>();
     for _ in 0..3 {
-        assert_eq!(house.service.post(&house.evil, &body).status, 200);
+        assert_eq!(attacked.service.post(&attacked.evil, &body).status, 200);
     }
     // Words that every line is searched for, and that none holds.
     let query = (0..60).map(|n| format!("e{n}%20")).collect::<String>();
@@ -175,13 +176,13 @@ fn costly_requests_of_one_token_shut_nobody_out() {
                 scope.spawn(|| {
                     while goes_on.load(Ordering::Relaxed) {
                         let head = match &body {
-                            None => house.head("GET", &target, "Connection: close\r\n"),
+                            None => attacked.head("GET", &target, "Connection: close\r\n"),
                             Some(body) => {
                                 let rest = format!("Connection: close\r\nContent-Length: {}\r\n", body.len());
-                                house.head("POST", "/api/audit/entries", &rest)
+                                attacked.head("POST", "/api/audit/entries", &rest)
                             }
                         };
-                        let Ok(mut stream) = TcpStream::connect(&house.service.address) else { continue };
+                        let Ok(mut stream) = TcpStream::connect(&attacked.service.address) else { continue };
                         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
                         let _refused = stream.write_all(head.as_bytes());
                         let _refused = stream.write_all(body.as_deref().unwrap_or_default().as_bytes());
@@ -198,7 +199,7 @@ fn costly_requests_of_one_token_shut_nobody_out() {
                 }
             }
             let _stop = Stop(&goes_on);
-            house.watch(attack, &goes_on);
+            attacked.watch(attack, &goes_on);
         });
     }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::support::{Place, Ran, line, lines, minutes_ago};
+use crate::support::{Ran, TestHome, line, lines, minutes_ago};
 
 /// The commands whose examples end by themselves and stand on nothing but a home.
 const COMMANDS: [&str; 4] = ["recent", "stats", "import", "completions"];
@@ -17,8 +17,8 @@ fn examples(help: &str) -> Vec<String> {
 }
 
 /// Returns a place where the files of the examples are, and a stand-in for another's program.
-fn prepared() -> Place {
-    let place = Place::new();
+fn prepared() -> TestHome {
+    let place = TestHome::new();
     let bin = place.path("bin");
     std::fs::create_dir(&bin).unwrap();
     std::os::unix::fs::symlink(Path::new(env!("CARGO_BIN_EXE_tooltrail")), bin.join("tooltrail")).unwrap();
@@ -37,7 +37,7 @@ fn prepared() -> Place {
 fn every_example_works_as_printed() {
     let mut tried = 0;
     let helps = std::iter::once(vec!["--help"]).chain(COMMANDS.map(|command| vec![command, "--help"]));
-    for help in helps.map(|args| Place::new().run(&args).out) {
+    for help in helps.map(|args| TestHome::new().run(&args).out) {
         for example in examples(&help) {
             let ours = COMMANDS.iter().any(|command| example.contains(&format!("tooltrail {command}")));
             if !ours || example.contains("completions zsh") || example.contains("completions fish") {
@@ -62,14 +62,14 @@ fn every_example_works_as_printed() {
 #[test]
 fn help_fits_a_terminal_and_names_every_field_of_a_query() {
     for command in COMMANDS.into_iter().chain(["tail"]) {
-        let help = Place::new().run(&[command, "--help"]).out;
+        let help = TestHome::new().run(&[command, "--help"]).out;
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         assert!(help.contains("Examples:"), "{command}");
     }
     // The refusal of an unknown field is the library's own list of them.
-    let refusal = Place::new().run(&["recent", "no_such_field=1"]).err;
+    let refusal = TestHome::new().run(&["recent", "no_such_field=1"]).err;
     let known = refusal.split_once("known are ").unwrap().1.split(';').next().unwrap();
-    let help = Place::new().run(&["recent", "--help"]).out;
+    let help = TestHome::new().run(&["recent", "--help"]).out;
     for field in known.split(',').map(str::trim) {
         assert!(help.contains(field), "{field} is not in the help");
     }

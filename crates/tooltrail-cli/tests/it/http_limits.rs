@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::service::{Service, answer};
-use crate::support::Place;
+use crate::support::TestHome;
 
 const LINE: &str = r#"{"user":"alice","tool":"t","status":"ok"}"#;
 
@@ -58,7 +58,7 @@ fn other_hosts_and_other_sites_are_refused() {
 
 #[test]
 fn a_proxy_may_serve_it_under_a_name() {
-    let service = Service::start_as(Place::new(), &["--host", "audit.example", "--host", "b.example"]);
+    let service = Service::start_as(TestHome::new(), &["--host", "audit.example", "--host", "b.example"]);
     service.wait_ready();
     let admin = format!("Bearer {}", service.token(&["root", "--role", "admin"]));
     let check = |host: &str, origin: &str, expected: u16| {
@@ -130,7 +130,7 @@ fn a_signal_lets_the_request_under_way_finish() {
 
 #[test]
 fn the_port_is_open_before_the_home_is() {
-    let place = Place::new();
+    let place = TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
     // A foreign file where a folder must be: the recorder cannot open.
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
@@ -184,7 +184,7 @@ fn the_log_holds_nothing_of_a_call_a_question_or_a_token() {
 #[test]
 fn a_log_that_cannot_be_written_stops_no_answer() {
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
-    let mut service = Service::start_with(Place::new(), &[], full);
+    let mut service = Service::start_with(TestHome::new(), &[], full);
     service.wait_ready();
     let ingest = service.token(&["agent", "--role", "ingest"]);
     assert_eq!(service.post(&ingest, LINE).status, 200);
@@ -197,7 +197,7 @@ fn a_log_that_nobody_reads_stops_no_answer() {
     // A pipe takes some hundred lines.
     let (reader, writer) = std::io::pipe().unwrap();
     let log = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
-    let mut service = Service::start_with(Place::new(), &[], log);
+    let mut service = Service::start_with(TestHome::new(), &[], log);
     service.wait_ready();
     let ingest = service.token(&["agent", "--role", "ingest"]);
     for _ in 0..1_500 {

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use tooltrail::Timestamp;
 
-use crate::support::{Place, line, lines, minutes_ago, now};
+use crate::support::{TestHome, line, lines, minutes_ago, now};
 
 #[test]
 fn what_cannot_be_read_is_said() {
-    let place = Place::new();
+    let place = TestHome::new();
     std::fs::create_dir(place.path("folder")).unwrap();
     let folder = place.path("folder").to_str().unwrap().to_owned();
     let torn = place.file("torn.zst", &zstd::encode_all(&b"{\"tool\":\"t\"}\n"[..], 1).unwrap()[..12]);
@@ -37,7 +37,7 @@ enum Way {
 
 /// Imports lines on a way of their own and returns what is stored.
 fn import(way: Way, args: &[&str], text: &str) -> Vec<Value> {
-    let place = Place::new();
+    let place = TestHome::new();
     let packed = zstd::encode_all(text.as_bytes(), 1).unwrap();
     let plain = place.file("lines.jsonl", text);
     let zstd = place.file("lines.jsonl.zst", &packed);
@@ -147,12 +147,12 @@ fn naive_times_are_the_zones() {
 
 #[test]
 fn what_one_home_prints_another_takes_in() {
-    let (first, second) = (Place::new(), Place::new());
+    let (first, second) = (TestHome::new(), TestHome::new());
     let file = first.file("lines", lines(0..50, "alice", minutes_ago(5)));
     assert_eq!(first.run(&["import", &file]).code, Some(0));
     let printed = first.run(&["recent", "--json"]).out;
     assert_eq!(second.run_with(&["import", "-"], printed.as_bytes()).code, Some(0));
-    let known = |place: &Place| {
+    let known = |place: &TestHome| {
         let known = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet", "id", "duration_ms"];
         let mut entries = place.stored();
         entries.iter_mut().for_each(|entry| entry.as_object_mut().unwrap().retain(|key, _| known.contains(&&**key)));
@@ -189,7 +189,7 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
         text.push(b'\n');
         expected.push(number * 3 + 3);
     }
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("lines", &text);
     let ran = place.run(&["import", "--json", &file]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
@@ -199,18 +199,18 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
     assert_eq!(rejected.iter().map(|one| one["line"].as_u64().unwrap()).collect::<Vec<_>>(), expected);
     assert!(rejected.iter().all(|one| one["file"] == *file && !one["error"].as_str().unwrap().is_empty()));
     assert_eq!(place.numbers(), (0..bad.len() as u64).collect::<Vec<_>>());
-    let told = Place::new().run_with(&["import", "-"], &text);
+    let told = TestHome::new().run_with(&["import", "-"], &text);
     assert_eq!(told.code, Some(1));
     assert!(told.out.is_empty() && told.err.contains("stdin line 3: not a JSON object"), "{}", told.err);
     assert!(told.err.contains("13 lines rejected") && told.err.contains("13 entries stored"), "{}", told.err);
     // Where no line is a call there is nothing to store.
-    let none = Place::new().run_with(&["import", "-"], b"no json\n");
+    let none = TestHome::new().run_with(&["import", "-"], b"no json\n");
     assert_eq!(none.code, Some(1), "{}", none.err);
 }
 
 #[test]
 fn lines_are_stored_by_time() {
-    let place = Place::new();
+    let place = TestHome::new();
     let base = minutes_ago(60 * 24 * 3).as_millis();
     let mut dice = crate::support::Dice(7);
     // Each number and each offset once: 7,919 and 3,000 have no common divisor.
@@ -237,7 +237,7 @@ fn lines_are_stored_by_time() {
 
 #[test]
 fn lines_without_a_time_share_that_of_the_import() {
-    let place = Place::new();
+    let place = TestHome::new();
     let before = now().to_string();
     let text = (0..10).map(|number| line(number, "alice", None) + "\n").collect::<String>();
     assert_eq!(place.run_with(&["import", "-"], text.as_bytes()).code, Some(0));
@@ -253,7 +253,7 @@ fn lines_without_a_time_share_that_of_the_import() {
 
 #[test]
 fn the_same_content_is_taken_once_or_again_where_asked() {
-    let place = Place::new();
+    let place = TestHome::new();
     let text = lines(0..20, "alice", minutes_ago(1));
     let file = place.file("lines", &text);
     let copy = place.file("copy.zst", zstd::encode_all(text.as_bytes(), 3).unwrap());
@@ -285,7 +285,7 @@ fn the_same_content_is_taken_once_or_again_where_asked() {
 
 #[test]
 fn nothing_leaves_the_home_whatever_a_line_says() {
-    let place = Place::new();
+    let place = TestHome::new();
     let users =
         ["../../escape", "/etc", "..", ".", ".tooltrail", "a/b", "A", "a\\u0000b", "é", "con ", "%41", "_system"];
     let text = users.map(|user| line(1, user, None)).join("\n");
@@ -304,7 +304,7 @@ fn files_and_folders_have_their_modes_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt as _;
     for (group, expected) in [(None, [0o600, 0o700]), (Some("--group"), [0o640, 0o750])] {
         for umask in ["0077", "0000"] {
-            let place = Place::new();
+            let place = TestHome::new();
             let file = place.file("calls", lines(0..3, "alice", now()).as_bytes());
             let home = place.home().join("deep/home");
             let mut shell = std::process::Command::new("sh");
@@ -328,7 +328,7 @@ fn files_and_folders_have_their_modes_whatever_the_umask() {
 fn a_file_that_has_grown_is_continued() {
     let all: Vec<String> = (0..6).map(|n| line(n, "alice", Some(minutes_ago(3))) + "\n").collect();
     for (first, compressed) in [(1, false), (3, false), (6, false), (3, true)] {
-        let place = Place::new();
+        let place = TestHome::new();
         let write = |count: usize| {
             let text = all[..count].concat();
             let bytes = if compressed { zstd::encode_all(text.as_bytes(), 1).unwrap() } else { text.into_bytes() };
@@ -354,7 +354,7 @@ fn a_file_that_has_grown_is_continued() {
 
 #[test]
 fn a_line_that_had_only_begun_is_taken_when_it_is_whole() {
-    let place = Place::new();
+    let place = TestHome::new();
     let all: Vec<String> = (0..3).map(|n| line(n, "alice", Some(minutes_ago(3))) + "\n").collect();
     let torn = place.file("log", all[0].clone() + &all[1][..20]);
     assert_eq!(place.run(&["import", &torn]).code, Some(1), "the torn line is rejected");
@@ -365,7 +365,7 @@ fn a_line_that_had_only_begun_is_taken_when_it_is_whole() {
 
 #[test]
 fn what_is_no_object_a_line_is_named_with_the_way_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     for (text, hint) in [
         ("{\n \"tool\": \"a\",\n \"status\": \"ok\"\n}\n", "its objects go over several lines: `jq -c . "),
         ("[{\"tool\":\"a\"},\n{\"tool\":\"b\"}]\n", "it is a list, not an object a line: `jq -c '.[]' "),
@@ -379,7 +379,7 @@ fn what_is_no_object_a_line_is_named_with_the_way_out() {
 
 #[test]
 fn a_misspelt_key_is_told() {
-    let place = Place::new();
+    let place = TestHome::new();
     let text = "{\"tool\":\"a\",\"status\":\"ok\"}\n{\"tool\":\"a\",\"stat\":\"ok\",\"turn\":3}\n";
     let ran = place.run(&["import", &place.file("calls", text)]);
     assert!(ran.code == Some(0) && ran.err.contains("line 2: unknown key \"stat\""), "{}", ran.err);

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use crate::support::{Place, Ran, lines, minutes_ago};
+use crate::support::{Ran, TestHome, lines, minutes_ago};
 
 /// Processes of the named test, and the entries of each.
 const PROCESSES: u64 = 8;
 const ENTRIES: u64 = 10_000;
 
 /// Starts an import of each file at once and waits for all.
-fn at_once(place: &Place, files: &[String]) -> Vec<Ran> {
+fn at_once(place: &TestHome, files: &[String]) -> Vec<Ran> {
     let start = |file: &String| {
         let mut command = place.command(&["import", file]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
@@ -21,7 +21,7 @@ fn at_once(place: &Place, files: &[String]) -> Vec<Ran> {
 
 #[test]
 fn eight_processes_one_file() {
-    let place = Place::new();
+    let place = TestHome::new();
     // One instant: all lines belong to one day file.
     let ts = minutes_ago(1);
     let files = (0..PROCESSES)
@@ -52,7 +52,7 @@ fn eight_processes_one_file() {
 #[test]
 fn two_of_the_same_content_at_once_store_it_once() {
     for _ in 0..3 {
-        let place = Place::new();
+        let place = TestHome::new();
         let file = place.file("lines", lines(0..4_000, "alice", minutes_ago(1)));
         let ran = at_once(&place, &[file.clone(), file]);
         let mut codes = ran.iter().map(|ran| ran.code.unwrap()).collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Dice, Place, Ran, line, lines, minutes_ago};
+use crate::support::{Dice, Ran, TestHome, line, lines, minutes_ago};
 
 /// Rounds, each with a home of its own; `TOOLTRAIL_KILL_ROUNDS` asks for more.
 const ROUNDS: u64 = 20;
@@ -35,20 +35,20 @@ fn some_lines(dice: &mut Dice, numbers: std::ops::Range<u64>) -> String {
 }
 
 /// Returns how many whole lines stand in the home.
-fn whole_lines(place: &Place) -> u64 {
+fn whole_lines(place: &TestHome) -> u64 {
     let count = |file| std::fs::read(file).unwrap().iter().filter(|byte| **byte == b'\n').count() as u64;
     place.day_files().into_iter().map(count).sum()
 }
 
 /// Returns how many bytes the day files have.
-fn bytes(place: &Place) -> u64 {
+fn bytes(place: &TestHome) -> u64 {
     place.day_files().into_iter().map(|file| std::fs::metadata(file).unwrap().len()).sum()
 }
 
 #[test]
 fn killed_at_any_moment_every_line_is_there_once() {
     let mut dice = Dice(20);
-    let calm = Place::new();
+    let calm = TestHome::new();
     let file = calm.file("lines", text(&mut dice));
     let begun = Instant::now();
     assert_eq!(calm.run(&["import", &file]).code, Some(0));
@@ -56,7 +56,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
     let rounds = std::env::var("TOOLTRAIL_KILL_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     let (mut inside, mut kills) = (0, 0);
     for round in 0..rounds {
-        let place = Place::new();
+        let place = TestHome::new();
         let (mut text, mut count) = (text(&mut dice), LINES);
         let write = |text: &str| {
             // The last line of every third has no newline yet.
@@ -110,7 +110,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
 
 #[test]
 fn what_the_disk_does_not_take_is_no_success_and_comes_later() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("lines", lines(0..5_000, "alice", minutes_ago(1)));
     // A limit on the size of files stands for a full disk: half of the lines fit.
     let mut command = Command::new("bash");
@@ -130,7 +130,7 @@ fn what_the_disk_does_not_take_is_no_success_and_comes_later() {
 
 #[test]
 fn a_cut_import_goes_on_only_as_it_began() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("lines", text(&mut Dice(3)).replace("\"alice\"", "null"));
     let mut child = place.command(&["import", &file, "--user", "carol"]).stderr(Stdio::null()).spawn().unwrap();
     while whole_lines(&place) == 0 {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Dice, Place, line, minutes_ago};
+use crate::support::{Dice, TestHome, line, minutes_ago};
 
 /// Lines of the file.
 const LINES: u64 = 200_000;
@@ -22,7 +22,7 @@ fn high_water_kib(process: u32) -> Option<u64> {
 
 #[test]
 fn two_hundred_thousand_lines_in_bounded_memory() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut dice = Dice(200);
     let path = place.path("lines");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());

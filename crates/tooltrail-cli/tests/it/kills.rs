@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// Rounds in the suite; `TOOLTRAIL_KILLS` asks for more.
 const ROUNDS: u64 = 50;
@@ -18,7 +18,7 @@ const SENDERS: u64 = 4;
 /// Entries of one request.
 const BATCH: u64 = 40;
 
-fn serve(place: &Place) -> (Child, String) {
+fn serve(place: &TestHome) -> (Child, String) {
     let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut url = String::new();
@@ -49,12 +49,12 @@ fn next(seed: &mut u64) -> u64 {
 }
 
 /// What one round of senders saw: the ids that were acknowledged, and those of requests without an answer.
-struct Seen {
+struct Observed {
     acknowledged: Vec<String>,
     unanswered: Vec<String>,
 }
 
-fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender<Seen>) {
+fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender<Observed>) {
     for request in 0.. {
         let ids = (0..BATCH).map(|n| format!("{round}-{sender}-{request}-{n}")).collect::<Vec<_>>();
         let line = |(n, id): (usize, &String)| {
@@ -66,7 +66,7 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
         };
         let body = ids.iter().enumerate().map(line).collect::<String>();
         let dead = match post(address, token, &body) {
-            Some(200) => seen.send(Seen { acknowledged: ids, unanswered: Vec::new() }).is_err(),
+            Some(200) => seen.send(Observed { acknowledged: ids, unanswered: Vec::new() }).is_err(),
             // Not open yet: nothing of it was taken.
             Some(503) => {
                 std::thread::sleep(Duration::from_millis(2));
@@ -74,7 +74,7 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
             }
             Some(other) => panic!("status {other}"),
             None => {
-                let _gone = seen.send(Seen { acknowledged: Vec::new(), unanswered: ids });
+                let _gone = seen.send(Observed { acknowledged: Vec::new(), unanswered: ids });
                 true
             }
         };
@@ -85,7 +85,7 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
 }
 
 /// Returns how often each id is stored, and how many files end in a torn line. Every whole line must be an entry.
-fn stored(place: &Place) -> (HashMap<String, u32>, usize) {
+fn stored(place: &TestHome) -> (HashMap<String, u32>, usize) {
     let (mut found, mut torn) = (HashMap::new(), 0);
     for user in std::fs::read_dir(place.home()).unwrap().flatten() {
         for day in std::fs::read_dir(user.path().join("tool_audit")).into_iter().flatten().flatten() {
@@ -108,7 +108,7 @@ fn stored(place: &Place) -> (HashMap<String, u32>, usize) {
 #[test]
 fn what_was_acknowledged_survives_a_kill_once() {
     let rounds = std::env::var("TOOLTRAIL_KILLS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
-    let place = Place::new();
+    let place = TestHome::new();
     let token = place.run(&["token", "add", "sender", "--role", "ingest"]).out.trim().to_owned();
     let mut seed = 7;
     let mut acknowledged = HashSet::new();

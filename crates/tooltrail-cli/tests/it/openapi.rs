@@ -175,7 +175,7 @@ fn every_answer_is_as_described() {
 
 /// Asks a service that cannot open its home.
 fn starting(document: &mut Document) {
-    let place = crate::support::Place::new();
+    let place = crate::support::TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();

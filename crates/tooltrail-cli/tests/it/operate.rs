@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::service::Service;
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// Whether a command of the distribution is here; says that a test is skipped where it is not.
 fn has(command: &str) -> bool {
@@ -20,7 +20,7 @@ fn a_home_on_a_network_is_refused_unless_forced() {
     if !has("strace") {
         return;
     }
-    let place = Place::new();
+    let place = TestHome::new();
     // The system's answer about the file system is replaced: the first word of what it fills in is the type.
     let run = |magic: u32, args: &[&str]| {
         let word = magic.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
@@ -82,7 +82,7 @@ const CANARY: &str = "quicksilver";
 #[test]
 fn the_log_tells_what_is_done_and_never_what_was_said() {
     for format in ["json", "text"] {
-        let service = Service::start_as(Place::new(), &["--log-format", format, "--log-level", "debug"]);
+        let service = Service::start_as(TestHome::new(), &["--log-format", format, "--log-level", "debug"]);
         service.wait_ready();
         let admin = service.token(&["root", "--role", "admin"]);
         let alice = service.token(&["alice", "--role", "user", "--user", "alice"]);
@@ -166,7 +166,7 @@ fn the_log_tells_what_is_done_and_never_what_was_said() {
 
 #[test]
 fn the_level_bounds_what_is_told() {
-    let service = Service::start_as(Place::new(), &["--log-level", "error"]);
+    let service = Service::start_as(TestHome::new(), &["--log-level", "error"]);
     service.wait_ready();
     assert_eq!(service.send("GET", "/nowhere", &[], "").status, 404);
     assert!(!service.log().contains("INFO") && !service.log().contains("WARN"), "{}", service.log());

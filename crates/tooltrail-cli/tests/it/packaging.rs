@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use crate::service::{PATIENCE, Service, answer};
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// The exposure that `systemd-analyze security` may find at most, in tenths: 10 is safe, 100 is none.
 const EXPOSURE_MAX: &str = "15";
@@ -59,7 +59,7 @@ fn example(language: &str) -> String {
 
 #[test]
 fn the_example_of_a_configuration_has_every_key() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("tooltrail.toml", example("toml"));
     let ran = place.run(&["config", "check", "--json", "--config", &file]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -81,7 +81,7 @@ impl Drop for Proxy {
 }
 
 /// Runs nginx with the page's example, without TLS, before a service.
-fn nginx(place: &Place, service: &str, port: u16) -> Option<Proxy> {
+fn nginx(place: &TestHome, service: &str, port: u16) -> Option<Proxy> {
     let server = example("nginx")
         .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port}"))
         .replace("127.0.0.1:7420", service)
@@ -110,7 +110,7 @@ fn nginx(place: &Place, service: &str, port: u16) -> Option<Proxy> {
 
 #[test]
 fn the_example_of_a_proxy_works() {
-    let service = Service::start_as(Place::new(), &["--host", "audit.example.org"]);
+    let service = Service::start_as(TestHome::new(), &["--host", "audit.example.org"]);
     service.wait_ready();
     let admin = service.token(&["root", "--role", "admin"]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

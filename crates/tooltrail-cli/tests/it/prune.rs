@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::service::Service;
-use crate::support::{Place, line, minutes_ago};
+use crate::support::{TestHome, line, minutes_ago};
 
 /// A line of so many days ago.
 fn of(number: u64, ago: u64) -> String {
@@ -16,8 +16,8 @@ fn of(number: u64, ago: u64) -> String {
 }
 
 /// A place with one entry of each of the last so many days.
-fn filled(days: u64) -> Place {
-    let place = Place::new();
+fn filled(days: u64) -> TestHome {
+    let place = TestHome::new();
     let text = (0..days).map(|ago| of(ago, ago)).collect::<String>();
     let file = place.file("calls.jsonl", text);
     assert_eq!(place.run(&["import", &file]).code, Some(0));
@@ -109,7 +109,7 @@ fn another_process_prunes_beside_a_running_service() {
 #[test]
 fn a_killed_prune_is_completed_by_the_next() {
     const USERS: u64 = 400;
-    let place = Place::new();
+    let place = TestHome::new();
     let text = (0..USERS)
         .flat_map(|user| [0, 3].map(|ago| line(user, &format!("u{user}"), Some(minutes_ago(ago * 24 * 60))) + "\n"));
     let file = place.file("calls.jsonl", text.collect::<String>());
@@ -147,7 +147,7 @@ fn an_import_that_was_cut_short_goes_on_when_some_of_its_days_are_too_old_by_the
     let kept = "[retention]\nmax_age_days = 3\n";
     // Killed in the middle, unless it was too fast: then once more.
     for _ in 0..20 {
-        let place = Place::new();
+        let place = TestHome::new();
         let (file, config) = (place.file("calls.jsonl", &text), place.file("tooltrail.toml", kept));
         let mut child = place.command(&["import", &file]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         while place.day_files().is_empty() {

@@ -5,11 +5,11 @@ use std::process::Stdio;
 
 use tooltrail::Timestamp;
 
-use crate::support::{Dice, Place, Ran, line, minutes_ago, now};
+use crate::support::{Dice, Ran, TestHome, line, minutes_ago, now};
 
 /// Returns a home with entries of three users over four days, many of one instant.
-fn generated(entries: u64) -> Place {
-    let place = Place::new();
+fn generated(entries: u64) -> TestHome {
+    let place = TestHome::new();
     let (mut dice, base) = (Dice(5), minutes_ago(3 * 24 * 60).as_millis());
     let text = (0..entries)
         .map(|number| {
@@ -22,7 +22,7 @@ fn generated(entries: u64) -> Place {
 }
 
 /// Returns the lines of the day files, newest first, by the test's own reading of the order.
-fn newest_first(place: &Place) -> Vec<String> {
+fn newest_first(place: &TestHome) -> Vec<String> {
     let mut found = Vec::new();
     for file in place.day_files() {
         let folder = file.ancestors().nth(2).unwrap().file_name().unwrap().to_str().unwrap().to_owned();
@@ -169,7 +169,7 @@ fn whoever_reads_one_line_and_stops_is_no_failure() {
 
 #[test]
 fn a_home_that_nobody_adopted_is_read_as_it_is() {
-    let place = Place::new();
+    let place = TestHome::new();
     let ts = now();
     let naive = &ts.to_string()[..19];
     let line = format!(

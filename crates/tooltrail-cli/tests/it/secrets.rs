@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::service::Service;
 use crate::stream::Stream;
-use crate::support::{Dice, Place};
+use crate::support::{Dice, TestHome};
 use crate::web::Browser;
 
 /// Fields of an entry that a sender may fill with text.
@@ -164,7 +164,7 @@ key = "x-acme-*"
 
 #[test]
 fn rules_of_ones_own_hold_wherever_something_is_recorded() {
-    let place = Place::new();
+    let place = TestHome::new();
     let config = place.file("own.toml", RULES);
     let run = |args: &[&str], stdin: &str| {
         std::fs::write(place.path("in"), stdin).unwrap();
@@ -190,7 +190,7 @@ fn rules_of_ones_own_hold_wherever_something_is_recorded() {
 
 #[test]
 fn tests_of_rules_are_run_by_config_check() {
-    let place = Place::new();
+    let place = TestHome::new();
     let check = |text: &str, code: i32, word: &str| {
         let config = place.file("own.toml", text);
         let ran = place.run(&["--config", &config, "config", "check"]);
@@ -206,7 +206,7 @@ fn tests_of_rules_are_run_by_config_check() {
 
 #[test]
 fn a_message_hides_what_is_secret_elsewhere_in_its_line() {
-    let place = Place::new();
+    let place = TestHome::new();
     for odd in [r#""status":"§""#, r#""ts":"§""#, r#""duration_ms":"§""#, r#""§":1,"§":2"#] {
         let line = format!(r#"{{"tool":"t",{odd},"args":{{"password":"§"}}}}"#).replace('§', "Zebra77qq");
         let ran = place.run_with(&["import", "-"], line.as_bytes());
@@ -216,7 +216,7 @@ fn a_message_hides_what_is_secret_elsewhere_in_its_line() {
 
 #[test]
 fn a_secret_is_found_by_its_tag() {
-    let place = Place::new();
+    let place = TestHome::new();
     let token = canary(&mut Dice(5));
     let line = |n: u64, text: &str| format!("{{\"tool\":\"t{n}\",\"status\":\"ok\",\"args\":{{\"a\":\"{text}\"}}}}\n");
     let lines = line(1, &token)

@@ -5,13 +5,13 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use tooltrail::Timestamp;
 
-use crate::support::{Place, Ran, lines, minutes_ago, now};
+use crate::support::{Ran, TestHome, lines, minutes_ago, now};
 
 /// The fields that a seed knows, in its order.
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
 /// Returns a command of the seed's module in a zone as POSIX writes it.
-fn seed(place: &Place, zone: &str, args: &[&str]) -> Command {
+fn seed(place: &TestHome, zone: &str, args: &[&str]) -> Command {
     let mut command = Command::new("python3");
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/seed_audit.py"))
@@ -25,7 +25,7 @@ fn seed(place: &Place, zone: &str, args: &[&str]) -> Command {
 }
 
 /// Runs the seed's module.
-fn run_seed(place: &Place, zone: &str, args: &[&str]) -> String {
+fn run_seed(place: &TestHome, zone: &str, args: &[&str]) -> String {
     let ran = Ran::of(seed(place, zone, args).output().unwrap());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
     ran.out
@@ -43,7 +43,7 @@ fn seven(entries: impl Iterator<Item = Value>) -> Vec<Vec<Value>> {
 
 #[test]
 fn the_seed_reads_our_files() {
-    let place = Place::new();
+    let place = TestHome::new();
     let text = (0..90_u64)
         .map(|number| {
             let call = serde_json::json!({
@@ -76,7 +76,7 @@ fn the_seed_reads_our_files() {
 
 #[test]
 fn we_read_what_the_seed_writes() {
-    let place = Place::new();
+    let place = TestHome::new();
     run_seed(&place, "JST-9", &["write", "alice", "300"]);
     run_seed(&place, "JST-9", &["write", "bob", "30"]);
     let written = place.stored_lines();
@@ -104,7 +104,7 @@ fn we_read_what_the_seed_writes() {
     assert_eq!(place.stored_lines(), written, "never rewritten");
     assert!(!place.home().join(".tooltrail").exists(), "a reader adopts nothing");
     // And the lines can be taken in elsewhere, where their instants are told in UTC.
-    let elsewhere = Place::new();
+    let elsewhere = TestHome::new();
     let text = written.join("\n");
     let ran = elsewhere.run_with(&["import", "-", "--zone", "Asia/Tokyo"], text.as_bytes());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
@@ -118,7 +118,7 @@ fn we_read_what_the_seed_writes() {
 
 #[test]
 fn both_write_one_file() {
-    let place = Place::new();
+    let place = TestHome::new();
     let stop = place.path("stop");
     let mut command = seed(&place, "UTC", &["write-until", stop.to_str().unwrap(), "alice"]);
     let their = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

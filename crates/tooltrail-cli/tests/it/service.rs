@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// Longest wait for anything in these tests; a wrong answer comes sooner.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -13,7 +13,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A running service.
 pub(crate) struct Service {
     child: Child,
-    pub(crate) place: Place,
+    pub(crate) place: TestHome,
     pub(crate) address: String,
 }
 
@@ -28,35 +28,35 @@ pub(crate) struct Answer {
 impl Service {
     /// Starts one in a new place and waits until it is ready.
     pub(crate) fn start() -> Self {
-        let service = Self::start_in(Place::new());
+        let service = Self::start_in(TestHome::new());
         service.wait_ready();
         service
     }
 
     /// Starts one and returns once its port is open.
-    pub(crate) fn start_in(place: Place) -> Self {
+    pub(crate) fn start_in(place: TestHome) -> Self {
         Self::start_as(place, &[])
     }
 
     /// Starts one with more flags and returns once its port is open.
-    pub(crate) fn start_as(place: Place, flags: &[&str]) -> Self {
+    pub(crate) fn start_as(place: TestHome, flags: &[&str]) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
         Self::start_with(place, flags, log)
     }
 
     /// Starts one that writes its log there and returns once its port is open.
-    pub(crate) fn start_with(place: Place, flags: &[&str], log: std::fs::File) -> Self {
+    pub(crate) fn start_with(place: TestHome, flags: &[&str], log: std::fs::File) -> Self {
         Self::start_command(place, flags, log, |_| {})
     }
 
     /// Starts one by a command that was changed, and returns once its port is open.
-    pub(crate) fn start_by(place: Place, change: impl FnOnce(&mut std::process::Command)) -> Self {
+    pub(crate) fn start_by(place: TestHome, change: impl FnOnce(&mut std::process::Command)) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
         Self::start_command(place, &[], log, change)
     }
 
     fn start_command(
-        place: Place,
+        place: TestHome,
         flags: &[&str],
         log: std::fs::File,
         change: impl FnOnce(&mut std::process::Command),

@@ -1,10 +1,10 @@
 //! One entry whole, and what would be hidden of a text.
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 #[test]
 fn one_entry_is_shown_whole() {
-    let place = Place::new();
+    let place = TestHome::new();
     let line =
         r#"{"user":"alice","tool":"fs.read","args":{"path":"a/b.txt","n":[1,2]},"status":"ok","result":"one\ntwo"}"#;
     assert_eq!(place.run_with(&["import", "-"], format!("{line}\n").as_bytes()).code, Some(0));
@@ -27,7 +27,7 @@ fn one_entry_is_shown_whole() {
 
 #[test]
 fn what_would_be_hidden_is_shown_with_its_rule() {
-    let place = Place::new();
+    let place = TestHome::new();
     let text = "first\npassword: hunter29x\n";
     let ran = place.run_with(&["redact", "--explain"], text.as_bytes());
     assert_eq!((ran.code, &*ran.out), (Some(0), "first\npassword: [redacted:password]\n"));

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tooltrail::Timestamp;
 
-use crate::support::{Dice, Place, minutes_ago};
+use crate::support::{Dice, TestHome, minutes_ago};
 
 /// A call as the test made it.
-struct Made {
+struct ExpectedCounts {
     ts: Timestamp,
     user: &'static str,
     tool: &'static str,
@@ -18,7 +18,7 @@ struct Made {
 }
 
 /// Makes calls, imports them, and returns both.
-fn made(calls: u64) -> (Place, Vec<Made>) {
+fn made(calls: u64) -> (TestHome, Vec<ExpectedCounts>) {
     let mut dice = Dice(11);
     let mut made = Vec::new();
     for _ in 0..calls {
@@ -28,7 +28,7 @@ fn made(calls: u64) -> (Place, Vec<Made>) {
         let ts = minutes_ago(dice.below(5 * 24 * 60) as i64);
         // Long tails, as tools have them, and no time for some.
         let duration_ms = (tool != "shell").then(|| 1.5_f64.powi(dice.below(25) as i32) + dice.below(100) as f64 / 8.0);
-        made.push(Made { ts, user, tool, status, duration_ms, chars: dice.below(2_000) as usize });
+        made.push(ExpectedCounts { ts, user, tool, status, duration_ms, chars: dice.below(2_000) as usize });
     }
     let text = made.iter().map(|made| {
         let call = json!({
@@ -37,7 +37,7 @@ fn made(calls: u64) -> (Place, Vec<Made>) {
         });
         format!("{call}\n")
     });
-    let place = Place::new();
+    let place = TestHome::new();
     let ran = place.run_with(&["import", "-"], text.collect::<String>().as_bytes());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     (place, made)
@@ -63,7 +63,7 @@ fn counts<'a>(names: impl Iterator<Item = &'a str>) -> Value {
 #[test]
 fn stats_agree_with_what_was_made() {
     let (place, made) = made(3_000);
-    let check = |args: &[&str], keep: &dyn Fn(&Made) -> bool| {
+    let check = |args: &[&str], keep: &dyn Fn(&ExpectedCounts) -> bool| {
         let ran = place.run(&[&["stats", "--json"], args].concat());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
         assert_eq!(ran.out.lines().count(), 1, "one object");
@@ -109,7 +109,7 @@ fn stats_agree_with_what_was_made() {
 
 #[test]
 fn sightings_of_one_call_count_once() {
-    let place = Place::new();
+    let place = TestHome::new();
     let line = |call_id: &str, user: &str| {
         format!("{{\"tool\":\"t\",\"user\":\"{user}\",\"status\":\"ok\",\"call_id\":\"{call_id}\"}}\n")
     };

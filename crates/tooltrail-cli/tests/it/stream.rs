@@ -16,7 +16,7 @@ pub(crate) struct Stream {
 
 /// One event.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Event {
+pub(crate) struct SseEvent {
     pub(crate) id: String,
     kind: String,
     pub(crate) data: String,
@@ -25,7 +25,7 @@ pub(crate) struct Event {
 impl Stream {
     pub(crate) fn open(service: &Service, token: &str, target: &str, last: Option<&str>) -> Self {
         let mut stream = service.connect();
-        let last = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
+        let last = last.map_or_else(String::new, |id| format!("Last-SseEvent-ID: {id}\r\n"));
         let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{last}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut stream = Self { reader: BufReader::new(stream) };
@@ -59,8 +59,8 @@ impl Stream {
         }
     }
 
-    pub(crate) fn next(&mut self) -> Option<Event> {
-        let mut event = Event::default();
+    pub(crate) fn next(&mut self) -> Option<SseEvent> {
+        let mut event = SseEvent::default();
         while let Some(line) = self.line() {
             match line.split_once(": ") {
                 Some(("id", id)) => event.id = id.to_owned(),
@@ -76,7 +76,7 @@ impl Stream {
     }
 
     /// Reads entries until there are so many of a tool.
-    fn calls(&mut self, many: usize) -> Vec<Event> {
+    fn calls(&mut self, many: usize) -> Vec<SseEvent> {
         let mut found = Vec::new();
         while found.len() < many {
             let event = self.next().expect("the stream goes on");
@@ -89,7 +89,7 @@ impl Stream {
     }
 }
 
-impl Event {
+impl SseEvent {
     fn json(&self) -> Value {
         serde_json::from_str(&self.data).unwrap()
     }
@@ -102,7 +102,7 @@ fn calls(user: &str, numbers: std::ops::Range<usize>) -> String {
     })
 }
 
-fn numbers(events: &[Event]) -> Vec<usize> {
+fn numbers(events: &[SseEvent]) -> Vec<usize> {
     events.iter().map(|event| event.json()["args"]["n"].as_u64().unwrap() as usize).collect()
 }
 

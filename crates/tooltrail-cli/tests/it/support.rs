@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use tooltrail::{Clock as _, SystemClock, Timestamp};
 
 /// A temporary place.
-pub(crate) struct Place {
+pub(crate) struct TestHome {
     folder: tempfile::TempDir,
 }
 
@@ -18,7 +18,7 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-impl Place {
+impl TestHome {
     pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::Place;
+use crate::support::TestHome;
 
 /// Longest wait for what must come, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -43,7 +43,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn start(place: &Place, args: &[&str]) -> Self {
+    fn start(place: &TestHome, args: &[&str]) -> Self {
         let mut command = place.command(args);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
@@ -83,7 +83,7 @@ fn wait(child: &mut Child) -> Option<i32> {
     }
 }
 
-fn import(place: &Place, text: &str) {
+fn import(place: &TestHome, text: &str) {
     let ran = place.run_with(&["import", "-"], text.as_bytes());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
 }
@@ -91,7 +91,7 @@ fn import(place: &Place, text: &str) {
 #[test]
 fn twenty_thousand_lines_of_two_processes_are_followed() {
     const EACH: usize = 10_000;
-    let place = Place::new();
+    let place = TestHome::new();
     import(&place, &calls("before", 0..30));
     let mut tail = Tail::start(&place, &["tail", "-f", "--json"]);
     let beginning = (0..10).map(|_| tail.line()).collect::<Vec<_>>();
@@ -126,7 +126,7 @@ fn twenty_thousand_lines_of_two_processes_are_followed() {
 
 #[test]
 fn the_newest_come_last() {
-    let place = Place::new();
+    let place = TestHome::new();
     import(&place, &calls("a", 0..50));
     assert_eq!(place.stored().len(), 50);
     let check = |args: &[&str], expected: std::ops::Range<usize>| {
@@ -144,12 +144,12 @@ fn the_newest_come_last() {
         let code = place.run(args).code;
         assert_eq!(code, if args[1] == "tool" { Some(0) } else { Some(2) }, "{args:?}");
     }
-    assert_eq!(Place::new().run(&["tail", "-f"]).code, Some(2), "no home");
+    assert_eq!(TestHome::new().run(&["tail", "-f"]).code, Some(2), "no home");
 }
 
 #[test]
 fn only_what_answers_is_followed_and_a_cut_file_is_said() {
-    let place = Place::new();
+    let place = TestHome::new();
     import(&place, &calls("a", 0..10));
     let mut tail = Tail::start(&place, &["tail", "-f", "-n", "1", "tool=t1"]);
     assert!(tail.line().contains("\tr9\t"));
@@ -167,7 +167,7 @@ fn only_what_answers_is_followed_and_a_cut_file_is_said() {
 
 #[test]
 fn a_closed_pipe_ends_it_even_with_nothing_to_say() {
-    let place = Place::new();
+    let place = TestHome::new();
     import(&place, &calls("a", 0..3));
     let Tail { mut child, mut out } = Tail::start(&place, &["tail", "-f"]);
     let mut lines = BTreeSet::new();

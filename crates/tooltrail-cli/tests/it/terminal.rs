@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::support::{Place, line, lines, minutes_ago, now};
+use crate::support::{TestHome, line, lines, minutes_ago, now};
 
 /// Text that makes a terminal do something, hides text or turns it round.
 const HOSTILE: &str =
@@ -16,7 +16,7 @@ const HOSTILE: &str =
 const WIDTH: usize = 100;
 
 /// Runs the binary with a terminal for its three streams; returns the exit code and what a person gets.
-fn on_terminal(place: &Place, args: &[&str]) -> (Option<i32>, String) {
+fn on_terminal(place: &TestHome, args: &[&str]) -> (Option<i32>, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let master = openpt(flags).unwrap();
     grantpt(&master).unwrap();
@@ -55,8 +55,8 @@ fn plain(seen: &str) -> String {
 }
 
 /// Returns a home whose entries are hostile: one that we wrote, one of a foreign hand that escapes nothing.
-fn hostile_home() -> Place {
-    let place = Place::new();
+fn hostile_home() -> TestHome {
+    let place = TestHome::new();
     let call = serde_json::json!({"tool": HOSTILE, "user": HOSTILE, "args": {HOSTILE: HOSTILE}, "status": "ok", "result": HOSTILE});
     assert_eq!(place.run_with(&["import", "-"], call.to_string().as_bytes()).code, Some(0));
     let raw = HOSTILE.chars().filter(|c| *c >= ' ').collect::<String>();
@@ -121,7 +121,7 @@ fn what_a_pipe_gets_is_whole_and_on_one_line() {
 
 #[test]
 fn a_table_fits_its_terminal_and_is_coloured_there() {
-    let place = Place::new();
+    let place = TestHome::new();
     let mut text = lines(0..50, "alice", minutes_ago(3));
     text += &line(50, &"long-user-name".repeat(10), None)
         .replace("the text", &"漢字 ".repeat(200))
@@ -142,7 +142,7 @@ fn a_table_fits_its_terminal_and_is_coloured_there() {
 
 #[test]
 fn an_import_shows_its_progress_to_people_alone() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("lines", lines(0..2_000, "alice", minutes_ago(3)));
     let (code, seen) = on_terminal(&place, &["import", &file]);
     assert_eq!(code, Some(0), "{seen:?}");

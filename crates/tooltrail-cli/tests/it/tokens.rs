@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::service::Service;
-use crate::support::Place;
+use crate::support::TestHome;
 
 #[test]
 fn a_token_is_printed_alone_and_once() {
-    let place = Place::new();
+    let place = TestHome::new();
     let ran = place.run(&["token", "add", "root", "--role", "admin"]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let token = ran.out.strip_suffix('\n').unwrap();
@@ -27,7 +27,7 @@ fn a_token_is_printed_alone_and_once() {
 
 #[test]
 fn refusals_have_an_exit_code_and_a_hint() {
-    let place = Place::new();
+    let place = TestHome::new();
     assert_eq!(place.run(&["token", "add", "root", "--role", "admin"]).code, Some(0));
     let below = place.home().join("keys");
     let below = below.to_str().unwrap();
@@ -45,7 +45,7 @@ fn refusals_have_an_exit_code_and_a_hint() {
     check(&["token", "add", "u v", "--role", "admin"], 2);
     check(&["token", "add", "u", "--role", "admin", "--keys", below], 2);
     check(&["serve", "--keys", below, "--listen", "127.0.0.1:0"], 2);
-    let other = Place::new();
+    let other = TestHome::new();
     let ran = other.run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(ran.code, Some(2), "{}", ran.err);
     assert!(ran.err.contains("token add"), "{}", ran.err);

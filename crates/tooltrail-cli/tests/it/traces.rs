@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::service::Service;
-use crate::support::Place;
+use crate::support::TestHome;
 
 const COUNTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/counts.py");
 
@@ -35,7 +35,7 @@ fn counts(files: &[PathBuf]) -> Value {
 }
 
 /// Returns every stored line that answers, page by page, and checks that each page is full but the last.
-fn all(place: &Place, query: &[&str]) -> Vec<Value> {
+fn all(place: &TestHome, query: &[&str]) -> Vec<Value> {
     let (mut lines, mut cursor) = (Vec::new(), None::<String>);
     loop {
         let mut args = vec!["recent", "--json", "--days", "3650", "--limit", "777"];
@@ -58,7 +58,7 @@ fn all(place: &Place, query: &[&str]) -> Vec<Value> {
 fn answers_agree_with_counts_taken_from_the_input() {
     let Some(files) = traces() else { return };
     let truth = counts(&files);
-    let place = Place::new();
+    let place = TestHome::new();
     for file in &files {
         let ran = place.run(&["import", "--json", file.to_str().unwrap()]);
         assert_eq!(ran.code, Some(0), "{}: {}", file.display(), ran.err);
@@ -135,7 +135,7 @@ fn answers_agree_with_counts_taken_from_the_input() {
 }
 
 /// Holds the filter by bytes against the filter by parsing, for questions drawn from the data themselves.
-fn check_filters(place: &Place, lines: &[Value]) {
+fn check_filters(place: &TestHome, lines: &[Value]) {
     let mut queries = vec!["status=error", "status!=ok", "via=import", "duration>5ms", "tool=*_*", "\"the\""]
         .into_iter()
         .map(str::to_owned)

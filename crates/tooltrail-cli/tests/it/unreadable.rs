@@ -8,15 +8,15 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::service::Service;
-use crate::support::{Place, Ran};
+use crate::support::{Ran, TestHome};
 
 /// Users of no account.
 const OWNER: u32 = 65_531;
 const STRANGER: u32 = 65_532;
 
 /// Returns a place whose home belongs to [`OWNER`], `None` where this is not root.
-fn place_of_another() -> Option<Place> {
-    let place = Place::new();
+fn place_of_another() -> Option<TestHome> {
+    let place = TestHome::new();
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         eprintln!("skipped: another user (needs root)");
         return None;
@@ -29,7 +29,7 @@ fn place_of_another() -> Option<Place> {
     Some(place)
 }
 
-fn run_as(place: &Place, user: u32, args: &[&str]) -> Ran {
+fn run_as(place: &TestHome, user: u32, args: &[&str]) -> Ran {
     let mut command = place.command(args);
     Ran::of(command.uid(user).gid(user).stdin(Stdio::null()).output().unwrap())
 }
@@ -212,7 +212,7 @@ fn an_answer_that_lacks_accepted_entries_says_so() {
 
 #[test]
 fn a_stopped_recovery_of_another_process_keeps_nobody_out() {
-    let place = Place::new();
+    let place = TestHome::new();
     let lines = place.file("lines", "{\"tool\":\"t\",\"user\":\"alice\",\"status\":\"ok\"}\n");
     assert_eq!(place.run(&["import", &lines]).code, Some(0));
     let lock = std::fs::File::create(place.home().join(".tooltrail/recover.lock")).unwrap();

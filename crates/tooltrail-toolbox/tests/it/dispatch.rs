@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tooltrail_toolbox::{Effect, Gate, REFUSAL, Rule};
 
-use crate::house::{House, alice};
+use crate::support::{TestToolbox, alice};
 
 /// One call and what must follow.
 struct Case {
@@ -27,8 +27,8 @@ fn gate() -> Gate {
 }
 
 async fn check(user: &str, case: Case) {
-    let house = House::new();
-    let toolbox = house.toolbox(gate());
+    let fixture = TestToolbox::new();
+    let toolbox = fixture.toolbox(gate());
     let mut ctx = alice();
     user.clone_into(&mut ctx.user);
 
@@ -40,7 +40,7 @@ async fn check(user: &str, case: Case) {
         _ => panic!("{} answered {answer:?}", case.tool),
     }
 
-    let entries = house.entries();
+    let entries = fixture.entries();
     assert_eq!(entries.len(), 1, "{}: {entries:?}", case.tool);
     let entry = &entries[0];
     let told = [&entry["status"], &entry["reason"], &entry["rule"]];
@@ -152,14 +152,14 @@ async fn of_an_unquoted_result_the_length_alone_is_kept() {
 
 #[tokio::test]
 async fn the_trail_keeps_arguments_as_sent() {
-    let house = House::new();
-    let toolbox = house.toolbox(Gate::default());
+    let fixture = TestToolbox::new();
+    let toolbox = fixture.toolbox(Gate::default());
     let answer = toolbox.call(&alice(), "args", r#"{"b":1.50,"a":1e2,"b":2}"#).await.unwrap();
     assert_eq!(serde_json::from_str::<Value>(&answer.to_text()).unwrap(), json!({"a": 100.0, "b": 2}));
     toolbox.call(&alice(), "args", r#"{"z":1.50,"a":1e2}"#).await.unwrap();
-    house.recorder.flush().unwrap();
+    fixture.recorder.flush().unwrap();
 
-    let folder = house.folder.path().join("home/alice/tool_audit");
+    let folder = fixture.folder.path().join("home/alice/tool_audit");
     let days = std::fs::read_dir(folder).unwrap();
     let text: String = days.map(|day| std::fs::read_to_string(day.unwrap().path()).unwrap()).collect();
     assert!(text.contains(r#""args":{"z":1.50,"a":1e2}"#), "{text}");
@@ -168,8 +168,8 @@ async fn the_trail_keeps_arguments_as_sent() {
 
 #[tokio::test]
 async fn a_model_is_offered_what_it_may_call() {
-    let house = House::new();
-    let toolbox = house.toolbox(gate());
+    let fixture = TestToolbox::new();
+    let toolbox = fixture.toolbox(gate());
     let offered = |user: &str, role: Option<&str>| {
         let mut ctx = alice();
         user.clone_into(&mut ctx.user);

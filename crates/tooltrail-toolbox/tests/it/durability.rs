@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tooltrail::Recorder;
 use tooltrail_toolbox::{CallError, Durability, DurabilityPolicy, Tool, ToolError, Toolbox};
 
-use crate::house::{House, alice, entries_in, tools};
+use crate::support::{TestToolbox, alice, entries_in, tools};
 
 /// Returns a policy by which a tool's name says its durability; all others are grouped.
 fn by_name() -> DurabilityPolicy {
@@ -24,17 +24,17 @@ fn by_name() -> DurabilityPolicy {
 
 /// Calls once with an open recorder and once with a closed one.
 async fn check(durability: Durability, answers_unrecorded: bool) {
-    let house = House::new();
-    let builder = Toolbox::builder(house.recorder.clone()).durability(durability);
+    let fixture = TestToolbox::new();
+    let builder = Toolbox::builder(fixture.recorder.clone()).durability(durability);
     let toolbox = tools(builder).build().unwrap();
     let args = r#"{"text":"hello"}"#;
 
     assert_eq!(toolbox.call(&alice(), "echo", args).await.unwrap().to_text(), "hello", "{durability:?}");
-    let entries = house.entries();
+    let entries = fixture.entries();
     assert_eq!(entries.len(), 1, "{durability:?}");
     assert_eq!(entries[0]["status"], "ok");
 
-    house.recorder.close().unwrap();
+    fixture.recorder.close().unwrap();
     for (tool, args) in [("echo", args), ("fail", "{}"), ("no.such", "{}")] {
         let answer = toolbox.call(&alice(), tool, args).await;
         let withheld = matches!(answer, Err(CallError::Unrecorded { .. }));
@@ -51,11 +51,11 @@ async fn only_strict_withholds_an_answer() {
 
 #[tokio::test]
 async fn strict_answers_when_the_entry_is_there() {
-    let house = House::new();
-    let toolbox = tools(Toolbox::builder(house.recorder.clone()).durability(Durability::Strict)).build().unwrap();
+    let fixture = TestToolbox::new();
+    let toolbox = tools(Toolbox::builder(fixture.recorder.clone()).durability(Durability::Strict)).build().unwrap();
     toolbox.call(&alice(), "echo", r#"{"text":"hello"}"#).await.unwrap();
     // Read without a flush.
-    assert_eq!(entries_in(&house.folder.path().join("home")).len(), 1);
+    assert_eq!(entries_in(&fixture.folder.path().join("home")).len(), 1);
 }
 
 /// Returns a toolbox whose tools are counted when they run, and break something while they do.
@@ -82,23 +82,23 @@ fn block(folder: &Path) {
 
 #[tokio::test]
 async fn a_strict_tool_does_not_run_when_nothing_can_note_that_it_begins() {
-    let house = House::new();
-    block(&house.folder.path().join("home/.tooltrail/journal"));
+    let fixture = TestToolbox::new();
+    block(&fixture.folder.path().join("home/.tooltrail/journal"));
     let runs = Arc::new(AtomicUsize::new(0));
-    let toolbox = breaking(&house.recorder, &runs, |_| {});
+    let toolbox = breaking(&fixture.recorder, &runs, |_| {});
     for (tool, runs_now) in [("strict.t", 0), ("grouped.t", 1), ("strict.t", 1), ("buffered.t", 2)] {
         let answer = toolbox.call(&alice(), tool, "{}").await;
         assert_eq!(matches!(answer, Err(CallError::Unrecorded { .. })), tool == "strict.t", "{tool}: {answer:?}");
         assert_eq!(runs.load(Ordering::Relaxed), runs_now, "{tool}");
     }
     // The day files are still there: each call is in the trail, the ones that did not run as denied.
-    let mut entries = house.entries().into_iter().filter(|entry| entry["via"] == "toolbox").collect::<Vec<_>>();
+    let mut entries = fixture.entries().into_iter().filter(|entry| entry["via"] == "toolbox").collect::<Vec<_>>();
     entries.sort_by_key(|entry| entry["tool"].to_string());
     let ended = entries.iter().map(|entry| (entry["tool"].as_str().unwrap(), entry["status"].as_str().unwrap()));
     let expected = [("buffered.t", "ok"), ("grouped.t", "ok"), ("strict.t", "denied"), ("strict.t", "denied")];
     assert_eq!(ended.collect::<Vec<_>>(), expected);
     // And it heals by itself.
-    std::fs::remove_file(house.folder.path().join("home/.tooltrail/journal")).unwrap();
+    std::fs::remove_file(fixture.folder.path().join("home/.tooltrail/journal")).unwrap();
     let begun = Instant::now();
     while let Err(error) = toolbox.call(&alice(), "strict.t", "{}").await {
         assert!(begun.elapsed() < Duration::from_secs(30), "never healed: {error}");
@@ -108,10 +108,10 @@ async fn a_strict_tool_does_not_run_when_nothing_can_note_that_it_begins() {
 
 #[tokio::test]
 async fn a_strict_answer_is_withheld_when_its_outcome_cannot_be_written() {
-    let house = House::new();
+    let fixture = TestToolbox::new();
     let runs = Arc::new(AtomicUsize::new(0));
     // The call is noted; then its trail is gone, and nothing can take its place.
-    let toolbox = breaking(&house.recorder, &runs, |home| block(&home.join("alice/tool_audit")));
+    let toolbox = breaking(&fixture.recorder, &runs, |home| block(&home.join("alice/tool_audit")));
     for (tool, withheld) in [("strict.t", true), ("grouped.t", false), ("buffered.t", false)] {
         let answer = toolbox.call(&alice(), tool, "{}").await;
         assert_eq!(matches!(answer, Err(CallError::Unrecorded { .. })), withheld, "{tool}: {answer:?}");

@@ -11,25 +11,25 @@ use serde_json::{Value, json};
 use tooltrail::Call;
 use tooltrail_toolbox::{CallError, Context, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, Toolbox};
 
-use crate::dropped::Random;
-use crate::house::House;
+use crate::cancellation::Random;
+use crate::support::TestToolbox;
 
 /// What stands in everything that `alice` may not read.
 pub(crate) const CANARY: &str = "canary-of-others";
 
 /// A home with two users, keys, a folder that everybody may read and traps in it, and a folder outside.
 pub(crate) struct Yard {
-    pub(crate) house: House,
+    pub(crate) fixture: TestToolbox,
     pub(crate) toolbox: Toolbox,
     pub(crate) base: PathBuf,
 }
 
 impl Yard {
     pub(crate) fn new() -> Self {
-        let house = House::new();
-        let base = house.folder.path().canonicalize().unwrap();
+        let fixture = TestToolbox::new();
+        let base = fixture.folder.path().canonicalize().unwrap();
         let home = base.join("home");
-        let id = house.recorder.home().id().unwrap();
+        let id = fixture.recorder.home().id().unwrap();
         for folder in ["docs/sub", "outside", "keys", "home/.tooltrail/journal", &format!("state/tooltrail/{id}")] {
             fs::create_dir_all(base.join(folder)).unwrap();
         }
@@ -44,19 +44,19 @@ impl Yard {
         write(&format!("state/tooltrail/{id}/redact-1.key"), CANARY);
 
         for (user, result) in [("alice", "mine"), ("bob", CANARY), ("Carol", CANARY)] {
-            house.recorder.record(&Call::new(user, "fs.read", "{}").ok(result));
+            fixture.recorder.record(&Call::new(user, "fs.read", "{}").ok(result));
         }
-        house.recorder.flush().unwrap();
+        fixture.recorder.flush().unwrap();
         traps(&base, &first_day(&home, "bob"));
 
-        let tool = FileRead::new(house.recorder.home(), Some(&base.join("keys")))
+        let tool = FileRead::new(fixture.recorder.home(), Some(&base.join("keys")))
             .allow(Root::folder(base.join("docs")))
             .allow(Root::folder(base.join("state")))
             .allow(Root::folder(&base).users(["root-of-all"]))
             .allow(Root::whole_home().roles(["admin", "auditor"]))
             .allow(Root::internals().roles(["auditor"]));
-        let toolbox = Toolbox::builder(house.recorder.clone()).tool(tool.build().unwrap()).build().unwrap();
-        Self { house, toolbox, base }
+        let toolbox = Toolbox::builder(fixture.recorder.clone()).tool(tool.build().unwrap()).build().unwrap();
+        Self { fixture, toolbox, base }
     }
 
     pub(crate) async fn read(&self, ctx: &Context, args: &Value) -> Result<Value, CallError> {
@@ -77,7 +77,7 @@ impl Yard {
     }
 
     fn last_entry(&self) -> Value {
-        let mut entries = self.house.entries();
+        let mut entries = self.fixture.entries();
         entries.retain(|entry| entry["tool"] == "file_read");
         entries.sort_by_key(|entry| entry["id"].as_str().unwrap().to_owned());
         entries.pop().unwrap()
@@ -122,9 +122,9 @@ async fn an_own_file_is_read_page_by_page() {
     let yard = Yard::new();
     for n in 0..400 {
         let args = json!({"n": n, "text": "grüße 🦀 <b> \u{2028}".repeat(20)}).to_string();
-        yard.house.recorder.record(&Call::new("alice", "fs.write", args).ok("done"));
+        yard.fixture.recorder.record(&Call::new("alice", "fs.write", args).ok("done"));
     }
-    yard.house.recorder.flush().unwrap();
+    yard.fixture.recorder.flush().unwrap();
     let file = first_day(&yard.base.join("home"), "alice");
     let name = file.file_name().unwrap().to_str().unwrap();
     for (path, limit) in [(name, None), (file.to_str().unwrap(), Some(4_099)), (name, Some(READ_BYTES_MAX))] {
@@ -143,7 +143,7 @@ async fn an_own_file_is_read_page_by_page() {
             offset = page["next_offset"].clone();
         }
         assert!(size > 2 * READ_BYTES_MAX, "{size} bytes");
-        yard.house.recorder.flush().unwrap();
+        yard.fixture.recorder.flush().unwrap();
         let whole = fs::read_to_string(&file).unwrap();
         assert!(text.len() >= size && whole.starts_with(&text), "{path} by {limit:?}");
     }
@@ -214,7 +214,7 @@ async fn roles_open_what_they_name() {
     fs::remove_file(yard.base.join("docs/hard.txt")).unwrap();
     yard.check(&caller("root-of-all", ""), "{base}/outside/secret.txt", Ok(CANARY)).await;
     let copied = yard
-        .house
+        .fixture
         .entries()
         .iter()
         .filter(|entry| entry["tool"] == "file_read")
@@ -271,14 +271,14 @@ async fn a_swap_while_reading_never_leaks() {
         assert!(inside + refused < 10 * SWAPS, "the files stay as they are: {inside} read, {refused} refused");
     }
     swapper.join().unwrap();
-    assert!(!yard.house.entries().iter().any(|e| e["tool"] == "file_read" && e.to_string().contains(CANARY)));
+    assert!(!yard.fixture.entries().iter().any(|e| e["tool"] == "file_read" && e.to_string().contains(CANARY)));
 }
 
 #[test]
 fn roots_that_open_too_much_are_not_built() {
-    let house = House::new();
-    let base = house.folder.path();
-    let home = house.recorder.home();
+    let fixture = TestToolbox::new();
+    let base = fixture.folder.path();
+    let home = fixture.recorder.home();
     for folder in ["keys/deep", "home/shared"] {
         fs::create_dir_all(base.join(folder)).unwrap();
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it skipped")]
 
 // What every test stands on.
-mod house;
+mod support;
 
 // One call.
 mod dispatch;
@@ -14,8 +14,8 @@ mod names;
 // The tools that come along.
 mod audit;
 mod file_read;
-mod hostile;
+mod panics_and_timeouts;
 
 // Many calls.
-mod crowd;
-mod dropped;
+mod cancellation;
+mod concurrency;

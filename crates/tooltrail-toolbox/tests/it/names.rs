@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tooltrail_toolbox::{BuildError, Context, Gate, REFUSAL, Tool, Toolbox};
 
-use crate::house::House;
+use crate::support::TestToolbox;
 
 const HOSTILE: &[&str] = &[
     "",
@@ -32,13 +32,13 @@ const HOSTILE: &[&str] = &[
 async fn a_hostile_name_is_one_line_in_one_place() {
     let long = "x".repeat(300_000);
     let names = || HOSTILE.iter().copied().chain([long.as_str()]);
-    let house = House::new();
-    let mut builder = Toolbox::builder(house.recorder.clone());
+    let fixture = TestToolbox::new();
+    let mut builder = Toolbox::builder(fixture.recorder.clone());
     for name in names().filter(|name| !name.is_empty()) {
         builder = builder.tool(Tool::new(name, "", json!(true), |_, _| async { Ok("ran") }));
     }
     let known = builder.build().unwrap();
-    let unknown = house.toolbox(Gate::default());
+    let unknown = fixture.toolbox(Gate::default());
     for name in names() {
         let ctx = Context::new(name);
         let ran = known.call(&ctx, name, "{}").await;
@@ -47,7 +47,7 @@ async fn a_hostile_name_is_one_line_in_one_place() {
         assert_eq!(refused.to_string(), REFUSAL);
     }
 
-    let entries = house.entries();
+    let entries = fixture.entries();
     assert_eq!(entries.len(), 2 * names().count());
     for name in HOSTILE.iter().filter(|name| !name.is_empty()) {
         // Names of our own have another form from outside.
@@ -61,15 +61,16 @@ async fn a_hostile_name_is_one_line_in_one_place() {
         assert!(mine.iter().all(|entry| entry["user"] == *user && entry["via"] == "toolbox"), "{mine:?}");
     }
     // Nothing outside the home.
-    assert_eq!(std::fs::read_dir(house.folder.path()).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(fixture.folder.path()).unwrap().count(), 1);
 }
 
 #[test]
 fn a_toolbox_is_built_of_named_tools_once_each() {
-    let house = House::new();
+    let fixture = TestToolbox::new();
     let tool = |name: &str, schema| Tool::new(name, "", schema, |_, _| async { Ok("") });
     let build = |tools: Vec<Tool>| {
-        let builder = tools.into_iter().fold(Toolbox::builder(Arc::clone(&house.recorder)), |all, tool| all.tool(tool));
+        let builder =
+            tools.into_iter().fold(Toolbox::builder(Arc::clone(&fixture.recorder)), |all, tool| all.tool(tool));
         builder.build().map(drop).unwrap_err()
     };
     assert_eq!(build(vec![tool("", json!(true))]), BuildError::Unnamed);

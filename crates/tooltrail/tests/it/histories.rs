@@ -44,7 +44,7 @@ impl Random for TestRandom {
 
 /// What is known of what was recorded.
 #[derive(Debug, Default)]
-struct Known {
+struct Recorded {
     next: u64,
     acknowledged: BTreeSet<u64>,
     /// Of calls whose beginning was acknowledged: an entry each, how it ended or that it was interrupted.
@@ -56,7 +56,7 @@ struct World {
     clock: Arc<TestClock>,
     random: Arc<TestRandom>,
     dice: Dice,
-    known: Known,
+    known: Recorded,
     /// What happened, to be read with a failure.
     log: Vec<String>,
     /// Whether the disk failed.
@@ -75,7 +75,7 @@ impl World {
             clock: Arc::default(),
             random: Arc::new(random),
             dice: Dice(seed.wrapping_mul(31)),
-            known: Known::default(),
+            known: Recorded::default(),
             log: Vec::new(),
             failed: false,
             power_cut: false,

@@ -54,12 +54,12 @@ fn begin_and_be_killed(home: &Path) {
 
 /// The system's clock, and so many milliseconds more.
 #[derive(Debug, Default)]
-struct Ahead {
+struct ClockAhead {
     clock: SystemClock,
     ahead: AtomicU64,
 }
 
-impl Clock for Ahead {
+impl Clock for ClockAhead {
     fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -84,7 +84,7 @@ fn calls_open_at_a_kill_are_interrupted() {
 #[test]
 fn a_writer_that_goes_on_brings_what_another_left() {
     let home = tempfile::tempdir().unwrap();
-    let clock = Arc::new(Ahead::default());
+    let clock = Arc::new(ClockAhead::default());
     let mut options = Options::new(home.path());
     options.clock = clock.clone();
     let recorder = options.open().unwrap();

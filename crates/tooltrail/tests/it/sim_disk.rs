@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::around::{Around, STOPPED};
+use crate::foreign_processes::{ForeignProcesses, STOPPED};
 use crate::histories::START_MS;
 use tooltrail::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
@@ -39,7 +39,7 @@ struct Inner {
     fails: Vec<(std::ops::Range<u64>, Fails)>,
     dice: Dice,
     killed: Option<Kill>,
-    around: Around,
+    around: ForeignProcesses,
 }
 
 /// An end at an operation.

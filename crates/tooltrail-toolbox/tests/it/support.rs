@@ -9,12 +9,12 @@ use tooltrail::Recorder;
 use tooltrail_toolbox::{Context, Gate, Output, Tool, ToolError, Toolbox, ToolboxBuilder};
 
 /// A home that goes away with the test.
-pub(crate) struct House {
+pub(crate) struct TestToolbox {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) recorder: Arc<Recorder>,
 }
 
-impl House {
+impl TestToolbox {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let recorder = Arc::new(Recorder::open(folder.path().join("home")).unwrap());

@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::service::Service;
-use crate::support::{Place, minutes_ago};
+use crate::support::{TestHome, minutes_ago};
 
 const DAY: i64 = 24 * 60;
 
 /// Returns a place with an entry of each of these ages in days.
-fn aged(days: &[i64]) -> Place {
-    let place = Place::new();
+fn aged(days: &[i64]) -> TestHome {
+    let place = TestHome::new();
     let lines = days.iter().map(|ago| {
         json!({ "ts": minutes_ago(ago * DAY).to_string(), "user": "alice", "tool": format!("t{ago}"), "status": "ok" })
     });
@@ -18,7 +18,7 @@ fn aged(days: &[i64]) -> Place {
     place
 }
 
-fn tools(place: &Place, query: &[&str]) -> Vec<String> {
+fn tools(place: &TestHome, query: &[&str]) -> Vec<String> {
     let ran = place.run(&[&["recent", "--json"], query].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     let tool = |line: &str| serde_json::from_str::<Value>(line).unwrap()["tool"].as_str().unwrap().to_owned();
@@ -78,7 +78,7 @@ fn an_answer_without_entries_says_where_it_looked() {
 
 #[test]
 fn times_that_name_no_zone_are_in_the_one_that_was_asked_for() {
-    let place = Place::new();
+    let place = TestHome::new();
     let day = minutes_ago(3 * DAY).date().to_string();
     let line = format!("{{\"ts\":\"{day}T23:30:00Z\",\"tool\":\"evening\",\"status\":\"ok\"}}\n");
     assert_eq!(place.run_with(&["import", "-"], line.as_bytes()).code, Some(0));
@@ -114,7 +114,7 @@ fn other_tools_operators_are_refused_everywhere() {
 
 #[test]
 fn a_gate_that_nothing_obeys_is_not_printed_as_holding() {
-    let place = Place::new();
+    let place = TestHome::new();
     let file = place.file("tooltrail.toml", "[gate]\ndefault = \"deny\"\n");
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);

@@ -8,7 +8,7 @@ use std::task::{Context as Waking, Poll, Waker};
 use serde_json::{Value, json};
 use tooltrail_toolbox::{Context, Tool, Toolbox};
 
-use crate::house::House;
+use crate::support::TestToolbox;
 
 /// A small generator with a fixed seed.
 pub(crate) struct Random(pub(crate) u64);
@@ -33,12 +33,12 @@ async fn steps(count: u64) {
 #[tokio::test]
 async fn a_dropped_future_is_cancelled() {
     const CALLS: u64 = 500;
-    let house = House::new();
+    let fixture = TestToolbox::new();
     let tool = Tool::new("steps", "Takes its time", json!(true), |_, args: Value| async move {
         steps(args["steps"].as_u64().unwrap_or_default()).await;
         Ok("done")
     });
-    let toolbox = Toolbox::builder(house.recorder.clone()).tool(tool).build().unwrap();
+    let toolbox = Toolbox::builder(fixture.recorder.clone()).tool(tool).build().unwrap();
 
     let mut random = Random(42);
     let mut wants = HashMap::new();
@@ -57,7 +57,7 @@ async fn a_dropped_future_is_cancelled() {
         wants.insert(n.to_string(), if ended { ("ok", Value::Null) } else { ("error", json!("cancelled")) });
     }
 
-    let entries = house.entries();
+    let entries = fixture.entries();
     assert_eq!(entries.len() as u64, CALLS);
     for entry in entries {
         let (status, reason) = wants.remove(entry["session"].as_str().unwrap()).expect("each call has one entry");
@@ -68,18 +68,18 @@ async fn a_dropped_future_is_cancelled() {
 
 #[tokio::test]
 async fn an_aborted_task_is_cancelled() {
-    let house = House::new();
+    let fixture = TestToolbox::new();
     let endless = Tool::new("endless", "Never ends", json!(true), |_, _| async {
         std::future::pending::<()>().await;
         Ok("")
     });
-    let toolbox = Toolbox::builder(house.recorder.clone()).tool(endless).build().unwrap();
+    let toolbox = Toolbox::builder(fixture.recorder.clone()).tool(endless).build().unwrap();
     let task = tokio::spawn(async move { toolbox.call(&Context::new("alice"), "endless", "{}").await });
     tokio::task::yield_now().await;
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
 
-    let entries = house.entries();
+    let entries = fixture.entries();
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0]["reason"], "cancelled");
 }

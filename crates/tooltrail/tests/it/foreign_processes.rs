@@ -13,7 +13,7 @@ const PIECES: u64 = 4;
 
 /// What is around now.
 #[derive(Debug, Default)]
-pub(crate) struct Around {
+pub(crate) struct ForeignProcesses {
     dice: Dice,
     /// Pieces that a foreign writer is still to append: the file and the bytes.
     pieces: VecDeque<(String, Vec<u8>)>,
@@ -25,7 +25,7 @@ pub(crate) struct Around {
     denied: BTreeSet<String>,
 }
 
-impl Around {
+impl ForeignProcesses {
     /// Lets a foreign writer append so many lines to a file, in pieces, while we do other things.
     pub(crate) fn write(&mut self, seed: u64, path: &str, lines: u64) {
         self.dice.0 ^= seed;

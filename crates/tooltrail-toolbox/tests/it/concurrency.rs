@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use tooltrail_toolbox::{Context, Tool, Toolbox};
 
-use crate::house::House;
+use crate::support::TestToolbox;
 
 const CALLS: usize = 10_000;
 
@@ -19,7 +19,7 @@ const GROWTH_KIB_MAX: u64 = 400 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_at_once() {
-    let house = House::new();
+    let fixture = TestToolbox::new();
     let all = Arc::new(Barrier::new(CALLS));
     let tool = Tool::new("big", "Waits for all others, then answers", json!(true), move |_, _: Value| {
         let all = Arc::clone(&all);
@@ -28,7 +28,7 @@ async fn ten_thousand_at_once() {
             Ok("x".repeat(RESULT_CHARS))
         }
     });
-    let toolbox = Arc::new(Toolbox::builder(house.recorder.clone()).tool(tool).build().unwrap());
+    let toolbox = Arc::new(Toolbox::builder(fixture.recorder.clone()).tool(tool).build().unwrap());
     let before = memory_peak_kib();
 
     let calls: Vec<_> = (0..CALLS)
@@ -45,7 +45,7 @@ async fn ten_thousand_at_once() {
         assert_eq!(call.await.unwrap(), Ok(RESULT_CHARS));
     }
 
-    let entries = house.entries();
+    let entries = fixture.entries();
     if let (Some(before), Some(after)) = (before, memory_peak_kib()) {
         assert!(after - before < GROWTH_KIB_MAX, "memory grew by {} KiB", after - before);
     }

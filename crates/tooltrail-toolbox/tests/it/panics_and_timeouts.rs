@@ -145,7 +145,7 @@ const OTHERS: &[&str] = &[
 #[tokio::test]
 async fn a_hostile_path_is_refused_and_recorded() {
     let yard = Yard::new();
-    let id = yard.house.recorder.home().id().unwrap();
+    let id = yard.fixture.recorder.home().id().unwrap();
     let day = first_day(&yard.base.join("home"), "bob");
     let day = day.file_name().unwrap().to_str().unwrap();
     let spell = |path: &str| {
@@ -176,7 +176,7 @@ async fn a_hostile_path_is_refused_and_recorded() {
         }
     }
 
-    let entries = yard.house.entries();
+    let entries = yard.fixture.entries();
     let denied: Vec<_> =
         entries.iter().filter(|entry| entry["tool"] == "file_read" && entry["status"] == "denied").collect();
     assert_eq!(denied.len(), calls);
