@@ -8,9 +8,9 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::entry::write;
 use crate::random::Random;
-use crate::record::group::Day;
-use crate::record::item::{Line, Source, user_of};
 use crate::record::parallel_map::parallel_map_beside;
+use crate::record::queue::item::{Line, Source, user_of};
+use crate::record::store::group::Day;
 use crate::redact::{BoundedCall, Redactor};
 
 /// Threads that redact and encode at once; callers need the other processors.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::call::{Call, DurationMs, Outcome, Reason};
 use crate::error::Error;
-use crate::record::promise::Ack;
+use crate::record::queue::promise::Ack;
 use crate::record::recorder::Recorder;
 
 /// A call that has begun. Dropped unfinished, it is recorded as `error`, `cancelled`.

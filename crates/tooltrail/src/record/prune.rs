@@ -1,5 +1,7 @@
 //! Days that go: chosen by the retention, recorded first, and then removed file by file.
 
+pub(crate) mod prunable;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
@@ -10,9 +12,11 @@ use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
 use crate::journal::waiting;
 use crate::record::counters::Meters;
 use crate::record::event::Event;
-use crate::record::group::Day;
-use crate::record::prunable::{Chosen, PrunableFile, PrunedDay, UNDER_WAY, chosen, day_file, folder_names, plain};
+use crate::record::prune::prunable::{
+    Chosen, PrunableFile, PrunedDay, UNDER_WAY, chosen, day_file, folder_names, plain,
+};
 use crate::record::recorder::Recorder;
+use crate::record::store::group::Day;
 use crate::retention::Retention;
 
 /// How long another process may hold the append lock, and how long another prune may still take: a day's files of

@@ -3,21 +3,30 @@
 //! Callers leave their items in shards, each with its position in the order of all: the weight of all items before it. The
 //! writer takes them from all shards in that order (`queue/taking.rs`).
 
+pub(crate) mod buffers;
+pub(crate) mod fair_batch;
+pub(crate) mod item;
+pub(crate) mod offer;
+pub(crate) mod promise;
+pub(crate) mod shards;
+pub(crate) mod sync;
 mod taking;
+pub(crate) mod wake;
+pub(crate) mod weight;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::record::buffers::{Buffers, CallSlot, ItemKind, QueuedItem};
-use crate::record::fair_batch::{Backlog, hash};
-use crate::record::item::Item;
-use crate::record::offer::Offer;
-use crate::record::promise::{Ack, Promise, promise};
-use crate::record::shards::{Filled, SHARDS, Shards, spin_lock};
-use crate::record::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
-use crate::record::wake::Wake;
-use crate::record::weight::{WEIGHT_BITS, counted, weight};
+use crate::record::queue::buffers::{Buffers, CallSlot, ItemKind, QueuedItem};
+use crate::record::queue::fair_batch::{Backlog, hash};
+use crate::record::queue::item::Item;
+use crate::record::queue::offer::Offer;
+use crate::record::queue::promise::{Ack, Promise, promise};
+use crate::record::queue::shards::{Filled, SHARDS, Shards, spin_lock};
+use crate::record::queue::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, SpinMutex, bound};
+use crate::record::queue::wake::Wake;
+use crate::record::queue::weight::{WEIGHT_BITS, counted, weight};
 
 /// Entries that may wait or be in work: some seconds of a busy orchestrator.
 pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);

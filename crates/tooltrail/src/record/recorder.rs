@@ -15,14 +15,14 @@ use crate::home::{Home, OWN_FOLDER};
 use crate::record::counters::{Counters, Meters};
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
-use crate::record::item::{Line, call_bytes};
-use crate::record::offer::{Copied, Lent};
 use crate::record::open::Open;
 use crate::record::options::Options;
-use crate::record::promise::{Ack, Promise, promise};
 use crate::record::queue::Queue;
+use crate::record::queue::item::{Line, call_bytes};
+use crate::record::queue::offer::{Copied, Lent};
+use crate::record::queue::promise::{Ack, Promise, promise};
 use crate::record::reads::Reads;
-use crate::record::waiting::WaitingFolders;
+use crate::record::store::waiting::WaitingFolders;
 use crate::redact::Redactor;
 use crate::retention::Retention;
 

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
 use crate::journal::{Journal, Kind, Orphan, Record, orphans};
 use crate::record::event::Event;
-use crate::record::files::Change;
-use crate::record::group::Day;
+use crate::record::store::files::Change;
+use crate::record::store::group::Day;
 
 /// How long another process may recover before a home is opened without that: time for the journals of a whole home.
 /// Then it is tried again from time to time, as nothing that is recorded depends on it.

@@ -1,8 +1,15 @@
 //! Finished lines into the trail: the journal first, then the day files, then the flush that frees the journal.
 
 mod appending;
+pub(crate) mod blocked_files;
+pub(crate) mod files;
+pub(crate) mod flusher;
 mod flushing;
+pub(crate) mod group;
 mod journaling;
+pub(crate) mod losses;
+pub(crate) mod unreported_fragments;
+pub(crate) mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,17 +21,17 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
 use crate::random::Random;
-use crate::record::blocked_files::{BlockedFiles, LOOK_EVERY};
 use crate::record::counters::{Loss, Meters};
 use crate::record::event::Event;
-use crate::record::files::Files;
-use crate::record::flusher::Flusher;
-use crate::record::group::Day;
-use crate::record::losses::Losses;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
+use crate::record::store::blocked_files::{BlockedFiles, LOOK_EVERY};
+use crate::record::store::files::Files;
+use crate::record::store::flusher::Flusher;
 use crate::record::store::flushing::RECOVER_EVERY;
-use crate::record::unreported_fragments::UnreportedFragments;
-use crate::record::waiting::WaitingFolders;
+use crate::record::store::group::Day;
+use crate::record::store::losses::Losses;
+use crate::record::store::unreported_fragments::UnreportedFragments;
+use crate::record::store::waiting::WaitingFolders;
 
 /// How soon the writer looks whether a flush under way is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);

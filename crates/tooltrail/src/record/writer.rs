@@ -11,15 +11,15 @@ use crate::home::Home;
 use crate::record::counters::{Loss, Work};
 use crate::record::encoder::{Encoder, Lines};
 use crate::record::event::Event;
-use crate::record::group::{Begun, Day, Group, Waiting};
-use crate::record::item::{Item, Source};
 use crate::record::opening::Opening;
 use crate::record::options::Options;
-use crate::record::promise::Promise;
 use crate::record::queue::Batch;
+use crate::record::queue::item::{Item, Source};
+use crate::record::queue::promise::Promise;
+use crate::record::queue::weight::counted;
 use crate::record::recorder::State;
 use crate::record::store::Store;
-use crate::record::weight::counted;
+use crate::record::store::group::{Begun, Day, Group, Waiting};
 use crate::redact::Redactor;
 
 /// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.

@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::record::buffers::{CallSlot, Chunk, ItemKind, QueuedItem, Text};
-use crate::record::fair_batch::Backlog;
-use crate::record::item::{Item, Source};
-use crate::record::offer::Copied;
+use crate::record::queue::buffers::{CallSlot, Chunk, ItemKind, QueuedItem, Text};
+use crate::record::queue::fair_batch::Backlog;
+use crate::record::queue::item::{Item, Source};
+use crate::record::queue::offer::Copied;
+use crate::record::queue::shards::spin_lock;
+use crate::record::queue::sync::{Ordering, bound};
+use crate::record::queue::wake::Sleep;
+use crate::record::queue::weight::counted;
 use crate::record::queue::{Batch, NOISY_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Queue, Swept};
-use crate::record::shards::spin_lock;
-use crate::record::sync::{Ordering, bound};
-use crate::record::wake::Sleep;
-use crate::record::weight::counted;
 
 /// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that whoever comes
 /// next waits some ten milliseconds.

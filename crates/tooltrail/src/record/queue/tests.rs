@@ -7,7 +7,7 @@ use super::taking::{AWAITED_ENTRIES_MAX, BATCH_BYTES_MAX};
 use super::*;
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::record::offer::Lent;
+use crate::record::queue::offer::Lent;
 use crate::redact::Redactor;
 
 /// Building one takes longer than all tests here.

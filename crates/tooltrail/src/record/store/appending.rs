@@ -11,11 +11,11 @@ use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::counters::Loss;
-use crate::record::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
-use crate::record::flusher::{Unflushed, sync};
-use crate::record::group::{Day, Group, Row, Waiting};
 use crate::record::parallel_map::parallel_map;
 use crate::record::recovery::{changed, refused, spliced};
+use crate::record::store::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
+use crate::record::store::flusher::{Unflushed, sync};
+use crate::record::store::group::{Day, Group, Row, Waiting};
 use crate::record::store::{Pending, Store, TornTail};
 
 /// Files of a batch that are appended to under one hold of the lock.

@@ -9,11 +9,11 @@ use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::journal::{Entry, Kind, Record};
 use crate::record::counters::Loss;
-use crate::record::flusher::{Flushed, sync};
-use crate::record::group::Day;
 use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
 use crate::record::store::appending::REMOVED;
+use crate::record::store::flusher::{Flushed, sync};
+use crate::record::store::group::Day;
 
 /// How long a file whose rewriting failed is left alone: a broken disk answers slowly, and all wait for it.
 const REWRITE_PAUSE: Duration = Duration::from_secs(5);

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::journal::{Entry, Kind};
-use crate::record::group::{Begun, Day, Group, Row, Waiting};
 use crate::record::store::Store;
 use crate::record::store::appending::PENDING_BYTES_MAX;
+use crate::record::store::group::{Begun, Day, Group, Row, Waiting};
 
 impl Store {
     /// Notes calls that begin; where somebody waits, durably.

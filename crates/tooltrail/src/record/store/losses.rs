@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::record::counters::{Loss, Meters};
-use crate::record::group::Waiting;
-use crate::record::promise::Promise;
+use crate::record::queue::promise::Promise;
+use crate::record::store::group::Waiting;
 
 /// Entries that are not in the trail.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::clock::Date;
 use crate::day::Span;
 use crate::entry::head;
-use crate::record::promise::Promise;
+use crate::record::queue::promise::Promise;
 
 /// A day file: the user's folder and the date.
 pub(crate) type Day = (String, Date);

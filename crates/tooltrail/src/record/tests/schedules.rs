@@ -13,9 +13,9 @@ use shuttle::{Config, MaxSteps, Runner, future, thread};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::record::item::{Item, Source};
-use crate::record::promise::{Ack, Promise, promise};
 use crate::record::queue::Queue;
+use crate::record::queue::item::{Item, Source};
+use crate::record::queue::promise::{Ack, Promise, promise};
 
 /// Schedules explored of each scene by each scheduler; the environment's `SCHEDULES` takes another number.
 const SCHEDULES: usize = 1_000;

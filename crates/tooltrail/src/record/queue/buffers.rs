@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::call::Call;
-use crate::record::offer::Copied;
-use crate::record::promise::Promise;
-use crate::record::shards::spin_lock;
-use crate::record::sync::{SpinMutex, bound};
+use crate::record::queue::offer::Copied;
+use crate::record::queue::promise::Promise;
+use crate::record::queue::shards::spin_lock;
+use crate::record::queue::sync::{SpinMutex, bound};
 use crate::redact::{PACKED_WORDS_MAX, Packed};
 
 /// Bytes of a text that calls are packed into: a quarter of it takes all but the largest calls.

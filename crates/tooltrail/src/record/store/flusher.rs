@@ -9,9 +9,9 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::disk::DiskFile;
 use crate::record::counters::{Meters, Work};
-use crate::record::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
-use crate::record::group::Day;
 use crate::record::parallel_map::parallel_map;
+use crate::record::store::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
+use crate::record::store::group::Day;
 
 /// Files whose flushed length is remembered; a forgotten one only costs recovery a longer look.
 const DURABLE_LENGTHS_MAX: usize = 16_384;

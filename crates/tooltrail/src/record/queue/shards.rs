@@ -1,7 +1,7 @@
 //! Where callers leave things for the writer: several shards, so that they seldom meet, and none ever waits for another.
 
-use crate::record::buffers::{Buffers, Chunk};
-use crate::record::sync::{SpinMutex, SpinMutexGuard, bound, own_number, spin_loop, yield_now};
+use crate::record::queue::buffers::{Buffers, Chunk};
+use crate::record::queue::sync::{SpinMutex, SpinMutexGuard, bound, own_number, spin_loop, yield_now};
 
 /// Shards: more than processors that are likely to record at the same moment.
 pub(crate) const SHARDS: usize = bound(8, 2);

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use crate::record::sync::{AtomicU8, Mutex, Ordering, Thread, current, park};
+use crate::record::queue::sync::{AtomicU8, Mutex, Ordering, Thread, current, park};
 
 /// How the writer sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::call::{Call, Payload};
 use crate::clock::Timestamp;
 use crate::home::UNKNOWN_USER;
-use crate::record::buffers::Text;
-use crate::record::group::Day;
-use crate::record::promise::Promise;
+use crate::record::queue::buffers::Text;
+use crate::record::queue::promise::Promise;
+use crate::record::store::group::Day;
 use crate::redact::{BoundedCall, Packed, Redactor};
 
 /// One thing for the writer to do.

@@ -2,8 +2,8 @@
 
 use crate::call::Call;
 use crate::clock::Timestamp;
-use crate::record::buffers::{CallSlot, Chunk, SHARED_BYTES_MAX};
-use crate::record::item::{Line, call_bytes, user_of};
+use crate::record::queue::buffers::{CallSlot, Chunk, SHARED_BYTES_MAX};
+use crate::record::queue::item::{Line, call_bytes, user_of};
 use crate::redact::{BoundedCall, Packed, Plan, Redactor};
 
 /// A call that is to be put into a shard.

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher as _};
 
-use crate::record::item::Item;
-use crate::record::weight::counted;
+use crate::record::queue::item::Item;
+use crate::record::queue::weight::counted;
 
 /// Items that wait for their batch, in the order in which they came, each with its weight.
 #[derive(Debug, Default)]
@@ -139,8 +139,8 @@ fn share(have: impl Iterator<Item = usize>, most: usize) -> usize {
 mod tests {
     use super::*;
     use crate::call::Call;
-    use crate::record::item::Source;
-    use crate::record::promise::promise;
+    use crate::record::queue::item::Source;
+    use crate::record::queue::promise::promise;
 
     fn entry(user: &str, n: usize) -> Item {
         Item::Entry(Source::Moved(Box::new(Call::new(user, n.to_string(), "{}"))), None, 0)

@@ -8,8 +8,8 @@ use crate::clock::Date;
 use crate::day::End;
 use crate::disk::{Disk, DiskFile, Stat};
 use crate::home::{TRAIL_FOLDER, day_name};
-use crate::record::group::Day;
 use crate::record::parallel_map::parallel_map;
+use crate::record::store::group::Day;
 
 /// Threads that wait for files at once: a file system makes syncs that arrive together durable together.
 pub(crate) const FILE_THREADS_MAX: usize = 16;

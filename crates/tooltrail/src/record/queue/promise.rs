@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::record::sync::{Condvar, Mutex, MutexGuard};
+use crate::record::queue::sync::{Condvar, Mutex, MutexGuard};
 
 /// Longest wait for a batch to become durable: a disk that needs longer is broken, and the caller should know.
 pub const DURABLE_WAIT: Duration = Duration::from_secs(2);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Date;
 use crate::disk::Disk;
 use crate::home::{TRAIL_FOLDER, day_name};
-use crate::record::group::Day;
+use crate::record::store::group::Day;
 
 /// Files that are told of one by one; more of them are only counted as lost entries.
 const FILES_MAX: usize = 1_024;
