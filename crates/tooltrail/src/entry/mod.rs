@@ -12,4 +12,4 @@ pub(crate) use head::{foreign_head, head};
 pub use receive::receive;
 
 #[cfg(test)]
-mod vectors;
+mod tests;

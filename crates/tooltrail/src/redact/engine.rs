@@ -1,25 +1,21 @@
 //! The engine: built once, shared; it finds secrets in texts and puts marks in their place.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 
-use regex::Regex;
-
-use super::WindowedText;
-use super::benign::{entropy, is_benign};
-use super::clean_cache::CleanCache;
-use super::commands;
-use super::encoded;
-use super::escapes::{self, LEVELS_MAX, Plain};
-use super::found::FoundSecrets;
-use super::marks::{OPENING, mark_across, marks};
-use super::names;
-use super::own::{Own, RedactionRules};
-use super::prefilter::{Candidate, May, Prefilter};
-use super::shapes::{PREFIXED, Shape, VENDORS};
-use super::tag::{self, RedactionKey};
-use super::text::{self, Lead};
-use super::world;
+use crate::redact::WindowedText;
+use crate::redact::marks::{mark_across, marks};
+use crate::redact::rules::benign::is_benign;
+use crate::redact::rules::own::{Own, RedactionRules};
+use crate::redact::scan::commands;
+use crate::redact::scan::encoded;
+use crate::redact::scan::escapes::{self, LEVELS_MAX, Plain};
+use crate::redact::scan::hit::Hit;
+use crate::redact::scan::matcher::Matcher;
+use crate::redact::scan::prefilter::{Candidate, May};
+use crate::redact::scan::text;
+use crate::redact::tag::{self, RedactionKey};
+use crate::redact::value::clean_cache::CleanCache;
+use crate::redact::value::found::FoundSecrets;
 
 /// Passes after which a text counts as settled: marks only shorten what a further pass could find.
 const PASSES_MAX: usize = 4;
@@ -30,45 +26,11 @@ const ENCODINGS_MAX: usize = 2;
 /// Bytes of what was sent that are searched for what a message about it may quote: a message quotes its beginning.
 const SENT_MAX: usize = 64 * 1024;
 
-/// Where a secret stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hit {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) rule: &'static str,
-    pub(super) tagged: bool,
-}
-
-impl Hit {
-    pub(super) fn new(start: usize, end: usize, rule: &'static str) -> Self {
-        Self { start, end, rule, tagged: false }
-    }
-
-    /// Itself, if there is a reason to believe it.
-    pub(super) fn when(self, believed: bool) -> Option<Self> {
-        believed.then_some(self)
-    }
-}
-
-/// Why a place in a text is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Trigger {
-    Shape(usize),
-    Vendor,
-    Name,
-    /// A word for a password that is not written in ASCII.
-    World,
-    /// A mark may begin here.
-    Mark,
-    Lead(Lead),
-}
-
 /// Finds secrets and puts marks in their place.
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(super) prefilter: Prefilter,
-    forms: Vec<OnceLock<Option<Regex>>>,
+    pub(in crate::redact) matcher: Matcher,
     off: bool,
     own: Own,
     plain_keys: CleanCache,
@@ -79,23 +41,9 @@ impl Redactor {
     /// Builds an engine; with a key, marks of random tokens carry a tag by which equal ones can be told.
     #[must_use]
     pub fn new(key: Option<RedactionKey>) -> Self {
-        let mut words = Vec::new();
-        for (index, shape) in PREFIXED.iter().enumerate() {
-            words.extend(shape.triggers().into_iter().map(|word| (word, Trigger::Shape(index))));
-        }
-        let mut vendors: Vec<&str> = VENDORS.iter().flat_map(|shape| shape.words).copied().collect();
-        vendors.sort_unstable();
-        vendors.dedup();
-        words.extend(vendors.iter().map(|word| ((*word).to_owned(), Trigger::Vendor)));
-        words.extend(names::TRIGGERS.iter().map(|word| ((*word).to_owned(), Trigger::Name)));
-        words.extend(text::leads().into_iter().map(|(word, lead)| (word.to_owned(), Trigger::Lead(lead))));
-        words.extend(world::words().map(|word| (word, Trigger::World)));
-        words.push((OPENING.to_owned(), Trigger::Mark));
-        let forms = PREFIXED.iter().chain(VENDORS).map(|_| OnceLock::new()).collect();
         Self {
             key,
-            prefilter: Prefilter::new(words),
-            forms,
+            matcher: Matcher::new(),
             off: false,
             own: Own::default(),
             plain_keys: CleanCache::default(),
@@ -117,7 +65,7 @@ impl Redactor {
     }
 
     /// Whether nothing is looked for.
-    pub(super) fn is_off(&self) -> bool {
+    pub(in crate::redact) fn is_off(&self) -> bool {
         self.off
     }
 
@@ -125,7 +73,7 @@ impl Redactor {
     #[cfg(test)]
     pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
         let mut redactor = Self::new(key);
-        redactor.prefilter.look_everywhere();
+        redactor.matcher.prefilter.look_everywhere();
         redactor
     }
 
@@ -156,7 +104,7 @@ impl Redactor {
     }
 
     /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
-    pub(super) fn seen(&self, seen: &mut WindowedText, found: &mut FoundSecrets) {
+    pub(in crate::redact) fn seen(&self, seen: &mut WindowedText, found: &mut FoundSecrets) {
         if let Cow::Owned(text) = self.redact_until_stable(&seen.text, seen.cut, found) {
             seen.text = text;
         }
@@ -168,7 +116,13 @@ impl Redactor {
     }
 
     /// The mark for a secret, which is remembered.
-    pub(super) fn mark(&self, rule: &'static str, tagged: bool, secret: &str, found: &mut FoundSecrets) -> String {
+    pub(in crate::redact) fn mark(
+        &self,
+        rule: &'static str,
+        tagged: bool,
+        secret: &str,
+        found: &mut FoundSecrets,
+    ) -> String {
         let mark = tag::mark(self.key.as_ref(), rule, tagged, secret);
         found.add(secret, &mark);
         mark
@@ -185,7 +139,7 @@ impl Redactor {
     }
 
     /// Puts marks in place of passwords in a list of arguments.
-    pub(super) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut FoundSecrets) {
+    pub(in crate::redact) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut FoundSecrets) {
         let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
         let hits = commands::listed(&texts);
         for (index, from, until) in hits {
@@ -213,20 +167,20 @@ impl Redactor {
     }
 
     /// Whether redaction leaves a text as it is.
-    pub(super) fn is_clean(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> bool {
+    pub(in crate::redact) fn is_clean(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> bool {
         self.off
             || self.hits(text, cut, candidates).is_empty()
             || self.pass(text, cut, &mut FoundSecrets::default()).is_none()
     }
 
     /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
-    pub(super) fn is_clean_name(&self, seen: &WindowedText, candidates: &mut Vec<Candidate>) -> bool {
+    pub(in crate::redact) fn is_clean_name(&self, seen: &WindowedText, candidates: &mut Vec<Candidate>) -> bool {
         let mut is_clean = || self.is_clean(&seen.text, seen.cut, candidates);
         if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
     }
 
     /// Whether a key says nothing of its value, and redaction leaves it as it is.
-    pub(super) fn is_plain_key(&self, key: &str, candidates: &mut Vec<Candidate>) -> bool {
+    pub(in crate::redact) fn is_plain_key(&self, key: &str, candidates: &mut Vec<Candidate>) -> bool {
         self.off
             || self.plain_keys.holds_or(key, || {
                 let (named, vendors) = self.key(key);
@@ -266,7 +220,7 @@ impl Redactor {
     /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
     fn level(&self, text: &str, cut: bool, encodings: usize, candidates: &mut Vec<Candidate>) -> (Vec<Hit>, May) {
         let mut hits = Vec::new();
-        let may = text::scan(self, text, cut, candidates, &mut hits);
+        let may = text::scan(&self.matcher, text, cut, candidates, &mut hits);
         hits.retain(|hit| hit.start < hit.end && !is_benign(&text[hit.start..hit.end]));
         self.own.hits(text, cut, &mut hits);
         if may.encoded && encodings > 0 {
@@ -277,26 +231,13 @@ impl Redactor {
         (hits, may)
     }
 
-    /// Whether a command that reads a password from its input stands in the text that was looked at last.
-    pub(super) fn asks(&self, candidates: &[Candidate]) -> bool {
-        candidates.iter().any(|candidate| matches!(self.prefilter.open(*candidate).2, Trigger::Lead(Lead::Fed)))
-    }
-
-    /// Whether a word that names a secret stands in the text that was looked at last.
-    pub(super) fn is_named(&self, candidates: &[Candidate]) -> bool {
-        let names = |candidate: &Candidate| {
-            matches!(self.prefilter.open(*candidate).2, Trigger::Name | Trigger::World | Trigger::Lead(Lead::Code))
-        };
-        candidates.iter().any(names)
-    }
-
     /// The rule of a member's key among those of whoever runs the recorder.
-    pub(super) fn own_key(&self, key: &str) -> Option<&'static str> {
+    pub(in crate::redact) fn own_key(&self, key: &str) -> Option<&'static str> {
         self.own.key(key)
     }
 
     /// Whether a rule is one of theirs.
-    pub(super) fn own_rule(&self, rule: &str) -> bool {
+    pub(in crate::redact) fn own_rule(&self, rule: &str) -> bool {
         self.own.names(rule)
     }
 
@@ -329,13 +270,6 @@ impl Redactor {
         }
         out.push_str(&text[at..]);
         changed.then_some(out)
-    }
-
-    /// Where a form that begins with the text ends, if its token is random enough.
-    pub(super) fn matches(&self, form: usize, shape: &Shape, text: &str) -> Option<usize> {
-        let form = self.forms.get(form)?.get_or_init(|| Regex::new(&shape.pattern()).ok()).as_ref()?;
-        let end = form.find(text)?.end();
-        (entropy(&text[..end]) > shape.entropy).then_some(end)
     }
 }
 

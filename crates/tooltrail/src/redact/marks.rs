@@ -8,13 +8,13 @@ use memchr::memmem::Finder;
 const RULE_CHARS_MAX: usize = 40;
 
 /// How every mark begins.
-pub(super) const OPENING: &str = "[redacted:";
+pub(in crate::redact) const OPENING: &str = "[redacted:";
 
 /// Finds them.
 static SEARCHER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OPENING));
 
 /// Returns the length of the mark at the start of a text: `[redacted:<rule>]` or `[redacted:<rule>:<number>.<tag>]`.
-pub(super) fn mark_len(text: &str) -> Option<usize> {
+pub(in crate::redact) fn mark_len(text: &str) -> Option<usize> {
     let rest = text.strip_prefix(OPENING)?;
     let rule = run(rest, |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     if rule == 0 || rule > RULE_CHARS_MAX {

@@ -14,66 +14,29 @@
 //!
 //! All searches take time linear in the text, and redacting twice changes nothing.
 
-// What is seen of a call, and the step that takes secrets out of it.
-mod chars;
-mod fast_path;
-mod found;
-mod packed;
-mod step;
-mod tree;
-mod walk;
-mod window;
-
-// What is secret.
-mod benign;
-mod byte_classes;
-mod clean_cache;
-mod declared;
-mod encoded;
+// The step that takes secrets out of a call.
 mod engine;
-mod escapes;
-mod labels;
-mod names;
-mod nested;
-mod own;
-mod prefilter;
-mod rare;
-mod shapes;
-mod word_index;
-mod words;
+mod value;
 
-// Where it stands in a text.
-mod assign;
-mod cards;
-mod codes;
-mod commands;
-mod forms;
-mod links;
-mod spoken;
-mod table;
-mod text;
-mod typed;
-mod world;
+// Where a secret stands in a text.
+mod scan;
+
+// What is secret, and what is not.
+mod rules;
 
 // The marks that take a secret's place.
 mod marks;
 mod tag;
 
 #[cfg(test)]
-mod draws;
-#[cfg(test)]
-mod gated;
-#[cfg(test)]
-mod kinds;
-#[cfg(test)]
-mod measure;
+mod tests;
 
 pub use engine::Redactor;
-pub(crate) use fast_path::{Plain, To};
 pub(crate) use marks::{count_marks, mark_across};
-pub use own::{RULES_MAX, RedactionRules, VALUE_BYTES_MIN, VALUES_MAX};
-pub(crate) use packed::{PACKED_WORDS_MAX, Packed, Plan};
-pub(crate) use step::Redacted;
+pub use rules::own::{RULES_MAX, RedactionRules, VALUE_BYTES_MIN, VALUES_MAX};
 pub use tag::RedactionKey;
-pub(crate) use tree::{Tree, WindowedText};
-pub(crate) use window::BoundedCall;
+pub(crate) use value::fast_path::{Plain, To};
+pub(crate) use value::packed::{PACKED_WORDS_MAX, Packed, Plan};
+pub(crate) use value::step::Redacted;
+pub(crate) use value::tree::{Tree, WindowedText};
+pub(crate) use value::window::BoundedCall;

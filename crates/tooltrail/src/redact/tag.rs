@@ -32,7 +32,7 @@ impl fmt::Debug for RedactionKey {
 }
 
 /// The mark for a secret: tagged where there is a key and the rule allows it.
-pub(super) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret: &str) -> String {
+pub(in crate::redact) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret: &str) -> String {
     match key {
         Some(key) if tagged => format!("[redacted:{rule}:{}]", key.tag(secret)),
         _ => format!("[redacted:{rule}]"),
@@ -40,7 +40,7 @@ pub(super) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret:
 }
 
 /// The first 64 bits of a keyed hash in hexadecimal; of a plain one without a key.
-pub(super) fn digest(key: Option<&RedactionKey>, text: &str) -> String {
+pub(in crate::redact) fn digest(key: Option<&RedactionKey>, text: &str) -> String {
     let bytes: [u8; 32] = match key.and_then(|key| Hmac::<Sha256>::new_from_slice(&key.bytes).ok()) {
         Some(mut mac) => {
             mac.update(text.as_bytes());

@@ -1,0 +1,3 @@
+//! Tests of the line as a whole.
+
+mod vectors;

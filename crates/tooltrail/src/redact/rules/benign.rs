@@ -1,0 +1,280 @@
+//! What is no secret although it stands where one could: references, placeholders, masks, documented examples.
+
+use crate::redact::marks::mark_len;
+use crate::redact::rules::words::{PROSE, STANDIN_ENDS, STANDINS, WORLD};
+
+/// Characters of a masked value that may show at its beginning and at its end.
+const SHOWN_MAX: (usize, usize) = (12, 4);
+/// Characters of a placeholder in brackets at most.
+const BRACKETED_MAX: usize = 60;
+
+/// Whether a value under a secret's name is none.
+pub(in crate::redact) fn is_benign(value: &str) -> bool {
+    let value = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
+    let lower = value.to_ascii_lowercase();
+    !value.chars().any(char::is_alphanumeric)
+        || value.chars().nth(1).is_none()
+        || is_colour(value)
+        || is_type(value)
+        || value.contains("%s")
+        || lower.starts_with("id=")
+        || is_name_of_one(&lower)
+        || is_prose(value)
+        || STANDINS.contains(lower.as_str())
+        || is_reference(value)
+        || is_masked(value)
+        || is_placeholder(&lower)
+        || is_version(value)
+        || mark_len(value) == Some(value.len())
+        || value.ends_with("EXAMPLE")
+        || value.ends_with("EXAMPLEKEY")
+        || lower.starts_with("ssh-") && value.contains(" AAAA")
+        || value.starts_with("-----BEGIN PUBLIC")
+        || value.starts_with("-----BEGIN CERT")
+}
+
+/// Whether a value only names where the secret is: `$NAME`, `${NAME}`, `{{ name }}`, `%NAME%`, `$(command)`.
+fn is_reference(value: &str) -> bool {
+    let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    // What is opened at the beginning must be closed at the end, or be cut before it.
+    let closed =
+        |open: &str, close: &str| value.starts_with(open) && (value.ends_with(close) || !value.contains(close));
+    let place = value.strip_prefix('$').is_some_and(|rest| {
+        matches!(rest, "@" | "*" | "#" | "?") || !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit())
+    });
+    place
+        || closed("${", "}")
+        || closed("{{", "}}")
+        || closed("$(", ")")
+        || value.starts_with("$env:")
+        || value.strip_prefix('$').is_some_and(|rest| name(rest) && is_variable(rest))
+        || value.starts_with('%') && value.len() > 2 && value.ends_with('%') && name(&value[1..value.len() - 1])
+        || value.starts_with('{') && value.ends_with('}') && name(&value[1..value.len() - 1])
+}
+
+/// Whether a name is a variable's: in one case, or with humps and no digits. `$up3rS3cret` is a password.
+fn is_variable(name: &str) -> bool {
+    let has = |fits: fn(&u8) -> bool| name.bytes().any(|byte| fits(&byte));
+    let (digit, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
+    let is_mixed = digit && upper && lower;
+    !is_mixed && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Whether a value is a colour of a style sheet: `#a1b2c3`.
+fn is_colour(value: &str) -> bool {
+    value
+        .strip_prefix('#')
+        .is_some_and(|digits| matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// Whether a value is the type of one, as code writes it behind a colon.
+fn is_type(value: &str) -> bool {
+    let word = value.trim_start_matches(['&', '*']);
+    let sized = word.trim_start_matches(['u', 'i', 'f']);
+    let number = sized.len() + 1 == word.len() && matches!(sized, "8" | "16" | "32" | "64" | "128" | "size");
+    let named = word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    number || named && (word.starts_with("c_") || word.ends_with("_t")) || word.contains("::")
+}
+
+/// Whether a value is itself the name of a secret: `db_password`, `mot de passe`.
+fn is_name_of_one(lower: &str) -> bool {
+    let last = lower.rsplit(['_', '-', ' ', '.']).next().unwrap_or("");
+    let words = lower.bytes().all(|b| b.is_ascii_lowercase() || b"_-. ".contains(&b));
+    let named =
+        matches!(last, "password" | "passwd" | "pwd" | "token" | "secret" | "passphrase" | "passwort" | "passe");
+    words && named || WORLD.contains(&lower)
+}
+
+/// Whether a value is words of a sentence or a label rather than a phrase to sign in with: `is too short`, `New password`.
+fn is_prose(value: &str) -> bool {
+    let mut words = value.split(' ');
+    let first = words.next().unwrap_or("");
+    let plain = value.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '.' | '\'' | ',' | '!' | '?' | '…'));
+    let titled =
+        first.starts_with(char::is_uppercase) && words.clone().all(|word| word.starts_with(char::is_lowercase));
+    let prose = || value.split(' ').any(|word| PROSE.contains(word.to_lowercase().as_str()));
+    plain && words.next().is_some() && (titled || prose())
+}
+
+/// Whether a value is a version or a range of them: `1.2.3`, `^9.0.2`, `>=24.1,<25`.
+fn is_version(value: &str) -> bool {
+    let digits = value.trim_start_matches(['^', '~', '>', '<', '=', 'v', ' ']);
+    let numbers = digits.bytes().all(|b| b.is_ascii_digit() || b".,<>= ".contains(&b));
+    digits.contains('.') && numbers && digits.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Whether a value is to be filled in: `<token>`, `[hidden]`, `your-api-key`.
+fn is_placeholder(lower: &str) -> bool {
+    let inside = |open: char, close: char| lower.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
+    let words = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b" _-".contains(&b));
+    if let Some(text) = inside('<', '>') {
+        return text.len() <= BRACKETED_MAX && !text.contains(['<', '>']);
+    }
+    if let Some(text) = inside('[', ']').or_else(|| inside('(', ')')) {
+        return text.len() <= BRACKETED_MAX && words(text);
+    }
+    let Some(rest) = lower.strip_prefix("your").or_else(|| lower.strip_prefix("my-")) else { return false };
+    words(rest) && rest.rsplit(['-', '_', ' ']).next().is_some_and(|last| STANDIN_ENDS.contains(last))
+}
+
+/// Whether a value is hidden already, but for a few characters at its ends: `****`, `xxxx`, `sk-...1234`.
+fn is_masked(value: &str) -> bool {
+    let is_mask = |c: char| matches!(c, '*' | '.' | '•' | '…' | 'x' | 'X' | '#');
+    let filler = |c: char| is_mask(c) || matches!(c, '-' | '_' | ' ');
+    let chars: Vec<char> = value.chars().collect();
+    if chars.iter().all(|&c| filler(c)) {
+        return true;
+    }
+    // The longest run of one masking character, which one ellipsis is, too.
+    let (mut best, mut at) = ((0, 0), 0);
+    while at < chars.len() {
+        let end = chars[at..].iter().position(|c| *c != chars[at]).map_or(chars.len(), |length| at + length);
+        if is_mask(chars[at]) && (end - at > best.1 - best.0 || chars[at] == '…') {
+            best = (at, end);
+        }
+        at = end;
+    }
+    let least = match chars.get(best.0) {
+        Some('…') => 1,
+        Some('x' | 'X') => 5,
+        _ => 3,
+    };
+    let head = chars[..best.0].iter().filter(|c| !filler(**c)).count();
+    let tail = chars[best.1..].iter().filter(|c| !filler(**c)).count();
+    let hidden = best.1 - best.0 >= least
+        || tail == 0 && best.1 - best.0 >= 3 && !chars[..best.0].iter().any(char::is_ascii_digit);
+    hidden && head <= SHOWN_MAX.0 && tail <= SHOWN_MAX.1 && !value.contains(char::is_whitespace)
+}
+
+/// Whether a value looks drawn at random rather than written: what a weak name needs to be believed.
+pub(in crate::redact) fn is_random(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
+    let letters = bytes.iter().filter(|b| b.is_ascii_alphabetic()).count();
+    let plain = bytes.iter().all(|b| b.is_ascii_graphic() && !b"()[]{}<>".contains(b));
+    plain
+        && bytes.len() >= 8
+        && !is_place(value)
+        && (digits >= 2 && letters >= 1 && entropy(value) > 2.0
+            || bytes.len() >= 14 && digits == bytes.len()
+            || letters == bytes.len() && bytes.len() >= 24 && entropy(value) > 3.7
+            || letters == bytes.len() && bytes.len() >= 12 && humps(bytes) * 5 > bytes.len()
+            || digits >= 1 && bytes.len() >= 12 && humps(bytes) * 7 > bytes.len())
+}
+
+/// Whether a value is words and numbers joined by signs, or the name of a file: `users:42:profile`, `a/b-2026.jpg`.
+pub(in crate::redact) fn is_composed(value: &str) -> bool {
+    let mut parts = value.split(['-', '_', '/', ':', '.', '#', '+', '@']);
+    let plain = |part: &str| {
+        part.bytes().all(|b| b.is_ascii_lowercase())
+            || part.bytes().all(|b| b.is_ascii_uppercase())
+            || part.bytes().all(|b| b.is_ascii_digit())
+            || is_word(part)
+            || matches!(part.len(), 40 | 64) && part.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let extension = value
+        .rsplit_once('.')
+        .is_some_and(|(_, last)| (2..=5).contains(&last.len()) && last.bytes().all(|b| b.is_ascii_lowercase()));
+    parts.clone().count() > 1 && parts.all(plain) || extension && value.contains('/')
+}
+
+/// Whether a part of a value is a word with a capital.
+fn is_word(part: &str) -> bool {
+    let mut bytes = part.bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_uppercase())
+        && part.len() <= 12
+        && bytes.all(|b| b.is_ascii_lowercase())
+}
+
+/// How often a capital follows a small letter: in names of camel's humps far less often than in what is drawn.
+fn humps(bytes: &[u8]) -> usize {
+    bytes.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count()
+}
+
+/// Whether a value is a path, an address or an instant.
+pub(in crate::redact) fn is_place(value: &str) -> bool {
+    let date = value.len() >= 10
+        && value
+            .bytes()
+            .take(10)
+            .enumerate()
+            .all(|(at, b)| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
+    date || value.starts_with(['/', '~', '.', '@']) || value.contains("://")
+}
+
+/// Whether a word of a sentence looks like a password: letters with digits or signs among them.
+pub(in crate::redact) fn is_password(word: &str) -> bool {
+    let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+    let digits = word.bytes().filter(u8::is_ascii_digit).count();
+    let inner = word.len().saturating_sub(1);
+    let signs = word.bytes().enumerate().filter(|(at, b)| b"!@#$%^&*+?~=".contains(b) && *at < inner).count();
+    let plain = word.bytes().all(|b| b.is_ascii_graphic() && !b"()[]{}<>\"'`,;|/\\".contains(&b));
+    let counted = word.as_bytes().first().is_some_and(u8::is_ascii_digit) && word.contains('-');
+    plain && word.len() >= 6 && letters >= 2 && digits + signs >= 1 && !is_place(word) && !counted
+}
+
+/// Shannon entropy in bits a byte.
+pub(in crate::redact) fn entropy(text: &str) -> f64 {
+    let mut counts = [0_u32; 256];
+    text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);
+    let all = text.len().max(1) as f64;
+    counts.iter().filter(|&&count| count > 0).map(|&count| f64::from(count) / all).map(|p| -p * p.log2()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_references_and_placeholders_are_no_secrets() {
+        for value in [
+            "********",
+            "xxxxxxxx",
+            "sk-...",
+            "sk-...1a2b",
+            "ghp_xxxxxxxxxxxxxxxxxxxx",
+            "••••••••",
+            "...",
+            "***1234",
+            "${NAME}",
+            "$NAME",
+            "{{ vault.token }}",
+            "$(cat token)",
+            "%TOKEN%",
+            "<token>",
+            "[hidden]",
+            "[REDACTED]",
+            "(hidden)",
+            "[redacted:password]",
+            "your-api-key-here",
+            "YOUR_TOKEN",
+            "changeme",
+            "",
+            "null",
+            "AKIAIOSFODNN7EXAMPLE",
+        ] {
+            assert!(is_benign(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_only_begins_like_one_is_secret() {
+        for value in [
+            "[redacted real value",
+            "[redacted:password] s3cr3t",
+            "***hunter2",
+            "your-Winter77",
+            "your-own-winterfell",
+            "<abc",
+            "${NAME}s3cr3t",
+            "xxs3cr3t",
+            "[h1dden]",
+            "$2b$12$abc",
+            "$1secret",
+            "{{ name }}tail",
+            "...longer tail",
+        ] {
+            assert!(!is_benign(value), "{value}");
+        }
+    }
+}

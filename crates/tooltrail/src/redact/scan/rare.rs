@@ -1,0 +1,92 @@
+//! Three bytes of each word that stand in few others: by them the word is found.
+
+use crate::redact::scan::byte_classes::{self, ByteClasses, FOLD};
+
+/// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
+const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
+/// Threes that stand in so many other words that nearly any other is rarer.
+const USUAL: &str = "con mod use cre add wor mon pen win ong ard ode ser ing ion ent ate ter est the and for ers tra tri \
+                     ile ore age ess ect nec net ord rec eco ver res set unt ount igi omp pro com";
+
+/// Slots of a table that is nearly empty, so that what is no rare three is seen at once.
+const SLOTS: usize = 4_096;
+
+/// Rare bytes inside words, by their folded value; two bytes count as three with a zero.
+#[derive(Debug)]
+pub(in crate::redact) struct Rare {
+    slots: Box<[u16; SLOTS]>,
+    /// Value, the word, and where in it these bytes stand.
+    places: Vec<(u32, u16, u8)>,
+    /// The values of two bytes.
+    pub(in crate::redact) twos: Vec<u32>,
+}
+
+impl Rare {
+    fn new(mut places: Vec<(u32, u16, u8)>) -> Self {
+        places.sort_unstable();
+        let mut slots = Box::new([u16::MAX; SLOTS]);
+        for (n, (value, ..)) in (0..).zip(&places) {
+            let mut slot = Self::slot(*value);
+            while slots[slot] != u16::MAX && places[usize::from(slots[slot])].0 != *value {
+                slot = (slot + 1) % SLOTS;
+            }
+            slots[slot] = slots[slot].min(n);
+        }
+        let twos = places.iter().map(|place| place.0).filter(|value| *value <= 0xFFFF).collect();
+        Self { slots, places, twos }
+    }
+
+    fn slot(value: u32) -> usize {
+        (value.wrapping_mul(0x9E37_79B1) >> 20) as usize % SLOTS
+    }
+
+    /// Where in which words these bytes stand.
+    #[inline]
+    pub(in crate::redact) fn places(&self, value: u32) -> &[(u32, u16, u8)] {
+        let mut slot = Self::slot(value);
+        loop {
+            let Some(first) = self.places.get(usize::from(self.slots[slot])) else { return &[] };
+            if first.0 == value {
+                let from = &self.places[usize::from(self.slots[slot])..];
+                return &from[..from.iter().position(|place| place.0 != value).unwrap_or(from.len())];
+            }
+            slot = (slot + 1) % SLOTS;
+        }
+    }
+}
+
+/// Chooses three bytes of each name and lead: rare ones, and as few as possible in all.
+pub(in crate::redact) fn choose<'w>(
+    words: impl Iterator<Item = (u16, &'w [u8])>,
+    byte_classes: &mut ByteClasses,
+) -> Rare {
+    let fold = |bytes: &[u8]| (0..).zip(bytes).fold(0, |value, (n, byte)| value | u32::from(byte | FOLD) << (8 * n));
+    let commonness = |bytes: &[u8]| {
+        let letter =
+            |byte: &u8| LETTERS_BY_RARITY.iter().position(|letter| *letter == byte | FOLD).map_or(4, |n| n + 2);
+        let usual = USUAL.split_whitespace().any(|usual| usual.as_bytes().eq_ignore_ascii_case(bytes));
+        bytes.iter().map(letter).product::<usize>() * if usual { 1_000 } else { 1 }
+    };
+    let (mut places, mut chosen) = (Vec::new(), Vec::<u32>::new());
+    for (n, word) in words {
+        let size = word.len().min(3);
+        let known = word.windows(size).position(|bytes| chosen.contains(&fold(bytes)));
+        let rarest = || (0..=word.len() - size).min_by_key(|at| commonness(&word[*at..at + size]));
+        let at = known.or_else(rarest).unwrap_or(0);
+        let bytes = &word[at..at + size];
+        places.push((fold(bytes), n, at as u8));
+        if known.is_some() {
+            continue;
+        }
+        chosen.push(fold(bytes));
+        match *bytes {
+            [one, two] => byte_classes.twos.push([one | FOLD, two | FOLD]),
+            [one, two, three] => {
+                let hashes = byte_classes::hashes([one, two, three].map(|byte| byte | FOLD));
+                byte_classes.threes.iter_mut().zip(hashes).for_each(|(set, hash)| set.add(hash));
+            }
+            _ => {}
+        }
+    }
+    Rare::new(places)
+}
