@@ -8,34 +8,23 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{Bounds, DurabilityPolicy, Event, Home, Retention, Trail, Zone};
+use tooltrail::{DurabilityPolicy, Home, Zone};
 
 use crate::common::Common;
 use crate::config::Config;
 use crate::durability::DurabilityArgs;
 use crate::failure::{Exit, Failure};
-use crate::http::{Hosts, Listener, Opened, PAGE_BYTES_MAX, Service, router};
+use crate::http::{Hosts, Listener, router};
 use crate::key_exposure::warnings;
-use crate::live::Hub;
 use crate::log::{self, Format, Level};
 use crate::output::{Data, print_json, talk, talk_hint};
 use crate::retention::Flags;
+use crate::service::Service;
+use crate::service::tasks::{close, open_behind, prune_daily, renew};
 use crate::tokens::{TokenStore, Tokens, check_ours};
 
 /// The port that people know.
 const PORT: u16 = 7420;
-
-/// Pause between two looks at the tokens: a new or revoked one counts within a second.
-const TOKENS_PAUSE: Duration = Duration::from_millis(400);
-
-/// Pause between two tries to open the home.
-const OPEN_PAUSE: Duration = Duration::from_secs(1);
-
-/// Pause between two prunes, where something says what is kept: a day has ended in between.
-const PRUNE_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Pause after a prune that failed: a disk that fills up does not wait a day.
-const PRUNE_RETRY: Duration = Duration::from_secs(60 * 60);
 
 /// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
@@ -229,106 +218,4 @@ fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<()
         }
     }
     Ok(())
-}
-
-/// Opens the recorder, then what reads, on a thread of their own, however long recovery takes; a failure is tried again.
-///
-/// The recorder comes first and alone: nothing that reads the home can keep it from recording.
-fn open_behind(service: Arc<Service>, common: Common, home: Home) {
-    std::thread::spawn(move || {
-        let bounds = Bounds { page_lines_bytes_max: PAGE_BYTES_MAX, ..Bounds::default() };
-        let trail = Trail::new(home.clone(), crate::clock::clock(), service.zone().clone()).bounded(bounds);
-        let recorder = again_and_again("the home could not be opened", || common.recorder(&home));
-        recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
-        let trail = Arc::new(trail);
-        service.open(Opened { recorder: Arc::new(recorder), trail: Arc::clone(&trail) });
-        tracing::info!("ready");
-        service.follow(again_and_again("the home could not be followed", || Hub::start(&trail)));
-    });
-}
-
-/// Tries something until it succeeds, with a pause after each failure, which the log tells of.
-fn again_and_again<T>(what: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> T {
-    loop {
-        match attempt() {
-            Ok(done) => return done,
-            Err(error) => {
-                tracing::error!(%error, "{what}; trying again");
-                std::thread::sleep(OPEN_PAUSE);
-            }
-        }
-    }
-}
-
-/// Prunes once the home is open, and then daily, what the file says is not kept.
-async fn prune_daily(service: Arc<Service>, kept: Retention) {
-    if !kept.is_limited() {
-        return;
-    }
-    loop {
-        let Ok(opened) = service.opened() else {
-            tokio::time::sleep(OPEN_PAUSE).await;
-            continue;
-        };
-        let recorder = Arc::clone(&opened.recorder);
-        let pruned = tokio::task::spawn_blocking(move || recorder.prune(&kept, "serve")).await;
-        let failed = match pruned {
-            Ok(Ok(days)) => {
-                if let (Some(first), Some(last)) = (days.first(), days.last()) {
-                    tracing::info!(from = %first.day, to = %last.day, days = days.len(), "pruned");
-                }
-                None
-            }
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(error) = &failed {
-            service.meters().prune_failed();
-            tracing::error!(error, "could not prune; trying again in an hour");
-        }
-        tokio::time::sleep(if failed.is_some() { PRUNE_RETRY } else { PRUNE_PAUSE }).await;
-    }
-}
-
-/// Looks at the tokens again and again; where they cannot be read, nobody has one, and is told to come again.
-async fn renew(service: Arc<Service>, store: TokenStore) {
-    loop {
-        tokio::time::sleep(TOKENS_PAUSE).await;
-        let store = store.clone();
-        let tokens = match tokio::task::spawn_blocking(move || store.load()).await {
-            Ok(Ok(tokens)) => Some(tokens),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the tokens could not be read");
-                None
-            }
-            Err(_) => return,
-        };
-        if service.renew_tokens(tokens) {
-            tracing::info!("the tokens changed");
-        }
-    }
-}
-
-/// Writes what was accepted, if the disk lets it in time; without a recorder there is nothing.
-async fn close(service: &Service, wait: Duration) -> Result<Exit, Failure> {
-    let Ok(opened) = service.opened() else { return Ok(Exit::Yes) };
-    let recorder = Arc::clone(&opened.recorder);
-    // Given up, this thread keeps the recorder, so that dropping it elsewhere waits for nothing.
-    let closed = tokio::task::spawn_blocking(move || {
-        recorder.event(Event::Stop);
-        recorder.close()
-    });
-    match tokio::time::timeout(wait, closed).await {
-        Ok(Ok(closed)) => closed.map(|()| Exit::Yes).map_err(Failure::from),
-        Ok(Err(error)) => Err(Failure::could_not(error.to_string(), "look at the last entries")),
-        Err(_) => {
-            let counters = opened.recorder.counters();
-            tracing::error!(
-                queued_entries = counters.queued_entries,
-                writing_entries = counters.writing_entries,
-                "the disk did not answer in time: entries that are not durable yet may be lost"
-            );
-            Ok(Exit::CouldNot)
-        }
-    }
 }

@@ -8,10 +8,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use tooltrail::Question;
 
-use crate::http::peer::Peer;
-use crate::http::service::Service;
-use crate::http::sessions::Session;
 use crate::http::status::Problem;
+use crate::service::Service;
+use crate::service::peer::Peer;
+use crate::service::sessions::Session;
 use crate::tokens::{Role, Token};
 
 /// In which a browser says whose page sends a request: `same-origin`, `same-site` (another port too), `cross-site`, or
@@ -33,7 +33,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
             }
         }
         let Some(presented) = bearer(&parts.headers) else { return Err(Problem::NoToken(false)) };
-        service.token(presented).await.map(Self)
+        Ok(Self(service.token(presented).await?))
     }
 }
 

@@ -1,27 +1,9 @@
 //! The service: every route on one screen, and what holds for all of them.
 
+mod api;
 mod auth;
-mod connection_limit;
-mod entries;
-mod failures;
-mod framing;
-mod health;
-mod host;
-mod listen;
-mod metrics;
-mod openapi;
-mod params;
-mod peer;
-mod quota;
-mod read_log;
-mod recent;
-mod reserved_body;
-mod service;
-mod sessions;
-mod stats;
+mod server;
 mod status;
-mod stream;
-mod users;
 mod web;
 
 use std::sync::Arc;
@@ -35,15 +17,15 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 
-pub(crate) use host::Hosts;
-pub(crate) use listen::Listener;
-pub(crate) use service::{Opened, PAGE_BYTES_MAX, Service};
+pub(crate) use server::host::Hosts;
+pub(crate) use server::listen::Listener;
 
-use crate::http::failures::Failures;
-use crate::http::framing::Framed;
-use crate::http::metrics::Meters;
-use crate::http::peer::Peer;
+use crate::http::server::failures::Failures;
+use crate::http::server::framing::Framed;
 use crate::http::status::{Problem, is_without_token};
+use crate::service::Service;
+use crate::service::meters::Meters;
+use crate::service::peer::Peer;
 
 /// Longest path and query: a question of some hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
@@ -51,15 +33,15 @@ const URI_BYTES_MAX: usize = 8 << 10;
 /// Every route of the API; the page's are in `web`.
 fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     [
-        ("/api/audit/recent", get(recent::recent)),
-        ("/api/audit/stats", get(stats::stats)),
-        ("/api/audit/users", get(users::users)),
-        ("/api/audit/stream", get(stream::stream)),
-        ("/api/audit/entries", post(entries::entries)),
-        ("/healthz", get(health::live)),
-        ("/readyz", get(health::ready)),
-        ("/metrics", get(metrics::metrics)),
-        ("/openapi.json", get(openapi::document)),
+        ("/api/audit/recent", get(api::recent::recent)),
+        ("/api/audit/stats", get(api::stats::stats)),
+        ("/api/audit/users", get(api::users::users)),
+        ("/api/audit/stream", get(api::stream::stream)),
+        ("/api/audit/entries", post(api::entries::entries)),
+        ("/healthz", get(api::health::live)),
+        ("/readyz", get(api::health::ready)),
+        ("/metrics", get(api::metrics::metrics)),
+        ("/openapi.json", get(api::openapi::document)),
     ]
 }
 
@@ -132,7 +114,7 @@ fn check(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     if uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES_MAX) {
         return Err(Problem::UriTooLong);
     }
-    framing::check(request.headers())?;
+    server::framing::check(request.headers())?;
     hosts.check(request.method(), uri, request.version(), request.headers())?;
-    params::check(uri)
+    api::params::check(uri)
 }

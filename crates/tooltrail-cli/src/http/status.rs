@@ -8,6 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tooltrail::Error;
 
+use crate::service::Refusal;
+
 /// Seconds after which to try again: recovery, a full queue and a slow disk are most often over by then.
 const RETRY_AFTER_S: &str = "1";
 
@@ -54,6 +56,17 @@ pub(crate) enum Problem {
     Busy(&'static str),
     /// The fault is ours.
     Broken,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Busy(why) => Self::Busy(why),
+            Refusal::UnknownToken => Self::NoToken(true),
+            Refusal::Reading(error) => Self::reading(&error),
+            Refusal::Broken => Self::Broken,
+        }
+    }
 }
 
 impl Problem {

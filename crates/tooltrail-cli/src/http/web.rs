@@ -15,15 +15,15 @@ use axum::routing::{MethodRouter, get, post};
 use maud::Markup;
 use tooltrail::{Page, Query, Question, Status, Timestamp, Trail, Zone};
 
+use crate::http::api::params::Params;
+use crate::http::api::read_log;
 use crate::http::auth::{Caller, is_own_page, session};
-use crate::http::params::Params;
-use crate::http::peer::Peer;
-use crate::http::read_log;
-use crate::http::service::Service;
-use crate::http::sessions::{
+use crate::http::status::{Problem, file, page, see_other};
+use crate::service::Service;
+use crate::service::peer::Peer;
+use crate::service::sessions::{
     Session, form_cookie, form_secret, is_our_form, is_same, no_session_cookie, session_cookie,
 };
-use crate::http::status::{Problem, file, page, see_other};
 use crate::tokens::Role;
 use crate::web::{self, CallsPage, Key, Opened, SignIn, Trouble, View, Viewer};
 
@@ -109,7 +109,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
         let opened = opened(trail, &answer, &question, open.as_deref(), &zone)?;
         Ok((answer, opened))
     });
-    match read.await {
+    match read.await.map_err(Problem::from) {
         Ok((answer, opened)) => shown(web::calls(&CallsPage { answer: Ok(&answer), opened, ..what })),
         // What is wrong with a question stands beside the box in which it was typed.
         Err(problem @ Problem::Unclear { .. }) => {
@@ -159,7 +159,7 @@ async fn stats(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     };
     match service.read(&session.token, move |trail| trail.stats(&question)).await {
         Ok(stats) => shown(web::stats(&view, &reader, Ok(&stats))),
-        Err(problem) => refused(problem, &reader),
+        Err(refusal) => refused(refusal.into(), &reader),
     }
 }
 
@@ -179,7 +179,7 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
     // A token that is pasted brings white space along.
     let token = match service.token(params.text("token").unwrap_or_default().trim()).await {
         Ok(token) => token,
-        Err(problem) => return form(&parts.headers, next, Some(problem)),
+        Err(refusal) => return form(&parts.headers, next, Some(refusal.into())),
     };
     if token.role == Role::Ingest {
         let problem = Problem::Forbidden {
@@ -193,7 +193,7 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
     let Some(peer) = parts.extensions.get::<Peer>() else { return Problem::Broken.into_response() };
     match service.sessions().begin(token, peer.origin()) {
         Ok(name) => with_cookie(see_other(&next), session_cookie(&name, &parts.headers)),
-        Err(problem) => form(&parts.headers, next, Some(problem)),
+        Err(refusal) => form(&parts.headers, next, Some(refusal.into())),
     }
 }
 
@@ -310,7 +310,7 @@ async fn sent(headers: &HeaderMap, body: Body, known: &[&str]) -> Result<Params,
 fn form(headers: &HeaderMap, next: String, problem: Option<Problem>) -> Response {
     let form = match form_secret(headers) {
         Ok(form) => form,
-        Err(problem) => return problem.into_response(),
+        Err(refusal) => return Problem::from(refusal).into_response(),
     };
     let refused = problem.as_ref().map(|problem| match problem {
         Problem::NoToken(_) => {

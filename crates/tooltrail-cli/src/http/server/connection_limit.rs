@@ -10,7 +10,7 @@ use axum::response::Response;
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::http::metrics::Meters;
+use crate::service::meters::Meters;
 
 /// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
 const CONNECTIONS_MAX: usize = 512;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tooltrail::{Cancel, DurabilityPolicy, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
 
-use crate::http::metrics::Meters;
-use crate::http::quota::{Permit, Quota, Rate};
-use crate::http::sessions::Sessions;
-use crate::http::status::Problem;
-use crate::live::Hub;
+use crate::service::Refusal;
+use crate::service::live::Hub;
+use crate::service::meters::Meters;
+use crate::service::quota::{Permit, Quota, Rate};
+use crate::service::sessions::Sessions;
 use crate::tokens::{Token, TokenStore, Tokens, is_token};
 
 /// Questions read at once, those kept for admins, and those of one token: each holds a thread and a disk's attention, and
@@ -133,8 +133,8 @@ impl Service {
     }
 
     /// Returns the recorder and the trail; until recovery is done, a problem.
-    pub(crate) fn opened(&self) -> Result<&Opened, Problem> {
-        self.opened.get().ok_or(Problem::Busy("the service is still recovering the home"))
+    pub(crate) fn opened(&self) -> Result<&Opened, Refusal> {
+        self.opened.get().ok_or(Refusal::Busy("the service is still recovering the home"))
     }
 
     /// Begins to follow the home for live streams.
@@ -143,8 +143,8 @@ impl Service {
     }
 
     /// Returns what follows the home; until it does, a problem.
-    pub(crate) fn hub(&self) -> Result<&Arc<Hub>, Problem> {
-        self.hub.get().ok_or(Problem::Busy("the service does not follow the home yet"))
+    pub(crate) fn hub(&self) -> Result<&Arc<Hub>, Refusal> {
+        self.hub.get().ok_or(Refusal::Busy("the service does not follow the home yet"))
     }
 
     /// Returns the tokens as they are now; while they cannot be read, nobody has one.
@@ -155,7 +155,7 @@ impl Service {
     /// Returns the token that somebody presents; while they cannot be read, nobody is told that it is none.
     ///
     /// A token that is not known may have been made a moment ago: the file is looked at once more.
-    pub(crate) async fn token(self: &Arc<Self>, presented: &str) -> Result<Token, Problem> {
+    pub(crate) async fn token(self: &Arc<Self>, presented: &str) -> Result<Token, Refusal> {
         if let Some(token) = self.known_token(presented)? {
             return Ok(token);
         }
@@ -166,14 +166,14 @@ impl Service {
                     service.renew_tokens(Some(tokens));
                 }
             });
-            looked.await.map_err(|_| Problem::Broken)?;
+            looked.await.map_err(|_| Refusal::Broken)?;
         }
-        self.known_token(presented)?.ok_or(Problem::NoToken(true))
+        self.known_token(presented)?.ok_or(Refusal::UnknownToken)
     }
 
-    fn known_token(&self, presented: &str) -> Result<Option<Token>, Problem> {
+    fn known_token(&self, presented: &str) -> Result<Option<Token>, Refusal> {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let tokens = tokens.ok_or(Problem::Busy("the tokens can't be read"))?;
+        let tokens = tokens.ok_or(Refusal::Busy("the tokens can't be read"))?;
         Ok(tokens.find(presented).cloned())
     }
 
@@ -224,10 +224,10 @@ impl Service {
         &self,
         token: &Token,
         work: impl FnOnce(&Trail) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, Refusal> {
         let Opened { recorder, trail } = self.opened()?.clone();
         let permit = self.reads.take(token, READ_WAIT).await;
-        let permit = permit.ok_or(Problem::Busy("too many questions at once"))?;
+        let permit = permit.ok_or(Refusal::Busy("too many questions at once"))?;
         let cancel = Cancel::default();
         let given_up = GiveUp::new(&cancel);
         let read = tokio::task::spawn_blocking(move || {
@@ -240,34 +240,34 @@ impl Service {
         let read = read.await;
         drop(given_up);
         match read {
-            Ok(read) => read.map_err(|error| Problem::reading(&error)),
+            Ok(read) => read.map_err(|error| Refusal::Reading(error)),
             Err(error) => {
                 tracing::error!(%error, "a read ended early");
-                Err(Problem::Broken)
+                Err(Refusal::Broken)
             }
         }
     }
 
     /// Takes a place to take a body apart.
-    pub(crate) async fn parse_permit(&self, token: &Token) -> Result<Permit, Problem> {
-        self.parses.take(token, PARSE_WAIT).await.ok_or(Problem::Busy("too many senders at once"))
+    pub(crate) async fn parse_permit(&self, token: &Token) -> Result<Permit, Refusal> {
+        self.parses.take(token, PARSE_WAIT).await.ok_or(Refusal::Busy("too many senders at once"))
     }
 
     /// Takes room for so many bytes more of a body.
-    pub(crate) fn body_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Problem> {
+    pub(crate) fn body_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Refusal> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        self.bodies.try_take(token, kib).ok_or(Problem::Busy("too much is being sent at once"))
+        self.bodies.try_take(token, kib).ok_or(Refusal::Busy("too much is being sent at once"))
     }
 
     /// Takes room for an answer of so many bytes.
-    pub(crate) fn answer_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Problem> {
+    pub(crate) fn answer_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Refusal> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        self.answers.try_take(token, kib).ok_or(Problem::Busy("too many answers are on their way"))
+        self.answers.try_take(token, kib).ok_or(Refusal::Busy("too many answers are on their way"))
     }
 
     /// Takes a place for one stream.
-    pub(crate) fn stream_permit(&self, token: &Token) -> Result<Permit, Problem> {
-        self.streams.try_take(token, 1).ok_or(Problem::Busy("too many streams at once"))
+    pub(crate) fn stream_permit(&self, token: &Token) -> Result<Permit, Refusal> {
+        self.streams.try_take(token, 1).ok_or(Refusal::Busy("too many streams at once"))
     }
 
     /// Whether a token may send entries of a user: one of whom nobody has heard yet counts against its rate.
@@ -297,10 +297,10 @@ impl Service {
     }
 
     /// Whether questions and entries are taken right now.
-    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+    pub(crate) async fn ready(&self) -> Result<(), Refusal> {
         let recorder = Arc::clone(&self.opened()?.recorder);
         let Ok(place) = Arc::clone(&self.probes).try_acquire_owned() else {
-            return Err(Problem::Busy("another look at the home is under way"));
+            return Err(Refusal::Busy("another look at the home is under way"));
         };
         let probe = tokio::task::spawn_blocking(move || {
             let health = recorder.health();
@@ -311,9 +311,9 @@ impl Service {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(why))) => {
                 tracing::warn!(why, "the home can't be written");
-                Err(Problem::Busy("the home can't be written"))
+                Err(Refusal::Busy("the home can't be written"))
             }
-            Ok(Err(_)) | Err(_) => Err(Problem::Busy("the home does not answer")),
+            Ok(Err(_)) | Err(_) => Err(Refusal::Busy("the home does not answer")),
         }
     }
 }

@@ -17,13 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 use tooltrail::{GapWhy, Question, Trail, folder_of, outside_folder};
 
+use crate::http::api::params::Params;
+use crate::http::api::read_log;
 use crate::http::auth::Caller;
-use crate::http::params::Params;
-use crate::http::quota::Permit;
-use crate::http::read_log;
-use crate::http::service::Service;
 use crate::http::status::{Problem, events};
-use crate::live::{EventId, LIVE_DAYS, Mask, Since, StreamEvent, Subscriber};
+use crate::service::Service;
+use crate::service::live::{EventId, LIVE_DAYS, Mask, Since, StreamEvent, Subscriber};
+use crate::service::quota::Permit;
 use crate::tokens::Token;
 
 /// The header with which a client comes back.

@@ -8,13 +8,13 @@ use axum::response::Response;
 use serde_json::json;
 use tooltrail::Page;
 
+use crate::http::api::params::Params;
+use crate::http::api::read_log;
+use crate::http::api::reserved_body::ReservedBody;
 use crate::http::auth::Caller;
-use crate::http::params::Params;
-use crate::http::read_log;
-use crate::http::reserved_body::ReservedBody;
-use crate::http::service::Service;
 use crate::http::status::{Problem, answer};
 use crate::output::{nothing_json, scanned_json, skipped_json};
+use crate::service::Service;
 
 /// Answers with a page.
 pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {

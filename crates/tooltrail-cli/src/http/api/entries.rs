@@ -17,11 +17,11 @@ use serde_json::value::RawValue;
 use tooltrail::entry::receive;
 use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, Prepared, Recorder, Timestamp, Via};
 
+use crate::http::api::params::Params;
 use crate::http::auth::Caller;
-use crate::http::params::Params;
-use crate::http::quota::Permit;
-use crate::http::service::{GiveUp, Service};
 use crate::http::status::{Problem, Taken, taken};
+use crate::service::quota::Permit;
+use crate::service::{GiveUp, Service};
 use crate::tokens::Token;
 use crate::typos::Typos;
 

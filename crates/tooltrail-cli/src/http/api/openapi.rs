@@ -3,7 +3,7 @@
 use axum::http::Uri;
 use axum::response::Response;
 
-use crate::http::params::Params;
+use crate::http::api::params::Params;
 use crate::http::status::{Problem, answer};
 
 /// The document.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-use crate::http::quota::Permit;
+use crate::service::quota::Permit;
 
 /// Bytes of one part.
 const PART_BYTES: usize = 64 << 10;

@@ -1,12 +1,5 @@
-//! `GET /metrics`: what the service does, in numbers: no user, no tool, nobody's data.
+//! What the service counts, and all of it as the text of `/metrics`.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use axum::extract::State;
-use axum::http::Uri;
-use axum::response::Response;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text::encode};
 use prometheus_client::metrics::MetricType;
@@ -16,21 +9,12 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::time::{Duration, Instant};
 use tooltrail::{Counters, Skipped};
-
-use crate::http::params::Params;
-use crate::http::service::Service;
-use crate::http::status::{Problem, metrics_answer};
 
 /// Upper bounds of the time of a request, in seconds: from an answer out of memory to the longest body.
 const REQUEST_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
-
-/// Answers with all numbers.
-pub(crate) async fn metrics(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
-    Params::of(&uri, &[])?;
-    let counters = service.opened().ok().map(|opened| opened.recorder.counters());
-    service.meters().text(counters).map(metrics_answer).map_err(|_| Problem::Broken)
-}
 
 /// A label: its name and its value, one of a few words of ours, so that nobody outside can make more of them.
 type Label = (&'static str, String);
@@ -125,7 +109,7 @@ impl Meters {
     }
 
     /// Returns everything as text; the recorder's numbers once there is one.
-    fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
+    pub(crate) fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("tooltrail");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which tooltrail this is", version);

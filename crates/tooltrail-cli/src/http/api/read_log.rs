@@ -2,10 +2,10 @@
 
 use tooltrail::Event;
 
+use crate::http::api::params::Params;
 use crate::http::auth::Caller;
-use crate::http::params::Params;
-use crate::http::service::Service;
 use crate::http::status::Problem;
+use crate::service::Service;
 
 /// Records who asked what, without the answer. It never waits, and a read is answered even if it is lost.
 pub(crate) fn note(service: &Service, caller: &Caller, what: &str, params: &Params) -> Result<(), Problem> {

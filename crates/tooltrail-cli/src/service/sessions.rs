@@ -9,8 +9,8 @@ use axum::http::{HeaderMap, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::http::peer::Origin;
-use crate::http::status::Problem;
+use crate::service::Refusal;
+use crate::service::peer::Origin;
 use crate::tokens::{Token, Tokens};
 
 /// Longest session: a working day; then the token is asked for again.
@@ -52,7 +52,7 @@ pub(crate) struct Session {
 
 impl Sessions {
     /// Begins a session and returns its name.
-    pub(crate) fn begin(&self, token: Token, origin: Origin) -> Result<String, Problem> {
+    pub(crate) fn begin(&self, token: Token, origin: Origin) -> Result<String, Refusal> {
         let name = secret()?;
         let session = Session { token, form: secret()?, origin, begun: Instant::now() };
         let mut all = self.all();
@@ -117,7 +117,7 @@ pub(crate) fn form_cookie(form: &str) -> Option<HeaderValue> {
 }
 
 /// Returns what the sign-in form must send back: what the browser holds already, so that two tabs agree.
-pub(crate) fn form_secret(headers: &HeaderMap) -> Result<String, Problem> {
+pub(crate) fn form_secret(headers: &HeaderMap) -> Result<String, Refusal> {
     let is_secret = |form: &&str| form.len() == 2 * SECRET_BYTES && form.bytes().all(|byte| byte.is_ascii_hexdigit());
     cookies(headers, FORM_COOKIE).find(is_secret).map_or_else(secret, |form| Ok(form.to_owned()))
 }
@@ -146,11 +146,11 @@ fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a s
 }
 
 /// Returns random bytes as hex.
-fn secret() -> Result<String, Problem> {
+fn secret() -> Result<String, Refusal> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
         tracing::error!(%error, "no random bits");
-        Problem::Broken
+        Refusal::Broken
     })?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
@@ -163,7 +163,7 @@ fn hashed(name: &str) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::{SESSIONS_MAX, Sessions, cookies, form_secret, is_our_form, is_same};
-    use crate::http::peer::Origin;
+    use crate::service::peer::Origin;
     use crate::tokens::{Role, TokenStore, Tokens};
     use axum::http::{HeaderMap, HeaderValue};
 

@@ -8,12 +8,12 @@ use axum::response::Response;
 use serde_json::json;
 use tooltrail::{Question, UserSummary};
 
+use crate::http::api::params::{Params, user_cursor};
+use crate::http::api::read_log;
 use crate::http::auth::Caller;
-use crate::http::params::{Params, user_cursor};
-use crate::http::read_log;
-use crate::http::service::Service;
 use crate::http::status::{Problem, answer};
 use crate::output::skipped_json;
+use crate::service::Service;
 
 /// Users of a page: as many as entries.
 const USERS_MAX: usize = 1_000;

@@ -16,9 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::http::connection_limit::{ConnectionLimit, ConnectionPermit, Received};
-use crate::http::metrics::Meters;
-use crate::http::peer::Peer;
+use crate::http::server::connection_limit::{ConnectionLimit, ConnectionPermit, Received};
+use crate::service::meters::Meters;
+use crate::service::peer::Peer;
 
 /// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
 const HEAD_WAIT: Duration = Duration::from_secs(10);

@@ -6,9 +6,9 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 
-use crate::http::params::Params;
-use crate::http::service::Service;
+use crate::http::api::params::Params;
 use crate::http::status::{Problem, answer};
+use crate::service::Service;
 
 /// Answers without looking at anything: a slow disk is no reason to kill the process.
 pub(crate) async fn live(uri: Uri) -> Result<Response, Problem> {

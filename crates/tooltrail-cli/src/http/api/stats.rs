@@ -6,12 +6,12 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 
+use crate::http::api::params::Params;
+use crate::http::api::read_log;
 use crate::http::auth::Caller;
-use crate::http::params::Params;
-use crate::http::read_log;
-use crate::http::service::Service;
 use crate::http::status::{Problem, answer};
 use crate::output::{escaped_json, stats_json};
+use crate::service::Service;
 
 /// Answers with counts.
 pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {

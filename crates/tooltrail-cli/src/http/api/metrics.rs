@@ -1,0 +1,18 @@
+//! `GET /metrics`: what the service does, in numbers: no user, no tool, nobody's data.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+
+use crate::http::api::params::Params;
+use crate::http::status::{Problem, metrics_answer};
+use crate::service::Service;
+
+/// Answers with all numbers.
+pub(crate) async fn metrics(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
+    Params::of(&uri, &[])?;
+    let counters = service.opened().ok().map(|opened| opened.recorder.counters());
+    service.meters().text(counters).map(metrics_answer).map_err(|_| Problem::Broken)
+}

@@ -1,0 +1,13 @@
+//! The resources of the API, a file each, and what several of them need.
+
+pub(crate) mod entries;
+pub(crate) mod health;
+pub(crate) mod metrics;
+pub(crate) mod openapi;
+pub(crate) mod params;
+pub(crate) mod read_log;
+pub(crate) mod recent;
+pub(crate) mod reserved_body;
+pub(crate) mod stats;
+pub(crate) mod stream;
+pub(crate) mod users;

@@ -1,0 +1,13 @@
+//! What the service is apart from HTTP: its state, its bounds, its background tasks and the live stream.
+
+pub(crate) mod live;
+pub(crate) mod meters;
+pub(crate) mod peer;
+pub(crate) mod quota;
+mod refusal;
+pub(crate) mod sessions;
+mod state;
+pub(crate) mod tasks;
+
+pub(crate) use refusal::Refusal;
+pub(crate) use state::{GiveUp, Opened, PAGE_BYTES_MAX, Service};
