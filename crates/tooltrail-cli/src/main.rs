@@ -3,10 +3,7 @@
 
 mod clock;
 mod commands;
-mod common;
-mod config;
 mod demo;
-mod durability;
 mod failure;
 mod http;
 mod import;
@@ -14,10 +11,8 @@ mod key_exposure;
 mod log;
 mod output;
 mod question;
-mod redaction;
-mod retention;
 mod service;
-mod size;
+mod settings;
 mod tokens;
 mod typos;
 mod web;
@@ -36,7 +31,7 @@ fn main() -> ExitCode {
             return if refused.use_stderr() { Exit::CouldNot.into() } else { Exit::Yes.into() };
         }
     };
-    output::choose_colour(cli.common.color);
+    output::choose_colour(cli.flags.color);
     lift_open_files();
     match cli.run() {
         Ok(code) => code,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 
 use crate::commands::Cli;
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::Data;
+use crate::settings::Settings;
 
 /// Print the completions of a shell
 #[derive(Debug, clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 }
 
 /// Prints the script.
-pub(crate) fn run(args: Args, _common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: Args, _settings: &Settings) -> Result<ExitCode, Failure> {
     // Into memory first: the generator panics where a write fails, and a closed pipe is success.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tooltrail", &mut script);

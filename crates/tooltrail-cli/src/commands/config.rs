@@ -9,11 +9,11 @@ use tooltrail::{DurabilityPolicy, Home};
 use tooltrail_toolbox::{Effect, Gate};
 
 use crate::commands::{Cli, serve};
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Data, Table, print_json};
-use crate::redaction::{self, Redact};
-use crate::retention;
+use crate::settings::Settings;
+use crate::settings::redaction::{self, Redact};
+use crate::settings::retention;
 
 /// Look at the configuration
 #[derive(Debug, clap::Args)]
@@ -34,16 +34,16 @@ enum Command {
 }
 
 /// Does it.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let Command::Check(flags) = args.command;
-    let rows = rows(&flags, common)?;
-    let broken = common.config()?.redact.broken_tests().map_err(|failure| common.in_config(failure))?;
-    if common.json {
+    let rows = rows(&flags, settings)?;
+    let broken = settings.file()?.redact.broken_tests().map_err(|failure| settings.in_config(failure))?;
+    if settings.flags.json {
         let object = rows.into_iter().map(|row| (row.name.to_owned(), json!({ "value": row.value, "from": row.from })));
         print_json(&Value::Object(object.collect::<Map<_, _>>()))?;
         return verdict(&broken);
     }
-    let path = common.config_path();
+    let path = settings.config_path();
     let mut table = Table::new(&[Column::fixed("key"), Column::fixed("from"), Column::fixed("value")]);
     for row in rows {
         for (name, value) in lines(row.name, &row.value) {
@@ -86,9 +86,9 @@ struct Row {
 }
 
 /// Returns every value.
-fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
-    let file = common.config()?;
-    let path = common.config_path();
+fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
+    let file = settings.file()?;
+    let path = settings.config_path();
     let matches = Cli::matches().ok();
     let matches = matches.as_ref().and_then(|cli| cli.subcommand_matches("config")?.subcommand_matches("check"));
     let source =
@@ -97,28 +97,27 @@ fn rows(flags: &serve::Args, common: &Common) -> Result<Vec<Row>, Failure> {
         let from = source(id, in_file).unwrap_or_else(|| "default".to_owned());
         Row { name, value, from }
     };
-    let (log_level, log_format) = (flags.level(&file), flags.format(&file));
-    let durability = flags.durability(&file);
-    let zone = common.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
+    let serve::ServeOptions { listen, hosts, durability, log_level, log_format } = flags.resolve(file);
+    let zone = settings.flags.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
     // It names the zone that the service would use, so it must be one.
-    common.zone()?;
-    let kept = retention::Flags::default().retention(&file.retention)?;
+    settings.zone()?;
+    let kept = settings.retention()?;
     let mut rows = vec![
         row("config", "config", false, path.clone().map_or(Value::Null, Value::from)),
-        row("home", "home", false, json!(common.home_path()?)),
-        row("keys", "keys", false, keys(common)?),
+        row("home", "home", false, json!(settings.home_path()?)),
+        row("keys", "keys", false, keys(settings)?),
         row("zone", "zone", file.zone.is_some(), zone.map_or_else(|| json!("the system's"), Value::from)),
-        row("group", "group", file.group.is_some(), json!(common.group(&file))),
+        row("group", "group", file.group.is_some(), json!(settings.group()?)),
         row(
             "force_network_home",
             "force_network_home",
             file.force_network_home.is_some(),
-            json!(common.force_network_home(&file)),
+            json!(settings.force_network_home()?),
         ),
-        row("listen", "listen", file.listen.is_some(), json!(flags.listen(&file))),
-        row("hosts", "host", file.hosts.is_some(), json!(flags.hosts(&file))),
-        row("log.level", "log_level", file.log.level.is_some(), json!(crate::common::word(log_level))),
-        row("log.format", "log_format", file.log.format.is_some(), json!(crate::common::word(log_format))),
+        row("listen", "listen", file.listen.is_some(), json!(listen)),
+        row("hosts", "host", file.hosts.is_some(), json!(hosts)),
+        row("log.level", "log_level", file.log.level.is_some(), json!(crate::settings::colour::word(log_level))),
+        row("log.format", "log_format", file.log.format.is_some(), json!(crate::settings::colour::word(log_format))),
         row("retention", "", file.retention != Default::default(), retention::object(&kept)),
         row("durability", "durability", file.durability.is_some(), json!(durability.default.as_str())),
         row("durability.tools", "durability", file.durability.is_some(), tools(&durability)),
@@ -145,11 +144,11 @@ fn source(matches: Option<&ArgMatches>, id: &str) -> Option<String> {
 }
 
 /// Returns the folder of keys; without a home that has an id only a named one is known.
-fn keys(common: &Common) -> Result<Value, Failure> {
+fn keys(settings: &Settings) -> Result<Value, Failure> {
     let known = |home: &Home| home.root().join(".tooltrail/id").is_file();
-    match common.open_home() {
-        Ok(home) if known(&home) => Ok(json!(common.keys_path(&home)?)),
-        _ => Ok(common.keys.as_ref().map_or(Value::Null, |keys| json!(keys))),
+    match settings.open_home() {
+        Ok(home) if known(&home) => Ok(json!(settings.keys_path(&home)?)),
+        _ => Ok(settings.flags.keys.as_ref().map_or(Value::Null, |keys| json!(keys))),
     }
 }
 

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::commands::serve::serve_at;
-use crate::common::Common;
+use crate::commands::serve::{ServeOptions, serve_at};
 use crate::demo;
-use crate::durability::DurabilityArgs;
 use crate::failure::Failure;
 use crate::output::{Data, print_json, talk};
+use crate::settings::Settings;
+use crate::settings::durability::DurabilityArgs;
 use crate::tokens::{Role, TokenStore};
 
 /// The port that is tried first: the service's own.
@@ -33,20 +33,22 @@ pub(crate) struct Args {
 }
 
 /// Does it.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let (common, own_folder) = place(common)?;
-    let home = common.create_home()?;
-    let recorder = common.recorder(&home)?;
-    let durability = args.durability.durability(&common.config()?);
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let (settings, own_folder) = place(settings)?;
+    let home = settings.create_home()?;
+    let recorder = settings.recorder(&home)?;
+    let durability = args.durability.over(settings.file()?.durability.as_ref());
     let counts = demo::replay(recorder, durability.clone())?;
     talk(&format!("recorded {} calls of {} users in {}", counts.calls, counts.users, home.root().display()));
 
-    let store = TokenStore::new(common.keys_path(&home)?);
+    let store = TokenStore::new(settings.keys_path(&home)?);
     let name = format!("demo-{}", std::process::id());
     let token = store.add(&name, Role::Admin, None)?;
     let listen = args.listen.unwrap_or_else(free_address);
-    let json = common.json;
-    serve_at(listen, Vec::new(), durability, &common, |address, _| {
+    let json = settings.flags.json;
+    let (log_level, log_format) = Default::default();
+    let options = ServeOptions { listen, hosts: Vec::new(), durability, log_level, log_format };
+    serve_at(options, &settings, |address, _| {
         let commands = commands(address, &token, home.root());
         if json {
             return print_json(&json!({
@@ -75,15 +77,15 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
 }
 
 /// Returns the flags with a home and keys of the demo's own, and the folder of both, unless a home was named.
-fn place(common: &Common) -> Result<(Common, Option<PathBuf>), Failure> {
-    let mut common = common.clone();
-    if common.home.is_some() {
-        return Ok((common, None));
+fn place(settings: &Settings) -> Result<(Settings, Option<PathBuf>), Failure> {
+    let mut settings = settings.clone();
+    if settings.flags.home.is_some() {
+        return Ok((settings, None));
     }
     let folder = fresh_folder()?;
-    common.home = Some(folder.join("home"));
-    common.keys.get_or_insert(folder.join("keys"));
-    Ok((common, Some(folder)))
+    settings.flags.home = Some(folder.join("home"));
+    settings.flags.keys.get_or_insert(folder.join("keys"));
+    Ok((settings, Some(folder)))
 }
 
 /// Makes a new folder among the system's temporary files.

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use tooltrail::{Query, Question, Redactor, Trail, redaction_keys};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
 use crate::question::{self, DAYS_MAX};
+use crate::settings::Settings;
 
 /// Bytes of a secret: the longest key of today's standards has some thousand.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
@@ -47,10 +47,10 @@ pub(crate) struct Args {
 }
 
 /// Reads the secret, searches and prints.
-pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
-    let trail = common.trail()?;
-    let home = common.open_home()?;
-    let keys = redaction_keys(&common.keys_path(&home)?)?;
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let trail = settings.trail()?;
+    let home = settings.open_home()?;
+    let keys = redaction_keys(&settings.keys_path(&home)?)?;
     let secret = secret()?;
     let mut tags = Vec::new();
     let mut rule = None;
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     let by_tag = found.lines.len();
     found.search(&trail, args, Query::text(&secret))?;
     found.unhidden = found.lines.len() - by_tag;
-    match common.json {
+    match settings.flags.json {
         true => print_object(&found, rule.as_deref(), &tags)?,
         false => print_table(&found, rule.as_deref(), keys.is_empty())?,
     }

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::common::Common;
-use crate::durability::DurabilityArgs;
 use crate::failure::{Exit, Failure};
 use crate::import::{Begins, Job, Outcome, Report, name_of, remove_old};
 use crate::output;
+use crate::settings::Settings;
+use crate::settings::durability::DurabilityArgs;
 
 /// Rejected lines told to a person one by one.
 const REJECTED_TOLD_MAX: usize = 10;
@@ -48,18 +48,18 @@ pub(crate) struct Args {
 }
 
 /// Imports the files one after another.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let zone = common.zone()?;
-    let home = common.create_home()?;
-    let recorder = common.recorder(&home)?;
-    let durability = &args.durability.durability(&common.config()?);
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let zone = settings.zone()?;
+    let home = settings.create_home()?;
+    let recorder = settings.recorder(&home)?;
+    let durability = &args.durability.over(settings.file()?.durability.as_ref());
     let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: &args.user, again: args.again };
     let mut reports = Vec::new();
     let mut failed = None;
     for path in &args.files {
         match job.import(path) {
             Ok(report) => {
-                print_report(path, &report, common.json);
+                print_report(path, &report, settings.flags.json);
                 reports.push((path, report));
             }
             Err(failure) => {
@@ -75,7 +75,7 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
         return Err(failure);
     }
     closed?;
-    if common.json {
+    if settings.flags.json {
         output::print_json(&answer(&reports))?;
     }
     let no = reports.iter().any(|(_, report)| report.rejected.count > 0 || report.outcome == Outcome::Refused);

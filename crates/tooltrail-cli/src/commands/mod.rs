@@ -21,8 +21,9 @@ use std::process::ExitCode;
 use clap::builder::Resettable;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use crate::common::Common;
 use crate::failure::Failure;
+use crate::settings::Settings;
+use crate::settings::flags::GlobalFlags;
 
 /// The audit trail of AI agents' tool calls.
 ///
@@ -32,7 +33,7 @@ use crate::failure::Failure;
 #[command(name = "tooltrail", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
-    pub(crate) common: Common,
+    pub(crate) flags: GlobalFlags,
     #[command(subcommand)]
     command: Command,
 }
@@ -78,21 +79,21 @@ impl Cli {
 
     /// Does it.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let common = &self.common;
+        let settings = &Settings::new(self.flags);
         match self.command {
-            Command::Recent(args) => recent::run(args, common),
-            Command::Show(args) => show::run(&args, common),
-            Command::Tail(args) => tail::run(args, common),
-            Command::Stats(args) => stats::run(args, common),
-            Command::Serve(args) => serve::run(args, common),
-            Command::Import(args) => import::run(args, common),
-            Command::Prune(args) => prune::run(args, common),
-            Command::Redact(args) => redact::run(&args, common),
-            Command::FindSecret(args) => find_secret::run(&args, common),
-            Command::Token(args) => token::run(args, common),
-            Command::Config(args) => config::run(args, common),
-            Command::Demo(args) => demo::run(args, common),
-            Command::Completions(args) => completions::run(args, common),
+            Command::Recent(args) => recent::run(args, settings),
+            Command::Show(args) => show::run(&args, settings),
+            Command::Tail(args) => tail::run(args, settings),
+            Command::Stats(args) => stats::run(args, settings),
+            Command::Serve(args) => serve::run(args, settings),
+            Command::Import(args) => import::run(args, settings),
+            Command::Prune(args) => prune::run(args, settings),
+            Command::Redact(args) => redact::run(&args, settings),
+            Command::FindSecret(args) => find_secret::run(&args, settings),
+            Command::Token(args) => token::run(args, settings),
+            Command::Config(args) => config::run(args, settings),
+            Command::Demo(args) => demo::run(args, settings),
+            Command::Completions(args) => completions::run(args, settings),
         }
     }
 }

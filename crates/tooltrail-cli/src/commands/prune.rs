@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use tooltrail::{PrunedDay, would_prune};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, Column, Data, Table, print_json, talk};
-use crate::retention::{Flags, pruned_json};
-use crate::size;
+use crate::settings::Settings;
+use crate::settings::retention::{RetentionFlags, pruned_json};
+use crate::settings::size;
 
 /// Remove the oldest days, of all users, beyond what is to be kept
 ///
@@ -22,7 +22,7 @@ use crate::size;
   tooltrail recent tool=tooltrail.prune --days 365  what went, and when")]
 pub(crate) struct Args {
     #[command(flatten)]
-    kept: Flags,
+    kept: RetentionFlags,
 
     /// Say what would go, and remove nothing
     #[arg(long)]
@@ -30,25 +30,25 @@ pub(crate) struct Args {
 }
 
 /// Prunes and prints.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let retention = args.kept.retention(&common.config()?.retention)?;
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let retention = args.kept.retention(&settings.file()?.retention)?;
     if !retention.is_limited() {
         return Err(Failure::could_not(
             "nothing says what is to go",
             "give --max-age-days, --max-entries or --max-bytes, or a [retention] in the configuration file",
         ));
     }
-    let home = common.open_home()?;
+    let home = settings.open_home()?;
     let days = match args.dry_run {
         true => would_prune(&home, &retention, &*crate::clock::clock())?,
         false => {
-            let recorder = common.recorder(&home)?;
+            let recorder = settings.recorder(&home)?;
             let days = recorder.prune(&retention, "prune")?;
             recorder.close()?;
             days
         }
     };
-    if common.json {
+    if settings.flags.json {
         print_json(&pruned_json(&days, args.dry_run))?;
     } else {
         let mut data = Data::styled();

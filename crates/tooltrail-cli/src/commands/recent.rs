@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use tooltrail::{Cursor, Page, Skipped, Zone};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
 use crate::question::QuestionArgs;
+use crate::settings::Settings;
 
 /// Show the newest entries, newest first
 ///
@@ -42,21 +42,21 @@ pub(crate) struct Args {
 }
 
 /// Asks and prints.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let zone = common.zone()?;
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let zone = settings.zone()?;
     let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.limit;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;
-    let page = common.trail()?.recent(&question)?;
-    if common.json {
+    let page = settings.trail()?.recent(&question)?;
+    if settings.flags.json {
         print_lines(&page)?;
     } else if output::stdout_is_terminal() {
         print_table(&page, &zone)?;
     } else {
         print_tabs(&page)?;
     }
-    tell_rest(&page, &common.home_path()?, common.json);
+    tell_rest(&page, &settings.home_path()?, settings.flags.json);
     Ok(Exit::Yes.into())
 }
 

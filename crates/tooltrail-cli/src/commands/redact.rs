@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data};
+use crate::settings::Settings;
 
 /// Bytes of a text at most: it is held in memory, as a key may take many lines.
 const TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -40,11 +40,11 @@ pub(crate) struct Args {
 }
 
 /// Reads, hides and prints.
-pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let text = read(args)?;
-    let hidden = common.redactor()?.text(&text).into_owned();
+    let hidden = settings.redactor()?.text(&text).into_owned();
     let marks = marks(&hidden);
-    if common.json {
+    if settings.flags.json {
         let marks = marks.iter().map(|mark| json!({ "line": mark.line, "column": mark.column, "rule": mark.rule }));
         output::print_json(&json!({ "text": hidden, "marks": marks.collect::<Vec<_>>() }))?;
         return Ok(Exit::Yes.into());

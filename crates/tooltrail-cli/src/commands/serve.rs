@@ -8,19 +8,18 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tooltrail::{DurabilityPolicy, Home, Zone};
+use tooltrail::{DurabilityPolicy, Home};
 
-use crate::common::Common;
-use crate::config::Config;
-use crate::durability::DurabilityArgs;
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, router};
 use crate::key_exposure::warnings;
 use crate::log::{self, Format, Level};
 use crate::output::{Data, print_json, talk, talk_hint};
-use crate::retention::Flags;
 use crate::service::Service;
 use crate::service::tasks::{close, open_behind, prune_daily, renew};
+use crate::settings::Settings;
+use crate::settings::durability::DurabilityArgs;
+use crate::settings::file::ConfigFile;
 use crate::tokens::{TokenStore, Tokens, check_ours};
 
 /// The port that people know.
@@ -60,98 +59,93 @@ pub(crate) struct Args {
     durability: DurabilityArgs,
 }
 
+/// What of the service is chosen, resolved: flags before the environment before the file.
+#[derive(Clone, Debug)]
+pub(crate) struct ServeOptions {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The names under which a proxy serves it.
+    pub(crate) hosts: Vec<String>,
+    /// How durable an entry must be before it is acknowledged.
+    pub(crate) durability: DurabilityPolicy,
+    /// How much the log says.
+    pub(crate) log_level: Level,
+    /// In which form the log says it.
+    pub(crate) log_format: Format,
+}
+
 impl Args {
-    /// Returns where to listen.
-    pub(crate) fn listen(&self, config: &Config) -> SocketAddr {
-        self.listen.or(config.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))
-    }
-
-    /// Returns the names under which a proxy serves it.
-    pub(crate) fn hosts(&self, config: &Config) -> Vec<String> {
-        if self.host.is_empty() { config.hosts.clone().unwrap_or_default() } else { self.host.clone() }
-    }
-
-    /// Returns how durable an entry must be before it is acknowledged.
-    pub(crate) fn durability(&self, config: &Config) -> DurabilityPolicy {
-        self.durability.durability(config)
-    }
-
-    /// Returns what the log tells.
-    pub(crate) fn level(&self, config: &Config) -> Level {
-        self.log_level.or(config.log.level).unwrap_or_default()
-    }
-
-    /// Returns how it tells it.
-    pub(crate) fn format(&self, config: &Config) -> Format {
-        self.log_format.or(config.log.format).unwrap_or_default()
+    /// Resolves the flags over the file.
+    pub(crate) fn resolve(&self, file: &ConfigFile) -> ServeOptions {
+        let hosts = if self.host.is_empty() { file.hosts.clone().unwrap_or_default() } else { self.host.clone() };
+        ServeOptions {
+            listen: self.listen.or(file.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))),
+            hosts,
+            durability: self.durability.over(file.durability.as_ref()),
+            log_level: self.log_level.or(file.log.level).unwrap_or_default(),
+            log_format: self.log_format.or(file.log.format).unwrap_or_default(),
+        }
     }
 }
 
 /// Serves until a signal ends it.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let config = common.config()?;
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let file = settings.file()?;
+    let options = args.resolve(file);
     // No answer can be dated then: each connection would end with a panic in the server's own library.
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Failure::could_not("the system's clock stands before 1970", "set it, then start again"));
     }
-    log::start(args.level(&config), args.format(&config));
-    let keys = common.keys_path(&common.create_home()?)?;
+    log::start(options.log_level, options.log_format);
+    let keys = settings.keys_path(&settings.create_home()?)?;
     for (warning, hint) in warnings(&keys, Path::new("/proc")) {
         tracing::warn!(hint, "{warning}");
     }
-    if config.gate.is_some() {
+    if file.gate.is_some() {
         tracing::warn!("the file has a gate, which this service does not obey: it holds where tools are run");
     }
-    let json = common.json;
-    let durability = args.durability(&config);
-    serve_at(args.listen(&config), args.hosts(&config), durability, common, |url, no_tokens| {
-        announce(url, no_tokens, json, args.format(&config))
-    })
+    let (json, format) = (settings.flags.json, options.log_format);
+    serve_at(options, settings, |url, no_tokens| announce(url, no_tokens, json, format))
 }
 
 /// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
 pub(crate) fn serve_at(
-    listen: SocketAddr,
-    names: Vec<String>,
-    durability: DurabilityPolicy,
-    common: &Common,
+    options: ServeOptions,
+    settings: &Settings,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
-    let home = common.create_home()?;
-    let store = TokenStore::new(common.keys_path(&home)?);
+    let home = settings.create_home()?;
+    let store = TokenStore::new(settings.keys_path(&home)?);
     check_ours(home.root(), "the home")?;
     store.check()?;
     let tokens = store.load()?;
-    if tokens.is_empty() && !listen.ip().is_loopback() {
+    if tokens.is_empty() && !options.listen.ip().is_loopback() {
         return Err(Failure::could_not(
-            format!("{} can be reached from outside, and there are no tokens", listen),
+            format!("{} can be reached from outside, and there are no tokens", options.listen),
             "make one with `tooltrail token add NAME --role admin` first, or listen on 127.0.0.1",
         ));
     }
-    let zone = common.zone()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(|error| Failure::io("start", "the service", &error))?;
-    let served = runtime.block_on(serve(listen, names, durability, common, home, store, tokens, zone, opened));
+    let served = runtime.block_on(serve(options, settings, home, store, tokens, opened));
     runtime.shutdown_timeout(THREADS_WAIT);
     served.map(ExitCode::from)
 }
 
 /// Opens the port, then the home behind it, and ends both when a signal comes.
-#[expect(clippy::too_many_arguments, reason = "what the service was opened with, each once")]
 async fn serve(
-    address: SocketAddr,
-    names: Vec<String>,
-    durability: DurabilityPolicy,
-    common: &Common,
+    options: ServeOptions,
+    settings: &Settings,
     home: Home,
     store: TokenStore,
     tokens: Tokens,
-    zone: Zone,
     opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
+    let ServeOptions { listen: address, hosts: names, durability, .. } = options;
+    let zone = settings.zone()?;
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
@@ -160,8 +154,8 @@ async fn serve(
     })?;
     let no_tokens = tokens.is_empty();
     let service = Arc::new(Service::new(store.clone(), tokens, zone, durability));
-    open_behind(Arc::clone(&service), common.clone(), home);
-    let kept = Flags::default().retention(&common.config()?.retention)?;
+    open_behind(Arc::clone(&service), settings.clone(), home);
+    let kept = settings.retention()?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
     let hosts = if address.ip().is_loopback() { Hosts::Loopback(names.into()) } else { Hosts::Any };

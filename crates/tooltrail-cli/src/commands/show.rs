@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use serde_json::Value;
 use tooltrail::{EntryId, Query, Question};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data};
 use crate::question::DAYS_MAX;
+use crate::settings::Settings;
 
 /// Show one entry whole, with its arguments
 ///
@@ -31,7 +31,7 @@ const END_CHARS_MIN: usize = 6;
 const LIKE_MAX: usize = 10;
 
 /// Finds and prints it.
-pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let whole_id = EntryId::parse(&args.id).is_some();
     let end = (END_CHARS_MIN..36).contains(&args.id.len())
         && args.id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
     question.days = DAYS_MAX;
     // Two lines of one id are one entry; of an end there may be two.
     question.limit = if whole_id { 1 } else { LIKE_MAX };
-    let page = common.trail()?.recent(&question)?;
+    let page = settings.trail()?.recent(&question)?;
     output::tell_skipped(&page.skipped, &page.unreadable_names);
     let Some(line) = page.lines.first() else {
         return Err(Failure::no(
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, common: &Common) -> Result<ExitCode, Failure> {
         return Err(Failure::no(what, "name one of them whole"));
     }
     let terminal = output::stdout_is_terminal();
-    if !common.json {
+    if !settings.flags.json {
         output::print_paged(&whole(line))?;
         return Ok(Exit::Yes.into());
     }

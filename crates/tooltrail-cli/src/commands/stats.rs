@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use tooltrail::{Quantiles, Stats};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
 use crate::question::QuestionArgs;
+use crate::settings::Settings;
 
 /// Rows of a table for people; --json has them all.
 const ROWS_MAX: usize = 20;
@@ -33,12 +33,12 @@ pub(crate) struct Args {
 }
 
 /// Asks and prints.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question(&common.zone()?, true)?;
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let mut question = args.asked.question(&settings.zone()?, true)?;
     question.local_days = args.local_days;
     question.check()?;
-    let stats = common.trail()?.stats(&question)?;
-    if common.json {
+    let stats = settings.trail()?.stats(&question)?;
+    if settings.flags.json {
         output::print_json(&output::stats_json(&stats))?;
     } else {
         output::print_paged(&report(&stats))?;

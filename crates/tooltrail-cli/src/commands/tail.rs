@@ -12,10 +12,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tooltrail::{Follow, Followed, Zone};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Columns, Data, Shown};
 use crate::question::QuestionArgs;
+use crate::settings::Settings;
 
 /// Pause between two looks at the home: what people still feel as at once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -55,15 +55,15 @@ pub(crate) struct Args {
 }
 
 /// Asks, prints, and follows.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
-    let zone = common.zone()?;
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let zone = settings.zone()?;
     let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.lines.max(1);
     question.check()?;
-    let trail = common.trail()?;
+    let trail = settings.trail()?;
     // Following begins before the question is asked, so that nothing falls between the two.
     let follow = if args.follow { Some(trail.follow(&question)?) } else { None };
-    let mut printer = Printer::new(common.json, zone);
+    let mut printer = Printer::new(settings.flags.json, zone);
     let mut printed = HashMap::<String, usize>::new();
     if args.lines > 0 {
         let page = trail.recent(&question)?;

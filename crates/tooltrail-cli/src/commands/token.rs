@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::output::{Cell, Column, Data, Table, print_json, talk};
+use crate::settings::Settings;
 use crate::tokens::{Role, Token, TokenStore};
 
 /// Make, list and revoke the tokens of the service
@@ -40,14 +40,14 @@ enum Command {
 }
 
 /// Does it.
-pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Add { name, role, user } => {
-            let home = common.create_home()?;
-            let keys = common.keys_path(&home)?;
+            let home = settings.create_home()?;
+            let keys = settings.keys_path(&home)?;
             home.make_keys_folder(&keys)?;
             let token = TokenStore::new(keys).add(&name, role, user.as_deref())?;
-            if common.json {
+            if settings.flags.json {
                 print_json(&json!({ "name": name, "role": role, "user": user, "token": token }))?;
             } else {
                 let mut data = Data::exact();
@@ -57,8 +57,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             }
         }
         Command::List => {
-            let tokens = TokenStore::new(common.keys_path(&common.open_home()?)?).load()?;
-            if common.json {
+            let tokens = TokenStore::new(settings.keys_path(&settings.open_home()?)?).load()?;
+            if settings.flags.json {
                 print_json(&json!({ "tokens": tokens.iter().map(object).collect::<Vec<_>>() }))?;
             } else if tokens.is_empty() {
                 talk("no tokens; make one with `tooltrail token add NAME --role admin`");
@@ -69,8 +69,8 @@ pub(crate) fn run(args: Args, common: &Common) -> Result<ExitCode, Failure> {
             }
         }
         Command::Revoke { name } => {
-            TokenStore::new(common.keys_path(&common.open_home()?)?).revoke(&name)?;
-            if common.json {
+            TokenStore::new(settings.keys_path(&settings.open_home()?)?).revoke(&name)?;
+            if settings.flags.json {
                 print_json(&json!({ "revoked": name }))?;
             } else {
                 talk("revoked; a running service refuses it within a second");

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tooltrail::{Bounds, Event, Home, Retention, Trail};
 
-use crate::common::Common;
 use crate::failure::{Exit, Failure};
 use crate::service::live::Hub;
 use crate::service::{Opened, PAGE_BYTES_MAX, Service};
+use crate::settings::Settings;
 use crate::tokens::TokenStore;
 
 /// Pause between two looks at the tokens: a new or revoked one counts within a second.
@@ -26,11 +26,11 @@ const PRUNE_RETRY: Duration = Duration::from_secs(60 * 60);
 /// Opens the recorder, then what reads, on a thread of their own, however long recovery takes; a failure is tried again.
 ///
 /// The recorder comes first and alone: nothing that reads the home can keep it from recording.
-pub(crate) fn open_behind(service: Arc<Service>, common: Common, home: Home) {
+pub(crate) fn open_behind(service: Arc<Service>, settings: Settings, home: Home) {
     std::thread::spawn(move || {
         let bounds = Bounds { page_lines_bytes_max: PAGE_BYTES_MAX, ..Bounds::default() };
         let trail = Trail::new(home.clone(), crate::clock::clock(), service.zone().clone()).bounded(bounds);
-        let recorder = again_and_again("the home could not be opened", || common.recorder(&home));
+        let recorder = again_and_again("the home could not be opened", || settings.recorder(&home));
         recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
         let trail = Arc::new(trail);
         service.open(Opened { recorder: Arc::new(recorder), trail: Arc::clone(&trail) });

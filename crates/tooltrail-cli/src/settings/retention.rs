@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 use tooltrail::{PrunedDay, Retention};
 
-use crate::config;
 use crate::failure::Failure;
-use crate::size;
+use crate::settings::file;
+use crate::settings::size;
 
 /// The flags that say what is kept.
 #[derive(Debug, Default, clap::Args)]
-pub(crate) struct Flags {
+pub(crate) struct RetentionFlags {
     /// Keep so many days, today among them
     #[arg(long, value_name = "DAYS")]
     max_age_days: Option<u32>,
@@ -27,9 +27,9 @@ pub(crate) struct Flags {
     keep_days: Option<u32>,
 }
 
-impl Flags {
+impl RetentionFlags {
     /// Returns what is kept, each flag before the file's word.
-    pub(crate) fn retention(&self, file: &config::Retention) -> Result<Retention, Failure> {
+    pub(crate) fn retention(&self, file: &file::RetentionFile) -> Result<Retention, Failure> {
         let retention = Retention {
             max_age_days: self.max_age_days.or(file.max_age_days),
             max_entries: self.max_entries.or(file.max_entries),

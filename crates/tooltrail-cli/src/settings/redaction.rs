@@ -12,7 +12,7 @@ use crate::failure::Failure;
 const NAME_CHARS_MAX: usize = 40;
 
 /// What the configuration file can say about it.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redact {
     /// Environment variables of the recorder whose values are hidden wherever they appear.
@@ -24,7 +24,7 @@ pub(crate) struct Redact {
 }
 
 /// One rule: what its key or its pattern names is hidden.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
     /// Its name, as marks hold it.

@@ -8,12 +8,12 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use tooltrail::{DurabilityPolicy, Zone};
 use tooltrail_toolbox::{Effect, Gate, Rule};
 
-use crate::common::user_folder;
-use crate::durability;
 use crate::failure::Failure;
 use crate::log::{Format, Level};
-use crate::redaction::Redact;
-use crate::size;
+use crate::settings::durability;
+use crate::settings::folders::user_folder;
+use crate::settings::redaction::Redact;
+use crate::settings::size;
 
 /// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -22,9 +22,9 @@ const CONFIG_BYTES_MAX: u64 = 1 << 20;
 const ALIKE_MIN: f64 = 0.8;
 
 /// What `tooltrail.toml` can say; what it leaves out has its default.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Config {
+pub(crate) struct ConfigFile {
     /// The zone of times that name none.
     #[serde(default, deserialize_with = "zone")]
     pub(crate) zone: Option<String>,
@@ -38,10 +38,10 @@ pub(crate) struct Config {
     pub(crate) hosts: Option<Vec<String>>,
     /// The service's own log.
     #[serde(default)]
-    pub(crate) log: Log,
+    pub(crate) log: LogFile,
     /// What is kept.
     #[serde(default)]
-    pub(crate) retention: Retention,
+    pub(crate) retention: RetentionFile,
     /// How durable an entry must be before it is acknowledged, by tool.
     #[serde(default, deserialize_with = "durability::read")]
     pub(crate) durability: Option<DurabilityPolicy>,
@@ -54,9 +54,9 @@ pub(crate) struct Config {
 }
 
 /// What it can say about the log.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Log {
+pub(crate) struct LogFile {
     /// What is told.
     pub(crate) level: Option<Level>,
     /// How it is told.
@@ -64,9 +64,9 @@ pub(crate) struct Log {
 }
 
 /// What it can say about what is kept.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Retention {
+pub(crate) struct RetentionFile {
     /// So many days, today among them.
     pub(crate) max_age_days: Option<u32>,
     /// So many entries of all users.
@@ -78,7 +78,7 @@ pub(crate) struct Retention {
     pub(crate) keep_days: Option<u32>,
 }
 
-impl Config {
+impl ConfigFile {
     /// Reads the named file, which must exist, or the user's own, which need not.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, Failure> {
         match path {
@@ -206,13 +206,13 @@ fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::E
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, nearest};
+    use super::{ConfigFile, nearest};
     use std::path::Path;
     use tooltrail::{Durability, DurabilityPolicy};
     use tooltrail_toolbox::{Effect, GateRequest};
 
-    fn parse(text: &str) -> Result<Config, String> {
-        Config::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
+    fn parse(text: &str) -> Result<ConfigFile, String> {
+        ConfigFile::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
     }
 
     #[test]
@@ -257,7 +257,7 @@ mod tests {
         assert_eq!(decide("bob", Some("reader"), "fs.read"), Effect::Allow);
         assert_eq!(decide("bob", Some("reader"), "fs.write"), Effect::Deny);
         assert_eq!(decide("bob", None, "fs.read"), Effect::Deny);
-        assert_eq!(parse("").unwrap(), Config::default());
+        assert_eq!(parse("").unwrap(), ConfigFile::default());
     }
 
     #[test]
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_offered() {
         let check = |text: &str, expected: Option<&str>| {
-            let error = toml::from_str::<Config>(text).unwrap_err();
+            let error = toml::from_str::<ConfigFile>(text).unwrap_err();
             assert_eq!(nearest(error.message()), expected, "{text}");
         };
         check("zones = 1", Some("zone"));

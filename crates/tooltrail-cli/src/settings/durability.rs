@@ -7,8 +7,6 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::{Deserialize, Deserializer, de};
 use tooltrail::{Durability, DurabilityPolicy};
 
-use crate::config::Config;
-
 /// The flag of every command that writes entries.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct DurabilityArgs {
@@ -21,8 +19,8 @@ pub(crate) struct DurabilityArgs {
 
 impl DurabilityArgs {
     /// Returns the durability of each tool.
-    pub(crate) fn durability(&self, config: &Config) -> DurabilityPolicy {
-        self.durability.map(DurabilityPolicy::from).or_else(|| config.durability.clone()).unwrap_or_default()
+    pub(crate) fn over(&self, file: Option<&DurabilityPolicy>) -> DurabilityPolicy {
+        self.durability.map(DurabilityPolicy::from).or_else(|| file.cloned()).unwrap_or_default()
     }
 }
 
