@@ -2,7 +2,7 @@
 
 use tooltrail::{Call, Identity, UNKNOWN_USER, Via};
 
-use crate::gate::GateRequest;
+use tooltrail::GateRequest;
 
 /// Who calls a tool and in which conversation; what is unknown stays `None` and out of the entry.
 ///

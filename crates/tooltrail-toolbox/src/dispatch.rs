@@ -11,9 +11,9 @@ use serde_json::Value;
 use tooltrail::{Ack, Call, ClippedResult, DURABLE_WAIT, Durability, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
-use crate::gate::Effect;
 use crate::tool::{Output, Run, ToolError};
 use crate::toolbox::{Registered, Toolbox};
+use tooltrail::Effect;
 
 /// What every refused caller reads: it does not tell an unknown tool from a hidden or a forbidden one.
 pub const REFUSAL: &str = "this tool is not available";

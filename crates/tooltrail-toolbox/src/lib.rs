@@ -39,8 +39,7 @@
 mod context;
 mod tool;
 
-// Whether a call may run.
-mod gate;
+// What arguments a tool takes.
 mod schema;
 
 // The registry and its `call`.
@@ -52,10 +51,9 @@ mod tools;
 
 pub use context::Context;
 pub use dispatch::{CallError, REFUSAL};
-pub use gate::{Effect, Gate, GateRequest, Rule, Verdict};
 pub use tool::{Output, Tool, ToolError};
 pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
 pub use tools::{
     ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_recent, audit_stats,
 };
-pub use tooltrail::{Durability, DurabilityPolicy};
+pub use tooltrail::{Durability, DurabilityPolicy, Effect, Gate, GateRequest, Rule, Verdict};

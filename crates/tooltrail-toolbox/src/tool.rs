@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::gate::any_matches;
+use tooltrail::any_glob_matches;
 
 /// Errors of one chain that a message names: a cycle of sources must end somewhere.
 const SOURCES_MAX: usize = 16;
@@ -87,7 +87,7 @@ impl Tool {
 
     /// Returns whether this caller sees it.
     pub(crate) fn visible_to(&self, ctx: &Context) -> bool {
-        any_matches(&self.roles, ctx.role.as_deref().unwrap_or_default())
+        any_glob_matches(&self.roles, ctx.role.as_deref().unwrap_or_default())
     }
 
     /// Calls the handler, which may panic already here.

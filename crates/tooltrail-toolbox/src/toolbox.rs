@@ -8,9 +8,9 @@ use std::time::Duration;
 use tooltrail::{DurabilityPolicy, Recorder};
 
 use crate::context::Context;
-use crate::gate::{Effect, Gate};
 use crate::schema::Schema;
 use crate::tool::Tool;
+use tooltrail::{Effect, Gate};
 
 /// The limit of time of a tool without its own: longer than a slow fetch, shorter than a person's patience.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::query::glob_matches;
+use crate::glob::glob_matches;
 
 /// When an answer may be handed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -138,7 +138,7 @@ impl Home {
     /// Returns the home's id (32 lower-case hex digits), which names its folder of keys; makes it if there is none.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any I/O error of the operating system.
     pub fn id(&self) -> Result<String, Error> {
         let path = self.root.join(OWN_FOLDER).join("id");
         if let Some(id) = self.own_file("id")?.filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -185,7 +185,7 @@ impl Home {
     /// could not use it otherwise.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub fn make_keys_folder(&self, folder: &Path) -> Result<(), Error> {
         use std::os::unix::fs::MetadataExt as _;
         let missing = folder.ancestors().take_while(|folder| !folder.exists()).map(Path::to_owned).collect::<Vec<_>>();

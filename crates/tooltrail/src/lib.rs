@@ -12,6 +12,8 @@
 mod call;
 mod clock;
 mod error;
+mod gate;
+mod glob;
 mod json;
 mod limits;
 mod random;
@@ -58,10 +60,12 @@ pub use call::{Call, ClippedResult, DurationMs, EntryId, Identity, Outcome, Payl
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use durability::{Durability, DurabilityPolicy};
 pub use error::Error;
+pub use gate::{Effect, Gate, GateRequest, Rule, Verdict, any_glob_matches};
+pub use glob::glob_matches;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, has_own_trail, outside_folder, user_of};
 #[doc(hidden)]
 pub use query::check_filter;
-pub use query::{Cursor, Query, Question, glob_matches};
+pub use query::{Cursor, Query, Question};
 pub use random::{Random, SystemRandom};
 pub use read::{
     Arrived, Bound, Bounds, Cancel, Follow, Followed, GapWhy, Nothing, Page, Scanned, Skipped, Trail, UserSummary,

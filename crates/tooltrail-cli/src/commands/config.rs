@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::{Map, Value, json};
 use tooltrail::{DurabilityPolicy, Home};
-use tooltrail_toolbox::{Effect, Gate};
+use tooltrail::{Effect, Gate};
 
 use crate::commands::{Cli, serve};
 use crate::failure::{Exit, Failure};

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tooltrail::{DurabilityPolicy, Zone};
-use tooltrail_toolbox::{Effect, Gate, Rule};
+use tooltrail::{DurabilityPolicy, Effect, Gate, Rule, Zone};
 
 use crate::failure::Failure;
 use crate::log::{Format, Level};
@@ -209,7 +208,7 @@ mod tests {
     use super::{ConfigFile, nearest};
     use std::path::Path;
     use tooltrail::{Durability, DurabilityPolicy};
-    use tooltrail_toolbox::{Effect, GateRequest};
+    use tooltrail::{Effect, GateRequest};
 
     fn parse(text: &str) -> Result<ConfigFile, String> {
         ConfigFile::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())

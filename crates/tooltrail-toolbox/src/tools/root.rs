@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::gate::any_matches;
+use tooltrail::any_glob_matches;
 
 /// A location whose files some callers may read, and who they are: globs over users and roles, as in a gate's rule.
 ///
@@ -80,6 +80,6 @@ impl Who {
     /// Whether the caller is one of them.
     pub(super) fn includes(&self, ctx: &Context) -> bool {
         let asked = ctx.asks("");
-        any_matches(&self.users, asked.user) && any_matches(&self.roles, asked.role.unwrap_or_default())
+        any_glob_matches(&self.users, asked.user) && any_glob_matches(&self.roles, asked.role.unwrap_or_default())
     }
 }

@@ -1,4 +1,4 @@
-//! A batch of lines appended to one day file, and what is done where another writer gets in between.
+//! Appends a batch of lines to one day file, and handles other writers that append between our writes.
 
 use std::io;
 use std::ops::Range;
@@ -9,43 +9,47 @@ use crate::day::tail::{is_blank, last_newline};
 use crate::disk::{Disk, DiskFile};
 use crate::home::{TRAIL_FOLDER, day_name};
 
-/// How often lines that met another writer's bytes are appended again. From the second time on a line of one blank
-/// goes before them, which takes the damage instead: more tries are for short writes.
+/// The number of attempts to append lines that another writer's bytes broke.
+///
+/// From the second attempt on, a line with one blank goes first. If half a line of the other writer precedes it, only
+/// the blank line is damaged. Further attempts are needed only after short writes.
 const TRIES_MAX: usize = 4;
 
-/// A day file open at its end.
+/// A day file that is open for appending.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// The file, to sync it.
+    /// The open file; the caller syncs it.
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Its device and inode.
+    /// The device and inode of the file.
     pub(crate) file_id: (u64, u64),
-    /// Its length.
+    /// The length of the file.
     pub(crate) len: u64,
-    /// Whether it ends with bytes that are no whole line: somebody is writing them, or died over it.
+    /// Whether the file ends with an incomplete line: another writer is still writing it, or died before it was
+    /// complete.
     pub(crate) is_torn: bool,
 }
 
-/// What became of lines that were appended.
+/// The result of an append.
 #[derive(Debug)]
 pub(crate) struct Appended {
-    /// How many bytes of them stand in the file, as whole lines.
+    /// The number of bytes of the given lines that are in the file as whole lines.
     pub(crate) stored: usize,
-    /// The length of the file after the last of them.
+    /// The length of the file after the last of these bytes.
     pub(crate) len: u64,
-    /// Lines that met another writer's bytes, and were appended again.
+    /// The number of lines that another writer's bytes broke and that were therefore appended again.
     pub(crate) spliced: usize,
-    /// Why not all of them are stored.
+    /// The reason why not all lines are stored.
     pub(crate) error: Option<io::Error>,
 }
 
 impl End {
-    /// Opens a user's day file to append to it. The caller holds the home's append lock until it has.
+    /// Opens a user's day file for appending. The caller holds the home's append lock during the call.
     ///
-    /// Nothing is waited for. A torn tail is only reported; one of white space is ended by a newline at once.
+    /// It never waits. A torn tail is only reported in [`End::is_torn`]; a tail of spaces is ended with a newline at
+    /// once.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
         let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?);
         let stat = file.stat()?;
@@ -86,7 +90,7 @@ impl End {
             again.drain(..).for_each(|line| text.extend_from_slice(&lines[line]));
             let mut failed = Vec::new();
             error = written.write(&text, &mut failed);
-            // Only the blank line before them may be glued to something.
+            // Ignore the blank line at the start: it may be damaged.
             failed.retain(|line| starts_line || line.start > 0);
             again = failed.iter().filter_map(|line| find(lines, &text[line.clone()])).collect();
         }
@@ -94,7 +98,7 @@ impl End {
         let error = error.or_else(|| (!again.is_empty()).then(|| io::Error::other("another writer cuts every line")));
         let stored = match &error {
             None => lines.len(),
-            // Where that fails nobody knows what stands there: whoever tries again looks first.
+            // If this fails, the content is unknown; a retry reads the file first.
             Some(_) if written.take_back(disk, (folder, date), self.file_id).unwrap_or(true) => 0,
             Some(_) => stored,
         };
@@ -102,21 +106,23 @@ impl End {
     }
 }
 
-/// What was written so far.
+/// The state of an append in progress.
 struct Written<'f> {
     file: &'f dyn DiskFile,
-    /// Where our first byte landed, as long as nobody else's stand between ours.
+    /// The offset of our first byte. `None` before the first write; `Some(None)` once bytes of another writer are
+    /// between ours.
     from: Option<Option<u64>>,
-    /// The length of the file after our last byte.
+    /// The offset after our last byte.
     len: u64,
-    /// Bytes of half a line of ours before that length.
+    /// The number of bytes before `len` that belong to an incomplete line of ours.
     torn: u64,
 }
 
 impl Written<'_> {
-    /// Appends a text of whole lines; `damaged` gets the lines that met bytes of somebody else.
+    /// Appends a text of whole lines, and adds the lines that another writer's bytes broke to `damaged`.
     ///
-    /// Returns the error that ended it, and the file_id of the first line that is not whole in the file.
+    /// Returns the error that stopped it, together with the index in `text` of the first line that is not whole in the
+    /// file.
     fn write(&mut self, text: &[u8], damaged: &mut Vec<Range<usize>>) -> Option<(usize, io::Error)> {
         let mut at = 0;
         while at < text.len() {
@@ -129,7 +135,8 @@ impl Written<'_> {
                 }
             };
             let line = line_at(text, at);
-            // A line that begins here needs a newline before it; one that goes on needs its own beginning.
+            // A line that starts here needs a newline before it; the rest of a line must directly follow its first
+            // part.
             let is_interrupted = match at > line.start {
                 true => landed.start() != self.len,
                 false => !ends_with_newline(self.file, landed.start()).unwrap_or(false),
@@ -148,8 +155,10 @@ impl Written<'_> {
         None
     }
 
-    /// Replaces what was written with spaces, where nothing stands behind it and nobody's between it: all of it, else the
-    /// half line at its end. Returns whether it was all.
+    /// Replaces the written bytes with spaces, so that a failed append leaves no lines behind.
+    ///
+    /// Changes nothing if other bytes follow ours. If other bytes are between ours, only the incomplete line at the end
+    /// is replaced. Returns whether everything was replaced.
     fn take_back(&self, disk: &dyn Disk, (folder, date): (&str, Date), file_id: (u64, u64)) -> io::Result<bool> {
         if self.file.stat()?.len != self.len {
             return Ok(false);
@@ -163,26 +172,26 @@ impl Written<'_> {
         let from = whole.map_or_else(half, Ok)?;
         if from < self.len {
             overwrite(disk, folder, date, file_id, (from, self.len - 1))?;
-            // The last byte ends the line of spaces: a full disk takes no more.
+            // The last byte becomes the newline, because a full disk accepts no additional byte.
             end_line(disk, folder, date, self.len - 1)?;
         }
         Ok(whole.is_some())
     }
 }
 
-/// Returns the line of a text that this byte belongs to.
+/// Returns the range of the line that contains the byte at `at`.
 fn line_at(text: &[u8], at: usize) -> Range<usize> {
     let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
     let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline + 1);
     start..end
 }
 
-/// Returns where a line stands in a text.
+/// Returns the range of a line in a text.
 fn find(text: &[u8], line: &[u8]) -> Option<Range<usize>> {
     memchr::memmem::find(text, line).map(|start| start..start + line.len())
 }
 
-/// Whether a file of this length ends with a newline; an empty one does.
+/// Whether a file of this length ends with a newline; true for an empty file.
 pub(super) fn ends_with_newline(file: &dyn DiskFile, len: u64) -> io::Result<bool> {
     let mut last = [b'\n'];
     if len > 0 {
@@ -191,10 +200,10 @@ pub(super) fn ends_with_newline(file: &dyn DiskFile, len: u64) -> io::Result<boo
     Ok(last == [b'\n'])
 }
 
-/// Writes spaces over a part of a day file.
+/// Overwrites a range of a day file with spaces.
 ///
 /// # Errors
-/// What the system says; also if another file stands under the name.
+/// Any I/O error of the operating system; also if another file stands under the name.
 pub(super) fn overwrite(
     disk: &dyn Disk,
     folder: &str,
@@ -219,7 +228,7 @@ pub(super) fn overwrite(
     Ok(())
 }
 
-/// Writes a newline over one byte of a day file.
+/// Overwrites one byte of a day file with a newline.
 fn end_line(disk: &dyn Disk, folder: &str, date: Date, at: u64) -> io::Result<()> {
     match disk.write(&[folder, TRAIL_FOLDER, &day_name(date)])?.write_at(b"\n", at)? {
         0 => Err(io::ErrorKind::WriteZero.into()),
@@ -227,7 +236,7 @@ fn end_line(disk: &dyn Disk, folder: &str, date: Date, at: u64) -> io::Result<()
     }
 }
 
-/// Spaces written at once.
+/// The number of spaces in one write.
 const SPACES_BYTES: u64 = 64 * 1024;
 
 #[cfg(test)]
@@ -238,7 +247,8 @@ mod tests {
     use std::io::Write as _;
     use std::sync::Mutex;
 
-    /// A file into which another writer puts its bytes before each of our writes, and that takes so many bytes at once.
+    /// A file to which another writer appends before each of our writes, and that accepts at most `taken_max` bytes per
+    /// write.
     #[derive(Debug)]
     struct Shared {
         file: Box<dyn DiskFile>,
@@ -275,7 +285,8 @@ mod tests {
         }
     }
 
-    /// Appends three lines while another writer puts in these bytes; each line must then stand there once by itself.
+    /// Appends three lines while another writer appends these bytes; then each of our lines must be in the file exactly
+    /// once.
     fn check(others: &[&'static [u8]], taken_max: usize, spliced: usize) {
         let folder = tempfile::tempdir().unwrap();
         let disk = RealDisk::open(folder.path(), false).unwrap();
@@ -302,9 +313,9 @@ mod tests {
         check(&[b"{\"x\"}\n"], usize::MAX, 0);
         check(&[b"{\"x"], usize::MAX, 1);
         check(&[b"{\"x", b"\"}\n"], usize::MAX, 1);
-        // The other writer goes on with its line, so that the second try meets half a line too.
+        // The other writer continues its line, so that our second attempt also follows half a line.
         check(&[b"{\"x", b"yz", b"yz"], usize::MAX, 1);
-        // A short write leaves a line in two parts, between which the other writer's bytes stand.
+        // A short write splits a line, and the other writer's bytes are between the two parts.
         check(&[b"", b"{\"x\"}\n"], 11, 1);
         check(&[b"{\"x", b"y\"}\n", b"{\"z"], 11, 3);
         check(&[], 1, 0);
@@ -318,7 +329,7 @@ mod tests {
         let path = ["alice", TRAIL_FOLDER, &day_name(day)];
         let end = End::open(&disk, "alice", day).unwrap();
         let file = folder.path().join(path.join("/"));
-        // As a disk that takes eleven bytes and then none; the second time others have appended meanwhile.
+        // Like a disk that accepts eleven bytes and then none. The second time, others have appended in the meantime.
         let landed = end.file.append(b"{\"a\":1}\n{\"b").unwrap();
         let written = Written { file: &*end.file, from: Some(Some(0)), len: landed.end, torn: 3 };
         assert!(written.take_back(&disk, ("alice", day), end.file_id).unwrap());

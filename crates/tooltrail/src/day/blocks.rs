@@ -55,7 +55,7 @@ impl Blocks {
     /// `from` is where reading may begin instead, in the file of that inode: it counts if a line still ends there.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn open(disk: &Arc<dyn Disk>, path: &[&str], from: Option<(u64, u64)>) -> io::Result<Option<Self>> {
         let Some(file) = disk.open(path)? else { return Ok(None) };
         let stat = file.stat()?;
@@ -123,7 +123,7 @@ impl Blocks {
     /// Returns what stands before the place reached, `None` at the beginning of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn back(&mut self) -> io::Result<Option<LineBefore<'_>>> {
         // Bytes before this index of the buffer are new to the search.
         let mut unseen = self.end.saturating_sub(usize::from(self.started));

@@ -1,7 +1,8 @@
-//! Bytes of a day file that are no entries: found and kept as fragments, then replaced with spaces.
+//! Finds bytes of a day file that are not entries, keeps a copy of them as fragments, and replaces them with spaces.
 //!
-//! A day file never shrinks, since a foreign writer without our lock may append to it at any moment. It takes two steps:
-//! [`Damage::find`] looks, waits and keeps, with no lock held; [`Damage::mend`] changes the file under the append lock.
+//! A day file never shrinks, because another program that does not use our lock may append to it at any moment. The
+//! work has two steps: [`Damage::find`] searches, waits and keeps a copy, without a lock; [`Damage::mend`] changes the
+//! file under the append lock.
 
 use std::io;
 
@@ -13,20 +14,20 @@ use crate::day::tail::{is_blank, last_newline, wait_until_still};
 use crate::disk::{Disk, DiskFile};
 use crate::home::{TRAIL_FOLDER, day_name};
 
-/// Damaged places of one file that are replaced at once: more is somebody else's file.
+/// The most damaged ranges of one file that are replaced at once. A file with more is probably not a day file of ours.
 const PLACES_MAX: usize = 1_000;
 
-/// The damage of one day file, kept in `fragments/`.
+/// The damage of one day file; a copy of it is in `fragments/`.
 #[derive(Debug, Default)]
 pub(crate) struct Damage {
-    /// Device and inode of the file that was looked at.
+    /// The device and inode of the file that was searched.
     file_id: (u64, u64),
-    /// The length at which a tail was found torn.
+    /// The file length at which the torn tail was found.
     torn_at: Option<u64>,
     parts: Vec<Part>,
 }
 
-/// Damaged bytes between two newlines, and their fragment.
+/// Damaged bytes between two newlines, and the fragment that describes them.
 #[derive(Debug)]
 struct Part {
     offset: u64,
@@ -35,11 +36,13 @@ struct Part {
 }
 
 impl Damage {
-    /// Looks for a torn tail, which is waited for until it has not grown for 50 ms, and with `durable_len` for lines at or
-    /// after that length that a power cut damaged. All that is found is kept, durably. The caller holds no lock.
+    /// Searches for a torn tail and, with `durable_len`, for lines at or after that offset that a power cut damaged.
+    ///
+    /// It waits until the tail has not grown for 50 ms, at most a second. Everything found is copied to `fragments/`
+    /// and synced. The caller holds no lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn find(disk: &dyn Disk, folder: &str, date: Date, durable_len: Option<u64>) -> io::Result<Self> {
         let Some(file) = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])? else { return Ok(Self::default()) };
         let (len, is_whole) = wait_until_still(disk, &*file)?;
@@ -51,7 +54,7 @@ impl Damage {
                 if line.is_none_or(is_sound) {
                     return;
                 }
-                // Damaged lines one after another are one damage.
+                // Adjacent damaged lines count as one range.
                 let last = places.last_mut().filter(|(from, to)| *to == at.start && at.end - *from <= KEPT_BYTES_MAX);
                 if let Some((_, to)) = last {
                     *to = at.end;
@@ -66,10 +69,11 @@ impl Damage {
         Ok(damage)
     }
 
-    /// Returns the torn tail of an open file that did not grow meanwhile, kept. The caller holds no lock.
+    /// Returns the torn tail of a file whose length is still `len`, after a copy of it was kept. The caller holds no
+    /// lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn of_tail(disk: &dyn Disk, folder: &str, date: Date, len: u64) -> io::Result<Self> {
         let Some(file) = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])? else { return Ok(Self::default()) };
         Self::in_file(disk, folder, date, &*file, (len, false))
@@ -112,14 +116,15 @@ impl Damage {
         Ok(())
     }
 
-    /// Ends a torn tail with a newline and replaces damaged bytes with spaces; returns the fragments of what was
-    /// replaced. The caller holds the home's append lock, and syncs the file afterwards.
+    /// Ends a torn tail with a newline and replaces damaged bytes with spaces; returns the fragments of the replaced
+    /// bytes. The caller holds the home's append lock, and syncs the file afterwards.
     ///
-    /// The newline comes first. Only if it landed at the length that was looked at is the tail replaced: else its
-    /// writer was still at work. Bytes that are not what was kept, and bytes below `durable_len`, stay as they are.
+    /// The newline is appended first. The tail is replaced only if the newline directly follows the bytes that were
+    /// copied; otherwise the other writer was still active. Bytes that differ from the copy stay unchanged, and so do
+    /// bytes below `durable_len`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn mend(
         self,
         disk: &dyn Disk,
@@ -145,39 +150,39 @@ impl Damage {
                 }
                 fragments.push(fragment);
             } else {
-                // It was no damage: its writer has gone on, or somebody else has mended it.
+                // It was no damage: its writer has continued, or another process has already repaired it.
                 fragment.discard(disk)?;
             }
         }
         Ok(fragments)
     }
 
-    /// Forgets it: it turned out to be none.
+    /// Removes the fragments, because the bytes turned out not to be damaged.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn discard(self, disk: &dyn Disk) -> io::Result<()> {
         self.parts.iter().try_for_each(|part| part.fragment.discard(disk))
     }
 
-    /// Whether there is nothing to mend.
+    /// Whether there is nothing to repair.
     pub(crate) fn is_none(&self) -> bool {
         self.torn_at.is_none() && self.parts.is_empty()
     }
 }
 
-/// Replaces with spaces what was kept as a fragment by a process that died before it had replaced it. The caller holds
-/// the home's append lock.
+/// Replaces bytes with spaces that another process kept as a fragment before it died, without having replaced them. The
+/// caller holds the home's append lock.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn finish(disk: &dyn Disk, fragment: &Fragment) -> io::Result<()> {
     let Some(FragmentOrigin { folder, day, offset, bytes }) = fragment.origin(disk)? else { return Ok(()) };
     let path = [&*folder, TRAIL_FOLDER, &day_name(day)];
     let Some(file) = disk.open(&path)? else { return Ok(()) };
     let stat = file.stat()?;
     let end = offset + bytes.len() as u64;
-    // A tail that has no newline yet may still be somebody's.
+    // A tail without a newline may belong to a writer that is still active.
     if stat.len > end && bytes.iter().any(|byte| *byte != b' ') && holds(&*file, offset, &bytes)? {
         let mut next = [0];
         file.read_at(&mut next, end)?;
@@ -193,14 +198,16 @@ fn ends_whole(file: &dyn DiskFile, len: u64) -> io::Result<bool> {
     super::append::ends_with_newline(file, len)
 }
 
-/// Whether a file holds these bytes at an offset. Some of them may be spaces already: whoever replaced them was killed.
+/// Whether a file contains these bytes at an offset. Some may already be spaces, because the process that replaced them
+/// was killed in the middle.
 fn holds(file: &dyn DiskFile, offset: u64, bytes: &[u8]) -> io::Result<bool> {
     let mut found = vec![0; bytes.len()];
     let read = file.read_at(&mut found, offset)?;
     Ok(read == bytes.len() && found.iter().zip(bytes).all(|(found, byte)| found == byte || *found == b' '))
 }
 
-/// Whether a whole line looks like an entry, or is blank, and holds no NUL byte: what a power cut leaves does not.
+/// Whether a whole line looks like an entry or is blank, and contains no NUL byte. Lines that a power cut damaged fail
+/// this test.
 fn is_sound(line: &[u8]) -> bool {
     let is_entry = line.starts_with(b"{") && line.ends_with(b"}\n") && std::str::from_utf8(line).is_ok();
     let is_sound = is_entry || line.iter().all(u8::is_ascii_whitespace);

@@ -1,4 +1,4 @@
-//! Damaged bytes, kept as files of their own, each with a note until the trail tells of it.
+//! Keeps damaged bytes as separate files, each with a note that stays until an entry in the trail reports it.
 
 use std::io;
 
@@ -6,57 +6,58 @@ use crate::clock::Date;
 use crate::disk::{Disk, DiskFile};
 use crate::home::OWN_FOLDER;
 
-/// Bytes of a fragment's folder part that fit a file name together with the rest of it.
+/// The most bytes of a user's folder name in a fragment's file name, so that the whole name is not too long.
 const FOLDER_BYTES: usize = 180;
 
-/// Bytes of a note: a few names and values.
+/// The most bytes of a note that are read: a few names and values.
 const NOTE_BYTES_MAX: usize = 4_096;
 
-/// Fragments that are kept, and their bytes in all: more than any crash leaves, and little beside a trail. The oldest go.
+/// The most fragments that are kept, and their total size in bytes: more than any crash produces, and small compared
+/// with a trail. The oldest are removed first.
 const FRAGMENTS_MAX: usize = 1_000;
 const FRAGMENTS_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Bytes of one damaged place that are kept, in memory for a while: hundreds of the longest lines that we write. A longer
-/// one is left as it is.
+/// The most bytes of one damaged range that are kept. They are in memory for a short time; the limit is hundreds of the
+/// longest lines that we write. A larger range stays unchanged.
 pub(super) const KEPT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// How long a fragment is kept: time enough to look into what happened.
+/// The number of days a fragment is kept: enough time to investigate what happened.
 const FRAGMENT_DAYS: i64 = 90;
 
-/// Bytes that are kept, and what the trail is to tell of them.
+/// Describes damaged bytes that are kept, with the facts that the trail reports about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fragment {
-    /// The name of its file in `fragments/`, and of its note in `untold/`.
+    /// The name of its file in `fragments/` and of its note in `untold/`.
     pub(crate) name: String,
-    /// What happened, in a word or two.
+    /// What happened, in one or two words.
     pub(crate) what: String,
-    /// Where and how much.
+    /// Names and values: where the bytes were and how many they are.
     pub(crate) facts: Vec<(String, String)>,
 }
 
-/// Where a fragment stood in a day file.
+/// The place in a day file that a fragment came from.
 pub(super) struct FragmentOrigin {
     pub(super) folder: String,
     pub(super) day: Date,
-    /// In bytes from the file's start.
+    /// The offset in bytes from the start of the file.
     pub(super) offset: u64,
     pub(super) bytes: Vec<u8>,
 }
 
 impl Fragment {
-    /// Describes damaged bytes of a day file.
+    /// Returns the description of damaged bytes of a day file.
     pub(crate) fn of_day(what: &str, folder: &str, day: Date, offset: u64, bytes: &[u8]) -> Self {
         let mut short = folder.len().min(FOLDER_BYTES);
         while !folder.is_char_boundary(short) {
             short -= 1;
         }
-        // With what it holds: another damage at this place is another fragment.
+        // The name contains a checksum of the bytes, so that different damage at the same offset gets its own fragment.
         let name = format!("{day}.{offset}.{:08x}.{}", crc32c::crc32c(bytes), &folder[..short]);
         let facts = [("folder", folder.to_owned()), ("day", day.to_string()), ("offset", offset.to_string())];
         Self::new(what, name, facts, bytes.len())
     }
 
-    /// Describes bytes of any file.
+    /// Returns the description of bytes of any file.
     pub(crate) fn new<const N: usize>(what: &str, name: String, facts: [(&str, String); N], bytes: usize) -> Self {
         let mut facts = facts.map(|(name, value)| (name.to_owned(), value)).to_vec();
         facts.push(("bytes".to_owned(), bytes.to_string()));
@@ -64,14 +65,14 @@ impl Fragment {
         Self { name, what: what.to_owned(), facts }
     }
 
-    /// Keeps the note and its bytes, durably: only then may they be replaced.
+    /// Writes the note and the bytes, and syncs both. Only after that may the bytes in the original file be replaced.
     ///
-    /// The note comes first, as a fragment that nothing tells of would be evidence that nobody looks for. Two fragments
-    /// of one name stand one after another; one that was kept before its bytes were replaced, and whoever did it was
-    /// killed, is kept once.
+    /// The note is written first, because without a note no report would ever mention the fragment. If two fragments
+    /// have the same name, their bytes follow each other in one file. A fragment that is already kept, because a
+    /// process was killed before it replaced the original bytes, is not kept twice.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn keep(&self, disk: &dyn Disk, bytes: &[u8]) -> io::Result<()> {
         let facts = self.facts.iter().map(|(name, value)| format!("{name} {value}\n")).collect::<String>();
         disk.replace(&[OWN_FOLDER, "untold", &self.name], format!("{}\n{facts}", self.what).as_bytes())?;
@@ -79,7 +80,8 @@ impl Fragment {
         let file = disk.append(&path)?;
         let before = file.stat()?.len;
         append_once(&*file, before, bytes).inspect_err(|_| {
-            // As if it had not begun: whoever tries again notes it again. What stays is told, whatever it is.
+            // Undo the attempt: a retry writes the note again. Errors are ignored, because what remains is reported
+            // anyway.
             let _stays = match before {
                 0 => self.discard(disk),
                 _ => file.cut(before).and_then(|()| Self::told(disk, &self.name)),
@@ -87,19 +89,19 @@ impl Fragment {
         })
     }
 
-    /// Returns all of which the trail has not told, for all that is known on the disk.
+    /// Returns all fragments whose note still exists: as far as the disk shows, the trail does not report them yet.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn untold(disk: &dyn Disk) -> io::Result<Vec<Self>> {
         let mut found = Vec::new();
         for listed in disk.list(&[OWN_FOLDER, "untold"])? {
-            // A name that begins with a dot is half a note.
+            // A file name that starts with a dot is an incomplete note.
             if listed.folder || listed.name.starts_with('.') {
                 continue;
             }
             let file = match disk.open(&[OWN_FOLDER, "untold", &listed.name]) {
-                // No file of ours: a FIFO, say.
+                // Not a file of ours, for example a FIFO.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
                 file => file?,
             };
@@ -117,10 +119,10 @@ impl Fragment {
         Ok(found)
     }
 
-    /// Returns where a fragment of a day file stood, and its bytes; `None` for any other fragment.
+    /// Returns the place of a day file's fragment and its bytes; `None` for any other fragment.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(super) fn origin(&self, disk: &dyn Disk) -> io::Result<Option<FragmentOrigin>> {
         let fact = |name: &str| self.facts.iter().find(|(known, _)| known == name).map(|(_, value)| value);
         let number = |name: &str| fact(name).and_then(|value| value.parse::<u64>().ok());
@@ -137,22 +139,22 @@ impl Fragment {
         Ok(Some(FragmentOrigin { folder: folder.clone(), day, offset, bytes: last }))
     }
 
-    /// Forgets a fragment whose bytes turned out to be no damage.
+    /// Removes a fragment and its note, because its bytes turned out not to be damaged.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(super) fn discard(&self, disk: &dyn Disk) -> io::Result<()> {
         disk.remove(&[OWN_FOLDER, "fragments", &self.name])?;
-        // The note goes last: a power cut may bring a name back, and then the note must be there, too.
+        // The note is removed last: if a power cut restores the fragment's name, its note must exist too.
         disk.sync_folder(&[OWN_FOLDER, "fragments"])?;
         Self::told(disk, &self.name)
     }
 
-    /// Removes fragments that are older than 90 days, and the oldest where they are over 1,000 or 256 MiB. Those of
-    /// which the trail has not told yet stay.
+    /// Removes fragments older than 90 days, and the oldest ones if there are more than 1,000 or more than 256 MiB.
+    /// Fragments that the trail does not report yet stay.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn remove_old(disk: &dyn Disk, now_s: i64) -> io::Result<()> {
         let untold = disk.list(&[OWN_FOLDER, "untold"])?;
         let mut kept = Vec::new();
@@ -161,7 +163,7 @@ impl Fragment {
                 kept.push((stat.modified_s, stat.len, listed.name));
             }
         }
-        // The newest first: they stay.
+        // Newest first, because the newest are kept.
         kept.sort_by(|a, b| b.cmp(a));
         let mut bytes = 0;
         for (n, (modified_s, len, name)) in kept.into_iter().enumerate() {
@@ -175,16 +177,16 @@ impl Fragment {
         Ok(())
     }
 
-    /// Notes that the trail tells of it, durably.
+    /// Removes the note of a fragment, because an entry in the trail now reports it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn told(disk: &dyn Disk, name: &str) -> io::Result<()> {
         disk.remove(&[OWN_FOLDER, "untold", name])
     }
 }
 
-/// Appends bytes to a file of this length, durably, unless it ends with them.
+/// Appends bytes to a file of this length and syncs it; appends nothing if the file already ends with these bytes.
 fn append_once(file: &dyn DiskFile, len: u64, bytes: &[u8]) -> io::Result<()> {
     let mut last = vec![0; bytes.len()];
     let kept = match len.checked_sub(bytes.len() as u64) {

@@ -54,7 +54,7 @@ impl Notes {
     /// Reads the notes of a date; there are none where no line came late.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn read(disk: &dyn Disk, day: Date) -> io::Result<Self> {
         let Some(file) = Self::open(disk, day)? else { return Ok(Self::none(day)) };
         let len = file.stat()?.len.min(NOTES_BYTES_MAX);
@@ -72,7 +72,7 @@ impl Notes {
     /// Whether these are the notes of a date as they stand now.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn are_current(&self, disk: &dyn Disk, day: Date) -> io::Result<bool> {
         let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode));
         Ok(day == self.day
@@ -111,7 +111,7 @@ impl Notes {
     /// Writes the notes of a date, durably. The caller holds the home's append lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn write(&self, disk: &dyn Disk, day: Date) -> io::Result<()> {
         let text = self.late_ms.iter().map(|(folder, late)| format!("{folder} {late}\n")).collect::<String>();
         disk.replace(&[OWN_FOLDER, "late", &day.to_string()], text.as_bytes())
@@ -171,7 +171,7 @@ impl LatenessNotes {
     /// Exact where this process wrote to the file before, or where the file is short; else its last lines bound it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn lateness(&mut self, disk: &dyn Disk, folder: &str, day: Date, end: &End, lines: &Span) -> io::Result<i64> {
         let zone = &self.zone;
         let known = self.known.get_mut(&day).and_then(|known| known.get_mut(folder));
@@ -203,7 +203,7 @@ impl LatenessNotes {
     /// Of each file: its folder and date, its end, and the lines to come. The caller holds the home's append lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn note<'a>(
         &mut self,
         disk: &dyn Disk,

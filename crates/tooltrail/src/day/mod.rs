@@ -1,5 +1,5 @@
-//! One day file: appending to it, its torn ends, how late its lines come, its lines from the end backwards, and forwards
-//! as it grows.
+//! Everything about one day file: appending, torn tails and damage, late lines, reading backwards, and reading forwards
+//! as the file grows.
 
 mod append;
 mod blocks;

@@ -1,4 +1,25 @@
-//! A day file brought to what it should hold: damage replaced with spaces, and what is missing appended.
+//! Brings a day file to the state that the journal asks for: damage is replaced with spaces, missing lines are
+//! appended.
+//!
+//! After a crash, a day file may lack lines that are in the journal, may end with half a line, and after a power cut
+//! may hold damaged lines. Recovery repairs it in these steps:
+//!
+//! 1. [`Damage::find`] runs without a lock. It waits at most a second until the end of the file stops growing, because
+//!    another writer may be in the middle of a line. Then it copies the torn tail to `fragments/` and syncs the copy.
+//!    After a power cut it does the same with damaged lines at or after the durable length.
+//! 2. [`reconcile`] runs under the home's append lock. It ends the torn tail with a newline and overwrites the kept
+//!    damage with spaces. It changes nothing below the durable length, and skips bytes that differ from the kept copy:
+//!    their writer has continued.
+//! 3. It reads the whole lines of the file from [`Wanted::from`] on, and appends every wanted line that is not there.
+//!    Two lines are the same line only if all their bytes are equal.
+//! 4. The caller syncs the file. Only then may the segments that hold these lines be emptied.
+//!
+//! A day file never shrinks. Another program that does not use our lock may append at any moment, and cutting the file
+//! would remove its bytes too. For the same reason spaces replace damage: they keep the position of every other byte.
+//!
+//! Every step can be repeated after a crash at any point. The journal keeps the lines until step 4 is done. Lines that
+//! are already in the file are found and not appended again. Spaces do not count as damage, and half a line that a
+//! killed process left is a torn tail for the next run. A fragment that was already copied is not copied twice.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,43 +35,44 @@ use crate::disk::{Disk, DiskFile};
 use crate::entry::head;
 use crate::home::{TRAIL_FOLDER, day_name};
 
-/// What a day file should hold.
+/// The wanted state of a day file.
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) folder: &'a str,
     pub(crate) day: Date,
-    /// No line that is wanted stands below this length.
+    /// Wanted lines can only be at or after this offset; the search for them starts here.
     pub(crate) from: u64,
-    /// What stands below this length is never changed: it was flushed.
+    /// Damage below this length is never overwritten, because these bytes were synced.
     pub(crate) durable_len: u64,
-    /// What stands from this length on is written again as it is, so that a flush means something: one may have failed.
+    /// From this offset on, the existing bytes are written again unchanged. After a failed sync the system may not try
+    /// to write them again; a new write makes sure that the next sync covers them.
     pub(crate) again: u64,
-    /// The lines that it should hold, in their order.
+    /// The lines that the file must contain, in the order in which missing ones are appended.
     pub(crate) lines: &'a [Vec<u8>],
 }
 
-/// What became of it.
+/// The result of [`reconcile`].
 #[derive(Debug)]
 pub(crate) struct Reconciled {
-    /// The file, to sync it.
+    /// The open file; the caller syncs it.
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Its device and inode.
+    /// The device and inode of the file.
     pub(crate) file_id: (u64, u64),
-    /// Its length.
+    /// The length of the file afterwards.
     pub(crate) len: u64,
-    /// What was replaced with spaces.
+    /// The fragments whose bytes were replaced with spaces.
     pub(crate) fragments: Vec<Fragment>,
-    /// Lines that met another writer's bytes, and were appended again.
+    /// The number of lines that another writer's bytes broke and that were therefore appended again.
     pub(crate) spliced: usize,
 }
 
-/// Replaces the damage that was found before, and appends the lines that are missing.
+/// Replaces damage that [`Damage::find`] found with spaces, and appends the missing lines.
 ///
-/// Done again, at whatever point it was killed, it comes to the same. The caller holds the home's append lock, and then
-/// syncs the file.
+/// It can be repeated after a crash at any point and leads to the same content. The caller holds the home's append
+/// lock, and syncs the file afterwards.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn reconcile(
     disk: &dyn Disk,
     largest: &mut LatenessNotes,
@@ -86,7 +108,8 @@ pub(crate) fn reconcile(
     Ok(reconciled)
 }
 
-/// Writes bytes of a file again as they are: a flush that failed forgot that they were to be written.
+/// Writes existing bytes of a file again, unchanged: after a failed sync the system may have dropped its note that they
+/// must be written.
 fn write_again(disk: &dyn Disk, want: &Wanted<'_>, (file, to): (&dyn DiskFile, u64)) -> io::Result<()> {
     let mut at = want.again;
     if at >= to {
@@ -116,7 +139,7 @@ fn write_again(disk: &dyn Disk, want: &Wanted<'_>, (file, to): (&dyn DiskFile, u
     Ok(())
 }
 
-/// Which wanted lines were found.
+/// The wanted lines, and which of them were found in the file.
 struct FoundLines<'a> {
     lines: &'a [Vec<u8>],
     numbers: HashMap<&'a [u8], usize>,
@@ -128,7 +151,7 @@ impl<'a> FoundLines<'a> {
         let mut numbers = HashMap::with_capacity(lines.len());
         let mut done = vec![false; lines.len()];
         for (n, line) in lines.iter().enumerate() {
-            // A line that stands in two segments is one line.
+            // A line that is in two segments is wanted only once.
             if *numbers.entry(line.as_slice()).or_insert(n) != n {
                 done[n] = true;
             }
@@ -154,7 +177,7 @@ mod tests {
     use crate::clock::{Timestamp, Zone};
     use crate::disk::RealDisk;
 
-    /// Brings a file that holds `text` to hold the lines `wanted`; with `clean` the power was cut after that flush.
+    /// Reconciles a file that contains `text` with the lines `wanted`; with `durable_len` as after a power cut.
     fn check(text: &str, wanted: &[&str], durable_len: Option<u64>, expected: &str, kept: usize) {
         let folder = tempfile::tempdir().unwrap();
         let day = Timestamp::from_millis(1_764_000_000_000).date();

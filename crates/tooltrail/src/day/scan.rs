@@ -45,7 +45,7 @@ fn line_end(file: &dyn DiskFile, mut at: u64, len: u64) -> io::Result<u64> {
 /// hands out the place alone.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(super) fn scan(
     file: &dyn DiskFile,
     (from, to): (u64, u64),

@@ -20,7 +20,7 @@ const BLOCK: usize = 64 * 1024;
 /// whether it ends with a newline. The caller holds no lock: others append meanwhile.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(super) fn wait_until_still(disk: &dyn Disk, file: &dyn DiskFile) -> io::Result<(u64, bool)> {
     let mut len = file.stat()?.len;
     for _ in 0..LOOKS_MAX {
@@ -59,7 +59,7 @@ pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io:
 /// before.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn last_line(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
     Ok(last_newline(file, len, KEPT_BYTES_MAX)?.unwrap_or(len))
 }

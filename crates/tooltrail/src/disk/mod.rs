@@ -23,13 +23,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Lists a folder's entries, in no order; the empty path is the root. A missing folder has none.
     ///
     /// # Errors
-    /// What the system says; a link in the path is an error.
+    /// Any I/O error of the operating system; a link in the path is an error.
     fn list(&self, folder: &[&str]) -> io::Result<Vec<Listed>>;
 
     /// Opens a file for reading, `None` if it is missing.
     ///
     /// # Errors
-    /// What the system says; a link, a FIFO, a device or a folder is an error, at once.
+    /// Any I/O error of the operating system; a link, a FIFO, a device or a folder is an error, at once.
     fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>>;
 
     /// Returns what stands under a name without opening it, `None` if nothing does.
@@ -37,7 +37,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// For whoever has the file open and asks whether it still is that file: a folder of the path may be a link.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn stat(&self, file: &[&str]) -> io::Result<Option<Stat>>;
 
     /// Opens a file for appending, and makes it and its folders where they are missing, durably.
@@ -55,19 +55,19 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Puts a whole small file in place of another at once: after a crash either stands there, never a part.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()>;
 
     /// Removes a file; a missing one is no error. A power cut may bring it back until [`Disk::sync_folder`].
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn remove(&self, file: &[&str]) -> io::Result<()>;
 
     /// Makes durable which names a folder has; a missing one has none.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn sync_folder(&self, folder: &[&str]) -> io::Result<()>;
 
     /// Takes the lock of a lock file, which is made if missing, and waits for it at most so long.
@@ -79,13 +79,13 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Whether the root still stands under the name by which it was opened.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn stands(&self) -> io::Result<bool>;
 
     /// Returns the size of the file system and the bytes of it that are free for us, `None` where that is not known.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn space(&self) -> io::Result<Option<Space>>;
 
     /// Returns how many files one holder may keep open at once.
@@ -128,19 +128,19 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Returns what the file is now.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn stat(&self) -> io::Result<Stat>;
 
     /// Reads at most the buffer's length from an offset; fewer bytes only at the end of the file.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
     /// Appends with one system call; the answer says how many bytes it took, which may be fewer, and where they landed.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn append(&self, bytes: &[u8]) -> io::Result<Landed>;
 
     /// Writes at an offset with one system call and returns how many bytes it took, which may be fewer.
@@ -148,19 +148,19 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
     /// Only of a file opened by [`Disk::write`]: one opened for appending appends whatever the offset.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
     /// Cuts the file to a length.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     fn cut(&self, len: u64) -> io::Result<()>;
 
     /// Makes the contents durable (`fdatasync`).
     ///
     /// # Errors
-    /// What the system says; after an error nobody knows what is durable.
+    /// Any I/O error of the operating system; after an error nobody knows what is durable.
     fn sync(&self) -> io::Result<()>;
 }
 

@@ -45,7 +45,7 @@ const FUSE_NETWORK: [&str; 10] = [
 /// Returns the name of the network file system that a folder lies on, or would lie on where it does not exist yet.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 #[cfg(target_os = "linux")]
 pub fn network_file_system(folder: &Path) -> io::Result<Option<&'static str>> {
     let here = Path::new(".");

@@ -38,7 +38,7 @@ impl RealDisk {
     /// The root itself may be a link: whoever names it means where it leads.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub fn open(root: &Path, group: bool) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         // A name that holds wherever the process goes.

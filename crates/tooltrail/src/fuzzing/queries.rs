@@ -6,9 +6,10 @@ use super::draw::Draw;
 use super::lines::written;
 use crate::call::Call;
 use crate::clock::Zone;
+use crate::glob::glob_matches;
 use crate::json;
 use crate::json::push_string;
-use crate::query::{Line, Query, check_filter, glob_matches};
+use crate::query::{Line, Query, check_filter};
 
 /// Longest query drawn; one byte more than is taken.
 const QUERY_BYTES_MAX: usize = 4_097;

@@ -223,7 +223,7 @@ impl Journal {
     /// Frees what the day files hold durably: all lines that stood in the journal when it ended there.
     ///
     /// # Errors
-    /// What the system says; what could not be freed is tried again next time.
+    /// Any I/O error of the operating system; what could not be freed is tried again next time.
     pub(crate) fn flushed(&mut self, (number, sequence): (u64, u64), now: Duration) -> io::Result<()> {
         if self.segments.last().is_some_and(|segment| segment.broken) && !self.open.is_empty() {
             self.begin(now)?;
@@ -267,7 +267,7 @@ impl Journal {
     /// Empties all segments: the day files hold all lines, durably, and no call is open.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn close(&mut self) -> io::Result<()> {
         while !self.segments.is_empty() {
             let salt = self.salt();
@@ -281,7 +281,7 @@ impl Journal {
     /// Returns the lines of these day files that stand in the journal and may not be flushed, in their order.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn lines_of(&self, days: &BTreeSet<Day>) -> io::Result<BTreeMap<Day, Vec<Record>>> {
         let mut lines = BTreeMap::<Day, Vec<Record>>::new();
         for segment in &self.segments {

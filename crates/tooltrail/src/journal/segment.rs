@@ -103,7 +103,7 @@ impl Segment {
     /// Begins a segment in a slot whose lock is held and which holds no frames.
     ///
     /// # Errors
-    /// What the system says; then the slot still holds no frames.
+    /// Any I/O error of the operating system; then the slot still holds no frames.
     pub(crate) fn begin(
         disk: &dyn Disk,
         name: &str,
@@ -139,7 +139,7 @@ impl Segment {
     /// Writes frames with one call and, with `sync`, makes them durable. After an error nothing more may be written.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn write(&mut self, bodies: &[Body<'_>], sync: bool) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(bodies.iter().map(Body::frame_bytes).sum());
         for (sequence, body) in (self.sequence..).zip(bodies) {
@@ -162,7 +162,7 @@ impl Segment {
     /// Returns what stands in it.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn scan(&self) -> io::Result<Scan> {
         Scan::of(&*self.file)
     }
@@ -170,7 +170,7 @@ impl Segment {
     /// Empties it, durably; dropping it then gives its slot back.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn free(&self, salt: [u8; SALT_BYTES]) -> io::Result<()> {
         empty(&*self.file, &self.header, salt)
     }
@@ -183,7 +183,7 @@ impl Segment {
     /// Begins it anew, durably, as the segment of this number: none of its frames counts any more.
     ///
     /// # Errors
-    /// What the system says; then it is broken.
+    /// Any I/O error of the operating system; then it is broken.
     pub(crate) fn restart(&mut self, number: u64, salt: [u8; SALT_BYTES]) -> io::Result<()> {
         (self.header.number, self.header.salt) = (number, salt);
         let written = write_all(&*self.file, &self.header.encode(), 0).and_then(|()| self.file.sync());
@@ -251,7 +251,7 @@ impl Scan {
     /// Reads a segment. A damaged frame hides no other: reading goes on at the next whole one.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn of(file: &dyn DiskFile) -> io::Result<Self> {
         let length = file.stat()?.len.min(2 * SEGMENT_BYTES);
         let mut header = vec![0; HEADER_BYTES as usize];

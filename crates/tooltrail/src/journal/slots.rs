@@ -32,7 +32,7 @@ fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
 /// life of the slot's owner, and leave the frames where they are. Slots that may not be opened are passed over.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Result<Option<Segment>> {
     let is_empty = |slot| match disk.open(&[OWN_FOLDER, "journal", &name(slot)]) {
         Ok(None) => Ok(true),
@@ -72,7 +72,7 @@ impl Orphan {
     /// Empties it, durably, and gives its slot back.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn free(self, home: &str, salt: [u8; SALT_BYTES]) -> io::Result<()> {
         let none = Header { home: home.to_owned(), boot: String::new(), owner: 0, number: 0, salt };
         empty(&*self.file, &none, salt)
@@ -82,7 +82,7 @@ impl Orphan {
 /// Returns the day files of which lines stand in a journal, whoever's, and are not known to be flushed.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn waiting(disk: &dyn Disk, home: &str) -> io::Result<BTreeSet<(String, Date)>> {
     let mut days = BTreeSet::new();
     for file in disk.list(&[OWN_FOLDER, "journal"])?.iter().filter(|file| file.name.ends_with(".segment")) {

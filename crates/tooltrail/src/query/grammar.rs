@@ -7,12 +7,12 @@
 use std::fmt;
 
 use super::foreign;
-use super::glob::Glob;
 use super::spelling::composed;
 use super::terms::{Comparison, NAMES, Quantity, Query, Term, unit_ms};
 use crate::call::{Identity, Reason, Status, Via};
 use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
+use crate::glob::Glob;
 
 /// Longest query: far more than anybody types, and short enough for a URL.
 const QUERY_BYTES_MAX: usize = 4_096;

@@ -3,7 +3,6 @@
 mod check;
 mod cursor;
 mod foreign;
-mod glob;
 mod grammar;
 mod line;
 mod matches;
@@ -15,7 +14,6 @@ mod terms;
 pub use check::check_filter;
 pub use cursor::Cursor;
 pub(crate) use cursor::{EntryPosition, ScanMark};
-pub use glob::glob_matches;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;
 pub use question::Question;

@@ -1,8 +1,8 @@
 //! What a query says, term by term.
 
-use super::glob::Glob;
 use crate::call::{EntryId, Via};
 use crate::clock::{Date, Timestamp};
+use crate::glob::Glob;
 
 /// The tool of our own notes of who read the trail.
 const OWN_READS: &str = "tooltrail.read";

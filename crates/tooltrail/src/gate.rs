@@ -1,6 +1,6 @@
 //! Whether a call may run: rules as plain data, and a pure function over them.
 
-use tooltrail::glob_matches;
+use crate::glob::glob_matches;
 
 /// The rules that allow or deny a call before it runs.
 ///
@@ -8,7 +8,7 @@ use tooltrail::glob_matches;
 /// gate allows everything.
 ///
 /// ```
-/// use tooltrail_toolbox::{GateRequest, Effect, Gate, Rule};
+/// use tooltrail::{GateRequest, Effect, Gate, Rule};
 ///
 /// let mut no_shell = Rule::deny("no-shell");
 /// no_shell.tools = vec!["shell.*".to_owned()];
@@ -71,9 +71,9 @@ impl Rule {
     /// Returns whether the rule speaks about this call.
     #[must_use]
     pub fn matches(&self, asked: GateRequest<'_>) -> bool {
-        any_matches(&self.users, asked.user)
-            && any_matches(&self.roles, asked.role.unwrap_or_default())
-            && any_matches(&self.tools, asked.tool)
+        any_glob_matches(&self.users, asked.user)
+            && any_glob_matches(&self.roles, asked.role.unwrap_or_default())
+            && any_glob_matches(&self.tools, asked.tool)
     }
 }
 
@@ -115,6 +115,7 @@ impl Gate {
 }
 
 /// Returns whether the list is empty or one of its globs matches the whole name.
-pub(crate) fn any_matches(globs: &[String], name: &str) -> bool {
+#[must_use]
+pub fn any_glob_matches(globs: &[String], name: &str) -> bool {
     globs.is_empty() || globs.iter().any(|glob| glob_matches(glob, name))
 }
