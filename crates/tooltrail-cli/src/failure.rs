@@ -4,8 +4,6 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use crate::output;
-
 /// The three answers that a shell can test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -67,20 +65,6 @@ impl Failure {
             _ => "run it again; if it stays, the disk or its file system has more to say",
         };
         Self::could_not(format!("could not {action} {on}: {source}"), hint)
-    }
-
-    /// Tells the person on stderr and returns the exit code.
-    pub(crate) fn report(self) -> ExitCode {
-        match self {
-            Self::ClosedPipe => Exit::Yes.into(),
-            Self::Told { what, hint, exit } => {
-                output::talk_error(&what);
-                if let Some(hint) = hint {
-                    output::talk_hint(&hint);
-                }
-                exit.into()
-            }
-        }
     }
 }
 

@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     lift_open_files();
     match cli.run() {
         Ok(code) => code,
-        Err(failure) => failure.report(),
+        Err(failure) => output::report(failure),
     }
 }
 

@@ -1,17 +1,21 @@
 //! How answers look on a terminal and in a pipe.
 
 mod answer;
+mod colour;
 mod columns;
 mod escape;
 mod pager;
+mod report;
 mod shown;
 mod stream;
 mod table;
 
 pub(crate) use answer::{nothing_json, nothing_words, scanned_json, skipped_json, stats_json, tell_skipped};
+pub(crate) use colour::{Colour, word};
 pub(crate) use columns::Columns;
 pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
 pub(crate) use pager::print_paged;
+pub(crate) use report::report;
 pub(crate) use shown::{Shown, duration, stored};
 pub(crate) use stream::{
     Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk,

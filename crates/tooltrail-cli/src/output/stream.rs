@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use anstream::{AutoStream, ColorChoice};
 
 use crate::failure::Failure;
+use crate::output::colour::Colour;
 use crate::output::escape::escaped;
-use crate::settings::colour::Colour;
 
 /// Bytes gathered before one write to stdout: a page of lines is a few system calls, not thousands.
 const BUFFER_BYTES: usize = 64 * 1024;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::settings::colour::Colour;
+use crate::output::Colour;
 
 /// Heading of these flags in the help of each command.
 const HEADING: &str = "Everywhere";

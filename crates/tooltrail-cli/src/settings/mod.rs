@@ -1,6 +1,5 @@
 //! What holds in a run: flags, environment and file, read once and resolved in one place.
 
-pub(crate) mod colour;
 pub(crate) mod durability;
 pub(crate) mod file;
 pub(crate) mod flags;

@@ -1,20 +1,22 @@
-//! The map in ARCHITECTURE.md against the source: each module names only what stands below it.
+//! The maps in ARCHITECTURE.md against the source of all three crates: each module names only what stands below it, and
+//! files name each other in a circle only within a declared unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+use regex::Regex;
 
-/// Reads the fenced block `map`: a module, then what it may name; modules further down stand below.
-fn map() -> Vec<(String, BTreeSet<String>)> {
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+/// The crates, each with the name of its map.
+const CRATES: [(&str, &str); 3] =
+    [("tooltrail", "map"), ("tooltrail-toolbox", "map toolbox"), ("tooltrail-cli", "map cli")];
+
+/// Returns the lines of a fenced block of ARCHITECTURE.md, split into words.
+fn block(name: &str) -> Vec<Vec<String>> {
     let page = std::fs::read_to_string(format!("{ROOT}/ARCHITECTURE.md")).unwrap();
-    let block = page.split("```map\n").nth(1).unwrap().split("```").next().unwrap();
-    let row = |line: &str| {
-        let mut words = line.split_whitespace().map(str::to_owned);
-        (words.next().unwrap(), words.collect())
-    };
-    block.lines().map(row).collect()
+    let block = page.split(&format!("```{name}\n")).nth(1).unwrap().split("```").next().unwrap();
+    block.lines().map(|line| line.split_whitespace().map(str::to_owned).collect()).collect()
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -28,26 +30,90 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns each module and the modules it names after `crate::`, tests left out.
-fn imports() -> BTreeMap<String, BTreeSet<String>> {
-    let mut files = Vec::new();
-    sources(Path::new(SOURCE), &mut files);
-    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
-    for file in files {
-        let place = file.strip_prefix(SOURCE).unwrap();
-        let module = place.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        let test = place.iter().any(|part| part == "tests" || part == "tests.rs");
-        if matches!(&*module, "lib" | "fuzzing") || test {
+/// Returns the files of a crate that are no tests, by their module path, without comments and without unit tests.
+fn files(name: &str) -> BTreeMap<String, String> {
+    let root = PathBuf::from(format!("{ROOT}/crates/{name}/src"));
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let mut found = BTreeMap::new();
+    for path in paths {
+        let place = path.strip_prefix(&root).unwrap().with_extension("");
+        let parts = place.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "mod").collect::<Vec<_>>();
+        if parts.iter().any(|part| ["tests", "fuzzing", "lib", "main"].contains(part)) {
             continue;
         }
-        let text = std::fs::read_to_string(&file).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
         let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
-        let named = found.entry(module.clone()).or_default();
         let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for (_, rest) in code.flat_map(|line| line.split("crate::").skip(1).map(move |rest| (line, rest))) {
-            let name = rest.split(|c: char| !c.is_ascii_lowercase() && c != '_').next().unwrap();
-            if name != module && !name.is_empty() {
-                named.insert(name.to_owned());
+        found.insert(parts.join("::"), code.collect::<Vec<_>>().join("\n"));
+    }
+    found
+}
+
+/// Returns the paths that a text names after `prefix`, with the names in braces one by one.
+fn named(text: &str, prefix: &str) -> Vec<String> {
+    let path = Regex::new(&format!(r"(?:^|[^\w:]){prefix}((?:\w+::)*)(\w+|\{{[^}}]*\}})")).unwrap();
+    let mut found = Vec::new();
+    for part in path.captures_iter(text) {
+        for name in part[2].trim_matches(['{', '}']).split(',') {
+            let name = name.trim().split(" as ").next().unwrap_or_default();
+            found.push(format!("{}{}", &part[1], if name == "self" { "" } else { name }));
+        }
+    }
+    found
+}
+
+/// Returns the file that a path leads to, also through re-exports.
+fn file_of(
+    path: &str,
+    files: &BTreeMap<String, String>,
+    exports: &BTreeMap<(String, String), String>,
+) -> Option<String> {
+    let parts = path.split("::").filter(|part| !part.is_empty()).collect::<Vec<_>>();
+    for length in (1..=parts.len()).rev() {
+        let module = parts[..length].join("::");
+        if !files.contains_key(&module) {
+            continue;
+        }
+        let next = parts.get(length).map(|name| (module.clone(), (*name).to_owned()));
+        return match next.and_then(|key| exports.get(&key)) {
+            Some(target) if target != path => file_of(target, files, exports),
+            _ => Some(module),
+        };
+    }
+    None
+}
+
+/// Returns which files each file names.
+fn graph(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
+    let mut exports = BTreeMap::new();
+    for (module, text) in files {
+        for path in named(text, r"pub(?:\([^)]*\))? use (?:self::)?") {
+            let (from, name) = path.rsplit_once("::").unwrap_or(("", &path));
+            let target = match from.strip_prefix("crate::") {
+                Some(from) => format!("{from}::{name}"),
+                None => format!("{module}::{from}::{name}"),
+            };
+            exports.insert((module.clone(), name.to_owned()), target);
+        }
+    }
+    let edges = |(module, text): (&String, &String)| {
+        let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
+        let mut paths = named(text, "crate::");
+        paths.extend(named(text, "super::").into_iter().map(|path| format!("{parent}::{path}")));
+        let named = paths.iter().filter_map(|path| file_of(path, files, &exports)).filter(|file| file != module);
+        (module.clone(), named.collect())
+    };
+    files.iter().map(edges).collect()
+}
+
+/// Returns all that can be reached from a file.
+fn reached(graph: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(file) = next.pop() {
+        for named in graph.get(&file).into_iter().flatten() {
+            if found.insert(named.clone()) {
+                next.push(named.clone());
             }
         }
     }
@@ -56,37 +122,56 @@ fn imports() -> BTreeMap<String, BTreeSet<String>> {
 
 #[test]
 fn each_module_stands_on_what_is_below_it() {
-    let map = map();
-    let order = map.iter().map(|(module, _)| module.as_str()).collect::<Vec<_>>();
-    for (n, (module, may)) in map.iter().enumerate() {
-        let above = may.iter().filter(|name| !order[n + 1..].contains(&name.as_str())).collect::<Vec<_>>();
-        assert!(above.is_empty(), "the map lets {module} name {above:?}, which do not stand below it");
-    }
-    let map = map.iter().cloned().collect::<BTreeMap<_, _>>();
-    let imports = imports();
-    assert_eq!(
-        map.keys().collect::<Vec<_>>(),
-        imports.keys().collect::<Vec<_>>(),
-        "modules on the map and in the source"
-    );
-    for (module, named) in &imports {
-        let more = named.difference(&map[module]).collect::<Vec<_>>();
-        assert!(more.is_empty(), "{module} names {more:?}, which the map in ARCHITECTURE.md does not allow");
+    for (name, map) in CRATES {
+        let map = block(map);
+        let order = map.iter().map(|row| row[0].clone()).collect::<Vec<_>>();
+        for (n, row) in map.iter().enumerate() {
+            let above = row[1..].iter().filter(|name| !order[n + 1..].contains(name)).collect::<Vec<_>>();
+            assert!(above.is_empty(), "{name}: the map lets {} name {above:?}, which do not stand below it", row[0]);
+        }
+        let mut imports = BTreeMap::<String, BTreeSet<String>>::new();
+        for (module, text) in files(name) {
+            let top = module.split("::").next().unwrap().to_owned();
+            let named = named(&text, "crate::").into_iter().map(|path| path.split("::").next().unwrap().to_owned());
+            let named = named.filter(|name| *name != top).collect::<Vec<_>>();
+            imports.entry(top).or_default().extend(named);
+        }
+        let modules = order.into_iter().collect::<BTreeSet<_>>();
+        assert_eq!(modules, imports.keys().cloned().collect(), "{name}: modules on the map and in the source");
+        for row in map {
+            let more = imports[&row[0]].iter().filter(|name| !row[1..].contains(name)).collect::<Vec<_>>();
+            assert!(more.is_empty(), "{name}: {} names {more:?}, which the map in ARCHITECTURE.md forbids", row[0]);
+        }
     }
 }
 
 #[test]
-fn the_library_neither_prints_nor_reads_the_environment() {
-    let mut files = Vec::new();
-    sources(Path::new(SOURCE), &mut files);
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let text = text.split("#[cfg(test)]").next().unwrap();
-        let test_only = file.strip_prefix(SOURCE).unwrap().iter().any(|part| part == "tests");
-        for word in ["std::env", "println!", "eprintln!", "tokio"] {
-            assert!(test_only || !text.contains(word), "{} says {word}", file.display());
+fn files_name_each_other_in_a_circle_only_within_a_unit() {
+    let units = block("units").into_iter().map(BTreeSet::from_iter).collect::<BTreeSet<_>>();
+    let mut found = BTreeSet::new();
+    for (name, _) in CRATES {
+        let graph = graph(&files(name));
+        let reached = graph.keys().map(|file| (file, reached(&graph, file))).collect::<BTreeMap<_, _>>();
+        for (file, others) in &reached {
+            let circle = others.iter().filter(|other| reached.get(other).is_some_and(|back| back.contains(*file)));
+            let circle = circle.cloned().collect::<BTreeSet<_>>();
+            if circle.len() > 1 {
+                assert!(units.contains(&circle), "{name}: these files name each other in a circle: {circle:?}");
+                found.insert(circle);
+            }
         }
-        let may_touch = file.components().any(|part| part.as_os_str() == "disk") || file.ends_with("home.rs");
-        assert!(test_only || may_touch || !text.contains("std::fs"), "{} touches files past disk", file.display());
+    }
+    let stale = units.difference(&found).collect::<Vec<_>>();
+    assert!(stale.is_empty(), "these units of ARCHITECTURE.md have no circle any more: {stale:?}");
+}
+
+#[test]
+fn the_library_neither_prints_nor_reads_the_environment() {
+    for (module, text) in files("tooltrail") {
+        for word in ["std::env", "println!", "eprintln!", "tokio"] {
+            assert!(!text.contains(word), "{module} says {word}");
+        }
+        let may_touch = module == "home" || module.split("::").next() == Some("disk");
+        assert!(may_touch || !text.contains("std::fs"), "{module} touches files past disk");
     }
 }
