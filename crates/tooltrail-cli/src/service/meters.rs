@@ -172,7 +172,7 @@ impl Collector for Recorded {
         let help = "Entries that are not in the trail, by why; gaps in the trail tell of the same ones";
         let mut lost = encoder.encode_descriptor("lost_entries", help, None, counter)?;
         for (why, entries) in &counters.lost_entries {
-            lost.encode_family(&[("reason", *why)])?.encode_counter::<NoLabelSet, u64, f64>(entries, None)?;
+            lost.encode_family(&[("reason", why.as_str())])?.encode_counter::<NoLabelSet, u64, f64>(entries, None)?;
         }
         let mut histogram = |name, help, unit: Option<&Unit>, divisor: f64, histogram: &tooltrail::Histogram| {
             let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Histogram)?;

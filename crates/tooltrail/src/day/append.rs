@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Date;
 use crate::day::tail::{is_blank, last_newline};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::home::{TRAIL_FOLDER, day_name};
 
 /// The number of attempts to append lines that another writer's bytes broke.
@@ -21,7 +21,7 @@ pub(crate) struct End {
     /// The open file; the caller syncs it.
     pub(crate) file: Arc<dyn DiskFile>,
     /// The device and inode of the file.
-    pub(crate) file_id: (u64, u64),
+    pub(crate) file_id: FileId,
     /// The length of the file.
     pub(crate) len: u64,
     /// Whether the file ends with an incomplete line: another writer is still writing it, or died before it was
@@ -53,7 +53,7 @@ impl End {
     pub(crate) fn open(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<Self> {
         let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(date)])?);
         let stat = file.stat()?;
-        let mut end = Self { file_id: (stat.device, stat.inode), len: stat.len, is_torn: false, file };
+        let mut end = Self { file_id: stat.file_id(), len: stat.len, is_torn: false, file };
         if !ends_with_newline(&*end.file, end.len)? {
             match is_blank(&*end.file, end.len)? {
                 true => end.len = end.file.append(b"\n")?.end,
@@ -65,12 +65,14 @@ impl End {
 
     /// Appends whole lines.
     ///
-    /// A foreign writer without our lock may append at any moment, and needs several writes a line perhaps. The offset
-    /// after each write says where our bytes landed. If they landed behind half a line of somebody else, our first line
-    /// is glued to it: it is appended again. The same holds for a line that a short write cut in two, with the bytes of
-    /// somebody else between its parts. A day file never shrinks, for what others appended behind our bytes would be lost
-    /// with them: what a full disk took of the lines is replaced with spaces instead, so that either all of them are
-    /// stored or none. Only where somebody else has already appended behind them the whole lines among them stay.
+    /// Another program that does not use our lock may append at any moment, and may need several writes per line. The
+    /// offset after each write tells where our bytes are. If they directly follow half a line of the other program, our
+    /// first line is damaged and is appended again. The same happens to a line of ours that a short write split, if
+    /// bytes of the other program are between the two parts.
+    ///
+    /// A day file never shrinks, because cutting it would also remove bytes that others appended after ours. If the
+    /// disk is full, the lines already written are therefore replaced with spaces, so that either all of them are
+    /// stored or none. If others have already appended after our bytes, the whole lines stay stored.
     pub(crate) fn append(&self, disk: &dyn Disk, folder: &str, date: Date, lines: &[u8]) -> Appended {
         let mut written = Written { file: &*self.file, from: None, len: self.len, torn: 0 };
         let mut again = Vec::new();
@@ -157,9 +159,9 @@ impl Written<'_> {
 
     /// Replaces the written bytes with spaces, so that a failed append leaves no lines behind.
     ///
-    /// Changes nothing if other bytes follow ours. If other bytes are between ours, only the incomplete line at the end
-    /// is replaced. Returns whether everything was replaced.
-    fn take_back(&self, disk: &dyn Disk, (folder, date): (&str, Date), file_id: (u64, u64)) -> io::Result<bool> {
+    /// Changes nothing if other bytes follow ours. If other bytes are between ours, or half a line precedes them, only
+    /// our incomplete line at the end is replaced. Returns whether everything was replaced.
+    fn take_back(&self, disk: &dyn Disk, (folder, date): (&str, Date), file_id: FileId) -> io::Result<bool> {
         if self.file.stat()?.len != self.len {
             return Ok(false);
         }
@@ -208,12 +210,12 @@ pub(super) fn overwrite(
     disk: &dyn Disk,
     folder: &str,
     date: Date,
-    file_id: (u64, u64),
+    file_id: FileId,
     (from, to): (u64, u64),
 ) -> io::Result<()> {
     let over = disk.write(&[folder, TRAIL_FOLDER, &day_name(date)])?;
     let stat = over.stat()?;
-    if (stat.device, stat.inode) != file_id {
+    if stat.file_id() != file_id {
         return Err(io::Error::other("the file was replaced"));
     }
     let spaces = vec![b' '; usize::try_from((to - from).min(SPACES_BYTES)).unwrap_or(1)];

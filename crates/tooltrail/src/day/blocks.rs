@@ -1,23 +1,23 @@
-//! A day file read backwards, a block at a time: its lines from the last to the first.
+//! Reads a day file backwards in blocks, and returns its lines from the last to the first.
 
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, FileId};
 
-/// First block: enough for the newest few lines of a file that may not be needed at all.
+/// The size of the first block in bytes: enough for the newest few lines, because often no more of the file is needed.
 const BLOCK_BYTES_FIRST: usize = 8 * 1024;
 
-/// LatenessNotes block: above it a read costs what its bytes cost.
+/// The size of the largest usual block in bytes. Above this size, the cost of a read grows with the number of bytes.
 const BLOCK_BYTES: usize = 128 * 1024;
 
-/// Longest line that is read: a thousand times what we write, and still held in memory with ease.
+/// The longest line in bytes that is read: a thousand times what we write, and still easy to keep in memory.
 const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What stands before the place reached.
+/// The item before the current read position.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum LineBefore<'a> {
-    /// A line without its newline, and where it begins.
+    /// The offset of a line, and the line without its newline.
     Line(u64, &'a [u8]),
     /// A line of more than 64 MiB.
     TooLong,
@@ -25,24 +25,25 @@ pub(crate) enum LineBefore<'a> {
     Torn,
 }
 
-/// A day file as long as it was when it was opened.
+/// A day file, with the length that it had when it was opened.
 ///
-/// The file is opened anew for each block, so that any number of them can be under way. Of a file that was cut
-/// meanwhile what is left is read; one that was replaced ends where that was noticed.
+/// The file is opened again for each block, so that any number of files can be read at the same time. If the file was
+/// cut in the meantime, the rest of it is read. If it was replaced, reading ends there.
 #[derive(Debug)]
 pub(crate) struct Blocks {
     disk: Arc<dyn Disk>,
     path: Vec<String>,
-    /// Device and inode: the file that was opened first.
-    identity: (u64, u64),
-    /// Where the buffer begins in the file.
+    /// The device and inode of the file that was opened first.
+    file_id: FileId,
+    /// The file offset of the start of the buffer.
     base: u64,
     buffer: Vec<u8>,
-    /// What of the buffer was not returned yet; it ends with a newline, but at first and inside a long line.
+    /// The bytes of the buffer that were not returned yet. They end with a newline, except at the start and inside a
+    /// long line.
     end: usize,
     /// Whether the last newline of the file was found.
     started: bool,
-    /// Whether bytes were dropped of what stands before `end`.
+    /// Whether some of the bytes before `end` were dropped.
     dropped: bool,
     block_bytes: usize,
     bytes_read: u64,
@@ -50,9 +51,10 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Opens a file at its end; `None` if it is missing.
+    /// Opens a file to read it backwards from its end; `None` if it is missing.
     ///
-    /// `from` is where reading may begin instead, in the file of that inode: it counts if a line still ends there.
+    /// `from` is an offset to start at instead of the end, and the inode of the file that it belongs to. It is used
+    /// only if the inode is the same and a line still ends there.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -72,7 +74,7 @@ impl Blocks {
         Ok(Some(Self {
             disk: Arc::clone(disk),
             path: path.iter().map(|name| (*name).to_owned()).collect(),
-            identity: (stat.device, stat.inode),
+            file_id: stat.file_id(),
             base,
             buffer: Vec::new(),
             end: 0,
@@ -84,23 +86,26 @@ impl Blocks {
         }))
     }
 
-    /// Returns the end of the next line, which is the length of the file or an earlier place at first.
+    /// Returns the offset of the end of the next line. At first this is the length of the file or the offset given to
+    /// `open`.
     pub(crate) fn offset(&self) -> u64 {
         self.base + self.end as u64
     }
 
-    /// Returns the file's length and inode when it was opened.
+    /// Returns the length and inode that the file had when it was opened.
     pub(crate) fn opened(&self) -> (u64, u64) {
-        (self.len, self.identity.1)
+        (self.len, self.file_id.inode)
     }
 
-    /// Returns the bytes read so far.
+    /// Returns the number of bytes read so far.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.bytes_read
     }
 
-    /// Lets go of what was returned, and of the bytes of the next line where they are more than these: they are read again
-    /// when they are needed, as any number of files may be under way at once.
+    /// Frees the memory of returned lines. If more than `bytes_max` bytes are left, it frees the next lines too.
+    ///
+    /// These lines are read again when they are needed. This bounds the memory, because any number of files may be read
+    /// at the same time.
     pub(crate) fn shrink(&mut self, bytes_max: usize) {
         if self.started && self.end > bytes_max && !self.dropped {
             self.base += self.end as u64;
@@ -110,22 +115,22 @@ impl Blocks {
         self.buffer.shrink_to_fit();
     }
 
-    /// Returns the bytes that are held.
+    /// Returns the number of bytes in the buffer.
     pub(crate) fn held(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Whether the next line needs no reading.
+    /// Whether the next line is in the buffer, so that no read is needed.
     pub(crate) fn is_buffered(&self) -> bool {
         self.started && self.end > 0 && memchr::memrchr(b'\n', &self.buffer[..self.end - 1]).is_some()
     }
 
-    /// Returns what stands before the place reached, `None` at the beginning of the file.
+    /// Returns the item before the current position, `None` at the beginning of the file.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn back(&mut self) -> io::Result<Option<LineBefore<'_>>> {
-        // Bytes before this index of the buffer are new to the search.
+        // The search has not seen the bytes before this index of the buffer yet.
         let mut unseen = self.end.saturating_sub(usize::from(self.started));
         loop {
             if let Some(newline) = memchr::memrchr(b'\n', &self.buffer[..unseen]) {
@@ -135,24 +140,24 @@ impl Blocks {
                 return Ok((self.end > 0 || self.dropped).then(|| self.cut_at(0)));
             }
             if !self.started || self.end > LINE_BYTES_MAX {
-                // A torn tail or a line too long: nobody needs its bytes, only where it begins.
+                // A torn tail or a line that is too long: its bytes are not needed, only the offset where it starts.
                 self.dropped |= self.end > 0;
                 self.buffer.clear();
                 self.end = 0;
             }
-            // What was let go of ends with the newline of the line that comes next.
+            // The bytes that were freed end with the newline of the next line.
             let ends_line = self.started && self.end == 0 && !self.dropped;
             unseen = self.load()?;
             unseen = unseen.saturating_sub(usize::from(ends_line));
         }
     }
 
-    /// Takes what stands from an index of the buffer to its end.
+    /// Takes the item from an index of the buffer to its end.
     fn cut_at(&mut self, start: usize) -> LineBefore<'_> {
         let (end, dropped) = (self.end, std::mem::take(&mut self.dropped));
         self.end = start;
         if !std::mem::replace(&mut self.started, true) {
-            // Without a torn tail the last newline ends the last line.
+            // Without a torn tail, the last newline ends the last line.
             if end > start || dropped {
                 return LineBefore::Torn;
             }
@@ -164,9 +169,10 @@ impl Blocks {
         LineBefore::Line(self.base + start as u64, &self.buffer[start..end.saturating_sub(1)])
     }
 
-    /// Puts the block before the buffer into it; returns its length, 0 if the file is no longer what it was.
+    /// Reads the block before the buffer into it; returns its length, or 0 if the file has changed.
     fn load(&mut self) -> io::Result<usize> {
-        // A long line doubles the block, so that moving it costs no more than reading it.
+        // For a long line the block grows to the size of the buffer, so that moving the bytes costs no more than
+        // reading them.
         let length = self.block_bytes.max(self.end).min(usize::try_from(self.base).unwrap_or(usize::MAX));
         self.block_bytes = (self.block_bytes * 4).min(BLOCK_BYTES);
         let path = self.path.iter().map(String::as_str).collect::<Vec<_>>();
@@ -175,12 +181,13 @@ impl Blocks {
         let mut whole = false;
         if let Some(file) = self.disk.open(&path)? {
             let stat = file.stat()?;
-            let identity = (stat.device, stat.inode);
-            whole = identity == self.identity && file.read_at(&mut block[..length], at)? == length;
-            let untouched = self.bytes_read == 0 && identity != self.identity;
-            if !whole && (untouched || (identity == self.identity && stat.len < self.base)) {
-                // A writer cuts torn tails off, and nobody has seen anything of the other file yet.
-                (self.identity, self.len) = (identity, self.len.min(stat.len));
+            let file_id = stat.file_id();
+            whole = file_id == self.file_id && file.read_at(&mut block[..length], at)? == length;
+            let untouched = self.bytes_read == 0 && file_id != self.file_id;
+            if !whole && (untouched || (file_id == self.file_id && stat.len < self.base)) {
+                // Continue with the current file: either it was cut (another writer may cut off a torn tail), or it is
+                // a new file and nothing of the old one was returned yet.
+                (self.file_id, self.len) = (file_id, self.len.min(stat.len));
                 (self.base, self.end, self.started, self.dropped) = (stat.len, 0, false, false);
                 self.buffer.clear();
                 return Ok(0);
@@ -216,7 +223,7 @@ mod tests {
                 LineBefore::Torn => tail = true,
                 LineBefore::TooLong => panic!("no line here is too long"),
             }
-            // Letting go of what is held changes nothing.
+            // Freeing the buffer changes nothing.
             blocks.shrink(if lines.len() % 2 == 0 { 0 } else { usize::MAX });
         }
         let expected: Vec<_> = expected.iter().rev().map(|(at, line)| (*at, line.to_vec())).collect();
@@ -249,7 +256,7 @@ mod tests {
         assert_eq!(blocks.back().unwrap(), None);
     }
 
-    /// Reads back with a change of the file after so many lines; returns the lines.
+    /// Reads backwards and changes the file after `after` lines; returns the lines.
     fn changed(text: &[u8], after: usize, change: impl FnOnce(&std::path::Path)) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("f");
@@ -281,13 +288,13 @@ mod tests {
             }
         };
         let back = |lines: &[String]| lines.iter().rev().cloned().collect::<Vec<_>>();
-        // A torn tail of any length is cut off before anything was read.
+        // A torn tail of any length is cut off before the first read.
         let torn = format!("{text}{}", "x".repeat(20_000));
         assert_eq!(changed(torn.as_bytes(), 0, cut(text.len())), back(&lines));
-        // A part that was not reached is cut off too: the rest is read.
+        // A part that was not read yet is cut off too: the rest is read.
         let found = changed(text.as_bytes(), 10, cut(11 * 3_000));
         assert!(found.ends_with(&back(&lines[..3_000])) && found.len() < 5_000);
-        // Lines that come meanwhile are not seen; a file that goes away, or is emptied, ends.
+        // Lines appended in the meantime are not seen; reading ends if the file is removed or emptied.
         let grow = |path: &std::path::Path| {
             let mut file = std::fs::File::options().append(true).open(path).unwrap();
             std::io::Write::write_all(&mut file, b"new\n").unwrap();

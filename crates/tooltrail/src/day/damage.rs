@@ -11,7 +11,7 @@ use crate::day::append::overwrite;
 use crate::day::fragment::{Fragment, FragmentOrigin, KEPT_BYTES_MAX};
 use crate::day::scan::{line_start, scan};
 use crate::day::tail::{is_blank, last_newline, wait_until_still};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::home::{TRAIL_FOLDER, day_name};
 
 /// The most damaged ranges of one file that are replaced at once. A file with more is probably not a day file of ours.
@@ -21,7 +21,7 @@ const PLACES_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(crate) struct Damage {
     /// The device and inode of the file that was searched.
-    file_id: (u64, u64),
+    file_id: FileId,
     /// The file length at which the torn tail was found.
     torn_at: Option<u64>,
     parts: Vec<Part>,
@@ -87,7 +87,7 @@ impl Damage {
         (len, is_whole): (u64, bool),
     ) -> io::Result<Self> {
         let stat = file.stat()?;
-        let mut damage = Self { file_id: (stat.device, stat.inode), torn_at: None, parts: Vec::new() };
+        let mut damage = Self { file_id: stat.file_id(), torn_at: None, parts: Vec::new() };
         if !is_whole {
             damage.torn_at = Some(len);
             if let Some(from) = last_newline(file, len, KEPT_BYTES_MAX)?
@@ -133,7 +133,7 @@ impl Damage {
         durable_len: u64,
     ) -> io::Result<Vec<Fragment>> {
         let stat = file.stat()?;
-        let is_same = (stat.device, stat.inode) == self.file_id;
+        let is_same = stat.file_id() == self.file_id;
         let mut newline_at = None;
         if self.torn_at.is_some() && is_same && !ends_whole(file, stat.len)? {
             newline_at = Some(file.append(b"\n")?.start());
@@ -187,7 +187,7 @@ pub(crate) fn finish(disk: &dyn Disk, fragment: &Fragment) -> io::Result<()> {
         let mut next = [0];
         file.read_at(&mut next, end)?;
         if next == [b'\n'] {
-            overwrite(disk, &folder, day, (stat.device, stat.inode), (offset, end))?;
+            overwrite(disk, &folder, day, stat.file_id(), (offset, end))?;
             disk.append(&path)?.sync()?;
         }
     }

@@ -1,57 +1,60 @@
-//! How late lines of a day file come: noted by whoever writes, minded by whoever reads.
+//! Records how late the lines of a day file are: writers store notes, readers use them.
 //!
-//! A line is late by as much as its `ts` lies below that of an earlier line of its file. A reader that goes backwards
-//! must look so far past its page. A minute is always allowed for; more stands in a note, which is durable before the
-//! line is there.
+//! A line is late by the amount that its `ts` is below the `ts` of an earlier line of the same file. A reader that goes
+//! backwards must continue for that time beyond its page. One minute is always allowed for. A larger delay is stored in
+//! a note, which is synced before the line is written.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use crate::clock::{Date, Zone};
 use crate::day::append::End;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::entry::{foreign_head, head};
 use crate::home::OWN_FOLDER;
 
-/// How late a line may come without a note.
+/// How late a line may be without a note, in milliseconds.
 ///
-/// Entries that arrive together are written in the order of their queue, not of their instants; a minute is far more
-/// than a queue holds.
+/// Entries that arrive together are written in the order of the queue, not in the order of their times. A minute is
+/// much longer than entries stay in the queue.
 pub(crate) const LATE_MS: i64 = 60_000;
 
-/// Milliseconds of a day.
+/// The milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// The latest there is: a file holds one day, in whatever zone, and what lies outside of it has no file_id in the order.
+/// The largest possible lateness in milliseconds. A file contains one day, in any time zone, and a `ts` outside this
+/// range is ignored for the order.
 const LATE_MS_MAX: i64 = 3 * DAY_MS;
 
-/// Bytes of the notes of one date that are read: tens of thousands of users with late lines on one day. Lines of more
-/// are in the trail all the same, a little out of order.
+/// The bytes that are read of the notes of one date: tens of thousands of users with late lines on one day. Late lines
+/// of further users are still in the trail, but may be returned slightly out of order.
 const NOTES_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// Bytes at the end of a file in which its largest `ts` is looked for: a thousand lines, so that what several processes
-/// write at once into one file is not taken for late.
+/// The bytes at the end of a file in which its largest `ts` is searched: about a thousand lines, so that lines that
+/// several processes write to one file at the same time do not count as late.
 const TAIL_BYTES: u64 = 256 * 1024;
 
-/// Files whose largest `ts` is remembered; beyond it their ends are looked at again.
+/// The most files whose largest `ts` is remembered. Beyond it, the memory is cleared and the ends of files are read
+/// again.
 const KNOWN_FILES_MAX: usize = 16_384;
 
-/// The notes of one date: how late lines come in each folder's file.
+/// The notes of one date: how late the lines in each folder's file are.
 #[derive(Debug)]
 pub(crate) struct Notes {
     day: Date,
     late_ms: BTreeMap<String, i64>,
-    /// Kept open, so that no other file can have its inode: it tells whether these notes are still the last.
+    /// The file stays open, so that no other file can get its inode. A different inode then shows that the notes have
+    /// changed.
     file: Option<Box<dyn DiskFile>>,
 }
 
 impl Notes {
-    /// Returns no notes.
+    /// Returns empty notes.
     pub(crate) fn none(day: Date) -> Self {
         Self { day, late_ms: BTreeMap::new(), file: None }
     }
 
-    /// Reads the notes of a date; there are none where no line came late.
+    /// Reads the notes of a date; they are empty if no line was late.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -69,12 +72,12 @@ impl Notes {
         Ok(Self { day, late_ms: text.lines().filter_map(note).collect(), file: Some(file) })
     }
 
-    /// Whether these are the notes of a date as they stand now.
+    /// Whether these notes are the current notes of a date.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn are_current(&self, disk: &dyn Disk, day: Date) -> io::Result<bool> {
-        let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode));
+        let identity = |file: &dyn DiskFile| file.stat().map(|stat| stat.file_id());
         Ok(day == self.day
             && match (&self.file, Self::open(disk, day)?) {
                 (None, None) => true,
@@ -87,14 +90,15 @@ impl Notes {
         disk.open(&[OWN_FOLDER, "late", &day.to_string()])
     }
 
-    /// Returns how late lines of a folder's file may come.
+    /// Returns how late the lines of a folder's file may be, in milliseconds.
     pub(crate) fn late_ms(&self, folder: &str) -> i64 {
         self.late_ms.get(folder).copied().unwrap_or(LATE_MS)
     }
 
-    /// Allows for lines so late; returns whether that is news.
+    /// Raises the allowed lateness of a folder's file if needed; returns whether it changed.
     ///
-    /// A minute is doubled until it suffices, so that a file is noted a dozen times at most.
+    /// The allowed time starts at a minute and is doubled until it is enough, so that a file gets at most about a dozen
+    /// notes.
     pub(crate) fn raise(&mut self, folder: &str, late_ms: i64) -> bool {
         let known = self.late_ms(folder);
         let mut allowed = LATE_MS;
@@ -108,7 +112,7 @@ impl Notes {
         allowed > known
     }
 
-    /// Writes the notes of a date, durably. The caller holds the home's append lock.
+    /// Writes the notes of a date and syncs them. The caller holds the home's append lock.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -118,7 +122,7 @@ impl Notes {
     }
 }
 
-/// The instants of lines in the order in which they are appended.
+/// A summary of the times of lines, in the order in which they are appended.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
     ends: Option<(i64, i64)>,
@@ -126,14 +130,14 @@ pub(crate) struct Span {
 }
 
 impl Span {
-    /// Adds a line's instant.
+    /// Adds the time of a line.
     pub(crate) fn push(&mut self, ts: i64) {
         let (least, largest) = self.ends.unwrap_or((ts, ts));
         self.late_ms = self.late_ms.max(largest - ts);
         self.ends = Some((least.min(ts), largest.max(ts)));
     }
 
-    /// Returns how late the latest of the lines comes in a file whose largest instant is this one.
+    /// Returns the largest lateness of the lines if they are appended to a file with this largest time.
     fn late_after(&self, largest: Option<i64>) -> i64 {
         let after = self.ends.zip(largest).map_or(0, |((least, _), largest)| largest - least);
         self.late_ms.max(after)
@@ -144,31 +148,32 @@ impl Span {
     }
 }
 
-/// The largest instants of the files that one process appends to.
+/// The largest times of the files that one process appends to.
 #[derive(Debug)]
 pub(crate) struct LatenessNotes {
     known: HashMap<Date, HashMap<String, FileLateness>>,
     zone: Zone,
 }
 
-/// What is known of a file of this length.
+/// What is known about a file with this length.
 #[derive(Clone, Copy, Debug)]
 struct FileLateness {
-    file_id: (u64, u64),
+    file_id: FileId,
     len: u64,
-    /// No line's instant is larger; `None` if no line has one.
+    /// No line has a larger time; `None` if no line has a time.
     largest: Option<i64>,
 }
 
 impl LatenessNotes {
-    /// Knows nothing; naive times of others are taken in `zone`.
+    /// Returns an empty memory. Times of other writers that name no zone are read in `zone`.
     pub(crate) fn new(zone: Zone) -> Self {
         Self { known: HashMap::new(), zone }
     }
 
-    /// Returns how late these lines would come at the end of a file, at most.
+    /// Returns an upper bound of how late these lines are if they are appended to a file.
     ///
-    /// Exact where this process wrote to the file before, or where the file is short; else its last lines bound it.
+    /// It is exact if this process wrote to the file before, or if the file is short. Otherwise the last lines of the
+    /// file give the bound.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -178,7 +183,7 @@ impl LatenessNotes {
         let known = known
             .filter(|known| known.file_id == end.file_id && known.len <= end.len && end.len - known.len <= TAIL_BYTES);
         if let Some(known) = known {
-            // What other processes appended since.
+            // The lines that other processes appended since then.
             let seen = seen(&*end.file, (known.len, end.len), day, zone)?;
             (known.len, known.largest) = (end.len, known.largest.max(seen.largest()));
             return Ok(lines.late_after(known.largest));
@@ -198,9 +203,11 @@ impl LatenessNotes {
         Ok(lines.late_after(largest))
     }
 
-    /// Notes, durably and before the lines are there, which of these files get lines that are more than a minute late.
+    /// Stores a note for each file that gets lines which are more than a minute late. The notes are synced before the
+    /// lines are written.
     ///
-    /// Of each file: its folder and date, its end, and the lines to come. The caller holds the home's append lock.
+    /// Each item has the folder and date, the end of the file, and the times of the new lines. The caller holds the
+    /// home's append lock.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -226,7 +233,7 @@ impl LatenessNotes {
         Ok(())
     }
 
-    /// Remembers that these lines were appended to a file that [`LatenessNotes::note`] was asked about.
+    /// Updates the memory after these lines were appended to a file that [`LatenessNotes::note`] was called for.
     pub(crate) fn appended(&mut self, folder: &str, day: Date, bytes: usize, lines: &Span) {
         if let Some(known) = self.known.get_mut(&day).and_then(|known| known.get_mut(folder)) {
             known.len += bytes as u64;
@@ -234,7 +241,7 @@ impl LatenessNotes {
         }
     }
 
-    /// Forgets a file to which nobody knows what was appended.
+    /// Forgets a file, because it is not known what was appended to it.
     pub(crate) fn forget(&mut self, folder: &str, day: Date) {
         if let Some(known) = self.known.get_mut(&day) {
             known.remove(folder);
@@ -242,7 +249,7 @@ impl LatenessNotes {
     }
 }
 
-/// Returns the instants of the whole lines in a part of a file that ends with a newline.
+/// Returns the times of the whole lines in a part of a file that ends with a newline.
 fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &Zone) -> io::Result<Span> {
     let mut span = Span::default();
     if from == to {
@@ -251,10 +258,10 @@ fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &Zone) -> 
     let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
     let read = file.read_at(&mut bytes, from)?;
     let start = day.start().as_millis();
-    // The first line may begin before: then its end has no instant.
+    // The first line may start before this part; then its rest has no readable time.
     for line in bytes[..read].split(|byte| *byte == b'\n') {
         let ts = head(line).or_else(|| foreign_head(line, zone)).map(|ts| ts.as_millis());
-        // A line that lies in a wrong file has no say in this one's order.
+        // Ignore a line of another day: it does not affect the order in this file.
         if let Some(ts) = ts.filter(|ts| (start - DAY_MS..start + 2 * DAY_MS).contains(ts)) {
             span.push(ts);
         }

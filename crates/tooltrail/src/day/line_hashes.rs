@@ -1,4 +1,4 @@
-//! What is remembered of a file's content, to know it again: hashes of some of its bytes and of its last lines.
+//! Hashes of parts of a file and of its last lines, to recognize its content later.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hasher as _};
@@ -6,10 +6,11 @@ use std::io;
 
 use crate::disk::DiskFile;
 
-/// Ends of lines remembered, so that a file cut back by so many lines is gone on with exactly. 24 bytes each.
+/// The number of line ends remembered, 24 bytes each. A file that loses at most this many lines at its end is continued
+/// exactly.
 const ENDS_MAX: usize = 32;
 
-/// Some bytes known again by their hash.
+/// The length and hash of some bytes, to recognize them later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LineHash {
     length: usize,
@@ -17,53 +18,53 @@ pub(super) struct LineHash {
 }
 
 impl LineHash {
-    /// Returns the mark of these bytes.
+    /// Returns the hash of these bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut hasher = DefaultHasher::new();
         hasher.write(bytes);
         Self { length: bytes.len(), hash: hasher.finish() }
     }
 
-    /// Returns a mark of so many bytes that none have.
+    /// Returns a hash for `length` bytes that matches no content.
     pub(super) fn none(length: usize) -> Self {
         Self { length, hash: 0 }
     }
 
-    /// Returns how many bytes they are.
+    /// Returns the number of bytes.
     pub(super) fn length(&self) -> usize {
         self.length
     }
 
-    /// Whether the file holds these bytes at an offset.
+    /// Whether the file contains these bytes at an offset.
     pub(super) fn stands(&self, file: &dyn DiskFile, offset: u64) -> io::Result<bool> {
         let mut bytes = vec![0; self.length];
         Ok(file.read_at(&mut bytes, offset)? == self.length && self.fits(&bytes))
     }
 
-    /// Whether these are the bytes.
+    /// Whether these bytes have the hash.
     pub(super) fn fits(&self, bytes: &[u8]) -> bool {
         self.length == 0 || Self::of(bytes) == *self
     }
 }
 
-/// The end of a line that was given, and the line.
+/// The end offset of a line that was returned, and the hash of the line.
 #[derive(Clone, Copy, Debug, Default)]
 struct End {
     offset: u64,
     line: LineHash,
 }
 
-/// The last lines that were given.
+/// The ends of the last lines that were returned.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ends(VecDeque<End>);
 
 impl Ends {
-    /// Forgets all.
+    /// Removes all ends.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Remembers where the last of these lines end.
+    /// Remembers the ends of the last of these lines.
     pub(super) fn remember(&mut self, lines: &[u8], from: u64) {
         let mut found = [End::default(); ENDS_MAX];
         let (mut count, mut end) = (0, lines.len());
@@ -76,7 +77,8 @@ impl Ends {
         self.0.drain(..self.0.len().saturating_sub(ENDS_MAX));
     }
 
-    /// Returns the end of the newest line that a file of this length still holds in its place; forgets those after it.
+    /// Returns the end of the newest line that a file of this length still contains at the same offset; forgets newer
+    /// ones.
     pub(super) fn newest_standing(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<Option<u64>> {
         while let Some(end) = self.0.back().copied() {
             if end.offset <= len && end.line.stands(file, end.offset - end.line.length as u64)? {

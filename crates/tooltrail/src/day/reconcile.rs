@@ -1,25 +1,25 @@
 //! Brings a day file to the state that the journal asks for: damage is replaced with spaces, missing lines are
 //! appended.
 //!
-//! After a crash, a day file may lack lines that are in the journal, may end with half a line, and after a power cut
-//! may hold damaged lines. Recovery repairs it in these steps:
+//! After a crash a day file may lack lines that are in the journal, may end with half a line, and may hold damaged
+//! lines.
 //!
-//! 1. [`Damage::find`] runs without a lock. It waits at most a second until the end of the file stops growing, because
-//!    another writer may be in the middle of a line. Then it copies the torn tail to `fragments/` and syncs the copy.
-//!    After a power cut it does the same with damaged lines at or after the durable length.
-//! 2. [`reconcile`] runs under the home's append lock. It ends the torn tail with a newline and overwrites the kept
-//!    damage with spaces. It changes nothing below the durable length, and skips bytes that differ from the kept copy:
-//!    their writer has continued.
-//! 3. It reads the whole lines of the file from [`Wanted::from`] on, and appends every wanted line that is not there.
-//!    Two lines are the same line only if all their bytes are equal.
-//! 4. The caller syncs the file. Only then may the segments that hold these lines be emptied.
+//! 1. [`Damage::find`] runs without a lock. It waits at most a second until the file stops growing, because another
+//!    writer may be in the middle of a line. Then it copies a torn tail to `fragments/` and syncs the copy. If the
+//!    system was restarted (it may have lost power), it does the same with damaged lines at or after the durable
+//!    length.
+//! 2. [`reconcile`] runs under the home's append lock. It ends the torn tail with a newline and overwrites copied
+//!    damage with spaces, but no byte below the durable length, and no bytes that have changed since they were copied.
+//! 3. It reads the whole lines from [`Wanted::from`] on, writes the bytes from [`Wanted::again`] on a second time in
+//!    case an earlier sync failed, and appends every wanted line that the file does not contain byte for byte.
+//! 4. The caller syncs the file. Only then may the journal segments that hold these lines be emptied.
 //!
-//! A day file never shrinks. Another program that does not use our lock may append at any moment, and cutting the file
-//! would remove its bytes too. For the same reason spaces replace damage: they keep the position of every other byte.
+//! A day file never shrinks: another program without our lock may append at any moment, and a cut would remove its
+//! bytes.
 //!
-//! Every step can be repeated after a crash at any point. The journal keeps the lines until step 4 is done. Lines that
-//! are already in the file are found and not appended again. Spaces do not count as damage, and half a line that a
-//! killed process left is a torn tail for the next run. A fragment that was already copied is not copied twice.
+//! The steps can be repeated after a crash at any point. The journal keeps the lines until the sync; a line that is
+//! already in the file is not appended again; spaces do not count as damage; damage is copied only once; and half a
+//! line that a killed process left is a torn tail, and therefore damage, for the next run.
 
 use std::collections::HashMap;
 use std::io;
@@ -31,7 +31,7 @@ use crate::day::damage::Damage;
 use crate::day::fragment::Fragment;
 use crate::day::lateness::{LatenessNotes, Span};
 use crate::day::scan::{BLOCK, line_start, scan};
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, FileId};
 use crate::entry::head;
 use crate::home::{TRAIL_FOLDER, day_name};
 
@@ -57,7 +57,7 @@ pub(crate) struct Reconciled {
     /// The open file; the caller syncs it.
     pub(crate) file: Arc<dyn DiskFile>,
     /// The device and inode of the file.
-    pub(crate) file_id: (u64, u64),
+    pub(crate) file_id: FileId,
     /// The length of the file afterwards.
     pub(crate) len: u64,
     /// The fragments whose bytes were replaced with spaces.
@@ -92,7 +92,7 @@ pub(crate) fn reconcile(
     scan(&*file, (from, len), |_, line| line.into_iter().for_each(|line| wanted.found(line)))?;
     write_again(disk, want, (&*file, len))?;
     let missing = wanted.missing();
-    let end = End { file, file_id: (stat.device, stat.inode), len, is_torn: false };
+    let end = End { file, file_id: stat.file_id(), len, is_torn: false };
     let mut reconciled = Reconciled { file_id: end.file_id, len, file: Arc::clone(&end.file), fragments, spliced: 0 };
     if !missing.is_empty() {
         let mut span = Span::default();
@@ -116,7 +116,7 @@ fn write_again(disk: &dyn Disk, want: &Wanted<'_>, (file, to): (&dyn DiskFile, u
         return Ok(());
     }
     let over = disk.write(&[want.folder, TRAIL_FOLDER, &day_name(want.day)])?;
-    let identity = |file: &dyn DiskFile| file.stat().map(|stat| (stat.device, stat.inode));
+    let identity = |file: &dyn DiskFile| file.stat().map(|stat| stat.file_id());
     if identity(&*over)? != identity(file)? {
         return Err(io::Error::other("the file was replaced"));
     }

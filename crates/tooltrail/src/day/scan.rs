@@ -1,4 +1,4 @@
-//! A part of a day file read forwards, line by line.
+//! Reads a part of a day file forwards, line by line.
 
 use std::io;
 use std::ops::Range;
@@ -8,11 +8,12 @@ use crate::day::fragment::KEPT_BYTES_MAX;
 use crate::day::tail::last_newline;
 use crate::disk::DiskFile;
 
-/// Bytes read at once when lines are looked for.
+/// The bytes of one read.
 pub(super) const BLOCK: usize = 1024 * 1024;
 
-/// Returns the place if a line begins there, else 0, as the file is not what it was. In the middle of a line that is
-/// longer than 16 MiB it is the end of that line: none of ours stands before it.
+/// Returns the offset if a line starts there, otherwise 0, because the file has changed. If the offset is in the middle
+/// of a line longer than 16 MiB, it returns the end of that line: that line is not ours, and none of our lines from
+/// there on is before its end.
 pub(super) fn line_start(file: &dyn DiskFile, at: u64, len: u64) -> io::Result<u64> {
     if at == 0 || at > len {
         return Ok(0);
@@ -26,7 +27,7 @@ pub(super) fn line_start(file: &dyn DiskFile, at: u64, len: u64) -> io::Result<u
     }
 }
 
-/// Returns the offset after the first newline from a place on, else the length.
+/// Returns the offset after the first newline at or after `at`, or the length if there is none.
 fn line_end(file: &dyn DiskFile, mut at: u64, len: u64) -> io::Result<u64> {
     let mut block = vec![0; BLOCK];
     while at < len {
@@ -41,8 +42,8 @@ fn line_end(file: &dyn DiskFile, mut at: u64, len: u64) -> io::Result<u64> {
     Ok(len)
 }
 
-/// Hands out the whole lines of a part of a file, each with its place and its newline. Of a line longer than 16 MiB it
-/// hands out the place alone.
+/// Calls `found` with each whole line of a part of a file: its range and its bytes with the newline. For a line longer
+/// than 16 MiB, it passes only the range.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -52,7 +53,7 @@ pub(super) fn scan(
     mut found: impl FnMut(Range<u64>, Option<&[u8]>),
 ) -> io::Result<()> {
     let (mut at, mut buffer) = (from, Vec::new());
-    // Bytes of the line under way that are not in the buffer: it is too long.
+    // The bytes of the current line that were dropped from the buffer, because the line is too long.
     let mut passed = 0;
     while at < to {
         let kept = buffer.len();

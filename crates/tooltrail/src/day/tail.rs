@@ -1,4 +1,4 @@
-//! The end of a day file: whole, still being written by somebody else, or torn.
+//! The end of a day file: a whole line, a line that another writer is still writing, or a torn tail.
 
 use std::io;
 use std::time::Duration;
@@ -7,17 +7,17 @@ use crate::day::append::ends_with_newline;
 use crate::day::fragment::KEPT_BYTES_MAX;
 use crate::disk::{Disk, DiskFile};
 
-/// How long a tail must not have grown to count as torn: a foreign writer may be in the middle of its line.
+/// How long a tail must not grow to count as torn. Until then, another writer may be in the middle of its line.
 pub(crate) const STILL: Duration = Duration::from_millis(50);
 
-/// How often a growing tail is waited for: with [`STILL`] a second in all, then others have waited long enough.
+/// The most waits for a growing tail, [`STILL`] each: one second in total, because other writers must not wait longer.
 pub(crate) const LOOKS_MAX: usize = 20;
 
-/// Bytes read at once when looking for the last newline.
+/// The bytes of one read in the search for the last newline.
 const BLOCK: usize = 64 * 1024;
 
-/// Waits until a file ends with a newline or has not grown for [`STILL`], at most a second; returns its length then, and
-/// whether it ends with a newline. The caller holds no lock: others append meanwhile.
+/// Waits until a file ends with a newline or has not grown for [`STILL`], at most a second. Returns its length then,
+/// and whether it ends with a newline. The caller holds no lock, so that others can append.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -37,8 +37,8 @@ pub(super) fn wait_until_still(disk: &dyn Disk, file: &dyn DiskFile) -> io::Resu
     Ok((len, ends_with_newline(file, len)?))
 }
 
-/// Returns the offset after the last newline below a length, and where there is none the file's beginning; `None` if that
-/// is more than so many bytes before.
+/// Returns the offset after the last newline below `len`, or 0 if there is none. Returns `None` if that offset is more
+/// than `bytes_max` bytes before `len`.
 pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io::Result<Option<u64>> {
     let mut block = vec![0; usize::try_from(bytes_max).unwrap_or(BLOCK).min(BLOCK)];
     let mut end = len;
@@ -55,8 +55,8 @@ pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io:
     Ok((end == 0).then_some(0))
 }
 
-/// Returns where the line begins at which a file of this length ends, the length itself if that is more than 16 MiB
-/// before.
+/// Returns the start of the last line of a file of this length, or the length itself if that start is more than 16 MiB
+/// before it.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -64,7 +64,7 @@ pub(crate) fn last_line(file: &dyn DiskFile, len: u64) -> io::Result<u64> {
     Ok(last_newline(file, len, KEPT_BYTES_MAX)?.unwrap_or(len))
 }
 
-/// Whether nothing but spaces stands after the last newline, as far as one block of 64 KiB tells.
+/// Whether only spaces follow the last newline. It looks at the last 64 KiB only.
 pub(super) fn is_blank(file: &dyn DiskFile, len: u64) -> io::Result<bool> {
     let start = len.saturating_sub(BLOCK as u64);
     let mut block = vec![0; usize::try_from(len - start).unwrap_or(BLOCK)];

@@ -1,109 +1,113 @@
-//! A day file read forwards as it grows: its whole lines, each once, whatever becomes of the file.
+//! Reads a day file forwards while it grows. It returns each whole line once, also if the file is cut or replaced.
 
 use std::io;
 
 use crate::day::line_hashes::{Ends, LineHash};
 use crate::day::tail::last_newline;
-use crate::disk::{DiskFile, Stat};
+use crate::disk::{DiskFile, FileId, Stat};
 
-/// Bytes read at once: hundreds of usual lines, and twice the longest that we write.
+/// The bytes of one read: hundreds of usual lines, and twice the longest line that we write.
 const CHUNK_BYTES: usize = 128 * 1024;
 
-/// Longest line that is read: the same as backwards.
+/// The longest line in bytes that is read; the same limit as for reading backwards.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Bytes before the place reached that are looked at again with each read: they hold the salt of a line of ours.
+/// The bytes before the current offset that each read checks again. They include the salt of a line of ours.
 const TAIL_BYTES: usize = 128;
 
-/// Bytes of a file's beginning by which its content is known again: they hold the first line's time, user and tool.
+/// The bytes at the start of a file by which its content is recognized. They include the first line's time, user and
+/// tool.
 const HEAD_BYTES: usize = 256;
 
-/// Bytes of a file's end in which its last lines are looked for first.
+/// The bytes at the end of a file in which its last lines are searched first.
 const END_BYTES: u64 = 4 * 1024;
 
-/// How a file is no longer what it was.
+/// How a file changed other than by growing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Broken {
-    /// It is shorter than what was read.
+    /// It is shorter than the part that was already read.
     Cut,
-    /// Another file or other content stands there.
+    /// Another file has its name, or its content is different.
     Replaced,
 }
 
-/// What stands at the place reached.
+/// The data at the current offset.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum NextChunk<'a> {
-    /// Whole lines with their newlines, and where they begin.
+    /// Whole lines with their newlines, and the offset of the first one.
     Lines(u64, &'a [u8]),
-    /// A line of more than 64 MiB, which was passed over.
+    /// A line of more than 64 MiB, which was skipped.
     TooLong,
-    /// The middle of such a line, which was passed over.
+    /// A part of such a line, which was skipped.
     Skipped,
-    /// No whole line.
+    /// No complete line.
     Nothing,
 }
 
-/// A place in a day file: every line before it was given, none after it.
+/// A read position in a day file: every line before it was returned, and no line after it.
 ///
-/// What was read is known again by a few hashes; the file itself is opened by the caller each time.
+/// The content already read is recognized by a few hashes. The cursor does not keep the file open; the caller opens it
+/// each time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TailCursor {
-    /// Device and inode, once known.
-    identity: Option<(u64, u64)>,
+    /// The device and inode of the file, once known.
+    file_id: Option<FileId>,
     offset: u64,
-    /// The bytes just before the offset.
+    /// The hash of the bytes just before the offset.
     tail: LineHash,
-    /// The first bytes of the file.
+    /// The hash of the first bytes of the file.
     head: LineHash,
-    /// The last lines before the offset.
+    /// The ends of the last lines before the offset.
     ends: Ends,
-    /// Inside a line too long: all up to the next newline is passed over.
+    /// Whether the offset is inside a line that is too long; everything up to the next newline is skipped.
     skipping: bool,
-    /// Up to where no newline was found beyond a whole chunk: not searched again until the file has grown.
+    /// The length up to which no newline was found after a whole chunk without one. That part is not searched again
+    /// until the file has grown.
     searched: u64,
 }
 
 impl TailCursor {
-    /// Returns the place after the last whole line of a file.
+    /// Returns the cursor after the last whole line of a file.
     pub(crate) fn at_end(file: &dyn DiskFile, stat: Stat) -> io::Result<Self> {
-        let mut place = Self { identity: Some((stat.device, stat.inode)), ..Self::default() };
+        let mut place = Self { file_id: Some(stat.file_id()), ..Self::default() };
         place.go_to_end(file, stat.len)?;
         Ok(place)
     }
 
-    /// Whether anything was read.
+    /// Whether anything was read or skipped.
     pub(crate) fn has_begun(&self) -> bool {
         self.offset > 0
     }
 
-    /// Whether a file of this length may hold more.
+    /// Whether a file of this length may contain more lines.
     pub(crate) fn is_below(&self, len: u64) -> bool {
         self.offset < len
     }
 
-    /// Checks that the file is still the one that was read, and finds the place in what stands there where it is not.
+    /// Checks that the file is still the one that was read. If not, it moves the cursor to the matching position.
     ///
-    /// Where one of the last lines given stands as it stood, the place is after it, and nothing is given twice or
-    /// missed. Where the file's beginning stands and none of them, it was cut deep, and the place is its end: what was
-    /// appended between the cut and this check is missed. Where neither stands, all is new.
+    /// If one of the last returned lines is still in its place, the cursor goes to its end, and no line is repeated or
+    /// missed. If only the start of the file is the same, the file was cut deep, and the cursor goes to its end: lines
+    /// that were appended between the cut and this check are missed. If neither matches, everything in the file is new.
     pub(crate) fn check(&mut self, file: &dyn DiskFile, stat: Stat) -> io::Result<Option<Broken>> {
-        let identity = (stat.device, stat.inode);
+        let file_id = stat.file_id();
         if !self.has_begun() {
-            self.identity = Some(identity);
+            self.file_id = Some(file_id);
             return Ok(None);
         }
-        let same = self.identity == Some(identity);
+        let same = self.file_id == Some(file_id);
         let before = self.offset - self.tail.length() as u64;
         if same && stat.len >= self.offset && self.tail.stands(file, before)? {
             return Ok(None);
         }
-        self.identity = Some(identity);
+        self.file_id = Some(file_id);
         let broken = if same && stat.len < self.offset { Broken::Cut } else { Broken::Replaced };
         self.find_position(file, stat.len)?;
         Ok(Some(broken))
     }
 
-    /// Reads what stands at the place reached, below `upto`, and goes on behind it. Returns it with the bytes read.
+    /// Reads the data at the current offset, below `upto`, and moves the cursor behind it. Returns the data and the
+    /// number of bytes read.
     pub(crate) fn ahead<'a>(
         &mut self,
         file: &dyn DiskFile,
@@ -120,7 +124,7 @@ impl TailCursor {
         let read = file.read_at(buffer, self.offset - before as u64)?;
         buffer.truncate(read);
         if read < before || !self.tail.fits(&buffer[..before]) {
-            // The file changed since it was checked: the next check finds the place.
+            // The file changed after the check; the next check corrects the position.
             return Ok((NextChunk::Nothing, read as u64));
         }
         if let Some(newline) = memchr::memrchr(b'\n', &buffer[before..]) {
@@ -138,7 +142,7 @@ impl TailCursor {
         self.long_line(file, upto, buffer)
     }
 
-    /// Goes behind the lines that end the buffer.
+    /// Moves the cursor behind the lines at the end of the buffer.
     fn pass<'a>(&mut self, buffer: &'a [u8], before: usize) -> NextChunk<'a> {
         let (mut lines, mut from) = (&buffer[before..], self.offset);
         if std::mem::take(&mut self.skipping) {
@@ -155,7 +159,8 @@ impl TailCursor {
         if lines.is_empty() { NextChunk::Skipped } else { NextChunk::Lines(from, lines) }
     }
 
-    /// Reads a line longer than a chunk, passes over one too long, and waits for the rest of one that has no end yet.
+    /// Reads a line that is longer than a chunk. Skips a line that is too long, and returns nothing for one that has no
+    /// newline yet.
     fn long_line<'a>(
         &mut self,
         file: &dyn DiskFile,
@@ -190,13 +195,13 @@ impl TailCursor {
         let length = usize::try_from(end - self.offset).map_err(io::Error::other)?;
         buffer.resize(length, 0);
         let read = file.read_at(buffer, self.offset)?;
-        // Whoever cuts and writes the file at this very moment is found out by the next check.
+        // If another process cuts and writes the file right now, the next check notices it.
         let whole = read == length && memchr::memchr(b'\n', buffer) == Some(length - 1);
         let ahead = if whole { self.pass(buffer, 0) } else { NextChunk::Nothing };
         Ok((ahead, looked_at + read as u64))
     }
 
-    /// Finds the place in content that is not what it was.
+    /// Finds the position in content that has changed.
     fn find_position(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<()> {
         (self.skipping, self.searched) = (false, 0);
         if let Some(end) = self.ends.newest_standing(file, len)? {
@@ -206,11 +211,11 @@ impl TailCursor {
         if known {
             return self.go_to_end(file, len);
         }
-        *self = Self { identity: self.identity, ..Self::default() };
+        *self = Self { file_id: self.file_id, ..Self::default() };
         Ok(())
     }
 
-    /// Goes behind the last newline of a file.
+    /// Moves the cursor behind the last newline of a file.
     fn go_to_end(&mut self, file: &dyn DiskFile, len: u64) -> io::Result<()> {
         self.ends.clear();
         let start = len.saturating_sub(END_BYTES);
@@ -219,7 +224,7 @@ impl TailCursor {
         let offset = match memchr::memrchr(b'\n', &end[..read]) {
             Some(newline) => {
                 let lines = &end[..=newline];
-                // What stands before the first newline may be half a line.
+                // The bytes before the first newline may be the rest of a line.
                 let whole = if start == 0 { 0 } else { memchr::memchr(b'\n', lines).map_or(0, |at| at + 1) };
                 self.ends.remember(&lines[whole..], start + whole as u64);
                 start + newline as u64 + 1
@@ -236,12 +241,12 @@ impl TailCursor {
         Ok(())
     }
 
-    /// Goes to an offset that follows a newline.
+    /// Moves the cursor to an offset that follows a newline.
     fn go_to(&mut self, file: &dyn DiskFile, offset: u64) -> io::Result<()> {
         let mut tail = vec![0; TAIL_BYTES.min(usize::try_from(offset).unwrap_or(TAIL_BYTES))];
         let before = offset - tail.len() as u64;
         let read = file.read_at(&mut tail, before)?;
-        // A file that shrinks at this very moment has no mark that stands, so that the next check looks again.
+        // If the file shrinks right now, store a hash that never matches, so that the next check searches again.
         self.tail = if read == tail.len() { LineHash::of(&tail) } else { LineHash::none(tail.len()) };
         self.offset = offset;
         Ok(())
@@ -253,7 +258,7 @@ mod tests {
     use super::*;
     use std::fs::{self, File};
 
-    /// A file, what was read of it, and the place reached.
+    /// A file, the lines read from it, and the cursor.
     struct Followed {
         folder: tempfile::TempDir,
         cursor: TailCursor,
@@ -274,7 +279,7 @@ mod tests {
             io::Write::write_all(&mut file, text).unwrap();
         }
 
-        /// Reads all there is; returns how the file was broken and how often a line was too long.
+        /// Reads everything; returns how the file was broken and how many lines were too long.
         fn read(&mut self) -> (Option<Broken>, usize) {
             let file = File::open(self.path()).unwrap();
             let stat = DiskFile::stat(&file).unwrap();
@@ -327,7 +332,7 @@ mod tests {
         followed.check(Some(Broken::Cut), &[]);
         followed.append(b"ree again\nfour\n");
         followed.check(None, &["three again", "four"]);
-        // Cut and longer than before at the next look.
+        // Cut, and longer than before at the next check.
         File::options().write(true).open(followed.path()).unwrap().set_len(4).unwrap();
         followed.append("a line that is much longer than all before\nfive\n".as_bytes());
         followed.check(Some(Broken::Replaced), &["a line that is much longer than all before", "five"]);

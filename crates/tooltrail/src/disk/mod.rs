@@ -182,6 +182,24 @@ impl Landed {
     }
 }
 
+/// Which file it is, whatever its name: a file that replaces another has another id.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "device and inode, as in stat(2)")]
+pub struct FileId {
+    /// The file system that holds it.
+    pub device: u64,
+    /// Its number there.
+    pub inode: u64,
+}
+
+impl Stat {
+    /// Returns which file it is.
+    #[must_use]
+    pub const fn file_id(&self) -> FileId {
+        FileId { device: self.device, inode: self.inode }
+    }
+}
+
 /// What an open file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the identity and size of a file")]

@@ -14,10 +14,24 @@ use crate::clock::Date;
 pub(crate) const SALT_BYTES: usize = 16;
 
 /// Bytes before the body.
-const HEAD_BYTES: usize = 8;
+const HEAD_BYTES: usize = LENGTH_BYTES + size_of::<u32>();
+
+/// Where the parts of a body begin, each after the part before it.
+const KIND_AT: usize = 0;
+const ID_AT: usize = KIND_AT + size_of::<u8>();
+const DURABLE_LEN_AT: usize = ID_AT + size_of::<u64>();
+const DAY_AT: usize = DURABLE_LEN_AT + size_of::<u64>();
+const FOLDER_LEN_AT: usize = DAY_AT + DAY_BYTES;
 
 /// Bytes of a body before the folder.
-const FIXED_BYTES: usize = 1 + 8 + 8 + 10 + 2;
+const FIXED_BYTES: usize = FOLDER_LEN_AT + size_of::<u16>();
+
+/// Bytes of a date, YYYY-MM-DD, and where its hyphens are.
+const DAY_BYTES: usize = 10;
+const HYPHENS_AT: [usize; 2] = [4, 7];
+
+/// Bytes of the length with which a frame begins; the checksum follows.
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// Longest body: the longest line (64 KiB), twice over, and a file name; more is no length but damage.
 const BODY_BYTES_MAX: usize = 128 * 1024 + 512;
@@ -85,26 +99,26 @@ impl Body<'_> {
         let body = &out[start + HEAD_BYTES..];
         let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let check = checksum(salt, sequence, body);
-        out[start..start + 4].copy_from_slice(&length.to_le_bytes());
-        out[start + 4..start + HEAD_BYTES].copy_from_slice(&check.to_le_bytes());
+        out[start..start + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+        out[start + LENGTH_BYTES..start + HEAD_BYTES].copy_from_slice(&check.to_le_bytes());
     }
 }
 
 /// Whether these bytes may begin with a frame, whatever its place: for whoever looks for one.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     let Some(head) = bytes.get(..HEAD_BYTES + FIXED_BYTES) else { return false };
-    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-    let folder = usize::from(u16::from_le_bytes([head[HEAD_BYTES + 27], head[HEAD_BYTES + 28]]));
+    let Some(length) = length_of(head) else { return false };
+    let body = &head[HEAD_BYTES..];
+    let folder = folder_len(body);
     (FIXED_BYTES + folder..=BODY_BYTES_MAX).contains(&length)
-        && kind(head[HEAD_BYTES]).is_some()
-        && head[HEAD_BYTES + 21] == b'-'
-        && head[HEAD_BYTES + 24] == b'-'
+        && kind(body[KIND_AT]).is_some()
+        && HYPHENS_AT.iter().all(|at| body[DAY_AT + at] == b'-')
 }
 
 /// Reads the frame at the beginning of these bytes; returns it and its length, `None` if there is none.
 pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Option<(Record, usize)> {
-    let length = u32::from_le_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
-    let check = u32::from_le_bytes(bytes.get(4..HEAD_BYTES)?.try_into().ok()?);
+    let length = length_of(bytes)?;
+    let check = u32::from_le_bytes(bytes.get(LENGTH_BYTES..HEAD_BYTES)?.try_into().ok()?);
     if !(FIXED_BYTES..=BODY_BYTES_MAX).contains(&length) {
         return None;
     }
@@ -112,17 +126,28 @@ pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Op
     if checksum(salt, sequence, body) != check {
         return None;
     }
-    let number = |at: usize| Some(u64::from_le_bytes(body.get(at..at + 8)?.try_into().ok()?));
-    let folder = usize::from(u16::from_le_bytes(body[27..29].try_into().ok()?));
+    let number = |at: usize| Some(u64::from_le_bytes(body.get(at..at + size_of::<u64>())?.try_into().ok()?));
+    let folder = folder_len(body);
     let record = Record {
-        kind: kind(body[0])?,
-        id: number(1)?,
-        durable_len: number(9)?,
-        day: Date::parse(std::str::from_utf8(&body[17..27]).ok()?)?,
+        kind: kind(body[KIND_AT])?,
+        id: number(ID_AT)?,
+        durable_len: number(DURABLE_LEN_AT)?,
+        day: Date::parse(std::str::from_utf8(&body[DAY_AT..FOLDER_LEN_AT]).ok()?)?,
         folder: std::str::from_utf8(body.get(FIXED_BYTES..FIXED_BYTES + folder)?).ok()?.to_owned(),
         line: body[FIXED_BYTES + folder..].to_vec(),
     };
     Some((record, HEAD_BYTES + length))
+}
+
+/// Returns the length of the body that a frame's head tells.
+fn length_of(head: &[u8]) -> Option<usize> {
+    let length = u32::from_le_bytes(head.get(..LENGTH_BYTES)?.try_into().ok()?);
+    usize::try_from(length).ok()
+}
+
+/// Returns the length of the folder's name; the body has at least [`FIXED_BYTES`].
+fn folder_len(body: &[u8]) -> usize {
+    usize::from(u16::from_le_bytes([body[FOLDER_LEN_AT], body[FOLDER_LEN_AT + 1]]))
 }
 
 fn kind(byte: u8) -> Option<Kind> {

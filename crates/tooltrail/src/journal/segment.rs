@@ -21,6 +21,18 @@ pub(crate) const HEADER_BYTES: u64 = 512;
 /// How a segment begins; the digit is the version of its layout.
 const MAGIC: &[u8; 8] = b"ttjrnl1\n";
 
+/// Where the parts of a header begin, each after the part before it.
+const OWNER_AT: usize = MAGIC.len();
+const NUMBER_AT: usize = OWNER_AT + size_of::<u128>();
+const SALT_AT: usize = NUMBER_AT + size_of::<u64>();
+const HOME_AT: usize = SALT_AT + SALT_BYTES;
+
+/// Bytes of the checksum at the header's end.
+const CHECK_BYTES: usize = size_of::<u32>();
+
+/// Longest home id and boot id that the header takes.
+const NAME_BYTES_MAX: usize = 64;
+
 /// Bytes after a damaged frame in which the next one is looked for: the longest frame and a little.
 const DAMAGE_BYTES_MAX: usize = 160 * 1024;
 
@@ -50,18 +62,18 @@ impl Header {
         out.extend_from_slice(&self.number.to_le_bytes());
         out.extend_from_slice(&self.salt);
         for text in [&self.home, &self.boot] {
-            let text = &text.as_bytes()[..text.len().min(64)];
+            let text = &text.as_bytes()[..text.len().min(NAME_BYTES_MAX)];
             out.push(u8::try_from(text.len()).unwrap_or(0));
             out.extend_from_slice(text);
         }
-        out.resize(HEADER_BYTES as usize - 4, 0);
+        out.resize(HEADER_BYTES as usize - CHECK_BYTES, 0);
         let check = crc32c::crc32c(&out);
         out.extend_from_slice(&check.to_le_bytes());
         out
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (content, check) = bytes.get(..HEADER_BYTES as usize)?.split_last_chunk::<4>()?;
+        let (content, check) = bytes.get(..HEADER_BYTES as usize)?.split_last_chunk::<CHECK_BYTES>()?;
         if crc32c::crc32c(content) != u32::from_le_bytes(*check) || !content.starts_with(MAGIC) {
             return None;
         }
@@ -69,12 +81,12 @@ impl Header {
             let length = usize::from(*content.get(at)?);
             Some((String::from_utf8(content.get(at + 1..at + 1 + length)?.to_vec()).ok()?, at + 1 + length))
         };
-        let (home, next) = text(48)?;
+        let (home, next) = text(HOME_AT)?;
         let (boot, _) = text(next)?;
         Some(Self {
-            owner: u128::from_le_bytes(content[8..24].try_into().ok()?),
-            number: u64::from_le_bytes(content[24..32].try_into().ok()?),
-            salt: content[32..48].try_into().ok()?,
+            owner: u128::from_le_bytes(content[OWNER_AT..NUMBER_AT].try_into().ok()?),
+            number: u64::from_le_bytes(content[NUMBER_AT..SALT_AT].try_into().ok()?),
+            salt: content[SALT_AT..HOME_AT].try_into().ok()?,
             home,
             boot,
         })

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::record::loss::LossReason;
+
 /// Upper bounds of the times counted, in microseconds: from a fast disk's sync to one that is broken.
 const MICROS: &[u64] = &[
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
@@ -11,6 +13,10 @@ const MICROS: &[u64] = &[
 
 /// Upper bounds of the entries of a batch; the last is what a batch may hold.
 const ENTRIES: &[u64] = &[1, 4, 16, 64, 256, 1_024, 4_096, 8_192];
+
+/// Why the writer can lose an entry; the queue counts what it sheds itself.
+const LOST_BY_WRITER: [LossReason; 4] =
+    [LossReason::Panicked, LossReason::Unwritten, LossReason::Unsynced, LossReason::Removed];
 
 /// What a recorder has done since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +33,7 @@ pub struct Counters {
     /// Bytes appended to day files.
     pub written_bytes: u64,
     /// Entries that nobody waited for and that are not in the trail, by why; gaps tell of the same ones.
-    pub lost_entries: BTreeMap<&'static str, u64>,
+    pub lost_entries: BTreeMap<LossReason, u64>,
     /// Entries whose caller waited and was told that they are not durable.
     pub refused_entries: u64,
     /// Syncs that failed.
@@ -81,8 +87,8 @@ pub(crate) struct Meters {
     pruned_files: AtomicU64,
     pruned_entries: AtomicU64,
     pruned_bytes: AtomicU64,
-    /// By [`Loss`].
-    lost_entries: [AtomicU64; Loss::ALL.len()],
+    /// By [`LossReason`].
+    lost_entries: [AtomicU64; LossReason::ALL.len()],
     batch_entries: Meter,
     batch_micros: Meter,
     sync_micros: Meter,
@@ -95,33 +101,6 @@ pub(crate) enum Work {
     Batch,
     /// A flush of day files.
     Flush,
-}
-
-/// Why the writer lost an entry; what the queue sheds, the queue counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Loss {
-    /// It could not be encoded.
-    Panicked,
-    /// Its day file could not be written.
-    Unwritten,
-    /// It was written, and its file could not be synced.
-    Unsynced,
-    /// It was written, and others removed, replaced or cut its file before it was durable.
-    Removed,
-}
-
-impl Loss {
-    const ALL: [Self; 4] = [Self::Panicked, Self::Unwritten, Self::Unsynced, Self::Removed];
-
-    /// Returns the word for it in gaps.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Panicked => "panicked",
-            Self::Unwritten => "unwritten",
-            Self::Unsynced => "unsynced",
-            Self::Removed => "removed",
-        }
-    }
 }
 
 impl Default for Meters {
@@ -152,7 +131,7 @@ impl Meters {
     }
 
     /// Entries that nobody waited for are lost.
-    pub(crate) fn lost(&self, why: Loss, entries: u64) {
+    pub(crate) fn lost(&self, why: LossReason, entries: u64) {
         self.lost_entries[why as usize].fetch_add(entries, Ordering::Relaxed);
     }
 
@@ -208,7 +187,7 @@ impl Meters {
     /// Returns the numbers as they are; those of the queue are the queue's.
     pub(crate) fn read(&self) -> Counters {
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
-        let lost = Loss::ALL.into_iter().map(|why| (why.as_str(), number(&self.lost_entries[why as usize])));
+        let lost = LOST_BY_WRITER.into_iter().map(|why| (why, number(&self.lost_entries[why as usize])));
         Counters {
             writing_entries: number(&self.writing_entries),
             written_entries: number(&self.written_entries),

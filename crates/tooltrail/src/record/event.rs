@@ -3,6 +3,7 @@
 use crate::call::{Call, Outcome, Status};
 use crate::home::SYSTEM_USER;
 use crate::json::push_string;
+use crate::record::loss::LossReason;
 
 /// Something that tooltrail itself records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum Event {
         /// How many.
         lost: u64,
         /// Why, and how many for each reason.
-        why: Vec<(String, u64)>,
+        why: Vec<(LossReason, u64)>,
         /// The name of the token of a sender that said so.
         token: Option<String>,
     },
@@ -69,7 +70,7 @@ impl Event {
             Self::Gap { user, lost, why, token } => {
                 let mut reasons = Args::default();
                 for (reason, count) in &why {
-                    reasons.number(reason, *count);
+                    reasons.number(reason.as_str(), *count);
                 }
                 let mut args = Args::default();
                 args.number("lost", lost);

@@ -18,6 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::record::loss::LossReason;
 use crate::record::queue::buffers::{Buffers, CallSlot, ItemKind, QueuedItem};
 use crate::record::queue::fair_batch::{Backlog, hash};
 use crate::record::queue::item::Item;
@@ -74,9 +75,9 @@ struct Apart<T>(T);
 /// What was not taken, by why.
 #[derive(Debug, Default)]
 struct Shed {
-    unreported: BTreeMap<&'static str, u64>,
+    unreported: BTreeMap<LossReason, u64>,
     /// All that was ever shed.
-    total: BTreeMap<&'static str, u64>,
+    total: BTreeMap<LossReason, u64>,
 }
 
 /// What the writer has taken out of each shard, but not into a batch.
@@ -96,7 +97,7 @@ pub(crate) struct Batch {
     /// Each with its weight, which is given back when the item is done with.
     pub(crate) items: VecDeque<(Item, u64)>,
     /// Entries that were not taken into the queue, by why.
-    pub(crate) shed: BTreeMap<&'static str, u64>,
+    pub(crate) shed: BTreeMap<LossReason, u64>,
     /// Nothing will come any more.
     pub(crate) closed: bool,
 }
@@ -108,12 +109,12 @@ impl Queue {
         let mut shard = self.shards.any();
         if self.is_closed() {
             drop(shard);
-            return self.count_shed("closed", 1);
+            return self.count_shed(LossReason::Closed, 1);
         }
         if self.put(&mut shard, call, ItemKind::Entry, ends, None).is_err() {
             self.end_in(&mut shard, ends);
             drop(shard);
-            return self.count_shed("queue_full", 1);
+            return self.count_shed(LossReason::QueueFull, 1);
         }
         drop(shard);
         self.wake.come();
@@ -216,7 +217,7 @@ impl Queue {
 
     /// Counts entries that could not be recorded.
     #[cold]
-    pub(crate) fn count_shed(&self, why: &'static str, entries: u64) {
+    pub(crate) fn count_shed(&self, why: LossReason, entries: u64) {
         let mut shed = spin_lock(&self.shed);
         *shed.unreported.entry(why).or_default() += entries;
         *shed.total.entry(why).or_default() += entries;
@@ -225,7 +226,7 @@ impl Queue {
     }
 
     /// Returns how many items and bytes wait, and all that was ever shed, by why.
-    pub(crate) fn counts(&self) -> (usize, usize, BTreeMap<&'static str, u64>) {
+    pub(crate) fn counts(&self) -> (usize, usize, BTreeMap<LossReason, u64>) {
         let (items, bytes) = self.waiting();
         (items, bytes, spin_lock(&self.shed).total.clone())
     }

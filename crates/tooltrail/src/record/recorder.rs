@@ -15,6 +15,7 @@ use crate::home::{Home, OWN_FOLDER};
 use crate::record::counters::{Counters, Meters};
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
+use crate::record::loss::LossReason;
 use crate::record::open::Open;
 use crate::record::options::Options;
 use crate::record::queue::Queue;
@@ -383,7 +384,7 @@ impl Recorder {
 
     #[cold]
     fn refuse(&self, ends: u64) {
-        self.state.queue.count_shed("retention", 1);
+        self.state.queue.count_shed(LossReason::Retention, 1);
         self.state.queue.end(ends);
     }
 
@@ -424,9 +425,9 @@ impl Recorder {
     /// Counts a call that was refused and that nobody brings again.
     pub(crate) fn count_refused(&self, why: &Error) {
         let why = match why {
-            Error::Input { .. } => "retention",
-            Error::Closed => "closed",
-            _ => "queue_full",
+            Error::Input { .. } => LossReason::Retention,
+            Error::Closed => LossReason::Closed,
+            _ => LossReason::QueueFull,
         };
         self.state.queue.count_shed(why, 1);
     }

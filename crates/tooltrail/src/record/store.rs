@@ -21,8 +21,9 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
 use crate::random::Random;
-use crate::record::counters::{Loss, Meters};
+use crate::record::counters::Meters;
 use crate::record::event::Event;
+use crate::record::loss::LossReason;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::blocked_files::{BlockedFiles, LOOK_EVERY};
 use crate::record::store::files::Files;
@@ -219,7 +220,7 @@ impl Store {
     /// Counts as lost what could not be made durable: nobody will try again.
     pub(crate) fn give_up(&mut self) {
         for suspect in self.suspect.values_mut() {
-            self.losses.count(Loss::Unsynced, std::mem::take(&mut suspect.lines), &suspect.why);
+            self.losses.count(LossReason::Unsynced, std::mem::take(&mut suspect.lines), &suspect.why);
         }
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::home::Home;
-use crate::record::counters::{Loss, Work};
+use crate::record::counters::Work;
 use crate::record::encoder::{Encoder, Lines};
 use crate::record::event::Event;
+use crate::record::loss::LossReason;
 use crate::record::opening::Opening;
 use crate::record::options::Options;
 use crate::record::queue::Batch;
@@ -302,7 +303,7 @@ impl Writer {
                 commit.begun.push(Begun { id, day, line: line.to_vec(), promise });
             }
             (None, Role::Entry(waiting, ends)) => {
-                self.store.losses.lose(waiting, Loss::Panicked, "the entry could not be encoded");
+                self.store.losses.lose(waiting, LossReason::Panicked, "the entry could not be encoded");
                 self.store.end(&[ends]);
             }
             (None, Role::Intent(_, Some(promise))) => promise.fail(1, "the call could not be encoded"),

@@ -15,7 +15,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
 use tooltrail::entry::receive;
-use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, Prepared, Recorder, Timestamp, Via};
+use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, LossReason, Prepared, Recorder, Timestamp, Via};
 
 use crate::http::api::params::Params;
 use crate::http::auth::Caller;
@@ -114,7 +114,7 @@ pub(crate) async fn entries(
         recorder.event(Event::Gap {
             user: caller.0.user.clone(),
             lost,
-            why: vec![("sender".to_owned(), lost)],
+            why: vec![(LossReason::Sender, lost)],
             token: Some(caller.0.name.clone()),
         });
     }

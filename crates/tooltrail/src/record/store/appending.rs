@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::day::{Damage, End, LOOKS_MAX, STILL, Wanted, last_line, reconcile};
-use crate::disk::{DiskFile, Lock, is_trouble};
+use crate::disk::{DiskFile, FileId, Lock, is_trouble};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::home::{TRAIL_FOLDER, day_name};
-use crate::record::counters::Loss;
+use crate::record::loss::LossReason;
 use crate::record::parallel_map::parallel_map;
 use crate::record::recovery::{changed, refused, spliced};
 use crate::record::store::files::{Change, FILE_THREADS_MAX, FILES_PER_THREAD, Opened};
@@ -276,7 +276,7 @@ impl Store {
             self.events.push(changed(&day, change, before));
             self.flusher.forget_clean(&day);
             if let Some(unflushed) = self.flusher.take(&day) {
-                self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
+                self.losses.count(LossReason::Removed, unflushed.unjournaled, REMOVED);
             }
             self.files.forget(&day);
             self.lateness.forget(&day.0, day.1);
@@ -304,7 +304,7 @@ impl Store {
         }
     }
 
-    fn note_unflushed(&mut self, day: Day, file: &Arc<dyn DiskFile>, file_id: (u64, u64), len: u64, unjournaled: u64) {
+    fn note_unflushed(&mut self, day: Day, file: &Arc<dyn DiskFile>, file_id: FileId, len: u64, unjournaled: u64) {
         self.flusher.appended(day, Unflushed { file: Arc::clone(file), file_id, len, unjournaled });
     }
 
@@ -392,7 +392,7 @@ impl Store {
                 self.waiting.add(&day.0);
                 line.waiting.keep();
             } else {
-                self.losses.lose(line.waiting, Loss::Unwritten, why);
+                self.losses.lose(line.waiting, LossReason::Unwritten, why);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::clock::Date;
 use crate::day::End;
-use crate::disk::{Disk, DiskFile, Stat};
+use crate::disk::{Disk, DiskFile, FileId, Stat};
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::parallel_map::parallel_map;
 use crate::record::store::group::Day;
@@ -30,7 +30,7 @@ pub(crate) struct Files {
 #[derive(Debug)]
 struct Handle {
     file: Arc<dyn DiskFile>,
-    file_id: (u64, u64),
+    file_id: FileId,
     len: u64,
     turn: u64,
 }
@@ -94,12 +94,12 @@ impl Files {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn change(&self, day: &Day, file_id: (u64, u64), len: u64) -> io::Result<Option<Change>> {
+    pub(crate) fn change(&self, day: &Day, file_id: FileId, len: u64) -> io::Result<Option<Change>> {
         Ok(changed(self.stat(day)?, file_id, len))
     }
 
     /// Remembers a file that was appended to, up to this length.
-    pub(crate) fn appended(&mut self, day: &Day, file: &Arc<dyn DiskFile>, file_id: (u64, u64), len: u64) {
+    pub(crate) fn appended(&mut self, day: &Day, file: &Arc<dyn DiskFile>, file_id: FileId, len: u64) {
         if let Some(handle) = self.handles.get_mut(day) {
             *handle = Handle { file: Arc::clone(file), file_id, len, turn: self.turn };
             return;
@@ -127,10 +127,7 @@ impl Files {
     fn known(&self, day: &Day) -> HandleState {
         let Some(handle) = self.handles.get(day) else { return HandleState::Other(None) };
         match self.stat(day) {
-            Ok(Some(stat))
-                if (stat.device, stat.inode, stat.len, stat.links)
-                    == (handle.file_id.0, handle.file_id.1, handle.len, 1) =>
-            {
+            Ok(Some(stat)) if (stat.file_id(), stat.len, stat.links) == (handle.file_id, handle.len, 1) => {
                 HandleState::Same(End {
                     file: Arc::clone(&handle.file),
                     file_id: handle.file_id,
@@ -165,10 +162,10 @@ enum HandleState {
     Other(Option<(Change, u64)>),
 }
 
-fn changed(stat: Option<Stat>, file_id: (u64, u64), len: u64) -> Option<Change> {
+fn changed(stat: Option<Stat>, file_id: FileId, len: u64) -> Option<Change> {
     match stat {
         None => Some(Change::Removed),
-        Some(stat) if (stat.device, stat.inode) != file_id => Some(Change::Replaced),
+        Some(stat) if stat.file_id() != file_id => Some(Change::Replaced),
         Some(stat) if stat.len < len => Some(Change::Cut { len: stat.len }),
         Some(_) => None,
     }

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::disk::DiskFile;
+use crate::disk::{DiskFile, FileId};
 use crate::record::counters::{Meters, Work};
 use crate::record::parallel_map::parallel_map;
 use crate::record::store::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
@@ -35,7 +35,7 @@ pub(crate) struct Flusher {
 pub(crate) struct Unflushed {
     pub(crate) file: Arc<dyn DiskFile>,
     /// Its device and inode.
-    pub(crate) file_id: (u64, u64),
+    pub(crate) file_id: FileId,
     pub(crate) len: u64,
     /// Lines that do not stand in the journal.
     pub(crate) unjournaled: u64,

@@ -8,7 +8,7 @@ use crate::day::{Damage, Fragment, Wanted, reconcile};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
 use crate::journal::{Entry, Kind, Record};
-use crate::record::counters::Loss;
+use crate::record::loss::LossReason;
 use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
 use crate::record::store::appending::REMOVED;
@@ -85,7 +85,7 @@ impl Store {
                         continue;
                     }
                     Ok(Some(change)) => {
-                        self.losses.count(Loss::Removed, unflushed.unjournaled, REMOVED);
+                        self.losses.count(LossReason::Removed, unflushed.unjournaled, REMOVED);
                         changes.push((day, (change, unflushed.len)));
                         continue;
                     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::clock::Date;
 use crate::day::Span;
 use crate::entry::head;
+use crate::record::loss::LossReason;
 use crate::record::queue::promise::Promise;
 
 /// A day file: the user's folder and the date.
@@ -36,7 +37,7 @@ pub(crate) enum Waiting {
     Nobody,
     Promise(Promise),
     /// The line is a gap: if it cannot be written, these are still to be told.
-    Gap(BTreeMap<String, u64>),
+    Gap(BTreeMap<LossReason, u64>),
 }
 
 /// A call that begins: its line if it never ends.

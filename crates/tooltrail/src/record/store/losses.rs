@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::record::counters::{Loss, Meters};
+use crate::record::counters::Meters;
+use crate::record::loss::LossReason;
 use crate::record::queue::promise::Promise;
 use crate::record::store::group::Waiting;
 
 /// Entries that are not in the trail.
 #[derive(Debug)]
 pub(crate) struct Losses {
-    unreported: BTreeMap<String, u64>,
+    unreported: BTreeMap<LossReason, u64>,
     since_flush: u64,
     /// Why the last of them is, in words.
     last_why: String,
@@ -23,26 +24,26 @@ impl Losses {
     }
 
     /// Counts entries that never reached the writer: the queue has counted them itself.
-    pub(crate) fn shed(&mut self, why: &str, entries: u64) {
-        self.add(why, entries, &format!("shed before they reached the writer: {why}"));
+    pub(crate) fn shed(&mut self, why: LossReason, entries: u64) {
+        self.add(why, entries, &format!("shed before they reached the writer: {}", why.as_str()));
     }
 
     /// Counts entries that are lost.
-    pub(crate) fn count(&mut self, why: Loss, entries: u64, in_words: &str) {
-        self.add(why.as_str(), entries, in_words);
+    pub(crate) fn count(&mut self, why: LossReason, entries: u64, in_words: &str) {
+        self.add(why, entries, in_words);
         self.meters.lost(why, entries);
     }
 
-    fn add(&mut self, why: &str, entries: u64, in_words: &str) {
+    fn add(&mut self, why: LossReason, entries: u64, in_words: &str) {
         if entries > 0 {
-            *self.unreported.entry(why.to_owned()).or_default() += entries;
+            *self.unreported.entry(why).or_default() += entries;
             self.since_flush += entries;
             in_words.clone_into(&mut self.last_why);
         }
     }
 
     /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
-    pub(crate) fn lose(&mut self, waiting: Waiting, reason: Loss, why: &str) {
+    pub(crate) fn lose(&mut self, waiting: Waiting, reason: LossReason, why: &str) {
         match waiting {
             Waiting::Promise(promise) if !promise.is_unheard() => self.refuse(promise, why),
             Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1, why),
@@ -67,7 +68,7 @@ impl Losses {
     }
 
     /// Takes what a gap is to say.
-    pub(crate) fn take(&mut self) -> BTreeMap<String, u64> {
+    pub(crate) fn take(&mut self) -> BTreeMap<LossReason, u64> {
         std::mem::take(&mut self.unreported)
     }
 

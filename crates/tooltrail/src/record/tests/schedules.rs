@@ -13,6 +13,7 @@ use shuttle::{Config, MaxSteps, Runner, future, thread};
 use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::record::loss::LossReason;
 use crate::record::queue::Queue;
 use crate::record::queue::item::{Item, Source};
 use crate::record::queue::promise::{Ack, Promise, promise};
@@ -70,7 +71,7 @@ struct Observed {
     accepted: Vec<u64>,
     /// Entries offered to a method that sheds.
     offered: Vec<u64>,
-    shed: BTreeMap<&'static str, u64>,
+    shed: BTreeMap<LossReason, u64>,
 }
 
 #[derive(Debug, Default)]
@@ -298,7 +299,7 @@ fn adds_up(world: &World) {
     assert_eq!(seen.offered.len() as u64, offered as u64 + shed, "offered, and neither taken nor counted");
     // What the writer was told of is no more than all; what was shed after its last look is counted in the total alone.
     for (why, count) in &seen.shed {
-        assert!(count <= &shed_total[why], "{why}");
+        assert!(count <= &shed_total[why], "{why:?}");
     }
     for caller in taken.chunk_by(|one, next| one / CALLER == next / CALLER) {
         let order = seen.taken.iter().filter(|number| *number / CALLER == caller[0] / CALLER);
