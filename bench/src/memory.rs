@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tooltrail::Recorder;
+use tooltrail::{LossReason, Recorder};
 
 use crate::Answer;
 use crate::calls::load;
@@ -42,7 +42,7 @@ pub(crate) fn measure(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let counters = recorder.counters();
     // What was shed makes it an error.
     let _shed = recorder.close();
-    let shed = counters.lost_entries.get("queue_full").copied().unwrap_or(0);
+    let shed = counters.lost_entries.get(&LossReason::QueueFull).copied().unwrap_or(0);
     Ok(json!({
         "grown_mib": peak.saturating_sub(before) / 1024,
         "before_mib": before / 1024,

@@ -1,5 +1,6 @@
 //! Finished lines into the trail: the journal first, then the day files, then the flush that frees the journal.
 
+mod after_flush;
 mod appending;
 pub(crate) mod blocked_files;
 pub(crate) mod files;

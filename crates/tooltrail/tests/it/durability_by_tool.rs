@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tooltrail::{Call, Durability, DurabilityPolicy, Error, Question, Recorder, Trail};
+use tooltrail::{Call, Durability, DurabilityPolicy, Error, LossReason, Question, Recorder, Trail};
 
 fn durability() -> DurabilityPolicy {
     let mut durability = DurabilityPolicy::from(Durability::Grouped);
@@ -63,7 +63,7 @@ fn only_the_buffered_ones_are_not_waited_for() {
     assert_eq!((which, entries), (vec![2], 1), "the place among all, and no buffered one");
     assert!(recorder.wait_for_buffered(), "known to be lost is settled too");
     assert_eq!(found(home.path()), 2);
-    assert_eq!(recorder.counters().lost_entries["unwritten"], 1, "the buffered one is counted");
+    assert_eq!(recorder.counters().lost_entries[&LossReason::Unwritten], 1, "the buffered one is counted");
 }
 
 #[test]

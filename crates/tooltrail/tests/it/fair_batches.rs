@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tooltrail::{Call, Home, Options, Recorder, Steps};
+use tooltrail::{Call, Home, LossReason, Options, Recorder, Steps};
 
 fn call(user: &str) -> Call {
     Call::new(user, "t", "{}").ok("x")
@@ -17,7 +17,8 @@ fn a_quiet_user_neither_waits_nor_finds_the_queue_full() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::create(folder.path(), false).unwrap();
     let mut steps = Steps::open(home, Options::new(folder.path())).unwrap();
-    let lost = |steps: &Steps| steps.recorder().counters().lost_entries.get("queue_full").copied().unwrap_or(0);
+    let lost =
+        |steps: &Steps| steps.recorder().counters().lost_entries.get(&LossReason::QueueFull).copied().unwrap_or(0);
     for _ in 0..60_000 {
         steps.recorder().record(&call("noisy"));
     }

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use tooltrail::{Call, Clock, Date, Error, Limit, Options, Outcome, Recorder, Retention, SystemClock, would_prune};
+use tooltrail::{
+    Call, Clock, Date, Error, Limit, LossReason, Options, Outcome, Recorder, Retention, SystemClock, would_prune,
+};
 
 fn today() -> Date {
     SystemClock::default().now().date()
@@ -140,7 +142,7 @@ fn late_entries_are_refused_with_a_count() {
     let lost = recorder.close();
     assert!(matches!(lost, Err(Error::Unwritten { entries: 4, .. })), "{lost:?}");
     assert_eq!(days(home.path(), "alice"), [4, 3, 2, 1, 0]);
-    assert_eq!(recorder.counters().lost_entries["retention"], 4);
+    assert_eq!(recorder.counters().lost_entries[&LossReason::Retention], 4);
     let system = fs::read_dir(home.path().join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());
     let gaps = system.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
     let why = gaps.map(|line| serde_json::from_str::<Value>(&line).unwrap()["args"]["why"]["retention"].clone());

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use tooltrail::{Call, Error, Event, Options, Outcome, Reason, Recorder, Timestamp, folder_of, outside_folder};
+use tooltrail::{
+    Call, Error, Event, LossReason, Options, Outcome, Reason, Recorder, Timestamp, folder_of, outside_folder,
+};
 
 /// Returns every line of every day file below a home, by folder.
 fn stored(home: &Path) -> HashMap<String, Vec<Value>> {
@@ -230,9 +232,9 @@ fn what_a_full_queue_sheds_is_counted_exactly() {
     assert_eq!(kept + lost(home.path()), sent);
     let counters = recorder.counters();
     assert_eq!(counters.lost_entries.values().sum::<u64>(), sent - kept);
-    assert_eq!(counters.lost_entries["queue_full"], sent - kept);
+    assert_eq!(counters.lost_entries[&LossReason::QueueFull], sent - kept);
     recorder.record(&call("alice", "too late"));
-    assert_eq!(recorder.counters().lost_entries["closed"], 1);
+    assert_eq!(recorder.counters().lost_entries[&LossReason::Closed], 1);
 }
 
 #[test]
@@ -271,7 +273,7 @@ fn one_file_that_cannot_be_written_does_not_stop_the_others() {
     assert_eq!(lost(home.path()), 5);
     assert_eq!(stored(home.path())["good"].len(), 1);
     let counters = recorder.counters();
-    assert_eq!((counters.refused_entries, counters.lost_entries["unwritten"]), (4, lost(home.path())));
+    assert_eq!((counters.refused_entries, counters.lost_entries[&LossReason::Unwritten]), (4, lost(home.path())));
 }
 
 #[test]

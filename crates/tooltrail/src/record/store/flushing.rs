@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
-use crate::day::{Damage, Fragment, Wanted, reconcile};
+use crate::day::{Damage, Wanted, reconcile};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
-use crate::journal::{Entry, Kind, Record};
+use crate::journal::Record;
 use crate::record::loss::LossReason;
 use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
+use crate::record::store::after_flush::{CompletedFlush, DurableFile};
 use crate::record::store::appending::REMOVED;
 use crate::record::store::flusher::{Flushed, sync};
 use crate::record::store::group::Day;
@@ -70,7 +71,7 @@ impl Store {
     /// Takes in what a flush has come to.
     fn flushed(&mut self, done: Flushed) {
         let now = self.clock.monotonic();
-        let (mut days, mut changes) = (Vec::new(), Vec::new());
+        let (mut files, mut changes) = (Vec::new(), Vec::new());
         for (day, unflushed, synced) in done.files {
             let why = match synced {
                 // A failed sync is not tried again: the system may then say yes without having written.
@@ -78,10 +79,7 @@ impl Store {
                 Err(error) => error.to_string(),
                 Ok(()) => match self.files.change(&day, unflushed.file_id, unflushed.len) {
                     Ok(None) => {
-                        self.flusher.set_durable_len(day.clone(), unflushed.len);
-                        if unflushed.unjournaled > 0 {
-                            days.push(day);
-                        }
+                        files.push(DurableFile { day, len: unflushed.len, unjournaled: unflushed.unjournaled });
                         continue;
                     }
                     Ok(Some(change)) => {
@@ -102,18 +100,9 @@ impl Store {
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
-        if let Some(end) = done.end.filter(|_| self.suspect.is_empty() && self.pending.is_empty()) {
-            match self.journal.flushed(end, now) {
-                Ok(()) => {
-                    for name in self.unreported.flushed(done.epoch) {
-                        // Told again, should it stay.
-                        let _stays = Fragment::told(&**self.home.disk(), &name);
-                    }
-                    self.touch_again(done.epoch, days);
-                }
-                Err(error) => self.trouble = Some(format!("could not free the journal: {error}")),
-            }
-        }
+        // Where a file is suspect or lines wait for theirs, the journal is still needed.
+        let journal_end = done.end.filter(|_| self.suspect.is_empty() && self.pending.is_empty());
+        self.after_flush(&CompletedFlush { files, journal_end, epoch: done.epoch }, now);
         self.close_past();
     }
 
@@ -123,29 +112,6 @@ impl Store {
         let is_held = |day: &Day| flusher.holds(day) || suspect.contains_key(day) || pending.contains_key(day);
         for day in self.files.close_past(self.clock.now().date(), is_held) {
             self.flusher.forget_clean(&day);
-        }
-    }
-
-    /// Notes files to which lines come that nobody waits for: no batch of such lines then waits for the note.
-    fn touch_again(&mut self, epoch: u64, days: Vec<Day>) {
-        self.touched.retain(|_, since| *since > epoch);
-        let entries = days.iter().filter(|day| !self.touched.contains_key(*day)).map(|day| {
-            let (folder, date) = day;
-            Entry {
-                kind: Kind::Touch,
-                id: 0,
-                durable_len: self.flusher.durable_len(day),
-                folder,
-                day: *date,
-                line: b"",
-            }
-        });
-        let entries = entries.collect::<Vec<_>>();
-        if !entries.is_empty() && self.try_frames(&entries, true).is_ok() {
-            let epoch = self.epoch;
-            for day in days {
-                self.touched.entry(day).or_insert(epoch);
-            }
         }
     }
 
