@@ -1,16 +1,14 @@
 //! Who calls: what a dispatch knows besides the tool and its arguments.
 
-use tooltrail::{Call, Identity, UNKNOWN_USER, Via};
-
-use tooltrail::GateRequest;
+use tooltrail::{Call, GateRequest, Identity, UNKNOWN_USER, Via};
 
 /// Who calls a tool and in which conversation; what is unknown stays `None` and out of the entry.
 ///
 /// ```
 /// use tooltrail_toolbox::Context;
 ///
-/// let mut ctx = Context::new("alice");
-/// ctx.session = Some("s-1".to_owned());
+/// let ctx = Context::new("alice").with_role("admin").with_session("s-1");
+/// assert_eq!(ctx.session.as_deref(), Some("s-1"));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +42,76 @@ impl Context {
     #[must_use]
     pub fn new(user: impl Into<String>) -> Self {
         Self { user: user.into(), ..Self::default() }
+    }
+
+    /// Returns the context with the user's role.
+    #[must_use]
+    pub fn with_role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// Returns the context with the conversation or run.
+    #[must_use]
+    pub fn with_session(mut self, session: impl Into<String>) -> Self {
+        self.session = Some(session.into());
+        self
+    }
+
+    /// Returns the context with the id that the model or the client gave this call.
+    #[must_use]
+    pub fn with_call_id(mut self, call_id: impl Into<String>) -> Self {
+        self.call_id = Some(call_id.into());
+        self
+    }
+
+    /// Returns the context with the call or agent that caused this one.
+    #[must_use]
+    pub fn with_parent(mut self, parent: impl Into<String>) -> Self {
+        self.parent = Some(parent.into());
+        self
+    }
+
+    /// Returns the context with the agent's name.
+    #[must_use]
+    pub fn with_agent(mut self, agent: impl Into<String>) -> Self {
+        self.agent = Some(agent.into());
+        self
+    }
+
+    /// Returns the context with the model's name.
+    #[must_use]
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Returns the context with the program in which the agent runs.
+    #[must_use]
+    pub fn with_client(mut self, client: impl Into<String>) -> Self {
+        self.client = Some(client.into());
+        self
+    }
+
+    /// Returns the context with the W3C trace id.
+    #[must_use]
+    pub fn with_trace_id(mut self, trace_id: impl Into<String>) -> Self {
+        self.trace_id = Some(trace_id.into());
+        self
+    }
+
+    /// Returns the context with the W3C span id.
+    #[must_use]
+    pub fn with_span_id(mut self, span_id: impl Into<String>) -> Self {
+        self.span_id = Some(span_id.into());
+        self
+    }
+
+    /// Returns the context with the word of who the user is: from a token, or the caller's claim.
+    #[must_use]
+    pub fn with_identity(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
     }
 
     /// Returns what the gate is asked when this caller wants `tool`.

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tooltrail::{Ack, Call, ClippedResult, DURABLE_WAIT, Durability, Open, Outcome, Reason, Status};
 
 use crate::context::Context;
-use crate::tool::{Output, Run, ToolError};
+use crate::tool::{Kind, Output, Run, ToolError};
 use crate::toolbox::{Registered, Toolbox};
 use tooltrail::Effect;
 
@@ -149,14 +149,7 @@ impl Toolbox {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(run)));
         match (ended, dropped) {
             (Ok(Ok(Ok(output))), Ok(())) => Ending::ok(output),
-            (Ok(Ok(Err(error))), Ok(())) if error.is_denied() => {
-                let answer = Err(CallError::Refused { message: error.into_message() });
-                Ending { outcome: Outcome::denied(Reason::Policy), answer }
-            }
-            (Ok(Ok(Err(error))), Ok(())) => {
-                let message = error.into_message();
-                Ending::failed(Reason::ToolError, &message.clone(), CallError::Failed { message })
-            }
+            (Ok(Ok(Err(error))), Ok(())) => Ending::of(error),
             (Err(_elapsed), _) => {
                 let error = CallError::TimedOut { limit };
                 Ending::failed(Reason::Timeout, &error.to_string(), error)
@@ -196,6 +189,18 @@ impl Ending {
             Output::Unquoted(text) => unquoted(text),
         };
         Self { outcome, answer: Ok(output) }
+    }
+
+    /// Returns the ending of a tool that returned an error.
+    fn of(error: ToolError) -> Self {
+        let (kind, message) = (error.kind(), error.into_message());
+        match kind {
+            Kind::Denied => {
+                Self { outcome: Outcome::denied(Reason::Policy), answer: Err(CallError::Refused { message }) }
+            }
+            Kind::InvalidArgs => Self::failed(Reason::InvalidArgs, &message.clone(), CallError::Invalid { message }),
+            Kind::Failed => Self::failed(Reason::ToolError, &message.clone(), CallError::Failed { message }),
+        }
     }
 
     fn failed(reason: Reason, text: &str, error: CallError) -> Self {

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::context::Context;
@@ -43,6 +45,50 @@ impl Tool {
         let handler = Arc::new(move |ctx, args| -> Run {
             let run = handler(ctx, args);
             Box::pin(async move { run.await.map(Into::into) })
+        });
+        let (name, description) = (name.into(), description.into());
+        Self { name, description, schema, roles: Vec::new(), timeout: None, handler }
+    }
+
+    /// Returns a tool whose arguments are a type: its schema follows from the type, and the handler gets the value.
+    ///
+    /// Arguments that fit the schema and still cannot be read into the type (a number out of range, say) are answered
+    /// like arguments that do not fit.
+    ///
+    /// ```
+    /// use tooltrail_toolbox::{Tool, ToolError};
+    ///
+    /// #[derive(serde::Deserialize, schemars::JsonSchema)]
+    /// struct Upper {
+    ///     /// The text to write in capitals.
+    ///     text: String,
+    /// }
+    ///
+    /// let upper = Tool::typed("text.upper", "Returns the text in capitals", |_, args: Upper| async move {
+    ///     Ok::<_, ToolError>(args.text.to_uppercase())
+    /// });
+    /// assert_eq!(upper.schema()["required"], serde_json::json!(["text"]));
+    /// ```
+    pub fn typed<A, F, R, T>(name: impl Into<String>, description: impl Into<String>, handler: F) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Send + 'static,
+        F: Fn(Context, A) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, ToolError>> + Send + 'static,
+        T: Into<Output>,
+    {
+        let schema = schemars::schema_for!(A).to_value();
+        let handler = Arc::new(move |ctx, args: Value| -> Run {
+            match serde_json::from_value::<A>(args) {
+                Ok(args) => {
+                    let run = handler(ctx, args);
+                    Box::pin(async move { run.await.map(Into::into) })
+                }
+                // The message of the parser may quote a value, which may be a secret.
+                Err(_) => {
+                    let error = ToolError::invalid_args("the arguments fit the schema, but not the tool's type");
+                    Box::pin(async move { Err(error) })
+                }
+            }
         });
         let (name, description) = (name.into(), description.into());
         Self { name, description, schema, roles: Vec::new(), timeout: None, handler }
@@ -150,13 +196,24 @@ impl From<Value> for Output {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
     message: String,
-    denied: bool,
+    kind: Kind,
+}
+
+/// What kind of answer an error is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The tool failed.
+    Failed,
+    /// The tool may not do what the arguments ask for.
+    Denied,
+    /// The arguments are not what the tool takes.
+    InvalidArgs,
 }
 
 impl ToolError {
     /// Returns a failure with this text, which the trail keeps.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), denied: false }
+        Self { message: message.into(), kind: Kind::Failed }
     }
 
     /// Returns a refusal: the tool may not do what these arguments ask for, whoever let it run.
@@ -164,13 +221,22 @@ impl ToolError {
     /// The entry is `denied`, `policy`, and holds no text, as with every refusal; its `rule` is the gate's that let
     /// the tool run. A text that is always the same tells the caller nothing about what it may not see.
     pub fn denied(message: impl Into<String>) -> Self {
-        Self { message: message.into(), denied: true }
+        Self { message: message.into(), kind: Kind::Denied }
+    }
+
+    /// Returns the failure of arguments that fit the schema and not the tool's type.
+    pub(crate) fn invalid_args(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Kind::InvalidArgs }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Returns whether it is a refusal.
     #[must_use]
     pub fn is_denied(&self) -> bool {
-        self.denied
+        self.kind == Kind::Denied
     }
 
     /// Returns the text.

@@ -5,17 +5,44 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tooltrail::{DurabilityPolicy, Recorder};
+use tooltrail::{DurabilityPolicy, Effect, Gate, Recorder};
 
 use crate::context::Context;
 use crate::schema::Schema;
 use crate::tool::Tool;
-use tooltrail::{Effect, Gate};
 
 /// The limit of time of a tool without its own: longer than a slow fetch, shorter than a person's patience.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 
 /// Tools, the gate before them and the recorder behind them; share it between tasks (`&self` everywhere).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use tooltrail::Recorder;
+/// use tooltrail_toolbox::{Context, Tool, ToolError, Toolbox};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Greet {
+///     name: String,
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let home = folder.path();
+/// let greet = Tool::typed("greet", "Greets somebody", |_, args: Greet| async move {
+///     Ok::<_, ToolError>(format!("hello, {}", args.name))
+/// });
+/// let toolbox = Toolbox::builder(Arc::new(Recorder::open(home)?)).tool(greet).build()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+/// # runtime.block_on(async {
+/// let answer = toolbox.call(&Context::new("alice"), "greet", r#"{"name":"Bob"}"#).await?;
+/// assert_eq!(answer.to_text(), "hello, Bob");
+/// # Ok::<(), tooltrail_toolbox::CallError>(())
+/// # })?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Toolbox {
     pub(crate) recorder: Arc<Recorder>,

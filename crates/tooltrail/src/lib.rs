@@ -6,6 +6,22 @@
 //!
 //! The folders show the flow: `call` → `redact` → `clip` → `entry` → `day` on the way in, `day` → `query` → `read`
 //! and `stats` on the way back; `disk` is the only access to the operating system.
+//!
+//! ```
+//! use tooltrail::{Call, Outcome, Question, Recorder, Trail};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let home = folder.path();
+//! let recorder = Recorder::open(home)?; // one per process; threads share it
+//! recorder.record(&Call::new("alice", "fs.read", r#"{"path":"notes.txt"}"#).ok("buy milk"));
+//! let open = recorder.begin(Call::new("alice", "shell.run", r#"{"command":"ls"}"#));
+//! open.finish(Outcome::error("exit 1"))?; // dropped without an outcome, the call is recorded as cancelled
+//! recorder.close()?; // everything is in the day files, or the error says how much is not
+//!
+//! let page = Trail::open(home)?.recent(&Question::parse("user=alice last=1h")?)?;
+//! assert_eq!(page.lines.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 // Plain data.
@@ -59,6 +75,7 @@ pub mod fuzzing;
 pub use call::{Call, ClippedResult, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 pub use clock::{Clock, Date, SystemClock, Timestamp, Zone};
 pub use durability::{Durability, DurabilityPolicy};
+pub use entry::StoredEntry;
 pub use error::Error;
 pub use gate::{Effect, Gate, GateRequest, Rule, Verdict, any_glob_matches};
 pub use glob::glob_matches;

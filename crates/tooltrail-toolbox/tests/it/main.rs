@@ -4,6 +4,7 @@
 
 // What every test stands on.
 mod support;
+mod typed_arguments;
 
 // One call.
 mod dispatch;

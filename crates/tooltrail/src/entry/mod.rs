@@ -6,10 +6,12 @@ mod head;
 mod receive;
 #[doc(hidden)]
 pub mod steps;
+mod stored;
 
 pub(crate) use encode::write;
 pub(crate) use head::{foreign_head, head};
 pub use receive::receive;
+pub use stored::StoredEntry;
 
 #[cfg(test)]
 mod tests;

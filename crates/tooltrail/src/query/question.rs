@@ -11,6 +11,16 @@ const DAYS_MAX: u32 = 3_650;
 const LIMIT_MAX: usize = 1_000;
 
 /// A question as plain data.
+///
+/// ```
+/// use tooltrail::Question;
+///
+/// let mut question = Question::parse("tool=fs.* status=error duration>500ms")?;
+/// question.user = Some("alice".to_owned());
+/// question.days = 30;
+/// question.limit = 50;
+/// # Ok::<(), tooltrail::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Question {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use crate::clock::Date;
+use crate::clock::{Date, Zone};
+use crate::entry::StoredEntry;
+use crate::error::Error;
 
 /// Files and folders that an answer names one by one; the others are only counted.
 const UNREADABLE_NAMES_MAX: usize = 10;
@@ -26,6 +28,14 @@ pub struct Page {
     pub complete: bool,
     /// Of an answer without entries: the days that were looked at, and where else entries are.
     pub nothing: Option<Nothing>,
+}
+
+impl Page {
+    /// Returns the entries of [`Page::lines`] as typed fields, in the same order; a time without an offset is taken in
+    /// `zone`.
+    pub fn entries(&self, zone: &Zone) -> impl Iterator<Item = Result<StoredEntry, Error>> {
+        self.lines.iter().map(|line| StoredEntry::parse(line, zone))
+    }
 }
 
 /// Where an answer without entries looked.

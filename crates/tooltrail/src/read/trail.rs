@@ -13,6 +13,24 @@ use crate::home::Home;
 use crate::query::Question;
 
 /// Reads a home's entries; a snapshot, safe while others write. It blocks: call it from a blocking thread.
+///
+/// ```
+/// use tooltrail::{Call, Question, Recorder, Trail, Zone};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let home = folder.path();
+/// let recorder = Recorder::open(home)?;
+/// recorder.record(&Call::new("alice", "http.get", r#"{"url":"https://example.org"}"#).error("timed out"));
+/// recorder.flush()?;
+///
+/// let trail = Trail::open(home)?;
+/// let page = trail.recent(&Question::parse("status=error last=1h")?)?;
+/// for entry in page.entries(&Zone::UTC) {
+///     assert_eq!(entry?.tool, "http.get");
+/// }
+/// assert_eq!(page.lines.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Trail {
     pub(crate) home: Home,

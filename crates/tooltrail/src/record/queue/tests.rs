@@ -7,6 +7,7 @@ use super::taking::{AWAITED_ENTRIES_MAX, BATCH_BYTES_MAX};
 use super::*;
 use crate::call::Call;
 use crate::clock::Timestamp;
+use crate::record::loss::LossReason;
 use crate::record::queue::offer::Lent;
 use crate::redact::Redactor;
 
@@ -73,11 +74,11 @@ fn a_batch_is_bounded_in_bytes() {
 fn what_is_in_work_counts_until_it_is_done() {
     let queue = Queue::default();
     let calls = ["alice", "bob"].map(|user| call(user, "{}".to_owned()));
-    let shed = |queue: &Queue| queue.counts().2.get("queue_full").copied().unwrap_or(0);
+    let shed = |queue: &Queue| queue.counts().2.get(&LossReason::QueueFull).copied().unwrap_or(0);
     (0..QUEUE_ENTRIES_MAX + 7).for_each(|n| offer(&queue, &calls[n % 2], false));
     assert_eq!(shed(&queue), 7);
     let batch = queue.take(None);
-    assert_eq!(batch.shed, BTreeMap::from([("queue_full", 7)]));
+    assert_eq!(batch.shed, BTreeMap::from([(LossReason::QueueFull, 7)]));
     offer(&queue, &calls[0], true);
     assert_eq!(shed(&queue), 8);
     let first = batch.items.iter().map(|(_, weight)| weight).take(5);
@@ -161,5 +162,5 @@ fn every_callers_order_stays() {
     offer(&queue, &call("late", "{}".to_owned()), false);
     while !see(queue.take(Some(Duration::ZERO))) {}
     assert_eq!((next, flushes), ([EACH; CALLERS], CALLERS * EACH / 100));
-    assert_eq!(queue.counts().2, BTreeMap::from([("closed", 1)]));
+    assert_eq!(queue.counts().2, BTreeMap::from([(LossReason::Closed, 1)]));
 }

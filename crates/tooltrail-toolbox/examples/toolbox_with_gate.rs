@@ -1,0 +1,51 @@
+//! A toolbox with a typed tool behind a gate: `cargo run -p tooltrail-toolbox --example toolbox_with_gate`.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use tooltrail::Recorder;
+use tooltrail_toolbox::{Context, Effect, Gate, Rule, Tool, ToolError, Toolbox};
+
+/// The arguments of `file.count_words`; their documentation is what a model reads.
+#[derive(Deserialize, JsonSchema)]
+struct CountWords {
+    /// The text to count.
+    text: String,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let home = std::env::temp_dir().join(format!("tooltrail-example-{}", std::process::id()));
+    let recorder = Arc::new(Recorder::open(&home)?);
+
+    let count = Tool::typed("text.count_words", "Counts the words of a text", |_, args: CountWords| async move {
+        match args.text.split_whitespace().count() {
+            0 => Err(ToolError::new("there are no words")),
+            words => Ok(words.to_string()),
+        }
+    });
+    // Everybody may call all tools, but guests may not call those of `text`.
+    let mut no_guests = Rule::deny("no-guests");
+    no_guests.roles = vec!["guest".to_owned()];
+    no_guests.tools = vec!["text.*".to_owned()];
+    let gate = Gate { rules: vec![no_guests], default: Effect::Allow };
+    let toolbox = Toolbox::builder(Arc::clone(&recorder)).gate(gate).tool(count).build()?;
+
+    let alice = Context::new("alice").with_session("s-1");
+    let guest = Context::new("mallory").with_role("guest");
+    for (who, args) in
+        [(&alice, r#"{"text":"one two three"}"#), (&alice, r#"{"text":""}"#), (&guest, r#"{"text":"x"}"#)]
+    {
+        match toolbox.call(who, "text.count_words", args).await {
+            Ok(answer) => println!("{}: {}", who.user, answer.to_text()),
+            Err(error) => println!("{}: {error}", who.user),
+        }
+    }
+
+    // Each of the three calls is one entry: ok, error, denied.
+    recorder.close()?;
+    println!("the trail is in {}", home.display());
+    Ok(())
+}
