@@ -27,9 +27,10 @@ type Ready<'a> = (Call, &'a mut String);
 /// Measures one contestant.
 pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir: &Path) -> Answer {
     let calls = load(calls, HOT)?;
-    let lines = match rival::LINE_LOGGERS.contains(&who) {
-        true => finished_lines(&calls, &dir.join("lines"))?,
-        false => vec![String::new(); calls.len()],
+    let lines = if rival::LINE_LOGGERS.contains(&who) {
+        finished_lines(&calls, &dir.join("lines"))?
+    } else {
+        vec![String::new(); calls.len()]
     };
     let round = |time: &(dyn Fn(Ready<'_>) -> u64 + Sync), drain: &(dyn Fn(u64, u64) + Sync)| {
         rounds(&calls, &lines, count, threads, time, drain)

@@ -73,9 +73,10 @@ pub(crate) fn finished_lines(calls: &[Call], home: &Path) -> Result<Vec<String>,
             lines.extend(std::fs::read_to_string(day?.path())?.lines().map(str::to_owned));
         }
     }
-    match lines.len() == calls.len() {
-        true => Ok(lines),
-        false => Err(format!("{} lines of {} calls", lines.len(), calls.len()).into()),
+    if lines.len() == calls.len() {
+        Ok(lines)
+    } else {
+        Err(format!("{} lines of {} calls", lines.len(), calls.len()).into())
     }
 }
 

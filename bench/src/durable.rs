@@ -48,8 +48,12 @@ pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Ans
     let start = Instant::now();
     let until = start + longest;
     let mut took = match door {
-        "grouped" => run(CALLERS, THREADS, |n| Grouped { recorder: &recorder, calls: &calls, next: n, until, began: None })?,
-        "strict" => run(CALLERS, THREADS, |n| Strict { recorder: &recorder, calls: &calls, next: n, until, under_way: None })?,
+        "grouped" => {
+            run(CALLERS, THREADS, |n| Grouped { recorder: &recorder, calls: &calls, next: n, until, began: None })?
+        }
+        "strict" => {
+            run(CALLERS, THREADS, |n| Strict { recorder: &recorder, calls: &calls, next: n, until, under_way: None })?
+        }
         other => return Err(format!("{other}: no such door").into()),
     };
     let acknowledged = start.elapsed().as_secs_f64();

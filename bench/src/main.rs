@@ -75,9 +75,7 @@ fn run(args: &[&str]) -> Answer {
             durable::measure(door, Path::new(calls), seconds.parse()?, Path::new(dir))
         }
         ["alone", calls, seconds, dir] => durable::alone(Path::new(calls), seconds.parse()?, Path::new(dir)),
-        ["store", who, calls, seconds, dir] => {
-            stores::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir))
-        }
+        ["store", who, calls, seconds, dir] => stores::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir)),
         ["memory", calls, seconds, dir] => memory::measure(Path::new(calls), seconds.parse()?, Path::new(dir)),
         ["recovery", calls, dir, segments, keep @ ("keep" | "lose")] => {
             recovery::measure(Path::new(calls), Path::new(dir), segments.parse()?, keep == "keep")

@@ -41,7 +41,7 @@ pub(crate) fn measure(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let peak = status_kib("VmHWM:")?;
     let counters = recorder.counters();
     // What was shed makes it an error.
-    let _shed = recorder.close();
+    let _ = recorder.close();
     let shed = counters.lost_entries.get(&LossReason::QueueFull).copied().unwrap_or(0);
     Ok(json!({
         "grown_mib": peak.saturating_sub(before) / 1024,

@@ -34,9 +34,10 @@ const IDLE: Duration = Duration::from_secs(2);
 /// only mark it, so that whoever traces the process sees what the system was asked for in between.
 pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: &Path) -> Answer {
     let calls = load(calls, HOT)?;
-    let lines = match rival::LINE_LOGGERS.contains(&who) {
-        true => finished_lines(&calls, &dir.join("lines"))?,
-        false => vec![String::new(); calls.len()],
+    let lines = if rival::LINE_LOGGERS.contains(&who) {
+        finished_lines(&calls, &dir.join("lines"))?
+    } else {
+        vec![String::new(); calls.len()]
     };
     let per_second = if marked { PER_SECOND_TRACED } else { PER_SECOND };
     let each = (per_second * seconds / CALLERS as f64) as usize;
@@ -128,11 +129,9 @@ fn threads() -> io::Result<(u64, u64, u64)> {
     for entry in std::fs::read_dir("/proc/self/task")? {
         let task = entry?.path();
         // A thread may end while we look.
-        let (Ok(name), Ok(status), Ok(stat)) = (
-            read_to_string(task.join("comm")),
-            read_to_string(task.join("status")),
-            read_to_string(task.join("stat")),
-        ) else {
+        let (Ok(name), Ok(status), Ok(stat)) =
+            (read_to_string(task.join("comm")), read_to_string(task.join("status")), read_to_string(task.join("stat")))
+        else {
             continue;
         };
         if !name.starts_with("tooltrail-") || name.trim() == "tooltrail-bench" {

@@ -27,7 +27,8 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
     match who {
         "tooltrail" | "not redacted" => {
             let options = Options::new(dir);
-            let recorder = if who == "tooltrail" { options.open()? } else { options.dangerously_unredacted().open()? };
+            let recorder =
+                if who == "tooltrail" { options.open()? } else { options.dangerously_unredacted().open()? };
             let mut users = HashSet::new();
             calls.iter().filter(|call| users.insert(&call.user)).for_each(|call| recorder.record(call));
             recorder.flush()?;
@@ -46,9 +47,10 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
             return Ok(answer);
         }
         rival => {
-            let lines = match rival::LINE_LOGGERS.contains(&rival) {
-                true => finished_lines(&calls, &dir.join("lines"))?,
-                false => vec![String::new(); calls.len()],
+            let lines = if rival::LINE_LOGGERS.contains(&rival) {
+                finished_lines(&calls, &dir.join("lines"))?
+            } else {
+                vec![String::new(); calls.len()]
             };
             let bytes = lines.iter().map(|line| line.len() as u64 + 1).sum();
             let rival = rival::start(rival, dir)?;

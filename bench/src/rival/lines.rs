@@ -27,13 +27,12 @@ pub(super) struct Spdlog {
 impl Spdlog {
     pub(super) fn start(path: &Path, by_thread: bool) -> Started<Self> {
         let file = FileSink::builder().path(path).truncate(true).capacity(BUFFER_BYTES).formatter(Bare).build_arc()?;
-        let sink: Arc<dyn Sink> = match by_thread {
-            false => Arc::clone(&file) as _,
-            true => {
-                let pool = spdlog::ThreadPool::builder().capacity(QUEUE_LINES.try_into()?).build_arc()?;
-                let sink = AsyncPoolSink::builder().sink(Arc::clone(&file) as _).thread_pool(pool);
-                sink.overflow_policy(spdlog::sink::OverflowPolicy::Block).build_arc()?
-            }
+        let sink: Arc<dyn Sink> = if by_thread {
+            let pool = spdlog::ThreadPool::builder().capacity(QUEUE_LINES.try_into()?).build_arc()?;
+            let sink = AsyncPoolSink::builder().sink(Arc::clone(&file) as _).thread_pool(pool);
+            sink.overflow_policy(spdlog::sink::OverflowPolicy::Block).build_arc()?
+        } else {
+            Arc::clone(&file) as _
         };
         let logger = spdlog::Logger::builder().sink(sink).build_arc()?;
         Ok(Self { logger, file, path: path.to_owned() })

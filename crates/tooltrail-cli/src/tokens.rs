@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tooltrail::disk::{Disk as _, RealDisk};
-use tooltrail::{Redactor, SYSTEM_USER, has_own_trail};
+use tooltrail::{Redactor, SYSTEM_USER, has_own_trail, hex};
 
 use crate::failure::Failure;
 
@@ -332,11 +332,6 @@ pub(crate) fn is_token(text: &str) -> bool {
     }
     let (body, checksum) = text.split_at(body_len);
     hex(&Sha256::digest(body.as_bytes())[..CHECKSUM_BYTES]) == checksum
-}
-
-/// Returns bytes as lower-case hex.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

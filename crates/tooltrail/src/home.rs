@@ -1,4 +1,4 @@
-//! Where files live: the home, and the folder of each user.
+//! The home, the folder of each user, and the names of files in them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,33 +10,34 @@ use sha2::{Digest, Sha256};
 use crate::clock::Date;
 use crate::disk::{Disk, Lock, RealDisk, network_file_system};
 use crate::error::Error;
+use crate::hex::hex;
 
-/// The folder below a user's folder that holds the day files.
+/// The folder inside a user's folder that contains the day files.
 pub(crate) const TRAIL_FOLDER: &str = "tool_audit";
 
-/// Our own folder below the home.
+/// The name of our own folder inside the home.
 pub(crate) const OWN_FOLDER: &str = ".tooltrail";
 
-/// How long another process may hold the append lock: it holds it for one batch of appends, and across a sync only for
-/// a new file's name, for the note that lines come late, and to keep a torn tail.
+/// How long we wait for the append lock. Another process holds it for one batch of appends. It holds it during a sync
+/// only for the name of a new file, for a note about late lines, and to keep a torn tail.
 pub(crate) const APPENDS_WAIT: Duration = Duration::from_secs(2);
 
-/// The user of entries that belong to nobody else.
+/// The user of entries that belong to no other user.
 pub const SYSTEM_USER: &str = "_system";
 
-/// What an outside user is called who is named like [`SYSTEM_USER`].
+/// The stored name of a user from outside who is named like [`SYSTEM_USER`].
 pub(crate) const OUTSIDE_SYSTEM_USER: &str = "outside._system";
 
 /// The user of a call whose user is not known.
 pub const UNKNOWN_USER: &str = "unknown";
 
-/// The layout that this version writes, and the newest it reads.
+/// The format that this version writes, and the newest one that it reads.
 const FORMAT: &str = "1";
 
-/// Longest encoded folder name; beyond it the name is cut and a hash follows.
+/// The most bytes of an encoded folder name. A longer name is cut, and a hash is added.
 const FOLDER_BYTES_MAX: usize = 200;
 
-/// How much of a long encoded name stays readable before its hash.
+/// The bytes of a long encoded name that stay readable before the hash.
 const FOLDER_BYTES_KEPT: usize = 100;
 
 /// The root folder of all trails.
@@ -47,10 +48,12 @@ pub struct Home {
 }
 
 impl Home {
-    /// Opens a home to read it, as it is: a seed's folder, which has no `.tooltrail`, too.
+    /// Opens a home for reading and changes nothing in it. A folder without `.tooltrail`, as for seed data, is accepted
+    /// too.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is no such folder, [`Error::Io`] if it is no folder or may not be read, [`Error::Format`] if a newer version wrote it.
+    /// [`Error::Missing`] if there is no such folder, [`Error::Io`] if it is not a folder or must not be read,
+    /// [`Error::Format`] if a newer version wrote it.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, Error> {
         let root = root.as_ref();
         match std::fs::metadata(root) {
@@ -60,7 +63,7 @@ impl Home {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(Error::Missing { path: root.to_owned() });
             }
-            // A folder above it may be closed to us: a home that is there is not missing.
+            // We may have no permission for a parent folder; then the home is not reported as missing.
             Err(error) => return Err(Error::io("open", root)(error)),
             Ok(_) => {}
         }
@@ -70,13 +73,13 @@ impl Home {
         Ok(home)
     }
 
-    /// Opens a home to write to it: makes a missing one and adopts a folder that has none of our files yet.
+    /// Opens a home for writing. Creates a missing home, and sets up an existing folder that has none of our files yet.
     ///
-    /// `group` lets the folder's group read (0640 and 0750 instead of 0600 and 0700).
+    /// With `group`, the folder's group may read (modes 0640 and 0750 instead of 0600 and 0700).
     ///
     /// # Errors
-    /// [`Error::Input`] if it lies on a network file system, or belongs to another user, unless this runs as root; as
-    /// [`Home::open`], and whatever the system says.
+    /// [`Error::Input`] if it is on a network file system, or belongs to another user and this process does not run as
+    /// root; otherwise as [`Home::open`], and any I/O error of the operating system.
     pub fn create(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
         let root = root.as_ref();
         if let Some(name) = network_file_system(root).map_err(Error::io("look at", root))? {
@@ -89,11 +92,11 @@ impl Home {
         Self::create_even_on_network(root, group)
     }
 
-    /// As [`Home::create`], on a network file system too: entries of several machines can then cut each other in two,
-    /// and an acknowledged one can be lost.
+    /// Like [`Home::create`], but also on a network file system. There, entries of several machines can break each
+    /// other, and an acknowledged entry can be lost.
     ///
     /// # Errors
-    /// As [`Home::open`], and whatever the system says.
+    /// As [`Home::open`], and any I/O error of the operating system.
     pub fn create_even_on_network(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
         let root = root.as_ref();
         make_root(root, group).map_err(Error::io("create", root))?;
@@ -102,7 +105,7 @@ impl Home {
         Self::adopt(Self { root: root.to_owned(), disk: Arc::new(disk) })
     }
 
-    /// Opens a home on any disk to write to it, for tests of what a disk may do.
+    /// Opens a home on any disk for writing, for tests that simulate disk failures.
     ///
     /// # Errors
     /// As [`Home::create`].
@@ -135,7 +138,8 @@ impl Home {
         &self.disk
     }
 
-    /// Returns the home's id (32 lower-case hex digits), which names its folder of keys; makes it if there is none.
+    /// Returns the home's id (32 lower-case hex digits), which is the name of its folder of keys. Creates it if it is
+    /// missing.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -145,7 +149,8 @@ impl Home {
         {
             return Ok(id);
         }
-        // Two processes may meet a new home at once: under the lock only the first makes an id.
+        // Two processes may open a new home at the same time; the lock makes sure that only the first one creates an
+        // id.
         let wait = std::time::Duration::from_secs(2);
         let _lock = self.disk.lock(&[OWN_FOLDER, "id.lock"], wait).map_err(Error::io("lock", &path))?;
         if let Some(id) = self.own_file("id")? {
@@ -153,23 +158,23 @@ impl Home {
         }
         let mut bits = [0; 16];
         getrandom::fill(&mut bits).map_err(|error| Error::io("make an id for", &path)(std::io::Error::other(error)))?;
-        let id = bits.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let id = hex(&bits);
         self.disk.replace(&[OWN_FOLDER, "id"], format!("{id}\n").as_bytes()).map_err(Error::io("write", &path))?;
         Ok(id)
     }
 
-    /// Takes the lock under which day files are appended to, and waits for it at most so long.
+    /// Takes the lock for appending to day files, and waits for it at most `wait`.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if another process holds it all the while.
+    /// [`io::ErrorKind::TimedOut`] if another process holds it for the whole time.
     pub(crate) fn lock_appends(&self, wait: Duration) -> io::Result<Box<dyn Lock>> {
         self.disk.lock(&[OWN_FOLDER, "append.lock"], wait)
     }
 
-    /// Says whether the folder that was opened still stands under its name, with what to do if not.
+    /// Checks that the home's path still refers to the folder that was opened.
     ///
     /// # Errors
-    /// In words: it was renamed or removed, or something else is mounted there.
+    /// A message for the operator: the folder was renamed or removed, or something else is mounted there.
     pub(crate) fn check_stands(&self) -> Result<(), String> {
         match self.disk.stands() {
             Ok(true) => Ok(()),
@@ -181,8 +186,8 @@ impl Home {
         }
     }
 
-    /// Makes the folder of the home's keys and its missing parents, 0700. What root makes belongs to the home's owner, who
-    /// could not use it otherwise.
+    /// Creates the folder of the home's keys and its missing parents with mode 0700. If this runs as root, the new
+    /// folders get the home's owner, who could not use them otherwise.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -206,7 +211,7 @@ impl Home {
         self.root.join(folder).join(TRAIL_FOLDER).join(day_name(date))
     }
 
-    /// Returns whether a format file stands there.
+    /// Returns whether the format file exists, and checks its content.
     fn check_format(&self) -> Result<bool, Error> {
         match self.own_file("format")?.as_deref() {
             None => Ok(false),
@@ -219,7 +224,7 @@ impl Home {
         }
     }
 
-    /// Reads one of our small files, without the white space around it.
+    /// Reads one of our small files, without the white space around its content.
     fn own_file(&self, name: &str) -> Result<Option<String>, Error> {
         let path = self.root.join(OWN_FOLDER).join(name);
         let read = || {
@@ -232,9 +237,9 @@ impl Home {
     }
 }
 
-/// Refuses to write as another user than the home's owner: what we made there, that user could not write to.
+/// Refuses to write as a user who does not own the home, because the owner could not write to the new files.
 ///
-/// Root may, and gives what it makes to the owner.
+/// Root is allowed: it gives new files to the owner.
 fn check_owner(root: &Path) -> Result<(), Error> {
     use std::os::unix::fs::MetadataExt as _;
     let owner = std::fs::metadata(root).map_err(Error::io("look at", root))?.uid();
@@ -248,7 +253,7 @@ fn check_owner(root: &Path) -> Result<(), Error> {
     ))
 }
 
-/// Makes the root folder if it is missing; ours alone, unless its group may read.
+/// Creates the root folder if it is missing. Only we may access it, or also its group for reading with `group`.
 pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     if root.is_dir() {
         return Ok(());
@@ -258,14 +263,14 @@ pub(crate) fn make_root(root: &Path, group: bool) -> std::io::Result<()> {
     let mode = if group { 0o750 } else { 0o700 };
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
     builder.create(root)?;
-    // The umask may have taken bits that the mode promises.
+    // The umask may have removed bits from the mode.
     std::fs::set_permissions(root, std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
-/// Whether a trail is a user's alone by this name, so that a token or an agent may read it as its own.
+/// Whether a trail of this name belongs to one user only, so that a token or an agent may read it as its own.
 ///
-/// Calls without a user share the trail `unknown`, and `_system` is ours. A name that is written like a redacted one (`[…`)
-/// or like a cut or keyed folder (`….` and a hash) could stand for the folder of somebody else.
+/// Calls without a user share the trail `unknown`, and `_system` is ours. A name that looks like a redacted one (`[…`)
+/// or like a cut or keyed folder (`….` and a hash) could mean the folder of another user.
 ///
 /// ```
 /// assert!(tooltrail::has_own_trail("alice"));
@@ -280,23 +285,23 @@ pub fn has_own_trail(user: &str) -> bool {
     !is_shared && !user.contains('[') && !ends_in_hash
 }
 
-/// Returns the name of a day file.
+/// Returns the file name of a day file.
 #[must_use]
 pub(crate) fn day_name(date: Date) -> String {
     format!("{date}.jsonl")
 }
 
-/// Returns the date of a day file's name, `None` for any other name.
+/// Returns the date in the name of a day file, `None` for any other name.
 #[must_use]
 pub(crate) fn day_of(name: &str) -> Option<Date> {
     Date::parse(name.strip_suffix(".jsonl")?)
 }
 
-/// Returns the folder of a user: an injective encoding of the id, safe on any file system.
+/// Returns the folder name of a user: an encoding of the id that is safe on any file system and different for each id.
 ///
-/// `[a-z0-9_-]` stand for themselves, every other byte is `%XX`; over 200 bytes the name is cut to its first 100 at
-/// a whole escape and the id's SHA-256 follows. `_system` is our own; an outside user of that name has
-/// [`outside_folder`].
+/// `[a-z0-9_-]` stay as they are, every other byte becomes `%XX`. If the result is longer than 200 bytes, it is cut to
+/// at most 100 bytes without splitting an escape, and the SHA-256 of the id is added. `_system` is reserved for us; for
+/// a user from outside with that name, see [`outside_folder`].
 #[must_use]
 pub fn folder_of(user: &str) -> String {
     let mut encoded = String::with_capacity(user.len());
@@ -307,7 +312,7 @@ pub fn folder_of(user: &str) -> String {
         return encoded;
     }
     let mut kept = FOLDER_BYTES_KEPT;
-    // At most two steps back reach the start of an escape that the cut would halve.
+    // An escape that the cut would split starts at most two bytes before it.
     for back in 1..=2 {
         if encoded.as_bytes()[FOLDER_BYTES_KEPT - back] == b'%' {
             kept = FOLDER_BYTES_KEPT - back;
@@ -317,21 +322,22 @@ pub fn folder_of(user: &str) -> String {
     format!("{}.{}", &encoded[..kept], hex(&hash))
 }
 
-/// Returns the folder of a user named from outside: as [`folder_of`], but `_system` is stored as `outside._system`.
+/// Returns the folder name of a user from outside: as [`folder_of`], but `_system` is stored as `outside._system`.
 #[must_use]
 pub fn outside_folder(user: &str) -> String {
     folder_of(if user == SYSTEM_USER { OUTSIDE_SYSTEM_USER } else { user })
 }
 
-/// Returns the folder of a user whose id held a secret: the redacted text's encoding and a keyed hash of the id.
+/// Returns the folder name of a user whose id contained a secret: the encoding of the redacted text and a keyed hash of
+/// the id.
 #[must_use]
 pub(crate) fn redacted_folder(redacted: &str, keyed: &str) -> String {
     format!("{}.{keyed}", folder_of(redacted))
 }
 
-/// Returns the user that a folder stands for, `None` where the name is no canonical encoding of one id.
+/// Returns the user of a folder, `None` if the name is not the canonical encoding of an id.
 ///
-/// A cut or redacted name does not hold its id; those are read from the entries inside.
+/// A cut or redacted name does not contain the id; the id is then read from the entries in the folder.
 #[must_use]
 pub fn user_of(folder: &str) -> Option<String> {
     if folder == "%5Fsystem" {
@@ -360,9 +366,4 @@ fn push_byte(encoded: &mut String, byte: u8) {
             encoded.push_str(&format!("{byte:02X}"));
         }
     }
-}
-
-/// Returns bytes as lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

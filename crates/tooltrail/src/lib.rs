@@ -30,6 +30,7 @@ mod clock;
 mod error;
 mod gate;
 mod glob;
+mod hex;
 mod json;
 mod limits;
 mod random;
@@ -79,6 +80,7 @@ pub use entry::StoredEntry;
 pub use error::Error;
 pub use gate::{Effect, Gate, GateRequest, Rule, Verdict, any_glob_matches};
 pub use glob::glob_matches;
+pub use hex::hex;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, has_own_trail, outside_folder, user_of};
 #[doc(hidden)]
 pub use query::check_filter;

@@ -63,9 +63,10 @@ impl Retention {
     /// # Errors
     /// [`Error::Input`] for 0 days: today cannot go, as it is being written.
     pub fn check(&self) -> Result<(), Error> {
-        match self.max_age_days == Some(0) || self.keep_days == 0 {
-            true => Err(Error::input("0 days cannot be kept", "today always stays: say 1 or more")),
-            false => Ok(()),
+        if self.max_age_days == Some(0) || self.keep_days == 0 {
+            Err(Error::input("0 days cannot be kept", "today always stays: say 1 or more"))
+        } else {
+            Ok(())
         }
     }
 

@@ -72,9 +72,10 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let by_tag = found.lines.len();
     found.search(&trail, args, Query::text(&secret))?;
     found.unhidden = found.lines.len() - by_tag;
-    match settings.flags.json {
-        true => print_object(&found, rule.as_deref(), &tags)?,
-        false => print_table(&found, rule.as_deref(), keys.is_empty())?,
+    if settings.flags.json {
+        print_object(&found, rule.as_deref(), &tags)?
+    } else {
+        print_table(&found, rule.as_deref(), keys.is_empty())?
     }
     Ok(Exit::Yes.into())
 }

@@ -39,14 +39,13 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
         ));
     }
     let home = settings.open_home()?;
-    let days = match args.dry_run {
-        true => would_prune(&home, &retention, &*crate::clock::clock())?,
-        false => {
-            let recorder = settings.recorder(&home)?;
-            let days = recorder.prune(&retention, "prune")?;
-            recorder.close()?;
-            days
-        }
+    let days = if args.dry_run {
+        would_prune(&home, &retention, &*crate::clock::clock())?
+    } else {
+        let recorder = settings.recorder(&home)?;
+        let days = recorder.prune(&retention, "prune")?;
+        recorder.close()?;
+        days
     };
     if settings.flags.json {
         print_json(&pruned_json(&days, args.dry_run))?;

@@ -71,9 +71,10 @@ fn read(args: &Args) -> Result<String, Failure> {
     if args.file.as_os_str() == "-" && output::stdin_is_terminal() {
         output::talk("type or paste the text, then press Ctrl-D on a line of its own");
     }
-    let read = match args.file.as_os_str() == "-" {
-        true => std::io::stdin().take(limit).read_to_end(&mut bytes),
-        false => std::fs::File::open(&args.file).map_err(failed)?.take(limit).read_to_end(&mut bytes),
+    let read = if args.file.as_os_str() == "-" {
+        std::io::stdin().take(limit).read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(&args.file).map_err(failed)?.take(limit).read_to_end(&mut bytes)
     };
     if read.map_err(failed)? as u64 == limit {
         return Err(Failure::could_not(format!("{name} is over {} MiB", TEXT_BYTES_MAX >> 20), "give it in parts"));

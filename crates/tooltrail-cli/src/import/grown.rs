@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::import::run::hex;
+use tooltrail::hex;
 
 /// A content that was imported before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,10 +49,7 @@ impl Hashed {
                 if earlier.content != hex(&so_far) {
                     continue;
                 }
-                match earlier.finished {
-                    true => self.known = earlier.bytes,
-                    false => self.cut = Some((earlier.bytes, so_far)),
-                }
+                if earlier.finished { self.known = earlier.bytes } else { self.cut = Some((earlier.bytes, so_far)) }
             }
         }
         self.hash.update(rest);

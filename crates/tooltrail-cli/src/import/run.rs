@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
-use tooltrail::{DurabilityPolicy, Home, Recorder, Zone};
+use tooltrail::{DurabilityPolicy, Home, Recorder, Zone, hex};
 
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
@@ -347,11 +347,6 @@ fn begin_of(line: &[u8]) -> Begins {
         [b'{', ..] => Begins::Object,
         _ => Begins::Other,
     }
-}
-
-/// Returns bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Returns how a file is called in messages.

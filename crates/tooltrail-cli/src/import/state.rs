@@ -132,7 +132,7 @@ pub(crate) enum EarlierImport {
 impl Runs {
     /// Looks up a content; [`io::ErrorKind::TimedOut`] while another process imports it.
     pub(crate) fn open(disk: &Arc<dyn Disk>, content: &[u8; 32]) -> io::Result<Self> {
-        let content = content.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let content = tooltrail::hex(content);
         let lock = disk.lock(&[FOLDER[0], FOLDER[1], &format!("{content}.lock")], LOCK_WAIT)?;
         let listed = disk.list(&FOLDER)?;
         let number = |name: &str| name.strip_prefix(&content)?.strip_prefix('.')?.parse::<u32>().ok();

@@ -152,7 +152,7 @@ fn secret() -> Result<String, Refusal> {
         tracing::error!(%error, "no random bits");
         Refusal::Broken
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(tooltrail::hex(&bytes))
 }
 
 /// Returns the hash under which a name is held: looking it up takes no time that says how much of it was right.

@@ -37,6 +37,6 @@ pub(crate) fn asset(name: &str) -> Option<&'static Asset> {
 /// Returns a file with its tag.
 fn tagged(name: &'static str, content_type: &'static str, body: &'static str) -> Asset {
     let hash = Sha256::digest(body.as_bytes());
-    let hex = hash[..TAG_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = tooltrail::hex(&hash[..TAG_BYTES]);
     Asset { name, content_type, body, tag: format!("\"{hex}\"") }
 }

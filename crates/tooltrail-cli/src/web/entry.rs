@@ -104,7 +104,7 @@ pub(crate) fn key_of(line: &str, zone: &Zone) -> String {
     }
     let ts = entry.text("ts").and_then(|ts| Timestamp::parse(&ts, zone).ok());
     let hash = Sha256::digest(line.as_bytes());
-    let hex = hash[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = tooltrail::hex(&hash[..HASH_BYTES]);
     format!("{}-{hex}", ts.map_or(0, Timestamp::as_millis))
 }
 

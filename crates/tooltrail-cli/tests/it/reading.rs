@@ -87,11 +87,10 @@ fn pages_give_everything_once() {
         }
         assert_eq!(pages, 120_usize.div_ceil(limit.parse().unwrap()), "limit {limit}");
         let brief = |line: &String| serde_json::from_str::<serde_json::Value>(line).unwrap()["args"]["n"].to_string();
-        match json {
-            true => assert_eq!(found, expected, "limit {limit}"),
-            false => {
-                assert!(found.iter().zip(&expected).all(|(row, line)| row.contains(&format!("note {}", brief(line)))))
-            }
+        if json {
+            assert_eq!(found, expected, "limit {limit}")
+        } else {
+            assert!(found.iter().zip(&expected).all(|(row, line)| row.contains(&format!("note {}", brief(line)))))
         }
         assert_eq!(found.len(), 120);
     }

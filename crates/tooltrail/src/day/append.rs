@@ -55,10 +55,7 @@ impl End {
         let stat = file.stat()?;
         let mut end = Self { file_id: stat.file_id(), len: stat.len, is_torn: false, file };
         if !ends_with_newline(&*end.file, end.len)? {
-            match is_blank(&*end.file, end.len)? {
-                true => end.len = end.file.append(b"\n")?.end,
-                false => end.is_torn = true,
-            }
+            if is_blank(&*end.file, end.len)? { end.len = end.file.append(b"\n")?.end } else { end.is_torn = true }
         }
         Ok(end)
     }
@@ -139,9 +136,10 @@ impl Written<'_> {
             let line = line_at(text, at);
             // A line that starts here needs a newline before it; the rest of a line must directly follow its first
             // part.
-            let is_interrupted = match at > line.start {
-                true => landed.start() != self.len,
-                false => !ends_with_newline(self.file, landed.start()).unwrap_or(false),
+            let is_interrupted = if at > line.start {
+                landed.start() != self.len
+            } else {
+                !ends_with_newline(self.file, landed.start()).unwrap_or(false)
             };
             if is_interrupted && damaged.last() != Some(&line) {
                 damaged.push(line);

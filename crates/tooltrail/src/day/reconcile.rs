@@ -82,10 +82,8 @@ pub(crate) fn reconcile(
     let (folder, day) = (want.folder, want.day);
     let file = Arc::<dyn DiskFile>::from(disk.append(&[folder, TRAIL_FOLDER, &day_name(day)])?);
     let stat = file.stat()?;
-    let fragments = match damage.is_none() {
-        true => Vec::new(),
-        false => damage.mend(disk, (folder, day), &*file, want.durable_len)?,
-    };
+    let fragments =
+        if damage.is_none() { Vec::new() } else { damage.mend(disk, (folder, day), &*file, want.durable_len)? };
     let len = file.stat()?.len;
     let from = line_start(&*file, want.from, len)?;
     let mut wanted = FoundLines::new(want.lines);

@@ -1,7 +1,7 @@
-//! The only access to the operating system's files.
+//! The only access to the files of the operating system.
 //!
-//! A path is a few plain names below a root; no name can climb or follow a link. Two implementers exist: the real
-//! disk here, and a test's that tears, fills and forgets.
+//! A path is a list of plain names below a root; no name can leave the root or follow a link. There are two
+//! implementations: the real disk here, and one for tests that simulates torn writes, full disks and power cuts.
 
 mod network;
 mod real;
@@ -15,12 +15,13 @@ pub use network::network_file_system;
 pub use real::RealDisk;
 pub use trouble::is_trouble;
 
-/// Files and folders below one root, reached by plain names.
+/// Files and folders below one root, addressed by plain names.
 ///
-/// Each name of a path is one component: never empty, `.`, `..` or with a `/`. Links are never followed, and only
-/// regular files are opened.
+/// Each name of a path is one component: it is not empty, `.` or `..`, and contains no `/`. Links are never followed,
+/// and only regular files are opened.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Lists a folder's entries, in no order; the empty path is the root. A missing folder has none.
+    /// Lists the entries of a folder, in no particular order; the empty path is the root. A missing folder has no
+    /// entries.
     ///
     /// # Errors
     /// Any I/O error of the operating system; a link in the path is an error.
@@ -32,81 +33,84 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Any I/O error of the operating system; a link, a FIFO, a device or a folder is an error, at once.
     fn open(&self, file: &[&str]) -> io::Result<Option<Box<dyn DiskFile>>>;
 
-    /// Returns what stands under a name without opening it, `None` if nothing does.
+    /// Returns the state of a file by its name without opening it, `None` if it does not exist.
     ///
-    /// For whoever has the file open and asks whether it still is that file: a folder of the path may be a link.
+    /// It is for callers that have the file open and check whether the name still refers to it. Unlike in other
+    /// methods, a folder of the path may be a link.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn stat(&self, file: &[&str]) -> io::Result<Option<Stat>>;
 
-    /// Opens a file for appending, and makes it and its folders where they are missing, durably.
+    /// Opens a file for appending. Creates it and its folders if they are missing, and syncs the new names.
     ///
     /// # Errors
-    /// As [`Disk::open`]; also a file with more than one link.
+    /// As [`Disk::open`]; also if the file has more than one hard link.
     fn append(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Opens a file for reading and for writing at offsets, and makes it and its folders where they are missing, durably.
+    /// Opens a file for reading and for writing at offsets. Creates it and its folders if they are missing, and syncs
+    /// the new names.
     ///
     /// # Errors
     /// As [`Disk::append`].
     fn write(&self, file: &[&str]) -> io::Result<Box<dyn DiskFile>>;
 
-    /// Puts a whole small file in place of another at once: after a crash either stands there, never a part.
+    /// Replaces a small file atomically: after a crash either the old or the new content is there, never a part of it.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()>;
 
-    /// Removes a file; a missing one is no error. A power cut may bring it back until [`Disk::sync_folder`].
+    /// Removes a file; a missing file is not an error. A power cut may restore it until [`Disk::sync_folder`] is
+    /// called.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn remove(&self, file: &[&str]) -> io::Result<()>;
 
-    /// Makes durable which names a folder has; a missing one has none.
+    /// Makes the list of names in a folder durable; does nothing for a missing folder.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn sync_folder(&self, folder: &[&str]) -> io::Result<()>;
 
-    /// Takes the lock of a lock file, which is made if missing, and waits for it at most so long.
+    /// Takes the lock of a lock file, and waits for it at most `wait`. Creates the file if it is missing.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] if another holds it all the while.
+    /// [`io::ErrorKind::TimedOut`] if another process holds it for the whole time.
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>>;
 
-    /// Whether the root still stands under the name by which it was opened.
+    /// Whether the name by which the root was opened still refers to the same folder.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn stands(&self) -> io::Result<bool>;
 
-    /// Returns the size of the file system and the bytes of it that are free for us, `None` where that is not known.
+    /// Returns the size of the file system and its free bytes, `None` if they are not known.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn space(&self) -> io::Result<Option<Space>>;
 
-    /// Returns how many files one holder may keep open at once.
+    /// Returns how many files one component may keep open at the same time.
     fn handles_max(&self) -> usize;
 
-    /// Returns what names this run of the operating system, `None` where it has no such name.
+    /// Returns the boot id of the operating system, which changes with each boot; `None` if the system has none.
     ///
-    /// What was not synced before survived a process, but perhaps not the run.
+    /// Data that was not synced survives the end of a process, but may be lost when the system restarts.
     fn boot(&self) -> Option<String>;
 
-    /// Lets others go on with what they write, for so long.
+    /// Pauses for this time, so that other writers can continue.
     fn pause(&self, time: Duration);
 }
 
-/// How large a file system is.
+/// The size of a file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "two sizes")]
 pub struct Space {
-    /// Bytes in all.
+    /// The total bytes.
     pub total: u64,
-    /// Bytes that may still be written.
+    /// The bytes that can still be written.
     pub free: u64,
 }
 
@@ -114,63 +118,64 @@ pub struct Space {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(clippy::exhaustive_structs, reason = "a name and what it is")]
 pub struct Listed {
-    /// Its name; names that are not UTF-8 are left out of a listing, as we write none.
+    /// The name. Names that are not UTF-8 are not listed, because we create none.
     pub name: String,
-    /// Whether it is a folder; links are neither.
+    /// Whether it is a folder; false for a link.
     pub folder: bool,
 }
 
-/// A held lock; dropping it releases it, as does the end of the process.
+/// A lock that is held. It is released when it is dropped, or when the process ends.
 pub trait Lock: Send + Sync + fmt::Debug {}
 
 /// An open regular file.
 pub trait DiskFile: Send + Sync + fmt::Debug {
-    /// Returns what the file is now.
+    /// Returns the current state of the file.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn stat(&self) -> io::Result<Stat>;
 
-    /// Reads at most the buffer's length from an offset; fewer bytes only at the end of the file.
+    /// Reads at most the buffer's length from an offset. Returns fewer bytes only at the end of the file.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Appends with one system call; the answer says how many bytes it took, which may be fewer, and where they landed.
+    /// Appends with one system call. Returns how many bytes were written, which may be fewer, and their place in the
+    /// file.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn append(&self, bytes: &[u8]) -> io::Result<Landed>;
 
-    /// Writes at an offset with one system call and returns how many bytes it took, which may be fewer.
+    /// Writes at an offset with one system call and returns how many bytes were written, which may be fewer.
     ///
-    /// Only of a file opened by [`Disk::write`]: one opened for appending appends whatever the offset.
+    /// Use it only for a file opened by [`Disk::write`]: a file opened for appending ignores the offset.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Cuts the file to a length.
+    /// Truncates the file to a length.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn cut(&self, len: u64) -> io::Result<()>;
 
-    /// Makes the contents durable (`fdatasync`).
+    /// Makes the content durable (`fdatasync`).
     ///
     /// # Errors
-    /// Any I/O error of the operating system; after an error nobody knows what is durable.
+    /// Any I/O error of the operating system; after an error it is unknown which bytes are durable.
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Where appended bytes landed.
+/// The place of appended bytes in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "a count and an offset")]
 pub struct Landed {
-    /// Bytes that were taken.
+    /// The number of bytes written.
     pub taken: usize,
-    /// The offset in the file after the last of them.
+    /// The file offset after the last of them.
     pub end: u64,
 }
 
@@ -182,36 +187,36 @@ impl Landed {
     }
 }
 
-/// Which file it is, whatever its name: a file that replaces another has another id.
+/// The identity of a file, independent of its name. A file that replaces another has a different id.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "device and inode, as in stat(2)")]
 pub struct FileId {
-    /// The file system that holds it.
+    /// The device number of its file system.
     pub device: u64,
-    /// Its number there.
+    /// The inode number on that file system.
     pub inode: u64,
 }
 
 impl Stat {
-    /// Returns which file it is.
+    /// Returns the identity of the file.
     #[must_use]
     pub const fn file_id(&self) -> FileId {
         FileId { device: self.device, inode: self.inode }
     }
 }
 
-/// What an open file is.
+/// The state of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the identity and size of a file")]
 pub struct Stat {
-    /// Bytes.
+    /// The length in bytes.
     pub len: u64,
-    /// Which file system it is on.
+    /// The device number of its file system.
     pub device: u64,
-    /// Which file it is there.
+    /// The inode number on that file system.
     pub inode: u64,
-    /// Names it has; 0 when it was removed while open.
+    /// The number of its names (hard links); 0 if it was removed while open.
     pub links: u64,
-    /// When it was last written to, in seconds since 1970.
+    /// When its content was last changed, in seconds since 1970.
     pub modified_s: i64,
 }

@@ -1,9 +1,9 @@
-//! Whether a folder lies on a network file system, where locks and syncs promise less than we build on.
+//! Detects network file systems, where locks and syncs promise less than we need.
 
 use std::io;
 use std::path::Path;
 
-/// File systems by the number that the system gives for them.
+/// The network file systems, by the magic number that the system reports for them.
 #[cfg(target_os = "linux")]
 const MAGIC: [(u64, &str); 15] = [
     (0x6969, "nfs"),
@@ -23,11 +23,11 @@ const MAGIC: [(u64, &str); 15] = [
     (0x1983_0326, "beegfs"),
 ];
 
-/// The number that all file systems in user space share; only the table of mounts tells them apart.
+/// The magic number of all file systems in user space (FUSE); only the mount table shows which one it is.
 #[cfg(target_os = "linux")]
 const FUSE: u64 = 0x6573_5546;
 
-/// Of those, the ones that reach over a network.
+/// The FUSE types that use a network.
 #[cfg(target_os = "linux")]
 const FUSE_NETWORK: [&str; 10] = [
     "fuse.sshfs",
@@ -42,7 +42,8 @@ const FUSE_NETWORK: [&str; 10] = [
     "fuse.cvmfs2",
 ];
 
-/// Returns the name of the network file system that a folder lies on, or would lie on where it does not exist yet.
+/// Returns the name of the network file system that contains a folder, `None` if it is a local one. If the folder does
+/// not exist yet, its nearest existing parent counts.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -51,7 +52,7 @@ pub fn network_file_system(folder: &Path) -> io::Result<Option<&'static str>> {
     let here = Path::new(".");
     let folders = folder.ancestors().map(|folder| if folder.as_os_str().is_empty() { here } else { folder });
     let there = folders.into_iter().find(|folder| folder.exists()).unwrap_or(here);
-    // The low half is the number; on some machines the field is signed and wider.
+    // The magic number is the lower 32 bits; on some machines the field is wider and signed.
     let magic = rustix::fs::statfs(there)?.f_type as u64 & u64::from(u32::MAX);
     if magic != FUSE {
         return Ok(name(magic, None));
@@ -62,13 +63,13 @@ pub fn network_file_system(folder: &Path) -> io::Result<Option<&'static str>> {
     Ok(name(magic, mount_type(&mounts, &device)))
 }
 
-/// Elsewhere nobody tells; whoever runs it there knows.
+/// Returns `None`: other systems are not checked, and the operator must know the file system.
 #[cfg(not(target_os = "linux"))]
 pub fn network_file_system(_folder: &Path) -> io::Result<Option<&'static str>> {
     Ok(None)
 }
 
-/// Returns the name of a network file system by its number and, of one in user space, its type.
+/// Returns the name of a network file system by its magic number and, for FUSE, its mount type.
 #[cfg(target_os = "linux")]
 fn name(magic: u64, fuse_type: Option<&str>) -> Option<&'static str> {
     if magic == FUSE {
@@ -77,7 +78,7 @@ fn name(magic: u64, fuse_type: Option<&str>) -> Option<&'static str> {
     MAGIC.into_iter().find(|(known, _)| *known == magic).map(|(_, name)| name)
 }
 
-/// Returns the type of the mount of a device in the table of mounts.
+/// Returns the file system type of a device from the mount table.
 #[cfg(target_os = "linux")]
 fn mount_type<'a>(mounts: &'a str, device: &str) -> Option<&'a str> {
     let mount = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device))?;

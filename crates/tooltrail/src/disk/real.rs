@@ -1,4 +1,5 @@
-//! The real disk: each name of a path opened below the one before, no links, regular files only.
+//! The real disk. It opens each name of a path relative to the folder before it, follows no links, and opens only
+//! regular files.
 
 use std::fs::File;
 use std::io;
@@ -11,37 +12,39 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
 use super::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
-/// First and longest pause between two tries for a lock: short for the common short hold, long enough not to spin.
+/// The first and the longest pause between two attempts to take a lock: short, because locks are usually held for a
+/// short time, but long enough not to spin.
 const LOCK_PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(2));
 
-/// Fewest and most files that a holder keeps open: a quarter of the process's limit, the rest is for others.
+/// The fewest and the most files that one component keeps open. Between them it is a quarter of the process's limit;
+/// the rest is for others.
 const HANDLES: (usize, usize) = (32, 4_096);
 
-/// Where Linux names its run; elsewhere there is no such file.
+/// The file with the boot id on Linux; other systems do not have it.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Files and folders below a root on the machine's file system.
 #[derive(Debug)]
 pub struct RealDisk {
     root: OwnedFd,
-    /// By which name it was opened.
+    /// The absolute path by which the root was opened.
     name: PathBuf,
     file_mode: Mode,
     folder_mode: Mode,
-    /// To whom new files and folders are given: set where root works in a folder of somebody else.
+    /// The owner that new files and folders get; set if root works in a folder of another user.
     owner: Option<(Uid, Gid)>,
 }
 
 impl RealDisk {
-    /// Opens an existing root folder. New files are 0600 and folders 0700; with `group` 0640 and 0750.
+    /// Opens an existing root folder. New files have mode 0600 and folders 0700; with `group`, 0640 and 0750.
     ///
-    /// The root itself may be a link: whoever names it means where it leads.
+    /// The root itself may be a link, because the caller means the folder that it points to.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     pub fn open(root: &Path, group: bool) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        // A name that holds wherever the process goes.
+        // An absolute path stays valid if the process changes its working directory.
         let name = std::path::absolute(root)?;
         let root = rustix::fs::open(root, flags, Mode::empty())?;
         let (file_mode, folder_mode) = if group { (0o640, 0o750) } else { (0o600, 0o700) };
@@ -56,7 +59,7 @@ impl RealDisk {
         })
     }
 
-    /// Gives a new file or folder its mode, from which the umask may have taken bits, and its owner.
+    /// Sets the mode of a new file or folder, because the umask may have removed bits, and its owner.
     fn set_up(&self, new: impl AsFd, mode: Mode) -> io::Result<()> {
         if let Some((user, group)) = self.owner {
             rustix::fs::fchown(&new, Some(user), Some(group))?;
@@ -64,14 +67,14 @@ impl RealDisk {
         Ok(rustix::fs::fchmod(&new, mode)?)
     }
 
-    /// Opens the folder of a path below the root, or makes it and syncs its parents.
+    /// Opens the folder of a path below the root. With `make`, creates missing folders and syncs their parents.
     fn folder(&self, names: &[&str], make: bool) -> io::Result<OwnedFd> {
         let (folder, parents) = self.unsynced_folder(names, make)?;
         sync_all(&parents)?;
         Ok(folder)
     }
 
-    /// Opens the folder of a path, or makes it; returns it and the folders that got a new name and are to be synced.
+    /// Opens the folder of a path, or creates it. Returns it and the folders that got a new name and must be synced.
     fn unsynced_folder(&self, names: &[&str], make: bool) -> io::Result<(OwnedFd, Vec<OwnedFd>)> {
         let (mut here, mut parents) = (self.root.try_clone()?, Vec::new());
         for name in names {
@@ -83,7 +86,7 @@ impl RealDisk {
                     }
                 }
                 Err(error) => {
-                    // Whoever tries again finds what was made, and takes its name for durable.
+                    // A retry finds the folders that were created and assumes that their names are durable.
                     sync_all(&parents)?;
                     return Err(error);
                 }
@@ -92,7 +95,7 @@ impl RealDisk {
         Ok((here, parents))
     }
 
-    /// Opens or makes one folder below another; whether it is new.
+    /// Opens one folder inside another, or creates it. Also returns whether it is new.
     fn below(&self, here: &OwnedFd, name: &str, make: bool) -> io::Result<(OwnedFd, bool)> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = plain(name)?;
@@ -123,7 +126,7 @@ impl RealDisk {
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let name = plain(name)?;
         let open = || rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty());
-        // Nearly always it is there.
+        // Try to open it first, because it nearly always exists.
         let opened = match open() {
             Err(rustix::io::Errno::NOENT) if make => {
                 match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
@@ -138,8 +141,8 @@ impl RealDisk {
             }
             other => other,
         };
-        // The names are durable before the first line is: a power cut must not take the file away. All at the end,
-        // as the first sync then has the others' work done with it.
+        // The names must be durable before the first line is written, so that a power cut cannot remove the file. All
+        // syncs come at the end, because the first one then does most of the work of the others.
         sync_all(&new)?;
         let file = match opened {
             Err(rustix::io::Errno::NOENT) if !make => return Ok(None),
@@ -153,7 +156,7 @@ impl RealDisk {
         Ok(Some(file))
     }
 
-    /// Opens a file to change it, which nobody may know by another name.
+    /// Opens a file for writing, and refuses a file that has a second name (hard link).
     fn ours_alone(&self, file: &[&str], flags: OFlags) -> io::Result<Box<dyn DiskFile>> {
         let opened = self.file(file, flags)?.ok_or(io::ErrorKind::NotFound)?;
         if opened.metadata()?.nlink() > 1 {
@@ -164,11 +167,11 @@ impl RealDisk {
 }
 
 impl RealDisk {
-    /// Puts an own lock file in place of one that we may not open, in a folder of ours.
+    /// Replaces a lock file that we have no permission to open with our own, in a folder that we own.
     ///
-    /// Such a file was left by a command that ran as root before commands gave what they make to the home's owner. It
-    /// holds nothing. Who still holds its lock goes on, which is safe: an append that meets another's is noticed by
-    /// where it lands.
+    /// Such a file was left by a command that ran as root, before commands gave new files to the home's owner. It is
+    /// empty. A process that still holds the old lock continues. This is safe, because an append that collides with
+    /// another one is noticed by its place in the file.
     fn replace_lock_file(&self, path: &[&str], denied: io::Error) -> io::Result<Option<File>> {
         let user = rustix::process::geteuid().as_raw();
         let (name, folder) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
@@ -357,7 +360,8 @@ impl DiskFile for File {
         loop {
             match io::Write::write(&mut &*self, bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A file opened for appending leaves its position behind what it wrote, whoever else appends.
+                // After a write, the position of a file opened for appending is the end of the written bytes, even if
+                // others append too.
                 written => {
                     let taken = written?;
                     return Ok(Landed { taken, end: rustix::fs::tell(self)? });
@@ -384,17 +388,17 @@ impl DiskFile for File {
     }
 }
 
-/// Returns a count of links, which is no `u64` on every system.
+/// Returns a link count as `u64`; its type differs between systems.
 fn links(count: impl Into<u64>) -> u64 {
     count.into()
 }
 
-/// Makes the names in these folders durable, the latest first.
+/// Makes the names in these folders durable, the last folder first.
 fn sync_all(folders: &[OwnedFd]) -> io::Result<()> {
     Ok(folders.iter().rev().try_for_each(rustix::fs::fsync)?)
 }
 
-/// Returns the name if it is one plain component.
+/// Returns the name if it is one plain path component.
 fn plain(name: &str) -> io::Result<&str> {
     let climbs = name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']);
     if climbs { Err(io::Error::new(io::ErrorKind::InvalidInput, "not a plain file name")) } else { Ok(name) }

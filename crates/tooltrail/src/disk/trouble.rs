@@ -1,21 +1,22 @@
-//! What an error says: that nothing of ours stands there, or that the system could not look.
+//! Tells two kinds of errors apart: there is no usable file of that name, or the system could not access it.
 
 use std::io;
 
 use rustix::io::Errno;
 
-/// Whether an error means trouble, rather than that no plain file or folder stands under the name.
+/// Whether an error is a real problem, and not just a sign that no regular file or folder has that name.
 ///
-/// A missing name, a link, a FIFO, a socket, a device or a folder where a file should be is nobody's trail. Everything
-/// else, also what no one thought of, must not pass for an empty one: missing rights, no descriptor left, a broken
-/// disk.
+/// A missing name, a link, a FIFO, a socket, a device or a folder instead of a file cannot be a trail. Every other
+/// error, also an unknown one, must not be treated as an empty trail: missing permissions, no free file descriptor, a
+/// broken disk.
 #[must_use]
 pub fn is_trouble(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound};
     if matches!(error.kind(), NotFound | NotADirectory | IsADirectory | InvalidInput) {
         return false;
     }
-    // A link under NOFOLLOW (three spellings), what has no reader, what cannot be opened, a name longer than any.
+    // A link with NOFOLLOW (three error codes), a FIFO without a reader, a device that cannot be opened, a name that is
+    // too long.
     let nothing = [Errno::LOOP, Errno::MLINK, Errno::NXIO, Errno::NODEV, Errno::OPNOTSUPP, Errno::NAMETOOLONG];
     !Errno::from_io_error(error).is_some_and(|errno| nothing.contains(&errno))
 }

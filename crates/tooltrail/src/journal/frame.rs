@@ -1,55 +1,57 @@
-//! One frame of a journal, encoded and decoded side by side.
+//! Encodes and decodes one frame of a journal.
 //!
 //! ```text
 //! length of the body (u32 LE) | CRC-32C (u32 LE) of salt, sequence (u64 LE) and body | body
 //! body: kind (u8) | id (u64 LE) | durable_len (u64 LE) | day (YYYY-MM-DD) | length of folder (u16 LE) | folder | line
 //! ```
 //!
-//! The salt is the segment's and new at each use of it, the sequence counts its frames: what an earlier use left, and
-//! what was written twice or elsewhere, never passes for a frame of this one.
+//! The salt belongs to the segment and is new each time the segment is used again. The sequence counts the frames of
+//! the segment. Both are part of the checksum, so that the check fails for frames of an earlier use, and for frames
+//! that were written twice or at another position.
 
 use crate::clock::Date;
 
-/// Bytes of a segment's salt.
+/// The bytes of a segment's salt.
 pub(crate) const SALT_BYTES: usize = 16;
 
-/// Bytes before the body.
+/// The bytes before the body: its length and its checksum.
 const HEAD_BYTES: usize = LENGTH_BYTES + size_of::<u32>();
 
-/// Where the parts of a body begin, each after the part before it.
+/// The offsets of the fields in a body; each follows the field before it.
 const KIND_AT: usize = 0;
 const ID_AT: usize = KIND_AT + size_of::<u8>();
 const DURABLE_LEN_AT: usize = ID_AT + size_of::<u64>();
 const DAY_AT: usize = DURABLE_LEN_AT + size_of::<u64>();
 const FOLDER_LEN_AT: usize = DAY_AT + DAY_BYTES;
 
-/// Bytes of a body before the folder.
+/// The bytes of a body before the folder name.
 const FIXED_BYTES: usize = FOLDER_LEN_AT + size_of::<u16>();
 
-/// Bytes of a date, YYYY-MM-DD, and where its hyphens are.
+/// The bytes of a date, YYYY-MM-DD, and the offsets of its hyphens.
 const DAY_BYTES: usize = 10;
 const HYPHENS_AT: [usize; 2] = [4, 7];
 
-/// Bytes of the length with which a frame begins; the checksum follows.
+/// The bytes of the length at the start of a frame; the checksum follows.
 const LENGTH_BYTES: usize = size_of::<u32>();
 
-/// Longest body: the longest line (64 KiB), twice over, and a file name; more is no length but damage.
+/// The most bytes of a body: twice the longest line (64 KiB), and a file name. A larger length means damage.
 const BODY_BYTES_MAX: usize = 128 * 1024 + 512;
 
-/// What a record says.
+/// The kind of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A finished line belongs into a day file; where `id` is not 0 it ends the open call of that id.
+    /// A finished line for a day file. If `id` is not 0, the line also ends the open call with that id.
     Line = 1,
-    /// Lines that nobody waits for are about to be appended to a day file.
+    /// Lines for which no caller waits are about to be appended to a day file; they are not in the journal.
     Touch = 2,
-    /// A call is under way; the line is what is to be recorded if no outcome follows.
+    /// A call has started. The line is the entry to record if no outcome follows.
     Intent = 3,
-    /// The open call of this id has an end that stands elsewhere.
+    /// The open call with this id has ended; its line is stored elsewhere.
     Ended = 4,
-    /// The day files hold, durably, all lines of the frames of this segment below sequence `id`.
+    /// The lines of all frames of this segment below sequence `id` are durable in the day files.
     Flushed = 5,
-    /// The open calls of earlier segments, `id` of them, stand before this frame: theirs no longer count.
+    /// The open calls of earlier segments, `id` of them, were copied before this frame; the copies in those segments
+    /// are no longer valid.
     Begun = 6,
 }
 
@@ -58,7 +60,7 @@ pub(crate) enum Kind {
 pub(crate) struct Record {
     pub(crate) kind: Kind,
     pub(crate) id: u64,
-    /// The day file's length at the last flush that the writer knew of.
+    /// The durable length of the day file that the writer knew when it wrote this frame.
     pub(crate) durable_len: u64,
     /// The user's folder.
     pub(crate) folder: String,
@@ -67,7 +69,7 @@ pub(crate) struct Record {
     pub(crate) line: Vec<u8>,
 }
 
-/// What of a frame is not its place in a segment.
+/// The content of a frame, without its position in a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<'a> {
     pub(crate) kind: Kind,
@@ -79,12 +81,12 @@ pub(crate) struct Body<'a> {
 }
 
 impl Body<'_> {
-    /// Returns the bytes of its frame.
+    /// Returns the length of its frame in bytes.
     pub(crate) fn frame_bytes(&self) -> usize {
         HEAD_BYTES + FIXED_BYTES + self.folder.len() + self.line.len()
     }
 
-    /// Appends its frame.
+    /// Appends its frame to `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>, salt: &[u8; SALT_BYTES], sequence: u64) {
         let start = out.len();
         out.extend_from_slice(&[0; HEAD_BYTES]);
@@ -104,7 +106,7 @@ impl Body<'_> {
     }
 }
 
-/// Whether these bytes may begin with a frame, whatever its place: for whoever looks for one.
+/// Whether these bytes may start with a frame of any sequence. It is a cheap test for the search for the next frame.
 pub(crate) fn may_begin(bytes: &[u8]) -> bool {
     let Some(head) = bytes.get(..HEAD_BYTES + FIXED_BYTES) else { return false };
     let Some(length) = length_of(head) else { return false };
@@ -115,7 +117,7 @@ pub(crate) fn may_begin(bytes: &[u8]) -> bool {
         && HYPHENS_AT.iter().all(|at| body[DAY_AT + at] == b'-')
 }
 
-/// Reads the frame at the beginning of these bytes; returns it and its length, `None` if there is none.
+/// Reads the frame at the start of these bytes; returns it and its length, or `None` if there is no valid frame.
 pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Option<(Record, usize)> {
     let length = length_of(bytes)?;
     let check = u32::from_le_bytes(bytes.get(LENGTH_BYTES..HEAD_BYTES)?.try_into().ok()?);
@@ -139,13 +141,13 @@ pub(crate) fn decode(bytes: &[u8], salt: &[u8; SALT_BYTES], sequence: u64) -> Op
     Some((record, HEAD_BYTES + length))
 }
 
-/// Returns the length of the body that a frame's head tells.
+/// Returns the length of the body that a frame's head states.
 fn length_of(head: &[u8]) -> Option<usize> {
     let length = u32::from_le_bytes(head.get(..LENGTH_BYTES)?.try_into().ok()?);
     usize::try_from(length).ok()
 }
 
-/// Returns the length of the folder's name; the body has at least [`FIXED_BYTES`].
+/// Returns the length of the folder name; the body must have at least [`FIXED_BYTES`].
 fn folder_len(body: &[u8]) -> usize {
     usize::from(u16::from_le_bytes([body[FOLDER_LEN_AT], body[FOLDER_LEN_AT + 1]]))
 }

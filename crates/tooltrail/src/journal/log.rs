@@ -12,31 +12,31 @@ use crate::journal::segment::{Header, SEGMENT_BYTES, SEGMENT_BYTES_FIRST, Segmen
 use crate::journal::slots::begin;
 use crate::random::Random;
 
-/// Segments of one writer: one is written while the others are flushed, and a broken one stands by.
+/// The most segments of one writer: one is written, others wait for the sync of their day files, and one may be broken.
 const SEGMENTS_MAX: usize = 4;
 
-/// Bytes of the lines of open calls: they are copied into each new segment, of which they may fill a quarter.
+/// The most bytes of the frames of open calls. They are copied into each new segment, and may fill a quarter of it.
 const OPEN_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes by which a segment may grow beyond its bound to note that calls have ended: some thousands of them.
+/// The bytes by which a segment may exceed its limit for records that calls have ended: some thousands of records.
 const ENDED_BYTES_MAX: u64 = 256 * 1024;
 
-/// How long a journal that could not be begun is left alone.
+/// The pause before the next attempt after a new segment could not be started.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Which part of a small disk one segment may take: the writers of a home have a few each, and most of the disk is for
-/// the day files.
+/// One segment takes at most this fraction (1/32) of a small disk. Each writer of a home has a few segments, and most
+/// of the disk is for the day files.
 const SEGMENT_DISK_SHARE: u64 = 32;
 
-/// Which part of a disk, and how much of a large one, no new segment takes: day files can still be written then, and are
-/// made durable themselves.
+/// A new segment must leave this fraction (1/8) of the disk free, but at most 64 MiB. Then day files can still be
+/// written, and are synced themselves.
 const RESERVE_DISK_SHARE: u64 = 8;
 const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// A day file: the user's folder and the date.
 type Day = (String, Date);
 
-/// What goes into the journal for one day file.
+/// The content of one frame.
 pub(crate) type Entry<'a> = Body<'a>;
 
 /// The journal of one writer.
@@ -47,14 +47,14 @@ pub(crate) struct Journal {
     home: String,
     boot: String,
     owner: u128,
-    /// Oldest first; frames go into the last.
+    /// The segments, oldest first; new frames go into the last one.
     segments: Vec<Segment>,
     number: u64,
     open: BTreeMap<u64, Record>,
     open_bytes: usize,
-    /// Why a segment was given up, until all that stood in it is elsewhere.
+    /// Why a segment is no longer used; kept until its content is safe elsewhere.
     trouble: Option<String>,
-    /// Why none could be begun, and when to try again.
+    /// When to try again to start a segment, and the error of the last attempt.
     retry: Option<(Duration, io::ErrorKind, String)>,
 }
 
@@ -69,7 +69,7 @@ impl Journal {
             random,
             home,
             boot,
-            // 0 stands for nobody.
+            // 0 means no owner.
             owner: u128::from_le_bytes(owner).max(1),
             segments: Vec::new(),
             number: 0,
@@ -80,7 +80,7 @@ impl Journal {
         }
     }
 
-    /// Returns the home's id and the run of the operating system.
+    /// Returns the home's id and the boot id of the operating system.
     pub(crate) fn identity(&self) -> (&str, &str) {
         (&self.home, &self.boot)
     }
@@ -92,17 +92,17 @@ impl Journal {
         salt
     }
 
-    /// Why a segment was given up and is not yet replaced.
+    /// Returns why a segment is no longer used, while it is not replaced.
     pub(crate) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
 
-    /// Whether it has a segment.
+    /// Whether the journal has a segment.
     pub(crate) fn is_begun(&self) -> bool {
         !self.segments.is_empty()
     }
 
-    /// Whether an open call of this id stands in it.
+    /// Whether the call with this id is open in the journal.
     pub(crate) fn has_open(&self, id: u64) -> bool {
         id > 0 && self.open.contains_key(&id)
     }
@@ -112,9 +112,9 @@ impl Journal {
         self.open.values().cloned().collect()
     }
 
-    /// Writes entries, all or none, and with `sync` makes them and all before them durable.
+    /// Writes all entries or none. With `sync`, these and all earlier entries are durable afterwards.
     ///
-    /// A segment whose write or sync fails is given up, never tried again: what was in this call goes into another.
+    /// A segment whose write or sync fails is never written again; the entries of this call go into another segment.
     ///
     /// # Errors
     /// What the system says, [`io::ErrorKind::QuotaExceeded`] if all segments are full or taken by others.
@@ -127,7 +127,8 @@ impl Journal {
         let mut tries = 0;
         loop {
             tries += 1;
-            // Ends of calls are short, and without them the calls would be told of as interrupted.
+            // Allow extra room for ends of calls: they are short, and without them the calls would be reported as
+            // interrupted.
             let slack = if entries.iter().all(|entry| entry.kind == Kind::Ended) { ENDED_BYTES_MAX } else { 0 };
             let segment = self.with_room(bytes, slack, now)?;
             match segment.write(entries, sync) {
@@ -162,7 +163,7 @@ impl Journal {
         }
     }
 
-    /// Returns a segment that takes so many bytes, a new one if need be.
+    /// Returns a segment with room for `bytes` more bytes; starts a new one if needed.
     fn with_room(&mut self, bytes: u64, slack: u64, now: Duration) -> io::Result<&mut Segment> {
         if !self.segments.last().is_some_and(|segment| segment.fits(bytes, slack)) {
             self.begin(now)?;
@@ -170,7 +171,7 @@ impl Journal {
         self.segments.last_mut().ok_or_else(|| io::ErrorKind::QuotaExceeded.into())
     }
 
-    /// Begins a segment, with the open calls of the others.
+    /// Starts a segment and copies the open calls of the other segments into it.
     fn begin(&mut self, now: Duration) -> io::Result<()> {
         if self.segments.len() >= SEGMENTS_MAX {
             return Err(full());
@@ -191,16 +192,17 @@ impl Journal {
         let mut entries = self.open.values().map(borrowed).collect::<Vec<_>>();
         entries.push(own(Kind::Begun, entries.len() as u64));
         let written = segment.write(&entries, false);
-        // Kept even if broken: it holds its lock, and nobody may take it for a dead process's.
+        // A broken segment is kept too: it holds its lock, so that recovery does not take it for a segment of a dead
+        // process.
         self.segments.push(segment);
         written
     }
 
-    /// Returns how large a new segment may become on this disk.
+    /// Returns the size in bytes up to which a new segment may grow on this disk.
     fn segment_bytes(&self) -> io::Result<u64> {
         let Some(space) = self.disk.space()? else { return Ok(SEGMENT_BYTES) };
         let reserve = (space.total / RESERVE_DISK_SHARE).min(RESERVE_BYTES_MAX);
-        // The first one may reuse a file that has its bytes.
+        // The first segment may reuse a file that already has its space.
         if !self.segments.is_empty() && space.free < reserve + SEGMENT_BYTES_FIRST {
             return Err(io::Error::new(
                 io::ErrorKind::StorageFull,
@@ -210,17 +212,17 @@ impl Journal {
         Ok((space.total / SEGMENT_DISK_SHARE).clamp(SEGMENT_BYTES_FIRST, SEGMENT_BYTES))
     }
 
-    /// Returns where the journal ends now, for [`Journal::flushed`].
+    /// Returns the current end of the journal (segment number and sequence), for [`Journal::flushed`].
     pub(crate) fn end(&self) -> (u64, u64) {
         (self.number, self.segments.last().map_or(0, Segment::sequence))
     }
 
-    /// Whether it is worth a flush of the day files to free a segment.
+    /// Whether the day files should be synced in order to free a segment.
     pub(crate) fn is_crowded(&self) -> bool {
         self.segments.len() >= SEGMENTS_MAX / 2
     }
 
-    /// Frees what the day files hold durably: all lines that stood in the journal when it ended there.
+    /// Frees segments: all lines before this end of the journal are durable in the day files.
     ///
     /// # Errors
     /// Any I/O error of the operating system; what could not be freed is tried again next time.
@@ -231,7 +233,7 @@ impl Journal {
                 segment.write(&[], true)?;
             }
         }
-        // A broken one takes nothing more; what was written after it broke stands in a later one.
+        // A broken segment gets no more frames; entries written after it broke are in a later segment.
         let freed = |segment: &&Segment| {
             let whole = segment.number() == number && segment.sequence() == sequence;
             segment.number() < number || (segment.broken && whole)
@@ -240,11 +242,11 @@ impl Journal {
         if free > 0
             && let Some(last) = self.segments.last_mut().filter(|segment| !segment.broken)
         {
-            // The open calls were copied into the last one: they must be durable there before they go here.
+            // The open calls were copied into the last segment; that copy must be durable before the others are freed.
             last.write(&[], true)?;
         }
         for _ in 0..free {
-            // Oldest first: the last says which open calls of the others no longer count.
+            // Oldest first, because the last segment says which open calls of the others are no longer valid.
             let salt = self.salt();
             self.segments[0].free(salt)?;
             self.segments.remove(0);
@@ -264,7 +266,8 @@ impl Journal {
         }
     }
 
-    /// Empties all segments: the day files hold all lines, durably, and no call is open.
+    /// Empties all segments. The caller makes sure that all lines are durable in the day files and that no call is
+    /// open.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -278,14 +281,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Returns the lines of these day files that stand in the journal and may not be flushed, in their order.
+    /// Returns the lines of these day files that are in the journal and may not be durable in the day files yet, in
+    /// order.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn lines_of(&self, days: &BTreeSet<Day>) -> io::Result<BTreeMap<Day, Vec<Record>>> {
         let mut lines = BTreeMap::<Day, Vec<Record>>::new();
         for segment in &self.segments {
-            // What a failed write left behind its end was refused.
+            // Frames after this end come from a failed write, which was reported as an error.
             let end = segment.sequence();
             for record in segment.scan()?.unflushed(end).filter(|record| record.kind == Kind::Line) {
                 let day = (record.folder.clone(), record.day);
@@ -302,7 +306,7 @@ fn full() -> io::Error {
     io::Error::new(io::ErrorKind::QuotaExceeded, "every segment of the journal is in use")
 }
 
-/// Returns an entry that is about no day file.
+/// Returns an entry that belongs to no day file.
 fn own(kind: Kind, id: u64) -> Entry<'static> {
     Entry { kind, id, durable_len: 0, folder: "", day: Timestamp::from_millis(0).date(), line: b"" }
 }

@@ -1,4 +1,4 @@
-//! The journal: the write-ahead file that makes a batch durable with one sync.
+//! The write-ahead journal: it makes a batch of entries durable with one sync.
 
 pub(crate) mod frame;
 mod log;

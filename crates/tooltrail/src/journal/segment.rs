@@ -1,4 +1,4 @@
-//! One segment: a header, then frames one after another in a file that has its bytes before they are needed.
+//! One segment of the journal: a header, followed by frames, in a file that is allocated in advance.
 
 use std::io;
 
@@ -6,52 +6,52 @@ use crate::disk::{Disk, DiskFile, Lock};
 use crate::home::OWN_FOLDER;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode, may_begin};
 
-/// Bytes of a full segment: some 40,000 entries, read again within a second.
+/// The bytes of a full segment: about 40,000 entries, which are read back within a second.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Bytes of a new segment; doubled when they are used up, so that a small home stays small.
+/// The bytes of a new segment. The size is doubled each time it is full, so that a small home stays small.
 pub(crate) const SEGMENT_BYTES_FIRST: u64 = 1024 * 1024;
 
-/// Bytes of zeros written at once.
+/// The bytes of zeros in one write.
 const ZEROS: usize = 256 * 1024;
 
-/// Bytes before the first frame: one sector, which a disk writes whole or not at all.
+/// The bytes before the first frame: one sector, which a disk writes completely or not at all.
 pub(crate) const HEADER_BYTES: u64 = 512;
 
-/// How a segment begins; the digit is the version of its layout.
+/// The first bytes of a segment; the digit is the version of the format.
 const MAGIC: &[u8; 8] = b"ttjrnl1\n";
 
-/// Where the parts of a header begin, each after the part before it.
+/// The offsets of the fields in a header; each follows the field before it.
 const OWNER_AT: usize = MAGIC.len();
 const NUMBER_AT: usize = OWNER_AT + size_of::<u128>();
 const SALT_AT: usize = NUMBER_AT + size_of::<u64>();
 const HOME_AT: usize = SALT_AT + SALT_BYTES;
 
-/// Bytes of the checksum at the header's end.
+/// The bytes of the checksum at the end of the header.
 const CHECK_BYTES: usize = size_of::<u32>();
 
-/// Longest home id and boot id that the header takes.
+/// The most bytes of a home id or boot id in the header.
 const NAME_BYTES_MAX: usize = 64;
 
-/// Bytes after a damaged frame in which the next one is looked for: the longest frame and a little.
+/// The bytes after a damaged frame in which the next frame is searched: slightly more than the longest frame.
 const DAMAGE_BYTES_MAX: usize = 160 * 1024;
 
-/// Damaged frames one after another behind which the next is still found: more than a page of 4 KiB holds. What an
-/// earlier use left behind the end is tried as each of them.
+/// The most damaged frames in a row after which the next valid frame is still found: more than a 4 KiB page contains.
+/// The search tries each of these sequence numbers for every possible frame, also for old bytes after the end.
 const DAMAGED_FRAMES_MAX: u64 = 128;
 
-/// Whose frames stand in a segment.
+/// The header of a segment: to whom its frames belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     /// The home's id.
     pub(crate) home: String,
-    /// The run of the operating system; empty where it has no name.
+    /// The boot id of the operating system; empty if it has none.
     pub(crate) boot: String,
-    /// The writer; 0 in a segment without frames.
+    /// The id of the writer; 0 in a segment without frames.
     pub(crate) owner: u128,
-    /// Counts the segments of a writer.
+    /// The number of the segment; each writer counts its own segments.
     pub(crate) number: u64,
-    /// Seeds the checks of the frames.
+    /// The salt of the checksums of the frames.
     pub(crate) salt: [u8; SALT_BYTES],
 }
 
@@ -93,26 +93,26 @@ impl Header {
     }
 }
 
-/// A segment that this process writes; dropping it leaves it to whoever recovers.
+/// A segment that this process writes. If it is dropped without being emptied, recovery can take it.
 #[derive(Debug)]
 pub(crate) struct Segment {
     file: Box<dyn DiskFile>,
     _lock: Box<dyn Lock>,
     header: Header,
-    /// Where the next frame goes.
+    /// The offset of the next frame.
     at: u64,
-    /// Its number.
+    /// The sequence of the next frame.
     sequence: u64,
-    /// Bytes that the file has.
+    /// The length of the file in bytes.
     allocated: u64,
-    /// Bytes that it may have.
+    /// The most bytes that the file may have.
     bytes_max: u64,
-    /// Nothing more may be written to it: a write or a sync failed, and nobody knows what it holds.
+    /// Whether a write or a sync failed. Then nothing more may be written, because the content of the file is unknown.
     pub(crate) broken: bool,
 }
 
 impl Segment {
-    /// Begins a segment in a slot whose lock is held and which holds no frames.
+    /// Starts a segment in a slot that holds no frames. The caller has taken the lock of the slot.
     ///
     /// # Errors
     /// Any I/O error of the operating system; then the slot still holds no frames.
@@ -133,22 +133,23 @@ impl Segment {
         Ok(segment)
     }
 
-    /// Whether so many bytes more fit, or nearly.
+    /// Whether `bytes` more bytes fit, with `slack` bytes beyond the limit.
     pub(crate) fn fits(&self, bytes: u64, slack: u64) -> bool {
         !self.broken && self.at + bytes <= self.bytes_max + slack
     }
 
-    /// Returns which of its writer's segments it is.
+    /// Returns its number among the writer's segments.
     pub(crate) fn number(&self) -> u64 {
         self.header.number
     }
 
-    /// Returns the number of the next frame.
+    /// Returns the sequence of the next frame.
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence
     }
 
-    /// Writes frames with one call and, with `sync`, makes them durable. After an error nothing more may be written.
+    /// Writes frames together and, with `sync`, makes them durable. If it marks the segment as broken, nothing more may
+    /// be written to it.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -159,7 +160,7 @@ impl Segment {
         }
         let end = self.at + bytes.len() as u64;
         if end > self.allocated {
-            // A full disk is found here, before a frame is written, and does not break the segment.
+            // A full disk is noticed here, before a frame is written, so the segment is not broken by it.
             self.allocate((self.allocated * 2).max(end).min(self.bytes_max.max(end)))?;
         }
         let written =
@@ -171,7 +172,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Returns what stands in it.
+    /// Reads the content of the segment.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -179,7 +180,7 @@ impl Segment {
         Scan::of(&*self.file)
     }
 
-    /// Empties it, durably; dropping it then gives its slot back.
+    /// Empties the segment and syncs it; dropping it afterwards releases its slot.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -187,12 +188,12 @@ impl Segment {
         empty(&*self.file, &self.header, salt)
     }
 
-    /// Whether so much of it is used that beginning it anew is worth a sync.
+    /// Whether enough of the segment is used to make a restart worth a sync.
     pub(crate) fn is_half_full(&self) -> bool {
         self.at > SEGMENT_BYTES_FIRST / 2
     }
 
-    /// Begins it anew, durably, as the segment of this number: none of its frames counts any more.
+    /// Restarts the segment with a new number and syncs it; all its frames become invalid.
     ///
     /// # Errors
     /// Any I/O error of the operating system; then it is broken.
@@ -203,14 +204,14 @@ impl Segment {
         written
     }
 
-    /// Gives the file zeros up to a length.
+    /// Extends the file with zeros up to a length.
     fn allocate(&mut self, length: u64) -> io::Result<()> {
         let zeros = vec![0; ZEROS];
         let mut at = self.allocated;
         while at < length {
             let part = usize::try_from(length - at).unwrap_or(ZEROS).min(ZEROS);
             if let Err(error) = write_all(&*self.file, &zeros[..part], at) {
-                // What little room there is belongs to the day files.
+                // Return the space, because the day files need it more.
                 self.file.cut(self.allocated)?;
                 return Err(error);
             }
@@ -221,7 +222,7 @@ impl Segment {
     }
 }
 
-/// Writes a header without a writer, durably: no frame that stands there counts any more.
+/// Writes a header without a writer and syncs it; all frames in the segment become invalid.
 pub(crate) fn empty(file: &dyn DiskFile, header: &Header, salt: [u8; SALT_BYTES]) -> io::Result<()> {
     let header = Header { owner: 0, number: 0, salt, ..header.clone() };
     write_all(file, &header.encode(), 0)?;
@@ -240,27 +241,27 @@ fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Resu
     Ok(())
 }
 
-/// What stands in a segment.
+/// The content of a segment.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
-    /// `None` where there is none, or a damaged one.
+    /// The header; `None` if it is missing or damaged.
     pub(crate) header: Option<Header>,
     pub(crate) records: Vec<Record>,
-    /// Each record's sequence.
+    /// The sequence of each record.
     pub(crate) sequences: Vec<u64>,
-    /// Bytes that are no frame and stand between frames, or are a damaged header, by where they begin.
+    /// Bytes between frames that are not a valid frame, or a damaged header, each with its offset.
     pub(crate) damage: Vec<(u64, Vec<u8>)>,
 }
 
 impl Scan {
-    /// Returns the records below a sequence that are not known to be flushed.
+    /// Returns the records below a sequence that are not known to be durable in the day files.
     pub(crate) fn unflushed(&self, end: u64) -> impl Iterator<Item = &Record> {
         let flushed = self.records.iter().filter(|record| record.kind == Kind::Flushed).map(|record| record.id).max();
         let all = self.records.iter().zip(&self.sequences);
         all.filter(move |(_, sequence)| (flushed.unwrap_or(0)..end).contains(*sequence)).map(|(record, _)| record)
     }
 
-    /// Reads a segment. A damaged frame hides no other: reading goes on at the next whole one.
+    /// Reads a segment. If a frame is damaged, reading continues at the next valid frame.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -302,7 +303,8 @@ impl Scan {
     }
 }
 
-/// Looks for the frame that follows damaged ones from this sequence on; returns where it is and its sequence.
+/// Searches for the valid frame after damaged ones, which start at this sequence; returns its offset, its sequence and
+/// the frame.
 fn after_damage(
     bytes: &[u8],
     at: usize,
@@ -310,7 +312,7 @@ fn after_damage(
     sequence: u64,
 ) -> Option<(usize, u64, (Record, usize))> {
     let end = bytes.len().min(at + DAMAGE_BYTES_MAX);
-    // The common end of a segment: nothing was written there yet.
+    // Only zeros follow: the usual end of a segment, where nothing was written yet.
     let from = at + bytes[at..end].iter().position(|byte| *byte != 0)?;
     let from = from.saturating_sub(4).max(at) + 1;
     (from..end).filter(|place| may_begin(&bytes[*place..])).find_map(|place| {

@@ -1,4 +1,5 @@
-//! The numbered slots of a home's segments: taken by a lock, free when their process ends, however it ends.
+//! The numbered slots of a home for segments. A process takes a slot by locking it; the lock is released when the
+//! process ends, also after a crash.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -10,14 +11,15 @@ use crate::home::OWN_FOLDER;
 use crate::journal::frame::{Kind, SALT_BYTES};
 use crate::journal::segment::{Header, Scan, Segment, empty};
 
-/// Slots of a home: a few services and commands at once, two each. Who finds none syncs the day files instead.
+/// The slots of a home: enough for a few services and commands at the same time, two slots each. A process that finds
+/// no free slot syncs the day files instead.
 pub(crate) const SLOTS_MAX: u32 = 16;
 
 fn name(slot: u32) -> String {
     format!("{slot:02}.segment")
 }
 
-/// Takes a slot's lock if nobody has it.
+/// Takes the lock of a slot; `None` if another process holds it.
 fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
     match disk.lock(&[OWN_FOLDER, "journal", &format!("{slot:02}.lock")], Duration::ZERO) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
@@ -25,18 +27,19 @@ fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
     }
 }
 
-/// Begins a segment of at most so many bytes in the first slot that nobody has and that holds no frames; `None` if there
-/// is none.
+/// Starts a segment of at most `bytes_max` bytes in the first slot that is not locked and holds no frames; `None` if
+/// there is no such slot.
 ///
-/// A slot that holds frames is looked at without its lock: whoever recovers at this moment would take the lock for the
-/// life of the slot's owner, and leave the frames where they are. Slots that may not be opened are passed over.
+/// It checks for frames before it takes the lock. If it locked a slot with frames, a recovery at this moment would
+/// assume that the slot's owner is alive, and would leave the frames there. Skips slots that the process has no
+/// permission to open.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
 pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Result<Option<Segment>> {
     let is_empty = |slot| match disk.open(&[OWN_FOLDER, "journal", &name(slot)]) {
         Ok(None) => Ok(true),
-        // Somebody's frames, or what nobody can read: recovery is to see to it first.
+        // Not empty: frames of another process or unreadable bytes, which recovery must handle first.
         Ok(Some(file)) => Scan::of(&*file).map(|scan| scan.records.is_empty() && scan.damage.is_empty()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
         Err(error) => Err(error),
@@ -51,7 +54,7 @@ pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Res
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
             Err(error) => return Err(error),
         };
-        // Others may have written to it before the lock was taken.
+        // Check again, because another process may have written to the slot before the lock was taken.
         if is_empty(slot)? {
             return Segment::begin(disk, &name(slot), lock, header.clone(), bytes_max).map(Some);
         }
@@ -59,7 +62,7 @@ pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Res
     Ok(None)
 }
 
-/// A segment whose process has ended.
+/// A segment whose process has ended. Its slot is locked.
 #[derive(Debug)]
 pub(crate) struct Orphan {
     pub(crate) slot: u32,
@@ -69,7 +72,7 @@ pub(crate) struct Orphan {
 }
 
 impl Orphan {
-    /// Empties it, durably, and gives its slot back.
+    /// Empties the segment, syncs it and releases its slot.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
@@ -79,7 +82,8 @@ impl Orphan {
     }
 }
 
-/// Returns the day files of which lines stand in a journal, whoever's, and are not known to be flushed.
+/// Returns the day files that have lines in the journal of any writer which are not known to be durable in the day
+/// file.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -87,13 +91,13 @@ pub(crate) fn waiting(disk: &dyn Disk, home: &str) -> io::Result<BTreeSet<(Strin
     let mut days = BTreeSet::new();
     for file in disk.list(&[OWN_FOLDER, "journal"])?.iter().filter(|file| file.name.ends_with(".segment")) {
         let file = match disk.open(&[OWN_FOLDER, "journal", &file.name]) {
-            // No file of ours: a FIFO, say.
+            // Not a file of ours, for example a FIFO.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => continue,
             file => file?,
         };
         let Some(file) = file else { continue };
         let scan = Scan::of(&*file)?;
-        // Nobody brings here what was written for another home.
+        // Skip segments of another home, because recovery does not bring their lines into this home.
         if scan.header.as_ref().is_some_and(|header| header.home == home) {
             let lines = scan.unflushed(u64::MAX).filter(|record| record.kind == Kind::Line);
             days.extend(lines.map(|record| (record.folder.clone(), record.day)));
@@ -102,7 +106,8 @@ pub(crate) fn waiting(disk: &dyn Disk, home: &str) -> io::Result<BTreeSet<(Strin
     Ok(days)
 }
 
-/// Takes all slots that nobody has and that are not empty. Slots that cannot be read are left alone, with why.
+/// Locks and returns all slots that no process holds and that are not empty. Slots that cannot be read are skipped, and
+/// their errors are returned.
 pub(crate) fn orphans(disk: &dyn Disk) -> (Vec<Orphan>, Vec<io::Error>) {
     let (mut found, mut failed) = (Vec::new(), Vec::new());
     let listed = disk.list(&[OWN_FOLDER, "journal"]).unwrap_or_else(|error| {

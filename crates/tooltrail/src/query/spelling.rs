@@ -9,9 +9,10 @@ use unicode_normalization::{UnicodeNormalization as _, is_nfc_quick};
 
 /// Returns a text with composed letters (NFC), by which names are compared.
 pub(crate) fn composed(text: &str) -> Cow<'_, str> {
-    match text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(text.nfc().collect()),
+    if text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.nfc().collect())
     }
 }
 

@@ -339,9 +339,10 @@ impl Follow {
                         let text = std::str::from_utf8(line).ok();
                         match text.and_then(|text| Some((text, Line::parse(text, &trail.zone)?))) {
                             Some((text, entry)) if is_owned(owned.as_ref(), &key.0, &entry) => {
-                                match filter.matches(&entry) && entry.ts >= first {
-                                    true => batch.entry(key, text),
-                                    false => *older += u64::from(entry.ts < first && filter.matches_but_time(&entry)),
+                                if filter.matches(&entry) && entry.ts >= first {
+                                    batch.entry(key, text)
+                                } else {
+                                    *older += u64::from(entry.ts < first && filter.matches_but_time(&entry))
                                 }
                             }
                             Some(_) => {}

@@ -80,9 +80,10 @@ const UNREADABLE_PATHS_MAX: usize = 20_000;
 impl Unreadable {
     /// Notes a file or folder by its path below the home.
     pub(crate) fn note(&mut self, path: &[&str]) {
-        match self.paths.len() < UNREADABLE_PATHS_MAX {
-            true => drop(self.paths.insert(path.join("/"))),
-            false => self.more += 1,
+        if self.paths.len() < UNREADABLE_PATHS_MAX {
+            self.paths.insert(path.join("/"));
+        } else {
+            self.more += 1
         }
     }
 

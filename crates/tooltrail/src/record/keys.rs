@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::disk::{Disk, RealDisk};
 use crate::error::Error;
-use crate::home::{Home, hex};
+use crate::hex::hex;
+use crate::home::Home;
 use crate::random::Random;
 use crate::redact::RedactionKey;
 

@@ -66,9 +66,10 @@ impl Options {
     /// # Errors
     /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
     pub fn open(self) -> Result<Recorder, Error> {
-        let home = match self.force_network_home {
-            false => Home::create(&self.home, self.group)?,
-            true => Home::create_even_on_network(&self.home, self.group)?,
+        let home = if self.force_network_home {
+            Home::create_even_on_network(&self.home, self.group)?
+        } else {
+            Home::create(&self.home, self.group)?
         };
         let (recorder, writer) = self.open_on(home, true)?;
         let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());

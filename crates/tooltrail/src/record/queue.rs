@@ -166,9 +166,10 @@ impl Queue {
         let awaited = promise.is_some();
         self.put(&mut shard, call, ItemKind::Begin, id, promise)?;
         drop(shard);
-        match awaited {
-            true => self.wake.come_now(),
-            false => self.wake.come(),
+        if awaited {
+            self.wake.come_now()
+        } else {
+            self.wake.come()
         }
         Ok(())
     }

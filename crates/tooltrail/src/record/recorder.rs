@@ -124,10 +124,7 @@ impl Recorder {
         } else if self.too_late(&call).is_some() {
             return self.refuse(0);
         }
-        match call_bytes(&call) <= MOVED_BYTES_MAX {
-            true => self.state.queue.offer(call, 0),
-            false => self.record(&call),
-        }
+        if call_bytes(&call) <= MOVED_BYTES_MAX { self.state.queue.offer(call, 0) } else { self.record(&call) }
     }
 
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files

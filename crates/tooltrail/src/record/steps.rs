@@ -64,11 +64,10 @@ impl Steps {
             while !pruning.is_finished() {
                 let batch = recorder.state().queue.take(Some(Duration::ZERO));
                 // An idle step would come by chance: only what the prune waits for is written.
-                match batch.items.is_empty() && batch.shed.is_empty() {
-                    true => std::thread::yield_now(),
-                    false => {
-                        writer.step(batch);
-                    }
+                if batch.items.is_empty() && batch.shed.is_empty() {
+                    std::thread::yield_now()
+                } else {
+                    writer.step(batch);
                 }
             }
             pruning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

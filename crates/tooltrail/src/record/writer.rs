@@ -159,10 +159,7 @@ impl Writer {
         let now = self.clock.monotonic();
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         let opening = self.opening.patience(now);
-        let settle = match self.events.is_empty() {
-            true => self.store.patience(FLUSH_EVERY),
-            false => Some(Duration::ZERO),
-        };
+        let settle = if self.events.is_empty() { self.store.patience(FLUSH_EVERY) } else { Some(Duration::ZERO) };
         reads.into_iter().chain(settle).chain(opening).min()
     }
 
@@ -215,16 +212,15 @@ impl Writer {
         }
         self.seen.append(&mut barriers.seen);
         let flushes = barriers.flushes;
-        match flushes.is_empty() && !batch.closed {
-            true => self.store.maintain(FLUSH_EVERY),
-            false => {
-                self.store.await_deferred();
-                // What was found meanwhile is told before anybody hears that all is flushed.
-                let mut told = Commit::default();
-                self.add_events(&mut told);
-                self.store(&mut told);
-                self.store.flush();
-            }
+        if flushes.is_empty() && !batch.closed {
+            self.store.maintain(FLUSH_EVERY)
+        } else {
+            self.store.await_deferred();
+            // What was found meanwhile is told before anybody hears that all is flushed.
+            let mut told = Commit::default();
+            self.add_events(&mut told);
+            self.store(&mut told);
+            self.store.flush();
         }
         if !self.store.is_deferred() {
             self.seen.drain(..).for_each(Promise::keep);
@@ -371,7 +367,7 @@ impl Writer {
     fn add_gap(&mut self, commit: &mut Commit) {
         if !self.store.losses.is_empty() {
             let lost = self.store.losses.take();
-            let why = lost.iter().map(|(why, count)| (why.clone(), *count)).collect();
+            let why = lost.iter().map(|(why, count)| (*why, *count)).collect();
             let event = Event::Gap { user: None, lost: lost.values().sum(), why, token: None };
             self.add_event(commit, event, None, Waiting::Gap(lost));
         }

@@ -5,6 +5,8 @@ use std::fmt;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// Hexadecimal digits of a tag.
 const TAG_DIGITS: usize = 16;
 
@@ -48,5 +50,5 @@ pub(in crate::redact) fn digest(key: Option<&RedactionKey>, text: &str) -> Strin
         }
         None => Sha256::digest(text.as_bytes()).into(),
     };
-    bytes[..TAG_DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes[..TAG_DIGITS / 2])
 }

@@ -89,10 +89,8 @@ impl SightedCall {
     fn join(&mut self, other: Sighting, is_random: bool) -> Option<Sighting> {
         let is_repeat = self.captures & (1 << other.rank()) > 0;
         // Of one capture the end that it saw later takes the place of an interruption.
-        let (first, last) = match self.best.ended_ms <= other.ended_ms {
-            true => (&self.best, &other),
-            false => (&other, &self.best),
-        };
+        let (first, last) =
+            if self.best.ended_ms <= other.ended_ms { (&self.best, &other) } else { (&other, &self.best) };
         let is_resumed = is_repeat && self.best.via == other.via && first.is_interrupted && !last.is_interrupted;
         let are_imports = is_random && self.best.via == Some(Via::Import) && other.via == Some(Via::Import);
         let differ_in_denial = (self.best.status == Status::Denied) != (other.status == Status::Denied);
@@ -105,10 +103,7 @@ impl SightedCall {
             return Some(other);
         }
         self.captures |= 1 << other.rank();
-        let is_better = match is_resumed {
-            true => self.best.is_interrupted,
-            false => other.rank() < self.best.rank(),
-        };
+        let is_better = if is_resumed { self.best.is_interrupted } else { other.rank() < self.best.rank() };
         if is_better {
             self.best = other;
         }

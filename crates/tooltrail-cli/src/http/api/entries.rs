@@ -94,9 +94,10 @@ pub(crate) async fn entries(
         sorted
     };
     // A panic is this request's alone.
-    let sorted = match small {
-        true => tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(sort)).ok()),
-        false => tokio::task::spawn_blocking(sort).await.ok(),
+    let sorted = if small {
+        tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(sort)).ok())
+    } else {
+        tokio::task::spawn_blocking(sort).await.ok()
     };
     drop(given_up);
     let Sorted { calls, lines, mut rejected, late, typos } = sorted.ok_or(Problem::Broken)??;
@@ -257,10 +258,11 @@ impl Sorter<'_> {
             sorted.late += 1;
             return Err(why);
         }
-        match self.service.may_name(self.token, &call.user, self.recorder) {
+        if self.service.may_name(self.token, &call.user, self.recorder) {
             // Redacted here, on this token's thread: nobody else waits for what its entries cost.
-            true => self.recorder.prepare(self.service.durability(), call).map_err(|error| error.to_string()),
-            false => Err("too many users that are new here at once: send this entry again in a minute".to_owned()),
+            self.recorder.prepare(self.service.durability(), call).map_err(|error| error.to_string())
+        } else {
+            Err("too many users that are new here at once: send this entry again in a minute".to_owned())
         }
     }
 }

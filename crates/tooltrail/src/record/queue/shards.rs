@@ -72,10 +72,7 @@ pub(crate) fn spin_lock<T>(mutex: &SpinMutex<T>) -> SpinMutexGuard<'_, T> {
         if let Some(locked) = mutex.try_lock() {
             return locked;
         }
-        match round < ROUNDS_BEFORE_YIELD {
-            true => spin_loop(),
-            false => yield_now(),
-        }
+        if round < ROUNDS_BEFORE_YIELD { spin_loop() } else { yield_now() }
     }
     unreachable!("the rounds have no end");
 }

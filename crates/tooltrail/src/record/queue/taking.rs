@@ -167,9 +167,10 @@ impl Queue {
     fn note_noisy(&self, backlog: &Backlog) {
         let (entries, bytes) = counted(backlog.weight());
         // Well before it counts, so that it is known by then.
-        let mut noisy = match entries > QUEUE_ENTRIES_MAX / 3 * 2 || bytes > QUEUE_BYTES_MAX / 3 * 2 {
-            true => backlog.over(entries / 2, bytes / 2),
-            false => Vec::new(),
+        let mut noisy = if entries > QUEUE_ENTRIES_MAX / 3 * 2 || bytes > QUEUE_BYTES_MAX / 3 * 2 {
+            backlog.over(entries / 2, bytes / 2)
+        } else {
+            Vec::new()
         };
         noisy.truncate(NOISY_MAX);
         for (position, user) in self.noisy.iter().zip(&noisy) {

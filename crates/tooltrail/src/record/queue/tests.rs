@@ -20,10 +20,7 @@ fn call(user: &str, args: String) -> Call {
 
 fn offer(queue: &Queue, call: &Call, moved: bool) {
     let now = Timestamp::from_millis(0);
-    match moved {
-        true => queue.offer(call.clone(), 0),
-        false => queue.offer(Lent::new(call, now, &REDACTOR), 0),
-    }
+    if moved { queue.offer(call.clone(), 0) } else { queue.offer(Lent::new(call, now, &REDACTOR), 0) }
 }
 
 fn user(item: Item) -> String {

@@ -325,9 +325,10 @@ impl Store {
         }
         let (clock, meters, suspect) = (&*self.clock, &*self.meters, &self.suspect);
         let synced = parallel_map(unsynced, FILE_THREADS_MAX, FILES_PER_THREAD, |(day, unflushed, lines)| {
-            let synced = match suspect.contains_key(&day) {
-                true => Err(io::Error::other("a flush of it failed before")),
-                false => sync(&*unflushed.file, clock, meters),
+            let synced = if suspect.contains_key(&day) {
+                Err(io::Error::other("a flush of it failed before"))
+            } else {
+                sync(&*unflushed.file, clock, meters)
             };
             (day, unflushed.len, lines, synced)
         });

@@ -144,10 +144,8 @@ impl Flusher {
         self.meters.begun(Work::Flush, self.begun_at);
         let files = std::mem::take(&mut self.unflushed).into_iter().collect();
         let job = Job { end, epoch, files };
-        self.running = Some(match self.background && !job.files.is_empty() {
-            true => self.start(job),
-            false => Running::Here(job),
-        });
+        self.running =
+            Some(if self.background && !job.files.is_empty() { self.start(job) } else { Running::Here(job) });
     }
 
     /// Returns the flush that was under way, if it is done; with `wait` it is waited for.

@@ -46,10 +46,7 @@ impl WindowedText {
             return (text.len(), count_chars(text) as u64);
         }
         let end = end_of_chars(text, window);
-        let chars = match end < text.len() {
-            true => window + count_chars(&text[end..]),
-            false => count_chars(text),
-        };
+        let chars = if end < text.len() { window + count_chars(&text[end..]) } else { count_chars(text) };
         (end, chars as u64)
     }
 }
