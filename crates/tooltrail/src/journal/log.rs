@@ -28,8 +28,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// of the disk is for the day files.
 const SEGMENT_DISK_SHARE: u64 = 32;
 
-/// A new segment must leave this fraction (1/8) of the disk free, but at most 64 MiB. Then day files can still be
-/// written, and are synced themselves.
+/// A new segment must leave this fraction (1/8) of the disk free, or 64 MiB if that is less. Then day files can still
+/// be written, and are synced themselves.
 const RESERVE_DISK_SHARE: u64 = 8;
 const RESERVE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -117,7 +117,7 @@ impl Journal {
     /// A segment whose write or sync fails is never written again; the entries of this call go into another segment.
     ///
     /// # Errors
-    /// What the system says, [`io::ErrorKind::QuotaExceeded`] if all segments are full or taken by others.
+    /// Any I/O error of the operating system, [`io::ErrorKind::QuotaExceeded`] if all segments are full or taken by others.
     pub(crate) fn write(&mut self, entries: &[Entry<'_>], sync: bool, now: Duration) -> io::Result<()> {
         let bytes = entries.iter().map(Entry::frame_bytes).sum::<usize>() as u64;
         let opened = entries.iter().filter(|entry| entry.kind == Kind::Intent);
