@@ -52,7 +52,7 @@ impl Home {
     /// too.
     ///
     /// # Errors
-    /// [`Error::Missing`] if there is no such folder, [`Error::Io`] if it is not a folder or must not be read,
+    /// [`Error::Missing`] if there is no such folder, [`Error::Io`] if it is not a folder or cannot be read,
     /// [`Error::Format`] if a newer version wrote it.
     pub fn open(root: impl AsRef<Path>) -> Result<Self, Error> {
         let root = root.as_ref();

@@ -117,7 +117,8 @@ impl Journal {
     /// A segment whose write or sync fails is never written again; the entries of this call go into another segment.
     ///
     /// # Errors
-    /// Any I/O error of the operating system, [`io::ErrorKind::QuotaExceeded`] if all segments are full or taken by others.
+    /// Any I/O error of the operating system; [`io::ErrorKind::QuotaExceeded`] if all slots are in use, or if too many
+    /// calls are open.
     pub(crate) fn write(&mut self, entries: &[Entry<'_>], sync: bool, now: Duration) -> io::Result<()> {
         let bytes = entries.iter().map(Entry::frame_bytes).sum::<usize>() as u64;
         let opened = entries.iter().filter(|entry| entry.kind == Kind::Intent);
