@@ -1,4 +1,5 @@
 //! A toolbox with a typed tool behind a gate: `cargo run -p tooltrail-toolbox --example toolbox_with_gate`.
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::error::Error;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! Prints each new entry of a home, from whatever process it comes: `cargo run -p tooltrail --example follow_live HOME`.
 //! Ctrl-C ends it.
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::error::Error;
 use std::time::Duration;

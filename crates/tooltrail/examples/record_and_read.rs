@@ -1,4 +1,5 @@
 //! Records a few calls and reads them back: `cargo run -p tooltrail --example record_and_read`.
+#![expect(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::error::Error;
 

@@ -32,7 +32,7 @@ impl Scratch {
         let mut random = [0; 40];
         SystemRandom.fill(&mut random);
         let (key, name) = random.split_at(32);
-        let name = tooltrail::hex(&name);
+        let name = tooltrail::hex(name);
         let path = [FOLDER[0], FOLDER[1], &format!("scratch.{name}")];
         let file = disk.append(&path)?;
         // Without a name it is gone with the process, however that ends.

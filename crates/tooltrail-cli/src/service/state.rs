@@ -240,7 +240,7 @@ impl Service {
         let read = read.await;
         drop(given_up);
         match read {
-            Ok(read) => read.map_err(|error| Refusal::Reading(error)),
+            Ok(read) => read.map_err(Refusal::Reading),
             Err(error) => {
                 tracing::error!(%error, "a read ended early");
                 Err(Refusal::Broken)

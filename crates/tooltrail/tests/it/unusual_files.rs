@@ -129,8 +129,8 @@ fn under_few_descriptors(name: &str) {
 
 #[test]
 fn users_may_be_more_than_descriptors() {
-    under_few_descriptors("odd::five_thousand_users_are_read");
-    under_few_descriptors("odd::six_hundred_users_are_written");
+    under_few_descriptors("unusual_files::five_thousand_users_are_read");
+    under_few_descriptors("unusual_files::six_hundred_users_are_written");
 }
 
 #[test]
