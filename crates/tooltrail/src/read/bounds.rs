@@ -1,26 +1,27 @@
-//! How much one answer may look at and hold.
+//! Limits for one answer: how much it may read and hold.
 
 use std::time::Duration;
 
-/// How much of the trail one answer may look at.
+/// How much of the trail one answer may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "bytes and time are all that a scan costs")]
 pub struct Bound {
-    /// Bytes read from day files; the block that crosses the bound is read to its end.
+    /// The most bytes read from day files. The block that reaches the limit is read completely.
     pub bytes_max: u64,
-    /// Time on the clock that only goes forward.
+    /// The most time, by the monotonic clock.
     pub time_max: Duration,
 }
 
-/// The bounds of answers. The defaults are what a service needs.
+/// The limits of answers. The defaults fit a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "whoever sets some takes the others from the defaults")]
 pub struct Bounds {
-    /// What one page may look at: a gigabyte takes about as long as the five seconds that a person waits.
+    /// The limit of one page: reading a gigabyte takes about five seconds, which is as long as a person waits.
     pub page: Bound,
-    /// Bytes of the lines of one page: a thousand of the longest that we write.
+    /// The most bytes of the lines of one page: a thousand of the longest lines that we write.
     pub page_lines_bytes_max: usize,
-    /// What one summary may look at: it has no cursor to go on from, so it may read more than a page, in the same time.
+    /// The limit of one summary. It has no cursor to continue from, so it may read more than a page, but in the same
+    /// time.
     pub stats: Bound,
 }
 

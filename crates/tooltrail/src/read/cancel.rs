@@ -1,21 +1,21 @@
-//! A question that is given up before its answer is there.
+//! Cancels a question before its answer is complete.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Tells those who work for a question that nobody waits for the answer any more.
+/// A flag that tells the code which answers a question that the caller no longer waits for it.
 ///
-/// Clones share one state.
+/// All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Cancel(Arc<AtomicBool>);
 
 impl Cancel {
-    /// Gives the question up.
+    /// Cancels the question.
     pub fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was given up.
+    /// Whether the question was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Entries as they arrive, whoever writes them.
+//! Returns entries as they arrive, from any writer.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ use crate::error::Error;
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::query::{Filter, Line, Question};
 
-/// Entries after which a batch ends: a screenful of hundreds, and little to hold for whoever prints it.
+/// The most entries of a batch: hundreds of lines on a screen, and little memory for the caller.
 const BATCH_ENTRIES_MAX: usize = 1_000;
 
-/// Bytes of entries after which a batch ends.
+/// The bytes of entries after which a batch ends.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Bytes read after which a batch ends, so that a filter which fits nothing still answers within moments.
+/// The bytes read after which a batch ends, so that a filter without matches still answers quickly.
 const READ_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// An entry that has arrived.
@@ -31,23 +31,23 @@ pub struct Arrived {
     pub folder: String,
     /// The date of its day file.
     pub day: Date,
-    /// The stored line as it stands, without newline: a whole JSON object.
+    /// The stored line, unchanged and without newline: a complete JSON object.
     pub line: String,
 }
 
-/// What a follower met.
+/// What a follower found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Followed {
-    /// An entry that answers.
+    /// An entry that matches the question.
     Entry(Arrived),
-    /// A day file is not what it was: entries may be missing between the one before and the one after this.
+    /// A day file changed other than by growing. Entries may be missing between the previous and the next item.
     Gap {
         /// The user's folder.
         folder: String,
         /// The date of the day file.
         day: Date,
-        /// What happened to it.
+        /// What happened to the file.
         why: GapWhy,
     },
 }
@@ -58,11 +58,11 @@ pub enum Followed {
 pub enum GapWhy {
     /// The file became shorter than what was read of it.
     Cut,
-    /// Another file, or other content, stands in its place.
+    /// Another file has its name, or its content is different.
     Replaced,
     /// The file is gone.
     Removed,
-    /// A line is longer than any that is read (64 MiB).
+    /// A line is longer than the limit for reading (64 MiB).
     TooLong,
 }
 
@@ -78,19 +78,20 @@ impl fmt::Display for GapWhy {
     }
 }
 
-/// Follows the day files of a question: each call of [`Follow::next_batch`] gives what has arrived since the one before.
+/// Follows the day files of a question: each call of [`Follow::next_batch`] returns the entries that arrived since the
+/// previous call.
 ///
-/// It holds no file open and takes no lock, has no thread and never waits: the caller decides when to ask again.
+/// It keeps no file open, takes no lock, has no thread and never waits. The caller decides when to ask again.
 ///
-/// Watched are the day files that the question's days reach, the day before, and any in the future; a file or folder
-/// that appears later is read from its beginning. Each round lists the home, and looks at what grew in the last minute
-/// and at today's file of every user (up to 1,024 users a round); older dates and new day files in known folders have
-/// their turn by and by, 128 and 64 a round. A round therefore has a bounded cost, and a late line in an old file of a
-/// large home may take some rounds of polling to be seen.
+/// It watches the day files in the question's range of days, the day before it, and all later days. A file or folder
+/// that appears later is read from its start. Each round lists the home, and checks the files that grew in the last
+/// minute and today's file of each user (up to 1,024 users per round). Older dates and new day files in known folders
+/// take turns, 128 files and 64 folders per round. So the cost of a round is bounded, and a late line in an old file of
+/// a large home may be seen only after several rounds.
 ///
-/// Entries come in order of arrival: within a file in its order, between files as they were looked at. Only whole lines
-/// are given, each once. A file that was cut or replaced is a [`Followed::Gap`], after which what is new in it follows;
-/// lines that came and went between two rounds are the ones it may miss.
+/// Entries come in order of arrival: within a file in its order, between files in the order of the checks. Only
+/// complete lines are returned, each once. A file that was cut or replaced is reported as a [`Followed::Gap`], followed
+/// by its new lines. Lines that were written and removed between two rounds can be missed.
 #[derive(Debug)]
 pub struct Follow {
     trail: Trail,
@@ -98,15 +99,15 @@ pub struct Follow {
     schedule: PollSchedule,
     skipped: Skipped,
     unreadable: Unreadable,
-    /// Entries that answer but for their time.
+    /// The number of entries that match except for their time.
     older: u64,
     buffer: Vec<u8>,
 }
 
 impl Trail {
-    /// Follows the entries that answer, from now on. The question's limit and cursor have no meaning here.
+    /// Follows the matching entries from now on. The question's limit and cursor are ignored.
     ///
-    /// It looks once at every day file of the range.
+    /// It checks every day file of the range once.
     ///
     /// # Errors
     /// As [`Trail::recent`].
@@ -133,7 +134,7 @@ impl Trail {
         Ok(follow)
     }
 
-    /// Says of each of these entries whether it answers a question, its user and days included.
+    /// Returns for each of these entries whether it matches a question, including the question's user and days.
     ///
     /// # Errors
     /// [`Error::Input`] if days or limit are out of range.
@@ -155,15 +156,15 @@ impl Trail {
     }
 }
 
-/// Whether a folder's line is one of this user's; everybody's are, where no user is asked for.
+/// Whether a line in this folder belongs to this user; always true if the question names no user.
 fn is_owned(owned: Option<&Owned>, folder: &str, line: &Line<'_>) -> bool {
     owned.is_none_or(|owned| owned.holds(folder, line.string("user").as_deref()))
 }
 
-/// A day file, and what it was when it was opened.
+/// An open day file, and its state when it was opened.
 type Opened = (Box<dyn DiskFile>, Stat);
 
-/// A batch under way.
+/// The batch that is being collected.
 #[derive(Debug, Default)]
 struct Batch {
     followed: Vec<Followed>,
@@ -190,10 +191,12 @@ impl Batch {
 }
 
 impl Follow {
-    /// Returns what has arrived, at most about a thousand entries or 4 MiB; none does not mean that there is no more.
+    /// Returns the entries that have arrived, at most about a thousand or 4 MiB. An empty batch does not mean that
+    /// there are no more.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system refuses to let us read. Nothing is lost by it: the next call goes on where this ended.
+    /// [`Error::Io`] if the system does not allow reading. No entry is lost: the next call continues at the same
+    /// position.
     pub fn next_batch(&mut self) -> Result<Vec<Followed>, Error> {
         let mut batch = Batch::default();
         if self.schedule.due.is_empty() {
@@ -212,13 +215,14 @@ impl Follow {
         Ok(batch.followed)
     }
 
-    /// Whether the last batch ended a round: time to wait a little. Otherwise there is more to read at once.
+    /// Whether the last batch ended a round, so that the caller should wait a little. Otherwise there is more to read
+    /// at once.
     #[must_use]
     pub fn caught_up(&self) -> bool {
         self.schedule.due.is_empty()
     }
 
-    /// Returns the counts of lines met so far that are no entries, and of files that could not be read.
+    /// Returns the counts so far of lines that are not entries, and of files that could not be read.
     #[must_use]
     pub fn skipped(&self) -> Skipped {
         Skipped { unreadable: self.unreadable.count(), ..self.skipped }
@@ -230,13 +234,14 @@ impl Follow {
         self.unreadable.names()
     }
 
-    /// Returns how many entries arrived that answer the query, but are older than its days.
+    /// Returns how many entries arrived that match the query, but are older than its days.
     #[must_use]
     pub fn older(&self) -> u64 {
         self.older
     }
 
-    /// Takes what a file holds now as known. Of one that cannot be read now, what it holds when it can is.
+    /// Skips the current content of a file. If the file cannot be read now, its content at the first successful read is
+    /// skipped.
     fn begin_at_end(&mut self, key: Key) {
         let opened = self.open(&key);
         let place = match opened {
@@ -272,9 +277,9 @@ impl Follow {
         if failed { Err(()) } else { Ok(opened) }
     }
 
-    /// Looks at one file and reads what is new, as far as the batch goes. Returns whether it is done with it.
+    /// Checks one file and reads its new lines, up to the limit of the batch. Returns whether the file is done.
     fn look(&mut self, look: &mut Look, batch: &mut Batch) -> Result<bool, Error> {
-        // What cannot be read now is gone on with where it was, once it can be.
+        // A file that cannot be read now is continued at the same position later.
         let Ok(opened) = self.open(&look.key) else { return Ok(true) };
         let Some((file, stat)) = opened else {
             if self.schedule.knows(&look.key) {
@@ -296,7 +301,7 @@ impl Follow {
         let broken = watched.cursor.check(&*file, stat);
         let Some(broken) = self.or_none(&look.key, broken) else { return Ok(true) };
         let watched = self.schedule.file(&look.key);
-        // A file that is back after it was told to be gone is no second gap.
+        // If the file was reported as missing before, its return is not a second gap.
         let told = std::mem::take(&mut watched.missing);
         match broken.filter(|_| !told) {
             Some(Broken::Cut) => batch.gap(&look.key, GapWhy::Cut),
@@ -309,7 +314,7 @@ impl Follow {
         self.read(&look.key, &*file, upto, batch)
     }
 
-    /// Reads what is new in a file. Returns whether that was all.
+    /// Reads the new lines of a file. Returns whether that was everything.
     fn read(&mut self, key: &Key, file: &dyn DiskFile, upto: u64, batch: &mut Batch) -> Result<bool, Error> {
         let Self { trail, question, schedule, skipped, unreadable, older, buffer } = self;
         let first = trail.ask(question)?.first.start();

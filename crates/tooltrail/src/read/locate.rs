@@ -1,4 +1,4 @@
-//! Which folders and day files can hold an answer.
+//! Finds the folders and day files that can contain an answer.
 
 use super::page::Unreadable;
 use crate::clock::{Date, Timestamp, Zone};
@@ -15,12 +15,13 @@ pub(crate) struct Folder {
     pub(crate) days: Vec<Date>,
 }
 
-/// One day file and the instants that its lines are ordered by.
+/// One day file, and the range of times by which its lines are ordered.
 #[derive(Clone, Debug)]
 pub(crate) struct DayFile {
     pub(crate) folder: String,
     pub(crate) day: Date,
-    /// First and last millisecond: of the UTC date and of the zone's, with [`LATE_MS`] on both sides.
+    /// The first and last millisecond: the UTC day and the day in the zone together, with [`LATE_MS`] added on both
+    /// sides.
     pub(crate) window: (i64, i64),
 }
 
@@ -29,39 +30,42 @@ impl DayFile {
         Self { folder: folder.to_owned(), day, window: window(day, zone) }
     }
 
-    /// Calls with the path of the file below the home.
+    /// Calls `call` with the path of the file below the home.
     pub(crate) fn with_path<T>(&self, call: impl FnOnce(&[&str]) -> T) -> T {
         call(&[&self.folder, TRAIL_FOLDER, &day_name(self.day)])
     }
 }
 
-/// Returns the first and last millisecond by which lines of a date's files are ordered.
+/// Returns the first and last millisecond by which lines in the files of a date are ordered.
 pub(crate) fn window(day: Date, zone: &Zone) -> (i64, i64) {
     let local = |date: Date| Timestamp::parse(&format!("{date}T00:00:00"), zone).unwrap_or(date.start()).as_millis();
     let (from, to) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
     (from.min(local(day)) - LATE_MS, to.max(local(day.plus_days(1))) + LATE_MS)
 }
 
-/// The folders that are one user's, by their names.
+/// The names of the folders that belong to one user.
 #[derive(Clone, Debug)]
 pub(crate) struct Owned {
     user: String,
     names: Vec<String>,
-    /// An id that held a secret is known by its redacted text alone: how its folders begin.
+    /// For an id that contained a secret, only the redacted text is known: the prefix of its folders.
     redacted: Option<String>,
-    /// An id too long for a line is known by its clipped text alone: how its folders begin, and perhaps others'.
+    /// For an id that is too long for a line, only the clipped text is known: the prefix of its folders, and perhaps of
+    /// other users' folders.
     cut: Option<String>,
 }
 
 impl Owned {
-    /// Returns the folders of a user; `exact` leaves out those whose name does not hold the id, as others could be meant.
+    /// Returns the folders of a user. `exact` leaves out folders whose name does not contain the id, because they could
+    /// belong to another user.
     pub(crate) fn by(user: &str, exact: bool) -> Self {
         let mut names = Vec::new();
-        // Composed and decomposed letters are the same name to whoever asks; an id that somebody may read is exact.
+        // For a search, composed and decomposed letters are the same name. If the id is a permission, it must be exact.
         let spellings = if exact { vec![user.to_owned()] } else { spellings(user) };
         for user in spellings {
             names.push(folder_of(&user));
-            // The seed's folders are the bare ids; one that is another user's encoding is that user's.
+            // In seed data a folder has the plain id as its name. A name that is the encoding of another user's id
+            // belongs to that user.
             if user_of(&user).is_none() || user == SYSTEM_USER {
                 names.push(user);
             }
@@ -77,12 +81,12 @@ impl Owned {
         }
     }
 
-    /// Returns the id as it was asked for, where it is too long for a line.
+    /// Returns the id of the question, if it is too long for a line.
     pub(crate) fn clipped(&self) -> Option<&str> {
         self.cut.as_ref().map(|_| &*self.user)
     }
 
-    /// Whether a folder's line of a user is this user's.
+    /// Whether a line in this folder with this user belongs to the user.
     pub(crate) fn holds(&self, folder: &str, user: Option<&str>) -> bool {
         self.is_named(folder) || (self.may_be_cut(folder) && user == Some(&*self.user))
     }
@@ -97,7 +101,7 @@ impl Owned {
     }
 }
 
-/// Returns the names of the folders that may hold these users' lines, which need not exist, or of all.
+/// Returns the names of the folders that may contain this user's lines, or of all folders. They need not exist.
 ///
 /// # Errors
 /// [`Error::Io`] if the home itself cannot be listed.
@@ -123,7 +127,7 @@ pub(crate) fn days(home: &Home, name: &str, unreadable: &mut Unreadable) -> Vec<
     days
 }
 
-/// Returns the folders of one user, or of all, that hold day files.
+/// Returns the folders of one user, or of all, that contain day files.
 ///
 /// # Errors
 /// As [`followed`].
@@ -135,7 +139,8 @@ pub(crate) fn folders(home: &Home, owned: Option<&Owned>, unreadable: &mut Unrea
     Ok(with_days(home, names, unreadable))
 }
 
-/// Returns the folders that may be a user's whose id is too long for a line: its clipped text is all that is known.
+/// Returns the folders that may belong to a user whose id is too long for a line, so that only its clipped text is
+/// known.
 ///
 /// # Errors
 /// As [`folders`].
@@ -146,7 +151,7 @@ pub(crate) fn cut_folders(home: &Home, clipped: &str, unreadable: &mut Unreadabl
     Ok(with_days(home, names, unreadable))
 }
 
-/// Returns how the folders begin of users whose id, too long for a line, has this clipped text.
+/// Returns the prefix of the folders of users whose id is too long for a line and has this clipped text.
 fn cut_prefix(clipped: &str) -> Option<String> {
     let encoded = folder_of(clipped);
     let (readable, _) = encoded.rsplit_once('.').filter(|_| is_hashed(&encoded))?;
@@ -158,7 +163,7 @@ fn with_days(home: &Home, names: Vec<String>, unreadable: &mut Unreadable) -> Ve
     names.into_iter().map(folder).filter(|folder| !folder.days.is_empty()).collect()
 }
 
-/// Whether a folder's name is one that does not hold its user's id: cut, or redacted.
+/// Whether a folder's name does not contain its user's id, because it was cut or redacted.
 pub(crate) fn is_hashed(folder: &str) -> bool {
     folder.rsplit_once('.').is_some_and(|(_, hash)| {
         matches!(hash.len(), 16 | 64) && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

@@ -1,4 +1,4 @@
-//! The newest answers of many files: always the file read on whose next line may be newest.
+//! Merges the newest matches of many files. It always continues with the file whose next line may be the newest.
 
 use std::collections::{BTreeMap, BinaryHeap};
 
@@ -11,10 +11,10 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::query::{Cursor, EntryPosition, Filter, Line, ScanMark};
 
-/// Bytes that a mark must save to stand in a cursor: as much as one block.
+/// The bytes that a mark must save to be included in a cursor: one block.
 const SAVED_BYTES_MIN: u64 = 128 * 1024;
 
-/// The best answers so far, one more than a page holds: the one more tells that there is a next page.
+/// The newest matches so far, one more than a page holds. The extra one shows that there is a next page.
 struct Best {
     lines: BTreeMap<EntryPosition, String>,
     room: usize,
@@ -23,7 +23,7 @@ struct Best {
 }
 
 impl Best {
-    /// Whether an answer at this position could be among the best.
+    /// Whether a match at this position could be among the newest.
     fn wants(&self, position: &EntryPosition) -> bool {
         self.lines.len() < self.room || self.lines.first_key_value().is_some_and(|(last, _)| position > last)
     }
@@ -39,28 +39,28 @@ impl Best {
         }
     }
 
-    /// Whether nothing ordered at or below this millisecond is among the best.
+    /// Whether no further match at or before this millisecond can be among the newest.
     fn settled(&self, upto: i64) -> bool {
         self.lines.len() >= self.room
             && self.lines.first_key_value().is_some_and(|(last, _)| last.ts.as_millis() > upto)
     }
 }
 
-/// What may hold the next line: files that are read, and folders whose next older file is not opened yet.
+/// The sources of the next line: files that are being read, and folders whose next older file is not open yet.
 ///
-/// Files are opened when their turn comes, so that memory grows with what is read and not with what there is.
+/// A file is opened only when it is needed, so that memory grows with what is read and not with what exists.
 struct Sources<'a> {
     asked: &'a PageRequest<'a>,
     folders: Vec<Folder>,
     scans: Vec<Scan>,
-    /// By the millisecond above which nothing comes from there.
+    /// The sources, by the latest millisecond that a line from there can have.
     order: BinaryHeap<(i64, Source)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Source {
     Scan(usize),
-    /// A folder, and which of its days, newest first.
+    /// The index of a folder and of one of its days, newest first.
     Folder(usize, usize),
 }
 
@@ -71,7 +71,7 @@ impl<'a> Sources<'a> {
         sources
     }
 
-    /// Puts in the first file of a folder, from this day on, that may hold an answer below the cursor.
+    /// Adds the first file of a folder, from this day index on, that may contain a match older than the cursor.
     fn push_folder(&mut self, folder: usize, from: usize) {
         let ceiling = self.asked.question.cursor.as_ref().map_or(i64::MAX, |cursor| cursor.position.ts.as_millis());
         for (n, day) in self.folders[folder].days.iter().enumerate().skip(from) {
@@ -83,7 +83,7 @@ impl<'a> Sources<'a> {
         }
     }
 
-    /// Returns the scan of a source; a file that is opened makes room for the next of its folder.
+    /// Returns the index of a source's scan. If it opens a file, it adds the next file of the same folder as a source.
     fn scan(&mut self, source: Source) -> usize {
         let (folder, n) = match source {
             Source::Scan(scan) => return scan,
@@ -120,7 +120,7 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
         let spent = context.scanned.bytes >= bound.bytes_max
             || asked.clock.monotonic() - start >= bound.time_max
             || asked.cancel.is_cancelled();
-        // A page that stops where it began would be asked for again for ever.
+        // A page must advance; otherwise its cursor would repeat the same page forever.
         let from = EntryPosition::below(Timestamp::from_millis(upto.saturating_add(1)));
         let further = cursor.is_none_or(|cursor| from < cursor.position);
         if spent && further && context.scanned.files > 0 {
@@ -171,7 +171,7 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
     Ok(page)
 }
 
-/// Returns the marks that save the next page most, the best first.
+/// Returns the marks that save the most reading for the next page, the best first.
 fn marks_at(scans: &[Scan], position: &EntryPosition) -> Vec<ScanMark> {
     let marks = scans.iter().filter_map(|scan| scan.mark(position.ts.as_millis()));
     let mut marks = marks.filter(|(saved, _)| *saved >= SAVED_BYTES_MIN).collect::<Vec<_>>();

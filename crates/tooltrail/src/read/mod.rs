@@ -1,4 +1,4 @@
-//! Entries on their way back: where they lie, in what order, a page at a time, and as they arrive.
+//! Reading entries: which files hold them, in what order they come, one page at a time, and live as they arrive.
 
 mod bounds;
 mod cancel;

@@ -1,4 +1,4 @@
-//! What an answer holds: lines, what was skipped, what was looked at.
+//! The parts of an answer: lines, what was skipped, and what was read.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -7,26 +7,26 @@ use crate::clock::{Date, Zone};
 use crate::entry::StoredEntry;
 use crate::error::Error;
 
-/// Files and folders that an answer names one by one; the others are only counted.
+/// The most files and folders that an answer names; further ones are only counted.
 const UNREADABLE_NAMES_MAX: usize = 10;
 
 /// A page of entries.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Page {
-    /// Stored lines as they stand, without newline, newest first. Each is a whole JSON object.
+    /// The stored lines, unchanged and without newline, newest first. Each is a complete JSON object.
     pub lines: Vec<String>,
-    /// The cursor of the next page, where there may be one.
+    /// The cursor of the next page, if there may be one.
     pub next: Option<String>,
-    /// Lines met that are no entries.
+    /// Counts of lines that are not entries.
     pub skipped: Skipped,
-    /// What was looked at.
+    /// How much was read.
     pub scanned: Scanned,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
-    /// False if a bound was hit, and `next` goes on from there; also if something could not be read.
+    /// False if a limit was reached; then `next` continues from there. Also false if something could not be read.
     pub complete: bool,
-    /// Of an answer without entries: the days that were looked at, and where else entries are.
+    /// For an answer without entries: the days that were searched, and the newest day that has entries.
     pub nothing: Option<Nothing>,
 }
 
@@ -38,47 +38,48 @@ impl Page {
     }
 }
 
-/// Where an answer without entries looked.
+/// Where an answer without entries was searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Nothing {
-    /// The first UTC date that was looked at.
+    /// The first UTC date that was searched.
     pub from: Date,
-    /// The last one.
+    /// The last UTC date that was searched.
     pub to: Date,
-    /// The newest date of which there is a day file at all, of the user where one was asked for.
+    /// The newest date that has a day file at all, for the user if the question names one.
     pub newest: Option<Date>,
 }
 
-/// Counts of lines that are no entries. A line that was not looked into, as its bytes rule it out, is not counted.
+/// Counts of lines that are not entries. A line that was not parsed, because its bytes show that it cannot match, is
+/// not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// Bytes after a file's last newline.
+    /// Incomplete lines: bytes after a file's last newline.
     pub torn: u64,
-    /// Lines that hold NUL bytes, as a crash of some file systems leaves them.
+    /// Lines with NUL bytes, as some file systems leave them after a crash.
     pub nul: u64,
-    /// Lines that are no JSON object with the fields of an entry; two objects on one line are one of them.
+    /// Lines that are not a JSON object with the fields of an entry. A line with two objects counts as one.
     pub invalid_json: u64,
     /// Lines over 64 MiB.
     pub too_long: u64,
-    /// Files and folders that could not be read: no right to, or a broken disk.
+    /// Files and folders that could not be read, because of missing permissions or a broken disk.
     pub unreadable: u64,
 }
 
-/// What could not be read, while an answer is made.
+/// The files and folders that could not be read for an answer.
 #[derive(Debug, Default)]
 pub(crate) struct Unreadable {
     paths: BTreeSet<String>,
-    /// Paths beyond those that are remembered.
+    /// The number of failures after the list of paths was full.
     more: u64,
 }
 
-/// Paths that are remembered, so that each counts once: as many as a home has users, as a rule.
+/// The most paths that are remembered, so that each counts once: usually as many as a home has users.
 const UNREADABLE_PATHS_MAX: usize = 20_000;
 
 impl Unreadable {
-    /// Notes a file or folder by its path below the home.
+    /// Adds a file or folder by its path below the home.
     pub(crate) fn note(&mut self, path: &[&str]) {
         if self.paths.len() < UNREADABLE_PATHS_MAX {
             self.paths.insert(path.join("/"));
@@ -87,8 +88,8 @@ impl Unreadable {
         }
     }
 
-    /// Turns "there is no plain file or folder of that name" and "it could not be read" into `None`, and notes the
-    /// latter.
+    /// Returns the result, or `None` for an error. Remembers the path, unless the error only means that there is no
+    /// regular file or folder of that name.
     pub(crate) fn or_none<T>(&mut self, path: &[&str], result: io::Result<T>) -> Option<T> {
         match result {
             Ok(found) => Some(found),
@@ -101,19 +102,19 @@ impl Unreadable {
         }
     }
 
-    /// Returns how many there are.
+    /// Returns the number of files and folders.
     pub(crate) fn count(&self) -> u64 {
         self.paths.len() as u64 + self.more
     }
 
-    /// Returns the first of them by name.
+    /// Returns the first ten paths by name.
     pub(crate) fn names(&self) -> Vec<String> {
         self.paths.iter().take(UNREADABLE_NAMES_MAX).cloned().collect()
     }
 }
 
 impl Skipped {
-    /// Counts a line that is no entry.
+    /// Counts a line that is not an entry.
     pub(crate) fn line(&mut self, line: &[u8]) {
         if memchr::memchr(0, line).is_some() {
             self.nul += 1;
@@ -123,7 +124,7 @@ impl Skipped {
     }
 }
 
-/// What an answer looked at.
+/// How much an answer read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Scanned {

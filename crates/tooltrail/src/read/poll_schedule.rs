@@ -1,4 +1,4 @@
-//! Which day files a follower looks at, and when: those that grow each time, all others by and by.
+//! Decides which day files a follower checks and when: files that grow in each round, all others in turn.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -11,53 +11,55 @@ use crate::day::TailCursor;
 use crate::error::Error;
 use crate::home::Home;
 
-/// How long a file that grew is looked at in each round: writers pause, and yesterday's file grows after midnight.
+/// How long a file is checked in each round after it grew. Writers pause, and yesterday's file may grow after midnight.
 const ACTIVE_FOR: Duration = Duration::from_secs(60);
 
-/// Growing files of one round; what is beyond it waits for its turn among the others.
+/// The most growing files of one round; further ones wait for their turn among the others.
 const ACTIVE_MAX: usize = 512;
 
-/// Today's files of one round: a look costs about ten microseconds, so that a round stays in the tens of milliseconds.
+/// The most files of today in one round. One check takes about ten microseconds, so a round takes some tens of
+/// milliseconds.
 const TODAY_MAX: usize = 1_024;
 
-/// Other files of one round: late lines are rare, and a thousand users' week is through in half a minute.
+/// The most other files of one round. Late lines are rare, and all files of a thousand users' week are checked within
+/// half a minute.
 const REST_MAX: usize = 128;
 
-/// Folders of one round that are listed for day files nobody has seen yet.
+/// The most folders of one round that are listed for new day files.
 const LISTED_MAX: usize = 64;
 
 /// A day file: the user's folder and the date.
 pub(super) type Key = (String, Date);
 
-/// A day file as it is followed.
+/// The state of a day file that is followed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watched {
     pub(super) cursor: TailCursor,
-    /// The file is not there, and that was told.
+    /// Whether the file is missing and this was reported.
     pub(super) missing: bool,
-    /// It could not be read when the follower began.
+    /// Whether it could not be read when the follower started.
     pub(super) unread: bool,
-    /// When it grew last, by the monotonic clock.
+    /// When it last grew, by the monotonic clock.
     grew_at: Option<Duration>,
 }
 
-/// One look at a file: up to where it is read, once that is known.
+/// One check of a file, and the length up to which it is read, once known.
 #[derive(Debug)]
 pub(super) struct Look {
     pub(super) key: Key,
     pub(super) upto: Option<u64>,
 }
 
-/// All files followed and the round under way.
+/// All files that are followed, and the current round.
 ///
-/// Memory is proportional to the day files of the range: some 200 bytes each, and a kilobyte for one that grew.
+/// Memory is proportional to the day files of the range: about 200 bytes each, and a kilobyte for one that grew.
 #[derive(Debug, Default)]
 pub(super) struct PollSchedule {
     pub(super) due: VecDeque<Look>,
     watched: BTreeMap<Key, Watched>,
-    /// The files that grew lately.
+    /// The files that grew recently.
     active: BTreeSet<Key>,
-    /// Every folder seen, and whether its days were listed yet.
+    /// Every known folder, and whether its days were listed.
     folders: BTreeMap<String, bool>,
     today: Option<Date>,
     today_after: Option<String>,
@@ -66,31 +68,31 @@ pub(super) struct PollSchedule {
 }
 
 impl PollSchedule {
-    /// Returns a file's state; a file nobody has seen yet is read from its beginning.
+    /// Returns a file's state; a new file is read from its start.
     pub(super) fn file(&mut self, key: &Key) -> &mut Watched {
         self.watched.entry(key.clone()).or_default()
     }
 
-    /// Whether the file was seen before.
+    /// Whether the file is known.
     pub(super) fn knows(&self, key: &Key) -> bool {
         self.watched.contains_key(key)
     }
 
-    /// Notes that a folder's days are known.
+    /// Records that a folder's days were listed.
     pub(super) fn listed(&mut self, folder: &str) {
         self.folders.insert(folder.to_owned(), true);
     }
 
-    /// Notes that a file grew.
+    /// Records that a file grew.
     pub(super) fn grew(&mut self, key: &Key, now: Duration) {
         self.file(key).grew_at = Some(now);
         self.active.insert(key.clone());
     }
 
-    /// Begins a round: what is looked at next, from a date on.
+    /// Starts a round: chooses the files to check next, from a date on.
     ///
     /// # Errors
-    /// [`Error::Io`] where the system does not let us look.
+    /// [`Error::Io`] if the home cannot be listed.
     pub(super) fn begin(
         &mut self,
         home: &Home,
@@ -136,7 +138,7 @@ impl PollSchedule {
     }
 }
 
-/// Returns the next keys in turn, at most so many, and begins again after the last.
+/// Returns the next keys in order, at most `most`, and starts again after the last key.
 fn turn<K: Ord + Clone, V>(
     map: &BTreeMap<K, V>,
     after: &mut Option<K>,

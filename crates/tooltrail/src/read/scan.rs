@@ -1,4 +1,4 @@
-//! One day file from its end: which line may still come, and by which instant each is ordered.
+//! Scans one day file from its end, and knows how new the lines still to come can be.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::query::{EntryPosition, ScanMark, instant};
 use super::locate::DayFile;
 use super::page::{Scanned, Skipped, Unreadable};
 
-/// What is left to expect of a file.
+/// What a scan can still return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ScanBound {
-    /// No later answer is ordered above this millisecond.
+    /// No later line is ordered after this millisecond.
     UpTo(i64),
-    /// It is read to its beginning.
+    /// The file was read to its start.
     Done,
 }
 
-/// Dates whose notes are remembered at once: files are read in the order of their dates.
+/// The most dates whose notes are remembered. Few are enough, because files are read in the order of their dates.
 const NOTES_MAX: usize = 8;
 
-/// Bytes that the scans of one answer hold between two looks, of lines that were not given yet: eight answers at once hold
-/// 64 MiB. Beyond it a file is read again where it was left.
+/// The most bytes that the scans of one answer hold between two steps, for lines that were not returned yet: 64 MiB for
+/// eight answers at the same time. Beyond it, bytes are dropped and read again later.
 const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// What all scans of one answer share.
+/// The state that all scans of one answer share.
 #[derive(Debug)]
 pub(crate) struct ScanContext<'a> {
     home: &'a Home,
@@ -35,7 +35,7 @@ pub(crate) struct ScanContext<'a> {
     pub(crate) skipped: Skipped,
     pub(crate) scanned: Scanned,
     pub(crate) unreadable: Unreadable,
-    /// Bytes that the scans under way hold of lines that were not given yet.
+    /// The bytes that the open scans hold for lines that were not returned yet.
     held: usize,
 }
 
@@ -45,10 +45,10 @@ impl<'a> ScanContext<'a> {
         Self { home, zone, notes: BTreeMap::new(), skipped, scanned, unreadable: Unreadable::default(), held: 0 }
     }
 
-    /// Returns how late lines of a file may come that was opened before.
+    /// Returns how late the lines of a file may be. The file must already be open.
     ///
-    /// The note of a late line is there before the line is: so the notes must not be older than what is read. Notes that
-    /// cannot be read count as none.
+    /// A late line's note is written before the line, so the notes must not be older than the data that is read. Notes
+    /// that cannot be read count as empty.
     fn late_ms(&mut self, file: &DayFile) -> i64 {
         let (disk, path) = (&**self.home.disk(), [OWN_FOLDER, "late", &file.day.to_string()]);
         let known = self.notes.get(&file.day).map(|notes| notes.are_current(disk, file.day));
@@ -63,7 +63,7 @@ impl<'a> ScanContext<'a> {
         self.notes.get(&file.day).map_or(LATE_MS, |notes| notes.late_ms(&file.folder))
     }
 
-    /// Returns the counts of what is no entry, and the names of what could not be read.
+    /// Returns the counts of lines that are not entries, and the names of files that could not be read.
     pub(crate) fn left_out(&self) -> (Skipped, Vec<String>) {
         (Skipped { unreadable: self.unreadable.count(), ..self.skipped }, self.unreadable.names())
     }
@@ -71,20 +71,20 @@ impl<'a> ScanContext<'a> {
 
 /// A backward scan of one day file.
 ///
-/// A line is ordered by its `ts`, with two exceptions that keep paging whole: a `ts` outside the file's day counts as
-/// the day's edge, and a line before one that is later than any note allows (the recorder did not write that) counts
-/// as so much above the lowest of those after it.
+/// A line is ordered by its `ts`, with two exceptions that keep paging complete. A `ts` outside the file's day counts
+/// as the start or end of that day. A line that is later than the notes allow (the recorder did not write it) counts as
+/// the lowest time of the lines after it, plus the allowed lateness.
 #[derive(Debug)]
 pub(crate) struct Scan {
     pub(crate) file: DayFile,
     blocks: Option<Blocks>,
     lowest: i64,
     late_ms: i64,
-    /// Where to begin instead of at the end.
+    /// Where to start, if not at the end.
     from: Option<ScanMark>,
     /// The file's length and inode, once it is open.
     opened: Option<(u64, u64)>,
-    /// Every block read, and where the last one began.
+    /// All blocks read so far.
     read: Vec<Read>,
     position: u64,
 }
@@ -92,10 +92,10 @@ pub(crate) struct Scan {
 /// One block read.
 #[derive(Clone, Copy, Debug)]
 struct Read {
-    /// Where its last line ends, and the lowest millisecond after that.
+    /// The end of its last line, and the lowest millisecond of the lines after that.
     end: u64,
     lowest: i64,
-    /// The lowest millisecond of its lines.
+    /// The lowest millisecond of the lines in the block.
     least: i64,
 }
 
@@ -106,7 +106,8 @@ impl Scan {
         Self { file, blocks: None, lowest, late_ms, from, opened, read: Vec::new(), position: 0 }
     }
 
-    /// Returns the scan that passes over what a mark says is above the question's cursor.
+    /// Returns the scan with a mark: it starts at the mark's offset, because all lines after it are newer than the
+    /// question's cursor.
     pub(crate) fn from(mut self, mark: Option<ScanMark>) -> Self {
         self.from = mark;
         self
@@ -125,7 +126,7 @@ impl Scan {
         ScanBound::UpTo((self.lowest.saturating_add(self.late_ms)).min(self.file.window.1))
     }
 
-    /// Reads one block and calls with each line: its position in the order, its instant, its bytes.
+    /// Reads one block and calls `each` with each line: its position in the order, its time and its bytes.
     pub(crate) fn step(
         &mut self,
         context: &mut ScanContext<'_>,
@@ -156,7 +157,7 @@ impl Scan {
                     let line = line.strip_suffix(b"\r").unwrap_or(line);
                     let line = if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line };
                     if line.iter().all(u8::is_ascii_whitespace) {
-                        // Nothing stands here.
+                        // An empty line.
                     } else if let Some(ts) = instant(line, context.zone) {
                         let ordered = self.order(ts.as_millis());
                         read.least = read.least.min(ordered);

@@ -1,4 +1,4 @@
-//! The one who answers questions about a home.
+//! Answers questions about a home.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
@@ -12,7 +12,8 @@ use crate::error::Error;
 use crate::home::Home;
 use crate::query::Question;
 
-/// Reads a home's entries; a snapshot, safe while others write. It blocks: call it from a blocking thread.
+/// Reads a home's entries. Each answer is a snapshot, and other processes may write at the same time. Calls block, so
+/// async code must call it from a blocking thread.
 ///
 /// ```
 /// use tooltrail::{Call, Question, Recorder, Trail, Zone};
@@ -38,11 +39,11 @@ pub struct Trail {
     pub(crate) zone: Zone,
     pub(crate) bounds: Bounds,
     pub(crate) cancel: Cancel,
-    /// Folders of which entries are accepted that no day file holds yet.
+    /// Folders with accepted entries that are not in a day file yet.
     pub(crate) lacking: Arc<BTreeSet<String>>,
 }
 
-/// A question on its way.
+/// A question with everything that is needed to answer it.
 #[derive(Debug)]
 pub(crate) struct PageRequest<'a> {
     pub(crate) question: &'a Question,
@@ -51,7 +52,7 @@ pub(crate) struct PageRequest<'a> {
     pub(crate) zone: &'a Zone,
     pub(crate) bounds: &'a Bounds,
     pub(crate) cancel: &'a Cancel,
-    /// The first date of the range, and its last where it has one.
+    /// The first date of the range, and the last one if there is one.
     pub(crate) first: Date,
     pub(crate) last: Option<Date>,
 }
@@ -65,19 +66,20 @@ impl Trail {
         Ok(Self::new(Home::open(home)?, Arc::new(SystemClock::default()), Zone::system()))
     }
 
-    /// Returns the trail of a home with a clock and a zone for naive times.
+    /// Returns the trail of a home with this clock, and this zone for times without a zone.
     #[must_use]
     pub fn new(home: Home, clock: Arc<dyn Clock>, zone: Zone) -> Self {
         Self { home, clock, zone, bounds: Bounds::default(), cancel: Cancel::default(), lacking: Arc::default() }
     }
 
-    /// Returns the trail with other bounds.
+    /// Returns the trail with other limits.
     #[must_use]
     pub fn bounded(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
     }
 
-    /// Returns the same trail for a question that may be given up: a cancelled one ends soon, with a partial answer.
+    /// Returns the same trail for a question that can be cancelled. A cancelled question ends soon with a partial
+    /// answer.
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         let (home, clock, zone) = (self.home.clone(), Arc::clone(&self.clock), self.zone.clone());
@@ -85,8 +87,8 @@ impl Trail {
         Self { home, clock, zone, bounds: self.bounds, cancel, lacking }
     }
 
-    /// Returns the trail with word of its recorder: folders of which entries were accepted that no day file holds yet, as
-    /// [`Recorder::waiting_folders`] says. Answers without them say that they are not complete.
+    /// Returns the trail with the state of its recorder: folders with accepted entries that are not in a day file yet,
+    /// from [`Recorder::waiting_folders`]. Answers that lack these entries are marked as incomplete.
     ///
     /// [`Recorder::waiting_folders`]: crate::Recorder::waiting_folders
     #[must_use]
@@ -94,26 +96,26 @@ impl Trail {
         Self { lacking, ..self }
     }
 
-    /// Whether an answer about one user, or all, lacks entries that were accepted.
+    /// Whether an answer about one user, or about all, lacks entries that were accepted.
     pub(crate) fn lacks(&self, owned: Option<&Owned>) -> bool {
         self.lacking.iter().any(|folder| owned.is_none_or(|owned| owned.holds(folder, None)))
     }
 
-    /// Returns the zone of times that name none.
+    /// Returns the zone for times without a zone.
     #[must_use]
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
-    /// Returns the newest entries that answer, newest first.
+    /// Returns the newest entries that match, newest first.
     ///
     /// # Errors
-    /// [`Error::Input`] if days or limit are out of range, [`Error::Io`] if the system refuses to let us read.
+    /// [`Error::Input`] if days or limit are out of range, [`Error::Io`] if the system does not allow reading.
     pub fn recent(&self, question: &Question) -> Result<Page, Error> {
         merge::newest(self, &self.ask(question)?)
     }
 
-    /// Returns the folders of one user, or of all, that hold day files.
+    /// Returns the folders of one user, or of all, that contain day files.
     pub(crate) fn folders(&self, owned: Option<&Owned>, unreadable: &mut Unreadable) -> Result<Vec<Folder>, Error> {
         let mut found = folders(&self.home, owned, unreadable)?;
         if let Some(user) = owned.and_then(Owned::clipped) {
@@ -136,18 +138,18 @@ impl Trail {
 }
 
 impl PageRequest<'_> {
-    /// Returns whose folders are asked for, `None` for everybody's.
+    /// Returns whose folders the question asks for, `None` for all users.
     pub(crate) fn owned(&self) -> Option<Owned> {
         owned(self.question)
     }
 
-    /// Whether a date's files can hold an answer: a naive time may belong to the date before or after.
+    /// Whether files of this date can contain a match: a time without a zone may belong to the date before or after.
     pub(crate) fn may_hold(&self, day: Date) -> bool {
         day >= self.first.plus_days(-1) && self.last.is_none_or(|last| day <= last.plus_days(1))
     }
 }
 
-/// Returns whose folders a question asks for, `None` for everybody's.
+/// Returns whose folders a question asks for, `None` for all users.
 pub(super) fn owned(question: &Question) -> Option<Owned> {
     let named = question.user.as_deref().map(|user| Owned::by(user, question.exact_user));
     named.or_else(|| question.query.only_user().map(|user| Owned::by(user, false)))

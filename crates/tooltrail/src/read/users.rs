@@ -1,4 +1,4 @@
-//! Who has a trail, how long it is, and when it was last written to.
+//! Lists the users that have a trail, with the number of entries and the time of the newest one.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,9 @@ use crate::query::{Line, Question};
 pub struct UserSummary {
     /// The id.
     pub user: String,
-    /// Entries of all days.
+    /// The number of entries of all days.
     pub entries: u64,
-    /// The newest entry's `ts` as it stands.
+    /// The `ts` of the newest entry, unchanged.
     pub last: Option<String>,
 }
 
@@ -27,33 +27,34 @@ pub struct UserSummary {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct UsersPage {
-    /// In the order of their ids.
+    /// The users, ordered by id.
     pub users: Vec<UserSummary>,
-    /// The user after whom the next page begins, where there is one.
+    /// The user after whom the next page starts, if there is one.
     pub next: Option<String>,
-    /// Lines met that are no entries, and what could not be read.
+    /// Counts of lines that are not entries, and of files that could not be read.
     pub skipped: Skipped,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
-    /// False if a bound was hit, or something could not be read.
+    /// False if a limit was reached, or something could not be read.
     pub complete: bool,
 }
 
 impl Trail {
-    /// Returns who has a trail, all of them or only this one, in the order of their ids.
+    /// Returns all users that have a trail, or only this one, ordered by id.
     ///
     /// # Errors
-    /// [`Error::Io`] if the system refuses to let us read.
+    /// [`Error::Io`] if the system does not allow reading.
     pub fn users(&self, only: Option<&str>) -> Result<Vec<UserSummary>, Error> {
         let question = Question { user: only.map(str::to_owned), limit: usize::MAX, ..Question::new() };
         Ok(self.users_page(&question, None)?.users)
     }
 
-    /// Returns the users after one, in the order of their ids: the question's user alone where it names one, and at most as
-    /// many as its limit. Its query and days have no meaning here. Only the page's files are read.
+    /// Returns the users after `after`, ordered by id. It returns only the question's user if the question names one,
+    /// and at most as many users as the question's limit. The question's query and days are ignored. Only files of the
+    /// page are read.
     ///
-    /// It is bounded in bytes and time like a page of entries. A page that reached its bound has the users until then,
-    /// and one at least.
+    /// The limits in bytes and time are those of a page of entries. A page that reaches them contains the users read so
+    /// far, at least one.
     ///
     /// # Errors
     /// [`Error::Io`] if the home itself cannot be listed.
@@ -107,7 +108,8 @@ impl Trail {
         UserSummary { user, entries, last: newest.map(|(_, ts)| ts) }
     }
 
-    /// Returns the user of a folder; a name that does not hold the id is asked of the newest entry inside.
+    /// Returns the user of a folder. If the name does not contain the id, it is read from the newest entry in the
+    /// folder.
     pub(super) fn user_of(&self, folder: &Folder, unreadable: &mut Unreadable) -> String {
         if let Some(user) = user_of(&folder.name) {
             return user;
@@ -131,7 +133,7 @@ impl Trail {
     }
 }
 
-/// Calls with each line of a file, from its end, until the call says no.
+/// Calls `call` with each line of a file, from its end, until it returns false.
 fn each(context: &mut ScanContext<'_>, file: DayFile, mut call: impl FnMut(Timestamp, &[u8]) -> bool) {
     let mut scan = Scan::new(file);
     let mut go_on = true;
