@@ -1,4 +1,4 @@
-//! What the service counts, and all of it as the text of `/metrics`.
+//! The metrics of the service and their text for `/metrics`.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet, text::encode};
@@ -13,13 +13,13 @@ use std::fmt;
 use std::time::{Duration, Instant};
 use tooltrail::{Counters, Skipped};
 
-/// Upper bounds of the time of a request, in seconds: from an answer out of memory to the longest body.
+/// Bucket bounds of the request duration in seconds: from an answer out of memory to the slowest allowed body.
 const REQUEST_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
 
-/// A label: its name and its value, one of a few words of ours, so that nobody outside can make more of them.
+/// A label: its name and its value. The value is one of a few fixed words, so that clients cannot create new series.
 type Label = (&'static str, String);
 
-/// What the HTTP service counts.
+/// Counters and gauges of the HTTP service.
 #[derive(Debug)]
 pub(crate) struct Meters {
     began: Instant,
@@ -56,25 +56,26 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// A request was answered; the route is one of ours, or `-`, and the method a known one, or `other`.
+    /// Counts an answered request. `route` is a route of this service or `-`; `method` is a known one or `other`.
     pub(crate) fn request(&self, route: &str, method: &str, status: u16, took: Duration) {
         let (route, method) = (("route", route.to_owned()), ("method", method.to_owned()));
         self.durations.get_or_create(&[route.clone(), method.clone()]).observe(took.as_secs_f64());
         self.requests.get_or_create(&[route, method, ("status", status.to_string())]).inc();
     }
 
-    /// A request was sent away because its address came too often without a valid token.
+    /// Counts a request that was refused because its address sent too many requests without a valid token.
     pub(crate) fn sent_away(&self) {
         self.failures.inc();
     }
 
-    /// Lines of a sender were rejected, and a sender said how many calls it had lost.
+    /// Counts rejected lines, and calls that the sender reported as lost.
     pub(crate) fn sent(&self, rejected: usize, lost: u64) {
         self.rejected.inc_by(rejected as u64);
         self.lost_by_senders.inc_by(lost);
     }
 
-    /// An answer left out lines that are no entries; each answer that meets them counts them again.
+    /// Counts stored lines that an answer left out because they are not valid entries. Each answer that reads such a
+    /// line counts it again.
     pub(crate) fn skipped(&self, skipped: &Skipped) {
         let kinds = crate::output::skipped_json(skipped);
         for (kind, count) in kinds.as_object().into_iter().flatten() {
@@ -82,33 +83,33 @@ impl Meters {
         }
     }
 
-    /// A connection was taken in.
+    /// Counts an accepted connection.
     pub(crate) fn connected(&self) {
         self.accepted.inc();
         self.connections.inc();
     }
 
-    /// A connection ended.
+    /// Counts the end of a connection.
     pub(crate) fn disconnected(&self) {
         self.connections.dec();
     }
 
-    /// An idle connection had to make room for another.
+    /// Counts an idle connection that was closed to make room for a new one.
     pub(crate) fn cleared(&self) {
         self.cleared.inc();
     }
 
-    /// Of the rejected lines, so many were of days that are too old to be kept.
+    /// Counts rejected lines whose day is too old to be kept; they are also counted by [`Self::sent`].
     pub(crate) fn late(&self, lines: usize) {
         self.late.inc_by(lines as u64);
     }
 
-    /// A prune could not be done.
+    /// Counts a failed prune.
     pub(crate) fn prune_failed(&self) {
         self.failed_prunes.inc();
     }
 
-    /// Returns everything as text; the recorder's numbers once there is one.
+    /// Returns all metrics as text, including those of the recorder if it is open.
     pub(crate) fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("tooltrail");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -141,7 +142,7 @@ impl Meters {
     }
 }
 
-/// The recorder's numbers.
+/// The metrics of the recorder; `None` until it is open.
 #[derive(Debug)]
 struct Recorded(Option<Counters>);
 

@@ -1,4 +1,4 @@
-//! What the service is apart from HTTP: its state, its bounds, its background tasks and the live stream.
+//! The parts of the service that do not depend on HTTP: state, limits, background tasks and the live stream.
 
 pub(crate) mod live;
 pub(crate) mod meters;

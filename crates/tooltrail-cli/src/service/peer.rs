@@ -1,12 +1,12 @@
-//! Who sits at the other end of a connection, as far as the system tells.
+//! The client of a connection: its address and, on this machine, its user id as far as the system reports it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-/// The user id that stands for every foreign one inside a user namespace: it tells nobody from anybody.
+/// The user id that a user namespace shows for every id from outside. It cannot tell users apart, so it is not used.
 const NOBODY: u32 = 65_534;
 
-/// Where a request came from, as an extension of it.
+/// The client of a request; it is stored as a request extension.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     client: SocketAddr,
@@ -14,27 +14,27 @@ pub(crate) struct Peer {
     uid: Arc<OnceLock<Option<u32>>>,
 }
 
-/// What a session of the page is bound to: a cookie alone is not enough, as a browser sends it to every port of an address.
+/// What a page session is bound to. A cookie alone is not enough, because a browser sends it to every port of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// On this machine, the user whose process opened the connection.
+    /// For a client on this machine: the user whose process opened the connection.
     User(u32),
-    /// Otherwise the address.
+    /// For any other client, or if the user is unknown: the IP address.
     Address(IpAddr),
 }
 
 impl Peer {
-    /// Returns the peer of a connection to an address of ours.
+    /// Returns the peer of a connection from `client` to the address `service` of this service.
     pub(crate) fn new(client: SocketAddr, service: Option<SocketAddr>) -> Self {
         Self { client, service, uid: Arc::default() }
     }
 
-    /// Returns its address.
+    /// Returns the IP address of the client.
     pub(crate) fn address(&self) -> IpAddr {
         self.client.ip()
     }
 
-    /// Returns what a session that it begins is bound to. The system is asked once for each connection.
+    /// Returns the origin that a session of this client is bound to. The system is asked once per connection.
     pub(crate) fn origin(&self) -> Origin {
         let uid = self.uid.get_or_init(|| match self.service {
             Some(service) if self.client.ip().to_canonical().is_loopback() => uid_of(self.client, service),
@@ -44,8 +44,8 @@ impl Peer {
     }
 }
 
-/// Returns the user whose process holds the client's end of a connection on this machine, `None` where the system does not
-/// tell.
+/// Returns the user whose process owns the client side of a connection on this machine; `None` if the system does not
+/// report it.
 #[cfg(target_os = "linux")]
 fn uid_of(client: SocketAddr, service: SocketAddr) -> Option<u32> {
     ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|table| {
@@ -54,13 +54,14 @@ fn uid_of(client: SocketAddr, service: SocketAddr) -> Option<u32> {
     })
 }
 
-/// Elsewhere a connection does not tell its user.
+/// On other systems, the user of a connection is not known.
 #[cfg(not(target_os = "linux"))]
 fn uid_of(_client: SocketAddr, _service: SocketAddr) -> Option<u32> {
     None
 }
 
-/// Looks for the client's end in a table of connections: its local address is the client's, its remote one ours.
+/// Returns the user of the client's socket in a `/proc/net/tcp` table: the line whose local address is the client's and
+/// whose remote address is the service's.
 #[cfg(any(target_os = "linux", test))]
 fn uid_in(table: &str, client: SocketAddr, service: SocketAddr) -> Option<u32> {
     let is = |text: &str, address: SocketAddr| {
@@ -73,7 +74,7 @@ fn uid_in(table: &str, client: SocketAddr, service: SocketAddr) -> Option<u32> {
     line[7].parse().ok().filter(|uid| *uid != NOBODY)
 }
 
-/// Reads `0100007F:1CFC`: an address as words of the machine's order, and a port.
+/// Parses an endpoint such as `0100007F:1CFC`: an address as 32-bit hex words in the machine's byte order, and a port.
 #[cfg(any(target_os = "linux", test))]
 fn endpoint(text: &str) -> Option<SocketAddr> {
     let (address, port) = text.split_once(':')?;

@@ -1,4 +1,4 @@
-//! How much of the service one token may take at once, so that no sender and no reader can shut the others out.
+//! Limits of how much one token may use at the same time, so that one client cannot block the others.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,10 +8,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::tokens::{Role, Token};
 
-/// Names remembered at once: as many as there may be tokens.
+/// Most token names that are remembered: as many as there can be tokens.
 const NAMES_MAX: usize = 1_000;
 
-/// Units of one kind of work: some for everybody, some kept for admins, and a share that no token may exceed.
+/// Units of one kind of work: some shared by all tokens, some reserved for admins, and a maximum for each token.
 #[derive(Debug)]
 pub(crate) struct Quota {
     shared: Arc<Semaphore>,
@@ -20,7 +20,7 @@ pub(crate) struct Quota {
     tokens: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
-/// Units that were taken; dropping it gives them back.
+/// Units that were taken. Dropping the permit returns them.
 #[derive(Debug)]
 pub(crate) struct Permit {
     _of_all: OwnedSemaphorePermit,
@@ -28,7 +28,8 @@ pub(crate) struct Permit {
 }
 
 impl Quota {
-    /// Returns a quota of so many units in all, of which some are kept for admins; a token has a share at most.
+    /// Returns a quota of `all` units, of which `for_admins` are reserved for admins. One token may hold at most
+    /// `share` units.
     pub(crate) fn new(all: usize, for_admins: usize, share: usize) -> Self {
         Self {
             shared: Arc::new(Semaphore::new(all - for_admins)),
@@ -38,7 +39,7 @@ impl Quota {
         }
     }
 
-    /// Takes units for a token without waiting.
+    /// Takes units for a token without waiting; returns `None` if they are not free.
     pub(crate) fn try_take(&self, token: &Token, units: u32) -> Option<Permit> {
         let of_token = self.of(token).try_acquire_many_owned(units).ok()?;
         let of_all = Arc::clone(&self.shared).try_acquire_many_owned(units).or_else(|full| match token.role {
@@ -48,7 +49,8 @@ impl Quota {
         Some(Permit { _of_all: of_all.ok()?, _of_token: of_token })
     }
 
-    /// Takes one unit for a token, and waits for it at most so long: first for the token's others, then for everybody's.
+    /// Takes one unit for a token and waits at most `wait` for it: first until the token is below its own maximum, then
+    /// until a unit of the quota is free. Returns `None` after that time.
     pub(crate) async fn take(&self, token: &Token, wait: Duration) -> Option<Permit> {
         let take = async {
             let of_token = self.of(token).acquire_owned().await.ok()?;
@@ -74,7 +76,7 @@ impl Quota {
     }
 }
 
-/// How often each token may do something: so many times at once, and then so many times a second.
+/// Rate limit for each token (a token bucket): `burst` times at once, then `per_s` times a second.
 #[derive(Debug)]
 pub(crate) struct Rate {
     burst: f64,
@@ -83,12 +85,12 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// Returns a rate at which nothing was done yet.
+    /// Returns a rate limit whose buckets are all full.
     pub(crate) fn new(burst: u32, per_s: u32) -> Self {
         Self { burst: f64::from(burst), per_s: f64::from(per_s), left: Mutex::default() }
     }
 
-    /// Whether a token may do it once more now; if so, it is counted.
+    /// Whether the token may act once more now. If so, the action is counted.
     pub(crate) fn allows(&self, token: &Token, now: Instant) -> bool {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.len() >= NAMES_MAX {

@@ -1,16 +1,16 @@
-//! Why the service does not do what it was asked; `http/status.rs` turns it into an answer.
+//! The reasons why the service refuses a request; `http/status.rs` turns them into HTTP answers.
 
 use tooltrail::Error;
 
-/// Why the service does not do what it was asked.
+/// The reason why the service refuses a request.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// Not now; the caller may try again.
+    /// The service cannot do it now; the caller may retry.
     Busy(&'static str),
     /// The token that was presented is not valid.
     UnknownToken,
-    /// The home could not be read, or the question is not valid.
+    /// The home could not be read, or the query is not valid.
     Reading(Error),
-    /// The service itself failed.
+    /// An internal error of the service.
     Broken,
 }

@@ -1,4 +1,7 @@
-//! Who is signed in to the page: random names in a cookie, held in memory, bounded, and no longer than their token.
+//! Sessions of users who are signed in to the page.
+//!
+//! A cookie holds a random session name. The sessions are kept in memory, their number is bounded, and each ends when
+//! its token is revoked.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,45 +16,46 @@ use crate::service::Refusal;
 use crate::service::peer::Origin;
 use crate::tokens::{Token, Tokens};
 
-/// Longest session: a working day; then the token is asked for again.
+/// Longest lifetime of a session: one working day. After that, the user must enter the token again.
 const SESSION_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Sessions at once; the oldest makes room. Each is some hundred bytes, and no team is larger.
+/// Most sessions at the same time. A new session beyond this number removes the oldest one. Each takes a few hundred
+/// bytes, and no team is larger.
 const SESSIONS_MAX: usize = 1_000;
 
-/// Random bytes of a session's name and of a form's secret: nobody guesses 256 bits.
+/// Random bytes of a session name and of a form secret. 256 random bits cannot be guessed.
 const SECRET_BYTES: usize = 32;
 
-/// Cookies of one name that are looked at.
+/// Most cookies with the same name that are checked per request.
 const COOKIES_MAX: usize = 8;
 
-/// The cookie that names a session.
+/// The cookie that holds the session name.
 const SESSION_COOKIE: &str = "tooltrail_session";
 
-/// The cookie that the form of those who are not signed in must match.
+/// The cookie whose value the sign-in form must send back.
 const FORM_COOKIE: &str = "tooltrail_form";
 
-/// What holds for both cookies: no script reads them, and no other site's page sends them.
+/// Attributes of both cookies: scripts cannot read them, and requests from pages of other sites do not carry them.
 const COOKIE_RULES: &str = "Path=/; HttpOnly; SameSite=Strict";
 
-/// Everybody who is signed in.
+/// All sessions, by the SHA-256 hash of their name.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions(Mutex<HashMap<[u8; 32], Session>>);
 
-/// One who is signed in.
+/// The session of one signed-in user.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// With which token.
+    /// The token that the user signed in with.
     pub(crate) token: Token,
-    /// What each of its forms must send back.
+    /// The secret that each form of this session must send back.
     pub(crate) form: String,
-    /// From where it was begun: nobody else's connection has it.
+    /// The origin of the sign-in request. The session is valid only for requests from the same origin.
     origin: Origin,
     begun: Instant,
 }
 
 impl Sessions {
-    /// Begins a session and returns its name.
+    /// Creates a session and returns its name.
     pub(crate) fn begin(&self, token: Token, origin: Origin) -> Result<String, Refusal> {
         let name = secret()?;
         let session = Session { token, form: secret()?, origin, begun: Instant::now() };
@@ -66,10 +70,11 @@ impl Sessions {
         Ok(name)
     }
 
-    /// Returns the session that a request names, as long as its token is one of these and it comes from where it began.
+    /// Returns the session that a request names, if its token is still in `tokens` and the request comes from the
+    /// session's origin.
     ///
-    /// Whoever serves another port of this machine can read the cookie, and set others of its name: the one that names a
-    /// session counts.
+    /// A service on another port of this machine can read the cookie and can set further cookies with the same name.
+    /// Therefore all of them are tried, and the first one that names a session is used.
     pub(crate) fn find(
         &self,
         headers: &HeaderMap,
@@ -88,7 +93,7 @@ impl Sessions {
         (session.origin == origin()).then_some(session)
     }
 
-    /// Ends the sessions that a request names.
+    /// Removes all sessions that a request names.
     pub(crate) fn end(&self, headers: &HeaderMap) {
         for name in cookies(headers, SESSION_COOKIE) {
             self.all().remove(&hashed(name));
@@ -100,52 +105,53 @@ impl Sessions {
     }
 }
 
-/// Returns the cookie of a session that begins with this request.
+/// Returns the cookie for a session that was created for this request.
 pub(crate) fn session_cookie(name: &str, headers: &HeaderMap) -> Option<HeaderValue> {
     let life = SESSION_LIFE.as_secs();
     HeaderValue::from_str(&format!("{SESSION_COOKIE}={name}; {COOKIE_RULES}; Max-Age={life}{}", secure(headers))).ok()
 }
 
-/// Returns the cookie that takes a session's name away.
+/// Returns the cookie that deletes the session cookie in the browser.
 pub(crate) fn no_session_cookie() -> HeaderValue {
     const { HeaderValue::from_static("tooltrail_session=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0") }
 }
 
-/// Returns the cookie that the sign-in form must match.
+/// Returns the cookie whose value the sign-in form must send back.
 pub(crate) fn form_cookie(form: &str) -> Option<HeaderValue> {
     HeaderValue::from_str(&format!("{FORM_COOKIE}={form}; {COOKIE_RULES}")).ok()
 }
 
-/// Returns what the sign-in form must send back: what the browser holds already, so that two tabs agree.
+/// Returns the secret that the sign-in form must send back. Reuses the secret that the browser already has in its
+/// cookie, so that the forms of two tabs are both valid.
 pub(crate) fn form_secret(headers: &HeaderMap) -> Result<String, Refusal> {
     let is_secret = |form: &&str| form.len() == 2 * SECRET_BYTES && form.bytes().all(|byte| byte.is_ascii_hexdigit());
     cookies(headers, FORM_COOKIE).find(is_secret).map_or_else(secret, |form| Ok(form.to_owned()))
 }
 
-/// Whether a sign-in form comes from a browser that asked us for it.
+/// Whether a sign-in form comes from a browser that got the form from this service.
 pub(crate) fn is_our_form(headers: &HeaderMap, sent: &str) -> bool {
     cookies(headers, FORM_COOKIE).any(|form| is_same(form, sent))
 }
 
-/// Whether two secrets are the same; how long it takes says nothing about where they differ.
+/// Whether two secrets are equal. Compares in constant time, so that the time does not show where they differ.
 pub(crate) fn is_same(known: &str, sent: &str) -> bool {
     !known.is_empty() && bool::from(known.as_bytes().ct_eq(sent.as_bytes()))
 }
 
-/// Keeps a cookie off unencrypted connections where this one came over an encrypted one.
+/// Returns the `Secure` attribute if the request came over HTTPS, so that the browser sends the cookie over HTTPS only.
 fn secure(headers: &HeaderMap) -> &'static str {
     let origin = headers.get(ORIGIN).map(HeaderValue::as_bytes);
     if origin.is_some_and(|origin| origin.starts_with(b"https://")) { "; Secure" } else { "" }
 }
 
-/// Returns the values of a cookie, the first few of them: each costs a hash.
+/// Returns the first [`COOKIES_MAX`] values of a cookie. The number is bounded because the caller hashes each value.
 fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
     pairs.filter(move |(known, _)| known.trim() == name).map(|(_, value)| value.trim()).take(COOKIES_MAX)
 }
 
-/// Returns random bytes as hex.
+/// Returns [`SECRET_BYTES`] random bytes as hex.
 fn secret() -> Result<String, Refusal> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| {
@@ -155,7 +161,8 @@ fn secret() -> Result<String, Refusal> {
     Ok(tooltrail::hex(&bytes))
 }
 
-/// Returns the hash under which a name is held: looking it up takes no time that says how much of it was right.
+/// Returns the hash that is the map key for a session name. Because the lookup compares hashes, its time does not show
+/// how much of a guessed name was right.
 fn hashed(name: &str) -> [u8; 32] {
     Sha256::digest(name.as_bytes()).into()
 }

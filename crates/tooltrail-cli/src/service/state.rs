@@ -1,4 +1,4 @@
-//! What the handlers share: the tokens, the recorder and the trail once they are open, and the bounds of work.
+//! State that the handlers share: the tokens, the recorder and the trail once they are open, and the limits of work.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -14,53 +14,56 @@ use crate::service::quota::{Permit, Quota, Rate};
 use crate::service::sessions::Sessions;
 use crate::tokens::{Token, TokenStore, Tokens, is_token};
 
-/// Questions read at once, those kept for admins, and those of one token: each holds a thread and a disk's attention, and
-/// two cores gain nothing from more.
+/// Limits of concurrent reads: in all, of these reserved for admins, and for one token. Each read occupies a thread and
+/// the disk; with two cores, more reads at once gain nothing.
 const READS: (usize, usize, usize) = (8, 2, 3);
 
-/// Longest wait for one of these places; a person's patience.
+/// Longest wait for a read permit, about as long as a person is willing to wait.
 const READ_WAIT: Duration = Duration::from_secs(2);
 
-/// Bodies that are taken apart at once, likewise: each keeps a core busy.
+/// Limits of request bodies that are parsed at the same time, in the same order as [`READS`]. Each keeps a core busy.
 const PARSES: (usize, usize, usize) = (4, 1, 2);
 
-/// Longest wait for one of these places: a large body takes a second or two.
+/// Longest wait for a parse permit. Parsing a large body takes a second or two.
 const PARSE_WAIT: Duration = Duration::from_secs(5);
 
-/// KiB of bodies on their way in, likewise: three of the largest bodies, and one and a little of one token.
+/// Limits in KiB of request bodies that are being received, in the same order as [`READS`]: in all about three of the
+/// largest bodies, and for one token slightly more than one.
 const BODIES_KIB: (usize, usize, usize) = (56 << 10, 17 << 10, 17 << 10);
 
-/// Streams at once, likewise: a quarter of the connections, so that questions always find one.
+/// Limits of concurrent streams, in the same order as [`READS`]: a quarter of the connections, so that queries can
+/// always get a connection.
 const STREAMS: (usize, usize, usize) = (128, 32, 16);
 
-/// KiB of answers on their way out, likewise: a page is at most [`PAGE_BYTES_MAX`], and readers may be slow.
+/// Limits in KiB of answers that are being sent, in the same order as [`READS`]. A page has at most
+/// [`PAGE_BYTES_MAX`] bytes of lines, and clients may read it slowly.
 const ANSWERS_KIB: (usize, usize, usize) = (48 << 10, 9 << 10, 18 << 10);
 
-/// Bytes of the lines of one page. A question for more gets the rest on further pages.
+/// Most bytes of lines on one page. A query that matches more gets the rest on further pages.
 pub(crate) const PAGE_BYTES_MAX: usize = 8 << 20;
 
-/// Users that one token may name for the first time at once, and each second: each gets folders of its own, which costs
+/// New users that one token may name: as one burst, and then per second. Each new user gets own folders, which costs
 /// several syncs.
 const NEW_USERS: (u32, u32) = (500, 20);
 
-/// Users whose folders are known to be there.
+/// Most user folders that are remembered as existing.
 const KNOWN_USERS_MAX: usize = 50_000;
 
-/// Pause between two looks at the file of tokens for the sake of one that is not known.
+/// Shortest time between two reads of the token file that are caused by unknown tokens.
 const FRESH_PAUSE: Duration = Duration::from_millis(50);
 
-/// Longest look at whether the home can be written: who asks for readiness wants to know now.
+/// Longest time for the check whether the home is writable, because a readiness probe needs a quick answer.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
-/// What the handlers share.
+/// State that the handlers share.
 #[derive(Debug)]
 pub(crate) struct Service {
     opened: OnceLock<Opened>,
     hub: OnceLock<Arc<Hub>>,
     store: TokenStore,
-    /// `None` while they cannot be read.
+    /// `None` while the token file cannot be read.
     tokens: RwLock<Option<Arc<Tokens>>>,
-    /// When the file was last looked at for the sake of a token that was not known.
+    /// When the token file was last read because of an unknown token.
     fresh: Mutex<Option<Instant>>,
     zone: Zone,
     durability: DurabilityPolicy,
@@ -76,16 +79,16 @@ pub(crate) struct Service {
     meters: Arc<Meters>,
 }
 
-/// What recovery hands over.
+/// The recorder and the trail, available once recovery is done.
 #[derive(Clone, Debug)]
 pub(crate) struct Opened {
-    /// Writes.
+    /// Writes entries.
     pub(crate) recorder: Arc<Recorder>,
-    /// Reads.
+    /// Reads entries.
     pub(crate) trail: Arc<Trail>,
 }
 
-/// Gives work up when whoever asked for it is gone.
+/// Guard of a request that cancels the work when it is dropped, for example because the client disconnected.
 pub(crate) struct GiveUp(Cancel);
 
 impl GiveUp {
@@ -101,7 +104,7 @@ impl Drop for GiveUp {
 }
 
 impl Service {
-    /// Returns a service that knows its tokens and is not open yet.
+    /// Returns a service that has its tokens but no open home yet.
     pub(crate) fn new(store: TokenStore, tokens: Tokens, zone: Zone, durability: DurabilityPolicy) -> Self {
         let quota = |(all, for_admins, share): (usize, usize, usize)| Quota::new(all, for_admins, share);
         Self {
@@ -120,41 +123,50 @@ impl Service {
             answers: quota(ANSWERS_KIB),
             new_users: Rate::new(NEW_USERS.0, NEW_USERS.1),
             known_users: Mutex::default(),
-            // One at a time: a disk that hangs holds one thread, not one for each who asks.
+            // One probe at a time: if the disk hangs, only one thread waits for it, not one per request.
             probes: Arc::new(Semaphore::new(1)),
             meters: Arc::default(),
         }
     }
 
-    /// Begins to answer questions.
+    /// Sets the recorder and the trail. From then on, the service answers queries and takes entries.
     pub(crate) fn open(&self, opened: Opened) {
-        // Only the opening thread comes here, once.
+        // Only the thread that opens the home calls this, and only once.
         let _ = self.opened.set(opened);
     }
 
-    /// Returns the recorder and the trail; until recovery is done, a problem.
+    /// Returns the recorder and the trail.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] until recovery is done.
     pub(crate) fn opened(&self) -> Result<&Opened, Refusal> {
         self.opened.get().ok_or(Refusal::Busy("the service is still recovering the home"))
     }
 
-    /// Begins to follow the home for live streams.
+    /// Sets the hub that follows the home for live streams.
     pub(crate) fn follow(&self, hub: Hub) {
         let _ = self.hub.set(Arc::new(hub));
     }
 
-    /// Returns what follows the home; until it does, a problem.
+    /// Returns the hub that follows the home.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] until the hub is set.
     pub(crate) fn hub(&self) -> Result<&Arc<Hub>, Refusal> {
         self.hub.get().ok_or(Refusal::Busy("the service does not follow the home yet"))
     }
 
-    /// Returns the tokens as they are now; while they cannot be read, nobody has one.
+    /// Returns the current tokens; an empty list while the token file cannot be read.
     pub(crate) fn tokens(&self) -> Arc<Tokens> {
         self.tokens.read().unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_default()
     }
 
-    /// Returns the token that somebody presents; while they cannot be read, nobody is told that it is none.
+    /// Returns the stored token that matches the presented one.
     ///
-    /// A token that is not known may have been made a moment ago: the file is looked at once more.
+    /// If it is unknown, reads the token file once more, because the token may have been created a moment ago.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownToken`] if no token matches, and [`Refusal::Busy`] while the token file cannot be read.
     pub(crate) async fn token(self: &Arc<Self>, presented: &str) -> Result<Token, Refusal> {
         if let Some(token) = self.known_token(presented)? {
             return Ok(token);
@@ -177,7 +189,8 @@ impl Service {
         Ok(tokens.find(presented).cloned())
     }
 
-    /// Whether the last look of its kind is long enough ago: strangers with made-up tokens must not keep the disk busy.
+    /// Whether the last extra read of the token file is at least [`FRESH_PAUSE`] ago. This limit keeps clients with
+    /// made-up tokens from causing constant disk reads.
     fn may_look_again(&self) -> bool {
         let now = Instant::now();
         let mut last = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,7 +201,7 @@ impl Service {
         may
     }
 
-    /// Puts newer tokens in place, `None` where they cannot be read; returns whether anything changed.
+    /// Replaces the tokens (`None` if they could not be read) and returns whether anything changed.
     pub(crate) fn renew_tokens(&self, tokens: Option<Tokens>) -> bool {
         let mut now = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
         let changed = now.as_deref() != tokens.as_ref();
@@ -198,17 +211,17 @@ impl Service {
         changed
     }
 
-    /// Returns what is counted.
+    /// Returns the meters.
     pub(crate) const fn meters(&self) -> &Arc<Meters> {
         &self.meters
     }
 
-    /// Returns who is signed in to the page.
+    /// Returns the sessions of users who are signed in to the page.
     pub(crate) const fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// Returns the zone of times that name none.
+    /// Returns the time zone for times that do not name one.
     pub(crate) const fn zone(&self) -> &Zone {
         &self.zone
     }
@@ -218,8 +231,8 @@ impl Service {
         &self.durability
     }
 
-    /// Reads from the trail on a thread that may block; at most so many at once, of one token and in all. The work ends
-    /// soon after whoever asked is gone.
+    /// Runs `work` on the trail, on a thread that may block. The number of reads at the same time is limited by
+    /// [`READS`]. The work is cancelled soon after the client disconnects.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         token: &Token,
@@ -231,7 +244,8 @@ impl Service {
         let cancel = Cancel::default();
         let given_up = GiveUp::new(&cancel);
         let read = tokio::task::spawn_blocking(move || {
-            // Whoever was told that an entry is taken finds it; a disk that hangs is no reason not to answer.
+            // A read must find every acknowledged entry, so wait for the buffered ones. If the disk hangs, the wait
+            // times out and the read continues.
             let _in_time = recorder.wait_for_buffered();
             let read = work(&trail.with_cancel(&cancel).lacking(recorder.waiting_folders()));
             drop(permit);
@@ -248,29 +262,30 @@ impl Service {
         }
     }
 
-    /// Takes a place to take a body apart.
+    /// Takes a permit to parse a request body; waits for it at most [`PARSE_WAIT`].
     pub(crate) async fn parse_permit(&self, token: &Token) -> Result<Permit, Refusal> {
         self.parses.take(token, PARSE_WAIT).await.ok_or(Refusal::Busy("too many senders at once"))
     }
 
-    /// Takes room for so many bytes more of a body.
+    /// Reserves room for this many more bytes of a request body.
     pub(crate) fn body_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Refusal> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         self.bodies.try_take(token, kib).ok_or(Refusal::Busy("too much is being sent at once"))
     }
 
-    /// Takes room for an answer of so many bytes.
+    /// Reserves room for an answer of this many bytes.
     pub(crate) fn answer_permit(&self, token: &Token, bytes: usize) -> Result<Permit, Refusal> {
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         self.answers.try_take(token, kib).ok_or(Refusal::Busy("too many answers are on their way"))
     }
 
-    /// Takes a place for one stream.
+    /// Takes a permit for one stream.
     pub(crate) fn stream_permit(&self, token: &Token) -> Result<Permit, Refusal> {
         self.streams.try_take(token, 1).ok_or(Refusal::Busy("too many streams at once"))
     }
 
-    /// Whether a token may send entries of a user: one of whom nobody has heard yet counts against its rate.
+    /// Whether a token may send entries of this user. A user who has no folder yet counts against the token's rate of
+    /// new users.
     pub(crate) fn may_name(&self, token: &Token, user: &str, recorder: &Recorder) -> bool {
         let folder = outside_folder(if user.is_empty() { UNKNOWN_USER } else { user });
         let known = || self.known_users.lock().unwrap_or_else(PoisonError::into_inner);
@@ -289,14 +304,14 @@ impl Service {
         may
     }
 
-    /// Ends every stream: it would keep its connection under way for ever.
+    /// Ends all streams, because each would otherwise keep its connection open forever.
     pub(crate) fn end_streams(&self) {
         if let Some(hub) = self.hub.get() {
             hub.stop();
         }
     }
 
-    /// Whether questions and entries are taken right now.
+    /// Checks that the service can take queries and entries now.
     pub(crate) async fn ready(&self) -> Result<(), Refusal> {
         let recorder = Arc::clone(&self.opened()?.recorder);
         let Ok(place) = Arc::clone(&self.probes).try_acquire_owned() else {

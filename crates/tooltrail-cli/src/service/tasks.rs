@@ -1,4 +1,4 @@
-//! What the service does beside answering: it opens the home, prunes daily, reads the tokens again, and closes.
+//! Background tasks of the service: open the home, prune daily, reload the tokens, and close the recorder.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,21 +11,22 @@ use crate::service::{Opened, PAGE_BYTES_MAX, Service};
 use crate::settings::Settings;
 use crate::tokens::TokenStore;
 
-/// Pause between two looks at the tokens: a new or revoked one counts within a second.
+/// Pause between two reads of the token file. A new or revoked token takes effect within a second.
 const TOKENS_PAUSE: Duration = Duration::from_millis(400);
 
-/// Pause between two tries to open the home.
+/// Pause between two attempts to open the home.
 const OPEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// Pause between two prunes, where something says what is kept: a day has ended in between.
+/// Pause between two prunes if a retention limit is set: in this time, one more day has ended.
 const PRUNE_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Pause after a prune that failed: a disk that fills up does not wait a day.
+/// Pause after a failed prune. It is shorter, because the disk may become full within a day.
 const PRUNE_RETRY: Duration = Duration::from_secs(60 * 60);
 
-/// Opens the recorder, then what reads, on a thread of their own, however long recovery takes; a failure is tried again.
+/// Opens first the recorder and then the readers, on a separate thread, because recovery may take long. Retries after
+/// a failure.
 ///
-/// The recorder comes first and alone: nothing that reads the home can keep it from recording.
+/// The recorder is opened first and on its own, so that a problem with reading the home cannot prevent recording.
 pub(crate) fn open_behind(service: Arc<Service>, settings: Settings, home: Home) {
     std::thread::spawn(move || {
         let bounds = Bounds { page_lines_bytes_max: PAGE_BYTES_MAX, ..Bounds::default() };
@@ -39,7 +40,7 @@ pub(crate) fn open_behind(service: Arc<Service>, settings: Settings, home: Home)
     });
 }
 
-/// Tries something until it succeeds, with a pause after each failure, which the log tells of.
+/// Repeats an attempt until it succeeds. Logs each failure and pauses after it.
 fn again_and_again<T>(what: &str, mut attempt: impl FnMut() -> Result<T, Failure>) -> T {
     loop {
         match attempt() {
@@ -52,7 +53,7 @@ fn again_and_again<T>(what: &str, mut attempt: impl FnMut() -> Result<T, Failure
     }
 }
 
-/// Prunes once the home is open, and then daily, what the file says is not kept.
+/// Prunes as soon as the home is open, and then daily, with the limits of the configuration file.
 pub(crate) async fn prune_daily(service: Arc<Service>, kept: Retention) {
     if !kept.is_limited() {
         return;
@@ -82,7 +83,7 @@ pub(crate) async fn prune_daily(service: Arc<Service>, kept: Retention) {
     }
 }
 
-/// Looks at the tokens again and again; where they cannot be read, nobody has one, and is told to come again.
+/// Reloads the token file repeatedly. While it cannot be read, no token is accepted, and clients are told to retry.
 pub(crate) async fn renew(service: Arc<Service>, store: TokenStore) {
     loop {
         tokio::time::sleep(TOKENS_PAUSE).await;
@@ -101,11 +102,12 @@ pub(crate) async fn renew(service: Arc<Service>, store: TokenStore) {
     }
 }
 
-/// Writes what was accepted, if the disk lets it in time; without a recorder there is nothing.
+/// Closes the recorder, which writes all accepted entries, and waits at most `wait` for it. Does nothing if the
+/// recorder was never opened.
 pub(crate) async fn close(service: &Service, wait: Duration) -> Result<Exit, Failure> {
     let Ok(opened) = service.opened() else { return Ok(Exit::Yes) };
     let recorder = Arc::clone(&opened.recorder);
-    // Given up, this thread keeps the recorder, so that dropping it elsewhere waits for nothing.
+    // After a timeout, this thread still holds the recorder, so that dropping it elsewhere does not block.
     let closed = tokio::task::spawn_blocking(move || {
         recorder.event(Event::Stop);
         recorder.close()

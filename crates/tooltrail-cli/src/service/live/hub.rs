@@ -1,4 +1,4 @@
-//! One follower of the whole home, and those who wait for what it meets.
+//! One follower of the whole home and its subscribers, which wait for new events.
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,24 +12,26 @@ use super::mask::Mask;
 use super::ring::{EventId, Ring, RingPosition, Since, StreamEvent};
 use crate::failure::Failure;
 
-/// Pause between two looks at the home: what people still feel as at once.
+/// Pause between two reads of the home: short enough that people see new entries as immediate.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Days followed: lines of older dates are an import, not news, and each day file followed costs a look.
+/// Days that are followed. Lines of older dates come from an import and are not news, and each followed day file costs
+/// a check in every round.
 pub(crate) const LIVE_DAYS: u32 = 31;
 
-/// Events handed out at once: the ring's lock is held for their copying, some microseconds.
+/// Most events handed out at once. They are copied under the ring's lock, which takes some microseconds.
 const HANDED_MAX: usize = 256;
 
-/// Follows the home in a thread of its own and keeps the newest events for any number of subscribers.
+/// Follows the home in a separate thread and keeps the newest events for any number of subscribers.
 ///
-/// Nobody is waited for: a subscriber that falls out of the ring gets [`StreamEvent::Lost`] with the count.
+/// The hub never waits for a subscriber. If one is so slow that its events were already removed from the ring, it gets
+/// [`StreamEvent::Lost`] with their number.
 #[derive(Debug)]
 pub(crate) struct Hub {
     shared: Arc<Shared>,
-    /// Under which ids are masked.
+    /// The secret with which event ids are masked.
     secret: [u8; 32],
-    /// Dropped to end the thread.
+    /// Dropping this sender ends the thread.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,12 +39,12 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct Shared {
     ring: Mutex<Ring>,
-    /// The number of the newest event; `None` when no more will come.
+    /// The number of the newest event; `None` once no more events will come.
     newest: watch::Sender<Option<u64>>,
 }
 
 impl Hub {
-    /// Begins to follow a home from now on. It looks once at every day file of the month: call it where that may block.
+    /// Starts to follow a home from now on. Blocks while it checks every day file of the last [`LIVE_DAYS`] days once.
     pub(crate) fn start(trail: &Trail) -> Result<Self, Failure> {
         let mut question = Question::new();
         question.days = LIVE_DAYS;
@@ -62,19 +64,19 @@ impl Hub {
         Ok(Self { shared, secret, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Returns a subscriber.
+    /// Returns a new subscriber.
     pub(crate) fn subscribe(&self, since: &Since) -> Subscriber {
         let news = self.shared.newest.subscribe();
         let place = self.shared.ring().place(since);
         Subscriber { shared: Arc::clone(&self.shared), news, place }
     }
 
-    /// Returns the mask of the ids that one token sees.
+    /// Returns the mask of the event ids that one token sees.
     pub(crate) fn mask(&self, token: &str) -> Mask {
         Mask::new(&self.secret, token)
     }
 
-    /// Ends every subscription: once what is in the ring was given, there is no more.
+    /// Ends every subscription: each subscriber still gets the events that are in the ring, and then the end.
     pub(crate) fn stop(&self) {
         self.shared.newest.send_replace(None);
     }
@@ -85,7 +87,7 @@ impl Drop for Hub {
         self.stop();
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has nothing more to say.
+            // If the thread panicked, there is nothing more to do.
             let _ended = thread.join();
         }
     }
@@ -96,12 +98,12 @@ impl Shared {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows until the hub is dropped.
+    /// Follows the home until the hub is dropped.
     fn run(&self, mut follow: Follow, stopped: &mpsc::Receiver<()>) {
         let mut trouble = None;
         loop {
             let batch = follow.next_batch();
-            // A failed look is told once, until one succeeds; what it did not give, a later one gives.
+            // Logs a failure only once until a read succeeds again. A later read returns the entries that this one missed.
             let failed = batch.as_ref().err().map(ToString::to_string);
             if let Some(why) = failed.as_ref().filter(|_| trouble.is_none()) {
                 tracing::warn!(why, "the home could not be followed; trying again");
@@ -113,7 +115,7 @@ impl Shared {
                 batch.into_iter().for_each(|followed| ring.push(followed));
                 let newest = ring.newest();
                 drop(ring);
-                // Once it was said that no more comes, it stays said.
+                // `None` (no more events) is final, so it is never replaced.
                 self.newest.send_if_modified(|known| match known {
                     Some(known) => std::mem::replace(known, newest) != newest,
                     None => false,
@@ -127,7 +129,7 @@ impl Shared {
     }
 }
 
-/// One who watches.
+/// The receiver of one live stream.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     shared: Arc<Shared>,
@@ -136,9 +138,9 @@ pub(crate) struct Subscriber {
 }
 
 impl Subscriber {
-    /// Waits for the next events, a few hundred at most; `None` when no more will come.
+    /// Waits for the next events, at most [`HANDED_MAX`]; returns `None` once no more will come.
     ///
-    /// A call that is not awaited to its end takes nothing: the next one gives the same.
+    /// Cancel-safe: if the future is dropped before it completes, no event is lost, and the next call returns it.
     pub(crate) async fn next(&mut self) -> Option<Vec<(EventId, StreamEvent)>> {
         loop {
             let ended = self.news.borrow_and_update().is_none();
@@ -160,7 +162,7 @@ mod tests {
     use std::time::Instant;
     use tooltrail::{Call, Recorder};
 
-    /// Longest wait for what must come.
+    /// Longest wait for an expected event.
     const PATIENCE: Duration = Duration::from_secs(60);
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -223,7 +225,7 @@ mod tests {
         let hub = Hub::start(&Trail::open(watched.path()).unwrap()).unwrap();
         let mut idle = hub.subscribe(&Since::Now);
         let mut spent = [Duration::ZERO; 2];
-        // In turns, so that whatever else the machine does falls on both.
+        // In turns, so that other load on the machine affects both.
         for turn in 0..12 {
             for (recorder, spent) in [&calm, &busy].into_iter().zip(&mut spent) {
                 let calls = (0..1_000).map(|n| call(turn * 1_000 + n)).collect();
@@ -232,7 +234,7 @@ mod tests {
                 *spent += began.elapsed();
             }
         }
-        // The follower itself takes its share of two cores, so the factor is generous.
+        // The follower itself uses a part of the two cores, so the factor is generous.
         assert!(spent[1] < spent[0] * 4, "{spent:?}");
         let began = Instant::now();
         while hub.shared.ring().newest() < 12_000 {

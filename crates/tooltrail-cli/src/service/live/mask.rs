@@ -1,21 +1,22 @@
-//! StreamEvent ids that tell nothing of the events between two of them.
+//! Masked event ids, which do not show how many events lie between two of them.
 
 use sha2::{Digest as _, Sha256};
 
-/// Rounds of the mixing: four make a permutation that looks random (Luby and Rackoff, 1988).
+/// Rounds of the Feistel network. Four rounds make a permutation that looks random (Luby and Rackoff, 1988).
 const ROUNDS: u8 = 4;
 
-/// A secret order of the numbers: who sees only some events learns from their ids not how many others there were.
+/// A secret permutation of the event numbers. A client that may see only some events cannot learn from their ids how
+/// many other events there were.
 #[derive(Clone, Debug)]
 pub(crate) struct Mask([u8; 32]);
 
 impl Mask {
-    /// Returns the mask of a name under a secret: the same as long as the secret is.
+    /// Returns the mask for a token name under a secret. The same name and secret always give the same mask.
     pub(crate) fn new(secret: &[u8], name: &str) -> Self {
         Self(Sha256::new().chain_update(secret).chain_update(name.as_bytes()).finalize().into())
     }
 
-    /// Returns what stands for a number.
+    /// Returns the masked form of a number.
     pub(crate) fn hide(&self, n: u64) -> u64 {
         let (mut left, mut right) = ((n >> 32) as u32, n as u32);
         for round in 0..ROUNDS {
@@ -24,7 +25,7 @@ impl Mask {
         u64::from(left) << 32 | u64::from(right)
     }
 
-    /// Returns the number for which this stands.
+    /// Returns the original number of a masked one.
     pub(crate) fn show(&self, hidden: u64) -> u64 {
         let (mut left, mut right) = ((hidden >> 32) as u32, hidden as u32);
         for round in (0..ROUNDS).rev() {

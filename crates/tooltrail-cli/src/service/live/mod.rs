@@ -1,4 +1,4 @@
-//! What has just arrived in the home, for those who watch: one follower, a ring, any number of subscribers.
+//! New entries of the home as a live stream: one follower, one ring buffer, any number of subscribers.
 
 mod hub;
 mod mask;

@@ -1,4 +1,4 @@
-//! The newest events under numbers that a subscriber can come back with.
+//! A ring buffer of the newest events. Each event has a number, with which a subscriber can resume.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use tooltrail::{Arrived, Followed, GapWhy};
 
-/// Events held: minutes of a busy home, for a browser that was away.
+/// Most events held: enough for some minutes of a busy home, for a browser that reconnects.
 const EVENTS_MAX: usize = 10_000;
 
-/// Bytes of entries held; a few hundred of the longest entries that we write.
+/// Most bytes of entries held: a few hundred of the longest entries that the recorder writes.
 const BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// What an event costs beside its line.
+/// Estimated memory of an event besides its line, in bytes.
 const EVENT_BYTES: usize = 128;
 
-/// The name of an event: `<start id>-<n>`, where the start id is this service's start and `n` counts from 1.
+/// The id of an event: `<start id>-<n>`. The start id identifies this start of the service, and `n` counts from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct EventId {
     start: Arc<str>,
@@ -23,7 +23,7 @@ pub(crate) struct EventId {
 }
 
 impl EventId {
-    /// Reads an id, `None` for anything else.
+    /// Parses an id; returns `None` if the text is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (start, n) = text.split_once('-')?;
         let plain = !start.is_empty() && start.len() <= 64 && start.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -33,7 +33,7 @@ impl EventId {
 }
 
 impl EventId {
-    /// Returns the id with another number in its place.
+    /// Returns the id with its number replaced by `map` of it.
     pub(crate) fn map(&self, map: impl FnOnce(u64) -> u64) -> Self {
         Self { start: Arc::clone(&self.start), n: map(self.n) }
     }
@@ -45,38 +45,38 @@ impl fmt::Display for EventId {
     }
 }
 
-/// What a subscriber gets.
+/// An event that a subscriber gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StreamEvent {
     /// An entry.
     Entry(Arc<Arrived>),
-    /// A day file is not what it was; entries may be missing.
+    /// A day file was cut, replaced or removed, or cannot be read; entries may be missing.
     Broken { folder: Arc<str>, why: GapWhy },
-    /// Events that this subscriber can no longer have; how many, where that is known.
+    /// Events that are no longer in the ring for this subscriber, with their number if it is known.
     Lost(Option<u64>),
 }
 
-/// From where a subscriber wants events.
+/// The point from which a subscriber wants events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Since {
-    /// From now on.
+    /// Only new events.
     Now,
-    /// After an event of this or an earlier start.
+    /// The events after this one, which may be from an earlier start of the service.
     After(EventId),
-    /// After something that is no event id: as after one of an earlier start.
+    /// The client sent something that is not an event id; handled like an id of an earlier start.
     Unknown,
 }
 
-/// A place between two events: the number of the last one that was given, if it is known.
+/// The position of a subscriber: the number of the last event it got, if known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RingPosition(Option<u64>);
 
-/// The newest events.
+/// The ring buffer of the newest events.
 #[derive(Debug)]
 pub(super) struct Ring {
     start: Arc<str>,
     events: VecDeque<StreamEvent>,
-    /// The number of the first event held, or of the next one where none is.
+    /// The number of the oldest event held; if the ring is empty, the number of the next event.
     first: u64,
     bytes: usize,
     events_max: usize,
@@ -84,7 +84,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// Returns an empty ring of a start.
+    /// Returns an empty ring for this start of the service.
     pub(super) fn new(start: &str) -> Self {
         Self::bounded(start, EVENTS_MAX, BYTES_MAX)
     }
@@ -93,12 +93,12 @@ impl Ring {
         Self { start: start.into(), events: VecDeque::new(), first: 1, bytes: 0, events_max, bytes_max }
     }
 
-    /// Adds an event, and lets go of the oldest beyond the bounds.
+    /// Adds an event and removes the oldest ones while a bound is exceeded. The newest event always stays.
     pub(super) fn push(&mut self, followed: Followed) {
         let event = match followed {
             Followed::Entry(entry) => StreamEvent::Entry(Arc::new(entry)),
             Followed::Gap { folder, why, .. } => StreamEvent::Broken { folder: folder.into(), why },
-            // A kind that this version does not know says nothing a subscriber could show.
+            // A kind of event that this version does not know; a subscriber could not show it.
             _ => return,
         };
         self.bytes += bytes_of(&event);
@@ -109,12 +109,12 @@ impl Ring {
         }
     }
 
-    /// Returns the number of the newest event, 0 before the first.
+    /// Returns the number of the newest event; 0 if there was none yet.
     pub(super) fn newest(&self) -> u64 {
         self.first + self.events.len() as u64 - 1
     }
 
-    /// Returns where a subscriber begins.
+    /// Returns the position from which a subscriber begins.
     pub(super) fn place(&self, since: &Since) -> RingPosition {
         match since {
             Since::Now => RingPosition(Some(self.newest())),
@@ -123,9 +123,9 @@ impl Ring {
         }
     }
 
-    /// Returns at most so many events after a place, and moves it behind them.
+    /// Returns at most `most` events after a position and moves the position behind them.
     ///
-    /// Where events after it were let go, the first is [`StreamEvent::Lost`].
+    /// If events after the position were already removed, the first returned event is [`StreamEvent::Lost`].
     pub(super) fn after(&self, place: &mut RingPosition, most: usize) -> Vec<(EventId, StreamEvent)> {
         let id = |n| EventId { start: Arc::clone(&self.start), n };
         let mut found = Vec::new();
@@ -159,7 +159,7 @@ mod tests {
     use super::*;
     use tooltrail::Date;
 
-    /// Only the library makes entries; gaps of numbered folders stand in for them.
+    /// Only the library can create entries, so these tests use gaps with numbered folders instead.
     fn gap(n: u64) -> Followed {
         Followed::Gap { folder: format!("u{n}"), day: Date::parse("2026-11-23").unwrap(), why: GapWhy::Cut }
     }
