@@ -1,16 +1,18 @@
-//! Sixty-four bytes at a time: which of them begin a rare three, stand in a long run, or are digits.
+//! Classifies 64 bytes at a time with AVX2: which bytes may begin three rare bytes, belong to tokens, or are digits.
 //!
-//! A set of bytes is looked up in two steps of sixteen, so that a block costs some dozen instructions where a table
-//! would cost three reads a byte. Without the instructions for it no block is skipped and every byte is looked at.
+//! Membership in a set of bytes is tested with two shuffles, one for the lower and one for the upper four bits. A block
+//! costs a few dozen instructions; a table would cost three reads per byte. Without AVX2 this module is not used, and
+//! the prefilter looks at every byte.
 
-/// Bytes of a block.
+/// Bytes per block.
 pub(in crate::redact) const BLOCK: usize = 64;
-/// Bytes behind a block that its last threes reach into.
+/// Bytes after a block that are read with it, because the last two triples of a block extend into the next block.
 const BEYOND: usize = 2;
-/// Turns capitals into small letters, and a few signs into others: only a filter may be so rough.
+/// The bit that turns capitals into small letters. It also changes some other signs, so the result is good for a filter
+/// only, not for a comparison.
 pub(in crate::redact) const FOLD: u8 = 0x20;
 
-/// A set of bytes, as bits by the upper half of a byte under each lower half.
+/// A set of bytes. Index: the lower four bits of a byte. Bit: the upper four bits, less 8 in `above`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::redact) struct Set {
     below: [u8; 16],
@@ -37,38 +39,38 @@ impl Set {
     }
 }
 
-/// What is looked for.
+/// The sets of bytes that the masks are computed from.
 #[derive(Clone, Debug)]
 pub(in crate::redact) struct ByteClasses {
-    /// The four [`hashes`] of each rare three.
+    /// The four [`hashes`] of every chosen triple of rare bytes.
     pub(in crate::redact) threes: [Set; 4],
-    /// Twos, folded.
+    /// The chosen pairs of bytes, folded.
     pub(in crate::redact) twos: Vec<[u8; 2]>,
-    /// Bytes of runs; ASCII only.
+    /// Bytes that can occur in tokens; ASCII only.
     pub(in crate::redact) run: Set,
 }
 
-/// One bit a byte.
+/// The masks of one block: bit n stands for byte n.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::redact) struct Masks {
-    /// May begin a three or two.
+    /// The byte may begin one of the chosen triples or pairs; false positives are possible.
     pub(in crate::redact) rare: u64,
     pub(in crate::redact) run: u64,
     pub(in crate::redact) alphanumeric: u64,
     pub(in crate::redact) digit: u64,
     /// Backslashes and percent signs.
     pub(in crate::redact) escape: u64,
-    /// Whether any of those stands here, or an ampersand or the escape of a terminal.
+    /// Whether the block contains a backslash, a percent sign, an ampersand or the terminal escape byte.
     pub(in crate::redact) escapes: bool,
 }
 
-/// Hashes of three folded bytes: of each two of them, and of all.
+/// Returns four 8-bit hashes of three folded bytes: one for each pair of them, and one for all three.
 pub(in crate::redact) fn hashes([one, two, three]: [u8; 3]) -> [u8; 4] {
     let pair = |first: u8, second: u8| (first << 3) ^ second;
     [pair(one, two), pair(two, three), pair(one, three), pair(one, two).rotate_left(4) ^ three]
 }
 
-/// Whether this machine has the instructions.
+/// Returns whether this machine has AVX2.
 pub(in crate::redact) fn is_able() -> bool {
     #[cfg(target_arch = "x86_64")]
     return std::arch::is_x86_feature_detected!("avx2");
@@ -76,11 +78,14 @@ pub(in crate::redact) fn is_able() -> bool {
     false
 }
 
-/// Calls with the masks of each block of a text and of the one behind it; only where [`is_able`].
+/// Calls `call` with the offset of each block, its masks and the masks of the next block.
+///
+/// # Panics
+/// If this machine does not have AVX2; see [`is_able`].
 #[cfg(target_arch = "x86_64")]
 pub(in crate::redact) fn each(byte_classes: &ByteClasses, text: &[u8], call: impl FnMut(usize, &Masks, &Masks)) {
     assert!(is_able(), "this machine lacks AVX2");
-    // SAFETY: the function's only demand is AVX2, which was asked for on the line above.
+    // SAFETY: the only requirement of the function is AVX2, which the assertion above checks.
     #[expect(unsafe_code, reason = "the way to instructions that not every machine has")]
     unsafe {
         avx2::each(byte_classes, text, call);
@@ -98,10 +103,10 @@ mod avx2 {
 
     use super::{BEYOND, BLOCK, ByteClasses, FOLD, Masks, Set};
 
-    /// A block with the bytes behind it.
+    /// A block and the bytes after it.
     type Block = [u8; BLOCK + BEYOND];
 
-    /// A set as the lookup wants it: both halves twice.
+    /// A set in the layout that the shuffle needs: each half appears twice.
     #[derive(Clone, Copy)]
     struct Wide {
         below: __m256i,
@@ -144,7 +149,7 @@ mod avx2 {
             None if at < text.len() => padded.get(at - full.len()..).and_then(|padded| padded.first_chunk()),
             None => None,
         };
-        // Two places that take turns: masks that were just made are slow to copy.
+        // Two buffers used in turn, because copying masks that were just written is slow.
         let mut turns = [Masks::default(); 2];
         let Some(first) = block(0) else { return };
         masks(byte_classes, &wides, first, &mut turns[0]);
@@ -192,7 +197,7 @@ mod avx2 {
         let turned = _mm256_or_si256(upper, upper_half(pair));
         let hashes =
             [pair, hash(folded[1], folded[2]), hash(folded[0], folded[2]), _mm256_xor_si256(turned, folded[2])];
-        // The least of what was found is zero where any is.
+        // The minimum is zero where at least one of the four lookups is zero, that is, where a hash is unknown.
         let mut found = _mm256_set1_epi8(-1);
         for (hash, set) in hashes.into_iter().zip(wides.threes) {
             found = _mm256_min_epu8(found, within_all(hash, set, wides.upper));
@@ -214,11 +219,11 @@ mod avx2 {
         [rare, within(wides.run), within(wides.alphanumeric), within(wides.digit), escape, others]
     }
 
-    /// Zero where a byte is not in a set.
+    /// Returns zero at each byte that is not in the set.
     #[target_feature(enable = "avx2")]
     #[inline]
     fn within_all(bytes: __m256i, set: Wide, upper: __m256i) -> __m256i {
-        // A shuffle answers zero for a byte from 0x80 on: one of the two is always silent.
+        // A shuffle returns zero for an index from 0x80 on, so at most one of the two is not zero.
         let below = _mm256_shuffle_epi8(set.below, bytes);
         let above = _mm256_shuffle_epi8(set.above, _mm256_xor_si256(bytes, _mm256_set1_epi8(0x80_u8 as i8)));
         let row = _mm256_shuffle_epi8(upper, upper_half(bytes));
@@ -267,7 +272,7 @@ mod avx2 {
 mod tests {
     use super::*;
 
-    /// Each mask against its plain meaning, at every length and place.
+    /// Compares each mask with a plain computation, at every text length and position.
     #[test]
     fn masks_say_what_they_mean() {
         if !is_able() {

@@ -1,9 +1,25 @@
-//! The first pass over a text: where any of the words stands that could begin a secret, and whether a card's number may.
+//! The first pass over a text: it finds the positions (candidates) that the rest of the scan has to look at.
 //!
-//! Three ways lead to a word. Names and leads are found by three rare bytes inside them. A token's word counts only
-//! where a token could begin: with no letter or digit before it, at a run of bytes as long as the shortest token. A
-//! vendor's word counts only shortly before such a run with a sign of assignment between. What is left out so could
-//! not have led to anything; a machine without wide instructions looks at every byte and finds the rest, too.
+//! Words. The prefilter looks for the literals of all token shapes, vendor names, parts of secret names (`pass`,
+//! `key`), leads (`://`, `bearer `, command names), the opening of a mark, and words for "password" in other scripts.
+//!
+//! Skipping, with AVX2. `byte_classes` reads 64 bytes at a time and sets one bit per byte in each of its masks.
+//! - Names, leads, marks: `rare` chose three (or two) rare bytes of each word. A byte gets the `rare` bit only if four
+//!   8-bit hashes of the three bytes there are all in the sets of known hashes. Only there is the word compared.
+//! - First literal of a token: compared only where at least 12 bytes follow that can occur in tokens, and no letter or
+//!   digit stands before (the end of an escape may). A bit table of two bytes and `WordIndex` reject most of these
+//!   places.
+//! - Literal inside a token: compared only where at least 32 such bytes follow.
+//! - Vendor name: searched only in the few bytes before such a place, if an assignment sign lies between.
+//! - Other scripts: searched only if the text contains a lead byte of their letters.
+//!
+//! Why no candidate is lost. Equal bytes have equal hashes, so a hash test only lets wrong places through. No token
+//! shape is shorter than 12 bytes, or 32 with its literal inside (tests below), and `scan::text` rejects a token after
+//! a letter or digit too. `tests/prefilter_equivalence.rs` compares the result with a search at every byte. One known
+//! exception is base64 of 20 to 31 characters that `+`, `/`, `-` or `_` divides into parts below 20: it is not decoded.
+//!
+//! Without AVX2, [`Prefilter::candidates`] compares all words at every byte by means of `WordIndex`, and reports that
+//! card numbers, base64 and escapes may be present. This is slower; it misses nothing that the AVX2 path finds.
 
 use crate::redact::rules::shapes::{PREFIXED, Piece, VENDORS};
 use crate::redact::scan::boundaries::VENDOR_NAME_MAX;
@@ -12,7 +28,7 @@ use crate::redact::scan::hit::Trigger;
 use crate::redact::scan::rare::{self, Rare};
 use crate::redact::scan::word_index::WordIndex;
 
-/// What may stand between a vendor's name and its token, what of it assigns, and of what the name is made.
+/// Kinds of bytes, as bits: bytes between a vendor name and its token, assignment signs (also between), bytes of names.
 const BETWEEN: u8 = 1;
 const ASSIGNING: u8 = 2;
 const NAMING: u8 = 4;
@@ -37,35 +53,35 @@ const fn kinds() -> [u8; 256] {
     kinds
 }
 
-/// Which part of the words stands where.
+/// A position in a text and the index of the word that was found there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::redact) struct Candidate {
     start: usize,
     word: u16,
 }
 
-/// A word and what it leads to.
+/// A word, and the reason why it is searched for.
 #[derive(Debug)]
 struct Word {
     bytes: Box<[u8]>,
     trigger: Trigger,
 }
 
-/// Words, and the ways to them.
+/// All words, and the indexes by which they are found.
 #[derive(Debug)]
 pub(in crate::redact) struct Prefilter {
-    /// From the shortest: of those that begin together the shorter is told first.
+    /// Sorted by length, so that a shorter word is reported before a longer one at the same position.
     words: Vec<Word>,
-    /// Every word.
+    /// All words; used when every byte is looked at.
     all: WordIndex<u16>,
-    /// Words with which tokens begin.
+    /// The literals at the beginning of tokens.
     heads: WordIndex<u16>,
-    /// The first two bytes of these words, folded, as bits.
+    /// A bit table of the first two folded bytes of `heads`.
     pairs: Box<[u64; PAIRS]>,
-    /// Words inside tokens: the first byte, where their tokens begin before it, and which word.
+    /// Literals inside tokens: the first byte, the number of bytes of the token before it, and the index of the word.
     inner: Vec<(u8, usize, u16)>,
     vendors: WordIndex<u16>,
-    /// Words that are not written in ASCII: only texts that are not either are searched for them.
+    /// Words that are not ASCII. They are searched only in a text that is not ASCII.
     world: WordIndex<u16>,
     vendor_bytes_max: usize,
     rare: Rare,
@@ -73,21 +89,21 @@ pub(in crate::redact) struct Prefilter {
     able: bool,
 }
 
-/// What may be in a text beside words.
+/// What a text may contain in addition to words.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::redact) struct May {
-    /// A card's number.
+    /// A card number.
     pub(in crate::redact) numbers: bool,
-    /// Base64 that hides a text, or lines of a key.
+    /// Base64 of a text, or lines of a private key.
     pub(in crate::redact) encoded: bool,
-    /// An escape of any kind.
+    /// An escape sequence of any kind.
     pub(in crate::redact) escapes: bool,
 }
 
-/// Words of 64 bits in a set of two bytes.
+/// 64-bit words of the bit table over two bytes.
 const PAIRS: usize = 1 << 10;
 
-/// Folds three bytes.
+/// Folds three bytes to lower case.
 const FOLDED: u32 = 0x20_2020;
 
 impl Prefilter {
@@ -111,7 +127,7 @@ impl Prefilter {
         let is_head = |trigger: &Trigger| matches!(trigger, Trigger::Shape(_)) && before(trigger).is_none();
         let mut pairs = Box::new([0; PAIRS]);
         for word in words.iter().filter(|word| is_head(&word.trigger)) {
-            // Every head has two bytes at least.
+            // Every such word has at least two bytes.
             let two = u16::from_le_bytes([word.bytes[0], word.bytes[1]]) | 0x2020;
             pairs[usize::from(two >> 6)] |= 1 << (two & 63);
         }
@@ -133,14 +149,14 @@ impl Prefilter {
         }
     }
 
-    /// Looks at every byte from now on, to hold the short way against it.
+    /// Switches to the search at every byte. Tests compare the AVX2 path with it.
     #[cfg(test)]
     pub(in crate::redact) fn look_everywhere(&mut self) {
         self.able = false;
     }
 
-    /// Collects where words stand that could lead to a secret, by beginnings; answers what else may be there. In a text
-    /// that is cut, what is cut short of its form counts, too.
+    /// Collects the candidates of a text, sorted by position, and returns what else the text may contain. If the text
+    /// was cut at its end, a token that the cut shortened is a candidate too.
     pub(in crate::redact) fn candidates(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> May {
         candidates.clear();
         if !self.able {
@@ -157,8 +173,9 @@ impl Prefilter {
             may.escapes |= masks.escapes;
             each_bit(starts, |bit| {
                 let (at, long) = (at + bit, long >> bit & 1 == 1);
-                // A sign just before, or a quote or blank with more before that, and what may begin a vendor's token: one
-                // that begins as no name does is long.
+                // An assignment sign stands directly before, or two bytes that may stand between name and token. The
+                // first byte may begin a vendor's token: a token whose first byte cannot be in a name has at least 32
+                // bytes.
                 let joined = at > 1
                     && (is(bytes[at - 1], ASSIGNING) || is(bytes[at - 1], BETWEEN) && is(bytes[at - 2], BETWEEN))
                     && !is(bytes[at], BETWEEN)
@@ -180,7 +197,7 @@ impl Prefilter {
             self.world.each(text, |start, _, word| candidates.push(Candidate { start, word }));
         }
         if cut {
-            // What is open at the end is judged by its beginning alone.
+            // The last run may be a token that was cut, so it is searched without the minimum length.
             let from =
                 bytes.iter().rposition(|b| !b.is_ascii_graphic() || b"\"'`<>".contains(b)).map_or(0, |at| at + 1);
             self.all.each(&text[from..], |start, _, word| {
@@ -196,18 +213,18 @@ impl Prefilter {
         may
     }
 
-    /// The beginning, the end and the reason of what was collected.
+    /// Returns the start, the end and the reason of a candidate.
     pub(in crate::redact) fn open(&self, candidate: Candidate) -> (usize, usize, Trigger) {
         let word = &self.words[usize::from(candidate.word)];
         (candidate.start, candidate.start + word.bytes.len(), word.trigger)
     }
 
-    /// Every word of a short text, by beginnings.
+    /// Calls `call` with the start, the end and the reason of every word in a short text, by position.
     pub(in crate::redact) fn each(&self, text: &str, mut call: impl FnMut(usize, usize, Trigger)) {
         self.all.each(text, |start, end, word| call(start, end, self.words[usize::from(word)].trigger));
     }
 
-    /// The words of which a rare three, or two, is a part.
+    /// Adds the words that contain the three, or two, rare bytes at a position.
     #[inline]
     fn rare(&self, bytes: &[u8], at: usize, candidates: &mut Vec<Candidate>) {
         let three = match bytes[at..].first_chunk::<4>() {
@@ -234,7 +251,7 @@ impl Prefilter {
         }
     }
 
-    /// What begins where a long run begins but is known by a word inside or before it.
+    /// Adds the words that are not at the start of a token but inside it (`long` only), or the vendor name before it.
     #[inline(never)]
     fn start(&self, text: &str, at: usize, long: bool, candidates: &mut Vec<Candidate>) {
         let bytes = text.as_bytes();
@@ -247,7 +264,7 @@ impl Prefilter {
                 }
             }
         }
-        // Back over what joins a token to its vendor's name; no token begins with a byte of that, so each is passed once.
+        // Go back over the bytes between name and token. No token begins with such a byte, so each is passed only once.
         let (mut name, mut assigned) = (at, false);
         while !is(bytes[at], BETWEEN) && name > 0 && is(bytes[name - 1], BETWEEN) {
             name -= 1;
@@ -261,7 +278,7 @@ impl Prefilter {
         {
             from -= 1;
         }
-        // The shortest vendor's word has three bytes.
+        // The shortest vendor name has three bytes.
         if name - from >= 3 {
             let near = &text[from..name];
             self.vendors.each(near, |start, _, word| candidates.push(Candidate { start: from + start, word }));
@@ -269,7 +286,7 @@ impl Prefilter {
     }
 }
 
-/// The bytes of which tokens are made.
+/// Returns all bytes that can occur in a token.
 fn runs() -> Set {
     let mut set = Set::default();
     for (shape, piece) in
@@ -291,14 +308,14 @@ fn runs() -> Set {
     set
 }
 
-/// Where tokens may begin, where those may that hold their word inside, and whether a run begins here as long as base64
-/// has that hides a text: of 20 letters and digits, or of 32 bytes of tokens.
+/// Returns three results for a block: where tokens may begin, where runs of 32 token bytes begin, and whether base64
+/// may begin: a run of 20 letters and digits, or of 32 token bytes.
 ///
-/// What a text in ASCII becomes in base64 is letters and digits but for the few characters whose last six bits are all
-/// set, as those of `?` and `~` are; of what is drawn at random, as a key is, one sign in 32 is none.
+/// Base64 of ASCII text contains a sign other than letters and digits only for `>`, `?` and `~` as every third byte.
+/// Base64 of random data, such as a key, contains one such sign in 32 characters on average.
 #[inline]
 fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64, bool) {
-    // Mostly no run is long enough even if the next block were one.
+    // Fast exit: in most blocks no run is long enough, even if the whole next block continued it.
     let two = masks.run & (masks.run >> 1 | !0 << 63);
     let four = two & (two >> 2 | !0 << 62);
     let eight = four & (four >> 4 | !0 << 60);
@@ -312,7 +329,7 @@ fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64, bool) {
     let twelve = (eight & four >> 8) as u64;
     let sixteen = eight & eight >> 8;
     let long = (sixteen & sixteen >> 16) as u64;
-    // An escape's letter or digits are no part of a token: one letter after a backslash, two digits after a percent.
+    // A token may follow an escape, whose last byte is a letter or digit: `\n`, `%22`.
     let glued = masks.alphanumeric << 1 | before.alphanumeric >> 63;
     let escaped = masks.escape << 2 | before.escape >> 62 | masks.escape << 3 | before.escape >> 61;
     let plain = u128::from(masks.alphanumeric) | u128::from(behind.alphanumeric) << BLOCK;
@@ -320,13 +337,13 @@ fn starts(before: &Masks, masks: &Masks, behind: &Masks) -> (u64, u64, bool) {
     (twelve & (!glued | escaped), long, long | twenty != 0)
 }
 
-/// Whether a text holds letters of which words are made that are not written in ASCII. Nearly all else is punctuation,
-/// lines of boxes and emoji, whose first bytes are others.
+/// Returns whether a text contains the first byte of a letter that is not ASCII. Punctuation, box lines and emoji
+/// mostly have other first bytes.
 fn may_be_foreign(bytes: &[u8]) -> bool {
     !bytes.is_ascii() && bytes.iter().any(|byte| matches!(byte, 0xC3..=0xE1 | 0xE3..=0xED))
 }
 
-/// Whether a group of thirteen digits begins in a block, or one of four before a joint and four more.
+/// Returns whether a card number may begin in a block: thirteen digits, or four digits, a space or hyphen, four digits.
 fn may_be_number(bytes: &[u8], at: usize, before: &Masks, masks: &Masks, behind: &Masks) -> bool {
     let digit = u128::from(masks.digit) | u128::from(behind.digit) << BLOCK;
     let two = digit & digit >> 1;
@@ -356,11 +373,11 @@ mod tests {
     use super::*;
     use crate::redact::rules::shapes::Shape;
 
-    /// Bytes of the shortest run at which a token is looked for, and of one that holds its word inside.
+    /// The shortest run at which a token is looked for, in bytes, and the shortest for a token with its literal inside.
     const RUN_MIN: usize = 12;
     const INNER_RUN_MIN: usize = 32;
 
-    /// The fewest bytes of a form.
+    /// Returns the smallest number of bytes of a form.
     fn least(shape: &Shape) -> usize {
         let bytes = |piece: &Piece| match piece {
             Piece::Literal(text) => text.len(),
@@ -390,10 +407,10 @@ mod tests {
                 Piece::Run(bytes, ..) => bytes,
                 Piece::Choice(texts) => texts.iter().map(|text| text.as_bytes()[0]).collect(),
             };
-            // What begins as no name does is long.
+            // A token whose first byte cannot be in a name has at least 32 bytes.
             let named = first.iter().all(|byte| is(*byte, NAMING) || *byte == b'=');
             assert!(named || least(shape) >= INNER_RUN_MIN, "{}", shape.form);
-            // An equals sign is passed over before the token begins.
+            // An equals sign at the beginning of a token is skipped before the token is matched.
             assert!(!first.iter().any(|byte| *byte != b'=' && is(*byte, BETWEEN)), "{}", shape.form);
         }
     }

@@ -1,23 +1,23 @@
-//! Three bytes of each word that stand in few others: by them the word is found.
+//! Chooses for each word three consecutive bytes that are rare in texts. The word is found by these bytes.
 
 use crate::redact::scan::byte_classes::{self, ByteClasses, FOLD};
 
-/// How often letters stand in texts, from the rarest; all else is rarer still, but for a blank.
+/// Letters and the space, ordered from rare to frequent in texts. All other bytes count as rare.
 const LETTERS_BY_RARITY: &[u8] = b"qjzxkvbywgpfmucdlhrsnioate ";
-/// Threes that stand in so many other words that nearly any other is rarer.
+/// Triples that occur in many ordinary words, so that nearly any other triple is a better choice.
 const USUAL: &str = "con mod use cre add wor mon pen win ong ard ode ser ing ion ent ate ter est the and for ers tra tri \
                      ile ore age ess ect nec net ord rec eco ver res set unt ount igi omp pro com";
 
-/// Slots of a table that is nearly empty, so that what is no rare three is seen at once.
+/// Slots of the hash table. The table is nearly empty, so that an unknown triple is usually rejected at the first slot.
 const SLOTS: usize = 4_096;
 
-/// Rare bytes inside words, by their folded value; two bytes count as three with a zero.
+/// The chosen bytes of all words, by their folded value. Two bytes count as three with a zero as the third.
 #[derive(Debug)]
 pub(in crate::redact) struct Rare {
     slots: Box<[u16; SLOTS]>,
-    /// Value, the word, and where in it these bytes stand.
+    /// The folded value, the index of the word, and the offset of the bytes in the word.
     places: Vec<(u32, u16, u8)>,
-    /// The values of two bytes.
+    /// The values that consist of two bytes only.
     pub(in crate::redact) twos: Vec<u32>,
 }
 
@@ -40,7 +40,7 @@ impl Rare {
         (value.wrapping_mul(0x9E37_79B1) >> 20) as usize % SLOTS
     }
 
-    /// Where in which words these bytes stand.
+    /// Returns the entries for a folded value: the words that contain these bytes, and where.
     #[inline]
     pub(in crate::redact) fn places(&self, value: u32) -> &[(u32, u16, u8)] {
         let mut slot = Self::slot(value);
@@ -55,7 +55,8 @@ impl Rare {
     }
 }
 
-/// Chooses three bytes of each name and lead: rare ones, and as few as possible in all.
+/// Chooses three bytes (two, if the word has only two) of each name and lead. A triple that an earlier word already
+/// uses is preferred, so that there are few triples in total; otherwise the rarest one is chosen.
 pub(in crate::redact) fn choose<'w>(
     words: impl Iterator<Item = (u16, &'w [u8])>,
     byte_classes: &mut ByteClasses,

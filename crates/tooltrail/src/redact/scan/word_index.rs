@@ -1,17 +1,18 @@
-//! Finds all words of a list in a text, in either case.
+//! Finds all words of a list in a text, regardless of ASCII case.
 //!
-//! A filter of bits over the two, three and four bytes at each place lets almost nothing through that is no word's
-//! beginning, and its reads do not wait for each other: on texts without secrets it runs several times faster than
-//! an automaton of as many words, and it is built in microseconds.
+//! Three bit tables, over the first two, three and four bytes at each position, reject almost every position at which
+//! no word begins. The three reads do not depend on each other. On texts without secrets this is several times faster
+//! than an automaton of the same number of words, and it is built in microseconds.
 
-/// Bits of a filter, as words of 64; each word of bits has a bucket of its own.
+/// The number of 64-bit words in a bit table. Each of them has its own bucket of words.
 const BUCKETS: usize = 1 << 10;
-/// Spreads bytes over the filter.
+/// The multiplier of the hash, which spreads the bytes over the bit table.
 const SPREAD: u32 = 0x9E37_79B1;
-/// Turns capitals into small letters, and a few signs into others: only a filter may be so rough.
+/// The bits that turn capitals into small letters. They also change some other signs, so the result is good for a
+/// filter only, not for a comparison.
 const FOLD: u32 = 0x2020_2020;
 
-/// Words, each with what it leads to, found in either case.
+/// Words, each with the reason why it is searched for. ASCII case is ignored.
 #[derive(Debug)]
 pub(in crate::redact) struct WordIndex<T> {
     two: Index<T>,
@@ -19,17 +20,17 @@ pub(in crate::redact) struct WordIndex<T> {
     four: Index<T>,
 }
 
-/// Words by so many of their first bytes.
+/// An index of words by a fixed number of their first bytes: two, three or four.
 #[derive(Debug)]
 struct Index<T> {
     bits: Box<[u64; BUCKETS]>,
-    /// Where the words of each bucket begin.
+    /// Where the words of each bucket begin in `words`.
     starts: Vec<u32>,
     words: Vec<(Box<[u8]>, T)>,
 }
 
 impl<T: Copy> WordIndex<T> {
-    /// Takes words in any order; one may stand there for several reasons.
+    /// Builds the index from words in any order. A word may occur several times, with different reasons.
     pub(in crate::redact) fn new(words: Vec<(String, T)>) -> Self {
         let (mut two, mut three, mut four) = (Vec::new(), Vec::new(), Vec::new());
         for (word, reason) in words {
@@ -37,7 +38,7 @@ impl<T: Copy> WordIndex<T> {
             let value = first(&bytes);
             match bytes.len() {
                 0 => {}
-                // Whatever follows it.
+                // A word of one byte is indexed with every folded byte that may follow it.
                 1 => two
                     .extend((0x20..=u8::MAX).map(|next| (value & 0xFF | u32::from(next) << 8, bytes.clone(), reason))),
                 2 => two.push((value & 0xFFFF, bytes, reason)),
@@ -48,13 +49,13 @@ impl<T: Copy> WordIndex<T> {
         Self { two: Index::new(two), three: Index::new(three), four: Index::new(four) }
     }
 
-    /// Calls with the beginning, the end and the reason of every word in the text, by beginnings.
+    /// Calls `call` with the start, the end and the reason of every word in the text, by start.
     pub(in crate::redact) fn each(&self, text: &str, mut call: impl FnMut(usize, usize, T)) {
         let bytes = text.as_bytes();
         let (two, three, four) = (&*self.two.bits, &*self.three.bits, &*self.four.bits);
         for (at, window) in bytes.windows(4).enumerate() {
             let value = u32::from_le_bytes([window[0], window[1], window[2], window[3]]) | FOLD;
-            // All three are read whatever the first says: waiting for an answer costs more than reading.
+            // All three tables are read in any case, because a branch after each read costs more than the reads.
             let may = is_set(two, value & 0xFFFF) | is_set(three, hash(value & 0xFF_FFFF)) | is_set(four, hash(value));
             if may & 1 == 1 {
                 self.here(bytes, at, value, &mut call);
@@ -65,7 +66,7 @@ impl<T: Copy> WordIndex<T> {
         }
     }
 
-    /// Whether a word may begin at a place.
+    /// Returns whether a word may begin at a position; false positives are possible.
     #[inline]
     pub(in crate::redact) fn may_begin(&self, bytes: &[u8], at: usize) -> bool {
         let value = value(bytes, at);
@@ -73,12 +74,12 @@ impl<T: Copy> WordIndex<T> {
         (two | is_set(&self.three.bits, hash(value & 0xFF_FFFF)) | is_set(&self.four.bits, hash(value))) & 1 == 1
     }
 
-    /// Calls likewise with the words that begin at one place.
+    /// Calls `call` in the same way, but only with the words that begin at one position.
     pub(in crate::redact) fn at(&self, bytes: &[u8], at: usize, mut call: impl FnMut(usize, usize, T)) {
         self.here(bytes, at, value(bytes, at), &mut call);
     }
 
-    /// The words that stand at one place.
+    /// Calls `call` with the words at one position, whose folded bytes are `value`.
     #[inline(never)]
     fn here(&self, bytes: &[u8], at: usize, value: u32, call: &mut impl FnMut(usize, usize, T)) {
         let bits = [value & 0xFFFF, hash(value & 0xFF_FFFF), hash(value)];
@@ -100,7 +101,7 @@ impl<T: Copy> Index<T> {
         Self { bits, starts, words: keyed.into_iter().map(|(_, word, reason)| (word, reason)).collect() }
     }
 
-    /// Calls with the length and the reason of every word at the beginning of a text.
+    /// Calls `call` with the length and the reason of every word with which the text begins.
     fn here(&self, text: &[u8], bit: u32, mut call: impl FnMut(usize, T)) {
         let bucket = (bit >> 6) as usize % BUCKETS;
         let (from, until) = (self.starts[bucket] as usize, self.starts[bucket + 1] as usize);
@@ -112,7 +113,7 @@ impl<T: Copy> Index<T> {
     }
 }
 
-/// The folded bytes at a place as a number.
+/// Returns the folded four bytes at a position as a number.
 #[inline]
 fn value(bytes: &[u8], at: usize) -> u32 {
     match bytes[at..].first_chunk() {
@@ -121,12 +122,12 @@ fn value(bytes: &[u8], at: usize) -> u32 {
     }
 }
 
-/// The folded first bytes as a number.
+/// Returns the folded first bytes, up to four, as a number.
 fn first(bytes: &[u8]) -> u32 {
     bytes.iter().take(4).rev().fold(0, |value, byte| value << 8 | u32::from(*byte)) | FOLD
 }
 
-/// The bit, in the lowest place.
+/// Returns the bit as the lowest bit of the result; the other bits are undefined.
 #[inline]
 fn is_set(bits: &[u64; BUCKETS], bit: u32) -> u64 {
     bits[(bit >> 6) as usize % BUCKETS] >> (bit & 63)
