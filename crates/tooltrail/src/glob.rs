@@ -1,18 +1,18 @@
-//! Patterns over whole names: `*` stands for any text, in linear time.
+//! Patterns for whole names: `*` means any text. Matching takes linear time.
 
 use memchr::memmem;
 
-/// A pattern, as the literal parts between its stars.
+/// A pattern, stored as the literal parts between its stars.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob {
-    /// Never empty; one part means no star. Only the first and the last may be empty.
+    /// The parts; never empty. One part means that there is no star. Only the first and the last part may be empty.
     parts: Vec<String>,
 }
 
 impl Glob {
-    /// Returns the pattern of these parts with a star between each two.
+    /// Returns the pattern of these parts, with a star between each two.
     pub(crate) fn new(mut parts: Vec<String>) -> Self {
-        // Two stars in a row say no more than one.
+        // Two stars in a row mean the same as one.
         let last = parts.len().saturating_sub(1);
         let mut n = 0;
         parts.retain(|part| {
@@ -30,12 +30,12 @@ impl Glob {
         &self.parts
     }
 
-    /// Returns the only name that fits, where there is no star.
+    /// Returns the only name that matches, if there is no star.
     pub(crate) fn exact(&self) -> Option<&str> {
         if let [only] = &*self.parts { Some(only) } else { None }
     }
 
-    /// Whether the whole name fits.
+    /// Whether the whole name matches.
     pub(crate) fn fits(&self, name: &str) -> bool {
         match &*self.parts {
             [first, middle @ .., last] => fits(first, middle.iter().map(String::as_str), last, name),
@@ -44,9 +44,9 @@ impl Glob {
     }
 }
 
-/// Returns whether a pattern, in which `*` stands for any text and nothing else is special, fits a whole name.
+/// Returns whether a pattern matches a whole name. `*` means any text, and no other character is special.
 ///
-/// It takes time linear in both.
+/// The time is linear in the length of both.
 ///
 /// ```
 /// assert!(tooltrail::glob_matches("fs.*", "fs.read"));
@@ -59,9 +59,9 @@ pub fn glob_matches(pattern: &str, name: &str) -> bool {
     fits(first, middle.split('*'), last, name)
 }
 
-/// Whether a name begins and ends so, with the middle parts in order between.
+/// Whether a name starts with `first` and ends with `last`, with the middle parts in order between them.
 ///
-/// Each middle part is taken where it first occurs: a later place never helps the parts after it.
+/// Each middle part is matched at its first occurrence; a later one never helps the parts after it.
 fn fits<'a>(first: &str, middle: impl Iterator<Item = &'a str>, last: &str, name: &str) -> bool {
     let Some(mut rest) = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last)) else {
         return false;

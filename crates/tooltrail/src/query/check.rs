@@ -1,11 +1,12 @@
-//! The two halves of a filter side by side, for tests that hold one against the other.
+//! Both halves of a filter side by side, for tests that compare them.
 
 use super::{Filter, Line, Query};
 use crate::clock::{Timestamp, Zone};
 
-/// Returns whether a stored line's bytes leave room for an answer, and whether its fields answer.
+/// Returns whether the bytes of a stored line allow a match, and whether its fields match.
 ///
-/// The second must never be true without the first. `last=` always holds; a line that is no entry answers nothing.
+/// If the second is true, the first must be true. `last=` always matches here; a line that is not an entry never
+/// matches.
 #[must_use]
 pub fn check_filter(line: &str, query: &Query) -> (bool, bool) {
     let filter = Filter::new(query, Timestamp::from_millis(0));

@@ -1,4 +1,4 @@
-//! Where a page ended: the place of its last entry in the order, as an opaque text.
+//! The end of a page: the position of its last entry in the order, encoded as an opaque text.
 
 use std::fmt;
 
@@ -8,36 +8,36 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::clock::{Date, Timestamp};
 use crate::error::Error;
 
-/// The layout of a cursor's text; a cursor of another version is refused.
+/// The version of the cursor format; a cursor of another version is refused.
 const VERSION: &str = "1";
 
-/// Longest cursor text: it travels in a URL, and servers take eight thousand bytes of one.
+/// The most bytes of a cursor's text: it is part of a URL, and servers accept about eight thousand bytes.
 const CURSOR_BYTES_MAX: usize = 4_096;
 
-/// Bytes of the marks in a cursor, so that with base64 and a position it stays below [`CURSOR_BYTES_MAX`].
+/// The most bytes of the marks in a cursor, so that with base64 and a position it stays below [`CURSOR_BYTES_MAX`].
 const MARKS_BYTES_MAX: usize = 2_048;
 
 /// A position in the order of all entries.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryPosition {
-    /// The instant by which the entry is ordered.
+    /// The time by which the entry is ordered.
     pub(crate) ts: Timestamp,
-    /// Its folder; empty stands after every entry of the same instant.
+    /// The folder of the entry. An empty name comes after every entry of the same time.
     pub(crate) folder: String,
-    /// The date of its day file: a line that lies in a wrong file may share the rest with another.
+    /// The date of its day file. It is needed because a line in the wrong file may have the same other fields.
     pub(crate) day: Date,
-    /// Where its line begins there.
+    /// The offset of its line in the file.
     pub(crate) offset: u64,
 }
 
 impl EntryPosition {
-    /// Returns the position after everything that is ordered at `ts` or later.
+    /// Returns the position after all entries that are ordered at `ts` or later.
     pub(crate) fn below(ts: Timestamp) -> Self {
         Self { ts, folder: String::new(), day: Timestamp::from_millis(0).date(), offset: 0 }
     }
 }
 
-/// What need not be read again of one file: no line at or after `end` comes after the cursor's position.
+/// The part of one file that the next page need not read: no line at or after `end` comes after the cursor's position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ScanMark {
     pub(crate) folder: String,
@@ -45,20 +45,20 @@ pub(crate) struct ScanMark {
     pub(crate) end: u64,
     /// The lowest millisecond by which a line at or after `end` is ordered.
     pub(crate) lowest: i64,
-    /// Which file it was.
+    /// The inode of the file.
     pub(crate) inode: u64,
 }
 
-/// Where the page before ended: what follows comes strictly after this position. Opaque.
+/// The end of a page; the next page contains only entries after this position. The text is opaque.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     pub(crate) position: EntryPosition,
-    /// Files that the next page need not read from their ends. Without them the answer is the same, but slower.
+    /// Files that the next page need not read from their ends. Without marks the answer is the same, but slower.
     pub(crate) marks: Vec<ScanMark>,
 }
 
 impl Cursor {
-    /// Reads a cursor that an answer gave.
+    /// Reads a cursor that an answer returned.
     ///
     /// # Errors
     /// [`Error::Input`] for any other text.
@@ -66,7 +66,7 @@ impl Cursor {
         Self::decode(text).ok_or_else(|| Error::input("cursor: not one of ours", "ask without a cursor first"))
     }
 
-    /// Returns the cursor of a position, with as many of the marks, the first before others, as a text has room for.
+    /// Returns the cursor of a position, with as many of the first marks as fit into the text.
     pub(crate) fn new(position: EntryPosition, marks: impl IntoIterator<Item = ScanMark>) -> Self {
         let mut bytes = 0;
         let fits = |mark: &ScanMark| {
@@ -81,7 +81,7 @@ impl Cursor {
             return None;
         }
         let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        // NUL stands in no file name.
+        // No file name contains NUL.
         let mut records = plain.split('\0');
         let mut parts = records.next()?.splitn(5, ' ');
         if parts.next()? != VERSION {
@@ -92,7 +92,7 @@ impl Cursor {
         let offset = parts.next()?.parse().ok()?;
         let position = EntryPosition { ts, folder: parts.next()?.to_owned(), day, offset };
         let cursor = Self { position, marks: records.map(ScanMark::decode).collect::<Option<_>>()? };
-        // One cursor has one spelling: what we did not write is not ours.
+        // Each cursor has exactly one text; any other text was not written by us.
         (cursor.to_string() == text).then_some(cursor)
     }
 }

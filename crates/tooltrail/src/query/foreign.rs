@@ -1,18 +1,18 @@
-//! What looks like another tool's operator: refused, as a text that nobody meant to look for gives a wrong answer.
+//! Refuses words that look like an operator of another tool. Searching for them as a text would give a wrong answer.
 
 use super::terms::NAMES;
 
-/// Fields that are compared rather than named.
+/// Fields that are compared with a number or a time.
 const COMPARED: [&str; 5] = ["duration", "chars", "last", "since", "until"];
 
-/// Words that join terms in other grammars, in whatever case, where they stand beside a term.
+/// Words, in any case, that join terms in other grammars if they are next to a term.
 const JOINING: [&str; 3] = ["and", "or", "not"];
 
-/// Words that compare in other grammars, in whatever case, where they stand after a field.
+/// Words, in any case, that compare in other grammars if they follow a field.
 const COMPARING: [&str; 9] =
     ["like", "ilike", "contains", "matches", "between", "equals", "startswith", "endswith", "rlike"];
 
-/// Words that compare in other grammars only together with the word after them: `tool is missing` is a text.
+/// Words that compare in other grammars only together with the next word; `tool is missing` is a text.
 const COMPARING_WITH: [(&str, &[&str]); 5] = [
     ("is", &["null", "not"]),
     ("not", &["null", "in", "like", "between", "contains"]),
@@ -21,7 +21,7 @@ const COMPARING_WITH: [(&str, &[&str]); 5] = [
     ("begins", &["with"]),
 ];
 
-/// Words before a colon by which other grammars ask whether a field is there.
+/// Words before a colon with which other grammars ask whether a field exists.
 const PRESENCE: [&str; 5] = ["has", "is", "exists", "_exists_", "missing"];
 
 /// What is wrong with a word, and what to write instead.
@@ -55,7 +55,7 @@ const LIST: Refusal = ("one value at a time", "ask once for each value, or quote
 const STAR: Refusal =
     ("a star means any text only after field=", "write tool=fs.*, or quote the text to look for a star");
 
-/// Says why a bare word that is no term of ours would be misunderstood as a text; `rest` is what follows it.
+/// Returns why a bare word that is not a term of ours would be misread as a text; `rest` is the text after it.
 pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> {
     let next = rest.trim_start();
     let is_field = |name: &str| NAMES.contains(&name) || COMPARED.contains(&name);
@@ -90,7 +90,7 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     if word.starts_with('!') {
         return Some(JOINED);
     }
-    // `--force` and `-rf` are flags that somebody looks for.
+    // `--force` and `-rf` are flags that a user may search for.
     if word.strip_prefix(['-', '+']).is_some_and(|rest| rest.len() > 2 && rest.starts_with(char::is_alphabetic)) {
         return Some(SIGNED);
     }
@@ -119,14 +119,14 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     word.contains('*').then_some(STAR)
 }
 
-/// Whether a word of a text is written bare, whatever stands beside it.
+/// Whether a word of a text needs no quotes, whatever is next to it.
 pub(super) fn is_plain(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
     let is_known = NAMES.contains(&&*lower) || COMPARED.contains(&&*lower) || JOINING.contains(&&*lower);
     !is_known && !matches!(&*lower, "order" | "sort" | "group" | "limit") && text(word, "", true).is_none()
 }
 
-/// Whether the words after a field compare it in another grammar.
+/// Whether the words after a field are a comparison in another grammar.
 fn compares(next: &str) -> bool {
     let mut words = next.split_whitespace();
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -137,13 +137,13 @@ fn compares(next: &str) -> bool {
         || COMPARING_WITH.iter().any(|(word, with)| *word == lower && with.contains(&&*then))
 }
 
-/// Whether a word is a regular expression between slashes: a path holds none of these signs.
+/// Whether a word is a regular expression between slashes: a path contains none of these characters.
 fn is_expression(word: &str) -> bool {
     let inner = word.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
     inner.is_some_and(|inner| inner.contains(['+', '*', '?', '[', '(', '^', '$', '|', '\\']))
 }
 
-/// Whether a word has a weight or a distance, or a sign for any letter, as in `word~2`, `word^2` or `wo?d`.
+/// Whether a word has a weight or a distance, or a wildcard for one character, as in `word~2`, `word^2` or `wo?d`.
 fn is_weighted(word: &str) -> bool {
     let head = word.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
     let weighted = head.strip_suffix(['~', '^']).is_some_and(|rest| rest.ends_with(char::is_alphanumeric));
@@ -153,7 +153,7 @@ fn is_weighted(word: &str) -> bool {
     weighted || any && !word.contains(['/', '='])
 }
 
-/// Says why a bare value after `field=` would be misunderstood.
+/// Returns why a bare value after `field=` would be misread.
 pub(super) fn value(word: &str) -> Option<Refusal> {
     if word.starts_with(['~', '=', '>', '<', '^', '!', '%'])
         || word.ends_with('%')

@@ -1,8 +1,8 @@
-//! The grammar of a query: text to terms and back.
+//! The grammar of a query: reads text into terms, and writes terms as text.
 //!
 //! `field=value`, `field!=value`, `duration>500ms`, `chars<10`, `last=1h`, `since=…`, `until=…`, bare words and
-//! `"quoted text"`, joined by AND. In a field's value `*` stands for any text; inside quotes `\*`, `\"` and `\\` stand
-//! for the character itself.
+//! `"quoted text"`, joined by AND. In a field's value `*` means any text; inside quotes, `\*`, `\"` and `\\` mean the
+//! character itself.
 
 use std::fmt;
 
@@ -14,23 +14,23 @@ use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
 use crate::glob::Glob;
 
-/// Longest query: far more than anybody types, and short enough for a URL.
+/// The most bytes of a query: far more than a person types, and short enough for a URL.
 const QUERY_BYTES_MAX: usize = 4_096;
 
-/// Most terms of a query: each costs a look at every entry.
+/// The most terms of a query, because each one is checked against every entry.
 const TERMS_MAX: usize = 64;
 
 impl Query {
-    /// Reads the grammar.
+    /// Parses the text of a query.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown field, a bad unit, time or status, an unclosed quote, what looks like another
-    /// tool's operator, or a query over 4,096 bytes or 64 terms; it names the place.
+    /// [`Error::Input`] for an unknown field, a bad unit, time or status, an unclosed quote, an operator of another
+    /// tool, or a query over 4,096 bytes or 64 terms. The message gives the position in the text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         Self::parse_in(text, &Zone::UTC)
     }
 
-    /// Reads the grammar; times and dates of `since` and `until` that name no zone are in this one.
+    /// Parses the text of a query; times and dates of `since` and `until` without a zone are read in this zone.
     ///
     /// # Errors
     /// As [`Query::parse`].
@@ -55,24 +55,24 @@ impl Query {
     }
 }
 
-/// A position in a query's text.
+/// A reader with its position in the text of a query.
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    /// Of times that name none.
+    /// The zone for times without a zone.
     zone: &'a Zone,
-    /// Whether the term before names a field.
+    /// Whether the previous term names a field.
     after_term: bool,
 }
 
-/// What stands after an operator or alone: the literal parts between stars.
+/// A value after an operator, or a free text: the literal parts between stars.
 struct Value {
     parts: Vec<String>,
     at: usize,
 }
 
 impl Value {
-    /// Returns the value where a star has no meaning.
+    /// Returns the value for places where a star has no meaning.
     fn plain(self) -> String {
         self.parts.join("*")
     }
@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
         Error::input(format!("query, character {place}: {what}"), hint)
     }
 
-    /// Reads one term; something other than white space stands here.
+    /// Reads one term. The current character must exist and not be white space.
     fn term(&mut self) -> Result<Term, Error> {
         let start = self.at;
         let rest = self.rest();
@@ -209,7 +209,7 @@ impl<'a> Parser<'a> {
         read().ok_or_else(|| self.refuse(at, "no such span", "write last=30s, 15m, 1h, 7d or 2w"))
     }
 
-    /// Reads an instant, or a date and so many whole days more.
+    /// Reads a time, or a date to which it adds `whole_days` days.
     fn instant(&mut self, whole_days: i64) -> Result<Timestamp, Error> {
         let value = self.value()?;
         let (at, text) = (value.at, value.plain());
@@ -303,7 +303,7 @@ impl fmt::Display for Query {
     }
 }
 
-/// Writes a value bare where that reads the same, else in quotes.
+/// Writes a value without quotes if it is read back as the same value, otherwise in quotes.
 fn write_value(f: &mut fmt::Formatter<'_>, parts: &[String], is_plain: impl Fn(&str) -> bool) -> fmt::Result {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@');
     let bare = parts.join("*");

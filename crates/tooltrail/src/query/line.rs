@@ -1,4 +1,4 @@
-//! One stored line as a query sees it: its instant, cheaply, and its fields.
+//! One stored line as a query uses it: its time, read cheaply, and its fields.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::json;
 /// An entry: a JSON object with a readable `ts`, a `user`, a `tool` and one of the three statuses.
 #[derive(Debug)]
 pub(crate) struct Line<'a> {
-    /// The instant by which it is ordered.
+    /// The time of the entry.
     pub(crate) ts: Timestamp,
     /// How the call ended.
     pub(crate) status: Status,
@@ -18,7 +18,7 @@ pub(crate) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads a line, `None` if it is no entry. A naive `ts` is taken in `zone`.
+    /// Reads a line, `None` if it is not an entry. A `ts` without a zone is read in `zone`.
     pub(crate) fn parse(text: &'a str, zone: &Zone) -> Option<Self> {
         let members = json::members(text).ok()?;
         let line = Self { ts: Timestamp::from_millis(0), status: Status::Ok, members };
@@ -30,20 +30,20 @@ impl<'a> Line<'a> {
         Some(Self { ts, status, ..line })
     }
 
-    /// Returns a string field, decoded; the first of its name.
+    /// Returns a string field, decoded. If the name occurs more than once, the first one counts.
     pub(crate) fn string(&self, name: &str) -> Option<Cow<'a, str>> {
         let value = self.raw(name)?;
-        // A half surrogate pair in a foreign line is shown as U+FFFD rather than losing the entry.
+        // Half of a surrogate pair in another writer's line is shown as U+FFFD, so that the entry is not lost.
         let inner = value.strip_prefix('"')?.strip_suffix('"')?;
         Some(json::unescape(inner))
     }
 
-    /// Returns a field that is a number.
+    /// Returns a number field.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.raw(name)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
-    /// Returns every member: its name and its text as it stands.
+    /// Returns all members: the name and the unchanged text of the value.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(name, value)| (&**name, *value))
     }
@@ -53,9 +53,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Returns the instant of a line, `None` if it has none that can be read.
+/// Returns the time of a line, `None` if it has no readable time.
 ///
-/// Our own lines begin with it, so only others are parsed.
+/// Our own lines start with it, so only other lines are parsed.
 pub(crate) fn instant(line: &[u8], zone: &Zone) -> Option<Timestamp> {
     head(line).or_else(|| Line::parse(std::str::from_utf8(line).ok()?, zone).map(|line| line.ts))
 }

@@ -1,4 +1,4 @@
-//! Whether a line answers a query: its bytes first, then its fields.
+//! Decides whether a line matches a query: first by its bytes, then by its fields.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use memchr::memmem;
@@ -13,24 +13,25 @@ use crate::json;
 use crate::limits::FIELD_CHARS_MAX;
 use crate::redact::WindowedText;
 
-/// Characters of a name that are looked for in a line's bytes: fewer than any clipping leaves, a mark left out too.
+/// The most characters of a name that are searched in a line's bytes: fewer than any clipping leaves, even without the
+/// mark.
 const NEEDLE_CHARS_MAX: usize = 100;
 
-/// Needles that are looked for: the longest, as the others rule out few lines more.
+/// The most needles that are searched: the longest ones, because the others exclude few more lines.
 const NEEDLES_MAX: usize = 4;
 
-/// A query made ready for one question: needles built, spans turned into instants.
+/// A query prepared for one question: needles are built, and time spans are turned into times.
 #[derive(Debug)]
 pub(crate) struct Filter<'a> {
     terms: &'a [Term],
-    /// For each term the clipped form of a name that no line holds whole.
+    /// For each term, the clipped form of a name that is too long for a line.
     clipped: Vec<Option<String>>,
     needles: Vec<Needle>,
     texts: Option<Texts>,
     now: Timestamp,
 }
 
-/// The free texts of a query, looked for together in one way through a line.
+/// The free texts of a query, searched together in one pass over a line.
 #[derive(Debug)]
 struct Texts {
     finder: AhoCorasick,
@@ -38,13 +39,13 @@ struct Texts {
 }
 
 impl<'a> Filter<'a> {
-    /// Returns the filter of a query asked at this moment.
+    /// Returns the filter of a query that is asked at this time.
     pub(crate) fn new(query: &'a Query, now: Timestamp) -> Self {
         let needles = query.terms.iter().filter_map(|term| match term {
             Term::Text(text) => Needle::of(&composed(text), true),
             Term::Name { glob, negated: false, .. } => {
                 let longest = glob.parts().iter().max_by_key(|part| part.len())?;
-                // Of a name too long for a line only its beginning stands there.
+                // A line contains only the start of a name that is too long.
                 let end = longest.char_indices().nth(NEEDLE_CHARS_MAX).map_or(longest.len(), |(at, _)| at);
                 Needle::of(&longest[..end], false)
             }
@@ -57,16 +58,16 @@ impl<'a> Filter<'a> {
         Self { terms: &query.terms, clipped, needles, texts: Texts::of(query), now }
     }
 
-    /// Whether the line's bytes leave room for an answer; `false` is certain.
+    /// Whether the line's bytes allow a match; `false` is certain.
     pub(crate) fn may_match(&self, line: &[u8]) -> bool {
         let mut is_odd = None;
         self.needles.iter().all(|needle| needle.may_stand_in(line, &mut is_odd))
     }
 
-    /// Whether the entry answers.
+    /// Whether the entry matches.
     pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
         let mut terms = self.terms.iter().zip(&self.clipped);
-        // The free texts last: they cost most.
+        // The free texts come last, because they cost the most.
         terms.all(|(term, clipped)| self.holds(term, clipped.as_deref(), line)) && self.holds_texts(line)
     }
 
@@ -74,7 +75,7 @@ impl<'a> Filter<'a> {
         self.texts.as_ref().is_none_or(|texts| texts.stand_in(line))
     }
 
-    /// Whether the entry answers but for its time.
+    /// Whether the entry matches, except for its time.
     pub(crate) fn matches_but_time(&self, line: &Line<'_>) -> bool {
         let is_time = |term: &Term| matches!(term, Term::Since(_) | Term::Until(_) | Term::Last { .. });
         let terms = self.terms.iter().zip(&self.clipped).filter(|(term, _)| !is_time(term));
@@ -83,7 +84,7 @@ impl<'a> Filter<'a> {
 
     fn holds(&self, term: &Term, clipped: Option<&str>, line: &Line<'_>) -> bool {
         match term {
-            // All together, in the end.
+            // All texts are checked together at the end.
             Term::Text(_) => true,
             Term::Name { field, glob, negated } => {
                 let fits = |name: &str| glob.fits(&composed(name)) || clipped == Some(name);
@@ -106,7 +107,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-/// Returns the form in which a line holds a whole name that is too long for it.
+/// Returns the clipped form in which a line contains a name that is too long for it.
 fn clipped(term: &Term) -> Option<String> {
     let Term::Name { glob, .. } = term else { return None };
     let text = glob.exact().filter(|name| name.len() > FIELD_CHARS_MAX)?;
@@ -125,7 +126,7 @@ impl Texts {
                 texts.push(folded);
             }
         }
-        // Where a text stands, its parts do: without them no two end at one place.
+        // If a text is found, its substrings are found too. Without them, no two texts end at the same position.
         texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
         let mut kept = Vec::<Vec<u8>>::new();
         for text in texts {
@@ -137,9 +138,9 @@ impl Texts {
         (!kept.is_empty()).then_some(Self { finder, count: kept.len() })
     }
 
-    /// Whether each stands in a string of the entry (a key or value inside args and extra, too) or a number of args.
+    /// Whether each text is in a string of the entry (also a key or value inside args and extra) or a number of args.
     ///
-    /// `ts` and `salt` are left out: nobody looks for them, and they hold every digit.
+    /// `ts` and `salt` are excluded: they are not worth a search, and contain all digits.
     fn stand_in(&self, line: &Line<'_>) -> bool {
         let mut hay = Vec::new();
         for (_, value) in line.members().filter(|(name, _)| !matches!(*name, "ts" | "salt")) {
@@ -158,10 +159,10 @@ impl Texts {
     }
 }
 
-/// A byte that no text holds: it stands between two strings.
+/// A byte that no text contains; it separates two strings.
 const BETWEEN: u8 = 0xFF;
 
-/// Adds the strings and numbers of a checked value to a text, at any depth, without recursion.
+/// Appends the strings and numbers of a checked JSON value to a text, at any depth, without recursion.
 fn fold_values(out: &mut Vec<u8>, value: &str) {
     let bytes = value.as_bytes();
     let mut at = 0;

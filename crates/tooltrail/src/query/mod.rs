@@ -1,4 +1,4 @@
-//! A question, its grammar, and whether a line answers it.
+//! Questions, the grammar of queries, and the test whether a line matches a query.
 
 mod check;
 mod cursor;

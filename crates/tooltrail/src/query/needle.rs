@@ -1,25 +1,25 @@
-//! Bytes that every line which answers must hold: looked for before anything is parsed.
+//! Prefilter: bytes that every matching line must contain. They are searched before a line is parsed.
 
 use memchr::{memchr2_iter, memchr3_iter, memmem};
 
 use super::spelling::is_one_spelling;
 
-/// Bytes that a line must hold in one of these spellings.
+/// Bytes that a line must contain in one of these spellings.
 #[derive(Clone, Debug)]
 pub(super) enum Needle {
-    /// ASCII that JSON writers leave as it stands.
+    /// ASCII characters that JSON writers do not escape.
     Plain(Box<memmem::Finder<'static>>),
-    /// The same, letters of either case.
+    /// The same, in upper or lower case.
     AnyCase(Vec<u8>),
-    /// One character beyond ASCII: raw, or as `\u` escapes in either case.
+    /// One character beyond ASCII: raw, or as `\u` escapes with hex digits in either case.
     Wide { raw: Vec<u8>, escaped: Vec<u8> },
 }
 
-/// Longest needle: the bytes that rule out most lines, and few enough that each byte of a line is compared with few.
+/// The most bytes of a needle: enough to exclude most lines, and few comparisons per byte of a line.
 const NEEDLE_BYTES_MAX: usize = 32;
 
 impl Needle {
-    /// Returns the needle of a text that must stand in one string, `None` where no bytes are certain.
+    /// Returns the needle for a text that must be inside one string, `None` if no bytes are certain.
     pub(super) fn of(text: &str, any_case: bool) -> Option<Self> {
         let runs = text.split(|c: char| !is_plain(c));
         let longest = runs.max_by_key(|run| run.len()).filter(|run| !run.is_empty());
@@ -31,7 +31,7 @@ impl Needle {
                 Self::Plain(Box::new(memmem::Finder::new(run.as_bytes()).into_owned()))
             });
         }
-        // Other letters may stand in another case, or be made of two.
+        // Other letters may have another case, or be composed of two characters.
         let wide = text.chars().find(|c| !c.is_ascii() && is_one_spelling(*c))?;
         let escaped = wide.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
         Some(Self::Wide { raw: wide.to_string().into_bytes(), escaped: escaped.into_bytes() })
@@ -46,7 +46,7 @@ impl Needle {
         }
     }
 
-    /// Whether the line may hold the text; a line that spells plain ASCII with escapes always may.
+    /// Whether the line may contain the text; always true for a line that escapes plain ASCII characters.
     pub(super) fn may_stand_in(&self, line: &[u8], is_odd: &mut Option<bool>) -> bool {
         let mut odd = || *is_odd.get_or_insert_with(|| self::is_odd(line));
         match self {
@@ -57,19 +57,20 @@ impl Needle {
     }
 }
 
-/// Whether every usual JSON writer leaves the character as it stands.
+/// Whether every usual JSON writer leaves the character unescaped.
 fn is_plain(c: char) -> bool {
     matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }
 
-/// Whether a line spells some plain character as an escape: legal, and nobody's habit.
+/// Whether a line escapes a plain character: valid JSON, but unusual.
 fn is_odd(line: &[u8]) -> bool {
     let printable = |at: usize| matches!(line.get(at + 4), Some(b'2'..=b'7'));
-    // Three letters beyond ASCII are another spelling of one in it: the Kelvin sign, a grave accent, a Greek question mark.
+    // Three characters beyond ASCII are equivalent to ASCII ones: the Kelvin sign, a grave accent, a Greek question
+    // mark.
     let stands_for_ascii = |at: usize| {
         [&b"\xE2\x84\xAA"[..], b"\xE1\xBF\xAF", b"\xCD\xBE"].iter().any(|letter| line[at..].starts_with(letter))
     };
-    // The same three as escapes.
+    // The same three characters as escapes.
     let is_one_of_them = |at: usize| {
         let digits = line.get(at + 2..at + 6);
         digits.is_some_and(|digits| [b"212a", b"1fef", b"037e"].iter().any(|known| digits.eq_ignore_ascii_case(*known)))
@@ -80,9 +81,9 @@ fn is_odd(line: &[u8]) -> bool {
         || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
 }
 
-/// Whether the line holds these lower-case bytes, letters of either case.
+/// Whether the line contains these lower-case bytes, with letters in either case.
 fn holds_any_case(line: &[u8], lower: &[u8]) -> bool {
-    // The rarest byte is the anchor: white space and vowels stand everywhere.
+    // The rarest byte is the anchor, because white space and vowels occur everywhere.
     let rarity = |byte: u8| match byte {
         b' ' | b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' => 0,
         b'a'..=b'z' => 1,

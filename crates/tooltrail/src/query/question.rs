@@ -4,10 +4,10 @@ use super::{Cursor, Query};
 use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
 
-/// Most days a question may reach back: ten years.
+/// The most days that a question may go back: ten years.
 const DAYS_MAX: u32 = 3_650;
 
-/// Most entries of one page: at 64 KiB a line they still fit into memory.
+/// The most entries of one page; with 64 KiB per line they still fit into memory.
 const LIMIT_MAX: usize = 1_000;
 
 /// A question as plain data.
@@ -24,33 +24,34 @@ const LIMIT_MAX: usize = 1_000;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Question {
-    /// Which entries.
+    /// The query: which entries match.
     pub query: Query,
-    /// Whose trail; `None`: everybody's. Composed and decomposed letters are one spelling, unless `exact_user` is set.
+    /// The user whose trail is read; `None` for all users. Composed and decomposed letters are the same, unless
+    /// `exact_user` is set.
     pub user: Option<String>,
-    /// Whether only the folder counts that belongs to exactly this id, and none that could be somebody else's: for
-    /// whoever may read one user alone.
+    /// Whether only the folder counts that belongs to exactly this id, and no folder that could belong to another user.
+    /// It is for callers that may read only one user.
     pub exact_user: bool,
-    /// Today's UTC date and back, 1–3650, where the query names no time and no id. There is no upper end: entries dated
-    /// in the future are read too.
+    /// The number of days up to today's UTC date, 1–3650. It is used if the query names no time and no id. There is no
+    /// upper end: entries dated in the future are read too.
     pub days: u32,
-    /// Whether days are counted in the trail's zone rather than in UTC.
+    /// Whether statistics by day use the trail's zone instead of UTC.
     pub local_days: bool,
-    /// Entries of a page, 1–1000.
+    /// The most entries of a page, 1–1000.
     pub limit: usize,
-    /// Where the page before ended.
+    /// The end of the previous page.
     pub cursor: Option<Cursor>,
 }
 
 impl Question {
-    /// Returns the question for everybody's entries of seven days, 200 a page.
+    /// Returns the question for the entries of all users in the last seven days, 200 per page.
     #[must_use]
     pub fn new() -> Self {
         let (exact_user, local_days) = (false, false);
         Self { query: Query::default(), user: None, exact_user, days: 7, local_days, limit: 200, cursor: None }
     }
 
-    /// Reads a query and leaves the rest at its defaults.
+    /// Reads a query and leaves the other fields at their defaults.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Query::parse`].
@@ -58,7 +59,7 @@ impl Question {
         Ok(Self { query: Query::parse(query)?, ..Self::new() })
     }
 
-    /// As [`Question::parse`]; times and dates that name no zone are in this one.
+    /// Like [`Question::parse`], but times and dates without a zone are read in this one.
     ///
     /// # Errors
     /// [`Error::Input`] as [`Query::parse`].
@@ -66,7 +67,8 @@ impl Question {
         Ok(Self { query: Query::parse_in(query, zone)?, ..Self::new() })
     }
 
-    /// Returns the first and the last UTC date that can hold an answer; the last one is `None` where it is open.
+    /// Returns the first and the last UTC date that can contain a match; the last one is `None` if there is no upper
+    /// end.
     pub(crate) fn window(&self, now: Timestamp) -> (Date, Option<Date>) {
         let (from, until) = self.query.window(now);
         let first = match from {
@@ -77,7 +79,7 @@ impl Question {
         (first, until)
     }
 
-    /// Whether its query names when an answer ends, or which it is, and not when answers begin.
+    /// Whether the query limits the end of the range, or names an id, but not the start of the range.
     pub(crate) fn is_open_ended(&self) -> bool {
         matches!(self.query.window(Timestamp::from_millis(0)), (None, Some(_)))
     }

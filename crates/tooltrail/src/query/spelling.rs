@@ -1,4 +1,4 @@
-//! One text in several spellings: composed and decomposed letters, capitals or not.
+//! Spellings of the same text: composed and decomposed letters, upper and lower case.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use unicode_normalization::{UnicodeNormalization as _, is_nfc_quick};
 
-/// Returns a text with composed letters (NFC), by which names are compared.
+/// Returns a text with composed letters (NFC); names are compared in this form.
 pub(crate) fn composed(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
         Cow::Borrowed(text)
@@ -16,7 +16,7 @@ pub(crate) fn composed(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Adds a text to a buffer as free text is compared: composed, and in lower case.
+/// Appends a text to a buffer in the form in which free text is compared: composed, and in lower case.
 pub(crate) fn fold_into(buffer: &mut Vec<u8>, text: &str) {
     if text.is_ascii() {
         let start = buffer.len();
@@ -26,13 +26,14 @@ pub(crate) fn fold_into(buffer: &mut Vec<u8>, text: &str) {
     }
     let mut bytes = [0; 4];
     for letter in text.nfc().flat_map(char::to_lowercase) {
-        // A sigma at a word's end has a form of its own.
+        // A sigma at the end of a word has a different form.
         let letter = if letter == 'ς' { 'σ' } else { letter };
         buffer.extend_from_slice(letter.encode_utf8(&mut bytes).as_bytes());
     }
 }
 
-/// Whether a letter beyond ASCII has one spelling alone: no other case, and neither made of others nor a part of others.
+/// Whether a letter beyond ASCII has only one spelling: no other case, not composed of other letters, and not part of
+/// one.
 pub(crate) fn is_one_spelling(letter: char) -> bool {
     let mut lower = letter.to_lowercase();
     let mut upper = letter.to_uppercase();
@@ -40,12 +41,12 @@ pub(crate) fn is_one_spelling(letter: char) -> bool {
     let is_caseless = is_same(&mut lower) && is_same(&mut upper);
     let decomposed = std::iter::once(letter).nfd().eq(std::iter::once(letter));
     let combines = unicode_normalization::char::is_combining_mark(letter);
-    // Hangul syllables are made of these.
+    // Hangul syllables are composed of these.
     let is_jamo = matches!(letter, '\u{1100}'..='\u{11FF}');
     is_caseless && decomposed && !combines && !is_jamo && !stands_for_others().contains(&letter)
 }
 
-/// Blocks of Unicode that hold all letters which composing takes apart or replaces, as its tests check.
+/// The Unicode blocks that contain all letters which composing splits or replaces, as the tests check.
 const REPLACED: [RangeInclusive<char>; 10] = [
     '\u{0340}'..='\u{03FF}',
     '\u{0900}'..='\u{0B7F}',
@@ -59,19 +60,19 @@ const REPLACED: [RangeInclusive<char>; 10] = [
     '\u{2F800}'..='\u{2FA1F}',
 ];
 
-/// Returns the letters beyond ASCII that composing makes of other single letters.
+/// Returns the letters beyond ASCII that are the result of composing single other letters.
 fn stands_for_others() -> &'static HashSet<char> {
     static LETTERS: OnceLock<HashSet<char>> = OnceLock::new();
     LETTERS.get_or_init(|| REPLACED.into_iter().flatten().flat_map(made_of).collect())
 }
 
-/// Returns what composing makes of a letter, nothing where it leaves it.
+/// Returns the result of composing a single letter, nothing if it stays unchanged.
 fn made_of(letter: char) -> impl Iterator<Item = char> {
     let changes = !std::iter::once(letter).nfc().eq(std::iter::once(letter));
     std::iter::once(letter).nfc().filter(move |_| changes)
 }
 
-/// Returns the spellings of a name that stand for one user to whoever asks.
+/// Returns the spellings of a name that count as the same user in a search.
 pub(crate) fn spellings(name: &str) -> Vec<String> {
     let mut all = vec![name.to_owned(), name.nfc().collect(), name.nfd().collect()];
     all.sort();

@@ -1,16 +1,17 @@
-//! What a query says, term by term.
+//! The terms of a query.
 
 use crate::call::{EntryId, Via};
 use crate::clock::{Date, Timestamp};
 use crate::glob::Glob;
 
-/// The tool of our own notes of who read the trail.
+/// The tool name of our own events about who read the trail.
 const OWN_READS: &str = "tooltrail.read";
 
-/// Days by which an entry's time may differ from that of its id: what others wrote may have been made elsewhere.
+/// The days by which an entry's time may differ from the time in its id, because ids of other writers may have been
+/// created elsewhere.
 const ID_SLACK_DAYS: i64 = 1;
 
-/// Terms joined by AND; none of them: every entry.
+/// Terms joined by AND. A query without terms matches every entry.
 ///
 /// ```
 /// use tooltrail::Query;
@@ -24,13 +25,13 @@ pub struct Query {
 }
 
 impl Query {
-    /// Returns the query for entries in which a text stands anywhere, capitals or not, whatever signs it holds.
+    /// Returns the query for entries that contain a text anywhere, in any case and with any characters.
     #[must_use]
     pub fn text(text: &str) -> Self {
         Self { terms: vec![Term::Text(text.to_owned())] }
     }
 
-    /// Whether it has no term: every entry answers it.
+    /// Whether it has no terms, so that every entry matches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
@@ -46,7 +47,7 @@ impl Query {
         })
     }
 
-    /// Returns the same query without our own notes of who read the trail, unless it asks for own events by name.
+    /// Returns the same query without our own events about who read the trail, unless it asks for own events by name.
     #[must_use]
     pub fn without_own_reads(mut self) -> Self {
         if !self.names_own_events() {
@@ -56,9 +57,9 @@ impl Query {
         self
     }
 
-    /// Returns the first and the last UTC date that its terms leave for an answer; `None` where they leave that end open.
+    /// Returns the first and the last UTC date that its terms allow; `None` for an end that they leave open.
     ///
-    /// An id of ours holds the time of its entry.
+    /// Our own ids contain the time of their entry.
     pub(super) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
         let (mut first, mut last) = (None::<Date>, None::<Date>);
         let mut narrow = |from: Option<Date>, to: Option<Date>| {
@@ -68,14 +69,14 @@ impl Query {
         for term in &self.terms {
             match term {
                 Term::Since(ts) => narrow(Some(ts.date()), None),
-                // What happens at that moment is no longer in it.
+                // The end of the range is exclusive.
                 Term::Until(ts) => narrow(None, Some(Timestamp::from_millis(ts.as_millis().saturating_sub(1)).date())),
                 Term::Last { count, unit } => {
                     let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
                     narrow(Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None);
                 }
                 Term::Name { field: "id", glob, negated: false } => {
-                    // An id of somebody else may be of any time.
+                    // An id of another writer may belong to any time.
                     match glob.exact().and_then(EntryId::parse).map(|id| id.time().date()) {
                         Some(day) => narrow(Some(day.plus_days(-ID_SLACK_DAYS)), Some(day.plus_days(ID_SLACK_DAYS))),
                         None => narrow(None, Some(Timestamp::from_millis(i64::MAX).date())),
@@ -87,20 +88,20 @@ impl Query {
         (first, last)
     }
 
-    /// Whether it ends before it begins.
+    /// Whether its range ends before it starts.
     pub(super) fn is_reversed(&self) -> bool {
         let since = self.terms.iter().filter_map(|term| if let Term::Since(ts) = term { Some(ts) } else { None });
         let until = self.terms.iter().filter_map(|term| if let Term::Until(ts) = term { Some(ts) } else { None });
         matches!((since.max(), until.min()), (Some(since), Some(until)) if since >= until)
     }
 
-    /// Returns the one user that it asks for by whole name, if it does.
+    /// Returns the first user that it asks for by the whole name, if any.
     #[must_use]
     pub fn only_user(&self) -> Option<&str> {
         self.whole_users().next()
     }
 
-    /// Returns every user that it asks for by whole name; where they differ, no entry answers it.
+    /// Returns all users that it asks for by the whole name. If they differ, no entry matches.
     pub fn whole_users(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().filter_map(|term| match term {
             Term::Name { field: "user", glob, negated: false } => glob.exact(),
@@ -112,21 +113,21 @@ impl Query {
 /// One condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Term {
-    /// A text anywhere in the entry, ASCII letters of either case.
+    /// A text anywhere in the entry, in any case.
     Text(String),
-    /// A string field that fits a pattern, or does not.
+    /// A string field that matches a pattern, or does not match it if `negated`.
     Name { field: &'static str, glob: Glob, negated: bool },
-    /// A number compared; an entry without it never answers.
+    /// A comparison of a number; an entry without the number never matches.
     Number { field: Quantity, comparison: Comparison, value: f64 },
-    /// At or after an instant.
+    /// At or after a time.
     Since(Timestamp),
-    /// Before an instant.
+    /// Before a time.
     Until(Timestamp),
-    /// Within a span before now.
+    /// Within a time span before now.
     Last { count: u32, unit: char },
 }
 
-/// A field that is a number.
+/// A number field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Quantity {
     /// `duration_ms`.
@@ -135,7 +136,7 @@ pub(super) enum Quantity {
     Chars,
 }
 
-/// How a number is compared.
+/// A comparison operator for numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
     Less,
@@ -146,7 +147,7 @@ pub(super) enum Comparison {
 }
 
 impl Comparison {
-    /// Every comparison with its sign; a sign comes before its own beginning.
+    /// All comparisons with their signs. A longer sign comes before a sign that is its prefix.
     pub(super) const ALL: [(Self, &'static str); 5] =
         [(Self::AtMost, "<="), (Self::AtLeast, ">="), (Self::Less, "<"), (Self::More, ">"), (Self::Equal, "=")];
 
@@ -162,7 +163,7 @@ impl Comparison {
     }
 }
 
-/// Returns the milliseconds of a unit of `last`.
+/// Returns the milliseconds of a time unit of `last`.
 pub(super) const fn unit_ms(unit: char) -> Option<i64> {
     match unit {
         's' => Some(1_000),

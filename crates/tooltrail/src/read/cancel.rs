@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A flag that tells the code which answers a question that the caller no longer waits for it.
+/// A flag with which the caller says that it no longer waits for the answer.
 ///
 /// All clones share one state.
 #[derive(Clone, Debug, Default)]

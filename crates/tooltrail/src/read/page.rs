@@ -26,7 +26,7 @@ pub struct Page {
     pub unreadable_names: Vec<String>,
     /// False if a limit was reached; then `next` continues from there. Also false if something could not be read.
     pub complete: bool,
-    /// For an answer without entries: the days that were searched, and the newest day that has entries.
+    /// For an answer without entries: the days that were searched, and the newest day that has a day file.
     pub nothing: Option<Nothing>,
 }
 

@@ -1,4 +1,4 @@
-//! Sightings to calls, calls to counts.
+//! Combines sightings into calls, and counts the calls.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,19 +8,22 @@ use super::sightings::{Sighting, Sightings};
 use crate::call::{EntryId, Status};
 use crate::clock::Date;
 
-/// Names of tools or users that an answer lists.
+/// The most names of tools or users that an answer lists.
 const NAMES_MAX: usize = 1_000;
 
-/// Names counted one by one before the rest is `other`: a sender that makes up names must not fill the memory.
+/// The most names that are counted separately before the rest counts as `other`: a sender that invents names must not
+/// fill the memory.
 const NAMES_COUNTED_MAX: usize = 20_000;
 
-/// Tools whose durations and lengths are measured: some tens of megabytes at most. The others are counted only.
+/// The most tools whose durations and lengths are measured: some tens of megabytes at most. Other tools are only
+/// counted.
 const TOOLS_MEASURED_MAX: usize = 2_000;
 
-/// Ids of one day file remembered to find an entry that stands there twice: 16 bytes each, twice that in the table.
+/// The most ids of one day file that are remembered to find an entry that is in the file twice: 16 bytes each, twice
+/// that in the hash table.
 const IDS_MAX: usize = 1_000_000;
 
-/// Where the names go that are not listed.
+/// The name under which all names are counted that are not listed.
 const OTHER: &str = "other";
 
 #[derive(Debug, Default)]
@@ -53,7 +56,7 @@ impl Tool {
 #[derive(Debug, Default)]
 pub(super) struct Aggregate {
     sightings: Sightings,
-    /// The ids of the file that is being read.
+    /// The ids of the current file.
     ids: HashSet<u128>,
     measured: usize,
     tools: HashMap<String, Tool>,
@@ -62,7 +65,8 @@ pub(super) struct Aggregate {
 }
 
 impl Aggregate {
-    /// Whether this is the first entry of this id in its file; the same entry sent again has the same time.
+    /// Whether this is the first entry with this id in the current file. An entry that was sent again has the same
+    /// time, so it is in the same file.
     pub(super) fn is_new(&mut self, id: Option<EntryId>) -> bool {
         match id {
             Some(id) if self.ids.len() < IDS_MAX => self.ids.insert(id.to_bits()),
@@ -70,16 +74,16 @@ impl Aggregate {
         }
     }
 
-    /// A file begins; after it come files of this date and older ones.
+    /// Starts a file. Later files have the same date or an older one.
     pub(super) fn begin_file(&mut self, day: Date) {
         self.ids.clear();
-        // A call may be seen at both sides of midnight, and in both zones.
+        // A call may have sightings on both sides of midnight, and in UTC and in the zone.
         for call in self.sightings.take_from(day.plus_days(3)) {
             self.count(&call);
         }
     }
 
-    /// Takes one sighting; one with a call id waits for better ones.
+    /// Adds one sighting. A sighting with a call id waits for other sightings of the same call.
     pub(super) fn add(&mut self, sighting: Sighting) {
         if let Some(call) = self.sightings.add(sighting) {
             self.count(&call);
@@ -107,7 +111,7 @@ impl Aggregate {
         *self.days.entry(call.day).or_default() += 1;
     }
 
-    /// Puts the counts into the answer.
+    /// Writes the counts into the answer.
     pub(super) fn fill(mut self, stats: &mut Stats, today: Date) {
         for call in self.sightings.take_all() {
             self.count(&call);
@@ -140,13 +144,13 @@ impl Aggregate {
     }
 }
 
-/// Returns the count of a name, or that of `other` where too many names are counted already.
+/// Returns the count of a name, or the count of `other` if too many names are counted already.
 fn entry<'a, T: Default>(counts: &'a mut HashMap<String, T>, name: &str) -> &'a mut T {
     let name = if counts.len() >= NAMES_COUNTED_MAX && !counts.contains_key(name) { OTHER } else { name };
     counts.entry(name.to_owned()).or_default()
 }
 
-/// Returns the largest counts by name, the rest together under `other`.
+/// Returns the largest counts by name, and the rest together as `other`.
 fn largest<T: Default>(
     counts: HashMap<String, T>,
     size: impl Fn(&T) -> u64,

@@ -1,4 +1,4 @@
-//! The answer to how much, how fast and by whom.
+//! The statistics of calls: how many, how fast, and by which users.
 
 use std::collections::BTreeMap;
 
@@ -17,52 +17,52 @@ use crate::read::{DayFile, Scan, ScanBound, ScanContext, Scanned, Skipped, Trail
 pub struct Stats {
     /// First date of the range, `YYYY-MM-DD`.
     pub from: String,
-    /// Last date: today, or the newest entry's where that is later.
+    /// The last date: today, or the date of the newest entry if that is later.
     pub to: String,
-    /// Calls.
+    /// The number of calls.
     pub total: u64,
-    /// Always three keys.
+    /// Calls by status; always three keys.
     pub by_status: BTreeMap<&'static str, u64>,
-    /// The 1,000 largest, the rest under `other`.
+    /// Calls by tool: the 1,000 largest, the rest under `other`.
     pub by_tool: BTreeMap<String, ToolStats>,
-    /// Calls of each user; the 1,000 largest, the rest under `other`.
+    /// Calls by user: the 1,000 largest, the rest under `other`.
     pub by_user: BTreeMap<String, u64>,
-    /// Calls of each UTC date, or of each date of the trail's zone where the question says so.
+    /// Calls by UTC date, or by date in the trail's zone if the question says so.
     pub by_day: BTreeMap<String, u64>,
-    /// Lines that are no entries.
+    /// Counts of lines that are not entries.
     pub skipped: Skipped,
-    /// What was looked at.
+    /// How much was read.
     pub scanned: Scanned,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
-    /// False if a bound was hit or something could not be read: the counts are of the part looked at.
+    /// False if a limit was reached or something could not be read; then the counts cover only the part that was read.
     pub complete: bool,
-    /// The newest date of which there is a day file at all, of the user where one was asked for.
+    /// The newest date that has a day file at all, for the user if the question names one.
     pub newest: Option<Date>,
 }
 
-/// One tool's calls.
+/// The statistics of one tool.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ToolStats {
-    /// All of them.
+    /// All calls.
     pub calls: u64,
-    /// That returned.
+    /// Calls that returned a result.
     pub ok: u64,
-    /// That failed.
+    /// Calls that failed.
     pub error: u64,
-    /// That were refused.
+    /// Calls that were denied.
     pub denied: u64,
-    /// How long they took; absent where nothing was measured.
+    /// How long the calls took; absent if nothing was measured.
     pub duration_ms: Option<Quantiles>,
-    /// How much they returned.
+    /// How many characters the calls returned; absent if nothing was measured.
     pub result_chars: Option<Quantiles>,
 }
 
 impl Trail {
-    /// Returns counts and quantiles of the calls that answer; limit and cursor play no part.
+    /// Returns counts and quantiles of the matching calls; limit and cursor are ignored.
     ///
-    /// Our own events are left out unless the query names them, and sightings of one call count once.
+    /// Our own events are left out unless the query names them. Several sightings of one call count once.
     ///
     /// # Errors
     /// As [`Trail::recent`].
@@ -75,7 +75,7 @@ impl Trail {
         let mut context = ScanContext::new(&self.home, &self.zone);
         let folders = self.folders(asked.owned().as_ref(), &mut context.unreadable)?;
         let newest = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
-        // By date, the newest first: what belongs to a date is read once.
+        // Newest date first, so that all files of a date are read together.
         let mut files = folders.iter().enumerate().flat_map(|(n, folder)| folder.days.iter().map(move |day| (*day, n)));
         let mut files = files.by_ref().filter(|(day, _)| asked.may_hold(*day)).collect::<Vec<_>>();
         files.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));

@@ -1,4 +1,4 @@
-//! Counts and quantiles over many entries.
+//! Counts and quantiles of many entries.
 
 mod aggregate;
 mod answer;

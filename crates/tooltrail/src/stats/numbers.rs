@@ -1,44 +1,44 @@
-//! Quantiles of many numbers: exact while they are few, then by a mergeable sketch that is half a percent exact.
+//! Quantiles of numbers: exact for few numbers; for many numbers, a mergeable sketch with an error of half a percent.
 
 use sketches_ddsketch::{Config, DDSketch};
 
-/// Numbers that are kept as they are; beyond it they are remembered by their distribution.
+/// The most numbers that are kept unchanged; beyond it only their distribution is kept.
 const EXACT_MAX: usize = 1_000;
 
-/// How far a quantile of many numbers may be off, as a share of it.
+/// The largest relative error of a quantile of many numbers.
 const ERROR: f64 = 0.005;
 
-/// Most buckets, of eight bytes, made as they are needed: enough for all numbers from [`SMALLEST`] to [`LARGEST`]. With
-/// fewer one huge number would push the small ones into one bucket.
+/// The most buckets, eight bytes each, allocated when needed: enough for all numbers from [`SMALLEST`] to [`LARGEST`].
+/// With fewer buckets, one huge number would force the small ones into one bucket.
 const BUCKETS_MAX: u32 = 5_200;
 
-/// The largest number told from larger ones: every length that fits 64 bits. A larger one counts as this one.
+/// The largest number that is distinguished: every length that fits into 64 bits. A larger number counts as this one.
 const LARGEST: f64 = 18_446_744_073_709_551_616.0;
 
-/// The smallest number told from zero: a microsecond, in milliseconds.
+/// The smallest number that is distinguished from zero: a microsecond, in milliseconds.
 const SMALLEST: f64 = 0.001;
 
-/// Digits of a quantile of many numbers: more would promise what the sketch does not keep.
+/// The digits of a quantile of many numbers; more digits would be less accurate than they look.
 const DIGITS: i32 = 3;
 
-/// Four quantiles by nearest rank, and the largest number. Exact of fewer than 1,000 numbers, else within half a percent
-/// and rounded to three digits.
+/// Four quantiles by nearest rank, and the largest number. They are exact for fewer than 1,000 numbers; otherwise they
+/// are within half a percent and rounded to three digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Quantiles {
     /// Half of the values are at most this.
     pub p50: f64,
-    /// Nine in ten.
+    /// 90 percent of the values are at most this.
     pub p90: f64,
-    /// Nineteen in twenty.
+    /// 95 percent of the values are at most this.
     pub p95: f64,
-    /// Ninety-nine in a hundred.
+    /// 99 percent of the values are at most this.
     pub p99: f64,
-    /// The largest, exact.
+    /// The largest value, exact.
     pub max: f64,
 }
 
-/// Numbers ≥ 0.
+/// A collection of numbers ≥ 0.
 #[derive(Clone, Default)]
 pub(super) struct Numbers {
     exact: Vec<f64>,
@@ -66,11 +66,11 @@ impl Numbers {
         }
     }
 
-    /// Adds what another has seen.
+    /// Adds the numbers of another collection.
     pub(super) fn merge(&mut self, other: &Self) {
         self.max = self.max.max(other.max);
         if let Some(other) = &other.sketch {
-            // Every sketch has one configuration, so nothing can be refused.
+            // All sketches have the same configuration, so merging cannot fail.
             let _same = self.sketched().merge(other);
         }
         other.exact.iter().for_each(|number| self.add(*number));
@@ -86,7 +86,7 @@ impl Numbers {
         }
         self.exact.sort_by(f64::total_cmp);
         let count = self.exact.len();
-        // Nearest rank: the smallest number that so many in a hundred do not exceed.
+        // Nearest rank: the smallest number that is not exceeded by `percent` percent of the numbers.
         let at = |percent: usize| self.exact.get((count * percent).div_ceil(100).saturating_sub(1)).copied();
         Some(Quantiles { p50: at(50)?, p90: at(90)?, p95: at(95)?, p99: at(99)?, max })
     }
@@ -100,12 +100,12 @@ impl Numbers {
     }
 }
 
-/// Returns a number with as many digits as are known of it.
+/// Returns a number rounded to the digits that are known.
 fn rounded(number: f64) -> f64 {
     if number <= 0.0 {
         return number;
     }
-    // As text, so that no digits come from the binary form.
+    // Round through text, so that the binary form adds no digits.
     format!("{number:.*e}", (DIGITS - 1) as usize).parse().unwrap_or(number)
 }
 
@@ -154,7 +154,7 @@ mod tests {
         check(&[0.123_456_789, 0.0], [0.0, 0.123_456_789, 0.123_456_789, 0.123_456_789, 0.123_456_789]);
         let hundred = (1..=100).map(f64::from).collect::<Vec<_>>();
         check(&hundred, [50.0, 90.0, 95.0, 99.0, 100.0]);
-        // A part of them, merged, is the same.
+        // Two parts, merged, give the same result.
         let (mut left, mut right) = (Numbers::default(), Numbers::default());
         hundred[..30].iter().for_each(|number| left.add(*number));
         hundred[30..].iter().for_each(|number| right.add(*number));

@@ -1,7 +1,8 @@
-//! Which entries are sightings of one call.
+//! Decides which entries are sightings of the same call.
 //!
-//! The rules stand in `docs/format.md`: two entries are one call only if they come from different captures, name the same
-//! tool and begin within ten minutes of each other. A short id that comes again each turn joins only within a session.
+//! The rules are in `docs/format.md`. Two entries are one call only if they come from different captures, name the same
+//! tool and start within ten minutes of each other. A short id, which is used again in each turn, joins entries only
+//! within one session.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -10,22 +11,24 @@ use crate::call::{Reason, Status, Via};
 use crate::clock::Date;
 use crate::query::Line;
 
-/// How far apart two sightings of one call may begin.
+/// The largest difference between the start times of two sightings of one call, in milliseconds.
 const APART_MS_MAX: i64 = 10 * 60 * 1_000;
 
-/// Characters of an id that no two calls share by chance.
+/// The characters of an id after which two calls do not share it by chance.
 const RANDOM_CHARS_MIN: usize = 16;
 
-/// Different characters among them: a counter has fewer.
+/// The different characters among them; a counter has fewer.
 const DISTINCT_CHARS_MIN: usize = 8;
 
-/// Sightings with a call id that wait for others of the same call, some 150 bytes each. Later ones count as they stand.
+/// The most sightings with a call id that wait for others of the same call, about 150 bytes each. Further ones count as
+/// separate calls.
 const WAITING_MAX: usize = 300_000;
 
-/// Sightings of one id that are compared: an id that comes again each turn must not cost more with each turn.
+/// The most sightings of one id that are compared, so that an id that is used again in each turn does not cost more
+/// each time.
 const SAME_ID_MAX: usize = 64;
 
-/// What is counted of one entry.
+/// The parts of one entry that are counted.
 #[derive(Clone, Debug)]
 pub(super) struct Sighting {
     pub(super) via: Option<Via>,
@@ -42,7 +45,7 @@ pub(super) struct Sighting {
 }
 
 impl Sighting {
-    /// Reads what counts of a line, which is counted as of this date.
+    /// Reads the counted parts of a line; the entry counts for this date.
     pub(super) fn of(line: &Line<'_>, day: Date) -> Self {
         let text = |name| line.string(name).unwrap_or_default().into();
         let known = |name| line.string(name).filter(|text| !text.is_empty()).map(Into::into);
@@ -62,7 +65,8 @@ impl Sighting {
         }
     }
 
-    /// How little this sighting is trusted: its place in the order of captures; an unknown one comes last.
+    /// Returns the rank of the sighting's capture in the order of trust; 0 is the most trusted. An unknown capture
+    /// comes last.
     fn rank(&self) -> usize {
         Via::ALL.iter().position(|via| Some(*via) == self.via).unwrap_or(Via::ALL.len())
     }
@@ -72,11 +76,11 @@ impl Sighting {
     }
 }
 
-/// A call, as it was seen so far.
+/// A call with the sightings found so far.
 #[derive(Debug)]
 struct SightedCall {
     best: Sighting,
-    /// The captures that saw it, a bit each.
+    /// The captures that saw it, one bit each.
     captures: u32,
 }
 
@@ -85,10 +89,10 @@ impl SightedCall {
         Self { captures: 1 << sighting.rank(), best: sighting }
     }
 
-    /// Takes a sighting of the same call; gives it back if it is of another.
+    /// Adds a sighting of the same call; returns it if it belongs to another call.
     fn join(&mut self, other: Sighting, is_random: bool) -> Option<Sighting> {
         let is_repeat = self.captures & (1 << other.rank()) > 0;
-        // Of one capture the end that it saw later takes the place of an interruption.
+        // Within one capture, a later end replaces an interruption.
         let (first, last) =
             if self.best.ended_ms <= other.ended_ms { (&self.best, &other) } else { (&other, &self.best) };
         let is_resumed = is_repeat && self.best.via == other.via && first.is_interrupted && !last.is_interrupted;
@@ -111,7 +115,7 @@ impl SightedCall {
     }
 }
 
-/// Whether two sightings name the same tool; a hook calls one of a server `mcp__server__tool`.
+/// Whether two sightings name the same tool. A hook names a server's tool `mcp__server__tool`.
 fn are_one_tool(a: &Sighting, b: &Sighting) -> bool {
     let hooked = |hook: &Sighting, proxy: &Sighting| {
         let of_server = hook.tool.strip_suffix(&*proxy.tool).is_some_and(|server| server.ends_with("__"));
@@ -124,7 +128,7 @@ fn are_one_session(a: &Sighting, b: &Sighting) -> bool {
     a.session.is_none() || b.session.is_none() || a.session == b.session
 }
 
-/// Whether an id holds so many random characters that no two calls share it by chance.
+/// Whether an id has enough random characters that two calls do not share it by chance.
 fn is_random(id: &str) -> bool {
     let letters = id.bytes().filter(|byte| *byte != b'-').collect::<Vec<_>>();
     letters.split(|byte| !byte.is_ascii_alphanumeric()).any(|run| {
@@ -137,17 +141,17 @@ fn is_random(id: &str) -> bool {
     })
 }
 
-/// Sightings on their way to calls.
+/// Sightings that wait to be combined into calls.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
-    /// By a hash of user and call id that differs from process to process.
+    /// The calls by a hash of user and call id, with random keys of the process.
     waiting: HashMap<u128, Vec<SightedCall>>,
     count: usize,
     hashers: (RandomState, RandomState),
 }
 
 impl Sightings {
-    /// Takes a sighting; returns it if it is a call by itself.
+    /// Adds a sighting; returns it if it counts as a call of its own now.
     pub(super) fn add(&mut self, sighting: Sighting) -> Option<Sighting> {
         let Some(call_id) = &sighting.call_id else { return Some(sighting) };
         let is_random = is_random(call_id);
@@ -169,7 +173,8 @@ impl Sightings {
         None
     }
 
-    /// Gives the calls that end on this date or later: what is still to come is older, and no sighting of them.
+    /// Removes and returns the calls of this date or later. The sightings still to come are older and do not belong to
+    /// them.
     pub(super) fn take_from(&mut self, day: Date) -> Vec<Sighting> {
         let mut done = Vec::new();
         self.waiting.retain(|_, calls| {
@@ -182,7 +187,7 @@ impl Sightings {
         done
     }
 
-    /// Gives all calls.
+    /// Removes and returns all calls.
     pub(super) fn take_all(&mut self) -> Vec<Sighting> {
         self.count = 0;
         std::mem::take(&mut self.waiting).into_values().flatten().map(|call| call.best).collect()
@@ -194,7 +199,8 @@ mod tests {
     use super::*;
     use crate::clock::Zone;
 
-    /// Counts the calls of these sightings, each `(via, tool, call_id, session, minute, status)`, in every order.
+    /// Checks the number of calls of these sightings, each `(via, tool, call_id, session, minute, status)`, starting
+    /// from each of them in turn.
     fn check(sightings: &[(&str, &str, &str, &str, u32, &str)], calls: usize, statuses: &[Status]) {
         for turn in 0..sightings.len() {
             let (mut all, mut found) = (Sightings::default(), Vec::new());
@@ -222,19 +228,19 @@ mod tests {
         check(&[("hook", "t", ID, "s", 0, "ok"), ("proxy", "t", ID, "s", 0, "ok")], 1, &[Ok]);
         check(&[("hook", "mcp__x__t", ID, "s", 0, "ok"), ("proxy", "t", ID, "z", 1, "ok")], 1, &[Ok]);
         check(&[("hook", "mcp__x__t", ID, "s", 0, "error"), ("proxy", "t", ID, "s", 1, "ok")], 1, &[Ok]);
-        // Another tool, another time, the same capture: another call.
+        // Another tool, another time or the same capture means another call.
         check(&[("hook", "harmless.ping", ID, "s", 0, "ok"), ("http", "pay.transfer", ID, "s", 0, "ok")], 2, &[Ok, Ok]);
         check(&[("hook", "t", ID, "s", 0, "ok"), ("proxy", "t", ID, "s", 11, "ok")], 2, &[Ok, Ok]);
         check(&[("http", "t", ID, "s", 0, "ok"), ("http", "t", ID, "s", 0, "ok")], 2, &[Ok, Ok]);
         check(&[("import", "t", ID, "s", 0, "ok"), ("import", "t", ID, "z", 0, "ok")], 1, &[Ok]);
-        // Short ids come again each turn.
+        // Short ids are used again in each turn.
         check(&[("hook", "t", "call_0", "s", 0, "ok"), ("proxy", "t", "call_0", "s", 0, "ok")], 1, &[Ok]);
         check(&[("hook", "t", "call_0", "s", 0, "ok"), ("proxy", "t", "call_0", "", 0, "ok")], 1, &[Ok]);
         check(&[("hook", "t", "call_0", "s", 0, "ok"), ("proxy", "t", "call_0", "z", 0, "ok")], 2, &[Ok, Ok]);
         check(&[("import", "t", "call_0", "s", 0, "ok"), ("import", "t", "call_0", "s", 1, "ok")], 2, &[Ok, Ok]);
-        // What was denied stays so.
+        // A denied entry is never joined with one that was not denied.
         check(&[("hook", "t", ID, "s", 0, "denied"), ("proxy", "t", ID, "s", 0, "ok")], 2, &[Ok, Denied]);
-        // An interruption yields to the end that came later, and not to one before.
+        // An interruption is replaced by a later end, but not by an earlier one.
         check(&[("hook", "t", ID, "s", 0, "error/interrupted"), ("hook", "t", ID, "s", 30, "ok")], 1, &[Ok]);
         check(&[("hook", "t", ID, "s", 0, "ok"), ("hook", "t", ID, "s", 30, "error/interrupted")], 2, &[Ok, Error]);
     }
