@@ -203,7 +203,7 @@ pub(super) fn ends_with_newline(file: &dyn DiskFile, len: u64) -> io::Result<boo
 /// Overwrites a range of a day file with spaces.
 ///
 /// # Errors
-/// Any I/O error of the operating system; also if another file stands under the name.
+/// Any I/O error of the operating system; also if the name now refers to another file.
 pub(super) fn overwrite(
     disk: &dyn Disk,
     folder: &str,

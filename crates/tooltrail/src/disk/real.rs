@@ -122,7 +122,7 @@ impl RealDisk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        // NONBLOCK: opening a FIFO that stands under the name must not hang.
+        // NONBLOCK: if the name refers to a FIFO, opening it must not hang.
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let name = plain(name)?;
         let open = || rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty());
