@@ -1,12 +1,12 @@
-//! What an agent asked of a tool, and how it ended: plain data, as received.
+//! The data of one tool call: what the agent asked for and how the call ended, as received.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// One call of a tool, as a capture hands it to the recorder: not yet redacted, never stored in this form.
+/// One tool call as a capture passes it to the recorder. It is not redacted yet, and it is never stored in this form.
 ///
-/// Fields that are unknown stay `None`; the line then leaves them out.
+/// A field whose value is unknown stays `None`, and the stored line leaves it out.
 ///
 /// ```
 /// use tooltrail::{Call, Status};
@@ -17,19 +17,20 @@ use crate::clock::Timestamp;
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Call {
-    /// When the outcome was known; `None` is the moment of recording.
+    /// When the outcome was known; `None` means the time of recording.
     pub ts: Option<Timestamp>,
-    /// Whose agent made the call; empty is stored as `unknown`.
+    /// The user whose agent made the call; an empty string is stored as `unknown`.
     pub user: String,
-    /// The tool's name as called.
+    /// The tool's name as the caller wrote it.
     pub tool: String,
-    /// The arguments as JSON text, as they were sent; empty is none. Text that is not JSON is stored as such.
+    /// The arguments as JSON text, as they were sent; an empty string means no arguments. Text that is not valid JSON
+    /// is stored as plain text.
     pub args: String,
-    /// How the call ended; `None` is stored as `error`, `interrupted`.
+    /// How the call ended; `None` is stored as status `error` with reason `interrupted`.
     pub outcome: Option<Outcome>,
     /// How long the call took.
     pub duration_ms: Option<DurationMs>,
-    /// The conversation or run it belongs to.
+    /// The conversation or run that the call belongs to.
     pub session: Option<String>,
     /// An id that the model or the client made unique for this call (`toolu_…`, `call_…`).
     pub call_id: Option<String>,
@@ -39,54 +40,55 @@ pub struct Call {
     pub agent: Option<String>,
     /// The model's name.
     pub model: Option<String>,
-    /// The program the agent ran in.
+    /// The program in which the agent ran.
     pub client: Option<String>,
     /// The server that offers the tool.
     pub server: Option<String>,
-    /// By which path the call arrived.
+    /// The path on which the call arrived.
     pub via: Via,
-    /// Whether `user` comes from a token or from the caller's word.
+    /// Whether `user` was verified by a token or only claimed by the caller.
     pub identity: Option<Identity>,
-    /// The user the body named, where the token named another.
+    /// The user named in the request body, if the token named a different one.
     pub claimed_user: Option<String>,
-    /// The gate rule that decided.
+    /// The name of the gate rule that decided about the call.
     pub rule: Option<String>,
-    /// W3C trace id: 32 lower-case hex digits, else it is kept in `extra`.
+    /// W3C trace id: 32 lower-case hex digits. Any other value is moved to `extra`.
     pub trace_id: Option<String>,
-    /// W3C span id: 16 lower-case hex digits, else it is kept in `extra`.
+    /// W3C span id: 16 lower-case hex digits. Any other value is moved to `extra`.
     pub span_id: Option<String>,
-    /// What else was received: name and JSON text, in the order received.
+    /// All other received members, as pairs of name and JSON text, in the order received.
     pub extra: Vec<(String, String)>,
-    /// The id of a line that has one already (our own form, or a file import).
+    /// The id, if the received line already has one (one of our own entries, or a file import).
     pub id: Option<EntryId>,
 }
 
 impl Call {
-    /// Returns a call with its arguments as JSON text and no outcome yet.
+    /// Returns a call without an outcome; `args` is JSON text.
     #[must_use]
     pub fn new(user: impl Into<String>, tool: impl Into<String>, args: impl Into<String>) -> Self {
         Self { user: user.into(), tool: tool.into(), args: args.into(), ..Self::default() }
     }
 
-    /// Sets the outcome to `ok` with a text result.
+    /// Sets the outcome to `ok` with this text as the result.
     #[must_use]
     pub fn ok(self, result: impl Into<String>) -> Self {
         self.ended(Outcome::ok(result))
     }
 
-    /// Sets the outcome to `error` with its text.
+    /// Sets the outcome to `error` with this error text.
     #[must_use]
     pub fn error(self, text: impl Into<String>) -> Self {
         self.ended(Outcome::error(text))
     }
 
-    /// Sets the outcome to `denied` with the reason.
+    /// Sets the outcome to `denied` with this reason.
     #[must_use]
     pub fn denied(self, reason: Reason) -> Self {
         self.ended(Outcome::denied(reason))
     }
 
-    /// Adds what else was received, as JSON text; under `#2`, `#3`, … where something has the name already.
+    /// Adds another received member, whose value is JSON text, to `extra`. If the name is already used there, the
+    /// member is added as `name#2`, `name#3`, ….
     pub fn add_extra(&mut self, name: &str, json: String) {
         let is_taken = |name: &str| self.extra.iter().any(|(known, _)| known == name);
         let mut free = name.to_owned();
@@ -113,42 +115,43 @@ impl Call {
 pub struct Outcome {
     /// `ok`, `error` or `denied`.
     pub status: Status,
-    /// Why it is not ok, where known.
+    /// Why the call is not ok, if known.
     pub reason: Option<Reason>,
-    /// What the tool returned.
+    /// The value that the tool returned.
     pub result: Option<Payload>,
-    /// The error text; it wins over the result where both exist.
+    /// The error text; it is stored instead of the result if both are present.
     pub error: Option<String>,
-    /// `result_chars` and snippet of a line that was already cut by somebody else (our own form, the seed's).
+    /// The length and snippet of the result, if another program already cut the result (one of our own entries, or an
+    /// entry in the seed format).
     pub kept: Option<ClippedResult>,
 }
 
 impl Outcome {
-    /// The tool returned this text.
+    /// Returns the outcome of a tool that returned this text.
     #[must_use]
     pub fn ok(result: impl Into<String>) -> Self {
         Self { status: Status::Ok, result: Some(Payload::Text(result.into())), ..Self::default() }
     }
 
-    /// The tool returned a value that is no string, as JSON text.
+    /// Returns the outcome of a tool that returned a JSON value other than a string, given as JSON text.
     #[must_use]
     pub fn ok_json(result: impl Into<String>) -> Self {
         Self { status: Status::Ok, result: Some(Payload::Json(result.into())), ..Self::default() }
     }
 
-    /// The tool failed with this text (`tool_error`).
+    /// Returns the outcome of a tool that failed with this text (reason `tool_error`).
     #[must_use]
     pub fn error(text: impl Into<String>) -> Self {
         Self::failed(Reason::ToolError, text)
     }
 
-    /// The call failed for a known reason, with a text that may be empty.
+    /// Returns the outcome of a call that failed for a known reason; the text may be empty.
     #[must_use]
     pub fn failed(reason: Reason, text: impl Into<String>) -> Self {
         Self { status: Status::Error, reason: Some(reason), error: Some(text.into()), ..Self::default() }
     }
 
-    /// The call was refused before it ran.
+    /// Returns the outcome of a call that was refused before the tool ran.
     #[must_use]
     pub fn denied(reason: Reason) -> Self {
         Self { status: Status::Denied, reason: Some(reason), ..Self::default() }
@@ -165,17 +168,17 @@ pub enum Payload {
     Json(String),
 }
 
-/// The outcome of a line whose result was cut before we saw it.
+/// A result that another program had already cut before the library received it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the seed's two result fields, for ever")]
 pub struct ClippedResult {
-    /// Characters of the whole result.
+    /// The length of the complete result in characters.
     pub result_chars: u64,
-    /// Its beginning.
+    /// The beginning of the result.
     pub result_snippet: String,
 }
 
-/// Defines an enum whose every variant is one word of the line.
+/// Defines an enum in which each variant is stored as one fixed word.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -184,16 +187,16 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
-            /// Every value, in the order of the documents.
+            /// All values, in the order in which the documentation lists them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Returns the word that stands in the line.
+            /// Returns the word that is written to the stored line.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
 
-            /// Returns the value of a word, `None` for any other.
+            /// Returns the value for a word, or `None` if the word is unknown.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$variant),)+ _ => None }
@@ -209,19 +212,19 @@ macro_rules! words {
 }
 
 words! {
-    /// How a call ended, in one word.
+    /// Whether a call succeeded, failed or was refused.
     Status {
         /// The tool returned.
         Ok = "ok",
-        /// It failed, or nobody knows how it ended.
+        /// The call failed, or its end is unknown.
         Error = "error",
-        /// It was refused before it ran.
+        /// The call was refused before the tool ran.
         Denied = "denied",
     }
 }
 
 impl Default for Status {
-    /// A call without an outcome counts as failed.
+    /// Returns `Error`, because a call without an outcome counts as failed.
     fn default() -> Self {
         Self::Error
     }
@@ -230,37 +233,38 @@ impl Default for Status {
 words! {
     /// Why a call is not ok.
     Reason {
-        /// The tool said so.
+        /// The tool returned an error.
         ToolError = "tool_error",
         /// The protocol between client and server failed.
         ProtocolError = "protocol_error",
         /// The arguments do not fit the tool's schema.
         InvalidArgs = "invalid_args",
-        /// No tool of that name for this caller.
+        /// This caller has no tool of that name.
         UnknownTool = "unknown_tool",
-        /// It took longer than allowed.
+        /// The call took longer than its time limit.
         Timeout = "timeout",
-        /// The caller gave up while the process lived.
+        /// The caller cancelled the call while the process was running.
         Cancelled = "cancelled",
         /// The tool panicked.
         Panicked = "panicked",
-        /// The process died, or no outcome was ever received.
+        /// The process ended before the call did, or no outcome was ever received.
         Interrupted = "interrupted",
-        /// A gate rule refused it.
+        /// A gate rule refused the call.
         Policy = "policy",
-        /// A person refused it.
+        /// A person refused the call.
         UserRefused = "user_refused",
-        /// A hook refused it.
+        /// A hook refused the call.
         Hook = "hook",
-        /// Too many calls.
+        /// The caller made too many calls.
         RateLimited = "rate_limited",
     }
 }
 
 words! {
-    /// The path by which a call arrived, in the order in which `stats` trusts sightings of one call.
+    /// The path on which a call arrived. If several captures report the same call, `stats` prefers the report that is
+    /// listed first here.
     Via {
-        /// The toolbox of this project.
+        /// The toolbox crate of this project.
         Toolbox = "toolbox",
         /// The MCP proxy.
         Proxy = "proxy",
@@ -274,37 +278,38 @@ words! {
         Import = "import",
         /// A program that uses the library.
         Library = "library",
-        /// Our own events; no capture can set it.
+        /// Tooltrail's own events; no capture can set this value.
         Tooltrail = "tooltrail",
     }
 }
 
 impl Default for Via {
-    /// Whoever builds a [`Call`] by hand uses the library.
+    /// Returns `Library`, because a program that builds a [`Call`] itself uses the library.
     fn default() -> Self {
         Self::Library
     }
 }
 
 words! {
-    /// Whose word the user's name is.
+    /// How the user's name is known.
     Identity {
-        /// A token's.
+        /// A token proves the name.
         Verified = "verified",
-        /// The caller's.
+        /// The caller claims the name.
         Claimed = "claimed",
     }
 }
 
-/// Longest duration as text: as much as any other field of a line may hold, and no clock gives more.
+/// The longest text of a duration, in bytes. Other fields of a line have the same limit, and no clock produces a longer
+/// number.
 const DURATION_BYTES_MAX: usize = 200;
 
-/// Milliseconds ≥ 0, with the digits as they were received.
+/// A duration in milliseconds, at least 0, that keeps the digits as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurationMs(String);
 
 impl DurationMs {
-    /// Returns a measured time: at most three decimals, no trailing zeros.
+    /// Returns a measured duration with at most three decimals and no trailing zeros.
     #[must_use]
     pub fn measured(duration: Duration) -> Self {
         let micros = duration.as_micros();
@@ -315,10 +320,10 @@ impl DurationMs {
         Self(format!("{whole}.{part:03}").trim_end_matches('0').to_owned())
     }
 
-    /// Returns a received JSON number with its digits, `None` if it is no number, below zero, over 200 bytes long or beyond
-    /// the largest float.
+    /// Returns a received JSON number with its digits. Returns `None` if the text is not a JSON number, is negative, is
+    /// longer than 200 bytes or is larger than the largest `f64`.
     ///
-    /// `-0` counts as below zero: it is no length of time that a clock measured.
+    /// `-0` counts as negative, because no clock measures such a duration.
     #[must_use]
     pub fn received(number: &str) -> Option<Self> {
         let fits = number.len() <= DURATION_BYTES_MAX && !number.starts_with('-');
@@ -326,24 +331,24 @@ impl DurationMs {
         (fits && crate::json::is_number(number) && is_finite()).then(|| Self(number.to_owned()))
     }
 
-    /// Returns the digits as they stand in the line.
+    /// Returns the digits as they are written to the stored line.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A UUID of version 7 in lower case with hyphens.
+/// The id of an entry: a UUID of version 7, written in lower case with hyphens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EntryId(uuid::Uuid);
 
 impl EntryId {
-    /// Returns the id of an instant with 74 of these 80 bits.
+    /// Returns an id made from an instant and the first 74 of the 80 given bits.
     ///
-    /// The first bits are used: 12 of `rand_a`, then 62 of `rand_b` (RFC 9562, section 5.7).
+    /// The bits fill `rand_a` (12 bits), then `rand_b` (62 bits); see RFC 9562, section 5.7.
     #[must_use]
     pub fn new(ts: Timestamp, bits: [u8; 10]) -> Self {
-        // The 74 bits stand one after another; the version and variant bits are put between them.
+        // `wide` holds the 74 bits in sequence; the version and variant bits are inserted between the two parts below.
         let wide = bits.iter().fold(0_u128, |all, byte| all << 8 | u128::from(*byte)) >> 6;
         let rand_a = wide >> 62;
         let rand_b = wide & ((1 << 62) - 1);
@@ -351,7 +356,7 @@ impl EntryId {
         Self(uuid::Uuid::from_u128(millis << 80 | 7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b))
     }
 
-    /// Returns the instant that it holds.
+    /// Returns the instant that is part of the id.
     #[must_use]
     pub fn time(self) -> Timestamp {
         Timestamp::from_millis((self.0.as_u128() >> 80) as i64)
@@ -361,19 +366,19 @@ impl EntryId {
         self.0.as_u128()
     }
 
-    /// What [`EntryId::to_bits`] gave.
+    /// Returns the id from the value of [`EntryId::to_bits`].
     pub(crate) fn from_bits(bits: u128) -> Self {
         Self(uuid::Uuid::from_u128(bits))
     }
 
-    /// Returns the id written as a UUID of version 7, `None` for anything else.
+    /// Parses an id. Returns `None` unless the text is a UUID of version 7 in lower case with hyphens.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let id = uuid::Uuid::try_parse(text).ok()?;
         (id.get_version_num() == 7 && id.hyphenated().to_string() == text).then_some(Self(id))
     }
 
-    /// Writes the id into a buffer.
+    /// Writes the id into a buffer and returns it as text.
     pub(crate) fn encode(self, buffer: &mut [u8; 36]) -> &str {
         self.0.hyphenated().encode_lower(buffer)
     }

@@ -1,4 +1,4 @@
-//! Large values cut to what a line holds: strings, lists, depth, and in the end the line itself.
+//! Cuts large values so that they fit a line: strings, lists, nesting depth and, as the last step, the whole line.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -7,16 +7,16 @@ use crate::json::{is_escaped, push_string, unescape};
 use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
 use crate::redact::{Plain, Redacted, To, Tree, WindowedText, mark_across};
 
-/// Bytes of most args: room from the start, so that they are not moved while they grow.
+/// The initial capacity for encoded args, in bytes. Most args fit, so the buffer does not grow and move.
 const OBJECT_BYTES_USUAL: usize = 512;
 
-/// Bytes that are counted at once.
+/// The number of bytes that are counted in one step.
 const LANE: usize = 16;
 
-/// Keys of an object that are compared one by one; nearly every object has fewer.
+/// The number of an object's keys that are compared one by one; nearly every object has fewer.
 const FEW_KEYS_MAX: usize = 16;
 
-/// A redacted call whose every value fits: what `entry` encodes.
+/// A redacted call in which every value is within its limit; `entry` encodes it.
 #[derive(Debug)]
 pub(crate) struct Clipped {
     redacted: Redacted,
@@ -25,7 +25,7 @@ pub(crate) struct Clipped {
 }
 
 impl Clipped {
-    /// Clips every value of a redacted call.
+    /// Clips every value of a redacted call to its limit.
     pub(crate) fn of(redacted: Redacted) -> Self {
         let mut args = clipped_object(redacted.args(), ARGS_BYTES_MAX);
         if args.len() > ARGS_BYTES_MAX {
@@ -48,33 +48,33 @@ impl Clipped {
         &self.args
     }
 
-    /// Returns what else was received as encoded JSON.
+    /// Returns `extra` as encoded JSON, if the call has any.
     pub(crate) fn extra(&self) -> Option<&str> {
         self.extra.as_deref()
     }
 
-    /// Makes `extra` one short text, for a line that is still too long.
+    /// Replaces `extra` with one short text, because the line is still too long.
     pub(crate) fn give_up_extra(&mut self) {
         self.extra = extra_as_text(&self.redacted);
     }
 
-    /// Makes the args one short text, for a line that is still too long.
+    /// Replaces the args with one short text, because the line is still too long.
     pub(crate) fn give_up_args(&mut self) {
         self.args = as_text(self.redacted.args(), self.redacted.fields().args.chars());
     }
 }
 
-/// Returns a string field or a key, clipped.
+/// Returns the text of a string field or a key, clipped to its limit.
 pub(crate) fn field(seen: &WindowedText) -> Cow<'_, str> {
     string(seen, FIELD_CHARS_MAX)
 }
 
-/// Returns the first characters of a result, without a marker.
+/// Returns the first characters of a result, without a marker for the cut.
 pub(crate) fn snippet(seen: &WindowedText) -> &str {
     &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
 }
 
-/// Appends an object in which nothing is secret, every string clipped.
+/// Appends an object that contains no secrets, with every string clipped.
 pub(crate) fn push_plain(out: &mut String, plain: &Plain<'_>) {
     let mut at = 0;
     for change in &plain.changes {
@@ -93,7 +93,8 @@ fn string(seen: &WindowedText, limit: usize) -> Cow<'_, str> {
     shortened(&seen.text, seen.chars, seen.cut, limit)
 }
 
-/// Returns a string of at most `limit` characters, and a marker where there was more.
+/// Returns at most `limit` characters of a text. If the complete text is longer, a marker with its total length
+/// follows.
 fn shortened(text: &str, chars: u64, beyond: bool, limit: usize) -> Cow<'_, str> {
     match cut_at(text, limit) {
         None if !beyond => Cow::Borrowed(text),
@@ -101,7 +102,8 @@ fn shortened(text: &str, chars: u64, beyond: bool, limit: usize) -> Cow<'_, str>
     }
 }
 
-/// Returns where a text over `limit` characters is cut: there, or before the mark that the cut would halve.
+/// Returns the offset at which a text longer than `limit` characters is cut: at the limit, or before a redaction mark
+/// that the cut would split.
 fn cut_at(text: &str, limit: usize) -> Option<usize> {
     if text.len() <= limit {
         return None;
@@ -110,12 +112,12 @@ fn cut_at(text: &str, limit: usize) -> Option<usize> {
     Some(mark_across(text, at).unwrap_or(at))
 }
 
-/// Returns where the character begins that so many come before.
+/// Returns the byte offset of the character with this index, or `None` if the text is shorter.
 fn nth(text: &str, mut chars: usize) -> Option<usize> {
     let (lanes, _) = text.as_bytes().as_chunks::<LANE>();
     let mut at = 0;
     for lane in lanes {
-        // Bytes that begin a character; the sum of a lane fits a byte.
+        // Counts the bytes that begin a character; the sum of a lane fits in a `u8`.
         let begun: u8 = lane.iter().map(|byte| u8::from(byte & 0xC0 != 0x80)).sum();
         if usize::from(begun) > chars {
             break;
@@ -128,8 +130,8 @@ fn nth(text: &str, mut chars: usize) -> Option<usize> {
     rest.map(|(n, _)| at + n).nth(chars)
 }
 
-/// Returns a value with every part clipped, encoded; it ends early once it is longer than `bytes_max`, as nobody wants it
-/// then.
+/// Returns the encoded JSON of a value in which every part is clipped. Stops early when the result is longer than
+/// `bytes_max`, because the caller does not use it then.
 fn clipped_object(tree: &Tree, bytes_max: usize) -> String {
     let mut out = String::with_capacity(OBJECT_BYTES_USUAL);
     push_clipped(&mut out, tree, bytes_max);
@@ -189,12 +191,13 @@ fn members_total(members: usize) -> String {
     format!(" …[{members} members total]")
 }
 
-/// The keys of an object so far: a list as long as looking through it is the cheapest, then a set.
+/// The keys of an object so far: a list for the first keys, because searching a short list is the cheapest, and a set
+/// for the rest.
 #[derive(Default)]
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
     many: HashSet<Cow<'a, str>>,
-    /// Of keys that came again, the number that is tried next.
+    /// For each repeated key, the next number to try as its suffix.
     next: HashMap<String, usize>,
 }
 
@@ -211,12 +214,13 @@ impl<'a> Keys<'a> {
         self.few.iter().any(|known| known == key) || (!self.many.is_empty() && self.many.contains(key))
     }
 
-    /// Returns a key that differs from the earlier ones: itself, or with `#2`, `#3`, … appended.
+    /// Returns a key that no earlier key equals: the key itself, or the key with `#2`, `#3`, … appended.
     fn unlike(&mut self, key: Cow<'a, str>) -> Cow<'a, str> {
         if !self.hold(&key) {
             return key;
         }
-        // Where it was left: each of a thousand equal keys is tried once.
+        // Continues with the number after the last one, so that a thousand equal keys need a thousand attempts in
+        // total.
         let mut n = self.next.get(&*key).copied().unwrap_or(2);
         let found = loop {
             let numbered = format!("{key}#{n}");
@@ -230,10 +234,10 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Returns `{"clipped": T}`, T the beginning of a structure's compact text.
+/// Returns `{"clipped": T}`, where T is the beginning of the value's compact text.
 fn as_text(tree: &Tree, chars: u64) -> String {
-    // One character more than the limit shows that there is more; a mark across the limit is then whole too, as
-    // marks are far shorter than the window beyond.
+    // The prefix must be longer than the limit, which shows that there is more text. It must also contain the whole of
+    // a redaction mark that crosses the limit; marks are far shorter than `WINDOW_BEYOND`.
     let mut text = Prefix { text: String::new(), left: ARG_CHARS_MAX + crate::limits::WINDOW_BEYOND };
     text.tree(tree);
     let seen = WindowedText { text: text.text, chars, cut: true };
@@ -248,7 +252,7 @@ fn extra_as_text(redacted: &Redacted) -> Option<String> {
     Some(as_text(redacted.extra()?, received.chars()))
 }
 
-/// The beginning of a value's compact text, so that a large value costs no more than what is kept of it.
+/// Builds only the beginning of a value's compact text, so that a large value costs no more than the part that is kept.
 struct Prefix {
     text: String,
     left: usize,
@@ -262,7 +266,8 @@ impl Prefix {
     }
 
     fn string(&mut self, text: &str) {
-        // Escaping never makes a text shorter, so what is beyond the budget before it is beyond it after.
+        // Escaping never makes a text shorter, so text that is beyond the limit before escaping is also beyond it
+        // afterwards.
         let end = text.char_indices().nth(self.left).map_or(text.len(), |(at, _)| at);
         if text[..end].chars().any(is_escaped) {
             let mut escaped = String::new();
@@ -284,7 +289,7 @@ impl Prefix {
             Tree::Bool(value) => self.push(if *value { "true" } else { "false" }),
             Tree::Number(digits) => self.push(digits),
             Tree::String(seen) => self.string(&seen.text),
-            // Below the structured depth the text is the value.
+            // Below the maximum depth, the value is stored as its text.
             Tree::Deep(seen) => self.push(&seen.text),
             Tree::Array(elements) => {
                 self.push("[");

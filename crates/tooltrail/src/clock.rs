@@ -1,4 +1,4 @@
-//! The time: an instant in milliseconds, the zone of naive times, and a clock that tests can set.
+//! Time: instants in milliseconds, the zone for times without an offset, and a clock that tests can set.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,21 +8,21 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::error::Error;
 
-/// Milliseconds of one UTC day.
+/// The number of milliseconds in one UTC day.
 const DAY_MS: i64 = 86_400_000;
 
-/// The first instant a line can carry: before it, version 7 ids have no time.
+/// The first instant that a line can store, because ids of version 7 cannot represent an earlier time.
 const FIRST_MS: i64 = 0;
 
-/// The last instant a line can carry, `9999-12-30T22:00:00.999Z`: in no zone has its year five digits.
+/// The last instant that a line can store, `9999-12-30T22:00:00.999Z`: in every zone its year still has four digits.
 const LAST_MS: i64 = 253_402_207_200_999;
 
-/// An instant in UTC, in whole milliseconds, from 1970 to the last day but one of 9999.
+/// An instant in UTC, in whole milliseconds, from 1970 to 30 December 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Returns the instant so many milliseconds after 1970, clamped to the years 1970 to 9999.
+    /// Returns the instant `ms` milliseconds after the start of 1970, clamped to the years 1970 to 9999.
     #[must_use]
     pub const fn from_millis(ms: i64) -> Self {
         Self(if ms < FIRST_MS {
@@ -34,21 +34,23 @@ impl Timestamp {
         })
     }
 
-    /// Returns the milliseconds since 1970.
+    /// Returns the number of milliseconds since the start of 1970.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
         self.0
     }
 
-    /// Reads an RFC 3339 time; one without a zone is taken in `zone`. It is cut, not rounded, to milliseconds.
+    /// Parses an RFC 3339 time. A time without an offset is read in `zone`. More precise times are truncated to
+    /// milliseconds, not rounded.
     ///
-    /// A blank instead of `T` is accepted, as is a time without seconds' fraction.
+    /// Accepts a space instead of `T`, and seconds without a fraction.
     ///
     /// # Errors
-    /// [`Error::Input`] if it is no such time or outside the years 1970 to 9999.
+    /// [`Error::Input`] if the text is not such a time, or the time is outside the years 1970 to 9999.
     pub fn parse(text: &str, zone: &Zone) -> Result<Self, Error> {
         let refuse = |why: &str| Error::input(format!("time {text:?}: {why}"), "write it as 2026-11-23T08:15:00Z");
-        // A fixed shape first: jiff reads more (week dates, bare dates, zone annotations) than a line may hold.
+        // Checks the shape first, because jiff accepts more forms (week dates, dates without a time, zone annotations)
+        // than a line may contain.
         let bytes = text.as_bytes();
         let fits = (16..=64).contains(&bytes.len())
             && bytes[4] == b'-'
@@ -60,12 +62,12 @@ impl Timestamp {
         if !fits {
             return Err(refuse("not RFC 3339"));
         }
-        // The hours of an offset end at 23 (RFC 3339, section 5.6); jiff reads two more.
+        // The hours of an offset are at most 23 (RFC 3339, section 5.6); jiff also accepts 24 and 25.
         let offset = bytes.len().checked_sub(6).filter(|at| matches!(bytes[*at], b'+' | b'-') && bytes[at + 3] == b':');
         if offset.is_some_and(|at| &bytes[at + 1..at + 3] > b"23") {
             return Err(refuse("its offset from UTC is over 23:59"));
         }
-        // jiff reads nine decimals, and RFC 3339 has any number of them.
+        // jiff accepts at most nine decimals, but RFC 3339 allows any number, so the rest is cut off.
         let decimals = bytes.iter().position(|byte| *byte == b'.').map_or(bytes.len(), |point| point + 1);
         let end =
             bytes[decimals..].iter().position(|byte| !byte.is_ascii_digit()).map_or(bytes.len(), |n| decimals + n);
@@ -87,10 +89,11 @@ impl Timestamp {
         }
     }
 
-    /// Returns the instant of a JSON number of Unix time: seconds, milli-, micro- or nanoseconds by its size, `None` outside
-    /// of 1970 to 9999.
+    /// Returns the instant for a JSON number of Unix time. The size of the number decides whether it counts seconds,
+    /// milliseconds, microseconds or nanoseconds. Returns `None` outside the years 1970 to 9999.
     ///
-    /// Seconds end before 2286, and the larger units begin in 1973 or earlier: no two meanings share a number.
+    /// The ranges do not overlap: numbers of seconds end before the year 5139, and numbers of the smaller units begin
+    /// in 1973.
     #[must_use]
     pub fn of_epoch(number: &str) -> Option<Self> {
         let value = number.parse::<f64>().ok().filter(|value| *value >= 0.0)?;
@@ -100,7 +103,7 @@ impl Timestamp {
             ..1e17 => 1e3,
             _ => 1e6,
         };
-        // Whole numbers keep their digits, which a float of nanoseconds would not.
+        // Divides whole numbers as integers, because an `f64` cannot hold nanoseconds exactly.
         let ms = match number.parse::<i64>() {
             Ok(whole) if per_ms >= 1.0 => whole / per_ms as i64,
             Ok(whole) => whole.checked_mul(1_000)?,
@@ -130,7 +133,7 @@ impl fmt::Display for Timestamp {
 pub struct Date(i32);
 
 impl Date {
-    /// Reads `YYYY-MM-DD`, `None` for anything else.
+    /// Parses `YYYY-MM-DD`; returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
@@ -147,7 +150,7 @@ impl Date {
         (days >= 0).then_some(Self(days))
     }
 
-    /// Returns the date so many days later (earlier if negative), within 1970 to 9999.
+    /// Returns the date `days` days later (earlier if negative), clamped to the years 1970 to 9999.
     #[must_use]
     pub fn plus_days(self, days: i64) -> Self {
         let last = (LAST_MS / DAY_MS) as i32;
@@ -163,7 +166,8 @@ impl Date {
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Days to a civil date, by eras of 400 years that begin on 1 March 0000 (the days before 1970 are 719,468).
+        // Converts days to a calendar date. Counts in eras of 400 years from 1 March 0000, which is 719,468 days before
+        // 1970.
         let days = i64::from(self.0) + 719_468;
         let (era, day_of_era) = (days / 146_097, days % 146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -175,7 +179,7 @@ impl fmt::Display for Date {
     }
 }
 
-/// The zone in which times without one are read.
+/// The time zone in which times without an offset are read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone(jiff::tz::TimeZone);
 
@@ -183,7 +187,7 @@ impl Zone {
     /// UTC.
     pub const UTC: Self = Self(jiff::tz::TimeZone::UTC);
 
-    /// Returns the system's zone; UTC where it has none.
+    /// Returns the system's time zone, or UTC if the system has none.
     #[must_use]
     pub fn system() -> Self {
         Self(jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC))
@@ -193,7 +197,7 @@ impl Zone {
     #[must_use]
     pub fn date_of(&self, instant: Timestamp) -> Date {
         let local = jiff::Timestamp::from_millisecond(instant.0).map(|at| self.0.to_datetime(at).date());
-        // Every instant of ours is one of that library's.
+        // jiff can represent every `Timestamp`, so the conversion cannot fail.
         local.map_or(instant.date(), |date| Date((date - jiff::civil::date(1970, 1, 1)).get_days()))
     }
 
@@ -208,13 +212,13 @@ impl Zone {
     /// ```
     #[must_use]
     pub fn wall_clock(&self, instant: Timestamp) -> (String, String) {
-        // Every instant of ours is one of that library's.
+        // jiff can represent every `Timestamp`, so the conversion cannot fail.
         let at = jiff::Timestamp::from_millisecond(instant.0).unwrap_or_default();
         let local = self.0.to_datetime(at);
         (local.strftime("%Y-%m-%d").to_string(), local.strftime("%H:%M:%S").to_string())
     }
 
-    /// Returns the zone of an IANA name such as `Europe/Berlin`.
+    /// Returns the zone with this IANA name, for example `Europe/Berlin`.
     ///
     /// # Errors
     /// [`Error::Input`] if the name is unknown.
@@ -226,12 +230,12 @@ impl Zone {
     }
 }
 
-/// Where the time comes from: the system's clock, or a test's.
+/// A source of time: the system's clock, or a clock that a test sets.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// Returns the time of day.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 
-    /// Returns a reading that never goes back.
+    /// Returns the time since an arbitrary start; it never decreases.
     fn monotonic(&self) -> Duration;
 }
 
@@ -247,8 +251,8 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // Not the standard library's clock: what it makes of the two numbers waits, on the caller's time, until all that
-        // the processor is still writing has left it.
+        // Does not use `SystemTime`: its conversion of the two numbers makes the caller wait until all pending writes
+        // of the processor have completed.
         let now = clock_gettime(ClockId::Realtime);
         let millis = now.tv_sec.saturating_mul(1_000).saturating_add(now.tv_nsec / 1_000_000);
         Timestamp::from_millis(millis)

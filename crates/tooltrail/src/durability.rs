@@ -1,32 +1,32 @@
-//! The durability: how durable an entry must be before its caller is answered, by tool.
+//! Durability: how safely an entry must be stored before its caller gets an answer, chosen per tool.
 
 use std::fmt;
 
 use crate::glob::glob_matches;
 
-/// When an answer may be handed out.
+/// When the caller may get the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a further one is to be handled by every capture, and the compiler says so"
 )]
 pub enum Durability {
-    /// At once; the entry is written soon.
+    /// Immediately; the entry is written soon afterwards.
     Buffered,
-    /// Of a call that runs here, at once: the entry is durable with the next batch, and a call that is open for longer
-    /// is noted meanwhile. Of an entry received, when it is durable.
+    /// For a call that runs in this process: immediately. The entry becomes durable with the next batch, and a call
+    /// that is open for longer is noted in the meantime. For a received entry: when the entry is durable.
     #[default]
     Grouped,
-    /// When the entry is durable, as was that the call begins before the tool ran: a tool whose call cannot be noted
-    /// does not run, and an answer whose entry cannot be written is withheld.
+    /// When the entry is durable. In addition, the start of the call is made durable before the tool runs: if the start
+    /// cannot be noted, the tool does not run, and if the entry cannot be written, the answer is withheld.
     Strict,
 }
 
 impl Durability {
-    /// Every value, the weakest first.
+    /// All values, from the weakest to the strongest.
     pub const ALL: [Self; 3] = [Self::Buffered, Self::Grouped, Self::Strict];
 
-    /// Returns the word by which it is chosen.
+    /// Returns the word that selects this value in a configuration.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Durability {
         }
     }
 
-    /// Returns the value of a word, `None` for any other.
+    /// Returns the value for a word, or `None` if the word is unknown.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|durability| durability.as_str() == word)
@@ -49,7 +49,8 @@ impl fmt::Display for Durability {
     }
 }
 
-/// Which durability each tool has: of the patterns that fit its name the first decides, else the default holds.
+/// The durability of each tool: the first pattern that matches the tool's name decides; without a match the default
+/// applies.
 ///
 /// ```
 /// use tooltrail::{DurabilityPolicy, Durability};
@@ -62,14 +63,14 @@ impl fmt::Display for Durability {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DurabilityPolicy {
-    /// Of tools that no pattern fits.
+    /// The durability of tools that no pattern matches.
     pub default: Durability,
-    /// Patterns over tools' names, as [`glob_matches`] reads them.
+    /// Patterns for tool names, with the syntax of [`glob_matches`].
     pub tools: Vec<(String, Durability)>,
 }
 
 impl DurabilityPolicy {
-    /// Returns the durability of a tool.
+    /// Returns the durability of the tool with this name.
     #[must_use]
     pub fn of(&self, tool: &str) -> Durability {
         let fits = |(pattern, durability): &(String, Durability)| glob_matches(pattern, tool).then_some(*durability);
@@ -78,7 +79,7 @@ impl DurabilityPolicy {
 }
 
 impl From<Durability> for DurabilityPolicy {
-    /// One for every tool.
+    /// Returns a policy with the same durability for every tool.
     fn from(default: Durability) -> Self {
         Self { default, tools: Vec::new() }
     }

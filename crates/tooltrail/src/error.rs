@@ -1,70 +1,70 @@
-//! What can go wrong, and where.
+//! The error type of the library.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Anything that can go wrong in this library: what, where, and what next.
+/// Any error of this library: what failed, where, and what to do next.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused something.
+    /// The operating system returned an error.
     Io {
-        /// What was tried, as in "append to".
+        /// The failed action, for example "append to".
         action: &'static str,
-        /// On which file or folder.
+        /// The file or folder of the action.
         path: PathBuf,
-        /// What it said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// There is no such home.
+    /// The home does not exist.
     Missing {
-        /// The folder that was named.
+        /// The folder that was given as the home.
         path: PathBuf,
     },
-    /// A file is not what its name says.
+    /// The content of a file does not have the format that its name promises.
     Format {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Byte offset in it.
+        /// The byte offset in the file.
         offset: u64,
-        /// What is wrong.
+        /// What is wrong at this offset.
         what: String,
     },
-    /// What the caller gave cannot be understood.
+    /// The caller gave invalid input.
     Input {
-        /// What is wrong with it.
+        /// What is wrong with the input.
         what: String,
         /// What to write instead.
         hint: &'static str,
     },
-    /// The recorder's queue is full; nothing of this request was taken.
+    /// The recorder's queue is full; it accepted no call of this request.
     Busy,
     /// The recorder was closed.
     Closed,
     /// Entries could not be made durable in time or at all.
     Unwritten {
-        /// How many.
+        /// The number of entries.
         entries: u64,
-        /// Why.
+        /// The reason.
         why: String,
-        /// Which of the request's calls, from 0; empty where that is not known.
+        /// The indexes of the affected calls in the request, from 0; empty if they are not known.
         which: Vec<usize>,
     },
 }
 
 impl Error {
-    /// Returns an error about something the caller gave.
+    /// Returns an error about invalid input of the caller.
     pub fn input(what: impl Into<String>, hint: &'static str) -> Self {
         Self::Input { what: what.into(), hint }
     }
 
-    /// Returns a function that puts the path to an I/O error.
+    /// Returns a function that adds the action and the path to an I/O error.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
-    /// Returns what to do next, where we know it.
+    /// Returns a hint about what to do next, if there is one for this error.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {

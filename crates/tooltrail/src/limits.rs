@@ -1,29 +1,29 @@
-//! How large a value may be, in one table.
+//! The size limits of all values, in one table.
 
-/// Bytes of a line with its newline: what a terminal, a pipe and a spreadsheet still take, and what the seed's
-/// readers meet without surprise.
+/// Maximum bytes of a line including its newline. Terminals, pipes and spreadsheets still handle such a line, and so do
+/// programs that read the seed format.
 pub(crate) const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Characters of a string in args, after redaction.
+/// Maximum characters of a string in args, after redaction.
 pub(crate) const ARG_CHARS_MAX: usize = 500;
 
-/// Characters of a key, and of every string field but the result.
+/// Maximum characters of a key, and of every string field except the result.
 pub(crate) const FIELD_CHARS_MAX: usize = 200;
 
-/// Characters of a result or error text.
+/// Maximum characters of a result or error text.
 pub(crate) const SNIPPET_CHARS_MAX: usize = 300;
 
-/// Members of a list or object.
+/// Maximum members of a list or object.
 pub(crate) const MEMBERS_MAX: usize = 1_000;
 
-/// Bytes of the encoded args; beyond it they become one clipped text.
+/// Maximum bytes of the encoded args; larger args are replaced with one clipped text.
 pub(crate) const ARGS_BYTES_MAX: usize = 48 * 1024;
 
-/// Bytes of the encoded extra; beyond it likewise.
+/// Maximum bytes of the encoded `extra`; a larger `extra` is replaced with one clipped text.
 pub(crate) const EXTRA_BYTES_MAX: usize = 4 * 1024;
 
-/// Characters beyond a limit that redaction still sees, so that a secret across the limit is recognised.
+/// Characters after a limit that redaction still reads, so that it recognises a secret that crosses the limit.
 pub(crate) const WINDOW_BEYOND: usize = 4_096;
 
-/// Bytes that recording copies of one call; args and results beyond it are seen by their beginning only.
+/// Maximum bytes that recording copies from one call; of larger args and results, only the beginning is read.
 pub(crate) const CALL_BYTES_MAX: usize = 1024 * 1024;

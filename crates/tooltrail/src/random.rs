@@ -1,10 +1,10 @@
-//! Where random bits come from: the system, or a test's seed.
+//! Sources of random bytes: the operating system, or a test's seed.
 
 use std::fmt;
 
 /// A source of random bytes for ids and salts.
 pub trait Random: Send + Sync + fmt::Debug {
-    /// Fills the buffer.
+    /// Fills the buffer with random bytes.
     fn fill(&self, buffer: &mut [u8]);
 }
 
@@ -14,7 +14,8 @@ pub struct SystemRandom;
 
 impl Random for SystemRandom {
     /// # Panics
-    /// Where the system has no source of randomness: a guessable salt would break the promise of erasure.
+    /// Panics if the system has no source of randomness, because with a guessable salt an erased line could be
+    /// reconstructed.
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the system gives random bytes");
     }

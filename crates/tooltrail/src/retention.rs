@@ -1,11 +1,11 @@
-//! How long entries are kept: by age, count and bytes, and for how many days in any case.
+//! How long entries are kept: limits by age, count and bytes, and a minimum number of days.
 
 use std::collections::BTreeMap;
 
 use crate::clock::Date;
 use crate::error::Error;
 
-/// What is kept. Whole days go, of all users at once, the oldest first.
+/// The retention limits. Whole days are removed for all users at once, starting with the oldest day.
 ///
 /// ```
 /// let retention = tooltrail::Retention { max_age_days: Some(365), keep_days: 183, ..Default::default() };
@@ -14,21 +14,21 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the limits that an owner writes down")]
 pub struct Retention {
-    /// So many days are kept, today in UTC among them; at least 1.
+    /// The number of days to keep, including today (UTC); at least 1.
     pub max_age_days: Option<u32>,
-    /// So many entries of all users are kept.
+    /// The maximum number of entries of all users together.
     pub max_entries: Option<u64>,
-    /// So many bytes of all users are kept.
+    /// The maximum number of bytes of all users together.
     pub max_bytes: Option<u64>,
-    /// So many days are kept whatever the limits say, today in UTC among them; at least 1.
+    /// The number of days that are kept regardless of the other limits, including today (UTC); at least 1.
     pub keep_days: u32,
 }
 
-/// Which limit a day is over.
+/// The limit because of which a day is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Limit {
-    /// It is too old.
+    /// The day is too old.
     Age,
     /// There are too many entries.
     Entries,
@@ -36,32 +36,32 @@ pub enum Limit {
     Bytes,
 }
 
-/// What a day holds.
+/// The size of one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
-    /// 0 where nobody counted.
+    /// The number of entries; 0 if they were not counted.
     pub(crate) entries: u64,
     pub(crate) bytes: u64,
 }
 
 impl Default for Retention {
-    /// Everything is kept.
+    /// Returns a retention that keeps everything.
     fn default() -> Self {
         Self { max_age_days: None, max_entries: None, max_bytes: None, keep_days: 1 }
     }
 }
 
 impl Retention {
-    /// Whether anything is ever to go.
+    /// Returns whether any limit is set, so that days can be removed.
     #[must_use]
     pub const fn is_limited(&self) -> bool {
         self.max_age_days.is_some() || self.max_entries.is_some() || self.max_bytes.is_some()
     }
 
-    /// Says whether the days are whole ones.
+    /// Checks that no number of days is 0.
     ///
     /// # Errors
-    /// [`Error::Input`] for 0 days: today cannot go, as it is being written.
+    /// [`Error::Input`] for 0 days: today cannot be removed, because it is still being written.
     pub fn check(&self) -> Result<(), Error> {
         if self.max_age_days == Some(0) || self.keep_days == 0 {
             Err(Error::input("0 days cannot be kept", "today always stays: say 1 or more"))
@@ -70,18 +70,18 @@ impl Retention {
         }
     }
 
-    /// Returns the first day that is not too old; entries of earlier ones are refused.
+    /// Returns the first day that is not too old, if there is an age limit; entries of earlier days are refused.
     #[must_use]
     pub fn first_day(&self, today: Date) -> Option<Date> {
         Some(back(today, self.max_age_days?.max(self.keep_days)))
     }
 
-    /// Whether a day is not among those that are kept whatever the limits say.
+    /// Returns whether a day may be removed, which means that `keep_days` does not protect it.
     pub(crate) fn may_go(&self, day: Date, today: Date) -> bool {
         day < back(today, self.keep_days)
     }
 
-    /// Returns the days that are to go, and why.
+    /// Returns the days to remove, each with the limit that requires it.
     pub(crate) fn choose(&self, days: &BTreeMap<Date, Size>, today: Date) -> BTreeMap<Date, Limit> {
         let mut entries = days.values().map(|size| size.entries).sum::<u64>();
         let mut bytes = days.values().map(|size| size.bytes).sum::<u64>();
@@ -106,12 +106,12 @@ impl Retention {
 impl Limit {
     const ALL: [Self; 3] = [Self::Age, Self::Entries, Self::Bytes];
 
-    /// Returns the limit of a word.
+    /// Returns the limit for a word, or `None` if the word is unknown.
     pub(crate) fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|limit| limit.as_str() == word)
     }
 
-    /// Returns the word for it.
+    /// Returns the word for the limit.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -122,7 +122,7 @@ impl Limit {
     }
 }
 
-/// Returns the first of so many days that end today.
+/// Returns the first of `days` days, of which `today` is the last.
 fn back(today: Date, days: u32) -> Date {
     today.plus_days(1 - i64::from(days.max(1)))
 }
@@ -132,7 +132,8 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
-    /// Ten days of 10 entries and 100 bytes each, today the last: which are to go, counted from the first as 0.
+    /// Checks which of ten days are removed. Each day has 10 entries and 100 bytes, and the last day is today;
+    /// `expected` counts days from the first, which is 0.
     fn check(age: Option<u32>, entries: Option<u64>, bytes: Option<u64>, keep_days: u32, expected: &[(i64, Limit)]) {
         let first = Timestamp::from_millis(1_764_000_000_000).date();
         let days = (0..10).map(|n| (first.plus_days(n), Size { entries: 10, bytes: 100 })).collect();
