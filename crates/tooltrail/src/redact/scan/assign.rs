@@ -1,4 +1,5 @@
-//! Values that stand under a secret's name in text: assigned, after a flag, in a tag, below, in a sentence, in a column.
+//! Finds the value that belongs to the name of a secret in free text: assigned, after a flag, in a tag, on the lines
+//! below, in a sentence or in a column.
 
 use crate::redact::rules::benign::{is_benign, is_composed, is_password, is_random};
 use crate::redact::rules::names::{self, CARD, Name, ONE_TIME, SEED};
@@ -10,12 +11,12 @@ use crate::redact::scan::nested;
 use crate::redact::scan::spoken::{below, spoken};
 use crate::redact::scan::table;
 
-/// Bytes between an attribute that holds a name and the one that holds its value.
+/// Maximum number of bytes between an attribute that contains a name and the attribute that contains its value.
 const ATTRIBUTE_MAX: usize = 160;
-/// Bytes of a quoted value in which its closing quote is looked for.
+/// Bytes of a quoted value in which its closing quote is searched.
 pub(in crate::redact) const QUOTED_MAX: usize = 16_384;
 
-/// Bytes of a remark between a name and its sign.
+/// Maximum bytes of a remark between a name and its sign.
 const REMARK_MAX: usize = 40;
 
 /// How a name and its value are joined.
@@ -25,7 +26,7 @@ enum Link {
     Equals,
     /// By a colon.
     Colon,
-    /// By what also separates elements or cells, so that the value must look like a token.
+    /// By a sign that also separates elements or cells. The value must look like a token.
     Comma,
     /// As the text of an element or the value of another attribute.
     Tag,
@@ -33,7 +34,7 @@ enum Link {
     Flag,
 }
 
-/// What stands around a name.
+/// A name in a text, and its context.
 pub(in crate::redact) struct Named<'a> {
     pub(in crate::redact) text: &'a str,
     pub(in crate::redact) start: usize,
@@ -43,7 +44,7 @@ pub(in crate::redact) struct Named<'a> {
     flag: bool,
 }
 
-/// A name, what joins it to its value, and the value.
+/// Looks for the value of the name that contains the trigger and pushes it as a hit. Returns the end of the hit.
 pub(in crate::redact) fn name(text: &str, trigger: usize, end: usize, cut: bool, hits: &mut Vec<Hit>) -> Option<usize> {
     let named = named(text, trigger, end)?;
     let joined = joined(&named);
@@ -105,7 +106,7 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
     while start > 0 && trigger - start < NAME_MAX && is_name(bytes[start - 1]) {
         start -= 1;
     }
-    // The user of an address: what follows it up to its host is a password, which is looked for as such.
+    // The user of a URL. The password between user and host is found by `links::userinfo`.
     if text[end..].starts_with(':') && text[..start].ends_with("://") {
         return None;
     }
@@ -120,7 +121,7 @@ fn named(text: &str, trigger: usize, end: usize) -> Option<Named<'_>> {
         }
         own => own,
     };
-    // `API key`, `seed phrase`: the word before says what kind it is.
+    // `API key`, `seed phrase`: the word before the name says which kind of key or phrase it is.
     let before = spaced_before(text, start).filter(|_| word.bytes().all(|b| b.is_ascii_alphabetic()));
     let judged = match (own, before) {
         (Some(Name::Strong("token")), Some(from)) if word.eq_ignore_ascii_case("token") => {
@@ -149,7 +150,8 @@ fn spaced_before(text: &str, start: usize) -> Option<usize> {
     (from < space).then_some(from)
 }
 
-/// Where what may stand between a name and its sign ends: a number, or a remark in brackets, as in `Key [None]:`.
+/// Returns the end of a number or a remark in brackets between a name and its colon, as in `Key [None]:`. Returns `at`
+/// if there is none.
 fn remark(text: &str, at: usize) -> usize {
     let bytes = text.as_bytes();
     let close = match bytes.get(at) {
@@ -165,7 +167,7 @@ fn remark(text: &str, at: usize) -> usize {
     if bytes.get(end) == Some(&close) && bytes.get(end + 1) == Some(&b':') { end + 1 } else { at }
 }
 
-/// Where the value may begin, and what joins it to the name.
+/// Returns where the value may begin, and how it is joined to the name.
 fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
     let (text, bytes, end) = (named.text, named.text.as_bytes(), named.end);
     let quotes = right(text, end, |b| b"'\"`\\]*".contains(&b));
@@ -180,7 +182,7 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
     }
     match &text[spaced..after] {
         "" if (named.flag || is_set(named)) && spaced > end && quotes == end => Some((spaced, Link::Flag)),
-        // The text of an element with attributes: `<Password Type="Text">…`.
+        // An element with attributes: `<Password Type="Text">…`. The value is its text, or its `value` attribute.
         "" if opened && bytes.get(end) == Some(&b' ') && bytes[named.start - 1] != b'.' => {
             let near = &text[end..floor(text, end + ATTRIBUTE_MAX)];
             let close = near.find(['>', '<', '\n']).filter(|at| near[*at..].starts_with('>'))?;
@@ -197,21 +199,22 @@ fn joined(named: &Named<'_>) -> Option<(usize, Link)> {
         ">" if quotes > end && text[..named.start].ends_with(['"', '\'', '.']) => Some((after, Link::Tag)),
         ">" => Some((after, Link::Comma)),
         "|" => Some((after, Link::Comma)),
-        // A part of a name in parts: `arn:…:secret:…`.
+        // One part of an identifier whose parts are separated by colons: `arn:…:secret:…`.
         ":" if text[..named.start].ends_with(':') => None,
         ":" => match declared::sign(text, after) {
             Some(open) => Some((open, Link::Equals)),
             None => (!next_line(text, after)).then_some((after, Link::Colon)),
         },
         "=>" | "||" | "?=" | "??=" => Some((after, Link::Equals)),
-        // A path of names: `Token::Eof`.
+        // A path in code: `Token::Eof`.
         "::" => None,
         op if op.bytes().all(|b| b == b':' || b == b'=') => Some((after, Link::Equals)),
         _ => None,
     }
 }
 
-/// Whether a name is one of a configuration's words, which its value follows: `requirepass …`, `ENV DB_PASSWORD …`.
+/// Returns whether a name is a configuration directive that its value follows after a space: `requirepass …`,
+/// `ENV DB_PASSWORD …`.
 fn is_set(named: &Named<'_>) -> bool {
     let word = &named.text[named.start..named.end];
     let known = ["requirepass", "masterauth", "bindpw"].iter().any(|known| word.eq_ignore_ascii_case(known));
@@ -223,7 +226,7 @@ pub(in crate::redact) fn next_line(text: &str, at: usize) -> bool {
     rest.trim_start_matches(['|', '>', '-', '+']).starts_with(['\n', '\r'])
 }
 
-/// `name="api_key" value="…"`, and the same as JSON or YAML: the name is itself a value.
+/// Finds the value where the name is itself a value: `name="api_key" value="…"`, and the same in JSON or YAML.
 fn attribute(named: &Named<'_>, from: usize) -> Option<(usize, Link)> {
     let (text, bytes) = (named.text, named.text.as_bytes());
     let before = named.start.checked_sub(1).map(|at| bytes[at])?;
@@ -246,13 +249,13 @@ fn attribute(named: &Named<'_>, from: usize) -> Option<(usize, Link)> {
     (plain && whole).then_some((after + 1, link))
 }
 
-/// Where a value begins behind its quotes, and the last quote; none where there is nothing between two of a kind.
+/// Returns where a value begins after its quotes, and the last quote. Returns `None` for an empty quoted value.
 fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
     let (bytes, mut open, mut quote) = (text.as_bytes(), at, None);
     while let Some(&byte) = bytes.get(open) {
         match byte {
             b'"' | b'\'' | b'`' if quote == Some(byte) => {
-                // Three of a kind open a long text; a shell glues what follows two of them.
+                // Three quotes open a long text. In a shell, a word directly after two quotes is part of the value.
                 return match bytes.get(open + 1) {
                     Some(next) if *next == byte => Some((open + 2, quote)),
                     Some(next) if next.is_ascii_alphanumeric() => Some((open + 1, quote)),
@@ -261,7 +264,7 @@ fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
             }
             b'"' | b'\'' | b'`' => quote = Some(byte),
             b'\\' if matches!(bytes.get(open + 1), Some(b'"' | b'\'' | b'\\')) => {}
-            // `u'…'`, `b"…"`, `N'…'`, `@"…"`: a letter says what kind of text it is.
+            // `u'…'`, `b"…"`, `N'…'`, `@"…"`: a prefix that gives the type of the string literal.
             b'u' | b'b' | b'f' | b'r' | b'N' | b'@' | b'$'
                 if quote.is_none() && matches!(bytes.get(open + 1), Some(b'"' | b'\'')) => {}
             _ => break,
@@ -271,7 +274,7 @@ fn opening(text: &str, at: usize) -> Option<(usize, Option<u8>)> {
     Some((open, quote))
 }
 
-/// Where a quoted value ends; one that is not closed on its line ends like an unquoted one.
+/// Returns where a quoted value ends. A value whose quote is not closed on its line ends like an unquoted value.
 fn closing(text: &str, open: usize, quote: u8) -> usize {
     let bytes = text.as_bytes();
     let escaped = open >= 2 && bytes[open - 2] == b'\\';
@@ -288,7 +291,8 @@ fn closing(text: &str, open: usize, quote: u8) -> usize {
     right(text, open, |b| !b.is_ascii_whitespace() && !b"'\"`".contains(&b))
 }
 
-/// The secret part of a whole value under a secret's name.
+/// Returns the secret part of a value that belongs to the name of a secret: all of it, or the part after a scheme such
+/// as `Bearer`.
 pub(in crate::redact) fn value(value: &str, name: Name) -> Option<Hit> {
     let word = value.split([' ', '\t']).next().unwrap_or("");
     let scheme = ["bearer", "basic", "token", "digest", "apikey", "api-token", "negotiate"]
@@ -300,17 +304,17 @@ pub(in crate::redact) fn value(value: &str, name: Name) -> Option<Hit> {
         Name::Strong(rule) => (rule, fits(rule, secret)),
         Name::Weak(rule) => (rule, is_weak(rule, secret)),
     };
-    // An address is looked at as one.
+    // URLs are handled by `links`.
     let address = (secret.starts_with("http://") || secret.starts_with("https://")) && !secret.contains(' ');
     (believed && !address && !is_benign(secret)).then_some(Hit::new(start, value.len(), rule))
 }
 
-/// Whether a value is believed under a name that says little.
+/// Returns whether a value under a weak name looks like a secret.
 fn is_weak(rule: &str, value: &str) -> bool {
     is_random(value) && !is_composed(value) || rule == "password" && is_password(value)
 }
 
-/// Whether a value can be what its rule says.
+/// Returns whether a value can be a secret of the kind that the rule names.
 pub(in crate::redact) fn fits(rule: &str, value: &str) -> bool {
     let digits = value.bytes().filter(u8::is_ascii_digit).count();
     let mut words = value.split_ascii_whitespace();
@@ -352,7 +356,7 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     let end = right(line, scheme, |b| !b.is_ascii_whitespace() && !stops.contains(&b));
     let tail = if line[end..].starts_with([' ', '\t']) { line[end..].trim() } else { "" };
     let mut word = line[scheme..end].trim_end_matches([',', ';', ')', ']', '}', '.', ':']);
-    // A connection string goes on after the semicolon, code after the comma.
+    // In a connection string the next parameter follows after a semicolon; in code the next argument after a comma.
     if let Some(at) = word.find(';').filter(|at| word[*at..].contains('=')) {
         word = &word[..at];
     }
@@ -395,7 +399,7 @@ fn unquoted(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     ))
 }
 
-/// Whether a value has digits, capitals or signs enough that it is no name in a list of names.
+/// Returns whether a value has enough digits, capitals or signs that it is not just a name in a list of names.
 fn is_mixed(value: &str) -> bool {
     let count = |fits: fn(&u8) -> bool| value.bytes().filter(fits).count();
     let (digits, upper, lower) =
@@ -411,8 +415,8 @@ fn compared(named: &Named<'_>) -> bool {
     named.text[named.end..].trim_start().starts_with("==")
 }
 
-/// Whether code assigns a variable to an attribute: `self.token=next_token`. A variable is a name in small letters of
-/// several words, and the attribute's object is what code calls its own.
+/// Returns whether code assigns a variable to an attribute, as in `self.token=next_token`: the name follows `self.`,
+/// `this.` or similar, or it follows a dot, ` = ` comes next and the value has a capital.
 fn is_attribute(named: &Named<'_>, word: &str) -> bool {
     let own =
         ["self.", "this.", "this.#", "cls.", "super.", "@", "->", "that.", "me.", "exports.", "module.", "props."];
@@ -428,7 +432,8 @@ fn rule_of(name: Name) -> &'static str {
     }
 }
 
-/// Whether a number is too short for what its name says, and therefore one of a constant: `MAX_TOKEN = 258`.
+/// Returns whether a number is too short to be the secret that its name suggests, so that it is a constant:
+/// `MAX_TOKEN = 258`.
 fn is_count(rule: &str, word: &str) -> bool {
     let digits = word.trim_end_matches(['u', 'L', 'U', 'l']);
     let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -438,7 +443,7 @@ fn is_count(rule: &str, word: &str) -> bool {
     rule != ONE_TIME && (number && digits.len() < least || hex)
 }
 
-/// Whether code assigns one variable to another: behind `let`, in a list, or with the same last word.
+/// Returns whether code assigns one variable to another: after `let` or similar, in a list, or with the same last word.
 fn is_variable(named: &Named<'_>, word: &str) -> bool {
     let head = &named.text[floor(named.text, named.start.saturating_sub(16))..named.start];
     let declared =
@@ -449,7 +454,7 @@ fn is_variable(named: &Named<'_>, word: &str) -> bool {
     spaced && declared || word.contains('_') && last(word) == last(name) || word.eq_ignore_ascii_case(name)
 }
 
-/// Whether a sentence tells of a flag: `the --token flag is required`.
+/// Returns whether a sentence only mentions a flag: `the --token flag is required`.
 fn is_told_of(word: &str, tail: &str) -> bool {
     let next = tail.split(' ').next().unwrap_or("");
     PROSE.contains(word) && !tail.is_empty()
@@ -457,7 +462,7 @@ fn is_told_of(word: &str, tail: &str) -> bool {
         || PROSE.contains(next) && next.len() < 4
 }
 
-/// Whether a value is a call, an element or a path of names.
+/// Returns whether a value is code: a call, an indexed element or a dotted path of names.
 fn is_code(head: &str) -> bool {
     let head = head.trim_end_matches('!').trim_start_matches('&');
     let parts =
@@ -465,7 +470,7 @@ fn is_code(head: &str) -> bool {
     head.contains(['(', '[']) || head.contains("?.") || head.contains('.') && parts()
 }
 
-/// Whether a name begins its line, but for quotes, dashes and spaces.
+/// Returns whether only spaces, quotes, dashes and similar signs stand before a name on its line.
 fn is_anchored(text: &str, start: usize) -> bool {
     let near = floor(text, start.saturating_sub(NAME_MAX));
     let line = match text[near..start].rfind('\n') {
@@ -476,7 +481,8 @@ fn is_anchored(text: &str, start: usize) -> bool {
     text[line..start].bytes().all(|b| b" \t\"'`-{,<#*>|".contains(&b))
 }
 
-/// `password: correct horse battery`: a line of its own, in words that make no sentence.
+/// Finds a passphrase of two to eight words that are no sentence, on a line of its own:
+/// `password: correct horse battery`.
 fn passphrase(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
     let line = line.split(" #").next().unwrap_or(line).trim_end();
     let words = || line.split(' ');
@@ -484,7 +490,7 @@ fn passphrase(named: &Named<'_>, line: &str, link: Link) -> Option<Hit> {
         words().all(|word| word.len() >= 3 && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
     let apt = link == Link::Colon && named.name == Name::Strong("password") && is_anchored(named.text, named.start);
     let sentence = words().any(|word| PROSE.contains(word));
-    // An application's password is shown in four groups of four.
+    // Application passwords are shown as four groups of four characters.
     let grouped = link == Link::Colon && words().count() == 4 && words().all(|word| word.len() == 4);
     ((apt || grouped) && plain && !sentence && (2..=8).contains(&words().count())).then_some(Hit::new(
         0,

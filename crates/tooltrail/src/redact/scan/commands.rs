@@ -1,26 +1,26 @@
-//! Passwords among the arguments of known commands.
+//! Finds passwords in the arguments and the standard input of known commands.
 
 use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Bytes of a command that are looked at.
+/// Bytes of a command that are searched.
 const COMMAND_MAX: usize = 2_048;
-/// Bytes of the folder before a command's name.
+/// Bytes before the name of a command that its folder may take.
 const FOLDER_MAX: usize = 64;
-/// Arguments of a command that are looked at.
+/// Arguments of a command that are searched.
 const ARGUMENTS_MAX: usize = 128;
-/// Line ends inside a command: a long `curl` is often broken.
+/// Line ends after which a command is taken to have ended. A long `curl` is often written on several lines.
 const LINES_MAX: usize = 6;
 
 /// Which part of an argument is secret.
 #[derive(Clone, Copy, Debug)]
 enum Part {
     Whole,
-    /// What follows the first of these.
+    /// The part after the first occurrence of this sign.
     After(char),
 }
 
-/// A command, the flags whose argument is secret, and how it may be joined to them.
+/// A command, the flags whose argument is secret, and whether the argument may follow after a space or directly.
 #[derive(Debug)]
 pub(in crate::redact) struct Command {
     pub(in crate::redact) word: &'static str,
@@ -40,7 +40,7 @@ const fn command(
     Command { word, flags, part, spaced, joined }
 }
 
-/// Commands by the word that is searched for.
+/// The known commands. The prefilter searches for `word`.
 pub(in crate::redact) const COMMANDS: &[Command] = &[
     command("curl", &["-u", "--user", "--proxy-user", "-U", "--oauth2-bearer"], Part::After(':'), true, true),
     command("curl", &["-b", "--cookie"], Part::After('='), true, true),
@@ -89,7 +89,7 @@ pub(in crate::redact) const COMMANDS: &[Command] = &[
     command("keytool", &["-storepass", "-keypass"], Part::Whole, true, false),
 ];
 
-/// Commands whose password has a place of its own among the words that are no flags.
+/// Commands whose password is a positional argument, and its index among the arguments that are not flags.
 const PLACED: &[(&str, usize)] = &[
     ("htpasswd", 2),
     ("net user", 1),
@@ -108,12 +108,12 @@ const PLACED: &[(&str, usize)] = &[
     ("caddy hash-password", 0),
 ];
 
-/// How the argument at such a place is taken.
+/// The entry by which a positional argument is evaluated.
 const PLACE: Command = command("", &[], Part::Whole, true, true);
 
-/// What asks for a password at its standard input, fed by `echo`.
+/// Commands and flags that read a password from standard input; each of these words is a lead.
 pub(in crate::redact) const FED: &[&str] = &["--password-stdin", "sudo ", "chpasswd"];
-/// More of them, which are found by the secret's name in them.
+/// More such commands and flags. They are no leads, because they contain the name of a secret, which is a trigger.
 const FED_BY_NAME: &[&str] = &[
     "--with-token",
     "gh secret set",
@@ -124,13 +124,14 @@ const FED_BY_NAME: &[&str] = &[
     "passwd ",
 ];
 
-/// Whether a command asks for a password at its standard input.
+/// Returns whether a command reads a password from standard input.
 pub(in crate::redact) fn is_fed(command: &str) -> bool {
     let lower = command[..floor(command, COMMAND_MAX)].to_ascii_lowercase();
     asks_sudo(command) || FED.iter().chain(FED_BY_NAME).any(|word| *word != "sudo " && lower.contains(word))
 }
 
-/// Whether `sudo` is told to read a password from its input: `-S`, among others, before the command that it runs.
+/// Returns whether `sudo` reads the password from standard input: `-S` or `--stdin`, alone or among other flags, before
+/// the command that it runs.
 fn asks_sudo(command: &str) -> bool {
     let rest = command.split("sudo ").nth(1).unwrap_or("");
     let mut words = rest.split_ascii_whitespace();
@@ -146,17 +147,17 @@ fn asks_sudo(command: &str) -> bool {
     false
 }
 
-/// Every word by which a command is found.
+/// Returns every word by which a command is found.
 pub(in crate::redact) fn words() -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().map(|command| command.word).chain(PLACED.iter().map(|placed| placed.0))
 }
 
-/// Passwords in the command that begins with a word; answers where it stopped looking.
+/// Pushes the passwords in the arguments of the command `word`. Returns the offset up to which the text was searched.
 pub(in crate::redact) fn arguments(text: &str, start: usize, end: usize, word: &str, hits: &mut Vec<Hit>) -> usize {
     let from = if word == "http -a" { start + 5 } else { end };
     let (mut tokens, stop) = tokens(text, right(text, from, |b| b.is_ascii_alphanumeric() || b == b'_'));
     if PLACED.iter().any(|placed| placed.0 == word) {
-        // The next line is another command, or what this one printed.
+        // The next line is another command, or the output of this one, unless a backslash ends the line.
         let line =
             text[from..stop].match_indices('\n').map(|(at, _)| from + at).find(|at| !text[..*at].ends_with('\\'));
         tokens.retain(|token| line.is_none_or(|line| token.0 < line));
@@ -168,7 +169,7 @@ pub(in crate::redact) fn arguments(text: &str, start: usize, end: usize, word: &
     stop
 }
 
-/// Which parts of a list of arguments are passwords, by the command that the list begins with.
+/// Returns the passwords in a list of arguments that begins with a command: index of the argument, start and end in it.
 pub(in crate::redact) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
     for command in words() {
@@ -179,8 +180,8 @@ pub(in crate::redact) fn listed(arguments: &[&str]) -> Vec<(usize, usize, usize)
     found
 }
 
-/// Pushes the passwords in a list of arguments that a text holds, of which the command's word begins at a place:
-/// `["mysql", "-u", "root", "-p…"]`. Answers where the list ends, if it is one.
+/// Pushes the passwords in a list of quoted arguments in a text: `["mysql", "-u", "root", "-p…"]`. The word of the
+/// command begins at `at`. Returns where the list ends, or `None` if this is not a list.
 pub(in crate::redact) fn list(text: &str, at: usize, hits: &mut Vec<Hit>) -> Option<usize> {
     let near = &text[..floor(text, at + COMMAND_MAX)];
     let from = floor(near, at.saturating_sub(FOLDER_MAX));
@@ -210,14 +211,15 @@ pub(in crate::redact) fn list(text: &str, at: usize, hits: &mut Vec<Hit>) -> Opt
     Some(end)
 }
 
-/// Whether a list that begins so may be a known command's.
+/// Returns whether a list that begins with these two elements may be a known command with its arguments.
 pub(in crate::redact) fn begins(first: &str, second: &str) -> bool {
     let initial = base(first).bytes().next();
     let may = |command: &str| command.bytes().next() == initial || command.starts_with(' ') || command == "zip";
     words().any(|command| may(command) && is_named(command, &[first, second]))
 }
 
-/// Whether a list of arguments is a command's; of one in several words the list may hold the first two alone.
+/// Returns whether a list of arguments belongs to a command. If the command has several words, the list need not
+/// contain more than the first two of them.
 fn is_named(command: &str, arguments: &[&str]) -> bool {
     let first = arguments.first().map_or("", |first| base(first));
     let second = arguments.get(1).copied().unwrap_or("");
@@ -228,12 +230,12 @@ fn is_named(command: &str, arguments: &[&str]) -> bool {
     first.starts_with(command) || first.ends_with(command) && command == "zip" || command.trim() == second
 }
 
-/// A command without its folder.
+/// Returns a command without its folder.
 fn base(command: &str) -> &str {
     command.rsplit('/').next().unwrap_or("")
 }
 
-/// The place among the arguments, the beginning and the end of each password.
+/// Returns each password as the index of its argument and the start and end in that argument.
 fn secrets(word: &str, tokens: &[&str]) -> Vec<(usize, usize, usize)> {
     let mut found = Vec::new();
     for command in COMMANDS.iter().filter(|command| command.word == word) {
@@ -277,7 +279,7 @@ fn part(token: &str, index: usize, from: usize, until: usize, command: &Command)
         Part::After(sign) => value.find(sign)? + 1,
     };
     let secret = &value[skip..];
-    // Ports, and other flags.
+    // A port number or another flag is no password.
     let port = !command.joined && secret.bytes().all(|b| b.is_ascii_digit() || b == b':') && secret.len() < 6;
     let flag = skip == 0 && secret.starts_with('-');
     (!port && !flag && secret.len() >= 2 || matches!(command.part, Part::After(_)) && secret.len() >= 2).then_some((
@@ -287,7 +289,7 @@ fn part(token: &str, index: usize, from: usize, until: usize, command: &Command)
     ))
 }
 
-/// The arguments of a command, and where it ends.
+/// Returns the start and end of each argument of a command, and where the command ends.
 fn tokens(text: &str, from: usize) -> (Vec<(usize, usize)>, usize) {
     let bytes = &text.as_bytes()[..floor(text, from + COMMAND_MAX)];
     let (mut tokens, mut at, mut lines) = (Vec::new(), from, 0);
@@ -322,15 +324,16 @@ fn tokens(text: &str, from: usize) -> (Vec<(usize, usize)>, usize) {
     (tokens, at)
 }
 
-/// The same for a command that is found by the secret's name in it, of which a part stands at a place.
+/// Like [`fed`], for the commands in `FED_BY_NAME`: `at` is the name of a secret that the command contains.
 pub(in crate::redact) fn fed_by_name(text: &str, at: usize) -> Option<Hit> {
     let near = &text[floor(text, at.saturating_sub(16))..floor(text, at + 16)];
-    // Most names stand in no such command.
+    // Fast exit, because most names are not part of such a command.
     (near.contains("-") || near.contains("gh ") || near.contains("passwd ")).then_some(())?;
     FED_BY_NAME.iter().any(|word| near.contains(word)).then(|| fed(text, at)).flatten()
 }
 
-/// `echo secret | sudo -S …`, `sudo -S … <<< secret`: what is fed to a command that reads a password.
+/// Returns the password that a shell passes to the standard input of a command: `echo secret | sudo -S …`,
+/// `sudo -S … <<< secret`.
 pub(in crate::redact) fn fed(text: &str, at: usize) -> Option<Hit> {
     let near = floor(text, at.saturating_sub(COMMAND_MAX));
     let line = text[near..at].rfind('\n').map_or(near, |found| near + found + 1);
@@ -350,7 +353,7 @@ pub(in crate::redact) fn fed(text: &str, at: usize) -> Option<Hit> {
     fed_token(text, echo, bar, at)
 }
 
-/// The first line of a document that a shell feeds to a command: `<<EOF`, the password on its own line, `EOF`.
+/// Returns the password in a here-document: `<<EOF`, the password on the first line, `EOF`.
 fn here_document(text: &str, here: usize, line_end: usize, at: usize) -> Option<Hit> {
     let mark = text[here..line_end].trim_start_matches(['-', ' ']).trim_start_matches(['"', '\'', '\\']);
     let mark = &mark[..right(mark, 0, |b| b.is_ascii_alphanumeric() || b == b'_')];
@@ -360,7 +363,7 @@ fn here_document(text: &str, here: usize, line_end: usize, at: usize) -> Option<
     let from = right(text, line_end + 1, |b| b == b' ' || b == b'\t');
     let near = &text[..floor(text, from + COMMAND_MAX)];
     let line = right(near, from, |b| b != b'\n' && b != b'\r');
-    // `passwd` asks twice.
+    // `passwd` asks for the password twice, so all lines up to the end mark are hidden.
     let twice = text[floor(text, at.saturating_sub(16))..line_end]
         .contains("passwd")
         .then(|| near[from..].find(&format!("\n{mark}")))
@@ -371,7 +374,7 @@ fn here_document(text: &str, here: usize, line_end: usize, at: usize) -> Option<
     (inner != mark && inner.len() > skip && !inner.contains(' ')).then_some(Hit::new(from + skip, until, "flag"))
 }
 
-/// The text among the arguments of `echo` or `printf`, or behind `<<<`: no option and no format.
+/// Returns the text that `echo` or `printf` writes, or that follows `<<<`. Options and format strings are skipped.
 fn fed_token(text: &str, from: usize, until: usize, at: usize) -> Option<Hit> {
     let (tokens, _) = tokens(&text[..until], from);
     let plain = |token: &&(usize, usize)| {

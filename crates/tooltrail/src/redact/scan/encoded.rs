@@ -1,4 +1,4 @@
-//! Secrets behind base64, and lines of base64 that are the middle or the end of a private key.
+//! Finds secrets in base64, and base64 lines that are the middle or the end of a private key.
 
 use std::ops::Range;
 
@@ -10,17 +10,17 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Characters of base64 that are looked at together: fifteen bytes, as the shortest tokens have.
+/// Minimum characters of a base64 run that is decoded. They encode fifteen bytes.
 const RUN_MIN: usize = 20;
-/// Places that are looked at for such a run.
+/// Distance between the positions at which a run is looked for.
 const STEP: usize = RUN_MIN / 2;
-/// Characters of base64 that are undone; the window of a result holds no more.
+/// Maximum characters of base64 that are decoded. The window of a result contains no more.
 const RUN_MAX: usize = 16_384;
-/// Characters of a line that goes on in the next.
+/// Minimum characters of a line that may continue on the next line.
 const LINE_MIN: usize = 60;
-/// Widths of the lines of keys: RFC 7468 has 64, OpenSSH 70.
+/// Line widths of private keys: RFC 7468 has 64, OpenSSH 70.
 const KEY_WIDTHS: [usize; 2] = [64, 70];
-/// Lines of a key of which neither the beginning nor the end is seen.
+/// Minimum number of full lines of a key whose beginning is not in the text.
 const KEY_LINES_MIN: usize = 2;
 
 const READER: GeneralPurpose = GeneralPurpose::new(
@@ -30,20 +30,20 @@ const READER: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// A block of base64 in a text: one run, or lines of equal width and the rest of a line.
+/// A block of base64 in a text: one run, or several lines of equal width and a shorter last line.
 struct Block {
     place: Range<usize>,
-    /// Its characters without the ends of its lines.
+    /// The base64 characters, without line ends.
     text: String,
-    /// The width of its lines and how many of them are full, where there are several.
+    /// The line width and the number of full lines, if there are several lines.
     lines: Option<(usize, usize)>,
 }
 
-/// Pushes what base64 hides: `rule` says of an undone text which secret is in it.
+/// Pushes a hit for each base64 block that contains a secret. `rule` returns the rule of a secret in the decoded text.
 pub(in crate::redact) fn hidden(text: &str, rule: &mut dyn FnMut(&str) -> Option<&'static str>, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
     let (mut at, mut done) = (STEP - 1, 0);
-    // A run of two steps holds two of these places and what is between them, whatever its beginning.
+    // A run of at least two steps contains two neighbouring positions and the one halfway, wherever it begins.
     while at + STEP < bytes.len() {
         if !(is_base64(bytes[at]) && is_base64(bytes[at + STEP]) && is_base64(bytes[at + STEP / 2])) {
             at += STEP;
@@ -69,7 +69,7 @@ pub(in crate::redact) fn hidden(text: &str, rule: &mut dyn FnMut(&str) -> Option
     }
 }
 
-/// The six bits of each sign, in both alphabets; 64 for what is none.
+/// The six bits of each base64 character, in both alphabets; 64 for all other bytes.
 static BITS: [u8; 256] = bits();
 
 const fn bits() -> [u8; 256] {
@@ -89,7 +89,7 @@ fn is_base64(byte: u8) -> bool {
     BITS[usize::from(byte)] < 64
 }
 
-/// Whether the first bytes behind a run are text, as UTF-8 or UTF-16: nearly all runs are none.
+/// Returns whether the first decoded bytes of a run are text, as UTF-8 or UTF-16. Nearly all runs are rejected here.
 fn may_be_text(run: &[u8]) -> bool {
     let mut bytes = run[..run.len().min(16)].chunks_exact(4).flat_map(|four| {
         let all = four.iter().fold(0_u32, |all, byte| all << 6 | u32::from(BITS[usize::from(*byte)]));
@@ -99,7 +99,7 @@ fn may_be_text(run: &[u8]) -> bool {
     wide || bytes.all(is_text)
 }
 
-/// The run and the lines that continue it.
+/// Returns the run and the lines that continue it.
 fn block(text: &str, from: usize, run: usize) -> Block {
     let mut block = Block { place: from..run, text: text[from..run].to_owned(), lines: None };
     let width = run - from;
@@ -123,27 +123,28 @@ fn block(text: &str, from: usize, run: usize) -> Block {
     block
 }
 
-/// Where the next line begins, behind an end of a line as it is or escaped.
+/// Returns where the next line begins, if a line end follows here, plain or escaped.
 fn next_line(text: &str, at: usize) -> Option<usize> {
     let end = ["\r\n", "\n", "\\r\\n", "\\n"].iter().find(|end| text[at..].starts_with(**end))?;
     Some(right(text, at + end.len(), |byte| byte == b' ' || byte == b'\t'))
 }
 
-/// Places at which the encoded text may begin: the first, behind an escape's letter, behind a path.
+/// Returns the positions at which the base64 may begin: at the start of the run, after the letter of an escape, or
+/// after a path.
 fn starts(text: &str, run: Range<usize>, lines: bool) -> impl Iterator<Item = usize> {
     let escaped = text[..run.start].ends_with('\\').then_some(run.start + 1);
     let path = text[run.clone()].rfind('/').filter(|_| !lines).map(|at| run.start + at + 1);
     [Some(run.start), escaped, path].into_iter().flatten().filter(move |start| run.end - start >= RUN_MIN - 4)
 }
 
-/// The text that base64 hides; none if it hides none.
+/// Returns the decoded text, or `None` if the bytes are no text.
 fn undone(encoded: &str) -> Option<String> {
     if !may_be_text(encoded.as_bytes()) {
         return None;
     }
     let whole = &encoded[..encoded.len() - usize::from(encoded.len() % 4 == 1)];
     let bytes = READER.decode(whole.replace('-', "+").replace('_', "/")).ok()?;
-    // PowerShell encodes UTF-16.
+    // PowerShell encodes its texts as UTF-16.
     let wide = bytes.get(1) == Some(&0);
     let bytes = if wide { bytes.into_iter().step_by(2).collect() } else { bytes };
     match String::from_utf8(bytes) {
@@ -151,7 +152,7 @@ fn undone(encoded: &str) -> Option<String> {
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let bytes = error.into_bytes();
-            // What is cut short of a character.
+            // The last character may have been cut.
             (valid + 4 > bytes.len()).then(|| String::from_utf8_lossy(&bytes[..valid]).into_owned())
         }
     }
@@ -162,7 +163,7 @@ fn is_text(byte: u8) -> bool {
     byte >= b' ' && byte != 0x7F || matches!(byte, b'\n' | b'\r' | b'\t')
 }
 
-/// Lines of a private key of which only the middle, or the middle and the end, is seen.
+/// Returns the lines of a private key whose beginning is not in the text.
 fn key_part(text: &str, block: &Block) -> Option<Hit> {
     let (width, lines) = block.lines?;
     let has = |fits: fn(&u8) -> bool| block.text.bytes().any(|byte| fits(&byte));
@@ -170,7 +171,7 @@ fn key_part(text: &str, block: &Block) -> Option<Hit> {
     if lines < KEY_LINES_MIN || !KEY_WIDTHS.contains(&width) || !random {
         return None;
     }
-    // What stands between two lines of dashes, or in an element, says itself what it is.
+    // Inside an element, or after a `BEGIN` line, the surroundings say what the block is.
     let edge = |side: &str| side.trim_matches(|c: char| c.is_whitespace()).starts_with('<');
     if text[..block.place.start].trim_end().ends_with('>') || edge(&text[block.place.end..]) {
         return None;
@@ -181,7 +182,7 @@ fn key_part(text: &str, block: &Block) -> Option<Hit> {
     (!before && private).then(|| Hit::new(block.place.start, block.place.end, "private-key"))
 }
 
-/// The last lines of a private key before its end, where its beginning is not seen.
+/// Returns the last lines of a private key before its `END` line, if its `BEGIN` line is not in the text.
 pub(in crate::redact) fn key_end(text: &str, at: usize) -> Option<Hit> {
     let end = &text[at..floor(text, at + 48)];
     if !end.contains("PRIVATE KEY") || text[..at].contains("-----BEGIN") {
@@ -189,7 +190,7 @@ pub(in crate::redact) fn key_end(text: &str, at: usize) -> Option<Hit> {
     }
     let body = |byte: &u8| is_base64(*byte) || b"=\r\n\\ \t".contains(byte);
     let from = at - text.as_bytes()[..at].iter().rev().take(RUN_MAX).take_while(|byte| body(byte)).count();
-    // A word before the key is none of its lines.
+    // A word before the key is not part of it.
     let from = text[from..at].rfind(' ').map_or(from, |blank| from + blank + 1);
     let start = right(text, from, |byte| byte.is_ascii_whitespace());
     let until = start + text[start..at].trim_end_matches(['\n', '\r', ' ']).len();

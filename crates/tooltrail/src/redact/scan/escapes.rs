@@ -1,22 +1,22 @@
-//! A text with its escapes undone: what a secret looks like behind `\u0022`, `\x22`, `\/`, `%22`, `&quot;` and the
-//! colours of a terminal. Secrets are looked for in the text as it came and in what is left when each level of
-//! escapes is undone; every byte of the plain text remembers where it came from, so that marks go where the escaped
-//! secret stands.
+//! Decodes escapes, so that secrets are found behind `\u0022`, `\x22`, `\/`, `%22`, `&quot;` and terminal colours.
+//!
+//! The scan runs on the text as received and again after each level of escapes is decoded. The decoded text keeps the
+//! position of every byte in the original, so that the mark replaces the escaped secret.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::redact::scan::boundaries::floor;
 
-/// Levels of escapes that are undone: JSON in JSON in a command needs three.
+/// Levels of escapes that are decoded. JSON in JSON in a command needs three.
 pub(in crate::redact) const LEVELS_MAX: usize = 3;
-/// Bytes of a terminal's control sequence, and of one that carries a title or a link.
+/// Maximum bytes of a terminal control sequence, and of one that contains a title or a link.
 const CONTROL_MAX: usize = 64;
 const STRING_MAX: usize = 512;
-/// Bytes of a named character reference, `&` and `;` among them.
+/// Maximum bytes of a character reference, including `&` and `;`.
 const ENTITY_MAX: usize = 9;
 
-/// Character references of HTML and XML for what stands around names and values.
+/// Named character references of HTML and XML for the signs around names and values.
 const ENTITIES: &[(&str, char)] = &[
     ("&quot;", '"'),
     ("&amp;", '&'),
@@ -29,43 +29,45 @@ const ENTITIES: &[(&str, char)] = &[
     ("&lowbar;", '_'),
 ];
 
-/// How a control sequence begins, as the byte it is or written out.
+/// The beginnings of a control sequence: the escape byte itself, or an escape that stands for it.
 const ESCAPES: &[&str] = &["\x1b", "\\x1b", "\\u001b", "\\u{1b}", "\\033", "\\e", "%1b"];
 
-/// A text without one level of escapes.
+/// A text with one level of escapes decoded.
 #[derive(Debug)]
 pub(in crate::redact) struct Plain {
     pub(in crate::redact) text: String,
-    /// Where its pieces came from, by their places in it.
+    /// The source of each piece of `text`, sorted by offset in `text`.
     pieces: Vec<Piece>,
-    /// Whether a control sequence stood between two letters or digits.
+    /// Whether a control sequence was removed between two letters or digits.
     pub(in crate::redact) glues: bool,
-    /// Whether nothing but control sequences was taken out.
+    /// Whether only control sequences were removed.
     pub(in crate::redact) colours_alone: bool,
 }
 
-/// A run of bytes that were copied, or one character that was escaped.
+/// A run of copied bytes, or one escaped character.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
-    /// Where it begins in the plain text, and in the text it came from.
+    /// The offset in the decoded text, and in the original text.
     at: usize,
     from: usize,
-    /// The bytes of the escape; none where bytes were copied.
+    /// The length of the escape in bytes; 0 for copied bytes.
     escape: usize,
 }
 
 impl Plain {
-    /// The text without its escapes; none if it has none that could stand in or before a secret.
+    /// Returns the text with one level of escapes decoded, or `None` if no escape could be part of a secret or stand
+    /// before one.
     pub(in crate::redact) fn of(text: &str) -> Option<Self> {
         may_be_escaped(text).then(|| undo(text, "")).filter(|plain| plain.text.len() < text.len())
     }
 
-    /// The same with a blank in place of each control sequence, so that what it stands between are two words.
+    /// Like [`Plain::of`], but with a space for each control sequence, so that the text on its two sides stays two
+    /// words.
     pub(in crate::redact) fn parted(text: &str) -> Self {
         undo(text, " ")
     }
 
-    /// Where a part of it stands in the text that it came from.
+    /// Returns the range in the original text for a range of the decoded text.
     pub(in crate::redact) fn place(&self, part: Range<usize>) -> Option<Range<usize>> {
         let piece = |at: usize| self.pieces[..self.pieces.partition_point(|piece| piece.at <= at)].last();
         let (first, last) = (piece(part.start)?, piece(part.end.checked_sub(1)?)?);
@@ -75,7 +77,7 @@ impl Plain {
     }
 }
 
-/// A text without all levels of its escapes.
+/// Returns a text with all levels of escapes decoded, at most `LEVELS_MAX + 1`.
 pub(in crate::redact) fn undone(text: &str) -> Cow<'_, str> {
     let mut undone = Cow::Borrowed(text);
     for _ in 0..=LEVELS_MAX {
@@ -87,13 +89,14 @@ pub(in crate::redact) fn undone(text: &str) -> Cow<'_, str> {
     undone
 }
 
-/// Whether a text holds control sequences of a terminal, unless they are written out.
+/// Returns whether a text contains the escape byte of terminal control sequences.
 pub(in crate::redact) fn has_colours(text: &str) -> bool {
     memchr::memchr(b'\x1b', text.as_bytes()).is_some()
 }
 
-/// Whether a text holds an escape that may stand in or before a secret. Those of blanks, dashes and slashes alone say
-/// nothing, nor do the quotes and ends of lines of simple JSON, which are found as they are.
+/// Returns whether a text contains an escape that may be part of a secret or stand before one. Escapes that stand for
+/// spaces, dashes or slashes do not count. Nor do the escaped quotes and line ends of simple JSON, because the scan
+/// handles them undecoded.
 fn may_be_escaped(text: &str) -> bool {
     let bytes = text.as_bytes();
     let starts = |at: usize| match &bytes[at..] {
@@ -106,7 +109,7 @@ fn may_be_escaped(text: &str) -> bool {
     has_colours(text) || memchr::memchr3_iter(b'\\', b'%', b'&', bytes).any(starts)
 }
 
-/// Whether a character is part of a name, quotes it or joins it to its value.
+/// Returns whether a character can be part of a name, quote it or join it to its value.
 fn is_telling(char: char) -> bool {
     let quiet = matches!(char, ' ' | '/' | '-' | '.' | '+' | '~' | '(' | ')' | '!' | ';');
     if char.is_ascii() { !quiet } else { char.is_alphanumeric() || char == '：' }
@@ -155,7 +158,8 @@ fn undo(text: &str, colour: &str) -> Plain {
     plain
 }
 
-/// Where the next sign stands with which an escape may begin. Each kind is looked for once, however they alternate.
+/// Finds the next byte at which an escape may begin. It keeps the next position of both kinds of bytes, so that each
+/// part of the text is searched only once for each kind.
 struct Signs<'a> {
     bytes: &'a [u8],
     colour: usize,
@@ -175,8 +179,8 @@ impl Signs<'_> {
     }
 }
 
-/// The bytes of the escape at the beginning of a text, and the character that it stands for; a control sequence stands
-/// for none.
+/// Returns the length in bytes of the escape with which the text begins, and the character that it stands for. For a
+/// control sequence the character is `None`.
 fn escape(rest: &str) -> Option<(usize, Option<char>)> {
     if let Some(length) = control(rest) {
         return Some((length, None));
@@ -190,7 +194,7 @@ fn escape(rest: &str) -> Option<(usize, Option<char>)> {
     Some((length, Some(char)))
 }
 
-/// The length of a terminal's control sequence (ECMA-48, sections 5.4 and 5.6): `ESC [ 31 m`, `ESC ] 8 ; … BEL`.
+/// Returns the length of a terminal control sequence (ECMA-48, sections 5.4 and 5.6): `ESC [ 31 m`, `ESC ] 8 ; … BEL`.
 fn control(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
     let begins =
@@ -226,7 +230,7 @@ fn backslash(rest: &str) -> Option<(usize, char)> {
     }
 }
 
-/// Bytes written as two hexadecimal digits each: one that is ASCII, or as many as make a character.
+/// Decodes bytes that are written as two hexadecimal digits each: one ASCII byte, or all bytes of one UTF-8 character.
 fn octets(rest: &str, next: impl Fn(&str) -> Option<(usize, u8)>) -> Option<(usize, char)> {
     let (mut length, first) = next(rest)?;
     let more = match first {
@@ -250,7 +254,7 @@ fn pair(digits: &str) -> Option<u8> {
     u8::from_str_radix(two, 16).ok()
 }
 
-/// `\u0022`, `\ud83d\ude00`, `\u{22}`.
+/// Decodes `\u0022`, `\ud83d\ude00`, `\u{22}`.
 fn unicode(rest: &str) -> Option<(usize, char)> {
     if let Some(inner) = rest.get(2..).and_then(|text| text.strip_prefix('{')) {
         let digits = inner.get(..inner.find('}').filter(|end| (1..=6).contains(end))?)?;
@@ -270,7 +274,7 @@ fn unicode(rest: &str) -> Option<(usize, char)> {
     }
 }
 
-/// `&quot;`, `&#34;`, `&#x22;`.
+/// Decodes `&quot;`, `&#34;`, `&#x22;`.
 fn entity(rest: &str) -> Option<(usize, char)> {
     let end = rest.bytes().take(ENTITY_MAX).position(|byte| byte == b';')? + 1;
     let whole = rest.get(..end)?;
