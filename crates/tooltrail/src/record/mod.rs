@@ -6,6 +6,7 @@ mod event;
 mod keys;
 mod loss;
 mod open;
+mod open_call_id;
 mod opening;
 mod options;
 mod parallel_map;

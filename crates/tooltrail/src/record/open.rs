@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::call::{Call, DurationMs, Outcome, Reason};
 use crate::error::Error;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::promise::Ack;
 use crate::record::recorder::Recorder;
 
@@ -15,11 +16,11 @@ pub struct Open<'a> {
     call: Option<Call>,
     began: Duration,
     /// Under which id the writer knows that it began; 0 if it does not.
-    id: u64,
+    id: Option<OpenCallId>,
 }
 
 impl<'a> Open<'a> {
-    pub(crate) fn new(recorder: &'a Recorder, call: Call, id: u64) -> Self {
+    pub(crate) fn new(recorder: &'a Recorder, call: Call, id: Option<OpenCallId>) -> Self {
         Self { recorder, call: Some(call), began: recorder.clock().monotonic(), id }
     }
 

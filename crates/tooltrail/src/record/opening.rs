@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::record::open_call_id::OpenCallId;
 use crate::redact::BoundedCall;
 
 /// How long a call must be open before the journal notes it without being asked: most calls are done by then.
@@ -19,13 +20,13 @@ const OPENING_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Calls that the journal does not know yet, with when they began.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
-    calls: BTreeMap<u64, (Duration, Box<BoundedCall>)>,
+    calls: BTreeMap<OpenCallId, (Duration, Box<BoundedCall>)>,
     bytes: usize,
 }
 
 impl Opening {
     /// Keeps a call until it is due, where there is room.
-    pub(crate) fn insert(&mut self, id: u64, now: Duration, call: Box<BoundedCall>) {
+    pub(crate) fn insert(&mut self, id: OpenCallId, now: Duration, call: Box<BoundedCall>) {
         let bytes = self.bytes + call.bytes();
         if self.calls.len() < OPENING_MAX && bytes <= OPENING_BYTES_MAX {
             self.bytes = bytes;
@@ -34,7 +35,7 @@ impl Opening {
     }
 
     /// Forgets a call: it has ended.
-    pub(crate) fn remove(&mut self, id: u64) {
+    pub(crate) fn remove(&mut self, id: OpenCallId) {
         if let Some((_, call)) = self.calls.remove(&id) {
             self.bytes -= call.bytes();
         }
@@ -47,7 +48,7 @@ impl Opening {
     }
 
     /// Takes the calls that have been open for a while; with `all` none is left.
-    pub(crate) fn due(&mut self, now: Duration, all: bool) -> Vec<(u64, Box<BoundedCall>)> {
+    pub(crate) fn due(&mut self, now: Duration, all: bool) -> Vec<(OpenCallId, Box<BoundedCall>)> {
         let mut due = Vec::new();
         while let Some(first) = self.calls.first_entry() {
             if !all && first.get().0 + OPEN_AFTER > now {

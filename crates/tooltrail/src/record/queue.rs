@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::record::loss::LossReason;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::buffers::{Buffers, CallSlot, ItemKind, QueuedItem};
 use crate::record::queue::fair_batch::{Backlog, hash};
 use crate::record::queue::item::Item;
@@ -105,7 +106,7 @@ pub(crate) struct Batch {
 impl Queue {
     /// Adds an entry, or counts it as shed.
     #[inline]
-    pub(crate) fn offer(&self, call: impl Offer, ends: u64) {
+    pub(crate) fn offer(&self, call: impl Offer, ends: Option<OpenCallId>) {
         let mut shard = self.shards.any();
         if self.is_closed() {
             drop(shard);
@@ -127,7 +128,7 @@ impl Queue {
         &self,
         calls: Vec<impl Offer>,
         promises: Vec<Option<Promise>>,
-        ends: u64,
+        ends: Option<OpenCallId>,
     ) -> Result<(), Error> {
         let bytes = calls.iter().map(|call| call.bytes() + size_of::<QueuedItem>()).sum::<usize>();
         let mut shard = self.shards.any();
@@ -158,7 +159,12 @@ impl Queue {
     }
 
     /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
-    pub(crate) fn begin(&self, id: u64, call: impl Offer, promise: Option<Promise>) -> Result<(), Error> {
+    pub(crate) fn begin(
+        &self,
+        id: Option<OpenCallId>,
+        call: impl Offer,
+        promise: Option<Promise>,
+    ) -> Result<(), Error> {
         let mut shard = self.shards.any();
         if self.is_closed() {
             return Err(Error::Closed);
@@ -203,7 +209,7 @@ impl Queue {
         let chunk = shard.room(0, &self.buffers);
         chunk.promises.extend(promises);
         let slot = CallSlot::Nowhere;
-        chunk.items.push(QueuedItem { key, weight: weight(1, 0), id: 0, slot, kind, is_awaited: true });
+        chunk.items.push(QueuedItem { key, weight: weight(1, 0), id: None, slot, kind, is_awaited: true });
         drop(shard);
         drop(closing);
         self.wake.come_now();
@@ -211,7 +217,7 @@ impl Queue {
     }
 
     /// Adds that an open call has an end that is counted as lost.
-    pub(crate) fn end(&self, id: u64) {
+    pub(crate) fn end(&self, id: Option<OpenCallId>) {
         self.end_in(&mut self.shards.any(), id);
         self.wake.come();
     }
@@ -292,7 +298,7 @@ impl Queue {
         shard: &mut Filled,
         call: impl Offer,
         kind: ItemKind,
-        id: u64,
+        id: Option<OpenCallId>,
         promise: Option<Promise>,
     ) -> Result<(), Error> {
         if self.is_noisy(&call) {
@@ -312,10 +318,10 @@ impl Queue {
     }
 
     /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
-    fn end_in(&self, shard: &mut Filled, id: u64) {
+    fn end_in(&self, shard: &mut Filled, id: Option<OpenCallId>) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;
-        if id > 0 && items < ITEMS_MAX {
+        if id.is_some() && items < ITEMS_MAX {
             let position = self.accepted.0.fetch_add(weight(1, 0), Ordering::SeqCst);
             let (slot, kind) = (CallSlot::Nowhere, ItemKind::Ended);
             let item = QueuedItem { key: position, weight: weight(1, 0), id, slot, kind, is_awaited: false };

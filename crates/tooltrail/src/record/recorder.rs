@@ -17,6 +17,7 @@ use crate::record::encoder::Encoder;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
 use crate::record::open::Open;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::options::Options;
 use crate::record::queue::Queue;
 use crate::record::queue::item::{Line, call_bytes};
@@ -111,7 +112,7 @@ impl Recorder {
     ///
     /// Where the queue is full the call is counted, and the count becomes a `tooltrail.gap`.
     pub fn record(&self, call: &Call) {
-        self.take(call, 0);
+        self.take(call, None);
     }
 
     /// As [`Recorder::record`], of a call that is given away.
@@ -122,9 +123,9 @@ impl Recorder {
         if call.ts.is_none() {
             call.ts = Some(self.clock.now());
         } else if self.too_late(&call).is_some() {
-            return self.refuse(0);
+            return self.refuse(None);
         }
-        if call_bytes(&call) <= MOVED_BYTES_MAX { self.state.queue.offer(call, 0) } else { self.record(&call) }
+        if call_bytes(&call) <= MOVED_BYTES_MAX { self.state.queue.offer(call, None) } else { self.record(&call) }
     }
 
     /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
@@ -134,7 +135,7 @@ impl Recorder {
     /// [`Error::Busy`] if they do not fit the queue, [`Error::Input`] if the day of one is too old to be kept,
     /// [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
-        self.take_durable(calls, 0)
+        self.take_durable(calls, None)
     }
 
     /// Takes all of these calls or none, each with the durability of its tool: as [`Recorder::record_durable`], but the
@@ -145,7 +146,7 @@ impl Recorder {
     pub fn record_through(&self, durability: &DurabilityPolicy, calls: Vec<Call>) -> Result<Ack, Error> {
         let waits = |call: &Call| durability.of(&call.tool) != Durability::Buffered;
         let any_buffered = !calls.iter().all(waits);
-        let ack = self.take_all(calls, 0, waits)?;
+        let ack = self.take_all(calls, None, waits)?;
         if any_buffered {
             self.state.buffered.fetch_add(1, Ordering::Release);
         }
@@ -176,7 +177,7 @@ impl Recorder {
         let any_buffered = calls.iter().any(|call| !call.waits);
         let (ack, promises) = promised(calls.len(), calls.iter().map(|call| call.waits));
         let lines = calls.into_iter().map(|call| Copied::Line(Box::new(call.line))).collect();
-        self.state.queue.offer_all(lines, promises, 0)?;
+        self.state.queue.offer_all(lines, promises, None)?;
         if any_buffered {
             self.state.buffered.fetch_add(1, Ordering::Release);
         }
@@ -231,12 +232,12 @@ impl Recorder {
         let begins = Lent::new(&call, self.clock.now(), &self.redactor);
         // Without room for it only a kill would show: the outcome finds its own way.
         let taken = self.state.queue.begin(id, begins, None);
-        Open::new(self, call, if taken.is_ok() { id } else { 0 })
+        Open::new(self, call, id.filter(|_| taken.is_ok()))
     }
 
     /// As [`Recorder::begin`], but nothing is noted before the outcome: a kill leaves no trace of the call.
     pub fn begin_buffered(&self, call: Call) -> Open<'_> {
-        Open::new(self, call, 0)
+        Open::new(self, call, None)
     }
 
     /// As [`Recorder::begin`], but the acknowledgement resolves when it is durable that the call begins: await it
@@ -261,7 +262,7 @@ impl Recorder {
         drop(reads);
         let call = event.into_call(None);
         let entry = Copied::own(&call, self.clock.now(), &self.redactor);
-        self.state.queue.offer(entry, 0);
+        self.state.queue.offer(entry, None);
     }
 
     /// Records one of our own events, and waits until it is durable, at most as long as for a flush.
@@ -269,7 +270,7 @@ impl Recorder {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
         let entry = Copied::own(&call, self.clock.now(), &self.redactor);
-        self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), 0)?;
+        self.state.queue.offer_all(vec![entry], promises.into_iter().map(Some).collect(), None)?;
         ack.wait_for(FLUSH_WAIT)
     }
 
@@ -369,7 +370,7 @@ impl Recorder {
     }
 
     /// Takes a call, which ends the open call of this id.
-    pub(crate) fn take(&self, call: &Call, ends: u64) {
+    pub(crate) fn take(&self, call: &Call, ends: Option<OpenCallId>) {
         if self.too_late(call).is_some() {
             return self.refuse(ends);
         }
@@ -380,18 +381,23 @@ impl Recorder {
     }
 
     #[cold]
-    fn refuse(&self, ends: u64) {
+    fn refuse(&self, ends: Option<OpenCallId>) {
         self.state.queue.count_shed(LossReason::Retention, 1);
         self.state.queue.end(ends);
     }
 
     /// Takes calls durably; a single one may end an open call.
-    pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: u64) -> Result<Ack, Error> {
+    pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: Option<OpenCallId>) -> Result<Ack, Error> {
         self.take_all(calls, ends, |_| true)
     }
 
     /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
-    fn take_all(&self, mut calls: Vec<Call>, ends: u64, waits: impl Fn(&Call) -> bool) -> Result<Ack, Error> {
+    fn take_all(
+        &self,
+        mut calls: Vec<Call>,
+        ends: Option<OpenCallId>,
+        waits: impl Fn(&Call) -> bool,
+    ) -> Result<Ack, Error> {
         if let Some(late) = calls.iter().find_map(|call| self.too_late(call)) {
             self.state.queue.end(ends);
             return Err(Error::input(late, TOO_LATE_HINT));
@@ -414,9 +420,9 @@ impl Recorder {
         &self.state
     }
 
-    fn next_id(&self) -> u64 {
+    fn next_id(&self) -> Option<OpenCallId> {
         // 0 is no call.
-        self.state.begun.fetch_add(1, Ordering::Relaxed) + 1
+        OpenCallId::new(self.state.begun.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// Counts a call that was refused and that nobody brings again.

@@ -12,6 +12,7 @@ use crate::record::counters::Work;
 use crate::record::encoder::{Encoder, Lines};
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::opening::Opening;
 use crate::record::options::Options;
 use crate::record::queue::Batch;
@@ -63,7 +64,7 @@ struct Commit {
     bytes: usize,
     /// Calls to be noted as open first, and their ids.
     begun: Vec<Begun>,
-    begun_ids: BTreeSet<u64>,
+    begun_ids: BTreeSet<OpenCallId>,
 }
 
 /// Who waits for all of a batch.
@@ -80,7 +81,7 @@ struct Barriers {
 struct Part {
     entries: Vec<(Source, Role)>,
     /// Open calls of which the end is lost.
-    ended: Vec<u64>,
+    ended: Vec<OpenCallId>,
     /// Of all its items, in the queue.
     weight: u64,
 }
@@ -89,16 +90,16 @@ struct Part {
 #[derive(Debug, Default)]
 struct EncodedPart {
     lines: Vec<Lines<Role>>,
-    ended: Vec<u64>,
+    ended: Vec<OpenCallId>,
 }
 
 /// What a line is.
 #[derive(Debug)]
 enum Role {
     /// An entry; it ends the open call of this id.
-    Entry(Waiting, u64),
+    Entry(Waiting, Option<OpenCallId>),
     /// What becomes of the call of this id if it never ends.
-    Intent(u64, Option<Promise>),
+    Intent(OpenCallId, Option<Promise>),
 }
 
 impl Writer {
@@ -249,15 +250,15 @@ impl Writer {
             part.weight = part.weight.wrapping_add(weight);
             match item {
                 Item::Entry(entry, promise, ends) => {
-                    self.opening.remove(ends);
+                    ends.iter().for_each(|id| self.opening.remove(*id));
                     let waiting = promise.map_or(Waiting::Nobody, Waiting::Promise);
                     part.entries.push((entry, Role::Entry(waiting, ends)));
                 }
                 Item::Begin(id, call, None) => self.opening.insert(id, now, self.encoder.hold(call)),
                 Item::Begin(id, call, promise) => part.entries.push((call, Role::Intent(id, promise))),
                 Item::Ended(id) => {
-                    self.opening.remove(id);
-                    part.ended.push(id);
+                    id.iter().for_each(|id| self.opening.remove(*id));
+                    part.ended.extend(id);
                 }
                 Item::Flush(promise, _) => barriers.flushes.push(promise),
                 Item::Seen(promise) => barriers.seen.push(promise),
@@ -286,7 +287,7 @@ impl Writer {
     fn add(&mut self, commit: &mut Commit, line: Option<(Day, &[u8])>, role: Role) {
         match (line, role) {
             (Some((day, line)), Role::Entry(waiting, ends)) => {
-                if commit.begun_ids.contains(&ends) {
+                if ends.is_some_and(|id| commit.begun_ids.contains(&id)) {
                     self.note_begun(commit);
                 }
                 commit.entries += 1;
@@ -300,7 +301,7 @@ impl Writer {
             }
             (None, Role::Entry(waiting, ends)) => {
                 self.store.losses.lose(waiting, LossReason::Panicked, "the entry could not be encoded");
-                self.store.end(&[ends]);
+                self.store.end(ends.as_slice());
             }
             (None, Role::Intent(_, Some(promise))) => promise.fail(1, "the call could not be encoded"),
             (None, Role::Intent(_, None)) => {}
@@ -351,7 +352,7 @@ impl Writer {
         self.note_begun(commit);
         for call in self.store.open_calls() {
             let group = commit.groups.entry((call.folder, call.day)).or_default();
-            group.add(&call.line, Waiting::Nobody, call.id);
+            group.add(&call.line, Waiting::Nobody, OpenCallId::new(call.id));
         }
     }
 
@@ -375,7 +376,7 @@ impl Writer {
 
     fn add_event(&mut self, commit: &mut Commit, event: Event, count: Option<u64>, waiting: Waiting) {
         let entry = self.encoder.own(&event.into_call(count), self.clock.now());
-        for lines in self.encoder.encode(vec![(entry, Role::Entry(waiting, 0))]) {
+        for lines in self.encoder.encode(vec![(entry, Role::Entry(waiting, None))]) {
             lines.each(|line, role| self.add(commit, line, role));
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::call::Call;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::offer::Copied;
 use crate::record::queue::promise::Promise;
 use crate::record::queue::shards::spin_lock;
@@ -48,7 +49,7 @@ pub(crate) struct QueuedItem {
     /// Its own weight.
     pub(crate) weight: u64,
     /// The open call that it ends or that begins with it; 0 for none.
-    pub(crate) id: u64,
+    pub(crate) id: Option<OpenCallId>,
     pub(crate) slot: CallSlot,
     pub(crate) kind: ItemKind,
     /// Whether the next of the chunk's promises is its own.

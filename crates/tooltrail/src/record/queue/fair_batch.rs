@@ -143,7 +143,7 @@ mod tests {
     use crate::record::queue::promise::promise;
 
     fn entry(user: &str, n: usize) -> Item {
-        Item::Entry(Source::Moved(Box::new(Call::new(user, n.to_string(), "{}"))), None, 0)
+        Item::Entry(Source::Moved(Box::new(Call::new(user, n.to_string(), "{}"))), None, None)
     }
 
     fn barrier() -> Item {

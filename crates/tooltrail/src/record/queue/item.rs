@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::call::{Call, Payload};
 use crate::clock::Timestamp;
 use crate::home::UNKNOWN_USER;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::buffers::Text;
 use crate::record::queue::promise::Promise;
 use crate::record::store::group::Day;
@@ -14,11 +15,11 @@ use crate::redact::{BoundedCall, Packed, Redactor};
 #[derive(Debug)]
 pub(crate) enum Item {
     /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
-    Entry(Source, Option<Promise>, u64),
+    Entry(Source, Option<Promise>, Option<OpenCallId>),
     /// A call begins; with a promise that is durable before the promise is kept.
-    Begin(u64, Source, Option<Promise>),
+    Begin(OpenCallId, Source, Option<Promise>),
     /// An open call has an end that is counted as lost.
-    Ended(u64),
+    Ended(Option<OpenCallId>),
     /// Everything before this is to be durable; if so said, nothing follows it.
     Flush(Promise, bool),
     /// Everything before this is to be in its day file, durable or not.

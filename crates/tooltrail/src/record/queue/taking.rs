@@ -123,11 +123,13 @@ impl Queue {
                 }),
             };
             let promise = if is_awaited { promises.next() } else { None };
-            let item = match (kind, source, promise) {
-                (ItemKind::Entry, Some(source), promise) => Item::Entry(source, promise, id),
-                (ItemKind::Begin, Some(source), promise) => Item::Begin(id, source, promise),
-                (ItemKind::Flush | ItemKind::Close, _, Some(promise)) => Item::Flush(promise, kind == ItemKind::Close),
-                (ItemKind::Seen, _, Some(promise)) => Item::Seen(promise),
+            let item = match (kind, source, promise, id) {
+                (ItemKind::Entry, Some(source), promise, id) => Item::Entry(source, promise, id),
+                (ItemKind::Begin, Some(source), promise, Some(id)) => Item::Begin(id, source, promise),
+                (ItemKind::Flush | ItemKind::Close, _, Some(promise), _) => {
+                    Item::Flush(promise, kind == ItemKind::Close)
+                }
+                (ItemKind::Seen, _, Some(promise), _) => Item::Seen(promise),
                 _ => Item::Ended(id),
             };
             swept.push_back((item, key, weight));

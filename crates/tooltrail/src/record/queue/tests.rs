@@ -20,7 +20,7 @@ fn call(user: &str, args: String) -> Call {
 
 fn offer(queue: &Queue, call: &Call, moved: bool) {
     let now = Timestamp::from_millis(0);
-    if moved { queue.offer(call.clone(), 0) } else { queue.offer(Lent::new(call, now, &REDACTOR), 0) }
+    if moved { queue.offer(call.clone(), None) } else { queue.offer(Lent::new(call, now, &REDACTOR), None) }
 }
 
 fn user(item: Item) -> String {
@@ -38,7 +38,7 @@ fn check(buffered: usize, awaited: usize, batches: &[usize]) {
     let (_ack, promises) = promise(awaited);
     let promises = promises.into_iter().map(Some).collect();
     let offers = (0..awaited).map(|_| call.clone()).collect();
-    queue.offer_all(offers, promises, 0).unwrap();
+    queue.offer_all(offers, promises, None).unwrap();
     for expected in batches {
         let batch = queue.take(Some(Duration::ZERO));
         assert_eq!(batch.items.len(), *expected);

@@ -6,6 +6,7 @@ use crate::clock::Date;
 use crate::day::Span;
 use crate::entry::head;
 use crate::record::loss::LossReason;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::promise::Promise;
 
 /// A day file: the user's folder and the date.
@@ -25,7 +26,7 @@ pub(crate) struct Row {
     /// Where it ends in the group's text.
     pub(crate) end: usize,
     /// The open call that it ends; 0 for none.
-    pub(crate) ends: u64,
+    pub(crate) ends: Option<OpenCallId>,
     pub(crate) waiting: Waiting,
     /// Whether it stands in the journal.
     pub(crate) journaled: bool,
@@ -43,7 +44,7 @@ pub(crate) enum Waiting {
 /// A call that begins: its line if it never ends.
 #[derive(Debug)]
 pub(crate) struct Begun {
-    pub(crate) id: u64,
+    pub(crate) id: OpenCallId,
     pub(crate) day: Day,
     pub(crate) line: Vec<u8>,
     pub(crate) promise: Option<Promise>,
@@ -51,7 +52,7 @@ pub(crate) struct Begun {
 
 impl Group {
     /// Adds a finished line.
-    pub(crate) fn add(&mut self, line: &[u8], waiting: Waiting, ends: u64) {
+    pub(crate) fn add(&mut self, line: &[u8], waiting: Waiting, ends: Option<OpenCallId>) {
         self.text.extend_from_slice(line);
         if let Some(ts) = head(line) {
             self.span.push(ts.as_millis());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use crate::journal::{Entry, Kind};
+use crate::record::open_call_id::{OpenCallId, number};
 use crate::record::store::Store;
 use crate::record::store::appending::PENDING_BYTES_MAX;
 use crate::record::store::group::{Begun, Day, Group, Row, Waiting};
@@ -15,7 +16,7 @@ impl Store {
             let (folder, day) = (&*call.day.0, call.day.1);
             Entry {
                 kind: Kind::Intent,
-                id: call.id,
+                id: call.id.get(),
                 durable_len: self.flusher.durable_len(&call.day),
                 folder,
                 day,
@@ -51,22 +52,23 @@ impl Store {
     }
 
     /// Notes that calls have ended whose lines are nowhere.
-    pub(crate) fn end(&mut self, ids: &[u64]) {
+    pub(crate) fn end(&mut self, ids: &[OpenCallId]) {
         self.note_ended(ids, false);
     }
 
     /// Notes, durably, that calls have ended whose lines stand in their day files and for which the journal had no room:
     /// else the next process would tell of them as interrupted too.
     pub(super) fn end_stored(&mut self, lines: &[Row]) {
-        let ended = lines.iter().filter(|line| !line.journaled && self.journal.has_open(line.ends));
-        let ids = ended.map(|line| line.ends).collect::<Vec<_>>();
+        let ended = lines.iter().filter(|line| !line.journaled && self.journal.has_open(number(line.ends)));
+        let ids = ended.filter_map(|line| line.ends).collect::<Vec<_>>();
         self.note_ended(&ids, true);
     }
 
-    fn note_ended(&mut self, ids: &[u64], sync: bool) {
+    fn note_ended(&mut self, ids: &[OpenCallId], sync: bool) {
         let day = self.clock.now().date();
-        let ended = |id: &u64| Entry { kind: Kind::Ended, id: *id, durable_len: 0, folder: "", day, line: b"" };
-        let entries = ids.iter().filter(|id| self.journal.has_open(**id)).map(ended).collect::<Vec<_>>();
+        let ended =
+            |id: &OpenCallId| Entry { kind: Kind::Ended, id: id.get(), durable_len: 0, folder: "", day, line: b"" };
+        let entries = ids.iter().filter(|id| self.journal.has_open(id.get())).map(ended).collect::<Vec<_>>();
         if !entries.is_empty() {
             // If it fails the calls count as interrupted, which they nearly were.
             let _told_by_the_next = self.journal.write(&entries, sync, self.clock.monotonic());
@@ -77,7 +79,7 @@ impl Store {
     pub(super) fn write_journal(&mut self, groups: &mut BTreeMap<Day, Group>) {
         for line in groups.values_mut().flat_map(|group| &mut group.lines) {
             // Somebody waits for it, or its call stands there as open.
-            line.journaled = matches!(line.waiting, Waiting::Promise(_)) || self.journal.has_open(line.ends);
+            line.journaled = matches!(line.waiting, Waiting::Promise(_)) || self.journal.has_open(number(line.ends));
         }
         if !self.try_journal(groups) {
             groups.values_mut().flat_map(|group| &mut group.lines).for_each(|line| line.journaled = false);
@@ -92,7 +94,7 @@ impl Store {
             let entry = |kind, id, line| Entry { kind, id, durable_len, folder: &day.0, day: day.1, line };
             let before = entries.len();
             for (text, line) in group.rows().filter(|(_, line)| line.journaled) {
-                let id = if self.journal.has_open(line.ends) { line.ends } else { 0 };
+                let id = if self.journal.has_open(number(line.ends)) { number(line.ends) } else { 0 };
                 entries.push(entry(Kind::Line, id, text));
             }
             if self.touched.contains_key(day) || group.lines.is_empty() {

@@ -14,6 +14,7 @@ use crate::call::Call;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::record::loss::LossReason;
+use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::Queue;
 use crate::record::queue::item::{Item, Source};
 use crate::record::queue::promise::{Ack, Promise, promise};
@@ -139,14 +140,14 @@ fn write(world: &World, patience: Option<Duration>) {
             match item {
                 Item::Entry(entry, promise, ends) => {
                     seen.taken.push(number(&entry));
-                    seen.ended.extend((ends > 0).then_some(ends));
+                    seen.ended.extend(ends.map(OpenCallId::get));
                     waiting.extend(promise.map(|promise| (number(&entry), promise)));
                 }
                 Item::Begin(id, entry, promise) => {
-                    seen.begun.push(id);
+                    seen.begun.push(id.get());
                     waiting.extend(promise.map(|promise| (number(&entry), promise)));
                 }
-                Item::Ended(id) => seen.ended.push(id),
+                Item::Ended(id) => seen.ended.extend(id.map(OpenCallId::get)),
                 Item::Flush(promise, _) | Item::Seen(promise) => flushes.push(promise),
             }
         }
@@ -181,7 +182,7 @@ impl Caller {
                 Step::Offer => {
                     let number = self.numbers(1)[0];
                     self.world.seen().offered.push(number);
-                    self.world.queue.offer(entry(number), 0);
+                    self.world.queue.offer(entry(number), None);
                 }
                 Step::Durable(count) => self.durable(count, Ack::wait),
                 Step::Await(count) => self.durable(count, future::block_on),
@@ -199,7 +200,8 @@ impl Caller {
     fn offer_all(&self, numbers: &[u64], ends: u64) -> Result<Ack, Error> {
         let (ack, promises) = promise(numbers.len());
         let entries = numbers.iter().copied().map(entry).collect();
-        let taken = self.world.queue.offer_all(entries, promises.into_iter().map(Some).collect(), ends);
+        let taken =
+            self.world.queue.offer_all(entries, promises.into_iter().map(Some).collect(), OpenCallId::new(ends));
         taken?;
         self.world.seen().accepted.extend(numbers);
         Ok(ack)
@@ -217,7 +219,7 @@ impl Caller {
         let numbers = self.numbers(2);
         let id = numbers[0];
         let (ack, mut promises) = promise(1);
-        if self.world.queue.begin(id, entry(id), promises.pop()).is_err() {
+        if self.world.queue.begin(OpenCallId::new(id), entry(id), promises.pop()).is_err() {
             return;
         }
         is_answer(ack.wait(), &numbers[..1]);
@@ -278,10 +280,10 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
     // Closed means closed.
     let (_ack, promises) = promise(1);
     assert!(matches!(
-        world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), 0),
+        world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), None),
         Err(Error::Closed)
     ));
-    assert!(matches!(world.queue.begin(1, entry(1), None), Err(Error::Closed)));
+    assert!(matches!(world.queue.begin(OpenCallId::new(1), entry(1), None), Err(Error::Closed)));
 }
 
 /// Nothing is lost, nothing is there twice, each caller's order stands.

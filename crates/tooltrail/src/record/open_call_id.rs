@@ -1,0 +1,25 @@
+//! The number of a call that is under way.
+
+use std::num::NonZeroU64;
+
+/// The number under which the writer and the journal know a call that has begun and has not ended. A recorder counts from
+/// 1; the journal writes 0 where a record belongs to no open call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OpenCallId(NonZeroU64);
+
+impl OpenCallId {
+    /// Returns the id of a number, `None` for 0.
+    pub(crate) fn new(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// Returns the number as the journal writes it.
+    pub(crate) fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// Returns the number that the journal writes: 0 for none.
+pub(crate) fn number(id: Option<OpenCallId>) -> u64 {
+    id.map_or(0, OpenCallId::get)
+}
