@@ -1,4 +1,4 @@
-//! Which of a few entries stand in the day files: those in flight when an import was cut short.
+//! Finds out which of the entries that were in flight when an import was cut short are in the day files.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
@@ -7,15 +7,15 @@ use serde::Deserialize;
 use tooltrail::disk::{Disk, DiskFile};
 use tooltrail::{Date, EntryId};
 
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// Longest line looked at: ours are at most 64 KiB.
+/// Longest line that is checked, in bytes. Longer lines are ignored, because an entry has at most 64 KiB.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
-/// Counts how often each id stands in the day files of these dates, of all users.
+/// Counts how often each id occurs in the day files of these dates.
 ///
-/// Of all: redaction may have changed the name of a user's folder.
+/// Reads the files of all users, because redaction may have changed the name of a user's folder.
 pub(crate) fn count(
     disk: &dyn Disk,
     dates: &BTreeSet<Date>,
@@ -45,7 +45,7 @@ fn id_of(line: &[u8]) -> Option<EntryId> {
     EntryId::parse(serde_json::from_slice::<IdOnly<'_>>(line).ok()?.id?)
 }
 
-/// Reads the whole lines of a file; a torn end is none, as the recorder cuts it.
+/// Calls `with` for each complete line of a file. Skips an incomplete last line, because the recorder removes it.
 fn each_line(file: &dyn DiskFile, mut with: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
     let mut rest = Vec::new();

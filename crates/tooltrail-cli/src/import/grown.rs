@@ -1,39 +1,39 @@
-//! A file that was imported before and has grown: its content begins with one that is remembered.
+//! Recognises a file that has grown since an earlier import: a prefix of it has the hash of the earlier content.
 
 use sha2::{Digest as _, Sha256};
 
 use tooltrail::hex;
 
-/// A content that was imported before.
+/// The content of a file that was imported before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Earlier {
-    /// How long it was.
+    /// Its length in bytes.
     pub(crate) bytes: u64,
     /// Its SHA-256 in hex.
     pub(crate) content: String,
-    /// Whether all of it was stored, or the import was cut short.
+    /// True if all of it was stored, false if the import was cut short.
     pub(crate) finished: bool,
 }
 
-/// The hash of a content that is read, and how much of it was imported before as the whole of another content.
+/// Hashes a content while it is read, and finds the prefixes of it that were imported before.
 #[derive(Debug, Default)]
 pub(crate) struct Hashed {
     hash: Sha256,
     bytes: u64,
-    /// Contents that were imported before, the shortest last.
+    /// The earlier contents that may still be found as a prefix, the shortest last.
     earlier: Vec<Earlier>,
     known: u64,
     cut: Option<(u64, [u8; 32])>,
 }
 
 impl Hashed {
-    /// Says which contents were imported before.
+    /// Sets the contents that were imported before.
     pub(crate) fn set_earlier(&mut self, mut earlier: Vec<Earlier>) {
         earlier.sort_by(|a, b| b.cmp(a));
         self.earlier = earlier;
     }
 
-    /// Takes the next bytes, and looks whether an earlier content ends among them.
+    /// Hashes the next bytes, and checks whether an earlier content ends within them.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while let Some(next) = self.earlier.last() {
@@ -44,7 +44,7 @@ impl Hashed {
             self.hash.update(head);
             (rest, self.bytes) = (tail, self.bytes + until);
             let so_far = <[u8; 32]>::from(self.hash.clone().finalize());
-            // Several may have one length.
+            // Several earlier contents may have the same length.
             while let Some(earlier) = self.earlier.pop_if(|earlier| earlier.bytes == self.bytes) {
                 if earlier.content != hex(&so_far) {
                     continue;
@@ -56,17 +56,17 @@ impl Hashed {
         self.bytes += rest.len() as u64;
     }
 
-    /// Returns how many of the bytes so far were imported before.
+    /// Returns the length in bytes of the longest prefix that was completely imported before, 0 if there is none.
     pub(crate) fn known(&self) -> u64 {
         self.known
     }
 
-    /// Returns how many of the bytes so far are a content whose import was cut short, and its hash: the longest of them.
+    /// Returns the length in bytes and the hash of the longest prefix whose import was cut short.
     pub(crate) fn cut(&self) -> Option<(u64, [u8; 32])> {
         self.cut
     }
 
-    /// Returns the hash of the whole, and its bytes.
+    /// Returns the hash of the complete content, and its length in bytes.
     pub(crate) fn finish(self) -> ([u8; 32], u64) {
         (self.hash.finalize().into(), self.bytes)
     }

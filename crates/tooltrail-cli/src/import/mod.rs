@@ -1,9 +1,9 @@
-//! Calls recorded elsewhere, taken in: read, sorted, stored once each.
+//! Imports calls that other programs recorded: reads them, sorts them, and stores each of them once.
 //!
-//! A file is read twice. The first pass checks each line and notes where it stands and when it happened; the notes
-//! are sorted, outside the memory where they are many. The second reads the lines in that order and stores them in
-//! batches, each acknowledged by the recorder and then noted in a state file, so that an import cut short goes on
-//! where it was.
+//! A file is read twice. The first pass checks each line and notes its offset and its time. The notes are sorted, on
+//! disk if there are too many for memory. The second pass reads the lines in this order and sends them to the recorder
+//! in batches. After the recorder has acknowledged a batch, the number of stored entries is written to a state file, so
+//! that an import that was cut short continues from there.
 
 mod already;
 mod grown;

@@ -1,4 +1,4 @@
-//! Which line comes when: notes of lines sorted by time, in bounded memory.
+//! Sorts the notes about the lines of a file by time, in bounded memory (an external merge sort).
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,32 +10,32 @@ use tooltrail::disk::Disk;
 
 use crate::import::scratch::Scratch;
 
-/// Notes held in memory before they are sorted and spilled: 40 MiB.
+/// Notes held in memory before they are sorted and written to disk as a run: 40 MiB.
 const NOTES_HELD_MAX: usize = 1024 * 1024;
 
-/// Notes read at once from a spilled run.
+/// Notes that one read takes from a run on disk.
 const NOTES_READ: usize = 1_024;
 
-/// Bytes of a note on disk.
+/// Size of a note on disk, in bytes.
 const NOTE_BYTES: usize = 36;
 
-/// What is known of a line until it is stored.
+/// What the first pass notes about a line for the second pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Note {
-    /// When it happened, in milliseconds since 1970.
+    /// The time of the call, in milliseconds since 1970. A line without a time has 0 until the notes are sorted.
     pub(crate) ts_ms: i64,
-    /// Its number, from 1.
+    /// The line number, from 1.
     pub(crate) number: u64,
-    /// Where it stands.
+    /// Offset of its first byte in the uncompressed content.
     pub(crate) offset: u64,
-    /// Its bytes.
+    /// Its length in bytes.
     pub(crate) len: u32,
-    /// A hash of its bytes: a file that changes under our hands is noticed.
+    /// A hash of its bytes, by which the second pass notices that the file was changed in between.
     pub(crate) check: u64,
 }
 
 impl Note {
-    /// Returns the instant.
+    /// Returns the time of the call.
     pub(crate) fn ts(&self) -> Timestamp {
         Timestamp::from_millis(self.ts_ms)
     }
@@ -62,7 +62,7 @@ impl Note {
     }
 }
 
-/// Notes under way: those with a time, and those that wait for the time of the import.
+/// Collects the notes: those of lines with a time, and those of lines that get the time of the import.
 #[derive(Debug)]
 pub(crate) struct Notes {
     timed: Runs,
@@ -70,7 +70,7 @@ pub(crate) struct Notes {
 }
 
 impl Notes {
-    /// Returns an empty set that spills to the home's own folder.
+    /// Returns an empty collection, which uses a scratch file in the home if there are too many notes for memory.
     pub(crate) fn new(disk: &Arc<dyn Disk>) -> Self {
         Self { timed: Runs::new(disk, NOTES_HELD_MAX), untimed: Runs::new(disk, NOTES_HELD_MAX) }
     }
@@ -80,12 +80,12 @@ impl Notes {
         self.timed.push(note)
     }
 
-    /// Adds a note of a line without.
+    /// Adds a note of a line without a time.
     pub(crate) fn push_untimed(&mut self, note: Note) -> io::Result<()> {
         self.untimed.push(note)
     }
 
-    /// Returns all notes by time and then line number; those without a time get this one.
+    /// Returns all notes sorted by time, then by line number. Notes without a time get `import_time`.
     pub(crate) fn sorted(self, import_time: Timestamp) -> io::Result<impl Iterator<Item = io::Result<Note>>> {
         let mut timed = self.timed.sorted()?.peekable();
         let mut untimed = self
@@ -104,14 +104,14 @@ impl Notes {
     }
 }
 
-/// Sorted runs on disk and the newest notes in memory.
+/// Sorted runs of notes on disk, and the newest notes, which are only in memory.
 #[derive(Debug)]
 struct Runs {
     disk: Arc<dyn Disk>,
     held: Vec<Note>,
     held_max: usize,
     scratch: Option<Scratch>,
-    /// Where each spilled run ends.
+    /// The end offset of each run in the scratch file.
     ends: Vec<u64>,
 }
 
@@ -144,7 +144,7 @@ impl Runs {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         let mut runs =
             starts.zip(&self.ends).map(|(next, end)| Run { next, end: *end, read: Vec::new() }).collect::<Vec<_>>();
-        // What is still in memory is a run that is read already.
+        // The notes still in memory are one more run, which needs no reading from disk.
         self.held.reverse();
         runs.push(Run { next: 0, end: 0, read: self.held });
         let mut merge = Merge { scratch: self.scratch, runs, heads: BinaryHeap::new() };
@@ -155,14 +155,14 @@ impl Runs {
     }
 }
 
-/// A run that is being read; what was read stands in reverse.
+/// A run that is being read. `read` holds its next notes in reverse order, so that `pop` returns the smallest one.
 struct Run {
     next: u64,
     end: u64,
     read: Vec<Note>,
 }
 
-/// All runs, smallest note first.
+/// Merges all runs, and returns the smallest note first.
 struct Merge {
     scratch: Option<Scratch>,
     runs: Vec<Run>,
@@ -170,7 +170,7 @@ struct Merge {
 }
 
 impl Merge {
-    /// Puts the next note of a run among the heads.
+    /// Moves the next note of a run into the heap, and reads more notes of the run from disk if needed.
     fn refill(&mut self, at: usize) -> io::Result<()> {
         let run = &mut self.runs[at];
         if let (true, Some(scratch)) = (run.read.is_empty() && run.next < run.end, &self.scratch) {

@@ -1,4 +1,4 @@
-//! One file from its first byte to its last acknowledgement.
+//! The import of one file, from the first read to the last acknowledgement.
 
 use std::io;
 use std::path::Path;
@@ -16,76 +16,76 @@ use crate::import::store::Store;
 use crate::output;
 use crate::typos::Typos;
 
-/// Rejected lines that are named one by one; the rest is only counted.
+/// Maximum rejected lines that a report names one by one; more are only counted.
 const REJECTED_NAMED_MAX: usize = 1_000;
 
-/// Characters of what is wrong with a line, which may quote it.
+/// Maximum characters of the message about a rejected line, which may quote the line.
 const REFUSAL_CHARS_MAX: usize = 300;
 
-/// How far a line's time may be ahead of our clock: clocks differ by minutes at worst.
+/// How far the time of a line may be ahead of the system clock: clocks differ by a few minutes at worst.
 const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
 
-/// What all files of a command share.
+/// The settings that all files of one command share.
 pub(crate) struct Job<'a> {
-    /// Where to.
+    /// The home to import into.
     pub(crate) home: &'a Home,
-    /// By whom.
+    /// The recorder that stores the entries.
     pub(crate) recorder: &'a Recorder,
-    /// How durable each tool's entries are before they count as stored.
+    /// How durable an entry of each tool must be before it counts as stored.
     pub(crate) durability: &'a DurabilityPolicy,
-    /// The zone of naive times.
+    /// The time zone of times that name no zone.
     pub(crate) zone: &'a Zone,
-    /// The user of lines without one.
+    /// The user of lines that name no user.
     pub(crate) user: &'a str,
-    /// Whether content that was imported is imported once more.
+    /// Whether a content that was imported before is imported again.
     pub(crate) again: bool,
 }
 
-/// What became of a file.
+/// The result of importing one file.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// Its content's SHA-256 in hex.
+    /// The SHA-256 of the uncompressed content, in hex.
     pub(crate) sha256: String,
-    /// What was done.
+    /// What was done with the file.
     pub(crate) outcome: Outcome,
-    /// The lines that are no calls.
+    /// The lines that were rejected.
     pub(crate) rejected: Rejected,
-    /// Keys that are most likely misspelt, with the lines where they stood first.
+    /// Warnings about keys that are probably misspelt, each with the number of the first line that has the key.
     pub(crate) warnings: Vec<(u64, String)>,
-    /// How the file begins, where not with a call.
+    /// How the file begins, if its first line is not a call.
     pub(crate) begins: Begins,
 }
 
-/// How a file begins whose first line is no call.
+/// How a file begins whose first line is not a call, to choose a hint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Begins {
-    /// With a call, or anything else.
+    /// With a call, or with something for which there is no hint.
     #[default]
     Other,
-    /// With a list.
+    /// With a JSON list.
     List,
-    /// With an object of which the first line is only the beginning.
+    /// With a JSON object that continues on further lines.
     Object,
 }
 
 /// What was done with a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// Stored: so many now, and so many before the import was cut short; so many lines at the beginning were imported as
-    /// the whole of the file when it was shorter.
+    /// The calls are stored: `accepted` by this command, `before` by the earlier import that was cut short. The first
+    /// `earlier` lines were imported when the file was shorter.
     Stored { run: u32, accepted: u64, before: u64, earlier: u64 },
-    /// No line of it is a call.
+    /// Nothing was stored, because no line is a call that can be kept.
     Nothing,
-    /// Its content was imported already.
+    /// The file was refused, because its content was imported already.
     Refused,
 }
 
-/// Lines that are no calls.
+/// Lines that were rejected, because they are no calls or too old to be kept.
 #[derive(Debug, Default)]
 pub(crate) struct Rejected {
-    /// How many.
+    /// The number of rejected lines.
     pub(crate) count: u64,
-    /// The first of them, with what is wrong.
+    /// The first rejected lines: their numbers, and what is wrong.
     pub(crate) named: Vec<(u64, String)>,
 }
 
@@ -97,7 +97,7 @@ impl Rejected {
         }
     }
 
-    /// Adds others, by their lines.
+    /// Adds the rejected lines of another part, in the order of line numbers.
     fn add(&mut self, others: Self) {
         self.count += others.count;
         self.named.extend(others.named);
@@ -106,11 +106,11 @@ impl Rejected {
     }
 }
 
-/// The first way through a file.
+/// The result of the first pass over a file.
 struct Scanned {
-    /// The beginning of the file, where it is a content whose import was cut short: it is finished before the rest.
+    /// The beginning of the file, if it is a content whose import was cut short. It is finished before the rest.
     first: Option<(Content, Part)>,
-    /// The rest, or all of it.
+    /// The rest of the file, or all of it.
     rest: Part,
     content: Content,
     again: Again,
@@ -118,7 +118,7 @@ struct Scanned {
     begins: Begins,
 }
 
-/// What a state is kept of.
+/// A content for which an import state is kept.
 #[derive(Clone, Copy)]
 struct Content {
     hash: [u8; 32],
@@ -131,11 +131,12 @@ struct Part {
     entries: u64,
     notes: Notes,
     rejected: Rejected,
-    /// Of the entries, those of days that are too old to be kept now; storing decides, as a day may end before.
+    /// The entries of days that are too old to be kept now. The second pass decides again, because a day may end in
+    /// between.
     late: Rejected,
-    /// The others.
+    /// The number of the other entries.
     kept: u64,
-    /// Lines before them, at the beginning of the file, that were imported when it was shorter.
+    /// The number of lines at the beginning of the file that were imported when the file was shorter.
     earlier: u64,
 }
 
@@ -159,7 +160,7 @@ impl Job<'_> {
         })?;
         let (mut rest, mut first) = (scanned.rest, None);
         match scanned.first {
-            // It has not grown: this is the whole of it.
+            // The file has not grown: the content whose import was cut short is the complete file.
             Some((content, whole)) if content.bytes == scanned.content.bytes => rest = whole,
             Some((content, part)) => {
                 let runs = self.runs(path, content)?;
@@ -176,7 +177,7 @@ impl Job<'_> {
             return Ok(report(Outcome::Nothing, rest.rejected));
         }
         let runs = self.runs(path, scanned.content)?;
-        // What has only grown by blank lines holds nothing new.
+        // A file that has grown only by blank lines has nothing new.
         let nothing_new = rest.kept == 0 && rest.rejected.count == 0 && rest.late.count == 0;
         if first.is_none() && !self.again && (runs.found() == EarlierImport::Finished || nothing_new) {
             return Ok(report(Outcome::Refused, rest.rejected));
@@ -192,7 +193,7 @@ impl Job<'_> {
         Ok(report(Outcome::Stored { run, accepted, before, earlier }, rejected))
     }
 
-    /// Looks up what is known of a content.
+    /// Looks up the earlier imports of a content, and locks the content for this process.
     fn runs(&self, path: &Path, content: Content) -> Result<Runs, Failure> {
         Runs::open(self.home.disk(), &content.hash).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Failure::could_not(
@@ -203,7 +204,7 @@ impl Job<'_> {
         })
     }
 
-    /// Stores what is not stored of a part, which is the whole of a content or what was new of it.
+    /// Stores the entries of a part that are not stored yet. The part is a complete content, or what is new in it.
     fn store(
         &self,
         path: &Path,
@@ -231,13 +232,13 @@ impl Job<'_> {
         Ok(StoredPart { run, accepted, before: before + stood, rejected })
     }
 
-    /// Reads all lines once: which are calls, and when they happened.
+    /// Runs the first pass: reads all lines, checks which are calls, and notes their times.
     fn scan(&self, path: &Path) -> io::Result<Scanned> {
         let mut source = Source::open(path, self.home.disk().as_ref(), |len, input| {
             let bar = bar(len, "reading {wide_bar} {bytes}/{total_bytes}");
             Box::new(bar.wrap_read(input))
         })?;
-        // Content that is imported once more is imported whole.
+        // With `--again` the complete content is imported again, so earlier imports do not matter.
         if !self.again {
             source.set_earlier(earlier(self.home.disk().as_ref(), &self.whose())?);
         }
@@ -247,7 +248,7 @@ impl Job<'_> {
         let mut line = Vec::new();
         while let Some(place) = source.next(&mut line)? {
             if source.known() > known {
-                // All so far was imported when the file was shorter, but a line that had only begun.
+                // All lines so far were imported when the file was shorter, except a line that was incomplete then.
                 known = source.known();
                 let whole = place.offset + u64::from(place.len) <= known;
                 (first, part) = (None, self.part(place.number - u64::from(!whole)));
@@ -257,7 +258,7 @@ impl Job<'_> {
             }
             match source.cut().filter(|(bytes, _)| first.is_none() && *bytes > known) {
                 Some((bytes, hash)) => {
-                    // The content that was cut short ends in this line, or with it.
+                    // The content whose import was cut short ends within this line, or at the end of it.
                     let len = usize::try_from(bytes.saturating_sub(place.offset)).unwrap_or(usize::MAX);
                     let whole = len >= line.len();
                     let begun = SourceLine { len: u32::try_from(len).unwrap_or(place.len).min(place.len), ..place };
@@ -276,7 +277,7 @@ impl Job<'_> {
         Ok(Scanned { first, rest: part, content: Content { hash, bytes }, again, typos, begins })
     }
 
-    /// Returns a part without lines, behind so many.
+    /// Returns an empty part that follows `earlier` lines imported before.
     fn part(&self, earlier: u64) -> Part {
         let mut plan = Sha256::new();
         plan.update(self.user.as_bytes());
@@ -284,7 +285,7 @@ impl Job<'_> {
         Part { plan, entries: 0, notes, rejected, late, kept: 0, earlier }
     }
 
-    /// Takes a line into a part.
+    /// Checks a line and adds it to a part.
     fn take(
         &self,
         part: &mut Part,
@@ -333,13 +334,13 @@ impl Job<'_> {
         if ts_ms.is_some() { part.notes.push_timed(note) } else { part.notes.push_untimed(note) }
     }
 
-    /// Returns a hash over what decides whose the lines without a user are.
+    /// Returns a hash of the user that lines without a user get.
     fn whose(&self) -> String {
         hex(&Sha256::digest(self.user.as_bytes()))
     }
 }
 
-/// Returns what a line that is no call begins.
+/// Returns what kind of JSON begins with this line, which is not a call.
 fn begin_of(line: &[u8]) -> Begins {
     match line.trim_ascii() {
         [b'[', ..] => Begins::List,
@@ -349,12 +350,12 @@ fn begin_of(line: &[u8]) -> Begins {
     }
 }
 
-/// Returns how a file is called in messages.
+/// Returns the name of a file for messages.
 pub(crate) fn name_of(path: &Path) -> String {
     if path.as_os_str() == STDIN { "stdin".to_owned() } else { path.display().to_string() }
 }
 
-/// Returns a progress bar where a person watches, else one that shows nothing.
+/// Returns a progress bar, which is hidden if stderr is not a terminal.
 fn bar(len: Option<u64>, template: &str) -> ProgressBar {
     if !output::stderr_is_terminal() {
         return ProgressBar::hidden();

@@ -1,8 +1,8 @@
-//! A file that only this process can read and that is gone with it.
+//! A temporary file that only this process can read and that disappears with the process.
 //!
-//! Imported lines are not redacted yet, and no secret may reach the disk: what is spooled is enciphered with a key
-//! that exists in memory alone, by ChaCha20, which deciphers from any place. The file lies below the home, where there
-//! is room for as many lines anyway.
+//! The lines of an import are not redacted yet, and no secret may reach the disk in clear text. Therefore the file is
+//! encrypted with a key that exists only in memory. The cipher is ChaCha20, because it can decrypt from any offset. The
+//! file is below the home, because the home needs room for the same lines anyway.
 
 use std::fmt;
 use std::io;
@@ -14,20 +14,20 @@ use tooltrail::{Random as _, SystemRandom};
 
 use crate::import::state::FOLDER;
 
-/// Bytes gathered before a write.
+/// Bytes collected in memory before one write.
 const WRITE_BYTES: usize = 256 * 1024;
 
-/// An unnamed file to append to and to read from.
+/// A file without a name, to append to and to read from.
 pub(crate) struct Scratch {
     file: Box<dyn DiskFile>,
     key: [u8; 32],
-    /// Clear bytes not yet written.
+    /// Appended bytes that are not encrypted and written yet.
     pending: Vec<u8>,
     written: u64,
 }
 
 impl Scratch {
-    /// Makes an empty one in the home's own folder.
+    /// Creates an empty file in the home's folder for imports.
     pub(crate) fn new(disk: &dyn Disk) -> io::Result<Self> {
         let mut random = [0; 40];
         SystemRandom.fill(&mut random);
@@ -35,7 +35,7 @@ impl Scratch {
         let name = tooltrail::hex(name);
         let path = [FOLDER[0], FOLDER[1], &format!("scratch.{name}")];
         let file = disk.append(&path)?;
-        // Without a name it is gone with the process, however that ends.
+        // A file without a name disappears with the process, even if the process is killed.
         disk.remove(&path)?;
         let key = key.try_into().expect("the first 32 of 40 bytes");
         Ok(Self { file, key, pending: Vec::with_capacity(WRITE_BYTES), written: 0 })
@@ -57,7 +57,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Writes what is pending, so that all can be read.
+    /// Encrypts and writes the pending bytes, so that all appended bytes can be read.
     pub(crate) fn write_out(&mut self) -> io::Result<()> {
         encipher(&self.key, &mut self.pending, self.written)?;
         let mut rest = self.pending.as_slice();
@@ -73,7 +73,7 @@ impl Scratch {
         Ok(())
     }
 
-    /// Reads written bytes; fewer only at the end.
+    /// Reads and decrypts written bytes from an offset. Returns fewer bytes than the buffer holds only at the end.
     pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let read = self.file.read_at(buffer, offset)?;
         encipher(&self.key, &mut buffer[..read], offset)?;
@@ -81,16 +81,16 @@ impl Scratch {
     }
 }
 
-/// Shows no key.
+/// Prints the length only, never the key.
 impl fmt::Debug for Scratch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scratch").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// Enciphers bytes of an offset in place, or deciphers them: it is the same.
+/// Encrypts or decrypts the bytes at an offset in place; both are the same operation.
 fn encipher(key: &[u8; 32], bytes: &mut [u8], offset: u64) -> io::Result<()> {
-    // A key serves one file, each byte of which is written once: the nonce has nothing to tell apart.
+    // A constant nonce is safe, because each key encrypts only one file and each byte of it is written once.
     let mut cipher = ChaCha20Legacy::new(key.into(), &[0; 8].into());
     cipher.try_seek(offset).map_err(io::Error::other)?;
     cipher.try_apply_keystream(bytes).map_err(io::Error::other)

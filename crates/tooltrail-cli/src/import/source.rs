@@ -1,4 +1,4 @@
-//! Where lines come from: a file, plain or compressed, or stdin; read once from end to end and then by offset.
+//! The input of an import: a file, plain or compressed, or stdin. It is read once completely, then by offset.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -11,26 +11,26 @@ use tooltrail::disk::Disk;
 use crate::import::grown::{Earlier, Hashed};
 use crate::import::scratch::Scratch;
 
-/// Longest line taken in; a longer one is rejected without being held in memory. The largest tool results known are
-/// about a megabyte, and only their first 300 characters are stored.
+/// Longest line that is accepted, in bytes. A longer line is rejected without holding it in memory. The largest known
+/// tool results are about a megabyte, and only their first 300 characters are stored.
 pub(crate) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Bytes read at once.
+/// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
 
-/// How a zstd frame begins (RFC 8878, section 3.1.1).
+/// The first bytes of a zstd frame (RFC 8878, section 3.1.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
-/// How a gzip member begins (RFC 1952, section 2.3.1).
+/// The first bytes of a gzip member (RFC 1952, section 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
-/// What some editors put before UTF-8.
+/// The byte order mark that some editors put before UTF-8 text.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// The name that stands for stdin.
+/// The file name that means stdin.
 pub(crate) const STDIN: &str = "-";
 
-/// Lines on their first way through.
+/// Reads the lines of the input in the first pass.
 pub(crate) struct Source {
     reader: BufReader<Box<dyn Read>>,
     hashed: Hashed,
@@ -39,27 +39,27 @@ pub(crate) struct Source {
     kept: RereadFrom,
 }
 
-/// Where a line can be read again.
+/// What the second pass reads: the file itself, or a copy if the input is compressed or not a regular file.
 enum RereadFrom {
     File(File),
     Spool(Scratch),
 }
 
-/// One line of the first way through.
+/// The position of one line in the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SourceLine {
-    /// From 1.
+    /// The line number, from 1.
     pub(crate) number: u64,
-    /// Of its first byte, uncompressed.
+    /// Offset of its first byte in the uncompressed content.
     pub(crate) offset: u64,
-    /// Bytes without the newline, 0 where the line was too long.
+    /// Length in bytes without the newline; 0 if the line was too long.
     pub(crate) len: u32,
     /// Whether it was longer than [`LINE_BYTES_MAX`].
     pub(crate) too_long: bool,
 }
 
 impl Source {
-    /// Opens a file or stdin; `watch` sees the raw input pass, for progress.
+    /// Opens a file or stdin. `watch` gets the length of the input, if known, and wraps the raw input to show progress.
     pub(crate) fn open(
         path: &Path,
         disk: &dyn Disk,
@@ -84,7 +84,7 @@ impl Source {
         let reader: Box<dyn Read> = if is_zstd {
             Box::new(zstd::stream::read::Decoder::new(whole)?)
         } else if is_gzip {
-            // A file to which was appended holds several members.
+            // A gzip file has several members if something was appended to it.
             Box::new(MultiGzDecoder::new(whole))
         } else {
             whole
@@ -97,22 +97,22 @@ impl Source {
         Ok(Self { reader, hashed: Hashed::default(), offset: 0, number: 0, kept })
     }
 
-    /// Says which contents were imported before, so that a file that has grown is known.
+    /// Sets the contents that were imported before, so that a file that has grown is recognised.
     pub(crate) fn set_earlier(&mut self, earlier: Vec<Earlier>) {
         self.hashed.set_earlier(earlier);
     }
 
-    /// Returns how many of the bytes read so far were imported before.
+    /// Returns the length of the longest prefix read so far that was completely imported before.
     pub(crate) fn known(&self) -> u64 {
         self.hashed.known()
     }
 
-    /// Returns how many of the bytes read so far are a content whose import was cut short, and its hash.
+    /// Returns length and hash of the longest prefix read so far whose import was cut short.
     pub(crate) fn cut(&self) -> Option<(u64, [u8; 32])> {
         self.hashed.cut()
     }
 
-    /// Reads the next line into the buffer, without its newline; `None` at the end.
+    /// Reads the next line into `line`, without its newline. Returns `None` at the end of the input.
     pub(crate) fn next(&mut self, line: &mut Vec<u8>) -> io::Result<Option<SourceLine>> {
         line.clear();
         let offset = self.offset;
@@ -156,7 +156,7 @@ impl Source {
         Ok(Some(SourceLine { number: self.number, offset, len, too_long }))
     }
 
-    /// Ends the first way through: returns the content's SHA-256, its bytes, and where to read lines again.
+    /// Ends the first pass. Returns the SHA-256 of the content, its length in bytes, and the input of the second pass.
     pub(crate) fn finish(self) -> io::Result<([u8; 32], u64, Again)> {
         let mut kept = self.kept;
         if let RereadFrom::Spool(scratch) = &mut kept {
@@ -167,11 +167,11 @@ impl Source {
     }
 }
 
-/// Lines by their offset.
+/// Reads lines by offset, in the second pass.
 pub(crate) struct Again(RereadFrom);
 
 impl Again {
-    /// Reads a line again.
+    /// Reads the line that has this offset and this length in bytes.
     pub(crate) fn read(&self, offset: u64, len: u32) -> io::Result<Vec<u8>> {
         let mut line = vec![0; len as usize];
         let read = match &self.0 {
@@ -196,7 +196,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::create(folder.path().join("home"), false).unwrap();
         let check = |content: &[u8], expected: &[&[u8]]| {
-            // Two members stand in the gzip file, as where one was appended to another.
+            // The gzip file has two members, as if one was appended to the other.
             let (head, tail) = content.split_at(content.len() / 2);
             let mut gzip = Vec::new();
             for part in [head, tail] {

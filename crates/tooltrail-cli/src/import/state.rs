@@ -1,8 +1,9 @@
-//! How far an import came, kept in the home so that one cut short goes on.
+//! The progress of an import, kept in a state file in the home, so that an import that was cut short can continue.
 //!
-//! `.tooltrail/imports/<sha256 of the content>.<run>` holds lines of JSON: what is imported, then after each
-//! acknowledged batch how many entries are stored, then that it is finished. A count is on the disk before the batch
-//! after the next begins, so beyond the count at most the batches in flight can be in the day files.
+//! The file `.tooltrail/imports/<sha256 of the content>.<run>` holds lines of JSON: first what is imported, then after
+//! each acknowledged batch the number of stored entries, and last that the import is finished. The number is synced
+//! before another batch takes the place of an acknowledged one. So the day files can hold entries beyond the number
+//! only from the batches in flight.
 
 use std::io;
 use std::sync::Arc;
@@ -14,41 +15,41 @@ use tooltrail::disk::{Disk, DiskFile, Lock};
 
 use crate::import::grown::Earlier;
 
-/// Where the states are.
+/// The folder of the state files, below the home.
 pub(crate) const FOLDER: [&str; 2] = [".tooltrail", "imports"];
 
-/// Longest wait for another import of the same content: long enough for one that is just ending.
+/// Longest wait for another import of the same content: long enough if that import is just ending.
 const LOCK_WAIT: Duration = Duration::from_millis(500);
 
-/// Counts appended before the file is written anew and short.
+/// Counts that are appended before the state file is rewritten with only the last count.
 const COUNTS_MAX: u32 = 1_000;
 
-/// Longest state file: a head and [`COUNTS_MAX`] counts are far below.
+/// Maximum bytes of a state file; a head and [`COUNTS_MAX`] counts need far less.
 const STATE_BYTES_MAX: usize = 256 * 1024;
 
-/// What is imported; a resumed import must find the same.
+/// The first line of a state file: what is imported. An import continues only with the same plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Head {
-    /// The time given to lines without one, in milliseconds since 1970.
+    /// The time that lines without a time get, in milliseconds since 1970.
     started_ms: i64,
-    /// A hash over whose and when every entry is.
+    /// A hash over the user of lines without a user, and over the line number and time of every entry.
     plan: String,
-    /// The bytes of the content; 0 in what older versions wrote.
+    /// The length of the content in bytes; 0 in state files of older versions.
     #[serde(default)]
     bytes: u64,
-    /// Whose lines without a user are, as a hash: a file that has grown goes on only for the same.
+    /// A hash of the user that lines without a user get. A file that has grown is continued only for the same user.
     #[serde(default)]
     whose: String,
 }
 
-/// What a run is of.
+/// What a run imports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Of<'a> {
-    /// A hash over whose and when every entry is.
+    /// A hash over the user of lines without a user, and over the line number and time of every entry.
     pub(crate) plan: &'a str,
-    /// The bytes of the content.
+    /// The length of the content in bytes.
     pub(crate) bytes: u64,
-    /// Whose lines without a user are, as a hash.
+    /// A hash of the user that lines without a user get.
     pub(crate) whose: &'a str,
 }
 
@@ -57,7 +58,7 @@ pub(crate) fn earlier(disk: &dyn Disk, whose: &str) -> io::Result<Vec<Earlier>> 
     let mut found = Vec::new();
     for listed in disk.list(&FOLDER)? {
         let Some((content, run)) = listed.name.split_once('.').filter(|(_, run)| *run != "lock") else { continue };
-        // What another process removed meanwhile, or is damaged, is no beginning of anything.
+        // Skips a state file that another process has just removed, or that is damaged.
         let Ok((head, mark)) = read(disk, &format!("{content}.{run}")) else { continue };
         if head.bytes > 0 && head.whose == whose {
             let finished = matches!(mark, ProgressMark::Finished(_));
@@ -67,22 +68,23 @@ pub(crate) fn earlier(disk: &dyn Disk, whose: &str) -> io::Result<Vec<Earlier>> 
     Ok(found)
 }
 
-/// A line after the head.
+/// A line after the first: the progress.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum ProgressMark {
-    /// So many sorted entries are acknowledged.
+    /// This number of sorted entries is acknowledged.
     Done(u64),
-    /// All are.
+    /// All entries are acknowledged; the value is their number.
     Finished(u64),
 }
 
-/// Contents that are remembered as imported, and for how long: a few megabytes, and longer than anybody keeps the file.
+/// Maximum number of finished imports that are remembered: a few megabytes of state files.
 const STATES_MAX: usize = 10_000;
+/// Days that a finished import is remembered: longer than the imported file is usually kept.
 const STATE_DAYS: i64 = 400;
 
-/// Removes what is remembered of contents that were imported long ago, and of the oldest where they are too many. An import
-/// that was cut short keeps its state, as does one that is under way.
+/// Removes the state files of imports that finished more than [`STATE_DAYS`] ago, and the oldest beyond [`STATES_MAX`].
+/// An import that was cut short or is still running keeps its state file.
 pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
     let mut states = Vec::new();
     for listed in disk.list(&FOLDER)? {
@@ -90,7 +92,7 @@ pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
             states.push((stat.modified_s, listed.name));
         }
     }
-    // The newest first: they stay.
+    // Newest first, because the newest are kept.
     states.sort_by(|a, b| b.cmp(a));
     let mut finished = 0;
     for (modified_s, name) in &states {
@@ -109,7 +111,7 @@ pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
     Ok(())
 }
 
-/// The imports of one content, and the lock that makes this process the only one at it.
+/// The imports of one content, with the lock that keeps other processes from importing it.
 #[derive(Debug)]
 pub(crate) struct Runs {
     disk: Arc<dyn Disk>,
@@ -118,19 +120,23 @@ pub(crate) struct Runs {
     _lock: Box<dyn Lock>,
 }
 
-/// What was found about a content.
+/// Whether and how an earlier import of a content ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum EarlierImport {
-    /// Never imported.
+    /// The content was never imported.
     New,
-    /// An import was cut short.
+    /// The last import was cut short.
     CutShort,
-    /// It was imported.
+    /// The last import finished.
     Finished,
 }
 
 impl Runs {
-    /// Looks up a content; [`io::ErrorKind::TimedOut`] while another process imports it.
+    /// Looks up the imports of a content, and takes its lock.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`] while another process imports the same content.
     pub(crate) fn open(disk: &Arc<dyn Disk>, content: &[u8; 32]) -> io::Result<Self> {
         let content = tooltrail::hex(content);
         let lock = disk.lock(&[FOLDER[0], FOLDER[1], &format!("{content}.lock")], LOCK_WAIT)?;
@@ -146,7 +152,7 @@ impl Runs {
         Ok(Self { disk: Arc::clone(disk), content, newest, _lock: lock })
     }
 
-    /// Returns what was found.
+    /// Returns how the last import of the content ended.
     pub(crate) fn found(&self) -> EarlierImport {
         match self.newest {
             None => EarlierImport::New,
@@ -155,9 +161,9 @@ impl Runs {
         }
     }
 
-    /// Goes on with the run that was cut short, else begins the next one.
+    /// Continues the run that was cut short, or begins the next run at the time `now`.
     ///
-    /// `of` and `now` are those of this process; `None` if the one cut short had another plan.
+    /// Returns `None` if the run that was cut short has another plan than `of`.
     pub(crate) fn begin(self, of: Of<'_>, now: Timestamp) -> io::Result<Option<Progress>> {
         let Of { plan, bytes, whose } = of;
         let (run, head, done, resumed) = match &self.newest {
@@ -170,7 +176,7 @@ impl Runs {
             }
         };
         let mut progress = Progress { runs: self, run, head, done, resumed, file: None, counts: 0 };
-        // A torn last line of the process before goes away with this.
+        // This also removes an incomplete last line that the earlier process left.
         progress.rewrite(ProgressMark::Done(done))?;
         Ok(Some(progress))
     }
@@ -181,7 +187,7 @@ impl Runs {
     }
 }
 
-/// An import under way.
+/// A running import.
 #[derive(Debug)]
 pub(crate) struct Progress {
     runs: Runs,
@@ -199,7 +205,7 @@ impl Progress {
         self.run
     }
 
-    /// Returns the time given to lines without one.
+    /// Returns the time that lines without a time get.
     pub(crate) fn started(&self) -> Timestamp {
         Timestamp::from_millis(self.head.started_ms)
     }
@@ -209,12 +215,12 @@ impl Progress {
         self.done
     }
 
-    /// Whether this goes on with an import that was cut short.
+    /// Returns whether this continues an import that was cut short.
     pub(crate) fn resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Notes durably that so many more are acknowledged.
+    /// Adds to the number of acknowledged entries, and syncs the new number to disk.
     pub(crate) fn acknowledged(&mut self, entries: u64) -> io::Result<()> {
         self.done += entries;
         let mark = ProgressMark::Done(self.done);
@@ -234,7 +240,7 @@ impl Progress {
         file.sync()
     }
 
-    /// Notes durably that all is stored.
+    /// Writes durably that the import is finished.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         self.rewrite(ProgressMark::Finished(self.done))
     }
@@ -251,12 +257,12 @@ impl Progress {
     }
 }
 
-/// Returns one line of the file.
+/// Returns a value as one line of the state file.
 fn line(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("numbers and hex digits are JSON") + "\n"
 }
 
-/// Reads the head and the last whole mark.
+/// Reads the head and the last complete progress line.
 fn read(disk: &dyn Disk, name: &str) -> io::Result<(Head, ProgressMark)> {
     let broken = || io::Error::new(io::ErrorKind::InvalidData, format!("{name} in .tooltrail/imports is damaged"));
     let file = disk.open(&[FOLDER[0], FOLDER[1], name])?.ok_or_else(broken)?;
@@ -307,7 +313,7 @@ mod tests {
         let third = open().unwrap().begin(of("q"), at(11)).unwrap().unwrap();
         assert_eq!((third.run(), third.done(), third.started(), third.resumed()), (1, 0, at(11), false));
         drop(third);
-        // The finished run goes in time; the one that was cut short stays, and so does the lock.
+        // The finished run is removed once it is old enough; the run that was cut short stays, and so does the lock.
         let names = || std::fs::read_dir(folder.path().join(".tooltrail/imports")).unwrap().count();
         let now = tooltrail::Clock::now(&tooltrail::SystemClock::default());
         remove_old(home.disk().as_ref(), now).unwrap();

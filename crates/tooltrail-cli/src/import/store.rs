@@ -1,4 +1,4 @@
-//! The second way through a file: lines in order of time, to the recorder, a batch acknowledged after another.
+//! The second pass over a file: sends the lines to the recorder in the order of time, in batches.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
@@ -18,29 +18,30 @@ use crate::import::run::{Job, Rejected, name_of};
 use crate::import::source::Again;
 use crate::import::state::Progress;
 
-/// Entries of one batch: one sync of each touched file for as many.
+/// Maximum entries of one batch, which share one sync of each changed file.
 const BATCH_ENTRIES_MAX: usize = 1_000;
 
-/// Bytes of received lines in one batch, well below what the recorder's queue takes; a longer line goes alone.
+/// Bytes of received lines at which a batch is sent, well below what the recorder's queue takes. The last line of a
+/// batch may exceed this.
 const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 
-/// Batches sent and not acknowledged: one is being written while the next is read.
+/// Maximum batches that are sent but not acknowledged: one is being written while the next one is read.
 const BATCHES_IN_FLIGHT_MAX: usize = 2;
 
-/// The same where one of them is buffered: one flush of the day files serves as many. Whoever resumes looks all of
-/// them up.
+/// The same maximum if one of the batches is buffered, because one flush of the day files covers all of them. A
+/// continued import looks up the entries of this number of batches in the day files.
 const BATCHES_BUFFERED_MAX: usize = 8;
 
 /// Longest wait for room in the recorder's queue.
 const BUSY_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Longest wait for a batch to be durable: a disk as slow as that is no failure yet, and nobody waits for an answer.
+/// Longest wait until a batch is durable. It is long, because a slow disk is not a failure and no client waits.
 const DURABLE_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Pause between two tries for room.
+/// Pause between two attempts while the queue is full.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// What of a file is still to be stored, and what of it is under way.
+/// The second pass over one file: its progress and the batches in flight.
 pub(super) struct Store<'a> {
     job: &'a Job<'a>,
     path: &'a Path,
@@ -49,23 +50,23 @@ pub(super) struct Store<'a> {
     progress: Progress,
     bar: ProgressBar,
     flight: VecDeque<Flight>,
-    /// Entries in flight at the cut that stood in the day files.
+    /// Number of entries that were in flight when the earlier import was cut short, and that are in the day files.
     stood: u64,
     /// Lines of days that are too old to be kept.
     late: Rejected,
 }
 
-/// A batch that was sent and is not known to be durable.
+/// A batch that was sent and is not yet known to be durable.
 struct Flight {
-    /// Lines that are dealt with once it is.
+    /// Number of lines that are done once the batch is durable.
     noted: u64,
     ack: Option<Ack>,
-    /// Whether its acknowledgement says nothing of some entries, and only a flush does.
+    /// Whether some entries are buffered: the acknowledgement does not cover them, so only a flush makes them durable.
     buffered: bool,
 }
 
 impl<'a> Store<'a> {
-    /// Begins, or goes on, with a file of this content, whose lines can be read again.
+    /// Prepares to store, or continue to store, a file of this content, whose lines are read again from `lines`.
     pub(super) fn new(
         job: &'a Job<'a>,
         path: &'a Path,
@@ -77,8 +78,10 @@ impl<'a> Store<'a> {
         Self { job, path, content, lines, progress, bar, flight, stood: 0, late }
     }
 
-    /// Stores all notes that are not stored; returns how many, how many of those in flight at the cut stood, and which
-    /// are of days that are too old to be kept.
+    /// Stores the lines of all notes that are not stored yet.
+    ///
+    /// Returns the number of entries stored now, the number of entries that the earlier import had in flight and
+    /// stored, and the lines of days that are too old to be kept.
     pub(super) fn run(
         mut self,
         notes: impl Iterator<Item = io::Result<Note>>,
@@ -87,7 +90,8 @@ impl<'a> Store<'a> {
         let mut notes = notes.skip(skip);
         let mut cut = Vec::new();
         if self.progress.resumed() {
-            // Lines of the one that was cut short may stand in its journal alone: they would be brought after we looked.
+            // Lines of the earlier import may be only in its journal. A later replay would store them after the check
+            // below, and they would be stored twice.
             if let Some(why) = self.job.recorder.unrecovered() {
                 return Err(Failure::could_not(
                     format!("what the import before left cannot be settled yet: {why}"),
@@ -131,7 +135,7 @@ impl<'a> Store<'a> {
         Ok((accepted, self.stood, self.late))
     }
 
-    /// Counts which of the notes in flight at the cut stand in the day files.
+    /// Counts in the day files the entries of these notes, which were in flight when the earlier import was cut short.
     fn there(&self, cut: &[Note]) -> Result<HashMap<EntryId, u64>, Failure> {
         let mut ids = HashMap::new();
         let mut dates = BTreeSet::new();
@@ -143,7 +147,7 @@ impl<'a> Store<'a> {
         already::count(disk.as_ref(), &dates, ids).map_err(|error| self.failed(&error))
     }
 
-    /// Reads a line again and returns the whole call.
+    /// Reads a line again and returns the complete call, with its time, user and id.
     fn call(&self, note: &Note) -> Result<Call, Failure> {
         let line = self.lines.read(note.offset, note.len).map_err(|error| self.failed(&error))?;
         let read = (check(&line) == note.check).then(|| read_line(&line, self.job.zone).ok()).flatten();
@@ -155,7 +159,7 @@ impl<'a> Store<'a> {
         };
         call.ts = Some(note.ts());
         call.via = Via::Import;
-        // An id of ours holds its entry's time: any other was not made by us.
+        // An id that tooltrail made contains the time of its entry. Any other id is kept as an extra field only.
         if let Some(id) = call.id.filter(|id| id.time() != note.ts()) {
             call.add_extra("id", format!("\"{id}\""));
             call.id = None;
@@ -171,7 +175,7 @@ impl<'a> Store<'a> {
         Ok(call)
     }
 
-    /// Gives a batch to the recorder, and waits while it has no room.
+    /// Sends a batch to the recorder, and waits while its queue is full.
     fn send(&mut self, batch: Vec<Call>, noted: u64) -> Result<(), Failure> {
         let buffered = batch.iter().any(|call| self.job.durability.of(&call.tool) == Durability::Buffered);
         let flushed_at_once = buffered || self.flight.iter().any(|flight| flight.buffered);
@@ -194,7 +198,7 @@ impl<'a> Store<'a> {
         Ok(())
     }
 
-    /// Waits for the oldest batch, or for all where only a flush tells, and notes them.
+    /// Waits until the oldest batch is durable, or flushes and waits for all if it is buffered, and notes the progress.
     fn await_batches(&mut self) -> Result<(), Failure> {
         let mut settled = 1;
         if self.flight.front().is_some_and(|flight| flight.buffered) {
@@ -218,7 +222,7 @@ impl<'a> Store<'a> {
     }
 }
 
-/// Returns a failure after which the same command goes on.
+/// Returns a failure with the hint that the same command continues the import.
 fn goes_on(error: Error) -> Failure {
     Failure::could_not(error.to_string(), "run the same command again: it goes on where it was")
 }
