@@ -1,11 +1,11 @@
-//! The audit trail of AI agents' tool calls: record, read and summarise them.
+//! An audit trail of AI agents' tool calls: the library records, reads and summarises them.
 //!
-//! A [`Recorder`] writes each [`Call`] as one line of JSON into a plain file per user per day; a [`Trail`] answers
-//! a [`Question`] about those files. The library has no async runtime, no HTTP, prints nothing and reads no
+//! A [`Recorder`] writes each [`Call`] as one line of JSON into a plain file per user and day. A [`Trail`] answers a
+//! [`Question`] about these files. The library has no async runtime and no HTTP, prints nothing and reads no
 //! environment variable.
 //!
-//! The folders show the flow: `call` → `redact` → `clip` → `entry` → `day` on the way in, `day` → `query` → `read`
-//! and `stats` on the way back; `disk` is the only access to the operating system.
+//! The folders follow the data flow: `call` → `redact` → `clip` → `entry` → `day` when recording, and `day` → `query` →
+//! `read` and `stats` when reading. Only `disk` accesses the file system.
 //!
 //! ```
 //! use tooltrail::{Call, Outcome, Question, Recorder, Trail};
@@ -38,37 +38,37 @@ mod random;
 // The only access to the operating system.
 pub mod disk;
 
-// Where files live.
+// The location of the files.
 mod home;
 
-// What is secret; how large a value may be.
+// Redaction of secrets, and limits on the size of values.
 mod clip;
 mod redact;
 mod retention;
 
-// A call as one line.
+// The format of a line.
 pub mod entry;
 
 // One day file.
 mod day;
 
-// The write-ahead file.
+// The write-ahead journal.
 mod journal;
 
-// A question, its grammar, and whether a line answers it.
+// Questions: their grammar, and whether a line matches.
 mod query;
 
-// How durable an entry must be, by tool.
+// The durability of entries, chosen per tool.
 mod durability;
 
-// The way in, and the way back.
+// Reading and recording.
 mod read;
 mod record;
 
 // Counts and quantiles.
 mod stats;
 
-// What must hold for any bytes.
+// Properties that must hold for any input bytes.
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,11 +1,12 @@
-//! Numbers, instants and ids as text, straight into the line: the formatter takes longer than all else of a short line.
+//! Writes numbers, instants and ids directly into the line, because for a short line the standard formatter takes
+//! longer than everything else.
 
 use crate::call::EntryId;
 use crate::clock::Timestamp;
 
-/// Milliseconds of one day.
+/// The number of milliseconds in one day.
 const DAY_MS: u64 = 86_400_000;
-/// Digits of the largest number.
+/// The number of digits of the largest `u64`.
 const DIGITS_MAX: usize = 20;
 
 /// Appends a number.
@@ -24,10 +25,11 @@ pub(super) fn push_number(out: &mut String, mut number: u64) {
 
 /// Appends an instant as `2026-11-23T08:15:00.123Z`.
 pub(super) fn push_instant(out: &mut String, instant: Timestamp) {
-    // No instant is before 1970.
+    // No `Timestamp` is before 1970, so the value is never negative.
     let all = instant.as_millis().unsigned_abs();
     let ms = all % DAY_MS;
-    // Days to a civil date, by eras of 400 years that begin on 1 March 0000 (the days before 1970 are 719,468).
+    // Converts days to a calendar date. Counts in eras of 400 years from 1 March 0000, which is 719,468 days before
+    // 1970.
     let days = all / DAY_MS + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -70,7 +72,7 @@ mod tests {
             let mut out = String::new();
             push_number(&mut out, number);
             assert_eq!(out, number.to_string());
-            // Every day at least once, and both ends.
+            // The values cover many days, and both ends of the range.
             for ms in [number as i64, i64::from(n) * 146_097 * 8_640, i64::from(n) * 86_400_000 - 1, i64::MAX, 0] {
                 let instant = Timestamp::from_millis(ms);
                 out.clear();

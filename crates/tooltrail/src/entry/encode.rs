@@ -1,4 +1,4 @@
-//! A clipped call to the bytes of its line.
+//! Encodes a clipped call as the bytes of its line.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,16 +11,17 @@ use crate::json::push_string;
 use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
 use crate::redact::{BoundedCall, Plain, Redactor, WindowedText, count_marks};
 
-/// Bytes of a salt: as many as make guessing an erased line hopeless.
+/// The length of a salt in bytes: long enough that the content of an erased line cannot be guessed.
 const SALT_BYTES: usize = 16;
 
-/// Bytes of most lines but for args and snippet: room from the start, so that they are not moved while they grow.
+/// The usual length of a line in bytes without args and snippet. This capacity is reserved at the start, so that the
+/// buffer does not grow and move.
 const REST_BYTES_USUAL: usize = 512;
 
-/// Redacts, clips and encodes a call, and adds its line with the newline to a text; returns the folder of its user and
-/// the UTC date of its `ts`. The same call, random bits and salt always give the same bytes.
+/// Redacts, clips and encodes a call, and appends its line with the newline to `out`. Returns the folder of the call's
+/// user and the UTC date of its `ts`. The same call, random bits and salt always give the same bytes.
 ///
-/// `bits` make the id where the call brought none.
+/// `bits` are used for the id if the call has none.
 pub(crate) fn write(
     out: &mut String,
     redactor: &Redactor,
@@ -34,13 +35,13 @@ pub(crate) fn write(
         if whole.is_some() && out.len() - start <= LINE_BYTES_MAX {
             return (clean.into_folder(), call.ts.date());
         }
-        // Something is too long.
+        // Some value is too long, so the call goes through the complete redaction and clipping below.
         out.truncate(start);
     }
     encode(out, Clipped::of(redactor.redact(call.clone())), bits, salt)
 }
 
-/// Encodes a clipped call, and adds its line to a text; returns as [`write()`].
+/// Encodes a clipped call and appends its line to `out`; returns the same values as [`write()`].
 pub(crate) fn encode(out: &mut String, mut call: Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) -> (String, Date) {
     let start = out.len();
     clipped_line(out, &call, bits, salt);
@@ -59,11 +60,11 @@ pub(crate) fn encode(out: &mut String, mut call: Clipped, bits: [u8; 10], salt: 
 
 fn clipped_line(out: &mut String, call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) {
     let (args, extra) = (Body::Encoded(call.args()), call.extra().map(Body::Encoded));
-    // Only what is not clipped yet can be too long.
+    // `line` returns `None` only for a body that is not clipped yet, so this call always succeeds.
     let _always = line(out, call.redacted().fields(), args, extra, bits, salt);
 }
 
-/// An object on its way into the line.
+/// The args or `extra` before they are written into the line.
 #[derive(Clone, Copy)]
 enum Body<'a> {
     Encoded(&'a str),
@@ -79,7 +80,8 @@ impl Body<'_> {
     }
 }
 
-/// Adds a line to a text; `None` and a part of it where a body that is not clipped as a whole needs to be.
+/// Appends a line to `text`. If an unclipped body is longer than its limit, returns `None` and leaves a partial line in
+/// `text`.
 fn line(
     text: &mut String,
     fields: &BoundedCall,
@@ -136,7 +138,8 @@ fn line(
         tail.name("extra");
         tail.body(extra, EXTRA_BYTES_MAX)?;
     }
-    // The count stands before what it counts, so that comes last.
+    // `redacted` comes before `trace_id`, `span_id` and `extra` in the line but also counts their marks, so these are
+    // encoded first.
     let marks = count_marks(&out.text[start..]) + count_marks(tail.text);
     if marks > 0 {
         out.name("redacted");
@@ -149,13 +152,13 @@ fn line(
     Some(())
 }
 
-/// The members of an object, one after another, but not the first.
+/// Writes the members of an object after its first member.
 struct Members<'t> {
     text: &'t mut String,
 }
 
 impl Members<'_> {
-    /// Begins a member; its value follows.
+    /// Writes the name of a member; the caller writes the value next.
     fn name(&mut self, name: &str) {
         self.text.push_str(",\"");
         self.text.push_str(name);

@@ -1,14 +1,14 @@
-//! The instant at which a stored line begins, without parsing the rest of it.
+//! Reads the time of a stored line from its beginning, without parsing the rest of the line.
 
 use crate::clock::{Date, Timestamp, Zone};
 
-/// How our own lines begin; the seed's writer puts a blank after the colon.
+/// The beginning of our own lines; the seed's writer puts a space after the colon.
 const HEAD: &[u8] = br#"{"ts":"2026-11-23T08:15:00.123Z""#;
 
-/// Longest text of an instant at a line's beginning.
+/// Maximum bytes of a time at the beginning of a line.
 const TS_BYTES_MAX: usize = 64;
 
-/// Reads the instant of a line that begins as ours do.
+/// Returns the time of a line that begins exactly like our own lines.
 pub(crate) fn head(line: &[u8]) -> Option<Timestamp> {
     let head = line.get(..HEAD.len())?;
     let punctuation = [0..7, 11..12, 14..15, 17..18, 20..21, 23..24, 26..27, 30..32];
@@ -22,12 +22,12 @@ pub(crate) fn head(line: &[u8]) -> Option<Timestamp> {
     };
     let date = Date::parse(std::str::from_utf8(&head[7..17]).ok()?)?;
     let (hour, minute, second, ms) = (number(18, 20)?, number(21, 23)?, number(24, 26)?, number(27, 30)?);
-    // A leap second is left to the parser.
+    // A leap second is left to the full parser.
     (hour < 24 && minute < 60 && second < 60)
         .then(|| Timestamp::from_millis(date.start().as_millis() + ((hour * 60 + minute) * 60 + second) * 1_000 + ms))
 }
 
-/// Reads the instant of a line that begins with its `ts`, whoever wrote it.
+/// Returns the time of a line whose first member is `ts`, written by any program.
 pub(crate) fn foreign_head(line: &[u8], zone: &Zone) -> Option<Timestamp> {
     let after = |text: &mut &[u8], token: &[u8]| {
         *text = text.trim_ascii_start().strip_prefix(token)?;

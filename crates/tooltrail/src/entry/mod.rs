@@ -1,4 +1,4 @@
-//! A call as one line of the trail: written, and read from what others send.
+//! The line format of the trail: writes a call as a line, and reads lines that other programs send.
 
 mod digits;
 mod encode;

@@ -1,4 +1,4 @@
-//! A line that somebody sends, to a call: the common form, our own entry, the seed's.
+//! Converts a received line to a call. It reads the common form, our own entries and the seed format.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,13 +8,14 @@ use crate::error::Error;
 use crate::json::{Flaw, OBJECT_MEMBERS_MAX, members, string};
 use crate::limits::WINDOW_BEYOND;
 
-/// Where a line's own faults are explained.
+/// The hint of every refusal of a line.
 const HINT: &str = "docs/format.md lists the fields and their types";
 
-/// Reads one received line into a call: the common form, our own entry, or the seed's.
+/// Reads one received line into a call. The line has the common form, or is one of our own entries, or an entry in the
+/// seed format.
 ///
-/// `user` is empty where the line names none. Fields that only the recorder may set, and unknown ones, are in
-/// `extra`. `via` is left at its default: the capture knows by which path the line came.
+/// `user` is empty if the line has no user. Unknown fields, and fields that only the recorder may set, are moved to
+/// `extra`. `via` keeps its default, because only the capture knows on which path the line arrived.
 ///
 /// ```
 /// use tooltrail::Zone;
@@ -25,8 +26,8 @@ const HINT: &str = "docs/format.md lists the fields and their types";
 /// ```
 ///
 /// # Errors
-/// [`Error::Input`] for what is no JSON object, has a top-level key twice, lacks `tool`, or has a defined field of
-/// the wrong type, an unknown status, an unreadable time or more than 10,000 members.
+/// [`Error::Input`] for a line that is not a JSON object, has a top-level key twice, has no `tool`, or has a defined
+/// field of the wrong type, an unknown status, an invalid time or more than 10,000 members.
 pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     let members = members(line).map_err(|flaw| match flaw {
         Flaw::Syntax(at) if at == line.len() => {
@@ -49,8 +50,8 @@ pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     received.finish()
 }
 
-/// Characters of a refusal: it may quote the line, and a line may be megabytes long. Whoever shows it takes out the
-/// secrets first, for which redaction needs its whole window.
+/// Maximum characters of an error text. The text may quote the line, which can be megabytes long. The program that
+/// shows the text redacts it first, and redaction needs its complete window.
 const REFUSAL_CHARS_MAX: usize = 2 * WINDOW_BEYOND;
 
 fn refuse(mut what: String) -> Error {
@@ -61,7 +62,7 @@ fn refuse(mut what: String) -> Error {
     Error::input(what, HINT)
 }
 
-/// What of a line has been understood so far.
+/// The parts of a line that have been read so far.
 struct Received<'a> {
     zone: &'a Zone,
     call: Call,
@@ -73,7 +74,7 @@ struct Received<'a> {
     chars: Option<u64>,
     snippet: Option<String>,
     id: Option<EntryId>,
-    /// The names in `extra`, and of those that came again the number that is tried next.
+    /// The names in `extra`, and for each repeated name the next number to try as its suffix.
     extra_names: HashSet<String>,
     extra_next: HashMap<String, usize>,
 }
@@ -175,11 +176,13 @@ impl<'a> Received<'a> {
         Ok(())
     }
 
-    /// Keeps a member in `extra`, under a name of its own: an entry taken in again has its earlier ones there.
+    /// Adds a member to `extra` under a unique name. An entry that is received again already has members in `extra`
+    /// from the first time.
     fn extra(&mut self, key: &str, value: &str) {
         let mut name = key.to_owned();
         if self.extra_names.contains(&name) {
-            // Where it was left: each of a thousand equal names is tried once.
+            // Continues with the number after the last one, so that a thousand equal names need a thousand attempts in
+            // total.
             let next = self.extra_next.entry(name.clone()).or_insert(2);
             while self.extra_names.contains(&name) {
                 name = format!("{key}#{next}");
@@ -190,12 +193,13 @@ impl<'a> Received<'a> {
         self.call.extra.push((name, value.to_owned()));
     }
 
-    /// Puts the parts together once all are known.
+    /// Builds the call after all members have been read.
     fn finish(mut self) -> Result<Call, Error> {
         if !self.has_tool {
             return Err(refuse("tool is missing".to_owned()));
         }
-        // Our form and the seed's are known by their cut result; a whole result makes that one needless.
+        // Our own entries and the seed format are recognised by their snippet. If the line has a complete result or an
+        // error, the snippet is not needed.
         let cut = self.snippet.is_some() && self.result.is_none() && self.error.is_none();
         if let Some(id) = self.id {
             if cut {
@@ -229,7 +233,7 @@ impl<'a> Received<'a> {
     }
 }
 
-/// Returns the status that other systems' words mean.
+/// Returns the status for a word that other systems use.
 fn other_status(word: &str) -> Option<Status> {
     match word {
         "success" | "succeeded" | "completed" => Some(Status::Ok),
@@ -239,7 +243,8 @@ fn other_status(word: &str) -> Option<Status> {
     }
 }
 
-/// Returns the text of a string field; half a surrogate pair in it stays written as its escape.
+/// Returns the text of a string field. If the string contains a lone surrogate, returns the text with all escapes
+/// unchanged.
 fn text(key: &str, value: &str) -> Result<String, Error> {
     match string(value) {
         Some(text) => Ok(text.into_owned()),

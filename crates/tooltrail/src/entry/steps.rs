@@ -1,4 +1,4 @@
-//! The writer's steps one by one, for the bench alone: what the writer itself calls, with nothing in between.
+//! The writer's steps as separate functions, used only by the bench. They call the same functions as the writer.
 
 use crate::call::Call;
 use crate::clip::Clipped;
@@ -6,29 +6,29 @@ use crate::clock::Timestamp;
 use crate::entry::encode::{encode, write};
 use crate::redact::{BoundedCall, Redacted, Redactor};
 
-/// Random bits and a salt; any are as good as others for measuring.
+/// Random bits and a salt; their values do not matter for measuring.
 const BITS: ([u8; 10], [u8; 16]) = ([7; 10], [9; 16]);
 
-/// A call as it stands in the queue.
+/// A call as it is stored in the queue.
 #[derive(Clone, Debug)]
 pub struct Taken(Box<BoundedCall>);
 
-/// A call without secrets.
+/// A call after redaction.
 #[derive(Debug)]
 pub struct Hidden(Redacted);
 
-/// A call whose every value fits.
+/// A call after clipping.
 #[derive(Debug)]
 pub struct Fitting(Clipped);
 
 impl Taken {
-    /// Takes a call as recording does.
+    /// Copies a call as recording does.
     #[must_use]
     pub fn of(call: &Call, redactor: &Redactor) -> Self {
         Self(Box::new(BoundedCall::outside(call, Timestamp::from_millis(1_764_000_000_123), redactor)))
     }
 
-    /// Makes its line as the writer does.
+    /// Returns the line as the writer makes it.
     #[must_use]
     pub fn write(self, redactor: &Redactor) -> String {
         let mut line = String::new();
@@ -36,7 +36,7 @@ impl Taken {
         line
     }
 
-    /// Redacts it, whatever it holds.
+    /// Redacts the call, without the writer's short path for calls without secrets.
     #[must_use]
     pub fn redact(self, redactor: &Redactor) -> Hidden {
         Hidden(redactor.redact(*self.0))
@@ -44,7 +44,7 @@ impl Taken {
 }
 
 impl Hidden {
-    /// Clips it.
+    /// Clips the call.
     #[must_use]
     pub fn clip(self) -> Fitting {
         Fitting(Clipped::of(self.0))
@@ -52,7 +52,7 @@ impl Hidden {
 }
 
 impl Fitting {
-    /// Encodes it.
+    /// Encodes the call as its line.
     #[must_use]
     pub fn encode(self) -> String {
         let mut line = String::new();

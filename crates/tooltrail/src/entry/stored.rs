@@ -1,4 +1,4 @@
-//! A stored line as typed fields, for programs that read the trail.
+//! Typed access to a stored line, for programs that read the trail.
 
 use crate::call::{DurationMs, EntryId, Identity, Reason, Status, Via};
 use crate::clock::{Timestamp, Zone};
@@ -8,10 +8,10 @@ use crate::json::{members, string};
 /// Where a line's own faults are explained.
 const HINT: &str = "docs/format.md lists the fields and their types";
 
-/// A stored entry as typed fields.
+/// A stored entry with typed fields.
 ///
-/// The line stays the truth: [`Page::lines`](crate::Page::lines) has it byte for byte. Fields that this version does not
-/// know are in `other`.
+/// The stored line stays authoritative; [`Page::lines`](crate::Page::lines) contains it byte for byte. Fields that this
+/// version does not know are in `other`.
 ///
 /// ```
 /// use tooltrail::{Status, StoredEntry, Zone};
@@ -27,7 +27,7 @@ const HINT: &str = "docs/format.md lists the fields and their types";
 pub struct StoredEntry {
     /// When the call ended.
     pub ts: Timestamp,
-    /// Whose agent called.
+    /// The user whose agent made the call.
     pub user: String,
     /// The tool's name.
     pub tool: String,
@@ -35,17 +35,17 @@ pub struct StoredEntry {
     pub args: String,
     /// How the call ended.
     pub status: Status,
-    /// Characters of the whole result.
+    /// The length of the complete result in characters.
     pub result_chars: u64,
     /// The beginning of the result, redacted.
     pub result_snippet: String,
-    /// The entry's id; lines of other writers have none.
+    /// The entry's id; lines from other programs have none.
     pub id: Option<EntryId>,
     /// Why the call failed or was denied.
     pub reason: Option<Reason>,
     /// How long the call took.
     pub duration_ms: Option<DurationMs>,
-    /// The conversation or run.
+    /// The conversation or run that the call belongs to.
     pub session: Option<String>,
     /// The id that the model or the client gave the call.
     pub call_id: Option<String>,
@@ -63,21 +63,21 @@ pub struct StoredEntry {
     pub trace_id: Option<String>,
     /// W3C span id.
     pub span_id: Option<String>,
-    /// The gate rule that decided.
+    /// The name of the gate rule that decided about the call.
     pub rule: Option<String>,
-    /// The capture by which the call arrived.
+    /// The capture that received the call.
     pub via: Option<Via>,
-    /// Whether the user comes from a token or is the sender's claim.
+    /// Whether the user was verified by a token or only claimed by the sender.
     pub identity: Option<Identity>,
-    /// All other members, each value as JSON text, in the order of the line.
+    /// All other members as pairs of name and JSON text, in the order of the line.
     pub other: Vec<(String, String)>,
 }
 
 impl StoredEntry {
-    /// Reads a stored line; a time without an offset, as other writers have it, is taken in `zone`.
+    /// Parses a stored line. A time without an offset, which other programs write, is read in `zone`.
     ///
     /// # Errors
-    /// [`Error::Input`] for a line that is no JSON object or lacks one of the seven fields that every entry has.
+    /// [`Error::Input`] for a line that is not a JSON object or lacks one of the seven fields that every entry has.
     pub fn parse(line: &str, zone: &Zone) -> Result<Self, Error> {
         let members = members(line).map_err(|_| refuse("not a JSON object"))?;
         let mut rest = members.into_iter().map(|(key, value)| (key.into_owned(), value)).collect::<Vec<_>>();

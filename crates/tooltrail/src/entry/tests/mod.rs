@@ -1,3 +1,3 @@
-//! Tests of the line as a whole.
+//! Tests of complete lines.
 
 mod vectors;

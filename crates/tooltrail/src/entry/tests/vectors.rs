@@ -1,4 +1,4 @@
-//! The frozen lines of version 1, and that any call at all becomes one good line.
+//! Tests that the frozen lines of version 1 stay the same, and that every call becomes one valid line.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -20,17 +20,18 @@ const SECRETS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/secrets.j
 const SECOND_ENCODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/v1/encoder.py");
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
-/// The engine of the product, and one that looks at every byte.
+/// The redactor that the recorder uses, and a slower one that reads every byte.
 static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None), Redactor::thorough(None)]);
 
-/// The line as the writer makes it: the same as step by step without any short way.
+/// Returns the line as the writer makes it, and checks that the complete path without shortcuts gives the same line.
 fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
     let [redactor, thorough] = &*ENGINES;
     let windowed = BoundedCall::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
     short_and_long(redactor, thorough, &windowed, bits, salt)
 }
 
-/// The line as the writer makes it with one engine, held against what another makes step by step.
+/// Returns the line that `redactor` and the writer make, and checks that it equals the line that `thorough` makes step
+/// by step.
 fn short_and_long(
     redactor: &Redactor,
     thorough: &Redactor,
@@ -38,7 +39,7 @@ fn short_and_long(
     bits: [u8; 10],
     salt: [u8; 16],
 ) -> String {
-    // Behind another line, as the writer's lines stand.
+    // The buffer already contains another line, as in the writer.
     let (mut short, mut long) = ("before\n".to_owned(), String::new());
     let place = write(&mut short, redactor, call, bits, salt);
     assert_eq!(place, encode(&mut long, Clipped::of(thorough.redact(call.clone())), bits, salt));
@@ -94,7 +95,7 @@ fn an_engine_that_is_off_changes_nothing_but_what_redaction_would() {
     }
 }
 
-/// Secrets in their surroundings: `line` holds both ways against each other.
+/// Writes calls that contain secrets; `line` compares both ways to write them.
 #[test]
 fn calls_with_secrets_are_written_alike_in_both_ways() {
     let file = std::fs::File::open(SECRETS).unwrap();
@@ -110,7 +111,7 @@ fn calls_with_secrets_are_written_alike_in_both_ways() {
     }
 }
 
-/// Text with everything that has ever broken a line.
+/// Returns text with all characters that have ever broken a line.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<String>(),
@@ -187,7 +188,7 @@ proptest! {
         prop_assert!(value["args"].is_object() && value["result_chars"].is_u64());
         let order = SEVEN.iter().map(|name| line.find(&format!("\"{name}\":"))).collect::<Vec<_>>();
         prop_assert!(order.is_sorted());
-        // What we wrote, we take back as our own entry: the same id, and the same line but for what only we may set.
+        // Our own line is received again with the same id.
         let again = receive(&line, &Zone::UTC).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(again.id.map(|id| id.to_string()), value["id"].as_str().map(str::to_owned));
     }
@@ -200,7 +201,7 @@ fn no_number_makes_a_line_too_long() {
         let call = receive(&format!(r#"{{"tool":"t","duration_ms":{number}}}"#), &Zone::UTC).unwrap();
         let line = line(&call, [0; 10], [0; 16]);
         assert!(line.len() <= LINE_BYTES_MAX, "{} bytes", line.len());
-        // What is no length of time is kept beside, as far as it fits.
+        // A number that is not a valid duration is kept in `extra`, as far as it fits.
         assert_eq!(line.contains(&format!(r#","duration_ms":{number},"#)), digits <= 200, "{digits} digits");
         assert_eq!(line.contains(r#""extra":{"#), digits > 200, "{digits} digits");
     }
