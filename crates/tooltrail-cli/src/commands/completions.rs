@@ -1,4 +1,4 @@
-//! `tooltrail completions`: what a shell needs to complete our commands.
+//! `tooltrail completions`: prints the completion script of a shell.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 /// Prints the script.
 pub(crate) fn run(args: Args, _settings: &Settings) -> Result<ExitCode, Failure> {
-    // Into memory first: the generator panics where a write fails, and a closed pipe is success.
+    // Generate into memory first, because the generator panics if a write fails, and a closed pipe is not an error.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "tooltrail", &mut script);
     let mut data = Data::exact();

@@ -1,4 +1,4 @@
-//! `tooltrail config`: what holds here, and where each value comes from.
+//! `tooltrail config`: prints the effective configuration, and where each value comes from.
 
 use std::process::ExitCode;
 
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     command: Command,
 }
 
-/// What to do with it.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Print every value that holds and where it comes from, and run the tests of redaction rules
@@ -33,7 +33,7 @@ enum Command {
     Check(serve::Args),
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let Command::Check(flags) = args.command;
     let rows = rows(&flags, settings)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let mut table = Table::new(&[Column::fixed("key"), Column::fixed("from"), Column::fixed("value")]);
     for row in rows {
         for (name, value) in lines(row.name, &row.value) {
-            // The path of the file is a row of its own, and would push the values off the terminal.
+            // The path of the file has a row of its own; repeated here it would push the values off the terminal.
             let from = if Some(&row.from) == path.as_ref() { "the file" } else { &row.from };
             table.row(vec![Cell::new(&name), Cell::dim(from), Cell::new(&value)]);
         }
@@ -63,7 +63,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     verdict(&broken)
 }
 
-/// Tells which tests of redaction rules do not hold.
+/// Prints which tests of redaction rules failed, and returns the exit code.
 fn verdict(broken: &[String]) -> Result<ExitCode, Failure> {
     broken.iter().for_each(|sentence| output::talk(sentence));
     match broken.len() {
@@ -75,17 +75,17 @@ fn verdict(broken: &[String]) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Who obeys the gate: no command runs tools yet.
+/// Where the gate has an effect: not in the commands, because no command runs tools yet.
 const GATE_HOLDS: &str = "only in programs that use the toolbox: no command of tooltrail runs tools, so none obeys it";
 
-/// One value that holds.
+/// One effective value.
 struct Row {
     name: &'static str,
     value: Value,
     from: String,
 }
 
-/// Returns every value.
+/// Returns all effective values.
 fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
     let file = settings.file()?;
     let path = settings.config_path();
@@ -99,7 +99,7 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
     };
     let serve::ServeOptions { listen, hosts, durability, log_level, log_format } = flags.resolve(file);
     let zone = settings.flags.zone.clone().filter(|zone| !zone.is_empty()).or_else(|| file.zone.clone());
-    // It names the zone that the service would use, so it must be one.
+    // Fails for an unknown zone, because the service would use this zone.
     settings.zone()?;
     let kept = settings.retention()?;
     let mut rows = vec![
@@ -131,10 +131,10 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// Returns which flag or variable gave a value.
+/// Returns the name of the flag or variable that set a value, if one did.
 fn source(matches: Option<&ArgMatches>, id: &str) -> Option<String> {
     let matches = matches.filter(|matches| matches.try_contains_id(id).unwrap_or(false))?;
-    // An empty flag counts as unset, as an empty variable does.
+    // An empty flag counts as unset, like an empty variable.
     let empty = matches.get_raw(id).into_iter().flatten().any(|value| value.is_empty());
     match matches.value_source(id).filter(|_| !empty)? {
         ValueSource::CommandLine => Some(format!("--{}", id.replace('_', "-"))),
@@ -143,7 +143,7 @@ fn source(matches: Option<&ArgMatches>, id: &str) -> Option<String> {
     }
 }
 
-/// Returns the folder of keys; without a home that has an id only a named one is known.
+/// Returns the folder of the keys. Without a home that has an id, it is known only if a flag or a variable names it.
 fn keys(settings: &Settings) -> Result<Value, Failure> {
     let known = |home: &Home| home.root().join(".tooltrail/id").is_file();
     match settings.open_home() {
@@ -157,7 +157,7 @@ fn tools(durability: &DurabilityPolicy) -> Value {
     durability.tools.iter().map(row).collect()
 }
 
-/// Returns what becomes of the values of the named variables, which are not shown.
+/// Returns what redaction does with the values of the named variables; the values themselves are not shown.
 fn values(redact: &Redact) -> Value {
     let row = |(name, value): (&str, redaction::Value)| json!({ "name": name, "value": value.to_string() });
     redact.values().into_iter().map(row).collect()
@@ -188,7 +188,7 @@ fn gate(gate: &Gate) -> Value {
     json!({ "default": word(gate.default), "rules": rules.collect::<Vec<_>>() })
 }
 
-/// Returns a value as lines for people: of the gate, its default and one line for each rule.
+/// Returns a value as lines for people. The gate, for example, becomes a line for its default and one for each rule.
 fn lines(name: &str, value: &Value) -> Vec<(String, String)> {
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match value {

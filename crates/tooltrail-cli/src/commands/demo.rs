@@ -1,4 +1,4 @@
-//! `tooltrail demo`: calls of real tools, recorded again through a toolbox, and the service over them.
+//! `tooltrail demo`: replays recorded calls of real tools through a toolbox, and serves the home that records them.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
 use crate::tokens::{Role, TokenStore};
 
-/// The port that is tried first: the service's own.
+/// The port that is tried first: the default port of the service.
 const PORT: u16 = 7420;
 
 /// See it: calls of real tools, recorded into a fresh home, and the service over them
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     durability: DurabilityArgs,
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let (settings, own_folder) = place(settings)?;
     let home = settings.create_home()?;
@@ -76,7 +76,8 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     })
 }
 
-/// Returns the flags with a home and keys of the demo's own, and the folder of both, unless a home was named.
+/// Returns settings with a new home and new keys for the demo, and the folder of both. If a home was named, returns the
+/// settings unchanged and no folder.
 fn place(settings: &Settings) -> Result<(Settings, Option<PathBuf>), Failure> {
     let mut settings = settings.clone();
     if settings.flags.home.is_some() {
@@ -88,13 +89,13 @@ fn place(settings: &Settings) -> Result<(Settings, Option<PathBuf>), Failure> {
     Ok((settings, Some(folder)))
 }
 
-/// Makes a new folder among the system's temporary files.
+/// Creates a new folder below the system's folder for temporary files.
 fn fresh_folder() -> Result<PathBuf, Failure> {
     for n in 0.. {
         let folder = std::env::temp_dir().join(format!("tooltrail-demo-{}-{n}", std::process::id()));
         match std::fs::create_dir(&folder) {
             Ok(()) => return Ok(folder),
-            // Left over from an earlier process of the same number.
+            // An earlier process with the same process id left this folder.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(Failure::io("create", folder.display(), &error)),
         }
@@ -102,7 +103,7 @@ fn fresh_folder() -> Result<PathBuf, Failure> {
     unreachable!("the loop ends only by returning")
 }
 
-/// Returns the usual address, or one with a free port if somebody has that.
+/// Returns the usual address, or one with port 0, which picks a free port, if the usual port is taken.
 fn free_address() -> SocketAddr {
     let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT));
     if TcpListener::bind(usual).is_ok() {

@@ -1,4 +1,4 @@
-//! `tooltrail find-secret`: the entries that held a secret, found by its tag.
+//! `tooltrail find-secret`: lists the entries that held a secret, found by the tag of the secret.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, Read as _};
@@ -12,12 +12,12 @@ use crate::output::{self, Data, Shown, Table};
 use crate::question::{self, DAYS_MAX};
 use crate::settings::Settings;
 
-/// Bytes of a secret: the longest key of today's standards has some thousand.
+/// Maximum bytes of a secret. The longest keys of today's standards have some thousand bytes.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
-/// Entries of a page, the most that a question may have.
+/// Entries of a page: the maximum that a question allows.
 const PAGE: usize = 1_000;
 
-/// Which kinds carry no tag, and why.
+/// Says which kinds of secrets have no tag, and why.
 const UNTAGGED: &str = "only tokens of a known form with at least 64 random bits carry a tag; passwords, values found by \
                         their name, codes, card numbers, seed phrases, links, private keys and what own rules hide carry \
                         none, as they could be guessed from it: an entry in which such a secret was hidden cannot be found";
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     #[arg(long, short, value_name = "N", default_value_t = DAYS_MAX, value_parser = question::days)]
     days: u32,
 
-    /// At most so many entries
+    /// Maximum number of entries
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10_000)]
     limit: usize,
 }
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let mut tags = Vec::new();
     let mut rule = None;
     for key in &keys {
-        // Of a line such as `TOKEN=…` the secret is what would be hidden of it.
+        // In a line such as `TOKEN=…` the secret is the part that redaction would hide.
         let marked = Redactor::new(Some(key.clone())).text(&secret).into_owned();
         for (name, tag) in tags_of(&marked) {
             rule.get_or_insert_with(|| name.to_owned());
@@ -80,19 +80,20 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     Ok(Exit::Yes.into())
 }
 
-/// What was found so far.
+/// The entries found so far.
 struct FoundEntries {
     lines: Vec<String>,
-    /// The same lines: an entry may hold the secret under several tags, and unhidden.
+    /// The same lines, so that an entry is listed once if it has several tags of the secret, or also the secret
+    /// unhidden.
     seen: HashSet<String>,
     complete: bool,
     limit: usize,
-    /// How many of them, the last, hold the secret unhidden.
+    /// How many of `lines`, at the end, contain the secret unhidden.
     unhidden: usize,
 }
 
 impl FoundEntries {
-    /// Adds the entries that answer a query, page by page.
+    /// Adds the entries that match a query, page by page.
     fn search(&mut self, trail: &Trail, args: &Args, query: Query) -> Result<(), Failure> {
         let mut question = Question::new();
         (question.query, question.user, question.days) = (query, args.user.clone(), args.days);
@@ -117,7 +118,7 @@ impl FoundEntries {
     }
 }
 
-/// Reads the secret, without the end of its line; a terminal does not show it.
+/// Reads the secret from stdin, without its newline. A terminal does not show what is typed.
 fn secret() -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure::io("read", "the secret from stdin", &error);
     let mut bytes = Vec::new();
@@ -143,7 +144,7 @@ fn secret() -> Result<String, Failure> {
     Ok(secret)
 }
 
-/// The rules and tags of the marks in a text.
+/// Returns the rule and the tag of each mark in a text that has a tag.
 fn tags_of(marked: &str) -> impl Iterator<Item = (&str, &str)> {
     marked.split("[redacted:").skip(1).filter_map(|rest| {
         let (rule, tag) = rest.split_once(']')?.0.split_once(':')?;

@@ -1,4 +1,4 @@
-//! `tooltrail import`: calls recorded elsewhere.
+//! `tooltrail import`: stores calls that other programs recorded.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use crate::output;
 use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
 
-/// Rejected lines told to a person one by one.
+/// Maximum rejected lines that are printed one by one for people.
 const REJECTED_TOLD_MAX: usize = 10;
 
 /// Take in calls recorded elsewhere
@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
         }
     }
     let closed = recorder.close();
-    // What is not tidied now is tidied after the next import.
+    // State files that cannot be removed now are removed after the next import.
     let _next_time = remove_old(home.disk().as_ref(), crate::clock::now());
     if let Some(failure) = failed {
         return Err(failure);
@@ -82,7 +82,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     Ok(if no { Exit::No } else { Exit::Yes }.into())
 }
 
-/// Tells a person what became of a file; for a program, only what went wrong.
+/// Prints the result of a file on stderr. With `--json`, leaves out single lines, warnings and hints.
 fn print_report(path: &Path, report: &Report, json: bool) {
     let name = name_of(path);
     let hint = match report.begins {
@@ -90,7 +90,7 @@ fn print_report(path: &Path, report: &Report, json: bool) {
         Begins::Object => Some(format!("its objects go over several lines: `jq -c . {name} | tooltrail import -`")),
         Begins::Other => None,
     };
-    // Of an object over several lines each line is wrong in its own way.
+    // If an object spans several lines, each line has a different error, so one error and the hint are enough.
     let told = if json {
         0
     } else if hint.is_some() {
@@ -137,7 +137,7 @@ fn print_report(path: &Path, report: &Report, json: bool) {
     }
 }
 
-/// Returns the answer for a program.
+/// Returns the JSON answer for programs.
 fn answer(reports: &[(&PathBuf, Report)]) -> Value {
     let accepted = |report: &Report| match report.outcome {
         Outcome::Stored { accepted, .. } => accepted,

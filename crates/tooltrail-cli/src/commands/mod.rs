@@ -1,4 +1,4 @@
-//! One file per command, complete in itself: help, arguments, function.
+//! The commands. Each has one file with its help, its arguments and its function.
 
 mod completions;
 mod config;
@@ -38,7 +38,7 @@ pub(crate) struct Cli {
     command: Command,
 }
 
-/// Where to begin.
+/// Examples and exit codes, shown at the end of the help.
 const EXAMPLES: &str = "Examples:
   tooltrail demo                                 see it with calls of real tools
   tooltrail recent status=error --days 30        what failed this month
@@ -48,7 +48,7 @@ const EXAMPLES: &str = "Examples:
 Exit codes: 0 yes (an empty answer too), 1 no (a line was rejected), 2 could not.
 stdout carries data, stderr everything else; --json makes the data JSON.";
 
-/// What to do.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Recent(recent::Args),
@@ -67,17 +67,22 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the command line and the environment; fails with what is to be printed, which may be the help.
+    /// Reads the command line and the environment.
+    ///
+    /// # Errors
+    ///
+    /// Returns what must be printed instead of running a command: an error in the arguments, or the help.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         Self::from_arg_matches(&Self::matches()?).map_err(|refused| refused.format(&mut Self::command()))
     }
 
-    /// Returns the same before it is typed, which tells the command line from the environment.
+    /// Returns the parsed arguments in the form that says whether a value comes from the command line or the
+    /// environment.
     pub(crate) fn matches() -> Result<ArgMatches, clap::Error> {
         without_empty_variables(Self::command()).try_get_matches()
     }
 
-    /// Does it.
+    /// Runs the command.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let settings = &Settings::new(self.flags);
         match self.command {
@@ -98,7 +103,7 @@ impl Cli {
     }
 }
 
-/// Takes the variables away that are empty: they count as unset, whatever type their value would have.
+/// Ignores empty environment variables: they count as unset, for values of every type.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |variable: &OsStr| env::var_os(variable).is_some_and(|value| value.is_empty());
     command

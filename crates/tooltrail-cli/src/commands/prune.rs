@@ -1,4 +1,4 @@
-//! `tooltrail prune`: the oldest days go.
+//! `tooltrail prune`: removes the oldest days.
 
 use std::process::ExitCode;
 
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     dry_run: bool,
 }
 
-/// Prunes and prints.
+/// Removes the days and prints them.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let retention = args.kept.retention(&settings.file()?.retention)?;
     if !retention.is_limited() {
@@ -61,7 +61,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     Ok(Exit::Yes.into())
 }
 
-/// Returns what went for people.
+/// Returns the removed days as text for people.
 fn report(days: &[PrunedDay], dry_run: bool) -> String {
     let mut table = Table::new(&[
         Column::fixed("day"),

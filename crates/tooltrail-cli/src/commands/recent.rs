@@ -1,4 +1,4 @@
-//! `tooltrail recent`: the newest entries.
+//! `tooltrail recent`: prints the newest entries.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
 
-    /// At most so many entries, 1 to 1000
+    /// Maximum number of entries, 1 to 1000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
     limit: usize,
 
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     cursor: Option<String>,
 }
 
-/// Asks and prints.
+/// Runs the question and prints the answer.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let zone = settings.zone()?;
     let mut question = args.asked.question(&zone, args.own)?;
@@ -77,7 +77,7 @@ fn print_table(page: &Page, zone: &Zone) -> Result<(), Failure> {
     }
     let shown = page.lines.iter().map(|line| Shown::read(line)).collect::<Vec<_>>();
     let (today, _) = zone.wall_clock(crate::clock::now());
-    // Dates say something as soon as one of them is not today's.
+    // Dates are shown if at least one of them is not today.
     let dated = shown.iter().any(|shown| shown.wall_clock(zone).0 != today);
     let mut table = Table::new(&Shown::COLUMNS);
     shown.iter().for_each(|shown| table.row(shown.cells(zone, dated)));
@@ -93,10 +93,10 @@ fn print_tabs(page: &Page) -> Result<(), Failure> {
     data.finish()
 }
 
-/// Tells what else there is to know about the answer.
+/// Prints on stderr what else there is to know about the answer.
 fn tell_rest(page: &Page, home: &Path, json: bool) {
     output::tell_skipped(&page.skipped, &page.unreadable_names);
-    // Who reads a whole answer has nothing to be told.
+    // A complete answer without skipped lines needs no message.
     if json && (!page.complete || page.skipped != Skipped::default()) {
         output::talk(&format!("scanned: {} files, {} bytes", page.scanned.files, page.scanned.bytes));
     }

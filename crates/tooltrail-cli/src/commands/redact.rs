@@ -1,4 +1,4 @@
-//! `tooltrail redact`: what would be hidden of a text.
+//! `tooltrail redact`: shows what redaction would hide in a text.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,17 +10,17 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Data};
 use crate::settings::Settings;
 
-/// Bytes of a text at most: it is held in memory, as a key may take many lines.
+/// Maximum bytes of a text. The complete text is held in memory, because a key may span many lines.
 const TEXT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// How compressed files begin.
+/// The first bytes of compressed files.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// How every mark begins.
+/// The beginning of every mark.
 const OPENING: &str = "[redacted:";
 
-/// Show what would be hidden of a text, and by which rule
+/// Show what would be hidden in a text, and by which rule
 ///
 /// Prints the text as an entry would hold it, but not clipped. The rules of the configuration file hold, too. Nothing
 /// is recorded, no home is needed, and the marks carry no tags, which take the home's key.
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     explain: bool,
 }
 
-/// Reads, hides and prints.
+/// Reads the text, redacts it and prints it.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let text = read(args)?;
     let hidden = settings.redactor()?.text(&text).into_owned();
@@ -89,12 +89,12 @@ fn read(args: &Args) -> Result<String, Failure> {
     })
 }
 
-/// Where a mark stands in the output, and the rule that it names.
+/// The position of a mark in the output, and the rule that it names.
 #[derive(Debug, PartialEq, Eq)]
 struct MarkInText<'a> {
-    /// From 1.
+    /// The line number, from 1.
     line: usize,
-    /// In characters, from 1.
+    /// The column in characters, from 1.
     column: usize,
     rule: &'a str,
 }

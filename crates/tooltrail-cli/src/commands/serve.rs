@@ -1,4 +1,4 @@
-//! `tooltrail serve`: the HTTP service.
+//! `tooltrail serve`: runs the HTTP service.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -22,16 +22,17 @@ use crate::settings::durability::DurabilityArgs;
 use crate::settings::file::ConfigFile;
 use crate::tokens::{TokenStore, Tokens, check_ours};
 
-/// The port that people know.
+/// The default port.
 const PORT: u16 = 7420;
 
-/// Longest wait for threads that still read when the service ends: what they read nobody wants any more.
+/// Longest wait for threads that still read when the service ends. It is short, because their results are not needed.
 const THREADS_WAIT: Duration = Duration::from_millis(200);
 
-/// Longest end of the service, after which a supervisor may kill it; what is not written by then is told and given up.
+/// Longest time that the service takes to end, because a supervisor may kill it after that. Entries that are not
+/// written by then are reported and given up.
 const END_WAIT: Duration = Duration::from_millis(4_500);
 
-/// Threads that may block: the readers, the senders' parsers, and a few of our own.
+/// Maximum threads for blocking work: the readers, the parsers of sent entries, and a few of the service itself.
 const BLOCKING_THREADS_MAX: usize = 32;
 
 /// Answer questions and take entries over HTTP
@@ -39,7 +40,7 @@ const BLOCKING_THREADS_MAX: usize = 32;
 /// The address goes to stdout once the port is open. SIGTERM and Ctrl-C end the service in order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 picks one. Beyond the machine itself only where there are tokens [default: 127.0.0.1:7420]
+    /// Where to listen; port 0 picks a free one. Other than loopback only if there are tokens [default: 127.0.0.1:7420]
     #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true, value_parser = address)]
     listen: Option<SocketAddr>,
 
@@ -47,11 +48,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
 
-    /// What the log on stderr tells [default: info]
+    /// How much the log on stderr says [default: info]
     #[arg(long, value_enum, value_name = "LEVEL", env = "TOOLTRAIL_LOG_LEVEL", hide_env_values = true)]
     log_level: Option<Level>,
 
-    /// How it tells it [default: text]
+    /// The format of the log on stderr [default: text]
     #[arg(long, value_enum, value_name = "FORMAT", env = "TOOLTRAIL_LOG_FORMAT", hide_env_values = true)]
     log_format: Option<Format>,
 
@@ -59,23 +60,23 @@ pub(crate) struct Args {
     durability: DurabilityArgs,
 }
 
-/// What of the service is chosen, resolved: flags before the environment before the file.
+/// The options of the service, resolved: a flag wins over the environment, and the environment over the file.
 #[derive(Clone, Debug)]
 pub(crate) struct ServeOptions {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
-    /// The names under which a proxy serves it.
+    /// The host names under which a proxy serves it.
     pub(crate) hosts: Vec<String>,
     /// How durable an entry must be before it is acknowledged.
     pub(crate) durability: DurabilityPolicy,
     /// How much the log says.
     pub(crate) log_level: Level,
-    /// In which form the log says it.
+    /// The format of the log.
     pub(crate) log_format: Format,
 }
 
 impl Args {
-    /// Resolves the flags over the file.
+    /// Resolves the options: flags win over the file.
     pub(crate) fn resolve(&self, file: &ConfigFile) -> ServeOptions {
         let hosts = if self.host.is_empty() { file.hosts.clone().unwrap_or_default() } else { self.host.clone() };
         ServeOptions {
@@ -92,7 +93,7 @@ impl Args {
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let file = settings.file()?;
     let options = args.resolve(file);
-    // No answer can be dated then: each connection would end with a panic in the server's own library.
+    // Before 1970 the HTTP library cannot write the date of an answer, and would panic on every connection.
     if SystemTime::now() < SystemTime::UNIX_EPOCH {
         return Err(Failure::could_not("the system's clock stands before 1970", "set it, then start again"));
     }
@@ -108,7 +109,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     serve_at(options, settings, |url, no_tokens| announce(url, no_tokens, json, format))
 }
 
-/// Serves at an address until a signal ends it; `opened` hears the address and whether there are no tokens.
+/// Serves at an address until a signal ends it. Calls `opened` with the address and with whether there are no tokens.
 pub(crate) fn serve_at(
     options: ServeOptions,
     settings: &Settings,
@@ -135,7 +136,7 @@ pub(crate) fn serve_at(
     served.map(ExitCode::from)
 }
 
-/// Opens the port, then the home behind it, and ends both when a signal comes.
+/// Opens the port, then the home in the background, and closes both when a signal comes.
 async fn serve(
     options: ServeOptions,
     settings: &Settings,
@@ -171,19 +172,19 @@ async fn serve(
     let begun = Instant::now();
     service.end_streams();
     stop.now();
-    // It bounds its own end.
+    // The listener limits the time that it takes to end.
     let _ = answering.await;
     renewal.abort();
     pruning.abort();
     close(&service, END_WAIT.saturating_sub(begun.elapsed())).await
 }
 
-/// Reads where to listen.
+/// Parses the address to listen on.
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "write an address and a port up to 65535, as in 127.0.0.1:7420 or [::1]:7420")
 }
 
-/// Says where the service is: the address alone on stdout (as an object for programs), the rest to the person.
+/// Prints where the service is: only the address on stdout (a JSON object with `--json`), the rest on stderr.
 fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<(), Failure> {
     let said = if json {
         print_json(&json!({ "address": url }))
@@ -192,7 +193,8 @@ fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<()
         data.line(url).and_then(|()| data.finish())
     };
     match said {
-        // Whoever started us may have read enough; the service is not for them alone.
+        // The program that started the service may have closed stdout. The service goes on, because it has other
+        // clients.
         Ok(()) | Err(Failure::ClosedPipe) => {}
         Err(failure) => return Err(failure),
     }

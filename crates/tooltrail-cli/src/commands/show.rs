@@ -1,4 +1,4 @@
-//! `tooltrail show`: one entry, whole.
+//! `tooltrail show`: prints one complete entry.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -25,12 +25,12 @@ pub(crate) struct Args {
     id: String,
 }
 
-/// Characters of an id's end that are looked for: fewer stand in many.
+/// Minimum characters of the end of an id, because fewer would match too many ids.
 const END_CHARS_MIN: usize = 6;
-/// Entries with the same end that are named.
+/// Maximum entries with the same end of the id that the error names.
 const LIKE_MAX: usize = 10;
 
-/// Finds and prints it.
+/// Finds the entry and prints it.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let whole_id = EntryId::parse(&args.id).is_some();
     let end = (END_CHARS_MIN..36).contains(&args.id.len())
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let star = if whole_id { "" } else { "*" };
     question.query = Query::parse(&format!("id={star}{}", args.id.to_ascii_lowercase()))?;
     question.days = DAYS_MAX;
-    // Two lines of one id are one entry; of an end there may be two.
+    // Two lines with the same complete id are one entry, but the end of an id may match several entries.
     question.limit = if whole_id { 1 } else { LIKE_MAX };
     let page = settings.trail()?.recent(&question)?;
     output::tell_skipped(&page.skipped, &page.unreadable_names);

@@ -1,4 +1,4 @@
-//! `tooltrail stats`: counts and quantiles.
+//! `tooltrail stats`: prints counts and quantiles.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use crate::output::{self, Cell, Column, Table};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
 
-/// Rows of a table for people; --json has them all.
+/// Maximum rows of a table for people; `--json` has all rows.
 const ROWS_MAX: usize = 20;
 
-/// Columns of the longest bar.
+/// Width of the longest bar, in columns of the terminal.
 const BAR_COLUMNS: u64 = 30;
 
 /// Count calls by status, tool, user and day
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     local_days: bool,
 }
 
-/// Asks and prints.
+/// Runs the question and prints the answer.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let mut question = args.asked.question(&settings.zone()?, true)?;
     question.local_days = args.local_days;
@@ -65,7 +65,7 @@ fn report(stats: &Stats) -> String {
     [head, by_status(stats), by_tool(stats), counts("user", &stats.by_user, stats.total), by_day(stats)].join("\n")
 }
 
-/// Returns how calls ended.
+/// Returns the table of calls by status.
 fn by_status(stats: &Stats) -> String {
     let mut table = Table::new(&[Column::fixed("status"), Column::number("calls"), Column::number("share")]);
     for status in tooltrail::Status::ALL {
@@ -78,7 +78,7 @@ fn by_status(stats: &Stats) -> String {
     table.render()
 }
 
-/// Returns the tools, most called first.
+/// Returns the table of tools, the most called first.
 fn by_tool(stats: &Stats) -> String {
     let mut table = Table::new(&[
         Column::name("tool").least(32),
@@ -118,7 +118,7 @@ fn by_tool(stats: &Stats) -> String {
     table.render() + &more(tools.len())
 }
 
-/// Returns names with their counts, largest first.
+/// Returns a table of names with their counts, the largest first.
 fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, total: u64) -> String {
     let mut table = Table::new(&[Column::name(head), Column::number("calls"), Column::number("share")]);
     let mut sorted = counts.iter().collect::<Vec<_>>();
@@ -129,7 +129,7 @@ fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, 
     table.render() + &more(sorted.len())
 }
 
-/// Returns the days in order, each with a bar.
+/// Returns the table of the newest days in order, each with a bar.
 fn by_day(stats: &Stats) -> String {
     let mut table = Table::new(&[Column::fixed("day"), Column::number("calls"), Column::text("")]);
     let most = stats.by_day.values().copied().max().unwrap_or(0).max(1);
@@ -141,22 +141,22 @@ fn by_day(stats: &Stats) -> String {
     table.render() + &more(stats.by_day.len())
 }
 
-/// Returns how many rows are not shown.
+/// Returns a line that says how many rows are not shown, or an empty text.
 fn more(rows: usize) -> String {
     if rows > ROWS_MAX { format!("and {} more (--json shows all)\n", rows - ROWS_MAX) } else { String::new() }
 }
 
-/// Returns a count, or a blank where it is 0: what went wrong stands out.
+/// Returns a count, or an empty text for 0, so that errors stand out.
 fn nonzero(count: u64) -> String {
     if count == 0 { String::new() } else { count.to_string() }
 }
 
-/// Returns a part of a whole.
+/// Returns a part of a whole in per cent.
 fn share(part: u64, whole: u64) -> String {
     format!("{:.1} %", part as f64 * 100.0 / whole.max(1) as f64)
 }
 
-/// Returns a measured number with as many digits as matter.
+/// Returns a number with one decimal place if it is below 10 and not whole, else without.
 fn number(value: f64) -> String {
     if value < 10.0 && value.fract() != 0.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }

@@ -1,4 +1,4 @@
-//! `tooltrail tail`: the newest entries in the order of time, and those that arrive.
+//! `tooltrail tail`: prints the newest entries in the order of time, and with `-f` those that arrive.
 
 use std::collections::HashMap;
 use std::os::fd::AsFd as _;
@@ -17,21 +17,22 @@ use crate::output::{self, Columns, Data, Shown};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
 
-/// Pause between two looks at the home: what people still feel as at once.
+/// Pause between two reads of the home: short enough to feel immediate.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How long a batch may take to be printed after the command was told to end.
+/// Longest time to print the current batch after a signal to end.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Columns of the columns, as far as the terminal has them: time, tool, arguments, status, user, the id's end, how long,
-/// and the result.
+/// Widths of the columns, if the terminal is wide enough: time, tool, arguments, status, user, end of the id, duration
+/// and result.
 const WIDTHS: [usize; 8] = [8, 32, 64, 6, 12, 8, 7, 24];
 
 /// Show the newest entries, the newest last, and with -f those that arrive
 ///
 /// One line per entry: in columns on a terminal, with times in the zone of --zone; with tabs between time in UTC, user,
-/// tool, status, milliseconds, result and arguments in a pipe; with --json the stored lines as they stand. With -f it goes on until it is interrupted; entries are shown in
-/// order of arrival, whoever writes them. Where a day file was cut, replaced or removed, that is said on stderr.
+/// tool, status, milliseconds, result and arguments in a pipe; with --json the stored lines unchanged. With -f it goes
+/// on until it is interrupted; entries are shown in order of arrival, from all writers. If a day file was cut, replaced
+/// or removed, a message on stderr says so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail tail -f                              everything, as it happens
@@ -49,19 +50,19 @@ pub(crate) struct Args {
     #[arg(long)]
     own: bool,
 
-    /// Begin with so many entries, 0 to 1000
+    /// Number of entries to begin with, 0 to 1000
     #[arg(long = "lines", short = 'n', value_name = "N", default_value_t = 10)]
     lines: usize,
 }
 
-/// Asks, prints, and follows.
+/// Prints the newest entries, then follows if asked to.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let zone = settings.zone()?;
     let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.lines.max(1);
     question.check()?;
     let trail = settings.trail()?;
-    // Following begins before the question is asked, so that nothing falls between the two.
+    // Following begins before the question runs, so that no entry is missed between the two.
     let follow = if args.follow { Some(trail.follow(&question)?) } else { None };
     let mut printer = Printer::new(settings.flags.json, zone);
     let mut printed = HashMap::<String, usize>::new();
@@ -81,11 +82,12 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     }
 }
 
-/// Follows until a signal, or until nobody reads our output.
+/// Follows until a signal comes, or until the reader of stdout is gone.
 fn until_told(following: Following) -> Result<ExitCode, Failure> {
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    // Printing may wait for a slow reader; a signal must not. The sender is dropped to end the thread.
+    // Printing may block on a slow reader, but a signal must not wait for it. So printing has its own thread, which
+    // ends when the sender is dropped.
     let (stop, stopped) = mpsc::channel::<()>();
     let (ended, mut end) = oneshot::channel();
     let thread = std::thread::Builder::new().name("tooltrail-tail".to_owned());
@@ -102,7 +104,7 @@ fn until_told(following: Following) -> Result<ExitCode, Failure> {
         drop(stop);
         let result = match result {
             Some(result) => result,
-            // A reader that takes nothing does not keep us: it has what it took.
+            // A reader that does not read must not delay the end.
             None => tokio::time::timeout(GRACE, end).await.unwrap_or(Ok(Ok(()))),
         };
         match result {
@@ -112,9 +114,9 @@ fn until_told(following: Following) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Waits until whoever reads our output has closed it; for ever where the system cannot tell.
+/// Waits until the reader of stdout has closed it. Waits for ever if stdout cannot be watched.
 async fn reader_is_gone() {
-    // A copy of the descriptor is watched and never written to; what is no pipe or terminal is refused.
+    // Watches a copy of the descriptor and never writes to it. This fails if stdout is neither a pipe nor a terminal.
     let copy = std::io::stdout().as_fd().try_clone_to_owned();
     match copy.and_then(Sender::from_owned_fd_unchecked) {
         Ok(pipe) => {
@@ -124,13 +126,14 @@ async fn reader_is_gone() {
     }
 }
 
-/// The follower, and what was printed before it began.
+/// The follower, and the lines that were printed before it began.
 struct Following {
     follow: Follow,
     printer: Printer,
-    /// Lines of the beginning, how often each: those among them that arrived meanwhile are not printed twice.
+    /// The lines printed first, each with its count, so that those that the follower also returns are not printed
+    /// twice.
     printed: HashMap<String, usize>,
-    /// Entries that were told of as left out.
+    /// The number of left-out entries in the last message about them.
     older_told: u64,
 }
 
@@ -168,7 +171,7 @@ impl Following {
 }
 
 impl Following {
-    /// Tells that entries arrived which are older than what is asked for, and how many by now.
+    /// Prints how many entries were left out so far, because they are older than the days that were asked for.
     fn tell_older(&mut self) {
         let older = self.follow.older();
         if older > self.older_told {
@@ -190,7 +193,7 @@ enum Printer {
     Columns {
         columns: Columns,
         zone: Zone,
-        /// The date of the last row: a new one is printed before the next.
+        /// The date of the last row. If the date changes, it is printed before the next row.
         date: String,
     },
     Tabs,
@@ -202,7 +205,7 @@ impl Printer {
         if json {
             Self::Stored { terminal }
         } else if terminal {
-            // Today's date says nothing that people do not know.
+            // Today's date is not printed, because people know it.
             let (date, _) = zone.wall_clock(crate::clock::now());
             Self::Columns { columns: Columns::new(&Shown::COLUMNS, &WIDTHS), zone, date }
         } else {
@@ -210,7 +213,7 @@ impl Printer {
         }
     }
 
-    /// Prints lines and sends them on their way.
+    /// Prints lines and flushes stdout.
     fn print<'l>(&mut self, lines: impl Iterator<Item = &'l str>) -> Result<(), Failure> {
         let mut lines = lines.peekable();
         if lines.peek().is_none() {

@@ -1,4 +1,4 @@
-//! `tooltrail token`: who may ask the service for what.
+//! `tooltrail token`: makes, lists and revokes the tokens of the service.
 
 use std::process::ExitCode;
 
@@ -16,14 +16,14 @@ pub(crate) struct Args {
     command: Command,
 }
 
-/// What to do with them.
+/// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Make a token and print it alone, once: only its hash is kept
     Add {
         /// What to call it
         name: String,
-        /// What it is good for
+        /// What it may do
         #[arg(long, value_enum)]
         role: Role,
         /// Whose it is: entries sent with it are this user's, and a token of role user reads only them
@@ -39,7 +39,7 @@ enum Command {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Add { name, role, user } => {
@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     Ok(Exit::Yes.into())
 }
 
-/// Returns what is known of a token, without its hash.
+/// Returns a token as a JSON object, without its hash.
 fn object(token: &Token) -> serde_json::Value {
     json!({ "name": token.name, "role": token.role, "user": token.user, "created": token.created })
 }
