@@ -70,8 +70,15 @@ impl Failure {
 
 impl From<tooltrail::Error> for Failure {
     fn from(error: tooltrail::Error) -> Self {
-        let hint = error.hint().unwrap_or("run it again; what was acknowledged is safe").to_owned();
-        Self::Told { what: error.to_string(), hint: Some(hint), exit: Exit::CouldNot }
+        let hint = error.hint().unwrap_or("run it again; what was acknowledged is safe");
+        // The library knows no flags.
+        let hint = match &error {
+            tooltrail::Error::Missing { .. } => "name the home with --home, or record something first".to_owned(),
+            tooltrail::Error::Network { .. } => format!("{hint}; --force-network-home does it all the same"),
+            tooltrail::Error::KeysBelowHome { .. } => format!("{hint}: --keys DIR"),
+            _ => hint.to_owned(),
+        };
+        Self::Told { what: error.message(), hint: Some(hint), exit: Exit::CouldNot }
     }
 }
 

@@ -22,6 +22,18 @@ pub enum Error {
         /// The folder that was given as the home.
         path: PathBuf,
     },
+    /// The home is on a network file system.
+    Network {
+        /// The home.
+        path: PathBuf,
+        /// The name of the file system.
+        name: String,
+    },
+    /// The keys would be below the home, which agents may read.
+    KeysBelowHome {
+        /// The folder of the keys.
+        keys: PathBuf,
+    },
     /// The content of a file does not have the format that its name promises.
     Format {
         /// The file.
@@ -64,6 +76,22 @@ impl Error {
         move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
+    /// Returns what went wrong and where, without the hint.
+    #[must_use]
+    pub fn message(&self) -> String {
+        match self {
+            Self::Io { action, path, source } => format!("could not {action} {}: {source}", path.display()),
+            Self::Missing { path } => format!("no home at {}", path.display()),
+            Self::Format { path, offset, what } => format!("{} at byte {offset}: {what}", path.display()),
+            Self::Input { what, .. } => what.clone(),
+            Self::Busy => "the recorder's queue is full".to_owned(),
+            Self::Closed => "the recorder is closed".to_owned(),
+            Self::Unwritten { entries, why, .. } => format!("{entries} entries could not be written: {why}"),
+            Self::Network { path, name } => format!("{} lies on a network file system ({name})", path.display()),
+            Self::KeysBelowHome { keys } => format!("the keys {} lie below the home", keys.display()),
+        }
+    }
+
     /// Returns a hint about what to do next, if there is one for this error.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
@@ -77,8 +105,12 @@ impl Error {
                 io::ErrorKind::NotFound => Some("check the path: a folder above it is missing or cannot be made"),
                 _ => None,
             },
-            Self::Missing { .. } => Some("name the home with --home, or record something first"),
+            Self::Missing { .. } => Some("name another home, or record something first"),
             Self::Input { hint, .. } => Some(hint),
+            Self::Network { .. } => {
+                Some("keep the home on a local disk: over a network, locks and syncs promise too little")
+            }
+            Self::KeysBelowHome { .. } => Some("keep keys where agents cannot read"),
             Self::Busy => Some("try again in a second"),
             Self::Format { .. } | Self::Closed | Self::Unwritten { .. } => None,
         }
@@ -86,15 +118,12 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// Writes the message, and the hint in parentheses where there is one.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io { action, path, source } => write!(f, "could not {action} {}: {source}", path.display()),
-            Self::Missing { path } => write!(f, "no home at {}", path.display()),
-            Self::Format { path, offset, what } => write!(f, "{} at byte {offset}: {what}", path.display()),
-            Self::Input { what, .. } => f.write_str(what),
-            Self::Busy => f.write_str("the recorder's queue is full"),
-            Self::Closed => f.write_str("the recorder is closed"),
-            Self::Unwritten { entries, why, .. } => write!(f, "{entries} entries could not be written: {why}"),
+        f.write_str(&self.message())?;
+        match self.hint() {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
         }
     }
 }

@@ -83,11 +83,7 @@ impl Home {
     pub fn create(root: impl AsRef<Path>, group: bool) -> Result<Self, Error> {
         let root = root.as_ref();
         if let Some(name) = network_file_system(root).map_err(Error::io("look at", root))? {
-            return Err(Error::input(
-                format!("{} lies on a network file system ({name})", root.display()),
-                "keep the home on a local disk: over a network, locks and syncs promise too little; \
-                 --force-network-home does it all the same",
-            ));
+            return Err(Error::Network { path: root.to_owned(), name: name.to_string() });
         }
         Self::create_even_on_network(root, group)
     }

@@ -1,4 +1,4 @@
-//! The demo's calls: recorded from real MCP servers, dispatched again through a toolbox.
+//! The calls of the demo: recorded from real MCP servers, and replayed through a toolbox.
 
 mod replay;
 

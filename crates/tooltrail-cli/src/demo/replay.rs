@@ -1,4 +1,4 @@
-//! Replaying recorded calls: a tool of each name answers what the real one answered.
+//! Replays recorded calls: for each recorded tool, a tool of the same name gives the recorded answers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use tooltrail_toolbox::{Context, Gate, Rule, Tool, ToolError, Toolbox, ToolboxBu
 
 use crate::failure::Failure;
 
-/// Own recordings of the everything, filesystem, git, memory and time servers, in the common form.
+/// Calls that this project recorded from the MCP servers everything, filesystem, git, memory and time, in the common
+/// form.
 const CALLS: &str = include_str!("calls.jsonl");
 
-/// The tool that nobody has, so that the trail shows what a made-up name looks like.
+/// A tool that is not registered, so that the trail shows a call with a made-up tool name.
 const UNREGISTERED: &str = "everything.no_such_tool";
 
-/// Longest a replayed tool takes: the demo is to begin soon.
+/// Longest duration of a replayed call, so that the demo starts soon.
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
-/// What was replayed.
+/// The numbers of replayed calls and of their users.
 pub(crate) struct Counts {
     pub(crate) calls: usize,
     pub(crate) users: usize,
@@ -46,7 +47,7 @@ struct Answer {
     took: Duration,
 }
 
-/// Answers of one tool by the arguments it got.
+/// The answers of one tool, by the arguments of the call.
 type Answers = HashMap<String, Answer>;
 
 /// Dispatches every recorded call through a toolbox with a gate, then closes the recorder.
@@ -64,7 +65,7 @@ pub(crate) fn replay(recorder: Recorder, durability: DurabilityPolicy) -> Result
             let mut ctx = Context::new(call.user.as_str());
             ctx.session = Some(call.session.clone());
             ctx.agent = Some("demo".to_owned());
-            // What the caller got is not what the demo is about: the trail has it.
+            // The answer is not needed here, because the trail has it.
             let _answer = toolbox.call(&ctx, &call.tool, call.args.get()).await;
         }
     });
@@ -73,7 +74,7 @@ pub(crate) fn replay(recorder: Recorder, durability: DurabilityPolicy) -> Result
     Ok(Counts { calls: calls.len(), users })
 }
 
-/// Returns a toolbox whose tools answer as recorded, behind a gate that keeps mallory from files.
+/// Returns a toolbox whose tools give the recorded answers, with a gate that denies file tools to the user mallory.
 fn toolbox(calls: &[Recorded], builder: ToolboxBuilder) -> Result<Toolbox, Failure> {
     let mut answers = BTreeMap::<&str, Answers>::new();
     for call in calls.iter().filter(|call| call.tool != UNREGISTERED) {
@@ -105,7 +106,7 @@ fn toolbox(calls: &[Recorded], builder: ToolboxBuilder) -> Result<Toolbox, Failu
     builder.build().map_err(|error| Failure::could_not(error.to_string(), "report this"))
 }
 
-/// Returns arguments as a handler will see them, so that they can be found again.
+/// Returns arguments in the form in which a handler gets them, as the key of the recorded answer.
 fn key(args: &str) -> String {
     serde_json::from_str::<Value>(args).unwrap_or_default().to_string()
 }

@@ -1,4 +1,4 @@
-//! Who asks, and whether they may.
+//! Authentication and authorization: which token sent a request, and what this token may do.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::service::peer::Peer;
 use crate::service::sessions::Session;
 use crate::tokens::{Role, Token};
 
-/// In which a browser says whose page sends a request: `same-origin`, `same-site` (another port too), `cross-site`, or
-/// `none` for an address that somebody typed.
+/// The header in which a browser says which page caused a request: `same-origin`, `same-site` (also another port),
+/// `cross-site`, or `none` for an address that the user typed.
 const SITE: &str = "sec-fetch-site";
 
-/// Whoever sent a valid token, or a session that began with one.
+/// The token of a request, from its `Authorization` header or from the page session of its cookie.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller(pub(crate) Token);
 
@@ -27,7 +27,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Problem> {
         if !parts.headers.contains_key(AUTHORIZATION) && parts.method.is_safe() && is_own_page(&parts.headers) {
-            // The page's own requests: a cookie reads, and only a token sends.
+            // Requests of the page itself. A cookie is enough to read; sending entries needs a token.
             if let Some(session) = session(parts, service) {
                 return Ok(Self(session.token));
             }
@@ -37,19 +37,20 @@ impl FromRequestParts<Arc<Service>> for Caller {
     }
 }
 
-/// Returns the session of a request.
+/// Returns the page session of a request, if it has a valid one.
 pub(crate) fn session(parts: &Parts, service: &Service) -> Option<Session> {
     let peer = parts.extensions.get::<Peer>()?;
     service.sessions().find(&parts.headers, || peer.origin(), &service.tokens())
 }
 
-/// Whether no other site's page sends this, as far as the browser says: a cookie is the browser's, whoever asks.
+/// Whether the request does not come from a page of another site, as far as the browser reports it. This check is
+/// needed because a browser may attach the cookie to requests of any page.
 pub(crate) fn is_own_page(headers: &HeaderMap) -> bool {
     headers.get_all(SITE).iter().all(|site| site == "same-origin" || site == "none")
 }
 
 impl Caller {
-    /// Refuses whoever may not send entries.
+    /// Refuses a token that may not send entries.
     pub(crate) fn may_send(&self) -> Result<(), Problem> {
         match self.0.role {
             Role::Admin | Role::Ingest => Ok(()),
@@ -60,7 +61,8 @@ impl Caller {
         }
     }
 
-    /// Refuses whoever may not read; returns the one user whom the token may read, `None` for all.
+    /// Refuses a token that may not read; otherwise returns the one user whose entries it may read, `None` for all
+    /// users.
     pub(crate) fn may_read(&self) -> Result<Option<&str>, Problem> {
         match self.0.role {
             Role::Admin => Ok(None),
@@ -68,12 +70,12 @@ impl Caller {
                 detail: "this token may only send entries",
                 hint: "read with a token of role admin or user",
             }),
-            // A token of this role without a user is none that we made.
+            // A token of this role without a user was not created by tooltrail.
             Role::User => self.0.user.as_deref().map(Some).ok_or(Problem::NoToken(true)),
         }
     }
 
-    /// Narrows a question to what the token may read; one that names another user is refused.
+    /// Restricts a query to the entries that the token may read; refuses a query that names another user.
     pub(crate) fn narrow(&self, question: &mut Question) -> Result<(), Problem> {
         let Some(own) = self.may_read()? else { return Ok(()) };
         if question.user.as_deref().into_iter().chain(question.query.whole_users()).any(|user| user != own) {
@@ -83,13 +85,13 @@ impl Caller {
             });
         }
         question.user = Some(own.to_owned());
-        // Nobody else's folder, however alike its name is.
+        // Match only this user's folder, not folders of other users with a similar name.
         question.exact_user = true;
         Ok(())
     }
 }
 
-/// Returns the bearer token of a request that has exactly one.
+/// Returns the bearer token of a request; `None` unless there is exactly one `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let (Some(only), None) = (all.next(), all.next()) else { return None };

@@ -1,4 +1,4 @@
-//! The service: every route on one screen, and what holds for all of them.
+//! The HTTP service: the list of all API routes, and the checks and headers that apply to every request.
 
 mod api;
 mod auth;
@@ -27,10 +27,10 @@ use crate::service::Service;
 use crate::service::meters::Meters;
 use crate::service::peer::Peer;
 
-/// Longest path and query: a question of some hundred terms.
+/// Longest path and query: enough for a query of a few hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
-/// Every route of the API; the page's are in `web`.
+/// All routes of the API; the routes of the page are in `web`.
 fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     [
         ("/api/audit/recent", get(api::recent::recent)),
@@ -45,7 +45,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
     ]
 }
 
-/// Returns the service as routes.
+/// Returns the router of the service.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
     let (failures, meters) = (Arc::new(Failures::default()), Arc::clone(service.meters()));
     let routed = routes()
@@ -59,7 +59,7 @@ pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
     )
 }
 
-/// What holds for every request: it is checked before it is routed, noted in the log, and its answer stays with the caller.
+/// Handles every request: checks it before it is routed, counts and logs it, and forbids caches to store the answer.
 async fn middleware(
     hosts: Hosts,
     failures: Arc<Failures>,
@@ -71,7 +71,7 @@ async fn middleware(
     let framed = Framed::of(request.headers());
     let peer = request.extensions().get::<Peer>().map(Peer::address);
     let method = method_label(request.method());
-    // The route, not the address: what somebody asked is the trail's business, not the log's.
+    // Logs the route, not the URI: the query belongs in the trail, not in the log.
     let route =
         request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let mut response = match check(&hosts, &request) {
@@ -85,7 +85,7 @@ async fn middleware(
         response = Problem::TooManyFailures(wait).into_response();
     }
     framed.close(&mut response);
-    // Static files say otherwise; all else is somebody's.
+    // Static files set their own value; every other answer may hold private data.
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let (took, status) = (begun.elapsed(), response.status().as_u16());
@@ -94,7 +94,8 @@ async fn middleware(
     response
 }
 
-/// Returns a method's name; any word can stand there, and it is nothing for logs and labels.
+/// Returns the name of a known method, else `other`, because a client can send any word as the method, and that must
+/// not get into logs and labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -108,7 +109,7 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// Refuses what no route should see.
+/// Refuses requests that no route should get.
 fn check(hosts: &Hosts, request: &Request) -> Result<(), Problem> {
     let uri = request.uri();
     if uri.path_and_query().is_some_and(|text| text.as_str().len() > URI_BYTES_MAX) {

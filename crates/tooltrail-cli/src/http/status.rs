@@ -1,4 +1,4 @@
-//! Which status an answer has: no other file names one. Errors are problem+json (RFC 9457).
+//! The HTTP status of each answer; no other file names a status. Errors are problem+json (RFC 9457).
 
 use std::time::Duration;
 
@@ -10,51 +10,51 @@ use tooltrail::Error;
 
 use crate::service::Refusal;
 
-/// Seconds after which to try again: recovery, a full queue and a slow disk are most often over by then.
+/// Seconds after which a client should retry: by then, recovery, a full queue or a slow disk is usually over.
 const RETRY_AFTER_S: &str = "1";
 
-/// What a page is.
+/// The content type of a page.
 const HTML: &str = "text/html; charset=utf-8";
 
-/// Why a request got no answer of its own.
+/// The reason why a request is refused or failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// It cannot be understood.
+    /// The request is not valid.
     Unclear {
-        /// What is wrong with it.
+        /// What is wrong with the request.
         detail: String,
         /// What to send instead.
         hint: String,
     },
-    /// It comes without a token, or (`true`) with one that is not valid.
+    /// The request has no token, or (`true`) one that is not valid.
     NoToken(bool),
-    /// The token is not good for this.
+    /// The token may not do this.
     Forbidden {
         /// What is not allowed.
         detail: &'static str,
-        /// What would be.
+        /// What to do instead.
         hint: &'static str,
     },
-    /// Nothing is at this path.
+    /// No route has this path.
     NoSuchPath,
-    /// The path does not know this method.
+    /// The route does not support this method.
     NoSuchMethod,
-    /// Its body came too slowly.
+    /// The body arrived too slowly.
     TooSlow,
-    /// Its body is too large.
+    /// The body is too large.
     TooLarge {
         /// What is too large.
         detail: String,
     },
-    /// Its path and query are too long.
+    /// The path and query are too long.
     UriTooLong,
-    /// Its address came too often without a valid token; it may come again after this time.
+    /// The client's address sent too many requests without a valid token; it may retry after this time.
     TooManyFailures(Duration),
-    /// It was meant for another host.
+    /// The request is for another host name.
     WrongHost,
-    /// Not now; nothing of it was taken.
+    /// The service cannot do it now; none of the entries sent were acknowledged.
     Busy(&'static str),
-    /// The fault is ours.
+    /// An internal error of the service.
     Broken,
 }
 
@@ -70,28 +70,28 @@ impl From<Refusal> for Problem {
 }
 
 impl Problem {
-    /// Returns the problem of a request that cannot be understood.
+    /// Returns the problem of a request that is not valid.
     pub(crate) fn unclear(detail: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Unclear { detail: detail.into(), hint: hint.into() }
     }
 
-    /// Returns the problem of a home that could not be read.
+    /// Returns the problem for an error while reading the home.
     pub(crate) fn reading(error: &Error) -> Self {
         match error {
-            Error::Input { .. } => Self::unclear(error.to_string(), error.hint().unwrap_or_default()),
+            Error::Input { .. } => Self::unclear(error.message(), error.hint().unwrap_or_default()),
             Error::Busy => Self::Busy("too many questions at once"),
             _ => {
-                // The message may name files; it is for the log of whoever runs the service.
+                // The message may name files, so it goes only to the log of the service.
                 tracing::error!(%error, "the home could not be read");
                 Self::Broken
             }
         }
     }
 
-    /// Returns the problem of entries that could not be written: whoever sent them keeps them and tries again.
+    /// Returns the problem for entries that could not be written; the sender keeps them and retries.
     pub(crate) fn writing(error: &Error) -> Self {
         match error {
-            Error::Input { .. } => Self::unclear(error.to_string(), error.hint().unwrap_or_default()),
+            Error::Input { .. } => Self::unclear(error.message(), error.hint().unwrap_or_default()),
             Error::Busy => Self::Busy("the recorder's queue is full"),
             Error::Closed => Self::Busy("the service is stopping"),
             _ => {
@@ -101,7 +101,7 @@ impl Problem {
         }
     }
 
-    /// Returns its status.
+    /// Returns the HTTP status of this problem.
     const fn status(&self) -> StatusCode {
         match self {
             Self::Unclear { .. } => StatusCode::BAD_REQUEST,
@@ -119,7 +119,7 @@ impl Problem {
         }
     }
 
-    /// Returns what is wrong and what to do next.
+    /// Returns two texts: what is wrong, and what to do next.
     pub(crate) fn words(&self) -> (&str, &str) {
         match self {
             Self::Unclear { detail, hint } => (detail, hint),
@@ -163,7 +163,7 @@ impl IntoResponse for Problem {
 }
 
 impl Problem {
-    /// Returns the problem as a page.
+    /// Returns the problem as an HTML page.
     pub(crate) fn into_page(self, html: String) -> Response {
         let response = typed(self.status(), HTML, html);
         self.with_headers(response)
@@ -182,7 +182,7 @@ impl Problem {
             Self::NoToken(false) => header(WWW_AUTHENTICATE, r#"Bearer realm="tooltrail""#),
             Self::NoToken(true) => header(WWW_AUTHENTICATE, r#"Bearer realm="tooltrail", error="invalid_token""#),
             Self::Busy(_) => header(RETRY_AFTER, RETRY_AFTER_S),
-            // What is left of the body is nothing we wait for.
+            // The service does not read the rest of the body, so the connection cannot be reused.
             Self::TooSlow | Self::TooLarge { .. } => header(CONNECTION, "close"),
             _ => {}
         }
@@ -195,18 +195,18 @@ pub(crate) fn is_without_token(response: &Response) -> bool {
     response.status() == StatusCode::UNAUTHORIZED
 }
 
-/// How much of what was sent is now in the trail.
+/// How many of the entries sent are now in the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Every entry.
     All,
-    /// Some; the others are named.
+    /// Some entries; the answer names the rejected ones.
     Some,
-    /// None; each is named.
+    /// No entry; the answer names each rejected one.
     None,
 }
 
-/// Returns an answer about entries sent.
+/// Returns the answer to a request that sent entries.
 pub(crate) fn taken(taken: Taken, body: String) -> Response {
     let status = match taken {
         Taken::All => StatusCode::OK,
@@ -216,22 +216,22 @@ pub(crate) fn taken(taken: Taken, body: String) -> Response {
     typed(status, "application/json", body)
 }
 
-/// Returns an answer in JSON.
+/// Returns an answer with JSON.
 pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
     typed(StatusCode::OK, "application/json", body)
 }
 
-/// Returns an answer of numbers, for a scraper.
+/// Returns an answer with metrics in the OpenMetrics text format.
 pub(crate) fn metrics_answer(body: String) -> Response {
     typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
 }
 
-/// Returns a page.
+/// Returns an answer with an HTML page.
 pub(crate) fn page(html: String) -> Response {
     typed(StatusCode::OK, HTML, html)
 }
 
-/// Returns a static file; one that the caller has already is not sent again.
+/// Returns a static file with its entity tag, or status 304 without a body if the caller already has it (`known`).
 pub(crate) fn file(content_type: &'static str, tag: &str, body: &'static str, known: bool) -> Response {
     let mut response =
         if known { StatusCode::NOT_MODIFIED.into_response() } else { typed(StatusCode::OK, content_type, body) };
@@ -241,7 +241,7 @@ pub(crate) fn file(content_type: &'static str, tag: &str, body: &'static str, kn
     response
 }
 
-/// Sends the browser to another address after a form; one that is no header's value is not followed.
+/// Redirects the browser to another address after a form; to `/` if the address is not a valid header value.
 pub(crate) fn see_other(address: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let address = HeaderValue::from_str(address).unwrap_or(HeaderValue::from_static("/"));
@@ -249,14 +249,14 @@ pub(crate) fn see_other(address: &str) -> Response {
     response
 }
 
-/// Returns a stream of events, which no proxy may gather.
+/// Returns a stream of events, with a header that tells proxies not to buffer it.
 pub(crate) fn events(body: axum::body::Body) -> Response {
     let mut response = typed(StatusCode::OK, "text/event-stream", body);
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }
 
-/// Returns a response of a status and type.
+/// Returns a response with this status and content type.
 fn typed(status: StatusCode, content_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;

@@ -1,4 +1,5 @@
-//! The page's routes: who may see it, what its address asks, and what keeps a browser from being used against it.
+//! The routes of the page: sessions, the query in the page's address, and protection against attacks through the
+//! browser.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,32 +28,34 @@ use crate::service::sessions::{
 use crate::tokens::Role;
 use crate::web::{self, CallsPage, Key, Opened, SignIn, Trouble, View, Viewer};
 
-/// What a page may do: load our own files and talk to us, and nothing else; no script is ever made of text.
+/// The content security policy: a page may load files only from this service and connect only to it, and no script
+/// may be created from text.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; \
      base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
 );
 
-/// No other site learns an address, which holds what was asked. `no-referrer` would also take the form's own origin
-/// away, by which it is known to be ours.
+/// The referrer policy: other sites do not get page addresses, because these contain the query. `no-referrer` is not
+/// used, because it would also remove the origin from form requests, which is needed to check where they come from.
 const REFERRER: HeaderValue = HeaderValue::from_static("same-origin");
 
-/// Who may use a page's answers in theirs: we.
+/// The header that says which sites may embed the answers; its value allows only this service.
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Largest form: a token and an address.
+/// Largest form body: a token and an address fit.
 const FORM_BYTES_MAX: usize = 16 << 10;
 
-/// Longest wait for a form: it is one packet.
+/// Longest wait for a form body, which is usually one packet.
 const FORM_WAIT: Duration = Duration::from_secs(10);
 
-/// How far an entry's time may lie from its id's: a sender's own form may have been made elsewhere.
+/// Largest distance between the time of an entry and the time in its id, because an entry may have been made on another
+/// machine.
 const ID_SLACK_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// What a view's address may hold.
+/// The parameters that the address of a view may have.
 const VIEW: &[&str] = &["q", "status", "tool", "user", "days", "reads", "cursor", "open"];
 
-/// Every route of the page.
+/// All routes of the page.
 pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 6] {
     [
         ("/", get(calls)),
@@ -64,7 +67,7 @@ pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 6] {
     ]
 }
 
-/// Whoever opens a page, signed in or not.
+/// The session of the user who opens a page; `None` if not signed in.
 struct Visitor(Option<Session>);
 
 impl FromRequestParts<Arc<Service>> for Visitor {
@@ -75,7 +78,7 @@ impl FromRequestParts<Arc<Service>> for Visitor {
     }
 }
 
-/// `GET /`: the newest calls; without a session, the form.
+/// `GET /`: the newest calls; without a session, the sign-in form.
 async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, headers: HeaderMap) -> Response {
     let Visitor(Some(session)) = visitor else { return form(&headers, address(&uri), None) };
     let reader = reader(&session);
@@ -111,7 +114,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     });
     match read.await.map_err(Problem::from) {
         Ok((answer, opened)) => shown(web::calls(&CallsPage { answer: Ok(&answer), opened, ..what })),
-        // What is wrong with a question stands beside the box in which it was typed.
+        // The page shows an error of the query next to the search box.
         Err(problem @ Problem::Unclear { .. }) => {
             let page = web::calls(&CallsPage { answer: Err(&trouble_of(&problem)), ..what });
             guarded(problem.into_page(page.into_string()))
@@ -120,7 +123,7 @@ async fn calls(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     }
 }
 
-/// Any other path: for a browser a page that leads back, for a program the problem.
+/// Any other path: for a browser, a page with a link back; for a program, the problem as JSON.
 pub(super) async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
     let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok()).unwrap_or_default();
     if uri.path().starts_with("/api/") || !accepted.contains("text/html") {
@@ -133,7 +136,7 @@ pub(super) async fn nowhere(uri: Uri, headers: HeaderMap) -> Response {
     guarded(Problem::NoSuchPath.into_page(web::trouble("Nothing is here", &trouble, None).into_string()))
 }
 
-/// `GET /rows`: the newest rows alone, for the module that keeps the list live.
+/// `GET /rows`: only the rows of the newest calls, for the script that keeps the list live.
 async fn rows(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri) -> Result<Response, Problem> {
     let Visitor(Some(session)) = visitor else { return Err(Problem::NoToken(false)) };
     let PageQuestion { view, question } = ask(&service, &session, &uri)?;
@@ -163,7 +166,7 @@ async fn stats(State(service): State<Arc<Service>>, visitor: Visitor, uri: Uri, 
     }
 }
 
-/// `POST /session`: a token becomes a session.
+/// `POST /session`: signs in with a token and starts a session.
 async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let params = match sent(&parts.headers, body, &["form", "token", "next"]).await {
@@ -176,7 +179,7 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
             Problem::Forbidden { detail: "this form is out of date", hint: "allow cookies here and try again" };
         return form(&parts.headers, next, Some(problem));
     }
-    // A token that is pasted brings white space along.
+    // A pasted token often has white space around it.
     let token = match service.token(params.text("token").unwrap_or_default().trim()).await {
         Ok(token) => token,
         Err(refusal) => return form(&parts.headers, next, Some(refusal.into())),
@@ -188,7 +191,7 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
         };
         return form(&parts.headers, next, Some(problem));
     }
-    // A browser that was signed in already is now somebody else.
+    // If the browser was already signed in, its old session ends.
     service.sessions().end(&parts.headers);
     let Some(peer) = parts.extensions.get::<Peer>() else { return Problem::Broken.into_response() };
     match service.sessions().begin(token, peer.origin()) {
@@ -197,7 +200,7 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
     }
 }
 
-/// `POST /session/end`: the way out.
+/// `POST /session/end`: signs out.
 async fn sign_out(State(service): State<Arc<Service>>, visitor: Visitor, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Visitor(Some(session)) = visitor else {
@@ -216,26 +219,26 @@ async fn sign_out(State(service): State<Arc<Service>>, visitor: Visitor, request
     }
 }
 
-/// `GET /static/NAME`: nobody's data.
+/// `GET /static/NAME`: a static file, available without a session.
 async fn asset(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Result<Response, Problem> {
     Params::of(&uri, &[])?;
     let asset = web::asset(&name).ok_or(Problem::NoSuchPath)?;
     let known = headers.get_all(IF_NONE_MATCH).iter().filter_map(|tags| tags.to_str().ok());
     let known = known.flat_map(|tags| tags.split(',')).any(|tag| tag.trim().trim_start_matches("W/") == asset.tag);
     let mut response = guarded(file(asset.content_type, &asset.tag, asset.body, known));
-    // The name stays when the content changes: ask each time, and most often hear that nothing did.
+    // The name stays the same when the content changes, so the browser must revalidate; usually it gets a 304.
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
 }
 
-/// What an address asks.
+/// The view and the query that an address describes.
 struct PageQuestion {
     view: View,
-    /// What is wrong with the query is the view's to show.
+    /// An error here is shown by the view.
     question: Result<Question, Problem>,
 }
 
-/// Reads an address, narrows it to what its reader may see, and notes that it was asked.
+/// Parses an address, restricts its query to the entries that the reader may see, and records the read in the trail.
 fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<PageQuestion, Problem> {
     let params = Params::of(uri, VIEW)?;
     let text = |name: &str| params.text(name).map(str::to_owned);
@@ -264,7 +267,7 @@ fn ask(service: &Service, session: &Session, uri: &Uri) -> Result<PageQuestion, 
     Ok(PageQuestion { view, question })
 }
 
-/// Finds the call that an address opens: on the page itself, else where its key says.
+/// Finds the call that an address opens: first on the page itself, then at the time that its key contains.
 fn opened(
     trail: &Trail,
     page: &Page,
@@ -287,7 +290,7 @@ fn opened(
     let days_back = (crate::clock::now().as_millis() - since.as_millis()) / (24 * 60 * 60 * 1_000) + 2;
     let mut question = Question::new();
     question.query = Query::parse(&format!("{terms}since={since} until={until}"))?;
-    // Whom the reader may read, whatever else the view leaves out.
+    // Keeps the restriction to the user, but drops the other filters of the view.
     question.user.clone_from(&asked.user);
     question.exact_user = asked.exact_user;
     question.days = u32::try_from(days_back.clamp(1, 3_650)).unwrap_or(1);
@@ -295,7 +298,7 @@ fn opened(
     Ok(found(&trail.recent(&question)?.lines).map_or(Opened::Missing, Opened::Line))
 }
 
-/// Returns a form's fields.
+/// Reads the body of a form and returns its fields.
 async fn sent(headers: &HeaderMap, body: Body, known: &[&str]) -> Result<Params, Problem> {
     if !is_own_page(headers) {
         return Err(Problem::Forbidden { detail: "another site's page sent this", hint: "open the page itself" });
@@ -324,31 +327,31 @@ fn form(headers: &HeaderMap, next: String, problem: Option<Problem>) -> Response
     with_cookie(guarded(problem.map_or_else(|| page(html.clone()), |problem| problem.into_page(html.clone()))), cookie)
 }
 
-/// Returns a page.
+/// Returns the response for a page.
 fn shown(html: Markup) -> Response {
     guarded(page(html.into_string()))
 }
 
-/// Returns the page of a problem.
+/// Returns the page that shows a problem.
 fn refused(problem: Problem, reader: &Viewer) -> Response {
     let html = web::trouble("That did not work", &trouble_of(&problem), Some(reader));
     guarded(problem.into_page(html.into_string()))
 }
 
-/// Returns a problem in a reader's words.
+/// Returns a problem as text for the page.
 fn trouble_of(problem: &Problem) -> Trouble {
     let (what, hint) = problem.words();
     let hint = if matches!(problem, Problem::Busy(_)) { "Load the page again in a moment." } else { hint };
     Trouble { what: sentence(what), hint: sentence(hint) }
 }
 
-/// Returns a text with a large first letter.
+/// Returns the text with its first letter in upper case.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// Returns whoever is signed in, as the page shows them.
+/// Returns the signed-in user in the form that the page needs.
 fn reader(session: &Session) -> Viewer {
     Viewer {
         name: session.token.name.clone(),
@@ -357,7 +360,7 @@ fn reader(session: &Session) -> Viewer {
     }
 }
 
-/// Returns the response with what a page needs to be safe in a browser.
+/// Returns the response with the security headers of a page.
 fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
@@ -374,12 +377,12 @@ fn with_cookie(mut response: Response, cookie: Option<HeaderValue>) -> Response 
     response
 }
 
-/// Returns where a request wanted to go.
+/// Returns the path and query of a request.
 fn address(uri: &Uri) -> String {
     uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string)
 }
 
-/// Whether an address is a view of ours: after signing in nobody is sent elsewhere.
+/// Whether an address is a view of this page. The redirect after signing in goes only to such addresses.
 fn is_ours(address: &str) -> bool {
     let path = address.split('?').next().unwrap_or_default();
     matches!(path, "/" | "/stats") && address.bytes().all(|byte| byte.is_ascii_graphic())

@@ -11,10 +11,7 @@ use crate::import::order::Note;
 /// Parses a line from an untrusted file as a call. The error says what is wrong, with a hint if there is one.
 pub(super) fn read_line(line: &[u8], zone: &Zone) -> Result<Call, String> {
     let text = std::str::from_utf8(line).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-    receive(text.trim_ascii(), zone).map_err(|error| match error.hint() {
-        Some(hint) => format!("{error} ({hint})"),
-        None => error.to_string(),
-    })
+    receive(text.trim_ascii(), zone).map_err(|error| error.to_string())
 }
 
 /// Returns the id of the entry of an imported line.

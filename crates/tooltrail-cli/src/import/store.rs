@@ -224,5 +224,5 @@ impl<'a> Store<'a> {
 
 /// Returns a failure with the hint that the same command continues the import.
 fn goes_on(error: Error) -> Failure {
-    Failure::could_not(error.to_string(), "run the same command again: it goes on where it was")
+    Failure::could_not(error.message(), "run the same command again: it goes on where it was")
 }

@@ -1,4 +1,4 @@
-//! The library's answers as JSON, the same on the command line and over HTTP.
+//! Turns the library's answers into JSON, which is the same on the command line and over HTTP.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use tooltrail::{Nothing, Quantiles, Scanned, Skipped, Stats, ToolStats};
 
 use super::stream::{talk, talk_hint};
 
-/// Returns the counts of lines that are no entries.
+/// Returns the counts of skipped lines, by reason.
 pub(crate) fn skipped_json(skipped: &Skipped) -> Value {
     json!({
         "torn": skipped.torn,
@@ -18,12 +18,12 @@ pub(crate) fn skipped_json(skipped: &Skipped) -> Value {
     })
 }
 
-/// Returns what was looked at.
+/// Returns how many files and bytes were read.
 pub(crate) fn scanned_json(scanned: &Scanned) -> Value {
     json!({ "files": scanned.files, "bytes": scanned.bytes })
 }
 
-/// Returns counts and quantiles.
+/// Returns the counts and quantiles of an answer.
 pub(crate) fn stats_json(stats: &Stats) -> Value {
     let by_tool = stats.by_tool.iter().map(|(tool, stats)| (tool.clone(), tool_json(stats)));
     let mut answer = json!({
@@ -47,7 +47,7 @@ pub(crate) fn stats_json(stats: &Stats) -> Value {
     answer
 }
 
-/// Returns one tool's counts; a group of quantiles is absent where nothing was measured.
+/// Returns the counts of one tool. A group of quantiles is absent if nothing was measured.
 fn tool_json(stats: &ToolStats) -> Value {
     let mut object = Map::new();
     for (name, count) in [("calls", stats.calls), ("ok", stats.ok), ("error", stats.error), ("denied", stats.denied)] {
@@ -67,18 +67,18 @@ fn quantiles_json(quantiles: &Quantiles) -> Value {
     json!({ "p50": number(*p50), "p90": number(*p90), "p95": number(*p95), "p99": number(*p99), "max": number(*max) })
 }
 
-/// Returns a number without a fraction of zero, as it was received.
+/// Returns a number as it was received: a whole number without `.0`.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value < 9e15 { json!(value as u64) } else { json!(value) }
 }
 
-/// Returns where an answer without entries looked.
+/// Returns which days an answer without entries covers, and the newest day that has entries.
 pub(crate) fn nothing_json(nothing: &Nothing) -> Value {
     let newest = nothing.newest.map(|day| day.to_string());
     json!({ "from": nothing.from.to_string(), "to": nothing.to.to_string(), "newest": newest })
 }
 
-/// Returns in words where an answer without entries looked.
+/// Returns the same as a sentence for people.
 pub(crate) fn nothing_words(nothing: &Nothing, home: &Path) -> String {
     let Nothing { from, to, newest, .. } = nothing;
     let looked = if from == to { format!("no entries of {from}") } else { format!("no entries from {from} to {to}") };
@@ -90,7 +90,7 @@ pub(crate) fn nothing_words(nothing: &Nothing, home: &Path) -> String {
     }
 }
 
-/// Tells what of the files could not be shown, where there is something.
+/// Prints on stderr which lines were skipped and which files could not be read, if there are any.
 pub(crate) fn tell_skipped(skipped: &Skipped, unreadable: &[String]) {
     let Skipped { torn, nul, invalid_json, too_long, .. } = skipped;
     if torn + nul + invalid_json + too_long > 0 {

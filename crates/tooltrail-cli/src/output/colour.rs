@@ -14,7 +14,7 @@ pub(crate) enum Colour {
     Never,
 }
 
-/// Returns the word by which a value is chosen.
+/// Returns the word that selects a value on the command line.
 pub(crate) fn word(value: impl ValueEnum) -> String {
     value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }

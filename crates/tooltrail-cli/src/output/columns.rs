@@ -1,8 +1,8 @@
-//! Rows for people that are printed as they come: columns whose width is chosen beforehand.
+//! Rows for people that are printed one by one as they arrive, so the widths of the columns are fixed beforehand.
 
 use crate::output::table::{Cell, Column, Table, terminal_width};
 
-/// Columns of a terminal.
+/// Columns with fixed widths that fit the terminal.
 #[derive(Debug)]
 pub(crate) struct Columns {
     table: Table,
@@ -10,7 +10,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// Returns columns of these names and widths, as far as they fit; the last one takes what the terminal has left.
+    /// Returns columns with these names and widths, as far as they fit. The last column gets the rest of the width.
     pub(crate) fn new(columns: &[Column], widths: &[usize]) -> Self {
         Self::within(columns, widths, terminal_width())
     }

@@ -1,13 +1,14 @@
-//! Text from a trail made harmless for a terminal.
+//! Escapes text from a trail, so that it is harmless on a terminal.
 
 use std::borrow::Cow;
 
-/// Returns the text on one line, without any character that a terminal obeys or that turns, hides or breaks text.
+/// Returns the text on one line. Escapes every character that controls a terminal, or that hides, breaks or reverses
+/// text.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     replaced(text, escape_of)
 }
 
-/// Returns a character as an escape on one line.
+/// Returns the escape of a character, which has no line break.
 pub(crate) fn escape_of(c: char) -> String {
     match c {
         '\n' => "\\n".to_owned(),
@@ -17,12 +18,13 @@ pub(crate) fn escape_of(c: char) -> String {
     }
 }
 
-/// Returns JSON text that means the same and has no such character, whoever wrote it.
+/// Returns JSON text with the same meaning, in which every such character is escaped.
 pub(crate) fn escaped_json(line: &str) -> Cow<'_, str> {
     replaced(line, json_escape)
 }
 
-/// Whether a character may not reach a terminal or a page as it is: controls, C1, line breaks, bidi marks, invisible tags.
+/// Returns whether a character must be escaped before a terminal or a page shows it: controls, C1, line breaks, bidi
+/// marks and invisible tags.
 pub(crate) fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -39,7 +41,7 @@ pub(crate) fn is_hostile(c: char) -> bool {
         )
 }
 
-/// Returns a character as JSON writes it.
+/// Returns a character as JSON escape: `\u` and four hex digits for each UTF-16 unit.
 fn json_escape(c: char) -> String {
     let mut units = [0; 2];
     c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()

@@ -1,4 +1,4 @@
-//! How answers look on a terminal and in a pipe.
+//! Prints answers on a terminal and into a pipe.
 
 mod answer;
 mod colour;

@@ -1,4 +1,4 @@
-//! A failure as the person sees it: what went wrong and what to do, on stderr.
+//! Prints a failure for people on stderr: what went wrong and what to do.
 
 use std::process::ExitCode;
 

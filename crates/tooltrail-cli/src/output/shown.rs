@@ -1,4 +1,4 @@
-//! What people see of an entry: in a table, or with tabs.
+//! How people see an entry: as a row of a table, or as values with tabs between them.
 
 use std::borrow::Cow;
 
@@ -10,10 +10,10 @@ use tooltrail::{Timestamp, Via, Zone};
 use crate::output::escape::{escaped, escaped_json};
 use crate::output::table::{Cell, Column};
 
-/// Characters of an id's end that a table shows: 32 random bits.
+/// Characters of the end of an id that a table shows: 32 random bits.
 const SHORT_ID_CHARS: usize = 8;
 
-/// An entry as people see it.
+/// The fields of an entry that people see.
 #[derive(Deserialize)]
 pub(crate) struct Shown<'a> {
     #[serde(default)]
@@ -39,7 +39,8 @@ pub(crate) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// The columns of its cells: the tool and its arguments are what people look for, and stay the longest.
+    /// The columns of [`Self::cells`]. The tool and its arguments keep their width longest, because people look for
+    /// them.
     pub(crate) const COLUMNS: [Column; 8] = [
         Column::fixed("time"),
         Column::name("tool").least(20),
@@ -51,7 +52,7 @@ impl<'a> Shown<'a> {
         Column::text("result").least(20).rank(4),
     ];
 
-    /// The columns of its cells with an id.
+    /// The columns of [`Self::cells_with_id`].
     pub(crate) const WITH_ID: [Column; 5] = [
         Column::fixed("time"),
         Column::text("user"),
@@ -60,7 +61,7 @@ impl<'a> Shown<'a> {
         Column::fixed("id"),
     ];
 
-    /// Reads a stored line; one that another writer filled otherwise is shown as it stands.
+    /// Parses a stored line. A line of another writer that does not have these fields is shown unchanged as the result.
     pub(crate) fn read(line: &'a str) -> Self {
         serde_json::from_str(line).unwrap_or_else(|_| Self {
             ts: String::new(),
@@ -76,7 +77,7 @@ impl<'a> Shown<'a> {
         })
     }
 
-    /// Returns a cell per column, for people; its time stands in this zone, with its date or without.
+    /// Returns one cell for each of [`Self::COLUMNS`]. The time is in this zone, with the date if `dated`.
     pub(crate) fn cells(&self, zone: &Zone, dated: bool) -> Vec<Cell> {
         let (date, clock) = self.wall_clock(zone);
         let time = if dated { format!("{date} {clock}") } else { clock };
@@ -92,13 +93,14 @@ impl<'a> Shown<'a> {
         ]
     }
 
-    /// Returns the end of its id, which `show` takes for the whole.
+    /// Returns the end of the id, which `tooltrail show` accepts in place of the complete id.
     fn short_id(&self) -> &str {
         let start = self.id.len().saturating_sub(SHORT_ID_CHARS);
         self.id.get(start..).unwrap_or_default()
     }
 
-    /// Returns its date and time of day in a zone; a time that is none of ours stands in the second as it is.
+    /// Returns the date and the time of day in a zone. For a time in an unknown form, the date is empty and the time is
+    /// unchanged.
     pub(crate) fn wall_clock(&self, zone: &Zone) -> (String, String) {
         match Timestamp::parse(&self.ts, &Zone::UTC) {
             Ok(ts) => zone.wall_clock(ts),
@@ -106,7 +108,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Returns the arguments as `name=value`, of a single one its value alone.
+    /// Returns the arguments as `name=value`, or only the value if there is one argument.
     fn arguments(&self) -> String {
         let Some(raw) = self.args else { return String::new() };
         let Ok(members) = serde_json::from_str::<serde_json::Map<String, Value>>(raw.get()) else {
@@ -122,13 +124,14 @@ impl<'a> Shown<'a> {
         members.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect::<Vec<_>>().join(" ")
     }
 
-    /// Returns a cell per column of those with an id.
+    /// Returns one cell for each of [`Self::WITH_ID`].
     pub(crate) fn cells_with_id(&self) -> Vec<Cell> {
         let time = Cell::dim(&self.ts.replacen('T', " ", 1));
         vec![time, Cell::new(&self.user), Cell::new(&self.tool), Cell::status(&self.status), Cell::new(&self.id)]
     }
 
-    /// Returns the values with tabs between them, for `cut` and `awk`; of our own events the result is what they tell.
+    /// Returns the values with tabs between them, for `cut` and `awk`. The result of tooltrail's own events is their
+    /// arguments.
     pub(crate) fn tabs(&self) -> String {
         let args = self.args.map_or("", RawValue::get);
         let outcome = if self.via == Via::Tooltrail.as_str() { args.to_owned() } else { self.outcome() };
@@ -136,12 +139,12 @@ impl<'a> Shown<'a> {
         values.map(escaped).join("\t")
     }
 
-    /// Returns the digits of the duration.
+    /// Returns the duration in milliseconds, as it is written in the entry.
     fn duration_ms(&self) -> Option<&str> {
         self.duration_ms.map(RawValue::get).filter(|text| *text != "null")
     }
 
-    /// Returns the result, or the reason where there is none.
+    /// Returns the result, or the reason in parentheses if there is no result.
     fn outcome(&self) -> String {
         match &self.reason {
             Some(reason) if self.result_snippet.is_empty() => format!("({reason})"),
@@ -150,18 +153,19 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Returns a stored line as it stands; harmless, and of the same meaning, where a terminal shows it.
+/// Returns a stored line unchanged, or for a terminal with hostile characters escaped; the meaning of the JSON is the
+/// same.
 pub(crate) fn stored(line: &str, terminal: bool) -> Cow<'_, str> {
-    // Lines of other writers may hold raw what ours escape; a pipe gets every byte as it stands.
+    // Lines of other writers may contain characters that tooltrail escapes. A pipe gets every byte unchanged.
     if terminal { escaped_json(line) } else { line.into() }
 }
 
-/// Returns digits of milliseconds as people say them.
+/// Returns a number of milliseconds in a readable unit, or an empty text if it is not a number.
 fn took(duration_ms: Option<&str>) -> String {
     duration_ms.and_then(|text| text.parse::<f64>().ok()).map(duration).unwrap_or_default()
 }
 
-/// Returns a duration in milliseconds as people say it.
+/// Returns a duration in milliseconds in a readable unit, such as `42 µs` or `15 min`.
 pub(crate) fn duration(ms: f64) -> String {
     match ms {
         0.0 => "0 ms".to_owned(),

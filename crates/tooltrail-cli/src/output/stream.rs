@@ -1,4 +1,4 @@
-//! The two streams: stdout is data, stderr is talk.
+//! The two output streams: stdout gets data, stderr gets messages for people.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
@@ -8,22 +8,23 @@ use crate::failure::Failure;
 use crate::output::colour::Colour;
 use crate::output::escape::escaped;
 
-/// Bytes gathered before one write to stdout: a page of lines is a few system calls, not thousands.
+/// Bytes buffered before one write to stdout, so that a page of lines needs a few system calls and not thousands.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Data on its way to stdout; dropped unfinished, the rest is lost, so that a closed pipe is noticed.
+/// Buffered output to stdout. Call [`Data::finish`] at the end, because dropping it ignores errors such as a closed
+/// pipe.
 #[must_use]
 pub(crate) struct Data {
     out: BufWriter<Box<dyn Write>>,
 }
 
 impl Data {
-    /// Bytes as they are.
+    /// Returns an output that writes bytes unchanged.
     pub(crate) fn exact() -> Self {
         Self { out: BufWriter::with_capacity(BUFFER_BYTES, Box::new(io::stdout().lock())) }
     }
 
-    /// Text for people, coloured only where that is wanted.
+    /// Returns an output of text for people, which removes colours if they are not wanted.
     pub(crate) fn styled() -> Self {
         Self { out: BufWriter::with_capacity(BUFFER_BYTES, Box::new(AutoStream::auto(io::stdout()).lock())) }
     }
@@ -39,7 +40,7 @@ impl Data {
         Ok(self.out.write_all(bytes)?)
     }
 
-    /// Sends the rest on its way.
+    /// Flushes the buffer.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)
     }
@@ -49,17 +50,18 @@ impl Data {
 pub(crate) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
     let mut data = Data::exact();
     let text = value.to_string();
-    // Names and messages come from outside, and a pipe may end at a terminal; a program reads the same either way.
+    // Names and messages come from outside, and a pipe may lead to a terminal, so characters are escaped. For a program
+    // the JSON means the same.
     data.line(&super::escaped_json(&text))?;
     data.finish()
 }
 
-/// Keeps a terminal from showing what is typed, until it is dropped.
+/// Keeps the terminal from showing what is typed, until this value is dropped.
 #[derive(Debug)]
 pub(crate) struct EchoOff(Option<rustix::termios::Termios>);
 
 impl EchoOff {
-    /// Stops the echo of stdin; where that cannot be done, what is typed shows.
+    /// Turns off the echo of stdin. If that fails, the terminal shows what is typed.
     pub(crate) fn new() -> Self {
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         let stdin = io::stdin();
@@ -80,17 +82,17 @@ impl Drop for EchoOff {
     }
 }
 
-/// Whether stdin is a terminal.
+/// Returns whether stdin is a terminal.
 pub(crate) fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-/// Returns a count with its unit, of which there may be one.
+/// Returns a count with its unit, in the singular or the plural.
 pub(crate) fn unit(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// Sets when to colour, for both streams.
+/// Sets when both streams are coloured.
 pub(crate) fn choose_colour(colour: Colour) {
     match colour {
         // NO_COLOR, CLICOLOR and the terminal decide.
@@ -101,32 +103,32 @@ pub(crate) fn choose_colour(colour: Colour) {
     .write_global();
 }
 
-/// Whether a person reads stdout.
+/// Returns whether stdout is a terminal.
 pub(crate) fn stdout_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Whether a person reads stderr.
+/// Returns whether stderr is a terminal.
 pub(crate) fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Tells a person something.
+/// Prints a message on stderr.
 pub(crate) fn talk(text: &str) {
     say("", text);
 }
 
-/// Tells a person what went wrong.
+/// Prints on stderr what went wrong.
 pub(crate) fn talk_error(text: &str) {
     say("\x1b[1;31merror:\x1b[0m ", text);
 }
 
-/// Tells a person what to do next.
+/// Prints on stderr what to do next.
 pub(crate) fn talk_hint(text: &str) {
     say("\x1b[1;36mhint:\x1b[0m ", text);
 }
 
-/// Writes to stderr; text from outside is made harmless, and a closed stderr is nobody's failure.
+/// Writes to stderr. The text is escaped, because parts of it come from outside. Write errors are ignored.
 fn say(label: &str, text: &str) {
     let lines = text.split('\n').map(escaped).collect::<Vec<_>>().join("\n");
     let _ = writeln!(AutoStream::auto(io::stderr()).lock(), "{label}{lines}");

@@ -1,64 +1,64 @@
-//! Tables for people: columns that fit the terminal, whatever the script of their text.
+//! Tables for people, whose columns fit the terminal for text in any script.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::output::escape::escaped;
 
-/// Columns of a terminal that does not tell.
+/// Columns of a terminal whose width is unknown.
 const WIDTH_DEFAULT: usize = 100;
 
-/// Below this no column is shrunk, however narrow the terminal.
+/// Minimum width to which a column is shrunk, even if the terminal is narrower than the table.
 const COLUMN_WIDTH_MIN: usize = 6;
 
 /// Blanks between two columns.
 const GAP: &str = "  ";
 
-/// One column.
+/// The layout of one column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     head: &'static str,
     right: bool,
-    /// Columns that its text keeps as long as another can be left out; a text that is never cut has none.
+    /// Width that the text keeps as long as another column can be left out; `None` if the text is never cut.
     least: Option<usize>,
-    /// Where the table is too wide, those of the highest rank are left out first; of rank 0 none is.
+    /// If the table is too wide, columns of the highest rank are left out first. Columns of rank 0 are never left out.
     rank: u8,
-    /// Whether its text is cut in the middle: the ends of names tell more than their middles.
+    /// Whether the text is cut in the middle, because both ends of a name say more than its middle.
     middle: bool,
 }
 
 impl Column {
-    /// Text from the left, cut at its end where the terminal is narrow.
+    /// Returns a column of left-aligned text, which is cut at its end if the terminal is narrow.
     pub(crate) const fn text(head: &'static str) -> Self {
         Self { head, right: false, least: Some(COLUMN_WIDTH_MIN), rank: 0, middle: false }
     }
 
-    /// Names from the left, cut in the middle.
+    /// Returns a column of left-aligned names, which are cut in the middle if the terminal is narrow.
     pub(crate) const fn name(head: &'static str) -> Self {
         Self { middle: true, ..Self::text(head) }
     }
 
-    /// Text from the left, never cut.
+    /// Returns a column of left-aligned text that is never cut.
     pub(crate) const fn fixed(head: &'static str) -> Self {
         Self { head, right: false, least: None, rank: 0, middle: false }
     }
 
-    /// Numbers to the right, never cut.
+    /// Returns a column of right-aligned numbers that are never cut.
     pub(crate) const fn number(head: &'static str) -> Self {
         Self { right: true, ..Self::fixed(head) }
     }
 
-    /// The same with so many columns that its text keeps as long as another column can be left out.
+    /// Sets the width that the text keeps as long as another column can be left out.
     pub(crate) const fn least(self, least: usize) -> Self {
         Self { least: Some(least), ..self }
     }
 
-    /// The same, left out where the table is too wide; of two the one of the higher rank goes first.
+    /// Allows to leave the column out if the table is too wide. Columns of a higher rank are left out first.
     pub(crate) const fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
     }
 }
 
-/// One value, made harmless for a terminal.
+/// One value, escaped for a terminal.
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
@@ -66,12 +66,12 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// A plain value.
+    /// Returns a cell without style.
     pub(crate) fn new(text: &str) -> Self {
         Self { text: escaped(text).into_owned(), style: "" }
     }
 
-    /// A status, in the colour of traffic lights.
+    /// Returns a cell for a status: green for ok, red for error, yellow for all others.
     pub(crate) fn status(word: &str) -> Self {
         let style = match tooltrail::Status::parse(word) {
             Some(tooltrail::Status::Ok) => "\x1b[32m",
@@ -81,13 +81,13 @@ impl Cell {
         Self { style, ..Self::new(word) }
     }
 
-    /// A value of less interest.
+    /// Returns a dimmed cell, for a value of less interest.
     pub(crate) fn dim(text: &str) -> Self {
         Self { style: "\x1b[2m", ..Self::new(text) }
     }
 }
 
-/// A table under way.
+/// A table to which rows are added.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<Column>,
@@ -100,19 +100,19 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row with a cell per column.
+    /// Adds a row with one cell for each column.
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.columns.len(), "a cell per column");
         self.rows.push(cells);
     }
 
-    /// Returns the text, cut to the terminal's width, or whole where stdout is no terminal.
+    /// Returns the table as text, cut to the width of the terminal, or uncut if stdout is not a terminal.
     pub(crate) fn render(&self) -> String {
         self.render_within(super::stdout_is_terminal().then(terminal_width))
     }
 
-    /// Returns the text, no line wider than so many columns (where the columns that are never cut allow it). Columns
-    /// without any text are left out.
+    /// Returns the table as text. No line is wider than `width_max`, if the columns that are never cut allow it.
+    /// Columns without any text are left out.
     fn render_within(&self, width_max: Option<usize>) -> String {
         let mut widths = vec![0; self.columns.len()];
         for row in &self.rows {
@@ -135,7 +135,7 @@ impl Table {
         out
     }
 
-    /// Makes a table fit: leaves columns out, whose width is then 0, and shrinks the widest of the others.
+    /// Makes the table fit: leaves columns out by setting their width to 0, and shrinks the widest of the others.
     pub(super) fn fit(&self, widths: &mut [usize], max: usize) {
         let least = |width: usize, column: &Column| column.least.map_or(width, |least| width.min(least));
         loop {
@@ -147,7 +147,7 @@ impl Table {
             }
         }
         let mut over = Self::width_of(widths).saturating_sub(max);
-        // First down to what each keeps, then further.
+        // First shrink each column to its `least` width, then further.
         for last in [false, true] {
             while over > 0 {
                 let shrinkable = widths.iter_mut().zip(&self.columns).filter(|(width, column)| {
@@ -160,13 +160,13 @@ impl Table {
         }
     }
 
-    /// Returns the columns of a line, gaps included.
+    /// Returns the width of a line with these columns, including the gaps.
     pub(super) fn width_of(widths: &[usize]) -> usize {
         let shown = widths.iter().filter(|width| **width > 0).count();
         widths.iter().sum::<usize>() + GAP.len() * shown.saturating_sub(1)
     }
 
-    /// Adds one line.
+    /// Appends one line to `out`.
     pub(super) fn push_row(&self, out: &mut String, widths: &[usize], cells: &[Cell]) {
         let last = widths.iter().rposition(|width| *width > 0).unwrap_or(0);
         let shown = cells.iter().zip(&self.columns).zip(widths).enumerate().filter(|(_, (_, width))| **width > 0);
@@ -194,13 +194,13 @@ impl Table {
     }
 }
 
-/// Returns the columns of the terminal.
+/// Returns the width of the terminal in columns.
 pub(super) fn terminal_width() -> usize {
     let told = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     told.filter(|width| *width > 0).unwrap_or(WIDTH_DEFAULT)
 }
 
-/// Returns the text in at most so many columns, with an ellipsis where something was cut.
+/// Returns the text cut to `width_max` columns, with an ellipsis at its end if something was cut.
 fn cut(text: &str, width_max: usize) -> String {
     if text.width() <= width_max {
         return text.to_owned();
@@ -218,7 +218,7 @@ fn cut(text: &str, width_max: usize) -> String {
     kept
 }
 
-/// Returns the text in at most so many columns, with an ellipsis in its middle where something was cut.
+/// Returns the text cut to `width_max` columns, with an ellipsis in its middle if something was cut.
 fn cut_middle(text: &str, width_max: usize) -> String {
     if text.width() <= width_max || width_max < 3 {
         return cut(text, width_max);

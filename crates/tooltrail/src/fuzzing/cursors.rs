@@ -1,4 +1,4 @@
-//! Cursors: only what we wrote is read, and it says what was written.
+//! Fuzzing of cursors: only cursors that we wrote are accepted, and reading one gives the values that were written.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -7,13 +7,13 @@ use super::draw::Draw;
 use crate::clock::{Date, Timestamp};
 use crate::query::{Cursor, EntryPosition, ScanMark};
 
-/// Longest name of a folder that is drawn: the longest that a file system takes.
+/// Maximum bytes of a generated folder name: the limit of file systems.
 const FOLDER_BYTES_MAX: usize = 255;
 
-/// Longest cursor: what servers take of a URL, twice over.
+/// Maximum bytes of a cursor: half of the URL length that servers accept.
 const CURSOR_BYTES_MAX: usize = 4_096;
 
-/// Any bytes: as a cursor, as the plain text inside one, and as what one says.
+/// Tests any bytes as a cursor, as the plain text inside a cursor, and as the values of a cursor.
 pub(super) fn cursor(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for text in [&*text, &URL_SAFE_NO_PAD.encode(data)] {
@@ -43,7 +43,7 @@ fn is_read_back(draw: &mut Draw<'_>) {
     assert!(!read.marks.is_empty() || marks.is_empty(), "there is room for one mark at least");
 }
 
-/// Returns a folder's name; NUL stands in none.
+/// Returns a folder name without NUL, which no folder name contains.
 fn name(draw: &mut Draw<'_>) -> String {
     let name = draw.text(FOLDER_BYTES_MAX).replace('\0', "");
     name[..name.floor_char_boundary(FOLDER_BYTES_MAX)].to_owned()

@@ -1,4 +1,5 @@
-//! Day files: read backwards, forwards and split at newlines, the same lines at the same places.
+//! Fuzzing of day files: reading backwards and reading forwards give the same lines at the same offsets as splitting
+//! the file at its newlines.
 
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use super::memory::{INODE, Memory};
 use crate::day::{Blocks, LineBefore, NextChunk, TailCursor};
 use crate::disk::{Disk, DiskFile};
 
-/// How often the drawn bytes may be repeated, so that a file has several blocks.
+/// The maximum number of times the input bytes are repeated, so that a file has several blocks.
 const TIMES_MAX: usize = 64;
 
-/// Longest file: some of the largest blocks.
+/// Maximum bytes of a file: several times the largest block.
 const FILE_BYTES_MAX: usize = 300 * 1024;
 
-/// Any bytes as a day file, which grows while it is read forwards.
+/// Tests any bytes as a day file. The file grows while it is read forwards.
 pub(super) fn day(data: &[u8]) {
     let mut draw = Draw::new(data);
     let (times, at, steps) = (1 + draw.below(TIMES_MAX), draw.number(2), 1 + draw.below(5));
@@ -58,7 +59,7 @@ fn comes_backwards(bytes: &[u8], expected: &[(u64, Vec<u8>)], torn: bool, from: 
     assert_eq!(tail, torn);
 }
 
-/// Reads a file that is there in so many steps; all up to its last newline comes, each byte once.
+/// Reads a file that grows in `steps` steps; checks that everything up to its last newline is read, each byte once.
 fn comes_forwards(bytes: &[u8], whole: usize, steps: usize) {
     let file = Memory::default();
     let (mut place, mut found, mut buffer) = (TailCursor::default(), Vec::new(), Vec::new());

@@ -1,6 +1,6 @@
-//! Values drawn from a target's bytes, so that a fuzzer can steer what is built from them.
+//! Draws values from the input bytes of a target, so that a fuzzer can control the data that is built from them.
 
-/// What is left of the bytes; at their end everything drawn is zero or empty.
+/// The remaining input bytes. When none remain, every drawn value is zero or empty.
 #[derive(Debug)]
 pub(super) struct Draw<'a>(&'a [u8]);
 
@@ -13,30 +13,30 @@ impl<'a> Draw<'a> {
         self.0.is_empty()
     }
 
-    /// Returns at most so many bytes.
+    /// Returns the next bytes, at most `most`.
     pub(super) fn bytes(&mut self, most: usize) -> &'a [u8] {
         let (taken, rest) = self.0.split_at(most.min(self.0.len()));
         self.0 = rest;
         taken
     }
 
-    /// Returns a number of so many bytes.
+    /// Returns a big-endian number from the next `bytes` bytes.
     pub(super) fn number(&mut self, bytes: usize) -> u64 {
         self.bytes(bytes).iter().fold(0, |all, byte| all << 8 | u64::from(*byte))
     }
 
-    /// Returns a number below a bound, which is not 0 and below 65,536.
+    /// Returns a number below `bound`, which must be from 1 to 65,535.
     pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.number(2)).unwrap_or(0) % bound
     }
 
-    /// Returns a text of at most so many bytes; its length is drawn first.
+    /// Returns a text made from at most `most` bytes; the length is drawn first.
     pub(super) fn text(&mut self, most: usize) -> String {
         let length = self.below(most + 1);
         String::from_utf8_lossy(self.bytes(length)).into_owned()
     }
 
-    /// Returns all that is left.
+    /// Returns all remaining bytes.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }

@@ -1,20 +1,20 @@
-//! Folders of users: injective, and never more than one plain name.
+//! Fuzzing of user folders: different users have different folders, and each folder is a single plain name.
 
 use super::draw::Draw;
 use crate::home::{OUTSIDE_SYSTEM_USER, OWN_FOLDER, SYSTEM_USER, folder_of, outside_folder, redacted_folder, user_of};
 
-/// Longest id that is drawn: well beyond where names are cut.
+/// Maximum bytes of a generated user id: well above the length at which folder names are cut.
 const USER_BYTES_MAX: usize = 1_024;
 
-/// Longest name that a file system takes.
+/// Maximum bytes of a name in a file system.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Two ids and a folder's name from any bytes.
+/// Tests two user ids and a folder name made from any bytes.
 pub(super) fn folder(data: &[u8]) {
     let mut draw = Draw::new(data);
     let one = draw.text(USER_BYTES_MAX);
     let (at, other) = (draw.below(USER_BYTES_MAX), String::from_utf8_lossy(draw.rest()));
-    // The second id is a neighbour of the first: where two would meet, they are close.
+    // The second id begins like the first, because a collision is most likely between similar ids.
     let cut = (0..=at.min(one.len())).rev().find(|at| one.is_char_boundary(*at)).unwrap_or(0);
     let two = format!("{}{other}", &one[..cut]);
     for user in [&*one, &*two] {
@@ -26,7 +26,8 @@ pub(super) fn folder(data: &[u8]) {
     }
 }
 
-/// Whether a name is one component of a path, the same on every file system, and none of ours.
+/// Returns whether a name is a single path component that means the same on every file system, and is not the
+/// recorder's own folder.
 pub(super) fn is_plain_name(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-%.ABCDEF".contains(&byte);
     !name.is_empty()
@@ -46,14 +47,14 @@ fn is_found_again(user: &str) {
     }
     assert_eq!(own == outside, user != SYSTEM_USER, "{user:?}");
     assert_ne!(outside, SYSTEM_USER, "an outside user has our own folder");
-    // A cut name does not hold its id; a whole one does.
+    // A cut folder name does not contain the user id; a complete one does.
     let shown = if user == SYSTEM_USER { OUTSIDE_SYSTEM_USER } else { user };
     let expected = (!outside.contains('.')).then_some(shown);
     assert_eq!(user_of(&outside).as_deref(), expected, "{outside}");
     assert!(user_of(&redacted_folder(user, "0123456789abcdef")).is_none());
 }
 
-/// Different ids have different folders, even where a file system takes letters of either case for one.
+/// Checks that different ids have different folders, even on a file system that ignores case.
 fn are_told_apart(one: &str, two: &str) {
     let same = one == two;
     assert_eq!(outside_folder(one).eq_ignore_ascii_case(&outside_folder(two)), same, "{one:?} {two:?}");

@@ -1,4 +1,4 @@
-//! Journals: whatever stands in a segment, only frames of ours are read, each where it was written.
+//! Fuzzing of journals: from any segment, only frames of ours are read, each at the offset where it was written.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -9,10 +9,10 @@ use crate::clock::Timestamp;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode};
 use crate::journal::segment::{HEADER_BYTES, Header, SEGMENT_BYTES, Scan, Segment};
 
-/// Frames of a drawn segment; each is a place where reading can go wrong.
+/// Maximum frames of a generated segment.
 const FRAMES_MAX: usize = 24;
 
-/// Longest drawn line: of frames that lie in one block of a disk, and of such that do not.
+/// Maximum bytes of a generated line, so that some frames fit in one disk block and others do not.
 const LINE_BYTES_MAX: usize = 6 * 1024;
 
 const KINDS: [Kind; 6] = [Kind::Line, Kind::Touch, Kind::Intent, Kind::Ended, Kind::Flushed, Kind::Begun];
@@ -22,7 +22,7 @@ const SALT: [u8; SALT_BYTES] = [0x5A; SALT_BYTES];
 /// The salt of an earlier use of the same segment.
 const OLD_SALT: [u8; SALT_BYTES] = [0x5B; SALT_BYTES];
 
-/// The header of every segment here, as the writer writes it.
+/// The header of all test segments, as the writer writes it.
 static HEADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     let memory = Memory::default();
     let header = Header { home: "a1".repeat(16), boot: "b-2".to_owned(), owner: 7, number: 3, salt: SALT };
@@ -30,7 +30,7 @@ static HEADER: LazyLock<Vec<u8>> = LazyLock::new(|| {
     memory.bytes()[..HEADER_BYTES as usize].to_vec()
 });
 
-/// Any bytes: as a segment, as what follows a good header, and as frames with something done to them.
+/// Tests any bytes as a segment, as the content after a valid header, and as frames that are then damaged.
 pub(super) fn journal(data: &[u8]) {
     let mut draw = Draw::new(data);
     match draw.number(1) % 3 {
@@ -40,7 +40,7 @@ pub(super) fn journal(data: &[u8]) {
     }
 }
 
-/// Reads a segment, checks that what is found is what stands there, and returns it.
+/// Reads a segment, checks that every frame found is in the bytes, and returns the scan.
 fn read(bytes: Vec<u8>) -> Scan {
     let file = Memory::new(bytes);
     let scan = Scan::of(&file).unwrap();
@@ -80,7 +80,7 @@ fn encoded(record: &Record, salt: &[u8; SALT_BYTES], sequence: u64) -> Vec<u8> {
     out
 }
 
-/// Writes frames, damages some bytes, and checks that no other frame is missing.
+/// Writes frames, damages some bytes, and checks that all undamaged frames are found.
 fn are_found_around_damage(draw: &mut Draw<'_>) {
     let records = (0..draw.below(FRAMES_MAX + 1)).map(|_| record(draw)).collect::<Vec<_>>();
     let mut bytes = HEADER.clone();
@@ -90,7 +90,7 @@ fn are_found_around_damage(draw: &mut Draw<'_>) {
         bytes.extend(encoded(record, &SALT, sequence));
         places.push(start..bytes.len());
     }
-    // What an earlier use left behind the end begins wherever it likes.
+    // After the last frame come frames with the salt of an earlier use of the segment.
     for (sequence, record) in (records.len() as u64..).zip(&records).take(draw.below(3)) {
         bytes.extend(encoded(record, &OLD_SALT, sequence));
     }
@@ -102,7 +102,7 @@ fn are_found_around_damage(draw: &mut Draw<'_>) {
     for ((sequence, record), _) in expected {
         assert!(found().any(|found| found == (sequence, record)), "frame {sequence} of {} is missing", records.len());
     }
-    // A frame changed by one bit or by zeros never passes for another.
+    // A damaged frame is never accepted as another frame.
     for (sequence, record) in found() {
         let written = usize::try_from(sequence).ok().and_then(|sequence| records.get(sequence));
         assert_eq!(Some(record), written, "frame {sequence}");
@@ -113,7 +113,7 @@ fn record(draw: &mut Draw<'_>) -> Record {
     let kind = KINDS[draw.below(KINDS.len())];
     let day = Timestamp::from_millis(0).date().plus_days(draw.number(2).cast_signed());
     let (id, durable_len, folder) = (draw.number(3), draw.number(3), draw.text(40));
-    // A long line is one of few bytes, so that an input has room for many.
+    // A long line repeats a short text, so that an input has room for many lines.
     let mut line = draw.text(200).into_bytes();
     if draw.below(8) == 0 && !line.is_empty() {
         line = line.repeat(40);
@@ -122,7 +122,7 @@ fn record(draw: &mut Draw<'_>) -> Record {
     Record { kind, id, durable_len, folder, day, line }
 }
 
-/// Does something to some bytes behind the header and returns which.
+/// Damages some bytes after the header and returns their range.
 fn damage(bytes: &mut Vec<u8>, places: &[Range<usize>], draw: &mut Draw<'_>) -> Range<usize> {
     let header = HEADER_BYTES as usize;
     let room = bytes.len() - header;

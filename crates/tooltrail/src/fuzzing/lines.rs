@@ -1,4 +1,4 @@
-//! Lines: what others send, what stands in day files, and what we make of it.
+//! Fuzzing of lines: lines that other programs send, lines in day files, and lines that we write.
 
 use std::sync::LazyLock;
 
@@ -15,15 +15,15 @@ use crate::query;
 use crate::query::instant;
 use crate::redact::{BoundedCall, Redactor};
 
-/// The moment at which calls without a time of their own are recorded.
+/// The recording time of calls without a time.
 const NOW: Timestamp = Timestamp::from_millis(1_764_000_000_000);
 
-/// Bits of every id and salt: the line must follow from the call alone.
+/// The random bits of every id and salt, so that the line depends only on the call.
 const BITS: [u8; 16] = [0xA5; 16];
 
 static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(None));
 
-/// Any bytes as a line: sent by somebody, or standing in a day file.
+/// Tests any bytes as a received line and as a line of a day file.
 pub(super) fn line(data: &[u8]) {
     let read = instant(data, &Zone::UTC);
     let Ok(text) = std::str::from_utf8(data) else { return };
@@ -37,14 +37,14 @@ pub(super) fn line(data: &[u8]) {
     }
 }
 
-/// Returns the line of a call from outside, and where it belongs.
+/// Returns the line of a call from outside, with the folder and date of its day file.
 pub(super) fn written(call: &Call) -> (String, (String, Date)) {
     let (mut line, windowed) = (String::new(), BoundedCall::outside(call, NOW, &REDACTOR));
     let day = write(&mut line, &REDACTOR, &windowed, BITS[..10].try_into().unwrap(), BITS);
     (line, day)
 }
 
-/// Our reader of JSON and another one take the same texts, and read the same in them.
+/// Checks that our JSON reader and `serde_json` accept the same texts and read the same values.
 fn is_json(text: &str) {
     let checked = json::check(text);
     let theirs = serde_json::from_str::<IgnoredAny>(text);
@@ -61,7 +61,7 @@ fn is_json(text: &str) {
     assert_eq!(json::check(&short), Ok(()), "{short}");
     assert_eq!(compact(&short), short);
     assert!(!short.contains(['\n', '\r']));
-    // The other reader takes neither deep nesting nor huge numbers.
+    // `serde_json` accepts neither deep nesting nor huge numbers.
     let Ok(value) = serde_json::from_str::<Value>(text) else { return };
     assert_eq!(serde_json::from_str::<Value>(&short).unwrap(), value);
     let found = members(text);
@@ -76,14 +76,14 @@ fn is_json(text: &str) {
     }
 }
 
-/// The cheap readers of an instant never say another than the parser.
+/// Checks that the fast readers of the time return the same time as the parser, or none.
 fn agrees_on_heads(text: &str, ts: Timestamp) {
     for cheap in [head(text.as_bytes()), foreign_head(text.as_bytes(), &Zone::UTC)].into_iter().flatten() {
         assert_eq!(cheap, ts);
     }
 }
 
-/// What was taken in becomes one good line, and that line is taken in again as what it says.
+/// Checks that a received call becomes one valid line, and that receiving this line again gives the same values.
 fn is_written_and_read_back(call: &Call) {
     let (line, (folder, date)) = written(call);
     assert!(is_plain_name(&folder), "folder {folder:?}");
@@ -104,7 +104,7 @@ fn is_written_and_read_back(call: &Call) {
     if call.id.is_some() {
         assert_eq!(again.id, call.id);
     }
-    // Where nothing was cut or taken out, nothing that anybody but the recorder sets changes on the second way.
+    // If no value was clipped or redacted, writing the line again changes only fields that the recorder itself sets.
     let cut = stored.string("result_snippet").unwrap().chars().count() >= SNIPPET_CHARS_MAX;
     if !cut && !["…[", "[redacted:", "{\"clipped\":"].iter().any(|mark| text.contains(mark)) {
         let (second, (again, _)) = written(&again);

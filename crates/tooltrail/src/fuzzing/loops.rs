@@ -1,16 +1,16 @@
-//! A moment of fuzzing without a fuzzer: seeded changes of the seeds.
+//! A short fuzzing run without a fuzzer: random changes, with a fixed seed, of the seed inputs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{TARGETS, seeds};
 
-/// Inputs tried of each target.
+/// The number of changed inputs for each target.
 const ROUNDS: u64 = 3_000;
 
-/// Longest input: what grows by splicing stays quick.
+/// Maximum bytes of an input, so that inputs that grow by splicing stay fast.
 const INPUT_BYTES_MAX: usize = 16 * 1024;
 
-/// Pieces at which parsers turn.
+/// Byte sequences that have a meaning for the parsers.
 const PIECES: [&[u8]; 26] = [
     b"\"",
     b"\\",
@@ -40,7 +40,7 @@ const PIECES: [&[u8]; 26] = [
     "設".as_bytes(),
 ];
 
-/// A generator (xorshift*) whose numbers follow from its seed.
+/// A random number generator (xorshift*) with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -58,7 +58,7 @@ impl Random {
     }
 }
 
-/// Changes an input at some places.
+/// Changes an input at one to four places.
 fn changed(mut input: Vec<u8>, all: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
     for _ in 0..=random.below(3) {
         let range = random.range(input.len());
@@ -98,7 +98,7 @@ fn check(name: &str) {
         let from = if random.below(2) == 0 { seeds } else { inputs.len() };
         let input = changed(inputs[random.below(from)].clone(), &inputs, &mut random);
         holds(&input);
-        // Some changes are changed again: without a measure of coverage, chance keeps the way.
+        // Keeps some changed inputs for further changes. Without coverage data, the choice is random.
         if random.below(8) == 0 {
             inputs.push(input);
         }

@@ -1,4 +1,4 @@
-//! One file in memory behind the disk's interface, for readers that want a file.
+//! A disk with one file in memory, for readers that need a file.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
-/// The inode of the one file.
+/// The inode of the only file.
 pub(super) const INODE: u64 = 7;
 
-/// A disk whose every path is the same file.
+/// A disk on which every path names the same file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory(Arc<Mutex<Vec<u8>>>);
 

@@ -1,7 +1,7 @@
-//! What must hold for any bytes at all: one function a parser, driven by `fuzz/` for minutes and by the tests for a
-//! moment.
+//! Properties that must hold for any input bytes: one function per parser. The crate in `fuzz/` runs them for minutes,
+//! the tests for a moment.
 //!
-//! Not for users: built for tests and with the feature `fuzzing` only.
+//! Not part of the public API: compiled only for tests and with the feature `fuzzing`.
 #![allow(clippy::unwrap_used, reason = "a broken promise is reported by panicking")]
 
 mod cursors;
@@ -18,10 +18,10 @@ mod seeds;
 
 pub use seeds::seeds;
 
-/// What is done with some bytes; it panics where a promise is broken.
+/// A function that tests some bytes; it panics if a property does not hold.
 pub type Target = fn(&[u8]);
 
-/// Every target by its name.
+/// All targets with their names.
 pub const TARGETS: [(&str, Target); 6] = [
     ("line", lines::line),
     ("day", days::day),

@@ -1,4 +1,5 @@
-//! Queries: read, written, and held against lines both ways.
+//! Fuzzing of queries: a query is parsed, written and compared with lines, through the prefilter and through the
+//! fields.
 
 use std::fmt::Write;
 
@@ -11,29 +12,29 @@ use crate::json;
 use crate::json::push_string;
 use crate::query::{Line, Query, check_filter};
 
-/// Longest query drawn; one byte more than is taken.
+/// Maximum bytes of a generated query: one byte more than the parser accepts.
 const QUERY_BYTES_MAX: usize = 4_097;
 
-/// Longest texts for the slow matcher.
+/// Maximum bytes of the texts for the slow matcher.
 const GLOB_BYTES_MAX: usize = 128;
 
-/// Places at which a query is taken apart: each costs as much as the whole.
+/// The maximum number of places at which a query is split; each split takes as long as the whole test.
 const SPLITS_MAX: usize = 4;
 
-/// A query and, after a newline, a line that it is asked about: a stored one, or a text for a line of ours.
+/// Tests a query and, after a newline, a line to match: a stored line, or a text from which a line is made.
 pub(super) fn query(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (asked, line) = text.split_once('\n').unwrap_or((&text, ""));
     let asked = &asked[..asked.floor_char_boundary(QUERY_BYTES_MAX)];
     fits_like_the_slow_matcher(asked, line);
-    // Of three letters patterns and names often meet.
+    // With only three letters, patterns and names match often.
     let few = |text: &str, letters: [char; 3]| {
         text.bytes().take(24).map(|byte| letters[usize::from(byte % 3)]).collect::<String>()
     };
     fits_like_the_slow_matcher(&few(asked, ['a', 'b', '*']), &few(line, ['a', 'b', 'a']));
     let Ok(query) = Query::parse(asked) else { return };
     let shown = query.to_string();
-    // A query at the limit may need more room for quotes than there is.
+    // A query near the length limit may become too long when it is written with quotes.
     let Ok(again) = Query::parse(&shown) else {
         return assert!(shown.len() > asked.len(), "{asked:?} is written as {shown:?}, which cannot be read");
     };
@@ -55,7 +56,7 @@ pub(super) fn query(data: &[u8]) {
     }
 }
 
-/// Returns lines about which to ask: the drawn one, one made of its text, and one made of the query's own words.
+/// Returns the lines to match: the input line, a line made from its text, and a line made from the words of the query.
 fn lines(line: &str, asked: &str) -> Vec<String> {
     let mut draw = Draw::new(line.as_bytes());
     let mut call = Call::new(draw.text(64), draw.text(64), "{}");
@@ -70,7 +71,7 @@ fn lines(line: &str, asked: &str) -> Vec<String> {
     std::iter::once(line.to_owned()).chain(own.map(|line| line.trim_end().to_owned())).collect()
 }
 
-/// What a line holds is found in it, however it is spelt.
+/// Checks that queries for the values of a line match the line, also if it uses other escapes.
 fn is_found_by_what_it_holds(line: &str) {
     let Some(stored) = Line::parse(line, &Zone::UTC) else { return };
     let other = respelt(line);
@@ -79,7 +80,7 @@ fn is_found_by_what_it_holds(line: &str) {
         let start = value.char_indices().nth(1).map_or(0, |(at, _)| at);
         let quoted = value[start..].replace('\\', r"\\").replace('"', "\\\"").replace('*', r"\*");
         for asked in [format!("{field}=\"*{quoted}\""), format!("\"{quoted}\"")] {
-            // A long value makes a query too long.
+            // A query with a long value may be too long.
             let Ok(query) = Query::parse(&asked) else { continue };
             assert_eq!(check_filter(line, &query), (true, true), "{asked} {line}");
             assert_eq!(check_filter(&other, &query), (true, true), "{asked} {other}");
@@ -87,7 +88,7 @@ fn is_found_by_what_it_holds(line: &str) {
     }
 }
 
-/// Spells a line differently: some characters of its strings as escapes.
+/// Returns the same line with some characters of its strings written as escapes.
 fn respelt(line: &str) -> String {
     if json::check(line).is_err() {
         return line.to_owned();
@@ -97,7 +98,7 @@ fn respelt(line: &str) -> String {
         match c {
             '"' if escape == 0 => inside = !inside,
             '\\' if escape == 0 => escape = 2,
-            // The digits of an escape stay.
+            // The digits of an escape are not changed.
             'u' if escape == 1 => escape = 5,
             _ => {}
         }
@@ -113,7 +114,7 @@ fn respelt(line: &str) -> String {
     out
 }
 
-/// Two queries one after the other are answered by what answers each.
+/// Checks that a line matches two joined queries exactly if it matches both.
 fn joins_by_and(asked: &str, line: &str, does: bool) {
     for (at, _) in asked.match_indices(' ').take(SPLITS_MAX) {
         let (Ok(left), Ok(right)) = (Query::parse(&asked[..at]), Query::parse(&asked[at..])) else { continue };
@@ -122,7 +123,7 @@ fn joins_by_and(asked: &str, line: &str, does: bool) {
     }
 }
 
-/// The linear matcher of patterns agrees with the plain quadratic one.
+/// Checks that the linear pattern matcher agrees with a simple quadratic one.
 fn fits_like_the_slow_matcher(pattern: &str, name: &str) {
     let pattern = &pattern[..pattern.floor_char_boundary(GLOB_BYTES_MAX)];
     let name = &name[..name.floor_char_boundary(GLOB_BYTES_MAX)];

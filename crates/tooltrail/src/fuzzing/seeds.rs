@@ -1,11 +1,12 @@
-//! Where fuzzing begins: inputs made from the frozen lines, so that no first hour is lost on finding out what JSON is.
+//! The first inputs for fuzzing, made from the frozen lines, so that the fuzzer does not need hours to discover the
+//! JSON syntax.
 
 use super::TARGETS;
 
-/// The frozen lines, each as received and as written.
+/// The frozen lines, each in its received and its stored form.
 const VECTORS: &str = include_str!("../../tests/data/v1/lines.jsonl");
 
-/// Queries of every kind of term.
+/// Queries with every kind of term.
 const QUERIES: [&str; 10] = [
     "tool=fs.* status=error user=alice session=s-1",
     "last=1h duration>500ms \"free text\"",
@@ -19,10 +20,10 @@ const QUERIES: [&str; 10] = [
     "via=tooltrail id=* trace_id!=0",
 ];
 
-/// Ids of users that meet every rule of the encoding.
+/// User ids that exercise every rule of the folder encoding.
 const USERS: [&str; 6] = ["alice", "Alice", "_system", "../../etc", "größe", ".tooltrail"];
 
-/// Returns inputs for a target to begin with; none for an unknown one.
+/// Returns the first inputs of a target; none if the target is unknown.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let vectors = || {
@@ -47,7 +48,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             .take(60)
             .enumerate()
             .map(|(n, line)| {
-                // A way of reading, a number of frames; of each its kind, day, id, file and a line.
+                // First the way to read and the number of frames; then for each frame the kind, day, id, file and a
+                // line.
                 let mut input = vec![[2, 2, 2, 0, 1][n % 5], 0, u8::try_from(n % 7).unwrap_or(0)];
                 for (part, kind) in line.chunks(60).zip((0_u8..6).cycle()) {
                     let length = u8::try_from(part.len()).unwrap_or(0);

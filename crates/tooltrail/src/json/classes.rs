@@ -1,17 +1,17 @@
-//! What bytes mean inside a string, sixteen at a time.
+//! Classes of the bytes inside a JSON string, tested 16 bytes at a time.
 
-/// A quote or a backslash.
+/// A quote or a backslash, which ends the plain text.
 const STOP: u8 = 1;
 /// A control character.
 const CONTROL: u8 = 2;
-/// What may begin another character that we escape.
+/// A byte that may begin any other character that we escape.
 const ODD: u8 = 4;
 
-/// One, and the highest bit, in each of eight bytes.
+/// `ONES` has the value 1 in each of eight bytes, `HIGHS` only the highest bit.
 const ONES: u64 = u64::MAX / 255;
 const HIGHS: u64 = ONES << 7;
 
-/// Bytes that are judged at once.
+/// The number of bytes that are tested in one step.
 const CHUNK: usize = 16;
 
 static CLASSES: [u8; 256] = {
@@ -23,7 +23,7 @@ static CLASSES: [u8; 256] = {
     classes
 };
 
-/// The class of a byte.
+/// Returns the class of a byte.
 const fn class(byte: u8) -> u8 {
     match byte {
         b'"' | b'\\' => STOP,
@@ -33,13 +33,13 @@ const fn class(byte: u8) -> u8 {
     }
 }
 
-/// Returns how many bytes come before the first quote, backslash or control character, and whether [`ODD`] ones are
+/// Returns how many bytes come before the first quote, backslash or control character, and whether [`ODD`] bytes are
 /// among them.
 #[inline]
 pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
     let (mut at, mut odd) = (0, false);
     for chunk in bytes.as_chunks::<CHUNK>().0 {
-        // Without branches, so that all bytes of a chunk are judged together.
+        // Has no branches, so that the compiler can test all bytes of a chunk at once.
         let (stops, odds) = chunk.iter().fold((false, false), |(stops, odds), &b| {
             (
                 stops | (b == b'"') | (b == b'\\') | (b < b' '),
@@ -56,7 +56,7 @@ pub(super) fn plain(bytes: &[u8]) -> (usize, bool) {
     (at + tail, odd | (classes & ODD != 0))
 }
 
-/// Returns how many bytes come before the first that may be escaped.
+/// Returns how many bytes come before the first byte that may need an escape.
 #[inline]
 pub(super) fn unescaped(bytes: &[u8]) -> usize {
     let mut at = 0;
@@ -72,7 +72,8 @@ pub(super) fn unescaped(bytes: &[u8]) -> usize {
     at + tail(&bytes[at..], STOP | CONTROL | ODD).0
 }
 
-/// Returns how many bytes come before the first backslash: where there are some, the next is near.
+/// Returns how many bytes come before the first backslash. The first 64 bytes are searched here, because in a string
+/// with escapes the next backslash is usually near.
 #[inline]
 pub(super) fn before_backslash(bytes: &[u8]) -> usize {
     let (mut at, slash) = (0, ONES * u64::from(b'\\'));
@@ -109,10 +110,11 @@ fn tail(bytes: &[u8], until: u8) -> (usize, u8) {
     (at, classes)
 }
 
-/// How many of eight bytes come before the first that is not printable ASCII, or is a quote or a backslash.
+/// Returns how many of eight bytes come before the first byte that is a quote, a backslash or not printable ASCII.
 #[inline]
 fn usual(eight: u64) -> usize {
-    // Each of these sets the high bit of a byte that is small enough, and at most of bytes above such a one.
+    // Each expression sets the high bit of a matching byte. It may also set the high bit of higher bytes, which does
+    // not matter because only the first match is used.
     let is = |byte: u8| {
         let other = eight ^ (ONES * u64::from(byte));
         other.wrapping_sub(ONES) & !other

@@ -1,7 +1,8 @@
-//! JSON as it was received: order, digits and all, and a clear word where JSON cannot carry a value faithfully.
+//! JSON that keeps the order of members and the digits of numbers as received, and reports values that JSON cannot
+//! represent faithfully.
 //!
-//! A general JSON library turns numbers into machine numbers, lets the last of two equal keys win and stops at a
-//! nesting of some hundred levels. An audit trail may do none of that, so the reader is our own.
+//! A general JSON library converts numbers to machine numbers, keeps only the last of two equal keys and stops at some
+//! hundred levels of nesting. An audit trail must do none of this, so this crate has its own reader.
 
 mod classes;
 mod read;
@@ -14,12 +15,12 @@ pub(crate) use reader::{Flaw, JsonReader};
 pub(crate) use unescape::{push_unescaped, unescape};
 pub(crate) use write::{compact, is_escaped, push_string};
 
-/// Levels of nesting that stay structured; a list or object deeper than this becomes its compact text.
+/// Maximum levels of nesting that stay structured; a list or object at a deeper level is kept as its compact text.
 ///
-/// It also bounds recursion wherever a tree is walked.
+/// This also limits the recursion of all functions that walk a tree.
 pub(crate) const DEPTH_MAX: usize = 64;
 
-/// A JSON value with members in the order received and numbers with their digits.
+/// A JSON value. Members keep the order received and numbers keep their digits.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Json {
     Null,
@@ -30,12 +31,13 @@ pub(crate) enum Json {
     Array(Vec<Self>),
     /// Keys are unique when read from text.
     Object(Vec<(String, Self)>),
-    /// The compact text of a list or object below [`DEPTH_MAX`] levels.
+    /// The compact text of a list or object that is nested deeper than [`DEPTH_MAX`] levels.
     Deep(String),
 }
 
 impl Json {
-    /// Reads one value and nothing after it but white space; lists and objects stay structured down to `levels`.
+    /// Reads a text that is one JSON value, with only white space around it. Lists and objects stay structured down to
+    /// `levels` levels, at most [`DEPTH_MAX`].
     pub(crate) fn read(text: &str, levels: usize) -> Result<Self, Flaw> {
         check(text)?;
         Ok(read::build(text, levels.min(DEPTH_MAX)))

@@ -1,4 +1,4 @@
-//! JSON text to values: a check that never recurses, then a tree of bounded depth.
+//! Reads JSON text: a check without recursion, then a tree of limited depth.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,24 +8,24 @@ use super::reader::{Flaw, JsonReader};
 use super::unescape::unescape;
 use super::write::compact;
 
-/// Keys of one object up to which comparing each with each is cheaper than hashing.
+/// Up to this number of keys in one object, comparing all pairs is cheaper than hashing.
 const KEYS_LINEAR_MAX: usize = 8;
 
-/// Levels in which keys are compared; a value of more is kept as its text. Each costs some bytes of memory, and a
-/// request is 16 MiB of brackets at worst.
+/// Maximum levels in which keys are compared; a value with more levels is kept as text. Each level needs some bytes of
+/// memory, and a request can consist of up to 16 MiB of brackets.
 const LEVELS_COMPARED_MAX: usize = 10_000;
 
-/// Most members of an object whose members are taken apart.
+/// Maximum members of an object that is split into its members.
 pub(crate) const OBJECT_MEMBERS_MAX: usize = 10_000;
 
-/// Checks that a text is one JSON value (RFC 8259) without equal keys in an object, lone surrogates or numbers of more
-/// than 300 characters, at any depth.
+/// Checks that a text is one JSON value (RFC 8259), and that at any depth it has no equal keys in an object, no lone
+/// surrogates and no numbers of more than 300 characters.
 ///
-/// Syntax is judged first: a text that is no JSON at all is that, whatever else is wrong with it.
+/// A syntax error is reported before any other flaw.
 pub(crate) fn check(text: &str) -> Result<(), Flaw> {
     let mut reader = JsonReader::new(text);
     let mut flaw = None;
-    // A byte for each open container, and the keys of the objects among the first levels.
+    // `open` has one byte for each open container; `objects` has the keys of the open objects in the first levels.
     let (mut open, mut objects): (Vec<Open>, Vec<Keys<'_>>) = (Vec::new(), Vec::new());
     loop {
         reader.space();
@@ -65,7 +65,7 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
                 }
             }
         }
-        // A value has ended: what follows it?
+        // A value has ended: reads the separator, or closes containers.
         loop {
             reader.space();
             match open.last() {
@@ -102,20 +102,20 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
 enum Open {
     List,
     Object,
-    /// An object so deep that its keys are not compared.
+    /// An object that is nested so deeply that its keys are not compared.
     DeepObject,
 }
 
-/// Whether a text is exactly one JSON number.
+/// Returns whether a text is exactly one JSON number.
 pub(crate) fn is_number(text: &str) -> bool {
     let mut reader = JsonReader::new(text);
     reader.number().is_ok() && reader.at() == text.len()
 }
 
-/// Returns the members of an object's text: each key decoded, each value as it stands.
+/// Returns the members of an object's text: each key is decoded, each value is the unchanged text.
 ///
-/// Keys that occur twice are returned twice. Only the outermost level is looked at beyond syntax; more than 10,000 members
-/// are refused.
+/// A key that occurs twice is returned twice. Below the outermost level only the syntax is checked. An object with more
+/// than 10,000 members is refused.
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
     if let Err(Flaw::Syntax(at)) = check(text) {
         return Err(Flaw::Syntax(at));
@@ -138,7 +138,7 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
         if found.len() >= OBJECT_MEMBERS_MAX {
             return Err(Flaw::TooManyMembers);
         }
-        // Half a surrogate pair stays written as its escape.
+        // A key with a lone surrogate keeps its escapes.
         found.push((if lone { Cow::Borrowed(key) } else { unescape(key) }, value));
         reader.space();
         if !reader.take(b',') {
@@ -147,7 +147,8 @@ pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
     }
 }
 
-/// Returns the string that a JSON string's text stands for, `None` if the text is no faithful string.
+/// Returns the decoded string for a JSON string's text. Returns `None` if the text is not a JSON string or contains a
+/// lone surrogate.
 pub(crate) fn string(text: &str) -> Option<Cow<'_, str>> {
     let mut reader = JsonReader::new(text);
     let (inner, lone) = reader.string().ok()?;
@@ -160,16 +161,16 @@ pub(super) fn build(text: &str, levels: usize) -> Json {
     reader.build(levels)
 }
 
-/// The keys of one object, to find a second one.
+/// The keys of one object, used to find duplicates.
 #[derive(Default)]
 struct Keys<'a> {
     few: Vec<Cow<'a, str>>,
-    /// `None` while they are few, as in nearly all objects.
+    /// `None` while the object has few keys, as nearly all objects have.
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
 impl<'a> Keys<'a> {
-    /// Adds a key; returns whether it was there.
+    /// Adds a key; returns whether the object already had it.
     fn seen(&mut self, key: Cow<'a, str>) -> bool {
         if self.few.len() < KEYS_LINEAR_MAX && self.many.is_none() {
             if self.few.contains(&key) {
@@ -185,7 +186,7 @@ impl<'a> Keys<'a> {
 }
 
 impl<'a> JsonReader<'a> {
-    /// Reads a key and its colon, and notes whether it stood before.
+    /// Reads a key and its colon, and notes a flaw if the key is a duplicate or has a lone surrogate.
     fn key(&mut self, keys: Option<&mut Keys<'a>>, flaw: &mut Option<Flaw>) -> Result<(), Flaw> {
         let (key, lone) = self.string()?;
         if lone {
@@ -197,7 +198,7 @@ impl<'a> JsonReader<'a> {
         self.expect(b':')
     }
 
-    /// Builds the value at this position of a checked text, with so many levels of containers below it.
+    /// Builds the value at this position of a checked text, with at most `levels` structured levels.
     fn build(&mut self, levels: usize) -> Json {
         self.space();
         match self.peek() {

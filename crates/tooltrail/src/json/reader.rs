@@ -1,42 +1,42 @@
-//! The tokens of a JSON text, one after another, without taking it apart.
+//! Reads the tokens of a JSON text one by one, without building values.
 
 use super::classes::plain;
 use super::write::is_escaped;
 
-/// Why a text is no JSON value that can be kept faithfully.
+/// The reason why a text is not a JSON value that can be stored faithfully.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// Not JSON, at this byte.
+    /// The text is not JSON at this byte offset.
     Syntax(usize),
-    /// An object has one key twice.
+    /// An object contains a key twice.
     DuplicateKey,
-    /// A string holds half a surrogate pair.
+    /// A string contains a lone surrogate.
     LoneSurrogate,
-    /// A number has more characters than any reader keeps.
+    /// A number has more characters than other readers can be trusted to keep.
     LongNumber,
-    /// More levels than can be looked at for equal keys.
+    /// The nesting is too deep to check for equal keys.
     TooDeep,
-    /// An object has more members than an entry can have.
+    /// An object has more members than an entry may have.
     TooManyMembers,
 }
 
-/// Characters of a number that every reader can be trusted with: some more digits than the largest float has.
+/// Maximum characters of a number: slightly fewer than the largest `f64` has digits.
 const NUMBER_CHARS_MAX: usize = 300;
 
 /// A string of a JSON text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
-    /// Its inside as it stands.
+    /// The unchanged text between the quotes.
     pub(crate) inner: &'a str,
-    /// Whether it holds a lone surrogate.
+    /// Whether it contains a lone surrogate.
     pub(crate) lone: bool,
-    /// Whether it holds escapes.
+    /// Whether it contains escapes.
     pub(crate) escaped: bool,
-    /// Whether we would write it with the same escapes.
+    /// Whether our own writer would use the same escapes.
     pub(crate) ours: bool,
 }
 
-/// A position in a text.
+/// A read position in a JSON text.
 #[derive(Debug)]
 pub(crate) struct JsonReader<'a> {
     text: &'a str,
@@ -44,17 +44,17 @@ pub(crate) struct JsonReader<'a> {
 }
 
 impl<'a> JsonReader<'a> {
-    /// Begins at the beginning.
+    /// Returns a reader at the beginning of the text.
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
-    /// Returns the bytes before this position.
+    /// Returns the current byte offset.
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Returns the next byte.
+    /// Returns the next byte without moving the position.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -63,26 +63,26 @@ impl<'a> JsonReader<'a> {
         Flaw::Syntax(self.at)
     }
 
-    /// Steps over a byte if it comes next; returns whether it did.
+    /// Skips a byte if it comes next; returns whether it did.
     pub(crate) fn take(&mut self, byte: u8) -> bool {
         let here = self.peek() == Some(byte);
         self.at += usize::from(here);
         here
     }
 
-    /// Steps over a byte that must come next.
+    /// Skips a byte that must come next.
     pub(crate) fn expect(&mut self, byte: u8) -> Result<(), Flaw> {
         if self.take(byte) { Ok(()) } else { Err(self.syntax()) }
     }
 
-    /// Steps over white space.
+    /// Skips white space.
     pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    /// Reads a string; returns its inside as it stands, and whether it holds a lone surrogate.
+    /// Reads a string; returns the unchanged text between its quotes, and whether it contains a lone surrogate.
     pub(super) fn string(&mut self) -> Result<(&'a str, bool), Flaw> {
         self.literal().map(|literal| (literal.inner, literal.lone))
     }
@@ -94,7 +94,7 @@ impl<'a> JsonReader<'a> {
         let bytes = self.text.as_bytes();
         let (mut lone, mut escaped, mut ours, mut odd) = (false, false, true, false);
         loop {
-            // What lies before the next quote or backslash may hold no control character.
+            // Control characters are not allowed, so the search also stops at them.
             let (before, strange) = plain(&bytes[self.at..]);
             odd |= strange;
             self.at += before;
@@ -132,7 +132,7 @@ impl<'a> JsonReader<'a> {
                         _ => return Err(self.syntax()),
                     }
                 }
-                // The search stops at nothing else.
+                // Only control characters remain, and they are not allowed.
                 _ => return Err(self.syntax()),
             }
         }
@@ -145,7 +145,7 @@ impl<'a> JsonReader<'a> {
         })
     }
 
-    /// Reads a number or one of the three words.
+    /// Reads a number, `null`, `true` or `false`.
     pub(crate) fn scalar(&mut self) -> Result<(), Flaw> {
         for word in ["null", "true", "false"] {
             if self.text[self.at..].starts_with(word) {
@@ -156,7 +156,8 @@ impl<'a> JsonReader<'a> {
         self.number()
     }
 
-    /// As [`JsonReader::scalar`]; whether it is one that JSON carries faithfully: a number of at most 300 characters.
+    /// Reads a scalar like [`JsonReader::scalar`]; returns whether it has at most 300 characters, so that other readers
+    /// keep it faithfully.
     pub(crate) fn faithful_scalar(&mut self) -> Result<bool, Flaw> {
         let start = self.at;
         self.scalar()?;
@@ -189,7 +190,7 @@ impl<'a> JsonReader<'a> {
         if self.at > start { Ok(()) } else { Err(self.syntax()) }
     }
 
-    /// Steps over one value of a checked text and returns it as it stands.
+    /// Skips one value of a checked text and returns its unchanged text.
     pub(super) fn skip(&mut self) -> &'a str {
         let start = self.at;
         let mut depth = 0_usize;

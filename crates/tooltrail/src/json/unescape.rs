@@ -1,10 +1,10 @@
-//! What a JSON string stands for.
+//! Decodes the escapes of JSON strings.
 
 use std::borrow::Cow;
 
 use super::classes::before_backslash;
 
-/// Resolves the escapes of a checked string's inside; a lone surrogate becomes U+FFFD.
+/// Decodes the escapes in the text between the quotes of a checked string; a lone surrogate becomes U+FFFD.
 pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Cow::Borrowed(inner);
@@ -14,9 +14,9 @@ pub(crate) fn unescape(inner: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Appends a checked string's inside with its escapes resolved; a lone surrogate becomes U+FFFD.
+/// Appends the text between the quotes of a checked string with its escapes decoded; a lone surrogate becomes U+FFFD.
 pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
-    // What is resolved is never longer than its escape.
+    // Decoded text is never longer than its escapes.
     out.reserve(inner.len());
     let mut rest = inner;
     loop {
@@ -39,7 +39,7 @@ pub(crate) fn push_unescaped(out: &mut String, inner: &str) {
     }
 }
 
-/// Takes the digits behind `\u`, and the escape of a second half where they are a first.
+/// Reads the digits after `\u`. If they are a high surrogate, also reads the escape of the low surrogate that follows.
 fn unicode(rest: &mut &str) -> char {
     let unit = |rest: &mut &str| {
         let unit = rest.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok());

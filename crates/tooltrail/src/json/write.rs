@@ -1,12 +1,12 @@
-//! Values to JSON text: compact, with the escapes that keep a line one line on any terminal.
+//! Writes compact JSON text, with escapes that keep a line one line on any terminal.
 
 use super::classes::unescaped;
 use super::unescape::unescape;
 
-/// Whether a character is written as `\u` and four hex digits (or one of the short escapes).
+/// Returns whether a character is written as `\u` and four hex digits, or as a short escape.
 ///
-/// Beyond what JSON demands: C1 controls, which some terminals obey, and the characters that break lines or turn
-/// the direction of text.
+/// This includes characters that JSON allows: C1 controls, which some terminals interpret, and characters that break
+/// lines or change the direction of text.
 pub(crate) const fn is_escaped(c: char) -> bool {
     matches!(
         c,
@@ -21,12 +21,12 @@ pub(crate) const fn is_escaped(c: char) -> bool {
     )
 }
 
-/// Appends a string as JSON, with its quotes.
+/// Appends a string as JSON, including its quotes.
 pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
     let (mut rest, mut from) = (text, 0);
     loop {
-        // Every escaped character is of one of these classes; all others pass unseen.
+        // Skips to the next byte of a class that contains escaped characters; other bytes are never escaped.
         from += unescaped(&rest.as_bytes()[from..]);
         let Some(c) = rest[from..].chars().next() else { break };
         if !is_escaped(c) {
@@ -49,7 +49,7 @@ pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Appends `\u` and four lower-case hex digits; every escaped character is below U+10000.
+/// Appends `\u` and four lower-case hex digits. Every escaped character is below U+10000.
 fn push_unit(out: &mut String, unit: u32) {
     out.push_str("\\u");
     for shift in [12, 8, 4, 0] {
@@ -57,9 +57,9 @@ fn push_unit(out: &mut String, unit: u32) {
     }
 }
 
-/// Returns the compact form of a checked text: no space between tokens, strings with our escapes.
+/// Returns the compact form of a checked text: no white space between tokens, and strings with our own escapes.
 ///
-/// Never recurses, so nesting of any depth is fine.
+/// Does not recurse, so it accepts any depth of nesting.
 pub(crate) fn compact(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut at = 0;

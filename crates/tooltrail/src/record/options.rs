@@ -84,8 +84,7 @@ impl Options {
         let key = match &self.keys {
             None => None,
             Some(keys) if lies_below(keys, home.root()) => {
-                let what = format!("the keys {} lie below the home", keys.display());
-                return Err(Error::input(what, "keep keys where agents cannot read: --keys DIR"));
+                return Err(Error::KeysBelowHome { keys: keys.clone() });
             }
             Some(keys) => Some(redaction_key(&home, keys, &*self.random)?),
         };

@@ -1,4 +1,5 @@
-//! `POST /api/audit/entries`: entries from whoever speaks HTTP, acknowledged once they are as durable as their tools ask for.
+//! `POST /api/audit/entries`: takes entries over HTTP and acknowledges them once they are as durable as the policy for
+//! their tools requires.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -25,50 +26,51 @@ use crate::service::{GiveUp, Service};
 use crate::tokens::Token;
 use crate::typos::Typos;
 
-/// Largest body: 256 of the largest lines, and far more than a sender should lose to one failed request.
+/// Largest body: 256 of the largest lines, and far more than a sender should have to repeat after a failed request.
 const BODY_BYTES_MAX: usize = 16 << 20;
 
-/// Most entries of one body: all of them must fit the recorder's queue at once, or they never would.
+/// Most entries in one body. All of them must fit into the recorder's queue at the same time; a larger body could never
+/// be accepted.
 const ENTRIES_MAX: usize = 10_000;
 
-/// How far a sender's clock may be ahead of ours: clocks differ by minutes at worst.
+/// How far the clock of a sender may be ahead of the service's clock. Clocks differ by minutes at worst.
 const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
 
-/// How late an entry may come without a word about when it came.
+/// How late an entry may arrive before its time of arrival is stored in it too.
 const BEHIND_MS_MAX: i64 = 60 * 1_000;
 
-/// Bytes for which room is taken first.
+/// Bytes that are reserved first for a body.
 const BODY_BYTES_FIRST: usize = 16 << 10;
 
-/// Bytes from which on a body gets memory of its own, of which only what was sent is in use.
+/// Size from which a body gets a buffer of [`BODY_BYTES_RESERVED`], of which only the received bytes use real memory.
 ///
-/// An allocator hands back to the system at once what is this large (for glibc: more than 32 MiB, the largest value of
-/// its sliding `M_MMAP_THRESHOLD`, mallopt(3)). Smaller buffers stay with the thread that freed them, and after some
-/// large bodies each thread would hold one.
+/// The allocator returns a buffer of that size to the system as soon as it is freed (for glibc: more than 32 MiB, the
+/// largest value of its dynamic `M_MMAP_THRESHOLD`, mallopt(3)). It keeps smaller buffers for the thread that freed
+/// them, so after some large bodies, each thread would hold one.
 const BODY_BYTES_APART: usize = 1 << 20;
 
-/// How much such a body reserves.
+/// Size of the buffer for a body of at least [`BODY_BYTES_APART`].
 const BODY_BYTES_RESERVED: usize = 33 << 20;
 
-/// Bytes of a body that is taken apart where it arrived: a millisecond of work at most, and a thread's wake is saved.
+/// Largest body that is parsed on the current thread. This takes at most a millisecond and saves waking another thread.
 const SORTED_HERE_BYTES_MAX: usize = 2 << 10;
 
-/// Longest pause within a body.
+/// Longest pause between two parts of a body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Longest time for a whole body: the largest one over a slow line.
+/// Longest time for a whole body: enough for the largest one over a slow connection.
 const BODY_WAIT: Duration = Duration::from_secs(60);
 
-/// Longest text about one refused line: it may quote what was sent.
+/// Longest error text about one rejected line, because it may quote the line.
 const REFUSAL_CHARS_MAX: usize = 300;
 
-/// What some editors put before UTF-8.
+/// The byte order mark that some editors write at the beginning of UTF-8 text.
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// The header in which a sender says how many entries it had to drop.
+/// The header in which a sender reports how many entries it had to drop.
 const LOST: &str = "tooltrail-lost";
 
-/// Takes entries in.
+/// Handles a request that sends entries.
 pub(crate) async fn entries(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -86,14 +88,14 @@ pub(crate) async fn entries(
     let shared = Arc::clone(&service);
     let small = body.len() <= SORTED_HERE_BYTES_MAX;
     let sort = move || {
-        // A sender that lost all it had still has that to say.
+        // A sender that lost all its entries may send an empty body with only the header.
         let only_lost = lost > 0 && body.trim_ascii().is_empty();
         let sorter = Sorter { service: &shared, token: &sender, recorder: &keeper, cancel: &cancel };
         let sorted = if only_lost { Ok(Sorted::default()) } else { sorter.sort(&body) };
         drop((body, room, permit));
         sorted
     };
-    // A panic is this request's alone.
+    // A panic while parsing affects only this request.
     let sorted = if small {
         tokio::task::block_in_place(|| catch_unwind(AssertUnwindSafe(sort)).ok())
     } else {
@@ -103,14 +105,14 @@ pub(crate) async fn entries(
     let Sorted { calls, lines, mut rejected, late, typos } = sorted.ok_or(Problem::Broken)??;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
     let accepted = lines.len() - unwritten.len();
-    // The others are in the trail: sending all again would store them twice.
+    // The other entries are in the trail, so only these are rejected; a retry of all would store the others twice.
     rejected.extend(unwritten.into_iter().filter_map(|index| {
         Some(Refused { line: *lines.get(index)?, error: "its day file could not be written".to_owned() })
     }));
     rejected.sort_by_key(|refused| refused.line);
     service.meters().sent(rejected.len(), lost);
     service.meters().late(late);
-    // Only now: a request that was told to come again will bring its count again.
+    // Recorded only now, because a request that is told to retry sends its count again.
     if lost > 0 {
         recorder.event(Event::Gap {
             user: caller.0.user.clone(),
@@ -133,9 +135,10 @@ pub(crate) async fn entries(
     Ok(taken(how_much, answer.to_string()))
 }
 
-/// Waits until every call is synced that is not buffered, and returns the places of those whose file alone could not be written.
+/// Records the calls and waits until all calls are synced that are not buffered. If only some day files could not be
+/// written, returns the indexes of their calls.
 ///
-/// If that is all of them, or nobody knows which, nothing of them is acknowledged.
+/// If this affects all calls, or if it is unknown which ones, returns an error, and no call is acknowledged.
 async fn durable(recorder: &Recorder, calls: Vec<Prepared>) -> Result<Vec<usize>, Problem> {
     let sent = calls.len();
     let ack = recorder.record_prepared(calls).map_err(|error| Problem::writing(&error))?;
@@ -147,7 +150,10 @@ async fn durable(recorder: &Recorder, calls: Vec<Prepared>) -> Result<Vec<usize>
     }
 }
 
-/// Returns the whole body and the room it takes, as long as it is small and comes in time.
+/// Reads the whole body and returns it with the permits for its memory.
+///
+/// # Errors
+/// The body is too large, arrives too slowly or ends early, or no memory permit is free.
 async fn read_body(request: Request, service: &Service, token: &Token) -> Result<(Vec<u8>, Vec<Permit>), Problem> {
     let too_large = || Problem::TooLarge { detail: format!("the body is over {} MiB", BODY_BYTES_MAX >> 20) };
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -163,7 +169,8 @@ async fn read_body(request: Request, service: &Service, token: &Token) -> Result
             if bytes.len() + data.len() > BODY_BYTES_MAX {
                 return Err(too_large());
             }
-            // The room is taken as the bytes come, in steps that double: half-sent bodies hold what they have sent.
+            // Permits are taken as the bytes arrive, in doubling steps, so that an incomplete body holds little more
+            // than it has sent.
             let needed = bytes.len() + data.len();
             if needed > granted {
                 let size = needed.next_power_of_two().max(BODY_BYTES_FIRST);
@@ -180,12 +187,12 @@ async fn read_body(request: Request, service: &Service, token: &Token) -> Result
     Ok((bytes, room))
 }
 
-/// Returns the next piece of a body.
+/// Returns the next frame of a body.
 async fn next(body: &mut Body) -> Option<Result<hyper::body::Frame<<Body as hyper::body::Body>::Data>, axum::Error>> {
     std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await
 }
 
-/// Returns how many entries the sender says it had to drop.
+/// Returns how many entries the sender reports as dropped; 0 without the header.
 fn lost(headers: &HeaderMap) -> Result<u64, Problem> {
     let mut all = headers.get_all(LOST).iter();
     let (first, second) = (all.next(), all.next());
@@ -197,28 +204,28 @@ fn lost(headers: &HeaderMap) -> Result<u64, Problem> {
     }
 }
 
-/// A body's entries, understood or refused.
+/// The entries of a body, accepted or rejected.
 #[derive(Debug, Default)]
 struct Sorted {
     calls: Vec<Prepared>,
-    /// The line of each call.
+    /// The line number of each call in `calls`.
     lines: Vec<usize>,
     rejected: Vec<Refused>,
-    /// How many of them are of days that are too old to be kept.
+    /// How many of the rejected lines are of days that are too old to be kept.
     late: usize,
-    /// Keys that are most likely misspelt.
+    /// Keys that are probably misspelt.
     typos: Typos,
 }
 
-/// A line that was not understood.
+/// A rejected line.
 #[derive(Debug)]
 struct Refused {
-    /// From 1; in an array, which element.
+    /// The line number, counted from 1; for an array, the number of the element.
     line: usize,
     error: String,
 }
 
-/// Splits a body into entries and reads each.
+/// Splits a body into entries and parses each one.
 struct Sorter<'a> {
     service: &'a Service,
     token: &'a Token,
@@ -248,10 +255,10 @@ impl Sorter<'_> {
         Ok(sorted)
     }
 
-    /// Reads one entry, or says why it is refused.
+    /// Parses one entry, or returns why it is rejected.
     fn read(&self, line: usize, bytes: &[u8], now: Timestamp, sorted: &mut Sorted) -> Result<Prepared, String> {
         let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-        let call = receive(text, self.service.zone()).map_err(|error| error.to_string())?;
+        let call = receive(text, self.service.zone()).map_err(|error| error.message())?;
         sorted.typos.look(line as u64, &call);
         let call = sent_by(self.token, call, now);
         if let Some(why) = self.recorder.too_late(&call) {
@@ -259,17 +266,18 @@ impl Sorter<'_> {
             return Err(why);
         }
         if self.service.may_name(self.token, &call.user, self.recorder) {
-            // Redacted here, on this token's thread: nobody else waits for what its entries cost.
-            self.recorder.prepare(self.service.durability(), call).map_err(|error| error.to_string())
+            // Redacts here, on the thread of this request, so that the cost does not delay other senders.
+            self.recorder.prepare(self.service.durability(), call).map_err(|error| error.message())
         } else {
             Err("too many users that are new here at once: send this entry again in a minute".to_owned())
         }
     }
 }
 
-/// Returns the entries of a body with their places, from 1: an array's elements, else lines that are not empty.
+/// Returns the entries of a body with their numbers, from 1: the elements of an array, else the lines that are not
+/// empty.
 fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
-    // No more are collected than a body may have.
+    // Collects at most one entry more than a body may have, to detect that there are too many.
     let entries: Vec<(usize, &[u8])> = if body.trim_ascii_start().starts_with(b"[") {
         let mut reader = serde_json::Deserializer::from_slice(body);
         let elements = reader.deserialize_seq(Elements).and_then(|elements| reader.end().map(|()| elements));
@@ -278,7 +286,7 @@ fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
         })?;
         elements.into_iter().enumerate().map(|(index, element)| (index + 1, element.get().as_bytes())).collect()
     } else {
-        // A newline is one byte whatever is broken around it: one bad line spoils no other.
+        // Splits at the newline byte before decoding UTF-8, so that one broken line does not affect the others.
         let body = body.strip_prefix(BOM).unwrap_or(body);
         let lines = body.split(|byte| *byte == b'\n').enumerate().map(|(index, line)| (index + 1, line));
         lines.filter(|(_, line)| !line.trim_ascii().is_empty()).take(ENTRIES_MAX + 1).collect()
@@ -290,7 +298,7 @@ fn split(body: &[u8]) -> Result<Vec<(usize, &[u8])>, Problem> {
     }
 }
 
-/// Collects the elements of an array, one more than a body may have at most; the rest is only checked.
+/// Collects the elements of an array, at most one more than a body may have. The other elements are only validated.
 struct Elements;
 
 impl<'de> Visitor<'de> for Elements {
@@ -312,8 +320,8 @@ impl<'de> Visitor<'de> for Elements {
     }
 }
 
-/// Says by which path a call came and whose word its user and its time are: a token's user wins over the body's, and our
-/// clock over a time that has not come yet. The id is ours.
+/// Sets how the call arrived and checks its claims: the user of the token replaces the user in the body, the service's
+/// clock replaces a time that is in the future, and an id in the body is moved to `extra`.
 fn sent_by(token: &Token, mut call: Call, now: Timestamp) -> Call {
     call.via = Via::Http;
     match &token.user {

@@ -1,4 +1,4 @@
-//! `GET /healthz`: the process answers. `GET /readyz`: it also takes entries.
+//! `GET /healthz`: the process is alive. `GET /readyz`: it also takes entries and queries.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use crate::http::api::params::Params;
 use crate::http::status::{Problem, answer};
 use crate::service::Service;
 
-/// Answers without looking at anything: a slow disk is no reason to kill the process.
+/// Answers ok without any check, because a slow disk is no reason to kill the process.
 pub(crate) async fn live(uri: Uri) -> Result<Response, Problem> {
     Params::of(&uri, &[])?;
     Ok(answer(r#"{"status":"ok"}"#))
 }
 
-/// Answers yes once recovery is done and while the home can be written.
+/// Answers ready if recovery is done and the home is writable.
 pub(crate) async fn ready(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
     Params::of(&uri, &[])?;
     service.ready().await?;

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the service does, in numbers: no user, no tool, nobody's data.
+//! `GET /metrics`: the metrics of the service. They contain no user, no tool and no data of entries.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::http::api::params::Params;
 use crate::http::status::{Problem, metrics_answer};
 use crate::service::Service;
 
-/// Answers with all numbers.
+/// Answers with all metrics.
 pub(crate) async fn metrics(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
     Params::of(&uri, &[])?;
     let counters = service.opened().ok().map(|opened| opened.recorder.counters());

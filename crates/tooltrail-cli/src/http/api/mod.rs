@@ -1,4 +1,4 @@
-//! The resources of the API, a file each, and what several of them need.
+//! The resources of the API, one file each, and helpers that several of them share.
 
 pub(crate) mod entries;
 pub(crate) mod health;

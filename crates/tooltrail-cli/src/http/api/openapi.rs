@@ -1,4 +1,4 @@
-//! `GET /openapi.json`: the API's own description, kept by hand.
+//! `GET /openapi.json`: the OpenAPI description of this API, maintained by hand.
 
 use axum::http::Uri;
 use axum::response::Response;
@@ -6,7 +6,7 @@ use axum::response::Response;
 use crate::http::api::params::Params;
 use crate::http::status::{Problem, answer};
 
-/// The document.
+/// The OpenAPI document.
 const DOCUMENT: &str = include_str!("openapi.json");
 
 /// Answers with the document.

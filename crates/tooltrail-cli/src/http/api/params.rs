@@ -1,11 +1,11 @@
-//! The parameters of a question: known names, once each, in bounds, or an error that says what to send.
+//! The parameters of a query: each name must be known, given once and in range; otherwise an error says what to send.
 
 use axum::http::Uri;
 use tooltrail::{Cursor, Query, Question, Zone};
 
 use crate::http::status::Problem;
 
-/// How each cursor over users begins: its version.
+/// The prefix of each cursor over users; it is the version of the format.
 const USER_CURSOR: &str = "u1.";
 
 /// The parameters of one request, in the order received.
@@ -13,18 +13,18 @@ const USER_CURSOR: &str = "u1.";
 pub(crate) struct Params(Vec<(String, String)>);
 
 impl Params {
-    /// Reads the query of an address; each name must be one of these.
+    /// Parses the query of a URI; each name must be in `known`.
     pub(crate) fn of(uri: &Uri, known: &[&str]) -> Result<Self, Problem> {
         Self::parse(uri.query().unwrap_or_default(), known)
     }
 
-    /// Reads a form's body; each name must be one of these.
+    /// Parses the body of a form; each name must be in `known`.
     pub(crate) fn of_form(body: &[u8], known: &[&str]) -> Result<Self, Problem> {
         let text = std::str::from_utf8(body).map_err(|_| Problem::unclear("the form is not UTF-8", "send UTF-8"))?;
         Self::parse(text, known)
     }
 
-    /// Reads the text after the question mark.
+    /// Parses `name=value` pairs that are separated by `&`.
     fn parse(text: &str, known: &[&str]) -> Result<Self, Problem> {
         let mut params: Vec<(String, String)> = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -45,7 +45,7 @@ impl Params {
         Ok(Self(params))
     }
 
-    /// Returns one of these words.
+    /// Returns the value of a parameter, which must be one of `words`.
     pub(crate) fn choice<'c>(&self, name: &str, words: &[&'c str]) -> Result<Option<&'c str>, Problem> {
         let Some(value) = self.text(name) else { return Ok(None) };
         let known = words.iter().find(|word| **word == value).copied();
@@ -54,7 +54,8 @@ impl Params {
             .ok_or_else(|| Problem::unclear(format!("{name} is {value:?}"), format!("use {}", words.join(" or "))))
     }
 
-    /// Returns the question that they ask, times without a zone in this one; names that this path does not take keep their defaults.
+    /// Returns the query that the parameters describe. Times without a time zone are in `zone`. Parameters that are not
+    /// given keep their defaults.
     pub(crate) fn question(&self, zone: &Zone) -> Result<Question, Problem> {
         let mut question = Question::new();
         question.user = self.text("user").map(str::to_owned);
@@ -75,12 +76,12 @@ impl Params {
         Ok(question)
     }
 
-    /// Returns how many days to look back, if it is said.
+    /// Returns how many days to look back, if given.
     pub(crate) fn days(&self) -> Result<Option<u32>, Problem> {
         self.number("days", 3_650)
     }
 
-    /// Returns the user after whom a page of users begins.
+    /// Returns the user after which a page of users begins, from the cursor.
     pub(crate) fn user_cursor(&self) -> Result<Option<String>, Problem> {
         let Some(cursor) = self.text("cursor") else { return Ok(None) };
         let user = cursor.strip_prefix(USER_CURSOR).and_then(|digits| {
@@ -93,18 +94,19 @@ impl Params {
         user.map(Some).ok_or_else(|| Problem::unclear("the cursor is none of ours", "send `next` of the page before"))
     }
 
-    /// Returns what was asked as text for the trail. The pages of one question are one question.
+    /// Returns the parameters as text for the trail, without the cursor, so that all pages of one query have the same
+    /// text.
     pub(crate) fn asked(&self) -> String {
         let pairs = self.0.iter().filter(|(name, _)| name != "cursor").map(|(name, value)| format!("{name}={value}"));
         pairs.collect::<Vec<_>>().join("&")
     }
 
-    /// Returns a value; an empty one, as a form sends it, is none.
+    /// Returns the value of a parameter. An empty value, as a form sends it, counts as not given.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// Returns a whole number from 1 to a bound.
+    /// Returns the value of a parameter as a whole number from 1 to `max`.
     fn number(&self, name: &str, max: u32) -> Result<Option<u32>, Problem> {
         let Some((_, value)) = self.0.iter().find(|(known, _)| known == name) else { return Ok(None) };
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -115,7 +117,7 @@ impl Params {
     }
 }
 
-/// Returns the cursor of the page of users after one.
+/// Returns the cursor of the page of users that begins after this user.
 pub(crate) fn user_cursor(user: &str) -> String {
     user.bytes().fold(USER_CURSOR.to_owned(), |cursor, byte| cursor + &format!("{byte:02x}"))
 }
@@ -125,14 +127,14 @@ fn hex_digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).map(|value| value as u8)
 }
 
-/// Refuses an address whose path or query is not UTF-8 text without NUL once percent-decoded.
+/// Refuses a URI whose path or query, percent-decoded, is not UTF-8 or contains NUL.
 pub(crate) fn check(uri: &Uri) -> Result<(), Problem> {
     decoded(uri.path(), false)?;
     decoded(uri.query().unwrap_or_default(), true)?;
     Ok(())
 }
 
-/// Returns text with its percent escapes decoded, and `+` as a blank where it is a form's.
+/// Returns the text with percent escapes decoded, and, if `form` is set, with `+` decoded as a space.
 fn decoded(text: &str, form: bool) -> Result<String, Problem> {
     let refuse = |detail| Err(Problem::unclear(detail, "percent-encode UTF-8 text, and % itself as %25"));
     let mut bytes = Vec::with_capacity(text.len());

@@ -1,4 +1,4 @@
-//! Reading the trail is in the trail.
+//! Records in the trail who read it.
 
 use tooltrail::Event;
 
@@ -7,7 +7,7 @@ use crate::http::auth::Caller;
 use crate::http::status::Problem;
 use crate::service::Service;
 
-/// Records who asked what, without the answer. It never waits, and a read is answered even if it is lost.
+/// Records who sent which query, without the answer. Never waits; if this event is lost, the read is answered anyway.
 pub(crate) fn note(service: &Service, caller: &Caller, what: &str, params: &Params) -> Result<(), Problem> {
     service.opened()?.recorder.event(Event::Read {
         user: caller.0.user.clone(),

@@ -16,7 +16,7 @@ use crate::http::status::{Problem, answer};
 use crate::output::{nothing_json, scanned_json, skipped_json};
 use crate::service::Service;
 
-/// Answers with a page.
+/// Answers with one page of entries.
 pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
     let params = Params::of(&uri, &["user", "days", "limit", "q", "cursor"])?;
@@ -30,7 +30,7 @@ pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, 
     Ok(answer(ReservedBody::body(body, room)))
 }
 
-/// Puts the stored lines into the answer as they stand: not a byte of them is written anew.
+/// Returns the JSON body. The stored lines are copied into it byte for byte, without parsing them.
 fn body(page: Page) -> String {
     let next = serde_json::Value::from(page.next.as_deref());
     let mut tail = format!(

@@ -1,4 +1,5 @@
-//! An answer that takes room until it is sent, handed over in parts, so that it shows whether somebody takes them.
+//! A response body that holds a memory permit until it is sent. It is sent in parts, so that the connection limit can
+//! see whether the client reads them.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,10 +10,10 @@ use hyper::body::{Frame, SizeHint};
 
 use crate::service::quota::Permit;
 
-/// Bytes of one part.
+/// Most bytes of one part.
 const PART_BYTES: usize = 64 << 10;
 
-/// The body of an answer, and the room it takes.
+/// The rest of a response body, and its permit.
 #[derive(Debug)]
 pub(crate) struct ReservedBody {
     rest: Bytes,
@@ -20,7 +21,7 @@ pub(crate) struct ReservedBody {
 }
 
 impl ReservedBody {
-    /// Returns the body that gives its room back when it was sent.
+    /// Returns a body that releases its permit when it has been sent.
     pub(crate) fn body(text: String, room: Permit) -> Body {
         Body::new(Self { rest: text.into(), _room: room })
     }

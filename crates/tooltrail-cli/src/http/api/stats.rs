@@ -13,7 +13,7 @@ use crate::http::status::{Problem, answer};
 use crate::output::{escaped_json, stats_json};
 use crate::service::Service;
 
-/// Answers with counts.
+/// Answers with the counts and quantiles.
 pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
     let params = Params::of(&uri, &["user", "days", "q", "by_day"])?;

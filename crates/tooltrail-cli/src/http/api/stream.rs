@@ -1,4 +1,4 @@
-//! `GET /api/audit/stream`: entries as they arrive, as server-sent events.
+//! `GET /api/audit/stream`: new entries as server-sent events.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -26,33 +26,35 @@ use crate::service::live::{EventId, LIVE_DAYS, Mask, Since, StreamEvent, Subscri
 use crate::service::quota::Permit;
 use crate::tokens::Token;
 
-/// The header with which a client comes back.
+/// The header with which a client resumes a stream.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// Longest silence: proxies take a connection that is silent for longer for a dead one.
+/// Longest time without any data, because proxies may close a connection that is silent for longer.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// Longest time until a revoked token ends its streams: with the service's own look at the tokens below a second.
+/// Pause between two checks whether the token is still valid. Together with the pause between two reads of the token
+/// file, a revoked token ends its streams in less than a second.
 const TOKEN_LOOK: Duration = Duration::from_millis(400);
 
-/// Events on their way to one client.
+/// Most parts that are queued for one client.
 const SENT_MAX: usize = 64;
 
-/// Bytes on their way to one client, beside the event that does not fit any more: times the streams there may be, 32 MiB.
+/// Most bytes that are queued for one client, in addition to one event that does not fit any more. For the largest
+/// number of streams, this is 32 MiB in total.
 const SENT_BYTES_MAX: usize = 256 << 10;
 
-/// Events that are turned into text at once; then others have a turn.
+/// Events that are converted to text in one step; after that, the task yields to other tasks.
 const TEXTS_AT_ONCE: usize = 16;
 
-/// How long a client may take nothing while events wait for it.
+/// How long a client may read nothing while events wait for it.
 const CLIENT_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a client waits before it comes back.
+/// Tells the client to wait 2 s before it reconnects.
 const RETRY: &str = "retry: 2000\n\n";
 
-/// Answers with a stream that ends with the service, the token, or the client's patience.
+/// Answers with a stream. It ends when the service stops, the token is revoked, or the client is too slow or gone.
 ///
-/// Whoever reads nothing is never waited for by anybody but its own task.
+/// Only the task of this stream waits for a slow client.
 pub(crate) async fn stream(
     State(service): State<Arc<Service>>,
     caller: Caller,
@@ -67,7 +69,7 @@ pub(crate) async fn stream(
     let (opened, hub) = (service.opened()?, service.hub()?);
     let permit = service.stream_permit(&caller.0)?;
     read_log::note(&service, &caller, "stream", &params)?;
-    // Who sees one user alone learns nothing of the others from the numbers of events.
+    // A client that may see only one user must not learn from event numbers how many events other users have.
     let mask = question.exact_user.then(|| hub.mask(&caller.0.name));
     let subscriber = hub.subscribe(&since(&headers, mask.as_ref()));
     let (sender, sent) = mpsc::channel(SENT_MAX);
@@ -78,7 +80,7 @@ pub(crate) async fn stream(
     Ok(events(Body::new(Sent(sent))))
 }
 
-/// Reads from where a client wants events.
+/// Returns the point from which the client wants events, from its header `Last-Event-ID`.
 fn since(headers: &HeaderMap, mask: Option<&Mask>) -> Since {
     let Some(id) = headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) else { return Since::Now };
     let id = id.to_str().ok().and_then(EventId::parse);
@@ -86,10 +88,10 @@ fn since(headers: &HeaderMap, mask: Option<&Mask>) -> Since {
     id.map_or(Since::Unknown, Since::After)
 }
 
-/// A part of the stream, and the room it takes until it is handed over.
+/// A part of the stream, and the permit for its bytes until it is sent.
 type Part = (Bytes, Option<OwnedSemaphorePermit>);
 
-/// The body: what the feed has sent.
+/// The response body: the parts that the feed has queued.
 #[derive(Debug)]
 struct Sent(mpsc::Receiver<Part>);
 
@@ -105,11 +107,11 @@ impl hyper::body::Body for Sent {
     }
 }
 
-/// Why a stream is over.
+/// The client reads too slowly, so the stream must end.
 #[derive(Debug)]
 struct Over;
 
-/// What brings events to one client.
+/// The task that sends events to one client.
 #[derive(Debug)]
 struct Feed {
     service: Arc<Service>,
@@ -122,26 +124,28 @@ struct Feed {
 }
 
 impl Feed {
-    /// Brings events until the client, its token or the service is gone; the place is free again then.
+    /// Sends events until the client is gone or too slow, its token is revoked, or the service stops. Then releases the
+    /// permit.
     async fn run(self, mut subscriber: Subscriber, permit: Permit) {
-        // Kept back for the last word to a client that takes nothing.
+        // Reserves one place in the queue for the last event to a client that is too slow.
         let Ok(last_word) = self.sender.clone().reserve_owned().await else { return };
         let mut slow = false;
         if self.send(RETRY.to_owned()).await.is_ok() {
             slow = self.deliver(&mut subscriber).await;
         }
         if slow {
-            // It has no id: a client that comes back gets what it did not take, as far as that is still held.
+            // This event has no id, so a client that reconnects gets the events it missed, if they are still in the
+            // ring.
             last_word.send((gap(None, None, "slow").into(), None));
         }
         drop(permit);
     }
 
-    /// Brings events; returns whether it ends because the client is too slow.
+    /// Sends events; returns whether it ended because the client is too slow.
     async fn deliver(&self, subscriber: &mut Subscriber) -> bool {
         let mut silent_until = Instant::now() + HEARTBEAT;
         let mut first = true;
-        // The newest event that was passed over: its id tells a client that comes back where to go on.
+        // The newest event, even if it did not match. A heartbeat sends its id, so that the client can resume after it.
         let mut passed = None;
         loop {
             let look = (Instant::now() + TOKEN_LOOK).min(silent_until);
@@ -156,7 +160,7 @@ impl Feed {
             if !self.service.tokens().iter().any(|token| *token == self.token) {
                 return false;
             }
-            // At the beginning it was away; later it let the ring overtake it.
+            // Lost events in the first batch mean that the client was away; later they mean that it is too slow.
             let overtaken = !first && events.iter().any(|(_, event)| matches!(event, StreamEvent::Lost(_)));
             first = first && events.is_empty();
             if let Some((id, _)) = events.last().filter(|_| self.mask.is_none()) {
@@ -175,7 +179,7 @@ impl Feed {
                 return false;
             }
             if Instant::now() >= silent_until {
-                // Without data it is no event, but its id counts.
+                // A block without data is not an event, but the client remembers its id.
                 let id = passed.take().map_or_else(String::new, |id| format!("id: {id}\n"));
                 if let Err(slow) = self.send(format!(": still here\n{id}\n")).await {
                     return slow.is_some();
@@ -185,7 +189,10 @@ impl Feed {
         }
     }
 
-    /// Sends a text; fails with [`Over`] if the client takes nothing, with nothing if it is gone.
+    /// Queues a text for the client.
+    ///
+    /// # Errors
+    /// `Some(Over)` if the client reads nothing for [`CLIENT_WAIT`], `None` if it is gone.
     async fn send(&self, text: String) -> Result<(), Option<Over>> {
         let send = async {
             let bytes = u32::try_from(text.len().min(SENT_BYTES_MAX)).unwrap_or(u32::MAX);
@@ -199,13 +206,13 @@ impl Feed {
         }
     }
 
-    /// Returns each event as text, `None` for one that does not answer.
+    /// Returns each event as text; `None` for an event that does not match the query.
     fn texts(&self, events: &[(EventId, StreamEvent)]) -> Vec<Option<String>> {
         let entries = events.iter().filter_map(|(_, event)| match event {
             StreamEvent::Entry(entry) => Some(&**entry),
             _ => None,
         });
-        // The question was checked when it came.
+        // The query was checked when the request arrived, so this does not fail.
         let mut answers = self.trail.answers(&self.question, entries).unwrap_or_default().into_iter();
         let text = |(id, event): &(EventId, StreamEvent)| {
             let shown = self.mask.as_ref().map_or_else(|| id.clone(), |mask| id.map(|n| mask.hide(n)));
@@ -214,14 +221,14 @@ impl Feed {
                 StreamEvent::Broken { folder, why } => {
                     self.may_know(folder).then(|| gap(Some(&shown), None, word(*why)))
                 }
-                // How many of everybody's there were is not for who sees one user alone.
+                // The number of lost events covers all users, so it is hidden from a client that may see only one.
                 StreamEvent::Lost(lost) => Some(gap(Some(&shown), lost.filter(|_| self.mask.is_none()), "gone")),
             }
         };
         events.iter().map(text).collect()
     }
 
-    /// Whether what happens to a folder's files is this client's business.
+    /// Whether this client may know what happens to the day files of a folder.
     fn may_know(&self, folder: &str) -> bool {
         self.question.user.as_deref().is_none_or(|user| folder == folder_of(user) || folder == outside_folder(user))
     }
@@ -230,7 +237,7 @@ impl Feed {
 /// Returns an entry as an event.
 fn entry_text(id: &EventId, line: &str) -> String {
     let mut text = format!("id: {id}\nevent: entry\n");
-    // Other writers may have put a carriage return between two tokens, where JSON allows it.
+    // An entry of another writer may have a carriage return between two JSON tokens, which JSON allows.
     for part in line.split('\r') {
         let _ = writeln!(text, "data: {part}");
     }

@@ -1,4 +1,4 @@
-//! `GET /api/audit/users`: who has a trail.
+//! `GET /api/audit/users`: the users that have a trail.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use crate::http::status::{Problem, answer};
 use crate::output::skipped_json;
 use crate::service::Service;
 
-/// Users of a page: as many as entries.
+/// Most users on a page: the same limit as for entries.
 const USERS_MAX: usize = 1_000;
 
-/// Answers with the users whom the token may read.
+/// Answers with the users whose entries the token may read.
 pub(crate) async fn users(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
     let mut question = Question::new();

@@ -1,4 +1,4 @@
-//! Places for connections: when all are taken, the one that has been idle for longest makes room.
+//! Limit of concurrent connections. When all slots are taken, the connections that have been idle longest are closed.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,32 +12,32 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::service::meters::Meters;
 
-/// Connections at once: below the common limit of 1,024 open files, with room for the day files of readers.
+/// Most concurrent connections: below the common limit of 1,024 open files, with room for day files that readers open.
 const CONNECTIONS_MAX: usize = 512;
 
-/// How long a connection may be idle before it can be made to go: an answer's last bytes have left by then.
+/// How long a connection must be idle before it may be closed. By then, the last bytes of an answer have been sent.
 const IDLE_MIN: Duration = Duration::from_millis(300);
 
-/// How long a body may keep us waiting for its first bytes, and how much time each further byte is good for. A connection
-/// that is slower can be made to go when others wait for its place.
+/// How long the service waits for the first bytes of a body, and the minimum rate after that: each received byte
+/// extends the wait. A slower connection may be closed when others wait for its slot.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
 const BODY_BYTES_PER_S: u64 = 16 * 1024;
 
-/// Most time that a body's bytes are good for.
+/// Most time that the received bytes of a body can extend the wait, counted from now.
 const BODY_CREDIT_MAX: Duration = Duration::from_secs(5);
 
-/// How long whoever asked may take nothing of an answer before its connection can be made to go when others wait for its
-/// place, and before it ends in any case.
+/// How long a client may read nothing of an answer before its connection may be closed when others wait for its slot,
+/// and how much longer before the connection is closed in any case.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
-/// Connections that are told to leave at once: more are on their way, as a rule.
+/// Connections that are closed in one step, because more new connections usually follow.
 const CLEARED_AT_ONCE: usize = 16;
 
-/// Pause between two looks for one that may go.
+/// Pause between two searches for connections that may be closed.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
-/// All places.
+/// All connection slots.
 #[derive(Debug)]
 pub(crate) struct ConnectionLimit {
     free: Arc<Semaphore>,
@@ -45,7 +45,7 @@ pub(crate) struct ConnectionLimit {
     meters: Arc<Meters>,
 }
 
-/// The place of one connection; dropping it frees the place.
+/// The slot of one connection. Dropping the permit frees the slot.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     state: Mutex<State>,
@@ -56,20 +56,21 @@ pub(crate) struct ConnectionPermit {
 
 #[derive(Debug)]
 struct State {
-    /// Requests under way, from the head to the last byte of the answer's body.
+    /// Requests in progress, each counted from its head to the last byte of the answer's body.
     busy: usize,
     idle_since: Instant,
-    /// Where we wait for the other side: until when it must have gone on.
+    /// While the service waits for the client: the deadline by which the client must send or read more.
     waits_until: Option<Instant>,
 }
 
 impl State {
-    /// Since when no request at all is under way.
+    /// Returns since when no request is in progress; `None` if there is one.
     fn unused_since(&self) -> Option<Instant> {
         (self.busy == 0).then_some(self.idle_since)
     }
 
-    /// Since when nothing is under way but what the other side should have gone on with.
+    /// Returns since when the connection is idle: no request is in progress, or the client missed its deadline. `None`
+    /// if the connection is in use.
     fn idle_since(&self, now: Instant) -> Option<Instant> {
         match self.waits_until {
             _ if self.busy == 0 => Some(self.idle_since),
@@ -80,19 +81,19 @@ impl State {
 }
 
 impl ConnectionLimit {
-    /// Returns all places, free.
+    /// Returns a limit whose slots are all free.
     pub(crate) fn new(meters: Arc<Meters>) -> Self {
         Self { free: Arc::new(Semaphore::new(CONNECTIONS_MAX)), taken: Mutex::default(), meters }
     }
 
-    /// Takes a place; where there is none, an idle connection has to leave. Waits while all others are at work.
+    /// Takes a slot. If none is free, closes idle connections; waits while all connections are in use.
     pub(crate) async fn take(&self) -> Arc<ConnectionPermit> {
         let place = loop {
             if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
                 break place;
             }
             self.clear_some(Instant::now());
-            // Whoever was told to leave is gone a moment later, and others end by themselves.
+            // The closed connections free their slots a moment later, and others end by themselves.
             if let Ok(Ok(place)) = tokio::time::timeout(LOOK_PAUSE, Arc::clone(&self.free).acquire_owned()).await {
                 break place;
             }
@@ -108,10 +109,12 @@ impl ConnectionLimit {
         permit
     }
 
-    /// Tells a few of the connections that have been idle for longest to leave, if they have been so for long enough.
+    /// Closes up to [`CLEARED_AT_ONCE`] of the connections that have been idle longest, if idle for at least
+    /// [`IDLE_MIN`].
     ///
-    /// Of the two kinds that wait for the other side, those without a request and those whose request comes slowly, the
-    /// one with more connections makes room: a single slow sender stays while hundreds are open for nothing.
+    /// There are two kinds of idle connections: those without a request, and those whose client is slow. Only
+    /// connections of the larger group are closed, so that a single slow sender stays while hundreds of connections are
+    /// unused.
     fn clear_some(&self, now: Instant) {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let connection_limit = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
@@ -133,18 +136,18 @@ impl ConnectionLimit {
 }
 
 impl ConnectionPermit {
-    /// Waits until the connection has to leave.
+    /// Waits until the connection must be closed to make room.
     pub(crate) async fn must_leave(&self) {
         loop {
             self.leave.notified().await;
-            // A request may have come since.
+            // A request may have arrived in the meantime.
             if self.idle_since(Instant::now()).is_some() {
                 return;
             }
         }
     }
 
-    /// Waits until the other side has taken nothing of an answer, or sent nothing of a body, for too long.
+    /// Waits until the client has read nothing of an answer, or sent nothing of a body, for too long.
     pub(crate) async fn wait_until_stalled(&self) {
         loop {
             tokio::time::sleep(ANSWER_PATIENCE / 4).await;
@@ -155,7 +158,7 @@ impl ConnectionPermit {
         }
     }
 
-    /// Notes that a request began; it is under way until the guard is dropped.
+    /// Notes that a request began. It counts as in progress until the returned guard is dropped.
     pub(crate) fn begin(self: &Arc<Self>) -> UnderWay {
         self.change(|state| state.busy += 1);
         UnderWay(Arc::clone(self))
@@ -180,7 +183,7 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// A request's body: while it is waited for, its connection is only as busy as the body's bytes come.
+/// A request body. While the service waits for its bytes, it sets the deadline of the connection.
 #[derive(Debug)]
 pub(crate) struct Received {
     body: Incoming,
@@ -212,7 +215,7 @@ impl HttpBody for Received {
                 let until = state.waits_until.map_or(now + BODY_PATIENCE, |until| until + gained);
                 state.waits_until = Some(until.min(now + BODY_CREDIT_MAX));
             }
-            // All is here: what comes now is our work.
+            // The body is complete; from now on, the service is working, not the client.
             Poll::Ready(_) => state.waits_until = None,
         });
         polled
@@ -233,12 +236,12 @@ impl Drop for Received {
     }
 }
 
-/// A request under way.
+/// Guard of a request in progress.
 #[derive(Debug)]
 pub(crate) struct UnderWay(Arc<ConnectionPermit>);
 
 impl UnderWay {
-    /// Stays until the answer's body has been handed over.
+    /// Keeps the guard until the body of the response has been sent.
     pub(crate) fn until_sent(self, response: Response) -> Response {
         response.map(|body| Body::new(Answer { body, under_way: self }))
     }
@@ -254,7 +257,7 @@ impl Drop for UnderWay {
     }
 }
 
-/// An answer's body, during which its request is under way.
+/// The body of an answer. The request counts as in progress until this body is dropped.
 struct Answer {
     body: Body,
     under_way: UnderWay,
@@ -269,7 +272,7 @@ impl HttpBody for Answer {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
-        // A part that was handed over is on its way until the next one is asked for.
+        // A part is still being sent until the next part is polled.
         let until = matches!(polled, Poll::Ready(Some(Ok(_)))).then(|| Instant::now() + ANSWER_PATIENCE);
         self.under_way.0.change(|state| state.waits_until = until);
         polled
@@ -297,7 +300,7 @@ mod tests {
             taken.push(connection_limit.take().await);
         }
         let at_work = taken[0].begin();
-        // Nobody has been idle for long enough.
+        // No connection has been idle long enough.
         assert!(tokio::time::timeout(IDLE_MIN / 4, connection_limit.take()).await.is_err());
         tokio::time::sleep(IDLE_MIN).await;
         let second = taken.remove(1);

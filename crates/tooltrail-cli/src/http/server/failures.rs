@@ -1,25 +1,25 @@
-//! How often an address may come without a valid token.
+//! Rate limit for requests without a valid token, per client address.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Refused requests of an address that are answered at once: a script that still has yesterday's token, a person who
-/// mistypes. Nobody guesses one of 2^256 tokens; the bound keeps noise out of the log and away from the processor.
+/// Refused requests that an address may send in one burst, for example from a script with an old token or a person who
+/// mistypes. One of 2^256 tokens cannot be guessed anyway; this limit protects the log and the processor from noise.
 const BURST: f64 = 60.0;
 
-/// How many more each second.
+/// Further refused requests per second.
 const REFILL_PER_S: f64 = 1.0;
 
-/// Addresses remembered at once, some 300 KB; beyond it, strangers share one bucket.
+/// Most addresses that are remembered, about 300 KB. Beyond this number, all new addresses share one bucket.
 const ADDRESSES_MAX: usize = 4_096;
 
-/// The refused requests of each address. Who comes with a valid token is never asked for it.
+/// The refused requests of each address. Requests with a valid token are never limited.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Mutex<HashMap<IpAddr, Bucket>>);
 
-/// What is left of an address's allowance.
+/// The remaining allowance of an address (a token bucket).
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     left: f64,
@@ -27,9 +27,9 @@ struct Bucket {
 }
 
 impl Failures {
-    /// Counts a refused request; beyond the bound, returns how long to stay away.
+    /// Counts a refused request. Beyond the limit, returns how long the client should wait.
     pub(crate) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
-        // No code of others runs under the lock, and every step leaves the table whole.
+        // A poisoned lock is harmless: every step leaves the table consistent.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut address = network(address);
         if table.len() >= ADDRESSES_MAX && !table.contains_key(&address) {
@@ -55,7 +55,7 @@ impl Bucket {
     }
 }
 
-/// Returns what one owner has: an IPv4 address, or the first half of an IPv6 one.
+/// Returns the network that one owner usually has: a single IPv4 address, or the first 64 bits of an IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
@@ -102,7 +102,7 @@ mod tests {
             failures.count(address(n), now);
         }
         assert!(failures.0.lock().unwrap().len() <= ADDRESSES_MAX + 1);
-        // The strangers' shared bucket is empty; who has one of his own is not concerned.
+        // The shared bucket is empty, but an address with its own bucket is not affected.
         assert!(failures.count(address(u32::MAX), now).is_some());
         assert!(failures.count(address(0), now).is_none());
         let later = now + Duration::from_secs(3_600);

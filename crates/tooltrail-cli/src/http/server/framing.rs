@@ -1,4 +1,5 @@
-//! Where a request ends: a body has one length on which everybody agrees, or the connection ends with it.
+//! Protection against request smuggling: if a proxy could see another end of a body than the service does, the request
+//! is refused or the connection is closed after it.
 
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderValue};
@@ -6,7 +7,7 @@ use axum::response::Response;
 
 use crate::http::status::Problem;
 
-/// Refuses a body whose end a server before us might see elsewhere.
+/// Refuses a body whose end a proxy in front of the service might see at another byte.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
@@ -19,20 +20,20 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// Whether a request has a body, and whether it comes in chunks.
+/// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framed {
-    /// It has none.
+    /// There is no body.
     Empty,
-    /// Its length is announced.
+    /// The body has a length (`Content-Length`).
     Length,
-    /// It comes in chunks. A length beside them is dropped before we see it (RFC 9112, 6.3), which a server before us
-    /// may not have done.
+    /// The body comes in chunks. The HTTP library has already removed a `Content-Length` beside them (RFC 9112, 6.3),
+    /// but a proxy in front of the service may have used it.
     Chunks,
 }
 
 impl Framed {
-    /// Looks at a request's headers.
+    /// Returns the framing that the headers of a request announce.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if headers.contains_key(TRANSFER_ENCODING) {
             return Self::Chunks;
@@ -44,7 +45,7 @@ impl Framed {
         }
     }
 
-    /// Ends the connection with the answer where what follows the body might be taken for a request by mistake.
+    /// Closes the connection after the answer if bytes of the body could be mistaken for the next request.
     pub(crate) fn close(self, response: &mut Response) {
         let refused = response.status().is_client_error() || response.status().is_server_error();
         if self == Self::Chunks || (self == Self::Length && refused) {

@@ -1,4 +1,5 @@
-//! By which names the service answers: a page that a browser was lured to must not reach it.
+//! Check of the host name and the origin of a request, so that a malicious web page cannot reach the service through
+//! a user's browser.
 
 use std::sync::Arc;
 
@@ -8,18 +9,18 @@ use axum::http::{HeaderMap, Method, Uri, Version};
 
 use crate::http::status::Problem;
 
-/// Which host names are ours.
+/// The host names that the service accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hosts {
-    /// The machine's own and these, under which a proxy serves it: somebody else's name that resolves to loopback (DNS
-    /// rebinding) is refused.
+    /// Loopback names and these names, under which a proxy serves the service. A foreign name that resolves to loopback
+    /// (DNS rebinding) is refused.
     Loopback(Arc<[String]>),
-    /// Any: under which names a machine is reached from outside, only its owner knows.
+    /// Any name, because the service cannot know under which names its machine is reached from outside.
     Any,
 }
 
 impl Hosts {
-    /// Refuses a request that was meant for another name, or that another site's page sends.
+    /// Refuses a request for another host name, and a `POST` from a page of another site.
     pub(crate) fn check(
         &self,
         method: &Method,
@@ -55,7 +56,7 @@ impl Hosts {
     }
 }
 
-/// Returns the host that the request names.
+/// Returns the host from the header Host; `None` if the header is missing.
 fn host(headers: &HeaderMap) -> Result<Option<Authority>, Problem> {
     let mut all = headers.get_all(HOST).iter();
     let (first, second) = (all.next(), all.next());
@@ -66,7 +67,7 @@ fn host(headers: &HeaderMap) -> Result<Option<Authority>, Problem> {
     }
 }
 
-/// Whether a name can only mean this machine; the port does not matter, a tunnel has its own.
+/// Whether a name always means this machine. The port is ignored, because a tunnel may use another port.
 fn is_local(name: &Authority) -> bool {
     let host = name.host().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")

@@ -1,4 +1,4 @@
-//! Connections: taken in up to a bound, cut off when they dawdle, and ended in order.
+//! The listener: accepts connections up to a limit, closes slow ones, and shuts down cleanly.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -20,30 +20,32 @@ use crate::http::server::connection_limit::{ConnectionLimit, ConnectionPermit, R
 use crate::service::meters::Meters;
 use crate::service::peer::Peer;
 
-/// Longest time for a request's head, also between two requests of one connection: half-sent heads must not pile up.
+/// Longest wait for the head of a request, also between two requests of one connection, so that connections with
+/// incomplete heads cannot pile up.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 
-/// Largest head: the longest address, a token and a browser's usual headers, several times over.
+/// Largest head of a request: several times the longest URI, a token and the usual headers of a browser.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 
-/// Most headers of a request.
+/// Most headers in a request.
 const HEADERS_MAX: usize = 64;
 
-/// Longest life of a connection; then it ends after the answer under way. It bounds who reads an answer slowly.
+/// Longest lifetime of a connection; after that, it ends when the current answer is sent. This also limits clients that
+/// read an answer slowly.
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 
-/// Longest time for answers under way when a connection's life or the service ends; with the recorder's last flush
-/// it stays below the five seconds after which a supervisor may kill us.
+/// Longest wait for current answers when a connection reaches its lifetime or the service stops. Together with the last
+/// flush of the recorder, this stays below the five seconds after which a supervisor may kill the process.
 const DRAIN_WAIT: Duration = Duration::from_secs(3);
 
-/// Pause after a connection could not be taken in: out of files, the next try would fail at once too.
+/// Pause after a failed accept. If the process has no file descriptors left, an immediate retry would fail too.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Tells the listener to stop; dropping it does too.
+/// Handle that stops the listener; dropping it also stops the listener.
 #[derive(Debug)]
 pub(crate) struct Stop(watch::Sender<()>);
 
-/// An open port.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: TcpListener,
@@ -52,7 +54,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Opens a port; port 0 picks one.
+    /// Listens on an address; port 0 means any free port.
     pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(Self, Stop)> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
@@ -60,16 +62,16 @@ impl Listener {
         Ok((Self { socket, address, stopped }, Stop(stop)))
     }
 
-    /// Returns the address with the port that was picked.
+    /// Returns the address with the actual port.
     pub(crate) const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until it is told to stop, then ends what is under way.
+    /// Serves connections until it is stopped, then waits for the current answers for a limited time.
     pub(crate) async fn run(mut self, router: Router, meters: Arc<Meters>) {
         let connection_limit = ConnectionLimit::new(meters);
         let mut connections = JoinSet::new();
-        // Accepted, and waiting for a place; others wait in the system's queue.
+        // The one connection that is accepted but waits for a slot; others wait in the backlog of the socket.
         let mut waiting: Option<(TcpStream, SocketAddr)> = None;
         loop {
             tokio::select! {
@@ -100,13 +102,13 @@ impl Listener {
 }
 
 impl Stop {
-    /// Tells the listener to stop.
+    /// Stops the listener.
     pub(crate) fn now(self) {
         drop(self.0);
     }
 }
 
-/// Answers one connection.
+/// Serves one connection until it ends.
 async fn connection(
     stream: TcpStream,
     peer: Peer,
@@ -114,7 +116,7 @@ async fn connection(
     mut stopped: watch::Receiver<()>,
     permit: Arc<ConnectionPermit>,
 ) {
-    // Small answers go out at once instead of waiting for the acknowledgement of the packet before.
+    // Sends small answers at once, without waiting for the acknowledgement of the previous packet.
     let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder
@@ -145,7 +147,7 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        // A client that went away or dawdled: nobody's fault here.
+        // The client disconnected or was too slow; this is not a fault of the service.
         tracing::debug!(%error, "a connection ended early");
     }
 }

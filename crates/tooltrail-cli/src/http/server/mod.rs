@@ -1,4 +1,4 @@
-//! Connections and what is checked of every request before it is routed.
+//! Connections, and the checks of every request before it is routed.
 
 pub(crate) mod connection_limit;
 pub(crate) mod failures;

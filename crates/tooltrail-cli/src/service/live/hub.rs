@@ -103,7 +103,8 @@ impl Shared {
         let mut trouble = None;
         loop {
             let batch = follow.next_batch();
-            // Logs a failure only once until a read succeeds again. A later read returns the entries that this one missed.
+            // Logs a failure only once until a read succeeds again. A later read returns the entries missed by this
+            // one.
             let failed = batch.as_ref().err().map(ToString::to_string);
             if let Some(why) = failed.as_ref().filter(|_| trouble.is_none()) {
                 tracing::warn!(why, "the home could not be followed; trying again");

@@ -64,7 +64,7 @@ impl Store {
                 return;
             }
             Err(error) => {
-                let why = Error::io("lock the appends of", self.home.root())(error).to_string();
+                let why = Error::io("lock the appends of", self.home.root())(error).message();
                 groups.into_iter().for_each(|(day, group)| self.defer_or_lose(day, group, true, &why));
                 return;
             }
@@ -73,7 +73,7 @@ impl Store {
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
         // An entry in a wrong file_id is better than none, so that its note failed does not stop it.
         if let Err(error) = self.lateness.note(&**self.home.disk(), noted) {
-            self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).to_string());
+            self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).message());
         }
         let mut appended = Vec::new();
         for (day, group, end) in opened {
@@ -105,7 +105,7 @@ impl Store {
             Some(error) => {
                 self.lateness.forget(&day.0, day.1);
                 self.files.forget(&day);
-                let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).to_string();
+                let why = Error::io("append to", &self.home.day_path(&day.0, day.1))(error).message();
                 let mut start = done.stored;
                 let mut late = Group::default();
                 for line in rest.lines {
@@ -236,7 +236,7 @@ impl Store {
                 Err(error) => {
                     self.files.forget(&day);
                     let trouble = is_trouble(&error);
-                    let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).to_string();
+                    let why = Error::io("open", &self.home.day_path(&day.0, day.1))(error).message();
                     if !trouble && self.blocked.add(&day, &why, self.clock.monotonic()) {
                         self.events.push(refused(&day, &why));
                     }
@@ -339,7 +339,7 @@ impl Store {
                 lines.into_iter().for_each(|line| line.waiting.keep());
                 continue;
             };
-            let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).to_string();
+            let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).message();
             // The lines stand there and are written again: only who waits need know that they are not durable.
             let mut unreported = 0;
             for line in lines {

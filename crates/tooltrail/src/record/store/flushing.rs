@@ -128,7 +128,7 @@ impl Store {
         };
         for day in days {
             if let Err(error) = self.rewrite(&day, lines.remove(&day).unwrap_or_default()) {
-                let why = Error::io("rewrite", &self.home.day_path(&day.0, day.1))(error).to_string();
+                let why = Error::io("rewrite", &self.home.day_path(&day.0, day.1))(error).message();
                 if let Some(suspect) = self.suspect.get_mut(&day) {
                     suspect.why = why;
                 }

@@ -1,22 +1,22 @@
-//! Numbers of payment cards: a plausible beginning, a right check digit, and nothing joined to them.
+//! Finds numbers of payment cards: a plausible prefix, a correct check digit, and no other characters joined to them.
 
 use crate::redact::rules::names::CARD;
 use crate::redact::scan::boundaries::floor;
 use crate::redact::scan::hit::Hit;
 
-/// Digits of the shortest and the longest number.
+/// Digits of the shortest and the longest card number.
 const DIGITS: (usize, usize) = (13, 19);
-/// Groups of digits looked at together.
+/// Maximum groups of digits that are tested together.
 const GROUPS_MAX: usize = 6;
-/// Bytes before a number in which a word may say that it is a card's.
+/// Bytes before a number in which a word may say that it is a card number.
 const NEAR: usize = 40;
 
-/// All that looks like a card's number.
+/// Pushes all card numbers of a text.
 pub(in crate::redact) fn cards(text: &str, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
     let of_number = |b: &u8| b.is_ascii_digit() || matches!(b, b' ' | b'-');
     let mut at = 0;
-    // No number is shorter than a stride, so that a look at each stride's end meets every one.
+    // A card number is at least one step long, so it contains the last byte of at least one step.
     while let Some(probe) = bytes.get(at + DIGITS.0 - 1) {
         if !of_number(probe) {
             at += DIGITS.0;
@@ -37,7 +37,7 @@ pub(in crate::redact) fn cards(text: &str, hits: &mut Vec<Hit>) {
     }
 }
 
-/// Groups of digits joined by single spaces or hyphens.
+/// Returns the groups of digits from `start` that are joined by single spaces or hyphens.
 fn groups(bytes: &[u8], start: usize) -> Vec<(usize, usize)> {
     let (mut groups, mut at) = (Vec::new(), start);
     while groups.len() < GROUPS_MAX {
@@ -52,12 +52,12 @@ fn groups(bytes: &[u8], start: usize) -> Vec<(usize, usize)> {
     groups
 }
 
-/// The number that these groups are, if they are one.
+/// Returns the card number that these groups form, if they form one.
 fn card(text: &str, groups: &[(usize, usize)]) -> Option<Hit> {
     let bytes = text.as_bytes();
     let (start, end) = (groups.first()?.0, groups.last()?.1);
     let lengths: Vec<usize> = groups.iter().map(|group| group.1 - group.0).collect();
-    // Numbers that count on are a table.
+    // Four consecutive numbers are part of a table.
     let number = |group: &(usize, usize)| text[group.0..group.1].parse::<u32>().unwrap_or(0);
     if groups.len() == 4 && groups.windows(2).all(|two| number(&two[0]) + 1 == number(&two[1])) {
         return None;
@@ -75,7 +75,7 @@ fn card(text: &str, groups: &[(usize, usize)]) -> Option<Hit> {
     Hit::new(start, end, CARD).when(believed)
 }
 
-/// A number that so many cards have that it needs no word beside it.
+/// Returns whether a number has the prefix and length of a common card, so that no word beside it is needed.
 fn is_common(digits: &[u8]) -> bool {
     let head = head(digits, 2);
     match digits.len() {

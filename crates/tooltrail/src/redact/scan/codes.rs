@@ -1,13 +1,13 @@
-//! Short-lived codes in messages, and phrases of words that restore a wallet.
+//! Finds one-time codes in messages, and seed phrases, which restore a wallet.
 
 use crate::redact::rules::names::{ONE_TIME, SEED};
 use crate::redact::rules::words::{OTHER_CODES, PROSE};
 use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Bytes around a code in which a word must say that it is one to sign in with.
+/// Bytes before and after a code in which a word must say that the code is for signing in.
 const NEAR: usize = 72;
-/// Parts of words that say so.
+/// Parts of words that say that a code is for signing in.
 const QUALIFIERS: &[&str] = &[
     "verif",
     "login",
@@ -33,10 +33,10 @@ const QUALIFIERS: &[&str] = &[
     "two-factor",
     "two-step",
 ];
-/// How many words a seed phrase has.
+/// The possible numbers of words of a seed phrase.
 const SEED_WORDS: [usize; 5] = [12, 15, 18, 21, 24];
 
-/// A number beside the word `code`, or before what it is for.
+/// Returns the number after the word `code`, or before it as in `482913 is your login code`.
 pub(in crate::redact) fn code(text: &str, start: usize, end: usize) -> Option<Hit> {
     let after = text.as_bytes().get(end).copied().unwrap_or(b' ');
     if after.is_ascii_alphanumeric() || matches!(after, b'_' | b'"' | b'\'') {
@@ -50,7 +50,7 @@ pub(in crate::redact) fn code(text: &str, start: usize, end: usize) -> Option<Hi
     following(text, end).or_else(|| preceding(text, start)).filter(|hit| qualified(text, hit))
 }
 
-/// `Enter 847261 to sign in`.
+/// Returns the number before its purpose: `Enter 847261 to sign in`.
 pub(in crate::redact) fn purpose(text: &str, start: usize) -> Option<Hit> {
     let head = text[..start].trim_end_matches(' ');
     let from = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
@@ -84,7 +84,7 @@ fn preceding(text: &str, start: usize) -> Option<Hit> {
     number(text, from).filter(|hit| hit.end == head.len())
 }
 
-/// Four to eight digits at a place, alone or in two halves.
+/// Returns the number of four to eight digits at a position, in one piece or as two groups of three digits.
 fn number(text: &str, from: usize) -> Option<Hit> {
     let bytes = text.as_bytes();
     let mut end = right(text, from, |b| b.is_ascii_digit());
@@ -103,7 +103,7 @@ fn qualified(text: &str, hit: &Hit) -> bool {
     QUALIFIERS.iter().any(|word| near.contains(word))
 }
 
-/// Runs of so many plain words as a seed phrase has.
+/// Pushes each run of plain words whose number of words is that of a seed phrase.
 pub(in crate::redact) fn seeds(text: &str, hits: &mut Vec<Hit>) {
     let bytes = text.as_bytes();
     let (mut at, mut run, mut count) = (0, 0, 0);
@@ -130,7 +130,7 @@ pub(in crate::redact) fn seeds(text: &str, hits: &mut Vec<Hit>) {
     }
 }
 
-/// Whether a text may be a seed phrase and nothing else.
+/// Returns whether the whole text may be a seed phrase.
 pub(in crate::redact) fn may_be_seed(text: &str) -> bool {
     let text = text.trim();
     let few = text.len() <= 24 * 9 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b' ');

@@ -1,11 +1,12 @@
-//! What code writes between a secret's name and its value: the declared type, and a call that only makes a text.
+//! Skips what code writes between the name of a secret and its value: a declared type, or a call that only wraps a
+//! text.
 
 use crate::redact::scan::boundaries::{floor, right};
 
-/// Bytes of a type between a name and its value.
+/// Maximum bytes of a type between a name and its value.
 const TYPE_MAX: usize = 48;
 
-/// Calls that make a text of their argument, or a secret.
+/// Calls that turn their argument into a text or a secret.
 const WRAPPERS: [&str; 11] = [
     "str",
     "string",
@@ -20,7 +21,7 @@ const WRAPPERS: [&str; 11] = [
     "protectedstring",
 ];
 
-/// Where the value begins behind the type that code declares between a name and its sign: `: &str = "…"`,
+/// Returns where the value begins after a type that code declares between a name and its sign: `: &str = "…"`,
 /// ` string = "…"`.
 pub(in crate::redact) fn sign(text: &str, at: usize) -> Option<usize> {
     let near = &text[at..floor(text, at + TYPE_MAX)];
@@ -32,7 +33,8 @@ pub(in crate::redact) fn sign(text: &str, at: usize) -> Option<usize> {
     (is_type && text_type && quoted).then_some(at + kind.len() + 1)
 }
 
-/// The length of a call around a quoted value that only says what kind of text it is: `SecretStr("…")`.
+/// Returns the length of the beginning of a call that only wraps a quoted value, up to its quote: `SecretStr("…")`.
+/// Returns 0 if there is no such call.
 pub(in crate::redact) fn wrapper(text: &str) -> usize {
     let length = right(&text[..floor(text, TYPE_MAX)], 0, |b| b.is_ascii_alphanumeric() || b"_:. ".contains(&b));
     let lower = text[..length].to_ascii_lowercase();

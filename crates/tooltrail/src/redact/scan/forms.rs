@@ -1,16 +1,16 @@
-//! Secrets that stand in a fixed place of a known kind of text: manifests, password files, calls, codes for networks.
+//! Finds secrets at a fixed position of a known kind of text: manifests, password files, calls, Wi-Fi codes.
 
 use crate::redact::rules::benign::is_random;
 use crate::redact::rules::words::OPEN_VALUES;
 use crate::redact::scan::boundaries::{NAME_MAX, VALUE_MAX, floor, is_name, right};
 use crate::redact::scan::hit::Hit;
 
-/// Bytes around `data:` in which a manifest says that it is a secret's.
+/// Bytes before and after `data:` in which `kind: Secret` is searched.
 const MANIFEST: (usize, usize) = (256, 1_024);
-/// Bytes of a call's arguments that are looked at.
+/// Bytes of the arguments of a call that are searched.
 const CALL_MAX: usize = 256;
 
-/// The values of a Kubernetes secret.
+/// Pushes the values of a Kubernetes secret.
 pub(in crate::redact) fn manifest(text: &str, at: usize, hits: &mut Vec<Hit>) {
     let around = text[floor(text, at.saturating_sub(MANIFEST.0))..floor(text, at + MANIFEST.1)].to_ascii_lowercase();
     let mut kinds = around.split("kind:").skip(1);
@@ -30,7 +30,7 @@ pub(in crate::redact) fn manifest(text: &str, at: usize, hits: &mut Vec<Hit>) {
     }
 }
 
-/// `host:5432:database:user:password`.
+/// Returns the password in `host:5432:database:user:password`.
 pub(in crate::redact) fn pgpass(text: &str, at: usize) -> Option<Hit> {
     let end = right(&text[..floor(text, at + VALUE_MAX)], at, |b| !b.is_ascii_whitespace());
     let mut fields = text[at..end].splitn(3, ':');
@@ -41,7 +41,7 @@ pub(in crate::redact) fn pgpass(text: &str, at: usize) -> Option<Hit> {
         .then_some(Hit::new(start, end, "password"))
 }
 
-/// `WIFI:T:WPA;S:home;P:password;;`.
+/// Returns the password in `WIFI:T:WPA;S:home;P:password;;`.
 pub(in crate::redact) fn wifi(text: &str, at: usize) -> Option<Hit> {
     let near = &text[at..floor(text, at + VALUE_MAX)];
     let start = near.find("P:").filter(|at| *at == 0 || near.as_bytes()[at - 1] == b';')? + 2;
@@ -49,7 +49,7 @@ pub(in crate::redact) fn wifi(text: &str, at: usize) -> Option<Hit> {
     Some(Hit::new(at + start, at + end, "password"))
 }
 
-/// `IDENTIFIED BY 'password'`.
+/// Returns the password in `IDENTIFIED BY 'password'`.
 pub(in crate::redact) fn identified(text: &str, at: usize) -> Option<Hit> {
     let open = text[at..floor(text, at + 64)].find(['\'', '"']).map(|open| at + open + 1)?;
     let words = text[at..open - 1].bytes().all(|b| b.is_ascii_alphabetic() || b == b' ' || b == b'_');
@@ -58,7 +58,7 @@ pub(in crate::redact) fn identified(text: &str, at: usize) -> Option<Hit> {
     words.then_some(Hit::new(open, end, "password"))
 }
 
-/// The second of two quoted arguments of a call that signs in.
+/// Returns the second of two quoted arguments of a call that signs in.
 pub(in crate::redact) fn call(text: &str, at: usize) -> Option<Hit> {
     let near = &text[at..floor(text, at + CALL_MAX)];
     let mut quoted = Vec::new();
@@ -72,14 +72,15 @@ pub(in crate::redact) fn call(text: &str, at: usize) -> Option<Hit> {
         quoted.push((open + 1, close));
         from = close + 1;
     }
-    // `connect(url, "user", "password")` has one more argument, which need not be quoted.
+    // `connect(url, "user", "password")` has one more argument. It counts only if it is quoted.
     let &(start, end) = quoted.get(1)?;
     let place = |text: &str| text.contains("://") || text.starts_with("jdbc:");
     let (start, end) = if place(&near[quoted[0].0..quoted[0].1]) { *quoted.get(2)? } else { (start, end) };
     Some(Hit::new(at + start, at + end, "password"))
 }
 
-/// `NAME="…"`, the name in capitals, with a value drawn at random; what may be a digest only before a command.
+/// Returns the value of `NAME="…"` if the name is in capitals and the value is random. A value that may be a digest
+/// counts only before a command.
 pub(in crate::redact) fn assigned(text: &str, at: usize, start: usize) -> Option<Hit> {
     let bytes = text.as_bytes();
     let capital = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_';
@@ -100,7 +101,7 @@ pub(in crate::redact) fn assigned(text: &str, at: usize, start: usize) -> Option
     }
     let plain = value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
     let open = value.len() < 16 || !plain || !value.bytes().any(|b| b.is_ascii_alphabetic() && !b.is_ascii_hexdigit());
-    // Before a command such a name hands over a value; elsewhere it may be anything.
+    // A name of one or two letters before a command passes a secret to it; elsewhere it may be anything.
     let handed = at - from <= 2 && bytes.get(end + 1) == Some(&b' ');
     (!open || handed).then_some(Hit::new(start, end, "assigned"))
 }

@@ -1,6 +1,6 @@
-//! What the prefilter and the scan report: a secret found, and why a position is looked at.
+//! The results of the scan and of the prefilter: a secret that was found, and the reason to look at a position.
 
-/// Where a secret stands.
+/// A secret in a text: its byte range, its rule, and whether its mark carries a tag.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::redact) struct Hit {
     pub(in crate::redact) start: usize,
@@ -14,26 +14,26 @@ impl Hit {
         Self { start, end, rule, tagged: false }
     }
 
-    /// Itself, if there is a reason to believe it.
+    /// Returns the hit if `believed` is true.
     pub(in crate::redact) fn when(self, believed: bool) -> Option<Self> {
         believed.then_some(self)
     }
 }
 
-/// Why a place in a text is looked at.
+/// The reason to look at a position of a text.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::redact) enum Trigger {
     Shape(usize),
     Vendor,
     Name,
-    /// A word for a password that is not written in ASCII.
+    /// A word for "password" that is not ASCII.
     World,
     /// A mark may begin here.
     Mark,
     Lead(Lead),
 }
 
-/// What a beginning of a secret leads to, where neither a token's shape nor a name tells.
+/// The kind of secret that may follow a word that is neither part of a token nor the name of a secret.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::redact) enum Lead {
     Userinfo,

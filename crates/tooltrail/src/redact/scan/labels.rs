@@ -1,16 +1,16 @@
-//! Labels and selectors of what a browser types into: whether one names a password, as `Password input`,
-//! `#password`, `input[name="pwd"]` or `Enter your PIN` does.
+//! Decides whether the label or selector of a form field names a password: `Password input`, `#password`,
+//! `input[name="pwd"]`, `Enter your PIN`.
 
 use crate::redact::rules::names::{self, Name};
 
-/// Bytes of a label that are looked at.
+/// Maximum bytes of a label. A longer text is no label.
 const LABEL_MAX: usize = 256;
 
-/// Words of a label; more are a sentence.
+/// Maximum words of a label. A longer text is a sentence.
 const WORDS_MAX: usize = 5;
 
-/// Keys of which the value says what a text is typed into. From the tools of Playwright's, Puppeteer's, Chrome's and
-/// Selenium's servers, Stagehand and browser-use.
+/// Keys whose value is the label or selector of a form field. From the tools of the servers of Playwright, Puppeteer,
+/// Chrome and Selenium, Stagehand and browser-use.
 const LABELS: &[&str] = &[
     "name",
     "key",
@@ -34,7 +34,7 @@ const LABELS: &[&str] = &[
     "type",
     "ref",
 ];
-/// Keys under which the typed text stands.
+/// Keys whose value is the typed text.
 const TYPED: &[&str] = &[
     "value",
     "val",
@@ -49,7 +49,7 @@ const TYPED: &[&str] = &[
     "input_text",
 ];
 
-/// Words of a form around the name of what is typed in.
+/// Words that may stand after (`ENDS`) or before (`BEGINNINGS`) the name of a field in its label.
 const ENDS: &[&str] = &[
     "input",
     "field",
@@ -71,24 +71,24 @@ const BEGINNINGS: &[&str] = &[
     "admin",
 ];
 
-/// Whether the value of such a key may say what stands beside it.
+/// Returns whether the value of a key may describe the value of another key in the same object.
 pub(in crate::redact) fn is_label(key: &str) -> bool {
     LABELS.contains(&key)
 }
 
-/// Whether such a key holds what was typed.
+/// Returns whether the value of a key is text that was typed.
 pub(in crate::redact) fn is_typed(key: &str) -> bool {
     TYPED.contains(&key)
 }
 
-/// Whether such a key holds what is fed to a command.
+/// Returns whether the value of a key is the standard input of a command.
 pub(in crate::redact) fn is_fed(key: &str) -> bool {
     matches!(key, "stdin" | "input" | "stdin_text" | "stdinText" | "standard_input")
 }
 
-/// What a label says about the text that is typed into what it names.
+/// Returns what a label says about the text that is typed into its field.
 pub(in crate::redact) fn judge(label: &str) -> Option<Name> {
-    // A sentence that tells of a password names no box.
+    // A sentence about a password is not the label of a field.
     let sentence = label.split_ascii_whitespace().count() > WORDS_MAX;
     let lower = label.to_ascii_lowercase();
     let other = ["username", "user name", "email", "e-mail", "search"].iter().any(|word| lower.starts_with(word));
@@ -96,7 +96,7 @@ pub(in crate::redact) fn judge(label: &str) -> Option<Name> {
         return None;
     }
     let whole = names::judge(label).or_else(|| label.split(|c: char| !is_part(c)).find_map(part))?;
-    // `pass`, `pw` and `pwd` name a box to type in.
+    // In a label, `pass`, `pw` and `pwd` are clear names.
     Some(if whole == Name::Weak("password") { Name::Strong("password") } else { whole })
 }
 
@@ -104,7 +104,7 @@ fn is_part(c: char) -> bool {
     c.is_alphanumeric() || !c.is_ascii() || matches!(c, '_' | '-' | ' ' | '*')
 }
 
-/// One part of a label or selector, without the words of a form around it.
+/// Judges one part of a label or selector without the `BEGINNINGS` and `ENDS` around the name.
 fn part(part: &str) -> Option<Name> {
     let mut words: Vec<&str> = part.split([' ', '*', '-', '_']).filter(|word| !word.is_empty()).collect();
     let among = |all: &[&str], word: &str| all.iter().any(|one| one.eq_ignore_ascii_case(word));

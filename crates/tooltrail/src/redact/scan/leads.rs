@@ -1,10 +1,10 @@
-//! The words that lead to a secret, each with what is looked for behind it.
+//! The leads: words after or around which a secret of a certain kind may be found.
 
 use crate::redact::scan::commands;
 use crate::redact::scan::hit::Lead;
 use crate::redact::scan::links;
 
-/// Words that lead to a secret.
+/// Returns all leads, in lower case.
 pub(in crate::redact) fn leads() -> Vec<(&'static str, Lead)> {
     let mut leads = vec![
         ("://", Lead::Userinfo),

@@ -1,13 +1,13 @@
-//! Secrets in addresses: passwords before the host, links that let in whoever holds them, parameters.
+//! Finds secrets in URLs: passwords before the host, links that grant access to their holder, and query parameters.
 
 use crate::redact::rules::benign::is_random;
 use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Bytes of an address that are looked at.
+/// Bytes of a URL that are searched.
 const ADDRESS_MAX: usize = 512;
 
-/// Parts of paths after which a segment lets in.
+/// Parts of paths after which a random segment grants access.
 pub(in crate::redact) const PATHS: &[&str] = &[
     "/invit",
     "/reset",
@@ -26,7 +26,7 @@ pub(in crate::redact) const PATHS: &[&str] = &[
     "/register/",
     "/share/",
     "/auth/",
-    // Addresses to which messages and candidates are sent: whoever knows one may send. From the documentation of PagerDuty,
+    // URLs that accept messages and events from any sender who knows the URL. From the documentation of PagerDuty,
     // IFTTT, Slack, Discord, Healthchecks and Make.
     "/integration",
     "/with/key/",
@@ -36,12 +36,12 @@ pub(in crate::redact) const PATHS: &[&str] = &[
     ".make.com/",
 ];
 
-/// A part of the addresses to which messages are sent, so that whoever knows one may send. From the documentation of
-/// Slack, Discord, Teams, Mattermost, Rocket.Chat, Feishu and Lark, Webex, Zoom, Flock, Guilded, Pumble, Zapier, n8n,
-/// Netlify, Vercel and Home Assistant.
+/// A word in URLs that accept messages from any sender who knows the URL. From the documentation of Slack, Discord,
+/// Teams, Mattermost, Rocket.Chat, Feishu and Lark, Webex, Zoom, Flock, Guilded, Pumble, Zapier, n8n, Netlify, Vercel
+/// and Home Assistant.
 pub(in crate::redact) const HOOK: &str = "hook";
 
-/// Parameters whose value is secret if it is random, with what stands before them.
+/// Query parameters whose value is secret if it is random. Each includes the sign before its name.
 pub(in crate::redact) const PARAMETERS: &[&str] = &[
     "?code=",
     "&code=",
@@ -61,14 +61,14 @@ pub(in crate::redact) const PARAMETERS: &[&str] = &[
     "?s=",
 ];
 
-/// The password between a user and a host.
+/// Returns the password between a user and a host, or the user alone if it is random and there is no password.
 pub(in crate::redact) fn userinfo(text: &str, at: usize) -> Option<Hit> {
     let near = &text[at..floor(text, at + ADDRESS_MAX)];
-    // Most addresses name no user.
+    // Fast exit, because most URLs have no user.
     memchr::memchr(b'@', near.as_bytes())?;
     let near = &near[..right(near, 0, |b| !b.is_ascii_whitespace() && !b"\"'`<>\\".contains(&b))];
     let authority = &near[..near.find(['/', '?', '#']).unwrap_or(near.len())];
-    // A password may hold a bare slash or sign; then the host follows the last sign of all.
+    // A password may contain a `/` or `@` that is not encoded. Then the host begins after the last `@`.
     let info = match authority.rsplit_once('@') {
         Some((info, _)) => info,
         None => {
@@ -96,7 +96,7 @@ pub(in crate::redact) fn userinfo(text: &str, at: usize) -> Option<Hit> {
     (!port || !password.contains('/')).then_some(Hit::new(start, start + password.len(), "url-password"))
 }
 
-/// `jdbc:oracle:thin:scott/tiger@host`.
+/// Returns the password in `jdbc:oracle:thin:scott/tiger@host`.
 pub(in crate::redact) fn oracle(text: &str, at: usize) -> Option<Hit> {
     let near = &text[at..floor(text, at + ADDRESS_MAX)];
     let near = &near[..right(near, 0, |b| b.is_ascii_graphic() && !b"\"'`<>".contains(&b))];
@@ -106,7 +106,7 @@ pub(in crate::redact) fn oracle(text: &str, at: usize) -> Option<Hit> {
     (!user.is_empty()).then_some(Hit::new(start, start + password.len(), "url-password"))
 }
 
-/// The segments of an address that has `hook` in its host or path.
+/// Pushes the secret segments of a URL that has `hook` in its host or path. Returns how far it searched.
 pub(in crate::redact) fn hook(text: &str, start: usize, end: usize, hits: &mut Vec<Hit>) -> usize {
     let near = &text[floor(text, start.saturating_sub(ADDRESS_MAX))..start];
     let run = near.rsplit(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '(')).next();
@@ -119,7 +119,7 @@ pub(in crate::redact) fn hook(text: &str, start: usize, end: usize, hits: &mut V
     }
 }
 
-/// The segments of a path after a word that says that they let in.
+/// Pushes the random segments of a path from `at` on, which grant access. Returns the end of the path.
 pub(in crate::redact) fn path(text: &str, at: usize, hits: &mut Vec<Hit>) -> usize {
     let end =
         right(&text[..floor(text, at + ADDRESS_MAX)], at, |b| b.is_ascii_alphanumeric() || b"-_/.~%=@".contains(&b));
@@ -134,7 +134,7 @@ pub(in crate::redact) fn path(text: &str, at: usize, hits: &mut Vec<Hit>) -> usi
     end
 }
 
-/// The value of a parameter.
+/// Returns the value of a query parameter if it is random.
 pub(in crate::redact) fn parameter(text: &str, at: usize) -> Option<Hit> {
     let end =
         right(&text[..floor(text, at + ADDRESS_MAX)], at, |b| b.is_ascii_alphanumeric() || b"-_.~%+/=".contains(&b));
@@ -142,7 +142,7 @@ pub(in crate::redact) fn parameter(text: &str, at: usize) -> Option<Hit> {
     (value.len() >= 10 && is_drawn(value)).then_some(Hit::new(at, end, "link"))
 }
 
-/// Whether a piece of an address is drawn at random: no words, dates, versions or file names.
+/// Returns whether a part of a URL is random, rather than words, a date, a version or a file name.
 fn is_drawn(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let file = segment
@@ -154,7 +154,7 @@ fn is_drawn(segment: &str) -> bool {
     let mixed = digits >= 2 && upper + lower >= 2
         || digits + upper >= 2 && lower >= 2 && digits >= 1
         || upper >= 3 && lower >= 3;
-    // Words joined by hyphens with a year among them are a title.
+    // Two or more words joined by hyphens are a title, even with a year among them.
     let title =
         segment.split('-').filter(|word| word.len() >= 2 && word.bytes().all(|b| b.is_ascii_lowercase())).count() >= 2;
     mixed && !file && !title

@@ -1,4 +1,4 @@
-//! The words that lead to secrets and the forms of tokens, built once: what a scan is done with.
+//! The matcher of a scan, built once: the prefilter with all its words, and the patterns of the token shapes.
 
 use std::sync::OnceLock;
 
@@ -13,16 +13,16 @@ use crate::redact::scan::leads::leads;
 use crate::redact::scan::prefilter::{Candidate, Prefilter};
 use crate::redact::scan::world;
 
-/// Finds candidates, and judges the form of a token.
+/// Finds candidates and matches the forms of tokens.
 #[derive(Debug)]
 pub(in crate::redact) struct Matcher {
     pub(in crate::redact) prefilter: Prefilter,
-    /// The patterns of the shapes, each compiled when it is first needed.
+    /// The patterns of the shapes, each compiled at its first use.
     forms: Vec<OnceLock<Option<Regex>>>,
 }
 
 impl Matcher {
-    /// Collects the words of all shapes, names and leads.
+    /// Builds the matcher from the words of all shapes, vendors, names and leads.
     pub(in crate::redact) fn new() -> Self {
         let mut words = Vec::new();
         for (index, shape) in PREFIXED.iter().enumerate() {
@@ -40,12 +40,12 @@ impl Matcher {
         Self { prefilter: Prefilter::new(words), forms }
     }
 
-    /// Whether a command that reads a password from its input stands in the text that was looked at last.
+    /// Returns whether the text of these candidates contains a command that reads a password from standard input.
     pub(in crate::redact) fn asks(&self, candidates: &[Candidate]) -> bool {
         candidates.iter().any(|candidate| matches!(self.prefilter.open(*candidate).2, Trigger::Lead(Lead::Fed)))
     }
 
-    /// Whether a word that names a secret stands in the text that was looked at last.
+    /// Returns whether the text of these candidates contains a word that names a secret.
     pub(in crate::redact) fn is_named(&self, candidates: &[Candidate]) -> bool {
         let names = |candidate: &Candidate| {
             matches!(self.prefilter.open(*candidate).2, Trigger::Name | Trigger::World | Trigger::Lead(Lead::Code))
@@ -53,7 +53,7 @@ impl Matcher {
         candidates.iter().any(names)
     }
 
-    /// Where a form that begins with the text ends, if its token is random enough.
+    /// Returns where the form ends in a text that begins with it, if the entropy of the token is high enough.
     pub(in crate::redact) fn matches(&self, form: usize, shape: &Shape, text: &str) -> Option<usize> {
         let form = self.forms.get(form)?.get_or_init(|| Regex::new(&shape.pattern()).ok()).as_ref()?;
         let end = form.find(text)?.end();

@@ -1,4 +1,5 @@
-//! Where secrets stand in a text: the prefilter finds candidates, and each other file looks at one kind of surroundings.
+//! Finds secrets in a text. The prefilter finds candidates, `text` evaluates them, and most other files handle one kind
+//! of context.
 
 pub(in crate::redact) mod assign;
 pub(in crate::redact) mod boundaries;

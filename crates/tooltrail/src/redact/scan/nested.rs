@@ -1,4 +1,5 @@
-//! Lists and objects under a secret's name in a text: `"password": ["…"]`, `"api_key": {"value": "…"}`.
+//! Finds secrets in lists and objects that belong to the name of a secret in a text: `"password": ["…"]`,
+//! `"api_key": {"value": "…"}`.
 
 use crate::redact::rules::benign::{is_password, is_random};
 use crate::redact::rules::names::{self, Name};
@@ -6,14 +7,15 @@ use crate::redact::scan::assign::value;
 use crate::redact::scan::boundaries::floor;
 use crate::redact::scan::hit::Hit;
 
-/// Bytes of a list or an object that are looked at, and how deep.
+/// Bytes of a list or an object that are searched, and its maximum depth.
 const NESTED_MAX: usize = 2_048;
 const DEPTH_MAX: usize = 8;
-/// Keys whose values say of what kind a secret is, not what it is.
+/// Keys whose values describe a secret and are not secret themselves.
 const TELLING: [&str; 12] =
     ["id", "name", "type", "user", "username", "domain", "path", "description", "title", "format", "pattern", "help"];
 
-/// Pushes the strings that stand in a list or an object which begins here; answers where it ends, if there were any.
+/// Pushes the secret strings of the list or object that begins at `at`. Returns where the search ended, or `None` if
+/// there were no secret strings.
 pub(in crate::redact) fn values(text: &str, at: usize, name: Name, hits: &mut Vec<Hit>) -> Option<usize> {
     let Name::Strong(_) = name else { return None };
     let near = &text[..floor(text, at + NESTED_MAX)];
@@ -40,13 +42,13 @@ pub(in crate::redact) fn values(text: &str, at: usize, name: Name, hits: &mut Ve
                 at = end;
             }
             b',' => telling = false,
-            // The end of a statement, or something that no list holds.
+            // The end of a statement, or a sign that does not occur between the elements of a list.
             b';' | b'(' | b')' | b'<' | b'>' | b'[' | b'{' => break,
             _ => {}
         }
         at += 1;
     }
-    // What was cut ends where the text does.
+    // A list that was cut ends at the end of the text.
     (hits.len() > before).then_some(at)
 }
 
@@ -65,7 +67,8 @@ fn is_telling(key: &str) -> bool {
     TELLING.contains(&key) && names::judge(key).is_none()
 }
 
-/// A string of a list or an object. A word alone may be a kind or a rule, as in `["required", "min:8"]`.
+/// Returns the secret in a string of a list or an object. A word alone may be a type or a validation rule, as in
+/// `["required", "min:8"]`.
 fn hit(inner: &str, at: usize, name: Name, in_object: bool) -> Option<Hit> {
     let hit = value(inner, name)?;
     let secret = &inner[hit.start..hit.end];

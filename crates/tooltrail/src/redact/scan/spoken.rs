@@ -1,4 +1,4 @@
-//! Secrets that a sentence or a heading names: `the password is …`, and lists below a name.
+//! Finds secrets in sentences such as `the password is …`, and values on the lines below a name.
 
 use crate::redact::rules::benign::{entropy, is_benign, is_password, is_random};
 use crate::redact::rules::names::{CARD, Name, ONE_TIME, SEED};
@@ -7,16 +7,16 @@ use crate::redact::scan::assign::{Named, QUOTED_MAX, fits, next_line};
 use crate::redact::scan::boundaries::{VALUE_MAX, floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Words of a sentence looked at between `password` and the password.
+/// Words after `password` that are searched for the password.
 const SPOKEN_MAX: usize = 9;
-/// Words that say whose it is, as in `the password for the root account is …`.
+/// Maximum words that say whose password it is, as in `the password for the root account is …`.
 const WHOSE_MAX: usize = 4;
-/// Bytes before a name in which a user may stand.
+/// Bytes before a name in which a user name may be announced.
 const WHO_MAX: usize = 48;
-/// Lines below a heading that are taken for its values.
+/// Maximum lines below a name that are taken as its values.
 const BELOW_MAX: usize = 32;
 
-/// `use … as the password`: the word before, if it looks the part.
+/// Returns the word before the name, as in `use … as the password`, if it looks like a secret.
 fn spoken_before(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let head = &named.text[floor(named.text, named.start.saturating_sub(VALUE_MAX))..named.start];
@@ -26,7 +26,7 @@ fn spoken_before(named: &Named<'_>) -> Option<Hit> {
     let word = head[..head.len() - link.len()].rsplit(char::is_whitespace).next()?;
     let inner = word.trim_matches(['"', '\'', '`', '\\', ',', ':', '(', '*']);
     let from = end - word.len() + word.find(inner)?;
-    // A sentence that ends with the name says more than one that goes on: `hunter2 is the password field`.
+    // A sentence that continues after the name may mean something else: `hunter2 is the password field`.
     let ends = named.text[named.end..].trim_start().chars().next().is_none_or(|c| ".!,;\n\"'".contains(c));
     let looks = match rule {
         "password" => !is_snake(inner) && is_password(inner) && (word != inner || ends || is_strong(inner)),
@@ -36,7 +36,8 @@ fn spoken_before(named: &Named<'_>) -> Option<Hit> {
     (looks && !is_benign(inner)).then(|| Hit::new(from, from + inner.len(), rule))
 }
 
-/// `the password is …`: the first word that is no link between the two, if it looks the part.
+/// Returns the secret in a sentence such as `the password is …`: the word before the name, or the first word after it
+/// that is no linking word, if it looks like a secret.
 pub(in crate::redact) fn spoken(named: &Named<'_>) -> Option<Hit> {
     spoken_before(named).or_else(|| spoken_after(named))
 }
@@ -44,15 +45,15 @@ pub(in crate::redact) fn spoken(named: &Named<'_>) -> Option<Hit> {
 fn spoken_after(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let text = named.text;
-    // `machine a.test login bob password …`, `username bob, password …`: a user stands before.
+    // `machine a.test login bob password …`, `username bob, password …`: a user name is announced before.
     let head = text[floor(text, named.start.saturating_sub(WHO_MAX))..named.start].to_ascii_lowercase();
     let beside_user = ["login ", "log in", "user ", "username "].iter().any(|word| head.contains(word));
-    // Words after `for` that say whose it is.
+    // `whose`: a word such as `for` was read. `skipped`: the words after it that say whose password it is.
     let (mut whose, mut skipped) = (false, 0);
     let (mut at, mut linked, mut colon) = (right(text, named.end, |b| b"'\"`\\".contains(&b)), beside_user, false);
     for _ in 0..SPOKEN_MAX {
         let start = right(text, at, |b| b == b' ');
-        // Nothing parts them: the name is a piece of something longer.
+        // No space follows: the name is part of a longer word.
         if start == named.end && text[start..].starts_with(|c: char| c.is_ascii_graphic()) {
             return None;
         }
@@ -134,18 +135,18 @@ fn spoken_after(named: &Named<'_>) -> Option<Hit> {
     None
 }
 
-/// Whether a word is a name, an address or an assignment rather than a password.
+/// Returns whether a word is a name, an address or an assignment rather than a password.
 fn is_snake(word: &str) -> bool {
     let signs = word.bytes().any(|b| b"!#$%^&*+?~".contains(&b));
     word.contains('=') || word.contains("::") || !signs && word.contains(['_', '.', '@'])
 }
 
-/// Whether a word is too long and mixed to be a name.
+/// Returns whether a word is too long and too random to be a name.
 fn is_drawn(word: &str) -> bool {
     word.len() >= 20 && entropy(word) > 3.5 && word.bytes().filter(u8::is_ascii_digit).count() >= 3
 }
 
-/// Whether a word is a password even where nothing but a space joins it to the name.
+/// Returns whether a word is a password even if only a space separates it from the name.
 fn is_strong(word: &str) -> bool {
     let has = |fits: fn(&u8) -> bool| word.bytes().filter(fits).count();
     let (digits, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
@@ -155,7 +156,7 @@ fn is_strong(word: &str) -> bool {
         || signs >= 1 && digits + upper >= 1
 }
 
-/// Values on the lines below a name that ends its line with a colon.
+/// Returns the values on the lines below a name that is followed by a colon at the end of its line.
 pub(in crate::redact) fn below(named: &Named<'_>) -> Option<Hit> {
     let Name::Strong(rule) = named.name else { return None };
     let text = named.text;
@@ -164,7 +165,7 @@ pub(in crate::redact) fn below(named: &Named<'_>) -> Option<Hit> {
         return None;
     }
     let mut at = right(text, colon + 1, |b| b != b'\n') + 1;
-    // YAML says so that the lines below are the value.
+    // In YAML, `|` and `>` say that the lines below are the value.
     let block = text[colon + 1..at.min(text.len())].trim_start().starts_with(['|', '>']);
     let (mut from, mut until) = (None, 0);
     for _ in 0..BELOW_MAX {

@@ -1,17 +1,17 @@
-//! Columns under a secret's name, in tables drawn with bars and in lines of separated values.
+//! Finds secrets in table columns whose heading is the name of a secret: drawn tables and separated values.
 
 use crate::redact::rules::benign::{is_benign, is_password, is_random};
 use crate::redact::rules::names::Name;
 use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Lines of a table that are looked at.
+/// Lines of a table that are searched.
 const ROWS_MAX: usize = 64;
-/// Bytes of a heading on either side of the name, and of a row.
+/// Bytes of the heading line before and after the name, and bytes of a row.
 const HEADING_MAX: usize = 400;
 const ROW_MAX: usize = 4_096;
 
-/// Pushes the cells below the heading at `start`; answers the last.
+/// Pushes the secret cells below the heading at `start`, except the last one, which it returns.
 pub(in crate::redact) fn column(text: &str, start: usize, end: usize, name: Name, hits: &mut Vec<Hit>) -> Option<Hit> {
     let Name::Strong(rule) = name else { return None };
     let near = floor(text, start.saturating_sub(HEADING_MAX));
@@ -30,7 +30,7 @@ pub(in crate::redact) fn column(text: &str, start: usize, end: usize, name: Name
         .find(|c| line.contains(*c) && line.matches(*c).count() == next.trim_end_matches('\r').matches(*c).count())?;
     let cells: Vec<&str> = line.split(split).map(|cell| cell.trim().trim_matches('"')).collect();
     let headings = cells.iter().all(|cell| cell.len() <= 40 && !cell.contains([':', '=', '"', '(', '.']));
-    // A table that is drawn has bars on both sides, or a line below its heading; other bars may stand in any text.
+    // A drawn table has a bar at the start of its line, or a rule below its heading. Other bars may occur in any text.
     let drawn = split == '|' && (line.starts_with('|') || ruled);
     let spaces = !drawn && cells.iter().any(|cell| cell.contains(' '));
     let index = text[line_start..start].matches(split).count();
@@ -60,7 +60,7 @@ pub(in crate::redact) fn column(text: &str, start: usize, end: usize, name: Name
     last
 }
 
-/// Whether a line only draws a table: `---+---`, `|:--|--:|`.
+/// Returns whether a line is a rule of a drawn table: `---+---`, `|:--|--:|`.
 fn is_rule(line: &str) -> bool {
     let line = line.trim_matches([' ', '\r']);
     line.len() >= 3 && line.contains("--") && line.bytes().all(|b| b"-+|:= ".contains(&b))

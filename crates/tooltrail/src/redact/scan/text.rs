@@ -1,4 +1,4 @@
-//! The scan of free text: each trigger is looked at once, with its surroundings.
+//! Scans free text: evaluates each candidate once, together with the text around it.
 
 use crate::redact::marks::marks;
 use crate::redact::rules::benign::is_random;
@@ -17,10 +17,10 @@ use crate::redact::scan::prefilter::{Candidate, May};
 use crate::redact::scan::typed;
 use crate::redact::scan::world;
 
-/// Bytes of a form that are looked at.
+/// Bytes of a text in which a token form is matched.
 const NEAR_MAX: usize = 8_192;
 
-/// How far each kind of search has come, so that nothing is searched twice.
+/// How far each kind of search has read, so that no part of a text is searched twice.
 struct Reach {
     covered: Vec<usize>,
     named: usize,
@@ -33,7 +33,7 @@ struct Reach {
     wallet: bool,
 }
 
-/// Collects all that looks secret in a text, in no order; answers what else may be there.
+/// Collects all possible secrets in a text, in no order. Returns what else the text may contain.
 pub(in crate::redact) fn scan(
     matcher: &Matcher,
     text: &str,
@@ -49,7 +49,7 @@ pub(in crate::redact) fn scan(
     may
 }
 
-/// Looks at each place where something may be found.
+/// Evaluates each candidate.
 fn found(matcher: &Matcher, text: &str, cut: bool, candidates: &[Candidate], hits: &mut Vec<Hit>) {
     if codes::may_be_seed(text) {
         codes::seeds(text, hits);
@@ -57,7 +57,7 @@ fn found(matcher: &Matcher, text: &str, cut: bool, candidates: &[Candidate], hit
     if candidates.is_empty() {
         return;
     }
-    // Marks are looked for only where one may begin.
+    // Marks are searched only if a candidate says that one may begin.
     let marked = candidates.iter().any(|candidate| matches!(matcher.prefilter.open(*candidate).2, Trigger::Mark));
     let mut marks = marked.then(|| marks(text)).into_iter().flatten().peekable();
     let mut reach = Reach {
@@ -74,7 +74,7 @@ fn found(matcher: &Matcher, text: &str, cut: bool, candidates: &[Candidate], hit
     for candidate in candidates {
         let (start, end, trigger) = matcher.prefilter.open(*candidate);
         while marks.next_if(|mark| mark.1 <= start).is_some() {}
-        // Words inside a mark say nothing.
+        // Words inside a mark are ignored.
         if marks.peek().is_some_and(|mark| mark.0 <= start && end <= mark.1) {
             continue;
         }
@@ -106,7 +106,7 @@ fn found(matcher: &Matcher, text: &str, cut: bool, candidates: &[Candidate], hit
     }
 }
 
-/// Looks where a word leads.
+/// Looks for the secret that a lead announces.
 fn follow(text: &str, start: usize, end: usize, lead: Lead, reach: &mut Reach, hits: &mut Vec<Hit>) {
     match lead {
         Lead::Userinfo => hits.extend(links::userinfo(text, end)),
@@ -179,7 +179,7 @@ fn token(matcher: &Matcher, text: &str, index: usize, at: usize, cut: bool) -> O
     let near = &text[start..floor(text, start + NEAR_MAX)];
     let end = match matcher.matches(index, shape, near) {
         Some(length) => right(text, start + length, |b| b.is_ascii_alphanumeric() || b == b'_'),
-        // What is cut short of its form; a short beginning, or one in the other case, says too little.
+        // A token that was cut at the end of the text. Its literal must have at least four bytes and the same case.
         None if cut
             && shape.triggers().iter().any(|word| word.len() >= 4 && near.starts_with(word.as_str()))
             && right(text, start, |b| b.is_ascii_graphic() && !b"\"'`<>".contains(&b)) == text.len() =>
@@ -191,8 +191,8 @@ fn token(matcher: &Matcher, text: &str, index: usize, at: usize, cut: bool) -> O
     Some(Hit { start, end, rule: shape.rule, tagged: shape.tagged })
 }
 
-/// Whether what stands before a token makes it the rest of a longer word. The last letters of an escape do not: `\n`,
-/// `%22`.
+/// Returns whether the letter or digit before a token makes it the rest of a longer word. The end of an escape does
+/// not: `\n`, `%22`.
 fn is_glued(before: &[u8]) -> bool {
     let escaped =
         before.len() > 1 && before[before.len() - 2] == b'\\' || before.len() > 2 && before[before.len() - 3] == b'%';

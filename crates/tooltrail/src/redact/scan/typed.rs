@@ -1,4 +1,4 @@
-//! Passwords that code or a recording of a browser types: `page.fill('#password', '…')`,
+//! Finds passwords that code types into a form, or that a page snapshot shows: `page.fill('#password', '…')`,
 //! `getByLabel('Password').fill('…')`, `- textbox "Password" [ref=e12]: …`.
 
 use crate::redact::rules::names::Name;
@@ -6,15 +6,15 @@ use crate::redact::scan::boundaries::{floor, right};
 use crate::redact::scan::hit::Hit;
 use crate::redact::scan::labels;
 
-/// Bytes of a label on either side of a secret's name.
+/// Bytes of a label before and after the name of a secret.
 const LABEL_MAX: usize = 64;
-/// Bytes of a statement between the label and the call that types.
+/// Maximum bytes of a statement between the label and the call that types.
 const CHAIN_MAX: usize = 256;
-/// Bytes of the arguments of a call that types.
+/// Maximum bytes of the arguments of a call that types.
 const CALL_MAX: usize = 768;
 
-/// Calls that type their last argument, of Playwright, Puppeteer, Selenium, Cypress, WebdriverIO, TestCafe, Capybara
-/// and jQuery, and assignments to what a form holds.
+/// Calls that type their last argument, from Playwright, Puppeteer, Selenium, Cypress, WebdriverIO, TestCafe, Capybara
+/// and jQuery, and assignments to the value of a form field.
 const CALLS: &[&str] = &[
     "fill(",
     "type(",
@@ -33,12 +33,13 @@ const CALLS: &[&str] = &[
     "set_text(",
     "inputText(",
 ];
-/// A line of a page's snapshot.
+/// The beginning of a text box in a page snapshot.
 const BOX: &str = "textbox \"";
 
-/// What is typed into something whose label or selector has a secret's name from `start` to `end`.
+/// Returns the text that is typed into a field whose label or selector contains the name of a secret, from `start` to
+/// `end`.
 pub(in crate::redact) fn after(text: &str, start: usize, end: usize) -> Option<Hit> {
-    // A label or selector stands in quotes.
+    // A label or selector is quoted.
     let from = floor(text, start.saturating_sub(LABEL_MAX));
     let quote = text[from..start].rfind(['"', '\'', '`']).map(|at| from + at)?;
     let close = end + text[end..floor(text, end + LABEL_MAX)].find(char::from(text.as_bytes()[quote]))?;
@@ -58,7 +59,7 @@ pub(in crate::redact) fn after(text: &str, start: usize, end: usize) -> Option<H
     let quoted = if text[comma..].starts_with(',') && call(from, quote) == Some(quote) {
         literal(text, comma + 1)
     } else {
-        // `locator('#password').fill('…')`: the label stands in the chain before.
+        // `locator('#password').fill('…')`: the label is in an earlier call of the chain.
         let rest = &text[close..floor(text, close + CHAIN_MAX)];
         let statement = close + rest.find([';', '\n']).unwrap_or(rest.len());
         literal(text, call(close, statement)?)
@@ -67,7 +68,7 @@ pub(in crate::redact) fn after(text: &str, start: usize, end: usize) -> Option<H
     Some(Hit::new(from, until, name))
 }
 
-/// What stands in a box of a page: `- textbox "Password" [ref=e12]: hunter2`.
+/// Returns the content of a text box in a page snapshot: `- textbox "Password" [ref=e12]: hunter2`.
 fn snapshot(text: &str, close: usize, name: &'static str) -> Option<Hit> {
     let line = right(&text[..floor(text, close + CALL_MAX)], close, |b| b != b'\n');
     let colon = close + text[close..line].find(": ")? + 2;
@@ -83,7 +84,7 @@ fn strong(label: &str) -> Option<&'static str> {
     }
 }
 
-/// The quoted text that is the next argument.
+/// Returns the range of the quoted text that is the next argument.
 fn literal(text: &str, at: usize) -> Option<(usize, usize)> {
     let text = &text[..floor(text, at + CALL_MAX)];
     let bytes = text.as_bytes();

@@ -1,22 +1,22 @@
-//! Passwords that a text names in a language that is not written in ASCII: `пароль: …`, `密码是…`, `"şifre": "…"`.
+//! Finds passwords after a word for "password" that is not ASCII: `пароль: …`, `密码是…`, `"şifre": "…"`.
 
 use crate::redact::rules::benign::{is_benign, is_password, is_random};
 use crate::redact::rules::words::WORLD;
 use crate::redact::scan::boundaries::{VALUE_MAX, floor, right};
 use crate::redact::scan::hit::Hit;
 
-/// Bytes between the word and its value: some words that say whose password it is.
+/// Maximum bytes between the word and its value, where the text may say whose password it is.
 const BETWEEN_MAX: usize = 96;
-/// Words between the two.
+/// Maximum number of words between the two.
 const WORDS_MAX: usize = 5;
-/// What ends a value that stands in no quotes.
+/// Bytes that end a value without quotes.
 const ENDS: &[u8] = b"\"'`<>\\,;)]}";
 
-/// Quotes around names and values, beside those of ASCII.
+/// Quotes and similar signs around names and values, ASCII or not.
 const QUOTES: &[char] = &['"', '\'', '`', '«', '»', '„', '“', '”', '‘', '’', '「', '」', '『', '』', '*', '\\'];
 /// Signs that join a name and its value.
 const SIGNS: &[&str] = &["=>", "->", ":=", ":", "=", "：", "＝", "→", "—", "–", "|"];
-/// Words that do, and syllables with which a word that does ends.
+/// Words that join a name and its value, and particles at the end of such a word.
 const LINKS: &[&str] = &[
     "это",
     "е",
@@ -43,7 +43,7 @@ const LINKS: &[&str] = &[
 ];
 const PARTICLES: &[&str] = &["是", "为", "為", "は", "는", "은", "คือ", "が", "が：", "です"];
 
-/// The words in the three cases in which they are written.
+/// Returns the words in lower case, with a first capital, and in upper case.
 pub(in crate::redact) fn words() -> impl Iterator<Item = String> {
     WORLD.iter().flat_map(|word| {
         let title = word.chars().enumerate().flat_map(|(at, char)| {
@@ -56,16 +56,16 @@ pub(in crate::redact) fn words() -> impl Iterator<Item = String> {
     })
 }
 
-/// What joins a name and its value.
+/// How a name and its value are joined.
 #[derive(Clone, Copy, PartialEq)]
 enum Joined {
     No,
     Sign,
-    /// A word of a sentence, which may go on otherwise.
+    /// By a word of a sentence. The next word need not be the value.
     Word,
 }
 
-/// The value that follows the word which ends at a place.
+/// Returns the value that follows the word for "password" that ends at `end`.
 pub(in crate::redact) fn named(text: &str, end: usize) -> Option<Hit> {
     let near = &text[..floor(text, end + BETWEEN_MAX)];
     let (mut at, mut joined, mut between) = (end, Joined::No, 0);
@@ -79,7 +79,7 @@ pub(in crate::redact) fn named(text: &str, end: usize) -> Option<Hit> {
         }
         let length = word.find(|c: char| c.is_whitespace() || !c.is_alphanumeric() && c.is_ascii() && c != '_');
         let length = length.unwrap_or(word.len());
-        // The word may end in the middle of a run of letters, of which the value is the part in ASCII.
+        // Letters that are not ASCII may be followed directly by the value, which is the ASCII part of the run.
         let foreign = word.find(|c: char| c.is_ascii() || SIGNS.iter().any(|sign| sign.starts_with(c)));
         let foreign = foreign.unwrap_or(word.len()).min(length);
         if PARTICLES.iter().any(|particle| word[..foreign].ends_with(particle)) {
