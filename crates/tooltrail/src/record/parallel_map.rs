@@ -1,4 +1,4 @@
-//! Work on many things at once: parallel_map over threads where there is enough of it, answers in order.
+//! Maps a function over many items on several threads where that is faster, and returns the results in order.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};

@@ -40,7 +40,7 @@ pub(crate) struct Recovered {
 #[derive(Debug)]
 struct Plan {
     from: u64,
-    /// The lateness length that a writer knew to be flushed.
+    /// The largest length of which a writer knew that it was flushed.
     durable_len: u64,
     power_cut: bool,
     lines: Vec<Vec<u8>>,

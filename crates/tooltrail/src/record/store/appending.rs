@@ -71,7 +71,7 @@ impl Store {
         };
         let opened = self.open_ends(std::mem::take(&mut groups));
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
-        // An entry in a wrong file_id is better than none, so that its note failed does not stop it.
+        // If the note fails, the entries are appended all the same: an entry that a reader may show late is better than none.
         if let Err(error) = self.lateness.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).message());
         }
