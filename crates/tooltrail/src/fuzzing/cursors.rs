@@ -10,7 +10,7 @@ use crate::query::{Cursor, EntryPosition, ScanMark};
 /// Maximum bytes of a generated folder name: the limit of file systems.
 const FOLDER_BYTES_MAX: usize = 255;
 
-/// Maximum bytes of a cursor: half of the URL length that servers accept.
+/// Maximum bytes of a cursor. Servers accept a URL of about twice this length.
 const CURSOR_BYTES_MAX: usize = 4_096;
 
 /// Tests any bytes as a cursor, as the plain text inside a cursor, and as the values of a cursor.
