@@ -1,8 +1,8 @@
-//! Who calls: what a dispatch knows besides the tool and its arguments.
+//! The caller of a tool: what a dispatch knows besides the tool and its arguments.
 
 use tooltrail::{Call, GateRequest, Identity, UNKNOWN_USER, Via};
 
-/// Who calls a tool and in which conversation; what is unknown stays `None` and out of the entry.
+/// Who calls a tool, and in which conversation. Unknown values stay `None` and are left out of the entry.
 ///
 /// ```
 /// use tooltrail_toolbox::Context;
@@ -13,13 +13,13 @@ use tooltrail::{Call, GateRequest, Identity, UNKNOWN_USER, Via};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Context {
-    /// Whose agent calls; empty counts as `unknown`.
+    /// The user whose agent makes the call; an empty string counts as `unknown`.
     pub user: String,
-    /// The user's role: it decides which tools are seen, and gate rules may ask for it. It is not stored.
+    /// The user's role. It decides which tools are visible, and gate rules can match it. It is not stored.
     pub role: Option<String>,
-    /// Whether `user` comes from a token or from the caller's word.
+    /// Whether `user` was verified by a token or only claimed by the caller.
     pub identity: Option<Identity>,
-    /// The conversation or run.
+    /// The conversation or run that the call belongs to.
     pub session: Option<String>,
     /// An id that the model or the client made unique for this call (`toolu_…`, `call_…`).
     pub call_id: Option<String>,
@@ -29,7 +29,7 @@ pub struct Context {
     pub agent: Option<String>,
     /// The model's name.
     pub model: Option<String>,
-    /// The program the agent runs in.
+    /// The program in which the agent runs.
     pub client: Option<String>,
     /// W3C trace id.
     pub trace_id: Option<String>,
@@ -38,7 +38,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// Returns the context of a user of whom nothing else is known.
+    /// Returns the context of a user, with everything else unknown.
     #[must_use]
     pub fn new(user: impl Into<String>) -> Self {
         Self { user: user.into(), ..Self::default() }
@@ -107,16 +107,16 @@ impl Context {
         self
     }
 
-    /// Returns the context with the word of who the user is: from a token, or the caller's claim.
+    /// Returns the context with how the user's name is known: from a token, or claimed by the caller.
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
     }
 
-    /// Returns what the gate is asked when this caller wants `tool`.
+    /// Returns the gate request for this caller and `tool`.
     pub(crate) fn asks<'a>(&'a self, tool: &'a str) -> GateRequest<'a> {
-        // The name that will stand in the entry is the name that rules see.
+        // Rules see the same user name that is stored in the entry.
         let user = if self.user.is_empty() { UNKNOWN_USER } else { &self.user };
         GateRequest { user, role: self.role.as_deref(), tool }
     }

@@ -1,4 +1,4 @@
-//! One call from the caller's word to its answer, with exactly one entry.
+//! Dispatches one call: from the caller's request to the answer, with exactly one entry.
 
 use std::any::Any;
 use std::fmt;
@@ -15,23 +15,24 @@ use crate::tool::{Kind, Output, Run, ToolError};
 use crate::toolbox::{Registered, Toolbox};
 use tooltrail::Effect;
 
-/// What every refused caller reads: it does not tell an unknown tool from a hidden or a forbidden one.
+/// The text for every refused caller. It is the same for unknown, hidden and forbidden tools, so that a caller cannot
+/// tell them apart.
 pub const REFUSAL: &str = "this tool is not available";
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallError {
-    /// It was refused; the reason stands in the trail alone.
+    /// The call was refused; the reason is stored only in the trail.
     Denied,
-    /// The tool ran and refused what these arguments ask for.
+    /// The tool ran and refused to do what these arguments ask for.
     Refused {
         /// The tool's text.
         message: String,
     },
-    /// The arguments are no JSON or do not fit the schema; the tool did not run.
+    /// The arguments are not JSON or do not match the schema; the tool did not run.
     Invalid {
-        /// What does not fit, and where.
+        /// What does not match, and at which path.
         message: String,
     },
     /// The tool returned an error.
@@ -39,17 +40,17 @@ pub enum CallError {
         /// The tool's text.
         message: String,
     },
-    /// The tool took longer than it may.
+    /// The tool did not answer before its timeout.
     TimedOut {
-        /// Its limit.
+        /// The timeout.
         limit: Duration,
     },
-    /// The tool panicked; the text stands in the trail alone.
+    /// The tool panicked; the text of the panic is stored only in the trail.
     Panicked,
-    /// The call could not be noted, and then its tool did not run, or its entry could not be made durable in time:
-    /// [`Durability::Strict`] withholds the answer.
+    /// With [`Durability::Strict`], either the start of the call could not be noted, so the tool did not run; or the
+    /// entry could not be made durable in time, so the answer is withheld.
     Unrecorded {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -70,19 +71,21 @@ impl fmt::Display for CallError {
 impl std::error::Error for CallError {}
 
 impl Toolbox {
-    /// Calls a tool and records the call exactly once, however it ends.
+    /// Calls a tool and records the call exactly once, regardless of how it ends.
     ///
-    /// `args` is the JSON text as the model sent it: the trail keeps it, the handler gets it parsed (of two members
-    /// with one name the last). Empty text is `{}`. The call counts from here on, not from the first poll: a future
-    /// that is dropped before its end, or never polled, is recorded as `cancelled`.
+    /// `args` is the JSON text as the model sent it. The trail stores this text, and the handler gets it parsed; if two
+    /// members have the same name, the last one counts. An empty text means `{}`. The call starts with this function
+    /// and not with the first poll: a future that is dropped before its end, or never polled, is recorded as
+    /// `cancelled`.
     ///
-    /// Outside [`Durability::Strict`] recording neither waits nor fails the call.
+    /// Unless the durability is [`Durability::Strict`], recording neither waits nor makes the call fail.
     ///
     /// # Errors
-    /// [`CallError`] says how the call ended without a result.
+    /// [`CallError`] says why the call has no result.
     ///
     /// # Panics
-    /// When polled outside a Tokio runtime with time enabled. A tool's panic is caught, where panics unwind.
+    /// If the future is polled outside a Tokio runtime with time enabled. A panic of the tool is caught if panics
+    /// unwind.
     pub fn call<'a>(
         &'a self,
         ctx: &'a Context,
@@ -95,7 +98,7 @@ impl Toolbox {
         async move {
             let (open, noted) = begun.map_err(unrecorded)?;
             if let Some(Err(error)) = within_patience(noted).await {
-                // Refused before it ran; the entry follows when there is room for it.
+                // The tool does not run. The entry is written when the queue has room for it.
                 open.finish_buffered(Outcome::denied(Reason::Policy));
                 return Err(error);
             }
@@ -107,7 +110,8 @@ impl Toolbox {
         }
     }
 
-    /// Notes that a call begins whose tool will run; where a trace of it must be durable first, returns what to await.
+    /// Notes the start of a call if its tool will run. If the start must be durable before the tool runs, also returns
+    /// the acknowledgement to await.
     fn begin(
         &self,
         call: Call,
@@ -117,12 +121,12 @@ impl Toolbox {
         match durability {
             Durability::Strict if runs => self.recorder.begin_durable(call).map(|(open, noted)| (open, Some(noted))),
             Durability::Grouped if runs => Ok((self.recorder.begin(call), None)),
-            // What does not run ends at once.
+            // A call whose tool does not run ends immediately.
             _ => Ok((self.recorder.begin_buffered(call), None)),
         }
     }
 
-    /// Returns the tool, or why the caller may not have it, and the rule that decided.
+    /// Returns the tool or the reason for refusing it, and the name of the rule that decided.
     fn decide(&self, ctx: &Context, name: &str) -> (Result<&Registered, Reason>, Option<&str>) {
         let Some(registered) = self.find(ctx, name) else {
             return (Err(Reason::UnknownTool), None);
@@ -134,7 +138,7 @@ impl Toolbox {
         }
     }
 
-    /// Checks the arguments and runs the tool within its limit of time.
+    /// Checks the arguments and runs the tool with its timeout.
     async fn run(&self, registered: &Registered, ctx: &Context, args: &str) -> Ending {
         let args = match parse(args).and_then(|args| registered.schema.check(&args).map(|()| args)) {
             Ok(args) => args,
@@ -145,7 +149,8 @@ impl Toolbox {
         let limit = registered.tool.limit().unwrap_or(self.timeout);
         let mut run = None;
         let ended = tokio::time::timeout(limit, caught(|| registered.tool.run(ctx.clone(), args), &mut run)).await;
-        // What a handler holds may panic when dropped; that is no reason to lose the entry or the answer.
+        // The handler's future may panic while it is dropped; the panic is caught, so that the entry and the answer are
+        // not lost.
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(run)));
         match (ended, dropped) {
             (Ok(Ok(Ok(output))), Ok(())) => Ending::ok(output),
@@ -161,11 +166,11 @@ impl Toolbox {
     }
 }
 
-/// Hands the outcome to the recorder and, once its durability allows, the answer to the caller.
+/// Passes the outcome to the recorder and returns the answer to the caller as soon as the durability allows.
 async fn finish_call(open: Open<'_>, durability: Durability, ending: Ending) -> Result<Output, CallError> {
     match durability {
         Durability::Buffered => open.finish_buffered(ending.outcome),
-        // What the recorder could not take it has counted as lost; the call is not to suffer for it.
+        // If the recorder could not take the entry, it has counted it as lost; the call still succeeds.
         Durability::Grouped => drop(open.finish(ending.outcome)),
         Durability::Strict => {
             let ack = open.finish(ending.outcome).map_err(unrecorded)?;
@@ -175,7 +180,7 @@ async fn finish_call(open: Open<'_>, durability: Durability, ending: Ending) -> 
     ending.answer
 }
 
-/// How a call ended: for the trail, and for the caller.
+/// The end of a call: the outcome for the trail and the answer for the caller.
 struct Ending {
     outcome: Outcome,
     answer: Result<Output, CallError>,
@@ -191,7 +196,7 @@ impl Ending {
         Self { outcome, answer: Ok(output) }
     }
 
-    /// Returns the ending of a tool that returned an error.
+    /// Returns the ending for a tool that returned an error.
     fn of(error: ToolError) -> Self {
         let (kind, message) = (error.kind(), error.into_message());
         match kind {
@@ -208,7 +213,7 @@ impl Ending {
     }
 }
 
-/// Returns the outcome of a text that is counted and not kept.
+/// Returns the outcome of a text of which only the length is stored.
 fn unquoted(text: &str) -> Outcome {
     let mut outcome = Outcome::default();
     outcome.status = Status::Ok;
@@ -216,7 +221,7 @@ fn unquoted(text: &str) -> Outcome {
     outcome
 }
 
-/// Reads arguments; the message quotes nothing of them.
+/// Parses arguments; the error message does not quote them.
 fn parse(args: &str) -> Result<Value, String> {
     if args.trim().is_empty() {
         return Ok(Value::Object(serde_json::Map::new()));
@@ -224,13 +229,13 @@ fn parse(args: &str) -> Result<Value, String> {
     serde_json::from_str(args).map_err(|error| format!("at '': not JSON: {error}"))
 }
 
-/// Starts and polls a run in `slot`, which keeps it; a panic of either ends in `Err`.
+/// Starts a run, stores it in `slot` and polls it there; a panic while starting or polling is returned as `Err`.
 async fn caught(
     start: impl FnOnce() -> Run,
     slot: &mut Option<Run>,
 ) -> Result<Result<Output, ToolError>, Box<dyn Any + Send>> {
     let run = slot.insert(catch_unwind(AssertUnwindSafe(start))?);
-    // Nobody polls or looks into a run that panicked, so that it may be left half-way.
+    // Unwind safe, because a run that panicked is only dropped and never polled or read again.
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
         Ok(poll) => poll.map(Ok),
         Err(panic) => Poll::Ready(Err(panic)),
@@ -238,13 +243,13 @@ async fn caught(
     .await
 }
 
-/// Returns the text of a panic, where it has one.
+/// Returns the text of a panic, or an empty text if it has none.
 fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default()
 }
 
-/// Waits for an acknowledgement, where there is one, as long as a caller can be kept waiting.
+/// Waits for an acknowledgement, if there is one, for at most [`DURABLE_WAIT`].
 async fn within_patience(ack: Option<Ack>) -> Option<Result<(), CallError>> {
     let waited = tokio::time::timeout(DURABLE_WAIT, ack?).await;
     Some(waited.map_err(|_elapsed| unrecorded("it took too long")).and_then(|kept| kept.map_err(unrecorded)))

@@ -1,12 +1,13 @@
-//! A registry of tools whose every dispatch is in the trail.
+//! A registry of tools that records every call in the trail.
 //!
 //! A [`Toolbox`] holds async [`Tool`]s, each with a name, a description and a JSON Schema. [`Toolbox::call`] decides
-//! whether the caller may have the tool, checks the arguments, runs it and records exactly one entry, however the call
-//! ends: answered, failed, panicked, too slow, given up, refused.
+//! whether the caller may use the tool, checks the arguments, runs the tool and records exactly one entry, regardless
+//! of how the call ends: with a result, an error, a panic, a timeout, a cancellation or a refusal.
 //!
-//! Three tools come along: [`FileRead`], [`audit_recent`] and [`audit_stats`], by which an agent reads its own trail.
+//! The crate includes three tools with which an agent reads its own trail: [`FileRead`], [`audit_recent`] and
+//! [`audit_stats`].
 //!
-//! The [`Gate`] is plain data and a pure function; other captures use it without a toolbox.
+//! The [`Gate`] is plain data with a pure function, so other captures use it without a toolbox.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -35,18 +36,18 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
-// What is called, and by whom.
+// Tools and their callers.
 mod context;
 mod tool;
 
-// What arguments a tool takes.
+// The check of a tool's arguments.
 mod schema;
 
-// The registry and its `call`.
+// The registry and the dispatch of calls.
 mod dispatch;
 mod toolbox;
 
-// Tools that come along: an agent reads files and its own trail.
+// Included tools, with which an agent reads files and its own trail.
 mod tools;
 
 pub use context::Context;

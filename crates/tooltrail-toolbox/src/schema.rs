@@ -1,4 +1,4 @@
-//! Whether arguments fit a tool's JSON Schema: the only file that knows the validator.
+//! Checks arguments against a tool's JSON Schema. Only this file uses the validator library.
 
 use std::error::Error;
 use std::fmt;
@@ -6,13 +6,13 @@ use std::fmt;
 use boon::{Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
-/// How many misfits one message names: a caller mends a few at a time.
+/// Maximum schema violations in one message, because a caller corrects only a few at a time.
 const MISFITS_MAX: usize = 8;
 
-/// Characters of one message: names in it come from the caller, who may send long ones.
+/// Maximum characters of one message, because it contains names from the caller, who may send long ones.
 const MESSAGE_CHARS_MAX: usize = 1_000;
 
-/// Where a schema without an `$id` is thought to lie; nothing is ever loaded from there.
+/// The base URL of a schema without an `$id`; nothing is ever loaded from it.
 const LOCATION: &str = "tool:///schema.json";
 
 /// A compiled schema.
@@ -25,7 +25,8 @@ impl Schema {
     /// Compiles a schema of draft 4, 6, 7, 2019-09 or 2020-12 (the default).
     ///
     /// # Errors
-    /// What is wrong with the schema; a reference that leaves it is refused, to the network and to files alike.
+    /// A text that says what is wrong with the schema. A reference to another document is an error, whether on the
+    /// network or in a file.
     pub(crate) fn compile(schema: &Value) -> Result<Self, String> {
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(NoLoader));
@@ -36,10 +37,10 @@ impl Schema {
         Ok(Self { schemas, index })
     }
 
-    /// Checks arguments.
+    /// Checks arguments against the schema.
     ///
     /// # Errors
-    /// A message that names the path of each misfit, and never quotes a value: it may be a secret.
+    /// A message with the path of each violation. It never quotes a value, because a value may be a secret.
     pub(crate) fn check(&self, args: &Value) -> Result<(), String> {
         self.schemas.validate(args, self.index).map_err(|error| {
             let mut misfits = Vec::new();
@@ -55,7 +56,7 @@ impl fmt::Debug for Schema {
     }
 }
 
-/// Refuses every document that is not built in.
+/// A loader that refuses every document that is not built in.
 struct NoLoader;
 
 impl UrlLoader for NoLoader {
@@ -64,7 +65,7 @@ impl UrlLoader for NoLoader {
     }
 }
 
-/// Puts down the innermost misfits below `error`.
+/// Collects the innermost violations below `error`, at most [`MISFITS_MAX`].
 fn collect(error: &ValidationError<'_, '_>, misfits: &mut Vec<String>) {
     if error.causes.is_empty() {
         misfits.push(format!("at '{}': {}", error.instance_location, describe(&error.kind)));
@@ -78,7 +79,7 @@ fn collect(error: &ValidationError<'_, '_>, misfits: &mut Vec<String>) {
     }
 }
 
-/// Says what does not fit, in words that hold nothing of the value.
+/// Describes a violation without quoting the value.
 fn describe(kind: &ErrorKind<'_, '_>) -> String {
     match kind {
         ErrorKind::Pattern { want, .. } => format!("does not match pattern {want:?}"),
@@ -90,12 +91,12 @@ fn describe(kind: &ErrorKind<'_, '_>) -> String {
         ErrorKind::ExclusiveMinimum { want, .. } => format!("must be > {want}"),
         ErrorKind::ExclusiveMaximum { want, .. } => format!("must be < {want}"),
         ErrorKind::MultipleOf { want, .. } => format!("must be a multiple of {want}"),
-        // The rest speaks of types, lengths, counts, property names and what the schema wants.
+        // The other texts contain only types, lengths, counts, property names and parts of the schema.
         other => other.to_string(),
     }
 }
 
-/// Returns the message, cut where it is too long.
+/// Returns the message, cut to the maximum length.
 fn bounded(message: String) -> String {
     match message.char_indices().nth(MESSAGE_CHARS_MAX) {
         Some((at, _)) => format!("{}…", &message[..at]),
@@ -109,7 +110,7 @@ mod tests {
 
     use super::{MESSAGE_CHARS_MAX, Schema};
 
-    /// Checks `args`; `want` are pieces of the message, none where the arguments fit.
+    /// Checks `args` against `schema`; `want` has parts of the expected message and is empty if the arguments match.
     #[track_caller]
     fn check(schema: Value, args: Value, want: &[&str]) {
         let answer = Schema::compile(&schema).unwrap().check(&args);

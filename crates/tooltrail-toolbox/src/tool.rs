@@ -1,4 +1,4 @@
-//! One tool: its name, description, schema and the function behind it.
+//! A tool: its name, description, schema and handler function.
 
 use std::fmt;
 use std::future::Future;
@@ -13,13 +13,13 @@ use serde_json::Value;
 use crate::context::Context;
 use tooltrail::any_glob_matches;
 
-/// Errors of one chain that a message names: a cycle of sources must end somewhere.
+/// Maximum errors of one source chain that a message contains, because a chain of sources can be circular.
 const SOURCES_MAX: usize = 16;
 
-/// The future of one run.
+/// The future of one run of a handler.
 pub(crate) type Run = Pin<Box<dyn Future<Output = Result<Output, ToolError>> + Send>>;
 
-/// An async function with a name, a description and a JSON Schema for its arguments.
+/// A tool: an async function with a name, a description and a JSON Schema for its arguments.
 #[derive(Clone)]
 pub struct Tool {
     name: String,
@@ -31,11 +31,11 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// Returns a tool that every role sees, with the toolbox's limit of time.
+    /// Returns a tool that is visible to every role and has the toolbox's timeout.
     ///
-    /// The handler runs on the caller's task and is dropped when the caller gives up or the time is over; one that
-    /// blocks its thread can be stopped by neither. Whatever it returns with `Ok` is recorded as `ok`: a tool that
-    /// puts a failure into its result text hides it, so return a [`ToolError`].
+    /// The handler runs on the caller's task. It is dropped when the caller gives up or the timeout expires; neither
+    /// can stop a handler that blocks its thread. Every `Ok` value is recorded as `ok`, so a tool must report a failure
+    /// as a [`ToolError`] and not in its result text, where the failure would be hidden.
     pub fn new<F, R, T>(name: impl Into<String>, description: impl Into<String>, schema: Value, handler: F) -> Self
     where
         F: Fn(Context, Value) -> R + Send + Sync + 'static,
@@ -50,10 +50,11 @@ impl Tool {
         Self { name, description, schema, roles: Vec::new(), timeout: None, handler }
     }
 
-    /// Returns a tool whose arguments are a type: its schema follows from the type, and the handler gets the value.
+    /// Returns a tool whose arguments are a Rust type: the schema is generated from the type, and the handler gets a
+    /// value of the type.
     ///
-    /// Arguments that fit the schema and still cannot be read into the type (a number out of range, say) are answered
-    /// like arguments that do not fit.
+    /// Arguments that match the schema but cannot be deserialized (for example a number out of range) get the same
+    /// answer as arguments that do not match the schema.
     ///
     /// ```
     /// use tooltrail_toolbox::{Tool, ToolError};
@@ -83,7 +84,7 @@ impl Tool {
                     let run = handler(ctx, args);
                     Box::pin(async move { run.await.map(Into::into) })
                 }
-                // The message of the parser may quote a value, which may be a secret.
+                // The parser's message may quote a value, which may be a secret, so it is not used.
                 Err(_) => {
                     let error = ToolError::invalid_args("the arguments fit the schema, but not the tool's type");
                     Box::pin(async move { Err(error) })
@@ -94,49 +95,49 @@ impl Tool {
         Self { name, description, schema, roles: Vec::new(), timeout: None, handler }
     }
 
-    /// Shows the tool only to roles that match one of these globs; for everybody else it does not exist.
+    /// Makes the tool visible only to roles that match one of these globs; for other callers it does not exist.
     #[must_use]
     pub fn roles<G: Into<String>>(mut self, globs: impl IntoIterator<Item = G>) -> Self {
         self.roles.extend(globs.into_iter().map(Into::into));
         self
     }
 
-    /// Gives the tool its own limit of time.
+    /// Sets a timeout for this tool, which replaces the toolbox's timeout.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Returns the name by which it is called.
+    /// Returns the name by which the tool is called.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns what a model reads about it.
+    /// Returns the description, which is written for a model.
     #[must_use]
     pub fn description(&self) -> &str {
         &self.description
     }
 
-    /// Returns the JSON Schema of its arguments.
+    /// Returns the JSON Schema of the arguments.
     #[must_use]
     pub fn schema(&self) -> &Value {
         &self.schema
     }
 
-    /// Returns its own limit of time.
+    /// Returns the tool's own timeout, if it has one.
     pub(crate) fn limit(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// Returns whether this caller sees it.
+    /// Returns whether the tool is visible to this caller.
     pub(crate) fn visible_to(&self, ctx: &Context) -> bool {
         any_glob_matches(&self.roles, ctx.role.as_deref().unwrap_or_default())
     }
 
-    /// Calls the handler, which may panic already here.
+    /// Calls the handler and returns its future. The handler may panic in this call already.
     pub(crate) fn run(&self, ctx: Context, args: Value) -> Run {
         (self.handler)(ctx, args)
     }
@@ -148,20 +149,21 @@ impl fmt::Debug for Tool {
     }
 }
 
-/// What a tool returns.
+/// The result of a tool.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "JSON knows strings and everything else; a text is quoted or it is not")]
 pub enum Output {
-    /// Text.
+    /// A text.
     Text(String),
     /// A JSON value.
     Json(Value),
-    /// Text of which the entry keeps the length alone: what was read from the trail must not feed the trail.
+    /// A text of which only the length is stored in the entry. A tool that reads the trail uses it, so that the trail
+    /// does not store its own content again.
     Unquoted(String),
 }
 
 impl Output {
-    /// Returns the text, or the value as compact JSON text.
+    /// Returns the text, or the JSON value as compact text.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
@@ -189,42 +191,43 @@ impl From<Value> for Output {
     }
 }
 
-/// A tool's failure or refusal, as a text for the caller.
+/// A failure or refusal of a tool, with a text for the caller.
 ///
-/// Every `std` error becomes one by `?`, its sources joined by colons. It is no `std` error itself, which would make
-/// that conversion impossible.
+/// The `?` operator converts every `std` error to a `ToolError`; the texts of its sources are joined with colons. A
+/// `ToolError` does not implement `std::error::Error`, because that would make this conversion impossible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolError {
     message: String,
     kind: Kind,
 }
 
-/// What kind of answer an error is.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The tool failed.
     Failed,
-    /// The tool may not do what the arguments ask for.
+    /// The tool is not allowed to do what the arguments ask for.
     Denied,
-    /// The arguments are not what the tool takes.
+    /// The arguments do not have the form that the tool takes.
     InvalidArgs,
 }
 
 impl ToolError {
-    /// Returns a failure with this text, which the trail keeps.
+    /// Returns a failure with this text; the text is stored in the trail.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::Failed }
     }
 
-    /// Returns a refusal: the tool may not do what these arguments ask for, whoever let it run.
+    /// Returns a refusal: the tool may not do what these arguments ask for, although the gate let it run.
     ///
-    /// The entry is `denied`, `policy`, and holds no text, as with every refusal; its `rule` is the gate's that let
-    /// the tool run. A text that is always the same tells the caller nothing about what it may not see.
+    /// The entry has status `denied` and reason `policy` and, like every refusal, no text; its `rule` is the gate rule
+    /// that let the tool run. Use the same text for every refusal, so that the text does not reveal what the caller may
+    /// not see.
     pub fn denied(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::Denied }
     }
 
-    /// Returns the failure of arguments that fit the schema and not the tool's type.
+    /// Returns the failure of arguments that match the schema but not the tool's type.
     pub(crate) fn invalid_args(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Kind::InvalidArgs }
     }
@@ -233,13 +236,13 @@ impl ToolError {
         self.kind
     }
 
-    /// Returns whether it is a refusal.
+    /// Returns whether the error is a refusal.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.kind == Kind::Denied
     }
 
-    /// Returns the text.
+    /// Returns the text of the error.
     #[must_use]
     pub fn into_message(self) -> String {
         self.message

@@ -1,4 +1,4 @@
-//! The registry: which tools there are and who sees them.
+//! The registry of tools: which tools exist and who can see them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,10 +11,12 @@ use crate::context::Context;
 use crate::schema::Schema;
 use crate::tool::Tool;
 
-/// The limit of time of a tool without its own: longer than a slow fetch, shorter than a person's patience.
+/// The timeout of a tool that has no timeout of its own: longer than a slow download takes, and shorter than a person
+/// is willing to wait.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(120);
 
-/// Tools, the gate before them and the recorder behind them; share it between tasks (`&self` everywhere).
+/// A set of tools with a gate that decides about calls and a recorder that records them. All methods take `&self`, so
+/// tasks can share a toolbox.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -52,7 +54,7 @@ pub struct Toolbox {
     tools: BTreeMap<String, Registered>,
 }
 
-/// A tool and its compiled schema.
+/// A tool with its compiled schema.
 #[derive(Debug)]
 pub(crate) struct Registered {
     pub(crate) tool: Tool,
@@ -60,7 +62,7 @@ pub(crate) struct Registered {
 }
 
 impl Toolbox {
-    /// Returns a builder of a toolbox without tools, whose gate allows everything.
+    /// Returns a builder for a toolbox without tools, whose gate allows everything.
     pub fn builder(recorder: Arc<Recorder>) -> ToolboxBuilder {
         ToolboxBuilder {
             recorder,
@@ -71,7 +73,8 @@ impl Toolbox {
         }
     }
 
-    /// Returns the tools a model may be offered, by name: those whose call this caller would not be refused.
+    /// Returns the tools that may be offered to a model, in order of their names: the tools that this caller can see
+    /// and the gate allows.
     pub fn tools_for<'a>(&'a self, ctx: &'a Context) -> impl Iterator<Item = &'a Tool> {
         self.tools
             .values()
@@ -79,7 +82,7 @@ impl Toolbox {
             .filter(|tool| tool.visible_to(ctx) && self.gate.decide(ctx.asks(tool.name())).effect == Effect::Allow)
     }
 
-    /// Returns the tool of that name, if there is one and this caller sees it.
+    /// Returns the tool with this name, if it exists and this caller can see it.
     pub(crate) fn find(&self, ctx: &Context, name: &str) -> Option<&Registered> {
         self.tools.get(name).filter(|registered| registered.tool.visible_to(ctx))
     }
@@ -109,14 +112,14 @@ impl ToolboxBuilder {
         self
     }
 
-    /// Sets when an answer may be handed out: a [`Durability`](crate::Durability) for every tool, or [`DurabilityPolicy`], which
-    /// tell tools apart by their names as called.
+    /// Sets when the caller may get the answer: one [`Durability`](crate::Durability) for every tool, or a
+    /// [`DurabilityPolicy`] that chooses it by the tool's name as called.
     pub fn durability(mut self, durability: impl Into<DurabilityPolicy>) -> Self {
         self.durability = durability.into();
         self
     }
 
-    /// Sets the limit of time of tools without their own.
+    /// Sets the timeout of tools that have no timeout of their own.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit;
         self
@@ -125,7 +128,8 @@ impl ToolboxBuilder {
     /// Compiles every schema and returns the toolbox.
     ///
     /// # Errors
-    /// [`BuildError`] for a tool without a name, two of one name, or a schema that does not compile.
+    /// [`BuildError`] for a tool without a name, for two tools with the same name, or for a schema that does not
+    /// compile.
     pub fn build(self) -> Result<Toolbox, BuildError> {
         let mut tools = BTreeMap::new();
         for tool in self.tools {
@@ -146,22 +150,22 @@ impl ToolboxBuilder {
     }
 }
 
-/// Why a toolbox could not be built.
+/// The reason why a toolbox could not be built.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// A tool has no name.
     Unnamed,
-    /// Two tools have one name.
+    /// Two tools have the same name.
     Twice {
         /// The name.
         tool: String,
     },
     /// A schema does not compile.
     Schema {
-        /// Whose.
+        /// The name of the tool.
         tool: String,
-        /// What is wrong with it.
+        /// What is wrong with the schema.
         why: String,
     },
 }

@@ -1,11 +1,11 @@
-//! Whether a call may run: rules as plain data, and a pure function over them.
+//! The gate: decides whether a call may run. The rules are plain data, and the decision is a pure function.
 
 use crate::glob::glob_matches;
 
 /// The rules that allow or deny a call before it runs.
 ///
-/// Of the rules that match, any that denies wins, wherever it stands; then any that allows; then `default`. The empty
-/// gate allows everything.
+/// If any matching rule denies, the call is refused, regardless of the order of the rules. Otherwise, if any matching
+/// rule allows, the call may run. Without a matching rule, `default` applies. The empty gate allows everything.
 ///
 /// ```
 /// use tooltrail::{GateRequest, Effect, Gate, Rule};
@@ -20,9 +20,9 @@ use crate::glob::glob_matches;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "configuration builds it field by field")]
 pub struct Gate {
-    /// The rules; their order decides only which of several names is reported.
+    /// The rules. If several rules decide the same way, the first one is reported; the order has no other effect.
     pub rules: Vec<Rule>,
-    /// What holds where no rule matches.
+    /// The effect when no rule matches.
     pub default: Effect,
 }
 
@@ -37,38 +37,39 @@ pub enum Effect {
     Deny,
 }
 
-/// One rule: it matches when each of its three lists is empty or has a glob that matches.
+/// One rule. It matches a call if each of its three lists is empty or contains a glob that matches.
 ///
-/// In a glob `*` stands for any characters, none too; every other character for itself. The whole name must match.
+/// In a glob, `*` matches any number of characters, including none; every other character matches itself. A glob must
+/// match the whole name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "configuration builds it field by field")]
 pub struct Rule {
-    /// The name that goes into the entry of each call it decides; empty is no name.
+    /// The name that is stored in the entry of each call that the rule decides; an empty string is not stored.
     pub name: String,
-    /// What follows from it.
+    /// What the rule does with a matching call.
     pub effect: Effect,
-    /// Globs over the user; empty: everybody.
+    /// Globs for the user; an empty list matches every user.
     pub users: Vec<String>,
-    /// Globs over the role, no role being the empty one; empty: every role.
+    /// Globs for the role; an empty list matches every role. A caller without a role has the role "".
     pub roles: Vec<String>,
-    /// Globs over the tool's name; empty: every tool.
+    /// Globs for the tool's name; an empty list matches every tool.
     pub tools: Vec<String>,
 }
 
 impl Rule {
-    /// Returns a rule that allows everything; narrow it by its lists.
+    /// Returns a rule that allows everything; fill its lists to narrow it.
     #[must_use]
     pub fn allow(name: impl Into<String>) -> Self {
         Self { name: name.into(), effect: Effect::Allow, ..Self::default() }
     }
 
-    /// Returns a rule that denies everything; narrow it by its lists.
+    /// Returns a rule that denies everything; fill its lists to narrow it.
     #[must_use]
     pub fn deny(name: impl Into<String>) -> Self {
         Self { name: name.into(), effect: Effect::Deny, ..Self::default() }
     }
 
-    /// Returns whether the rule speaks about this call.
+    /// Returns whether the rule matches this call.
     #[must_use]
     pub fn matches(&self, asked: GateRequest<'_>) -> bool {
         any_glob_matches(&self.users, asked.user)
@@ -77,30 +78,30 @@ impl Rule {
     }
 }
 
-/// What a gate is asked.
+/// The question to a gate: may this user call this tool?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "the three things a rule may name")]
 pub struct GateRequest<'a> {
-    /// Whose agent calls.
+    /// The user whose agent makes the call.
     pub user: &'a str,
     /// The user's role.
     pub role: Option<&'a str>,
-    /// The tool's name as called.
+    /// The tool's name as the caller wrote it.
     pub tool: &'a str,
 }
 
-/// What a gate answers.
+/// The answer of a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "an effect and whose it is")]
 pub struct Verdict<'a> {
-    /// May it run?
+    /// Whether the call may run.
     pub effect: Effect,
-    /// The name of the rule that decided; `None` where the default did or the rule has no name.
+    /// The name of the rule that decided; `None` if the default decided or the rule has no name.
     pub rule: Option<&'a str>,
 }
 
 impl Gate {
-    /// Decides about one call; the same question always has the same answer.
+    /// Decides whether one call may run; the same request always gets the same verdict.
     #[must_use]
     pub fn decide(&self, asked: GateRequest<'_>) -> Verdict<'_> {
         let first = |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.matches(asked));
