@@ -1,4 +1,4 @@
-//! The time of day: the system's, or in a build with debug assertions a test's.
+//! The clock of the process: the system clock, or, in a build with debug assertions, a clock that a test sets.
 
 use std::sync::Arc;
 
@@ -13,12 +13,12 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock::default())
 }
 
-/// Returns the time of day.
+/// Returns the current time.
 pub(crate) fn now() -> Timestamp {
     clock().now()
 }
 
-/// A clock that a test sets: no released binary has it.
+/// A clock that a test sets; it is not in release builds.
 #[cfg(debug_assertions)]
 mod shifted {
     use std::path::PathBuf;
@@ -26,7 +26,8 @@ mod shifted {
 
     use super::{Clock, SystemClock, Timestamp};
 
-    /// The system's clock, shifted by the milliseconds that stand in a file: a test writes them while the process runs.
+    /// The system clock, shifted by the number of milliseconds in a file. A test can change the file while the process
+    /// runs.
     #[derive(Debug)]
     pub(super) struct Shifted {
         system: SystemClock,

@@ -1,17 +1,17 @@
-//! What went wrong, what to do next, and the exit code that says so.
+//! The failure of a command: what is wrong, what to do next, and the exit code.
 
 use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// The three answers that a shell can test.
+/// The three exit codes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// Done; an empty answer too.
+    /// Success, also with an empty answer (0).
     Yes,
-    /// Done, and the answer is no: a line was rejected, a file was refused.
+    /// The command did its work and the answer is no, for example because a line or a file was rejected (1).
     No,
-    /// Not done.
+    /// The command could not do its work (2).
     CouldNot,
 }
 
@@ -25,34 +25,34 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ended early.
+/// The reason why a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// Whoever read our output stopped: success.
+    /// The reader of stdout closed the pipe; this counts as success.
     ClosedPipe,
-    /// Something for the person at the terminal.
+    /// A failure that is reported to the user.
     Told {
-        /// What is wrong, without a full stop.
+        /// What is wrong, without a period at the end.
         what: String,
         /// What to do next.
         hint: Option<String>,
-        /// Whether the answer is no, or there is none.
+        /// The exit code: [`Exit::No`] or [`Exit::CouldNot`].
         exit: Exit,
     },
 }
 
 impl Failure {
-    /// The command could not do its work.
+    /// Returns the failure of a command that could not do its work.
     pub(crate) fn could_not(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told { what: what.into(), hint: Some(hint.into()), exit: Exit::CouldNot }
     }
 
-    /// The command did its work and the answer is no.
+    /// Returns the failure of a command that did its work with the answer no.
     pub(crate) fn no(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Told { what: what.into(), hint: Some(hint.into()), exit: Exit::No }
     }
 
-    /// Something could not be read or written.
+    /// Returns the failure of an I/O operation, with a hint for the kind of the error.
     pub(crate) fn io(action: &str, on: impl fmt::Display, source: &io::Error) -> Self {
         let hint = match source.kind() {
             io::ErrorKind::NotFound => "check the name",
@@ -82,7 +82,7 @@ impl From<tooltrail::Error> for Failure {
     }
 }
 
-/// Only for what is written to stdout: everything else names its file with [`Failure::io`].
+/// Only for errors while writing to stdout. For all other I/O errors, use [`Failure::io`], which names the file.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         match error.kind() {

@@ -1,10 +1,10 @@
-//! Who else could read the keys: whatever runs as the same user can, the tools of agents too.
+//! Warnings if other processes could read the keys. Every process of the same user can, including the tools of agents.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
-/// Returns what is wrong with where the keys are, in words, and what would be right; nothing where only we can read
-/// them, as far as can be seen.
+/// Returns what is wrong with the protection of the keys, each with advice. Returns nothing if, as far as can be seen,
+/// only this process can read the keys.
 pub(crate) fn warnings(keys: &Path, proc_root: &Path) -> Vec<(String, &'static str)> {
     let mut found = Vec::new();
     if let Ok(metadata) = std::fs::metadata(keys)
@@ -15,7 +15,7 @@ pub(crate) fn warnings(keys: &Path, proc_root: &Path) -> Vec<(String, &'static s
             "take that from them with `chmod go=`",
         ));
     }
-    // Where processes cannot be listed there is nothing to say.
+    // If the system does not list processes, there is nothing to check.
     let Ok(own) = std::fs::metadata(proc_root.join("self")).map(|own| own.uid()) else { return found };
     if let Some(others) = others(proc_root, own, std::process::id()).filter(|others| *others > 0) {
         found.push((
@@ -29,7 +29,7 @@ pub(crate) fn warnings(keys: &Path, proc_root: &Path) -> Vec<(String, &'static s
     found
 }
 
-/// Counts the other processes of a user in a process file system.
+/// Counts the processes of a user in a process file system, without the process `ours`.
 fn others(processes: &Path, user: u32, ours: u32) -> Option<usize> {
     let entries = std::fs::read_dir(processes).ok()?.flatten();
     let numbers = entries.filter_map(|entry| {

@@ -1,4 +1,4 @@
-//! The service's own log on stderr: what it does, and never what was asked, sent or answered.
+//! The log of the service on stderr. It says what the service does, and never contains queries, entries or answers.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +9,16 @@ use serde::Deserialize;
 
 use crate::output::stderr_is_terminal;
 
-/// How long a line waits for room where it is written to. Not at all: a pipe holds some hundred lines already.
+/// How long a log line waits until stderr can take it. Zero, because a pipe already buffers some hundred lines.
 const ROOM_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// What is told.
+/// Which messages are logged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
-    /// What needs somebody
+    /// Errors that need action
     Error,
-    /// What somebody should look at
+    /// Problems to look at too
     Warn,
     /// Each request too, by its route
     #[default]
@@ -27,20 +27,20 @@ pub(crate) enum Level {
     Debug,
 }
 
-/// How it is told.
+/// The format of the messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Format {
-    /// A line for people
+    /// One text line per message, for people
     #[default]
     Text,
-    /// A JSON object a line, for programs
+    /// One JSON object per line, for programs
     Json,
 }
 
-/// Starts the log; a second start in one process keeps the first one.
+/// Starts the log. If the process already started one, that one stays.
 ///
-/// A panic is told by its place alone: its message may quote the text at which it happened.
+/// For a panic, only its source location is logged, because its message may quote private text.
 pub(crate) fn start(level: Level, format: Format) {
     let level = match level {
         Level::Error => tracing::Level::ERROR,
@@ -48,8 +48,8 @@ pub(crate) fn start(level: Level, format: Format) {
         Level::Info => tracing::Level::INFO,
         Level::Debug => tracing::Level::DEBUG,
     };
-    // A log that cannot be written (a full disk, a reader that went) must not end the request that it speaks of, and
-    // telling stderr about stderr would panic.
+    // A write error of the log (a full disk, a closed pipe) must not end the request that is logged. The error is not
+    // reported either, because reporting it on stderr would panic.
     let is_json = matches!(format, Format::Json);
     let log = tracing_subscriber::fmt().with_writer(move || Lines { is_json }).log_internal_errors(false);
     let log = log.with_target(false).with_max_level(level);
@@ -63,16 +63,16 @@ pub(crate) fn start(level: Level, format: Format) {
     };
 }
 
-/// Lines that were left out since the last one that was written.
+/// Number of log lines that were dropped since the last written one.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
-/// Stderr, but for lines that would have to wait for it: a reader that stands still must not hold up requests.
+/// A writer to stderr that drops lines instead of blocking, so that a stuck reader of the log cannot delay requests.
 struct Lines {
     is_json: bool,
 }
 
 impl Write for Lines {
-    /// Writes a whole line, as the log gives it, or leaves it out.
+    /// Writes one whole log line, or drops it if stderr would block.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if !has_room() {
             LEFT_OUT.fetch_add(1, Ordering::Relaxed);
@@ -95,10 +95,10 @@ impl Write for Lines {
     }
 }
 
-/// Whether stderr takes a line now. A pipe that is ready has room for 4 KiB, more than a line of this log has.
+/// Whether stderr can take a line now. A pipe that is ready has room for 4 KiB, which is more than one log line.
 fn has_room() -> bool {
     let stderr = io::stderr();
     let mut waits = [PollFd::new(&stderr, PollFlags::OUT)];
-    // Where nobody knows, writing shows it.
+    // If `poll` fails, try to write.
     poll(&mut waits, Some(&ROOM_WAIT)).map_or(true, |ready| ready > 0)
 }

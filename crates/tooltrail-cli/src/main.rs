@@ -1,4 +1,4 @@
-//! The command line: parse, dispatch, exit code.
+//! The command-line program: parses the arguments, runs the command and sets the exit code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod clock;
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(refused) => {
-            // Help that nobody reads to the end (a closed pipe) is no failure.
+            // A closed pipe while printing the help is not a failure.
             let _ = refused.print();
             return if refused.use_stderr() { Exit::CouldNot.into() } else { Exit::Yes.into() };
         }
@@ -39,10 +39,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Open files that we ask for: day files stay open between batches, some thousand of them; a shell's usual 1,024 are few.
+/// Wanted limit of open files. The recorder keeps some thousand day files open between batches, so the usual limit of
+/// 1,024 is low.
 const OPEN_FILES: u64 = 16_384;
 
-/// Lifts the limit of open files as far as it may be lifted; with a lower one all works, a little slower.
+/// Raises the limit of open files to [`OPEN_FILES`], or as far as the system allows. With a lower limit, everything
+/// works, but a little slower.
 fn lift_open_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

@@ -1,13 +1,13 @@
-//! What a person asks on the command line, as the library's question.
+//! Converts the query arguments of the command line to the library's question.
 
 use tooltrail::{Query, Question, Zone};
 
 use crate::failure::Failure;
 
-/// Days that a question may reach back.
+/// Most days that a query may look back.
 pub(crate) const DAYS_MAX: u32 = 3_650;
 
-/// The arguments of every command that asks.
+/// The arguments of every command that queries the trail.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct QuestionArgs {
     /// Which entries: terms, all of which must hold
@@ -34,8 +34,8 @@ pub(crate) struct QuestionArgs {
 }
 
 impl QuestionArgs {
-    /// Returns the question, its times in this zone where they name none, without our own notes of who read the trail
-    /// unless `own` is set; days out of range are found by its `check`.
+    /// Returns the question. Times without a time zone are in `zone`. Unless `own` is set, tooltrail's own entries
+    /// about reads of the trail are left out. The range of the days is checked later, by `Question::check`.
     pub(crate) fn question(&self, zone: &Zone, own: bool) -> Result<Question, Failure> {
         let mut question = Question::new();
         question.query = Query::parse_in(&self.query.join(" "), zone)?;
@@ -48,7 +48,7 @@ impl QuestionArgs {
     }
 }
 
-/// Reads a number of days; whether it is in range is checked with the question.
+/// Parses a number of days. Its range is checked later, with the question.
 pub(crate) fn days(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "give a number of days from 1 to 3650")
 }

@@ -1,4 +1,4 @@
-//! The tokens of a home: who may ask the service for what. Only their hashes are kept.
+//! The tokens of a home, which say what a client of the service may do. Only the hashes of tokens are stored.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,38 +13,38 @@ use tooltrail::{Redactor, SYSTEM_USER, has_own_trail, hex};
 
 use crate::failure::Failure;
 
-/// How each token begins, so that people, scanners and our own redactor know one when they see it.
+/// The prefix of every token, so that people, secret scanners and the redactor can recognize a token.
 const PREFIX: &str = "tooltrail_";
 
-/// Random bytes of a token: 256 bits, which nobody guesses, so that a fast hash at rest is enough.
+/// Random bytes of a token. 256 bits cannot be guessed, so a fast hash is enough for the stored form.
 const SECRET_BYTES: usize = 32;
 
-/// Bytes of the checksum at a token's end: a mistyped one is known without the store.
+/// Bytes of the checksum at the end of a token. It detects a mistyped token without reading the store.
 const CHECKSUM_BYTES: usize = 4;
 
-/// The file in the folder of keys, and the lock of those who change it.
+/// The token file in the folder of keys, and the lock file that a process holds while it changes the token file.
 const FILE: &str = "tokens.json";
 const LOCK_FILE: &str = "tokens.lock";
 
-/// The layout that this version writes, and the only one it reads.
+/// The format version of the token file that this program writes, and the only one it reads.
 const FORMAT: u32 = 1;
 
-/// Longest wait for another process that changes the tokens; it holds the lock for two syncs.
+/// Longest wait for the lock. Another process that changes the tokens holds it for two syncs.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// Most tokens of a home: each is compared with every request's.
+/// Most tokens of a home, because the token of each request is compared with all of them.
 const TOKENS_MAX: usize = 1_000;
 
-/// Longest file read: the most tokens with the longest names and users fit.
+/// Largest token file: [`TOKENS_MAX`] tokens with the longest names and users fit.
 const FILE_BYTES_MAX: usize = 2 << 20;
 
-/// Longest name of a token: it stands in log lines and tables.
+/// Longest name of a token, because it is shown in log lines and tables.
 const NAME_BYTES_MAX: usize = 64;
 
-/// Longest user id of a token: what a line keeps of a string.
+/// Longest user id of a token: as many characters as an entry keeps of a user id.
 const USER_CHARS_MAX: usize = 200;
 
-/// What a token is good for.
+/// The role of a token: what it permits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
@@ -57,7 +57,7 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    /// Returns the word for it.
+    /// Returns the name of the role.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
@@ -67,67 +67,67 @@ impl Role {
     }
 }
 
-/// What is known of a token.
+/// The stored record of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Token {
-    /// What it is called in lists and in the entries that its reads leave.
+    /// Its name in lists, and in the entries that record its reads.
     pub(crate) name: String,
-    /// What it is good for.
+    /// What it permits.
     pub(crate) role: Role,
-    /// Whose token it is.
+    /// The user that the token belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<String>,
-    /// When it was made.
+    /// When it was created.
     pub(crate) created: String,
     /// SHA-256 of the token, in hex.
     sha256: String,
 }
 
-/// All tokens of a home at one moment.
+/// All tokens of a home at one point in time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens(Vec<Token>);
 
 impl Tokens {
-    /// Returns what is known of a presented token; takes the same time whichever it is.
+    /// Returns the record of a presented token. The time does not depend on which token matches.
     pub(crate) fn find(&self, presented: &str) -> Option<&Token> {
         if !is_token(presented) {
             return None;
         }
         let hash = hex(&Sha256::digest(presented.as_bytes()));
         let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
-        // No early end: how long it takes says nothing about which token matched.
+        // Compares with all tokens, even after a match, so that the time does not show which token matched.
         self.0.iter().filter(same).fold(None, |_, token| Some(token))
     }
 
-    /// Whether this very token is still one of them.
+    /// Whether exactly this token is still valid.
     pub(crate) fn holds(&self, token: &Token) -> bool {
         self.0.contains(token)
     }
 
-    /// Returns each, in the order in which they were made.
+    /// Returns the tokens in the order in which they were created.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, Token> {
         self.0.iter()
     }
 
-    /// Whether there is none.
+    /// Whether there are no tokens.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Where the tokens of a home are kept.
+/// The file store of the tokens of a home.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenStore {
     folder: PathBuf,
 }
 
 impl TokenStore {
-    /// Returns the store in a folder of keys, which need not exist.
+    /// Returns the store in a folder of keys, which may not exist yet.
     pub(crate) fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// Makes a token and returns it; nobody can show it again.
+    /// Creates a token and returns its text, which cannot be shown again later, because only its hash is stored.
     pub(crate) fn add(&self, name: &str, role: Role, user: Option<&str>) -> Result<String, Failure> {
         check_name(name)?;
         check_user(role, user)?;
@@ -158,7 +158,7 @@ impl TokenStore {
         Ok(text)
     }
 
-    /// Removes a token; a running service refuses it within a second.
+    /// Removes a token. A running service stops accepting it within a second.
     pub(crate) fn revoke(&self, name: &str) -> Result<(), Failure> {
         self.change(|tokens| {
             let before = tokens.len();
@@ -170,13 +170,14 @@ impl TokenStore {
         })
     }
 
-    /// Refuses a folder of keys or a file of tokens that others own or may write to: they could make tokens of their own.
+    /// Refuses a folder of keys or a token file that another user owns or may write to, because that user could add own
+    /// tokens.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         check_ours(&self.folder, "the folder of keys")?;
         check_ours(&self.folder.join(FILE), "the file of tokens")
     }
 
-    /// Reads all tokens; without a folder or file there are none.
+    /// Reads all tokens. If the folder or the file does not exist, there are none.
     pub(crate) fn load(&self) -> Result<Tokens, Failure> {
         match RealDisk::open(&self.folder, false) {
             Ok(disk) => self.read(&disk),
@@ -185,7 +186,7 @@ impl TokenStore {
         }
     }
 
-    /// Changes the list under its lock: two who add at once both succeed.
+    /// Changes the list while holding the lock file, so that two processes can add tokens at the same time.
     fn change(&self, change: impl FnOnce(&mut Vec<Token>) -> Result<(), Failure>) -> Result<(), Failure> {
         make_folder(&self.folder)?;
         let file = self.folder.join(FILE);
@@ -199,7 +200,7 @@ impl TokenStore {
         disk.replace(&[FILE], format!("{text}\n").as_bytes()).map_err(failed)
     }
 
-    /// Reads the file.
+    /// Reads the token file.
     fn read(&self, disk: &RealDisk) -> Result<Tokens, Failure> {
         let path = self.folder.join(FILE);
         let failed = |error: io::Error| Failure::io("read", path.display(), &error);
@@ -231,14 +232,14 @@ impl TokenStore {
     }
 }
 
-/// The file as it is written.
+/// The contents of the token file.
 #[derive(Debug, Serialize, Deserialize)]
 struct TokensFile {
     version: u32,
     tokens: Vec<Token>,
 }
 
-/// Makes the folder of keys, ours alone; refuses one in which others could put a file of their own.
+/// Creates the folder of keys with access for this user only. Refuses an existing folder that others may write to.
 fn make_folder(folder: &Path) -> Result<(), Failure> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let failed = |error: io::Error| Failure::io("create", folder.display(), &error);
@@ -253,7 +254,7 @@ fn make_folder(folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a file or folder that others own or may write to; one that is missing is nobody's.
+/// Refuses a file or folder that another user owns or that others may write to; accepts a missing one.
 pub(crate) fn check_ours(path: &Path, what: &str) -> Result<(), Failure> {
     use std::os::unix::fs::MetadataExt as _;
     let found = match std::fs::metadata(path) {
@@ -277,7 +278,7 @@ pub(crate) fn check_ours(path: &Path, what: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a name that would not stand well in a log line or a table.
+/// Refuses a name that is not suitable for log lines and tables.
 fn check_name(name: &str) -> Result<(), Failure> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
     if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) || name.starts_with('-') {
@@ -289,8 +290,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Refuses a user that is not one, and a role that needs one and has none. The toolbox has the same rule for whose trail an
-/// agent may read.
+/// Refuses an invalid user id, and the role `user` without a user. The toolbox applies the same rule to the user whose
+/// trail an agent may read.
 fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
     let Some(user) = user else {
         return match role {
@@ -317,14 +318,14 @@ fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns a token's text: prefix, secret, checksum.
+/// Returns the text of a token: prefix, secret, checksum.
 fn spelled(secret: &[u8; SECRET_BYTES]) -> String {
     let body = format!("{PREFIX}{}", hex(secret));
     let checksum = hex(&Sha256::digest(body.as_bytes())[..CHECKSUM_BYTES]);
     body + &checksum
 }
 
-/// Whether a text is spelled as a token, its checksum included.
+/// Whether a text has the form of a token, including a correct checksum.
 pub(crate) fn is_token(text: &str) -> bool {
     let body_len = PREFIX.len() + 2 * SECRET_BYTES;
     if text.len() != body_len + 2 * CHECKSUM_BYTES || !text.is_ascii() || !text.starts_with(PREFIX) {

@@ -1,5 +1,5 @@
-//! Keys of a received entry that are most likely a known one, misspelt: they are kept in `extra`, and whoever sent them
-//! should hear of it.
+//! Detects keys of a received entry that are probably misspelt known keys. They are kept in `extra`, and the sender
+//! gets a warning.
 
 use std::collections::HashSet;
 
@@ -27,25 +27,25 @@ const KNOWN: [&str; 18] = [
     "span_id",
 ];
 
-/// How alike an unknown key and a known one must be; 1 is equal.
+/// Smallest similarity of an unknown key to a known one for a warning; 1 means equal.
 const ALIKE_MIN: f64 = 0.86;
 
-/// Warnings of one request or file: a sender that makes a mistake makes it in every entry.
+/// Most warnings for one request or file, because a sender usually makes the same mistake in every entry.
 const WARNINGS_MAX: usize = 20;
 
-/// Unknown keys that are looked at, each once.
+/// Most unknown keys that are checked; each key is checked once.
 const KEYS_MAX: usize = 256;
 
-/// What was noticed so far.
+/// The warnings so far.
 #[derive(Debug, Default)]
 pub(crate) struct Typos {
     seen: HashSet<String>,
-    /// The line, and what is odd about it.
+    /// The line numbers with their warnings.
     pub(crate) warnings: Vec<(u64, String)>,
 }
 
 impl Typos {
-    /// Looks at the unknown keys of a call; each key is told of once, with the line where it stood first.
+    /// Checks the unknown keys of a call. Warns only once about each key, with the line where it first appeared.
     pub(crate) fn look(&mut self, line: u64, call: &Call) {
         for (key, _) in &call.extra {
             if self.warnings.len() >= WARNINGS_MAX || self.seen.len() >= KEYS_MAX || self.seen.contains(key) {
@@ -60,14 +60,14 @@ impl Typos {
     }
 }
 
-/// The known key that an unknown one was most likely meant to be.
+/// Returns the known key that an unknown one was probably meant to be.
 fn meant(key: &str) -> Option<&'static str> {
     let lower = key.to_lowercase().replace('-', "_");
     if KNOWN.contains(&key) {
-        // Its value was of another type or an unknown word, and stays as it was sent.
+        // A known key is in `extra` if its value has a wrong type or is an unknown word; it stays as it was sent.
         return None;
     }
-    // Words of other systems for the same things.
+    // Names that other systems use for the same fields.
     let other = match lower.as_str() {
         "timestamp" | "time" | "date" => Some("ts"),
         "arguments" | "params" | "parameters" | "input" => Some("args"),
@@ -82,7 +82,7 @@ fn meant(key: &str) -> Option<&'static str> {
         let scores = KNOWN.iter().map(|known| (strsim::jaro_winkler(&lower, known), *known));
         scores.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(score, _)| *score >= ALIKE_MIN).map(|(_, known)| known)
     };
-    // Names that only a part of is alike say something else: `result_url`, `user_agent`.
+    // A much longer or shorter name means something else, such as `result_url` or `user_agent`.
     other.or_else(|| alike().filter(|known| lower.len().abs_diff(known.len()) <= 3))
 }
 

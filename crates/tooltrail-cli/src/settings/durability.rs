@@ -1,4 +1,5 @@
-//! Which durability each tool's entries have here: the flag's or the environment's word for all, else the file's.
+//! The durability of each tool's entries: from the flag or the environment for all tools, else from the configuration
+//! file.
 
 use std::fmt;
 
@@ -18,13 +19,13 @@ pub(crate) struct DurabilityArgs {
 }
 
 impl DurabilityArgs {
-    /// Returns the durability of each tool.
+    /// Returns the durability of each tool: the flag's for all tools, else the policy of the file.
     pub(crate) fn over(&self, file: Option<&DurabilityPolicy>) -> DurabilityPolicy {
         self.durability.map(DurabilityPolicy::from).or_else(|| file.cloned()).unwrap_or_default()
     }
 }
 
-/// Reads one word for every tool, or a table of a default and patterns.
+/// Deserializes one word for all tools, or a table with a default and tool patterns.
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DurabilityPolicy>, D::Error> {
     deserializer.deserialize_any(Written).map(Some)
 }

@@ -1,4 +1,4 @@
-//! The configuration file, of which unknown keys are errors.
+//! The configuration file. Unknown keys are errors.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -14,37 +14,37 @@ use crate::settings::folders::user_folder;
 use crate::settings::redaction::Redact;
 use crate::settings::size;
 
-/// Longest configuration file: nobody writes a longer one, and a wrong path must not fill the memory.
+/// Longest configuration file. Real files are shorter, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
 
-/// How alike an unknown key and a known one must be for us to ask whether that was meant; 1 is equal.
+/// Smallest similarity of an unknown key to a known one at which the known one is suggested; 1 means equal.
 const ALIKE_MIN: f64 = 0.8;
 
-/// What `tooltrail.toml` can say; what it leaves out has its default.
+/// The contents of `tooltrail.toml`; missing keys have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
-    /// The zone of times that name none.
+    /// The time zone for times that do not name one.
     #[serde(default, deserialize_with = "zone")]
     pub(crate) zone: Option<String>,
     /// Whether the group may read new files and folders.
     pub(crate) group: Option<bool>,
     /// Whether a home on a network file system may be written.
     pub(crate) force_network_home: Option<bool>,
-    /// Where the service listens.
+    /// The address on which the service listens.
     pub(crate) listen: Option<SocketAddr>,
-    /// The names under which a proxy serves it.
+    /// The host names under which a proxy serves it.
     pub(crate) hosts: Option<Vec<String>>,
-    /// The service's own log.
+    /// The log of the service.
     #[serde(default)]
     pub(crate) log: LogFile,
-    /// What is kept.
+    /// The retention limits.
     #[serde(default)]
     pub(crate) retention: RetentionFile,
     /// How durable an entry must be before it is acknowledged, by tool.
     #[serde(default, deserialize_with = "durability::read")]
     pub(crate) durability: Option<DurabilityPolicy>,
-    /// What is hidden beside what always is.
+    /// Secrets to redact in addition to the built-in rules.
     #[serde(default)]
     pub(crate) redact: Redact,
     /// The rules that allow or deny a call before it runs.
@@ -52,33 +52,33 @@ pub(crate) struct ConfigFile {
     pub(crate) gate: Option<Gate>,
 }
 
-/// What it can say about the log.
+/// The log settings in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LogFile {
-    /// What is told.
+    /// Which messages are logged.
     pub(crate) level: Option<Level>,
-    /// How it is told.
+    /// The format of the messages.
     pub(crate) format: Option<Format>,
 }
 
-/// What it can say about what is kept.
+/// The retention settings in the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RetentionFile {
-    /// So many days, today among them.
+    /// Most days to keep, including today.
     pub(crate) max_age_days: Option<u32>,
-    /// So many entries of all users.
+    /// Most entries to keep, of all users together.
     pub(crate) max_entries: Option<u64>,
-    /// So many bytes of all users.
+    /// Most bytes to keep, of all users together.
     #[serde(default, deserialize_with = "bytes")]
     pub(crate) max_bytes: Option<u64>,
-    /// So many days in any case.
+    /// Days to keep in any case, even if another limit is exceeded.
     pub(crate) keep_days: Option<u32>,
 }
 
 impl ConfigFile {
-    /// Reads the named file, which must exist, or the user's own, which need not.
+    /// Reads the named file, which must exist, or the user's default file, which may be missing.
     pub(crate) fn load(path: Option<&Path>) -> Result<Self, Failure> {
         match path {
             Some(path) => {
@@ -96,7 +96,7 @@ impl ConfigFile {
         }
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file.
     fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
@@ -112,13 +112,13 @@ impl ConfigFile {
     }
 }
 
-/// Returns where the user's own file is; without a home folder there is none.
+/// Returns the path of the user's default file; `None` if no home folder is known.
 pub(crate) fn default_path() -> Option<PathBuf> {
     Some(user_folder("XDG_CONFIG_HOME", ".config", "--config").ok()?.join("tooltrail").join("tooltrail.toml"))
 }
 
-/// Returns the known name that an unknown one was most likely meant to be: of an error's words in backticks the first
-/// is the unknown one, and the others are known.
+/// Returns the known name that is most similar to the unknown one in an error message, if it is similar enough. In the
+/// message, the first word in backticks is the unknown name, and the others are the known names.
 fn nearest(message: &str) -> Option<&str> {
     if !message.starts_with("unknown ") {
         return None;
@@ -130,7 +130,7 @@ fn nearest(message: &str) -> Option<&str> {
     (most >= ALIKE_MIN).then_some(known)
 }
 
-/// Reads a whole small text file.
+/// Reads a text file of at most [`CONFIG_BYTES_MAX`] bytes.
 fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let read = std::fs::File::open(path)?.take(CONFIG_BYTES_MAX + 1).read_to_string(&mut text)?;
@@ -140,14 +140,14 @@ fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-/// Reads the name of a zone that exists.
+/// Deserializes the name of a time zone and checks that it exists.
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(deserializer)?;
     Zone::named(&name).map_err(D::Error::custom)?;
     Ok(Some(name))
 }
 
-/// Reads a number of bytes, or a size in words.
+/// Deserializes a number of bytes, or a size with a unit such as `10 GiB`.
 fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -161,7 +161,7 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     }
 }
 
-/// Reads a gate.
+/// Deserializes a gate.
 fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::Error> {
     #[derive(Clone, Copy, Deserialize)]
     #[serde(rename_all = "lowercase")]

@@ -1,21 +1,22 @@
-//! The flags that every command takes, with their environment variables: where the home and the keys are, and how to print.
+//! The flags that every command takes, with their environment variables: the places of the home and the keys, and the
+//! output format.
 
 use std::path::PathBuf;
 
 use crate::output::Colour;
 
-/// Heading of these flags in the help of each command.
+/// Heading of these flags in the `--help` of each command.
 const HEADING: &str = "Everywhere";
 
-/// Flags that may stand after any command.
+/// Flags that every command accepts.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct GlobalFlags {
     /// The root folder of all trails [default: $XDG_DATA_HOME/tooltrail or ~/.local/share/tooltrail]
     #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_HOME", hide_env_values = true, help_heading = HEADING)]
     pub(crate) home: Option<PathBuf>,
 
-    /// The home's keys and tokens, never below the home [default: a folder of the home's id below $XDG_STATE_HOME/tooltrail
-    /// or ~/.local/state/tooltrail]
+    /// The home's keys and tokens, never below the home [default: a folder of the home's id below
+    /// $XDG_STATE_HOME/tooltrail or ~/.local/state/tooltrail]
     #[arg(long, global = true, value_name = "DIR", env = "TOOLTRAIL_KEYS", hide_env_values = true, hide_short_help = true, help_heading = HEADING)]
     pub(crate) keys: Option<PathBuf>,
 

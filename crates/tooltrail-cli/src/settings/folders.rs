@@ -1,10 +1,11 @@
-//! Folders of the user, and paths as they are given.
+//! Default folders of the user, and helpers for given paths.
 
 use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 
-/// Returns a user's folder: the variable's where it is an absolute path, else one below `$HOME`.
+/// Returns a folder of the user: the value of the environment variable if it is an absolute path, else a folder below
+/// `$HOME`.
 pub(crate) fn user_folder(variable: &str, below_home: &str, flag: &str) -> Result<PathBuf, Failure> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(below_home))).ok_or_else(|| {
@@ -12,12 +13,12 @@ pub(crate) fn user_folder(variable: &str, below_home: &str, flag: &str) -> Resul
     })
 }
 
-/// Returns a path that is not empty: an empty variable counts as unset.
+/// Returns the path if it is not empty, because an empty environment variable counts as unset.
 pub(crate) fn named(path: Option<&Path>) -> Option<&Path> {
     path.filter(|path| !path.as_os_str().is_empty())
 }
 
-/// Returns a path without links and `..`, as far as it exists.
+/// Returns an absolute path without `..` and, as far as the path exists, without symbolic links.
 pub(crate) fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     for there in path.ancestors() {

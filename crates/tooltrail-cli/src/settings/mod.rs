@@ -1,4 +1,4 @@
-//! What holds in a run: flags, environment and file, read once and resolved in one place.
+//! The settings of one run, from flags, environment and configuration file; all are read once and resolved here.
 
 pub(crate) mod durability;
 pub(crate) mod file;

@@ -1,5 +1,5 @@
-//! Which secrets are hidden here beside those that always are: the rules of the configuration file and the values of
-//! the environment variables that it names.
+//! Redaction settings: which secrets are redacted in addition to the built-in rules. These are the rules of the
+//! configuration file and the values of the environment variables that it names.
 
 use std::fmt;
 
@@ -8,46 +8,46 @@ use tooltrail::{RedactionRules, Redactor, VALUE_BYTES_MIN};
 
 use crate::failure::Failure;
 
-/// Characters of a rule's name in a mark.
+/// Most characters of a rule name in a redaction mark.
 const NAME_CHARS_MAX: usize = 40;
 
-/// What the configuration file can say about it.
+/// The redaction settings in the configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Redact {
-    /// Environment variables of the recorder whose values are hidden wherever they appear.
+    /// Environment variables of the recording process whose values are redacted wherever they appear.
     #[serde(default)]
     pub(crate) env: Vec<String>,
-    /// Rules of one's own.
+    /// The user's own rules.
     #[serde(default)]
     pub(crate) rules: Vec<Rule>,
 }
 
-/// One rule: what its key or its pattern names is hidden.
+/// One redaction rule, with either a key or a pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// Its name, as marks hold it.
+    /// The name of the rule, as it appears in redaction marks.
     pub(crate) name: String,
-    /// Keys whose values are hidden, with `*`.
+    /// Pattern (with `*`) of the keys whose values are redacted.
     pub(crate) key: Option<String>,
-    /// A regular expression; of one with a group only the group is hidden.
+    /// Regular expression for the text to redact. If it has a group, only the group is redacted.
     pub(crate) pattern: Option<String>,
-    /// Texts in which it must hide something.
+    /// Test texts in which the rule must redact something.
     #[serde(default)]
     pub(crate) hides: Vec<String>,
-    /// Texts that it must leave alone.
+    /// Test texts that the rule must not change.
     #[serde(default)]
     pub(crate) keeps: Vec<String>,
 }
 
-/// What is known of the value of a named variable, which is never shown.
+/// Whether the value of a named environment variable is redacted. The value itself is never shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Hidden,
     Unset,
     Short,
-    /// No UTF-8, or one more than there is room for.
+    /// The value is not UTF-8, or there are too many variables.
     Unusable,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for Value {
 }
 
 impl Redact {
-    /// Returns the rules, with the values that the variables have now.
+    /// Returns the rules, including the current values of the environment variables.
     pub(crate) fn rules(&self) -> Result<RedactionRules, Failure> {
         let mut rules = self.own()?;
         for name in &self.env {
@@ -72,13 +72,13 @@ impl Redact {
         Ok(rules)
     }
 
-    /// Returns what becomes of each variable.
+    /// Returns for each environment variable whether its value is redacted.
     pub(crate) fn values(&self) -> Vec<(&str, Value)> {
         let mut rules = RedactionRules::default();
         self.env.iter().map(|name| (name.as_str(), add(&mut rules, name))).collect()
     }
 
-    /// Returns what the rules' own tests found wrong, a sentence for each.
+    /// Runs the tests of the rules and returns one sentence for each failed test.
     pub(crate) fn broken_tests(&self) -> Result<Vec<String>, Failure> {
         let mut broken = Vec::new();
         for rule in &self.rules {
@@ -119,7 +119,7 @@ impl Rule {
     }
 }
 
-/// Adds the value of a variable of this process.
+/// Adds the value of an environment variable of this process to the rules.
 fn add(rules: &mut RedactionRules, name: &str) -> Value {
     match std::env::var_os(name).map(std::ffi::OsString::into_string) {
         None => Value::Unset,
@@ -129,7 +129,7 @@ fn add(rules: &mut RedactionRules, name: &str) -> Value {
     }
 }
 
-/// The rule that a mark names for a variable: `env-github-token`.
+/// Returns the rule name for an environment variable, such as `env-github-token`.
 fn rule_of(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let plain = lower.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '-' });
@@ -175,7 +175,7 @@ mod tests {
     fn a_variable_gives_its_value_and_its_rule() {
         assert_eq!(rule_of("GITHUB_TOKEN"), "env-github-token");
         assert_eq!(rule_of(&"A".repeat(60)).len(), NAME_CHARS_MAX);
-        // PATH is set wherever tests run.
+        // PATH is always set when tests run.
         let redact =
             Redact { env: vec!["PATH".to_owned(), "TOOLTRAIL_NO_SUCH_VARIABLE".to_owned()], rules: Vec::new() };
         assert_eq!(redact.values(), [("PATH", Value::Hidden), ("TOOLTRAIL_NO_SUCH_VARIABLE", Value::Unset)]);

@@ -1,4 +1,5 @@
-//! The settings of one run: flags before the environment before the file, each read once.
+//! The settings of one run. Flags take precedence over the environment, and the environment over the configuration
+//! file.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,7 +12,8 @@ use crate::settings::flags::GlobalFlags;
 use crate::settings::folders::{named, resolved, user_folder};
 use crate::settings::retention::RetentionFlags;
 
-/// What holds in this run. The file is parsed once, when it is first asked for: `completions` works with a broken file.
+/// The settings of one run. The configuration file is parsed once, when it is first needed, so that a command that does
+/// not need it, such as `completions`, works with a broken file.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     /// The flags that every command takes, with their environment variables.
@@ -20,12 +22,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Returns the settings of these flags.
+    /// Returns the settings for these flags.
     pub(crate) fn new(flags: GlobalFlags) -> Self {
         Self { flags, file: OnceLock::new() }
     }
 
-    /// Returns the home's path, which need not exist.
+    /// Returns the path of the home, which may not exist yet.
     pub(crate) fn home_path(&self) -> Result<PathBuf, Failure> {
         match named(self.flags.home.as_deref()) {
             Some(path) => Ok(path.to_owned()),
@@ -33,25 +35,25 @@ impl Settings {
         }
     }
 
-    /// Opens the home to read it; a missing one is a failure.
+    /// Opens the home to read it; fails if it does not exist.
     pub(crate) fn open_home(&self) -> Result<Home, Failure> {
         Ok(Home::open(self.home_path()?)?)
     }
 
-    /// Opens the home to write to it, and makes a missing one.
+    /// Opens the home to write to it; creates it if it does not exist.
     pub(crate) fn create_home(&self) -> Result<Home, Failure> {
         let path = self.home_path()?;
         let create = if self.force_network_home()? { Home::create_even_on_network } else { Home::create };
         Ok(create(path, self.group()?)?)
     }
 
-    /// Returns the folder of the home's keys and tokens, which need not exist.
+    /// Returns the folder of the home's keys and tokens, which may not exist yet.
     pub(crate) fn keys_path(&self, home: &Home) -> Result<PathBuf, Failure> {
         let keys = match named(self.flags.keys.as_deref()) {
             Some(path) => path.to_owned(),
             None => user_folder("XDG_STATE_HOME", ".local/state", "--keys")?.join("tooltrail").join(home.id()?),
         };
-        // Agents may read the home; whoever can read the keys can sign in as anybody.
+        // Agents may be able to read the home, and a process that can read the keys can act as any user.
         if resolved(&keys).starts_with(resolved(home.root())) {
             return Err(Failure::could_not(
                 format!("the keys would lie below the home, in {}", keys.display()),
@@ -61,7 +63,7 @@ impl Settings {
         Ok(keys)
     }
 
-    /// Returns what the configuration file says.
+    /// Returns the parsed configuration file.
     pub(crate) fn file(&self) -> Result<&ConfigFile, Failure> {
         if let Some(file) = self.file.get() {
             return Ok(file);
@@ -70,23 +72,23 @@ impl Settings {
         Ok(self.file.get_or_init(|| file))
     }
 
-    /// Returns the configuration file that is read, `None` where there is none.
+    /// Returns the path of the configuration file that is used; `None` if there is none.
     pub(crate) fn config_path(&self) -> Option<String> {
         let own = || file::default_path().filter(|path| path.exists());
         named(self.flags.config.as_deref()).map(Path::to_owned).or_else(own).map(|path| path.display().to_string())
     }
 
-    /// Whether the group may read what is new: the flag's or the environment's word, else the file's.
+    /// Whether the group may read new files and folders: from the flag or the environment, else from the file.
     pub(crate) fn group(&self) -> Result<bool, Failure> {
         Ok(self.flags.group.or(self.file()?.group).unwrap_or_default())
     }
 
-    /// Whether a home on a network file system may be written, likewise.
+    /// Whether a home on a network file system may be written: from the flag or the environment, else from the file.
     pub(crate) fn force_network_home(&self) -> Result<bool, Failure> {
         Ok(self.flags.force_network_home.or(self.file()?.force_network_home).unwrap_or_default())
     }
 
-    /// Returns the zone of naive times: the flag's, the environment's, the file's or the system's.
+    /// Returns the time zone for times without one: from the flag, the environment, the file or the system.
     pub(crate) fn zone(&self) -> Result<Zone, Failure> {
         match self.flags.zone.as_deref().filter(|zone| !zone.is_empty()).or(self.file()?.zone.as_deref()) {
             Some(name) => Ok(Zone::named(name)?),
@@ -94,13 +96,13 @@ impl Settings {
         }
     }
 
-    /// Opens the home's entries to read them.
+    /// Opens the trail of the home to read its entries.
     pub(crate) fn trail(&self) -> Result<Trail, Failure> {
         let zone = self.zone()?;
         Ok(Trail::new(self.open_home()?, crate::clock::clock(), zone))
     }
 
-    /// Puts the path of the configuration file before what is wrong in it.
+    /// Returns the failure with the path of the configuration file before its text.
     pub(crate) fn in_config(&self, failure: Failure) -> Failure {
         match (failure, self.config_path()) {
             (Failure::Told { what, hint, exit }, Some(path)) => {
@@ -110,13 +112,13 @@ impl Settings {
         }
     }
 
-    /// Returns what finds secrets, with the rules of the configuration file; its marks carry no tags.
+    /// Returns a redactor with the rules of the configuration file. It has no key, so its marks have no tags.
     pub(crate) fn redactor(&self) -> Result<Redactor, Failure> {
         let rules = self.file()?.redact.rules().map_err(|failure| self.in_config(failure))?;
         Ok(Redactor::with(None, &rules))
     }
 
-    /// Returns what the file says is kept.
+    /// Returns the retention limits of the configuration file.
     pub(crate) fn retention(&self) -> Result<Retention, Failure> {
         RetentionFlags::default().retention(&self.file()?.retention)
     }

@@ -1,4 +1,4 @@
-//! What is kept: flags over the file, and what a prune has done, told to programs and people.
+//! Retention limits from the flags and the configuration file, and the JSON for these limits and for a prune.
 
 use serde_json::{Value, json};
 use tooltrail::{PrunedDay, Retention};
@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::settings::file;
 use crate::settings::size;
 
-/// The flags that say what is kept.
+/// The flags with the retention limits.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct RetentionFlags {
     /// Keep so many days, today among them
@@ -28,7 +28,7 @@ pub(crate) struct RetentionFlags {
 }
 
 impl RetentionFlags {
-    /// Returns what is kept, each flag before the file's word.
+    /// Returns the retention limits. Each flag takes precedence over the file.
     pub(crate) fn retention(&self, file: &file::RetentionFile) -> Result<Retention, Failure> {
         let retention = Retention {
             max_age_days: self.max_age_days.or(file.max_age_days),
@@ -41,7 +41,7 @@ impl RetentionFlags {
     }
 }
 
-/// Returns what is kept as an object.
+/// Returns the retention limits as a JSON object.
 pub(crate) fn object(retention: &Retention) -> Value {
     json!({
         "max_age_days": retention.max_age_days,
@@ -51,7 +51,7 @@ pub(crate) fn object(retention: &Retention) -> Value {
     })
 }
 
-/// Returns what went, or would go, as an object.
+/// Returns what a prune removed, or would remove (`dry_run`), as a JSON object.
 pub(crate) fn pruned_json(days: &[PrunedDay], dry_run: bool) -> Value {
     let each = days.iter().map(|day| {
         json!({

@@ -1,12 +1,12 @@
 //! Sizes as people write them: `512`, `64KiB`, `10 GiB`.
 
-/// Units and how many bits each is.
+/// Units with their power of two.
 const UNITS: [(&str, u32); 5] = [("", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30), ("TiB", 40)];
 
-/// Reads a count of bytes.
+/// Parses a size and returns it in bytes.
 ///
 /// # Errors
-/// What is wrong with it, and what to write instead.
+/// The text says what is wrong, and what to write instead.
 pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -16,7 +16,7 @@ pub(crate) fn parse(text: &str) -> Result<u64, String> {
     bytes.ok_or_else(|| format!("`{text}` is no size: write bytes, or a whole number with KiB, MiB, GiB or TiB"))
 }
 
-/// Writes a count of bytes in the largest unit of which there is at least one.
+/// Formats a number of bytes in the largest unit in which the value is at least 1.
 pub(crate) fn words(bytes: u64) -> String {
     let (name, bits) = UNITS.iter().rev().find(|(_, bits)| bytes >> bits > 0).unwrap_or(&UNITS[0]);
     match *bits {

@@ -1,10 +1,10 @@
-//! What the page is made of besides HTML: a style sheet, a module and an icon, under names that never change.
+//! The static files of the page: a style sheet, scripts and an icon. Their names never change.
 
 use std::sync::LazyLock;
 
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a hash in an entity tag: two contents of one name never meet.
+/// Bytes of the hash in an entity tag: enough that two versions of a file never have the same tag.
 const TAG_BYTES: usize = 12;
 
 /// A static file.
@@ -12,9 +12,9 @@ const TAG_BYTES: usize = 12;
 pub(crate) struct Asset {
     /// The last part of its path.
     pub(crate) name: &'static str,
-    /// What it is.
+    /// Its content type.
     pub(crate) content_type: &'static str,
-    /// What it says.
+    /// Its content.
     pub(crate) body: &'static str,
     /// Its entity tag, quoted.
     pub(crate) tag: String,
@@ -34,7 +34,7 @@ pub(crate) fn asset(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// Returns a file with its tag.
+/// Returns a static file with its entity tag.
 fn tagged(name: &'static str, content_type: &'static str, body: &'static str) -> Asset {
     let hash = Sha256::digest(body.as_bytes());
     let hex = tooltrail::hex(&hash[..TAG_BYTES]);

@@ -1,4 +1,4 @@
-//! One call, opened: what was asked as a tree, what came back, and every field that the line has.
+//! The panel of an opened call: its arguments as a tree, its result, and all fields of its line.
 
 use maud::{Markup, html};
 use tooltrail::Zone;
@@ -10,26 +10,27 @@ use crate::web::text::{Shown, bytes, duration, grouped};
 use crate::web::tree::tree;
 use crate::web::view::View;
 
-/// Longest line taken apart: ours end at 64 KiB, and a larger one of another writer is shown by its beginning.
+/// Longest line that is parsed. Lines of the recorder have at most 64 KiB; of a longer line by another writer, only the
+/// beginning is shown.
 const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Longest text shown of a result, and of a stored line.
+/// Most characters shown of a result, and of a stored line.
 const TEXT_CHARS_MAX: usize = 70_000;
 
-/// Longest value of another field.
+/// Most characters shown of another field.
 const VALUE_CHARS_MAX: usize = 400;
 
-/// Fields that stand elsewhere than in the list.
+/// Fields that are not in the list, because they have their own place or are not shown.
 const ELSEWHERE: [&str; 9] =
     ["ts", "tool", "args", "status", "result_chars", "result_snippet", "duration_ms", "extra", "salt"];
 
-/// Fields by which the query grammar finds the calls that share a value.
+/// Fields that the query grammar can search, so that their values link to the calls with the same value.
 const FOUND_BY: [&str; 13] = [
     "user", "session", "agent", "model", "client", "server", "via", "reason", "call_id", "parent", "rule", "trace_id",
     "identity",
 ];
 
-/// Returns an opened call.
+/// Returns the panel of an opened call.
 pub(crate) fn call(line: &str, view: &View, zone: &Zone) -> Markup {
     if line.len() > LINE_BYTES_MAX {
         return panel(
@@ -63,7 +64,7 @@ pub(crate) fn call(line: &str, view: &View, zone: &Zone) -> Markup {
     html! { (panel(&tool, &badge(entry.status()), view, &html! { div data-call=(key) { (body) } })) }
 }
 
-/// Returns the panel of a call that is not there.
+/// Returns the panel for a call that was not found.
 pub(crate) fn missing(view: &View) -> Markup {
     let body = html! {
         p { "It is not among the calls that you may read, or too far from where its address says." }
@@ -71,7 +72,7 @@ pub(crate) fn missing(view: &View) -> Markup {
     panel("No such call", &html! {}, view, &body)
 }
 
-/// Returns the panel.
+/// Returns a panel with this title and body.
 fn panel(title: &str, badge: &Markup, view: &View, body: &Markup) -> Markup {
     html! {
         aside id="call" aria-labelledby="call-title" tabindex="-1" {
@@ -97,7 +98,7 @@ fn extent(chars: f64, result: &str) -> String {
     }
 }
 
-/// Returns every field that has no place of its own.
+/// Returns the list of all fields that have no place of their own.
 fn facts(entry: &Entry<'_>, view: &View) -> Markup {
     html! {
         dl.facts {
@@ -129,7 +130,7 @@ fn facts(entry: &Entry<'_>, view: &View) -> Markup {
     }
 }
 
-/// Returns an instant as it stands, in words a person reads.
+/// Returns a timestamp in a readable form.
 fn instant(ts: &str) -> Markup {
     let words = ts.strip_suffix('Z').map_or_else(|| ts.to_owned(), |ts| format!("{ts} UTC"));
     html! { time datetime=(ts) { (Shown::line(&words.replacen('T', " ", 1), VALUE_CHARS_MAX)) } }

@@ -1,4 +1,4 @@
-//! The newest calls, one row each, and beside them the one that is opened.
+//! The page of the newest calls: one row for each call, and next to the list the opened call.
 
 use maud::{DOCTYPE, Markup, html};
 use tooltrail::{Page, Status, Zone};
@@ -12,36 +12,36 @@ use crate::web::view::View;
 /// Longest name in a row.
 const NAME_CHARS_MAX: usize = 120;
 
-/// How much of arguments and result a row holds: more than one line shows, and little to send.
+/// Most characters of arguments and of result in a row: more than one line can show, but little to send.
 const GLANCE_CHARS_MAX: usize = 240;
 
-/// The page of calls.
+/// The data for the page of calls.
 #[derive(Debug)]
 pub(crate) struct CallsPage<'a> {
-    /// What was asked.
+    /// The requested view.
     pub(crate) view: &'a View,
-    /// By whom.
+    /// The user who is signed in.
     pub(crate) reader: &'a Viewer,
-    /// The answer, or what was wrong with the question.
+    /// The answer, or what is wrong with the query.
     pub(crate) answer: Result<&'a Page, &'a Trouble>,
     /// The call that the address opens.
     pub(crate) opened: Opened,
-    /// Where news of this view comes from; `None` where a page is no longer the newest.
+    /// The address of the stream of new entries; `None` if this is not the newest page.
     pub(crate) stream: Option<String>,
-    /// The zone of times that name none.
+    /// The time zone for times that do not name one.
     pub(crate) zone: &'a Zone,
-    /// The name and port by which the browser calls the service.
+    /// The host name and port under which the browser reaches the service.
     pub(crate) host: &'a str,
 }
 
 /// The call that an address opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
-    /// None is asked for.
+    /// The address opens no call.
     None,
-    /// Its stored line.
+    /// The stored line of the call.
     Line(String),
-    /// It is not there, or not for this reader.
+    /// The call does not exist, or this user may not read it.
     Missing,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn calls(what: &CallsPage<'_>) -> Markup {
     page("Calls", Tab::Calls, Some(reader), view, &body)
 }
 
-/// Returns the names of a page.
+/// Returns the tool and user names of a page, for the suggestions.
 fn known(answer: Option<&Page>) -> SuggestedNames {
     let mut known = SuggestedNames::default();
     for line in answer.into_iter().flat_map(|page| &page.lines) {
@@ -74,7 +74,7 @@ fn known(answer: Option<&Page>) -> SuggestedNames {
     known
 }
 
-/// Returns the list with what stands around it.
+/// Returns the list of calls with its heading and footer.
 fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
     let rows_href = what.stream.as_ref().map(|_| what.view.first().href("/rows"));
     html! {
@@ -85,7 +85,7 @@ fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
                     span.quiet { ", " (span_words(what.view.days)) }
                 }
                 span.live id="live" hidden { "live" }
-                // Filled by the module: what it says is read out when it changes.
+                // Filled by the script. Screen readers read it out when it changes.
                 p.news role="status" aria-live="polite" id="news" {}
             }
             @if answer.lines.is_empty() {
@@ -113,9 +113,9 @@ fn list(what: &CallsPage<'_>, answer: &Page) -> Markup {
     }
 }
 
-/// Returns the rows alone, as the module asks for them.
+/// Returns only the rows, for the script that keeps the list live.
 pub(crate) fn rows_alone(answer: &Page, view: &View, zone: &Zone) -> Markup {
-    // A browser takes rows for rows only within a table.
+    // A browser parses rows only inside a table.
     html! { (DOCTYPE) title { "Rows" } table { (rows(answer, view, zone)) } }
 }
 
@@ -129,7 +129,7 @@ fn rows(answer: &Page, view: &View, zone: &Zone) -> Markup {
     }
 }
 
-/// Returns the address of the page after this one.
+/// Returns the address of the next page.
 fn next_href(answer: &Page, view: &View) -> Option<String> {
     let cursor = answer.next.clone()?;
     Some(View { cursor: Some(cursor), open: None, ..view.clone() }.href("/"))
@@ -161,7 +161,7 @@ fn row(entry: &Entry<'_>, view: &View, zone: &Zone) -> Markup {
     }
 }
 
-/// The beginning of a text on one line; where its own lines end shows once it is opened.
+/// The beginning of a text on one line. Line breaks are shown as spaces; the opened call shows them.
 struct Glance<'a>(&'a str);
 
 impl maud::Render for Glance<'_> {
@@ -172,7 +172,7 @@ impl maud::Render for Glance<'_> {
     }
 }
 
-/// Returns an instant as it stands, its time before its date.
+/// Returns a timestamp as it is stored, but with the time before the date.
 fn when(ts: &str) -> Markup {
     let Some((date, time)) = ts.split_once(['T', ' ']).filter(|_| ts.is_ascii()) else {
         return html! { (Shown::line(ts, NAME_CHARS_MAX)) };
@@ -183,17 +183,17 @@ fn when(ts: &str) -> Markup {
     }
 }
 
-/// Returns a status as a word with its colour.
+/// Returns a status as a coloured word.
 pub(crate) fn badge(status: Status) -> Markup {
     html! { span.badge.(status.as_str()) { (status) } }
 }
 
-/// Returns why a call is not ok.
+/// Returns the reason why a call is not ok, if the entry has one.
 fn reason(entry: &Entry<'_>) -> Markup {
     html! { @if let Some(reason) = entry.text("reason") { span.reason { (Shown::line(&reason.replace('_', " "), NAME_CHARS_MAX)) } } }
 }
 
-/// Returns what stands in an empty list's place.
+/// Returns the text that is shown instead of an empty list.
 fn nothing(what: &CallsPage<'_>, answer: &Page) -> Markup {
     html! {
         div.nothing id="nothing" {
@@ -222,7 +222,7 @@ fn nothing(what: &CallsPage<'_>, answer: &Page) -> Markup {
     }
 }
 
-/// Returns how a first call comes here.
+/// Returns the instructions for recording a first call.
 fn first_call(host: &str) -> Markup {
     html! {
         p.quiet { "Make a token for whatever sends calls, and send the first one; it appears here by itself." }
@@ -235,7 +235,7 @@ fn first_call(host: &str) -> Markup {
     }
 }
 
-/// Returns the ways on, and what the answer looked at.
+/// Returns the footer: links to other pages, and how much data the answer read.
 fn foot(view: &View, answer: &Page) -> Markup {
     let skipped = answer.skipped;
     let all = skipped.torn + skipped.nul + skipped.invalid_json + skipped.too_long;

@@ -1,4 +1,4 @@
-//! A stored line as the page sees it: its members as they stand, and the key under which it can be opened.
+//! A stored line as the page uses it: its JSON members as written, and the key with which an address opens it.
 
 use std::borrow::Cow;
 
@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tooltrail::{EntryId, Status, Timestamp, Via, Zone};
 
-/// Bytes of a line's hash in its key: among the lines of one millisecond no two meet.
+/// Bytes of the line hash in a key: enough that two lines of the same millisecond never have the same key.
 const HASH_BYTES: usize = 8;
 
-/// Hex digits of the milliseconds with which an entry's id begins.
+/// Hex digits at the beginning of an entry id that are its time in milliseconds.
 const ID_TIME_DIGITS: usize = 12;
 
-/// The members of a JSON object in their order, each value as it is written.
+/// The members of a JSON object in their order, each value as raw JSON text.
 #[derive(Debug)]
 pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -43,34 +43,34 @@ impl<'de> Deserialize<'de> for Members<'de> {
 /// A stored line.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
-    /// As it is stored.
+    /// The line as it is stored.
     pub(crate) line: &'a str,
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
 
 impl<'a> Entry<'a> {
-    /// Reads a line; one that a general reader cannot take apart has no members.
+    /// Parses a line. If it is not a JSON object, the entry has no members.
     pub(crate) fn read(line: &'a str) -> Self {
         let members = serde_json::from_str::<Members<'a>>(line).map(|members| members.0).unwrap_or_default();
         Self { line, members }
     }
 
-    /// Returns each member.
+    /// Returns the name and the raw value of each member.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(name, value)| (&**name, value.get()))
     }
 
-    /// Returns a value as it is written.
+    /// Returns a value as raw JSON text.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         self.members().find_map(|(known, value)| (known == name).then_some(value))
     }
 
-    /// Returns a value as text: a string's own, else as it is written.
+    /// Returns a value as text: the decoded string, or for any other value its raw JSON text.
     pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.raw(name).map(plain)
     }
 
-    /// Returns a value that is a number.
+    /// Returns a value as a number, if it is one.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
         self.raw(name)?.parse().ok()
     }
@@ -80,23 +80,23 @@ impl<'a> Entry<'a> {
         self.text("status").as_deref().and_then(Status::parse).unwrap_or_default()
     }
 
-    /// Whether it is an event of our own.
+    /// Whether the entry is an event of tooltrail itself.
     pub(crate) fn is_own(&self) -> bool {
         self.text("via").as_deref() == Some(Via::Tooltrail.as_str())
     }
 
-    /// Returns the text by which it is opened.
+    /// Returns the key with which an address opens this entry.
     pub(crate) fn key(&self, zone: &Zone) -> String {
         key_of(self.line, zone)
     }
 }
 
-/// Returns a JSON value as text: a string's own, else as it is written.
+/// Returns a JSON value as text: the decoded string, or for any other value its raw JSON text.
 pub(crate) fn plain(raw: &str) -> String {
     serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned())
 }
 
-/// Returns the text by which a line is opened: its id, else its instant and a hash of it.
+/// Returns the key with which an address opens a line: its id, else its time in milliseconds and a hash of the line.
 pub(crate) fn key_of(line: &str, zone: &Zone) -> String {
     let entry = Entry::read(line);
     if let Some(id) = entry.text("id").as_deref().and_then(EntryId::parse) {
@@ -108,17 +108,17 @@ pub(crate) fn key_of(line: &str, zone: &Zone) -> String {
     format!("{}-{hex}", ts.map_or(0, Timestamp::as_millis))
 }
 
-/// Which line an address opens.
+/// The parsed key of the line that an address opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// The one with this id.
+    /// The line with this id; its time is taken from the id.
     Id(EntryId, Timestamp),
-    /// One of this instant.
+    /// A line with this time.
     At(Timestamp),
 }
 
 impl Key {
-    /// Reads a key, `None` if it is none of ours.
+    /// Parses a key; returns `None` if the text is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(id) = EntryId::parse(text) {
             let digits = text.chars().filter(char::is_ascii_hexdigit).take(ID_TIME_DIGITS).collect::<String>();

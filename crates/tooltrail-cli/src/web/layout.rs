@@ -1,4 +1,4 @@
-//! What every page has: the head, the way to the other views, and whoever is signed in.
+//! The parts that all pages share: the head, the navigation, the search form and the signed-in user.
 
 use maud::{DOCTYPE, Markup, html};
 use tooltrail::Status;
@@ -6,25 +6,25 @@ use tooltrail::Status;
 use crate::web::text::Shown;
 use crate::web::view::{DAYS_DEFAULT, View};
 
-/// Days that a view offers to look back.
+/// The choices for how many days a view looks back.
 const DAYS: [(u32, &str); 6] =
     [(1, "today"), (7, "7 days"), (30, "30 days"), (90, "90 days"), (365, "a year"), (3_650, "ten years")];
 
-/// Longest name shown in the head.
+/// Most characters shown of a name in the head.
 const NAME_CHARS_MAX: usize = 60;
 
-/// Whoever is signed in.
+/// The signed-in user.
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
-    /// What their token is called.
+    /// The name of the token.
     pub(crate) name: String,
-    /// Whose entries they may read; `None`: everybody's.
+    /// The user whose entries the token may read; `None` means all users.
     pub(crate) user: Option<String>,
-    /// What a form of theirs must send back.
+    /// The secret that each form of this session must send back.
     pub(crate) form: String,
 }
 
-/// What is wrong, and what to do.
+/// A problem and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
     /// What is wrong.
@@ -33,7 +33,7 @@ pub(crate) struct Trouble {
     pub(crate) hint: String,
 }
 
-/// Which view a page is.
+/// The view that a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tab {
     Calls,
@@ -56,7 +56,7 @@ pub(crate) fn page(title: &str, tab: Tab, reader: Option<&Viewer>, view: &View, 
     whole(title, tab, reader, view, None, body)
 }
 
-/// Returns a whole page that may send the browser on by itself.
+/// Returns a whole page, which may redirect the browser to `onward`.
 pub(crate) fn whole(
     title: &str,
     tab: Tab,
@@ -100,7 +100,7 @@ pub(crate) fn whole(
     }
 }
 
-/// Returns who is signed in, and the way out.
+/// Returns the name of the signed-in token, and the button to sign out.
 fn account(reader: &Viewer) -> Markup {
     html! {
         form.account method="post" action="/session/end" {
@@ -114,7 +114,7 @@ fn account(reader: &Viewer) -> Markup {
     }
 }
 
-/// Returns the box and the filters of a view.
+/// Returns the search form of a view: the query box and the filters.
 pub(crate) fn search(
     tab: Tab,
     view: &View,
@@ -157,12 +157,12 @@ pub(crate) fn search(
     }
 }
 
-/// Names that the boxes suggest.
+/// Names that the filter boxes suggest.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SuggestedNames {
-    /// Tools.
+    /// Names of tools.
     pub(crate) tools: std::collections::BTreeSet<String>,
-    /// Users.
+    /// Names of users.
     pub(crate) users: std::collections::BTreeSet<String>,
 }
 
@@ -176,7 +176,7 @@ impl SuggestedNames {
     }
 }
 
-/// Returns a link for each status and one for all.
+/// Returns a link for each status, and one for all calls.
 fn statuses(tab: Tab, view: &View) -> Markup {
     let all = [None].into_iter().chain(Status::ALL.iter().copied().map(Some));
     html! {
@@ -192,7 +192,7 @@ fn statuses(tab: Tab, view: &View) -> Markup {
     }
 }
 
-/// Returns the choice of days; one that an address names is among them.
+/// Returns the selection of days. It includes the chosen number even if it is not a standard choice.
 fn days(chosen: u32) -> Markup {
     let listed = DAYS.iter().any(|(days, _)| *days == chosen);
     html! {
@@ -203,7 +203,7 @@ fn days(chosen: u32) -> Markup {
     }
 }
 
-/// Returns the words for a span of days.
+/// Returns a number of days in words.
 pub(crate) fn span_words(days: u32) -> String {
     match days {
         1 => "today".to_owned(),
@@ -212,7 +212,7 @@ pub(crate) fn span_words(days: u32) -> String {
     }
 }
 
-/// Returns the page of a request that has no answer of its own.
+/// Returns the page that shows a problem.
 pub(crate) fn trouble(title: &str, trouble: &Trouble, reader: Option<&Viewer>) -> Markup {
     let body = html! {
         section.trouble {

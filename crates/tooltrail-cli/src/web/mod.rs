@@ -1,4 +1,5 @@
-//! The page: HTML from the same types as the API's answers. It knows no status, no cookie and no request.
+//! The HTML page, built from the same types as the answers of the API. This module does not use HTTP statuses, cookies
+//! or requests.
 
 mod assets;
 mod call;

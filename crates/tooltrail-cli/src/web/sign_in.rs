@@ -1,20 +1,21 @@
-//! The form that everybody sees first: a token, pasted.
+//! The sign-in form, into which a user pastes a token.
 
 use maud::{Markup, html};
 
 use crate::web::layout::{Tab, Trouble, whole};
 use crate::web::view::View;
 
-/// What the form needs.
+/// The data for the sign-in form.
 #[derive(Clone, Debug)]
 pub(crate) struct SignIn {
-    /// What it must send back.
+    /// The secret that the form must send back.
     pub(crate) form: String,
-    /// Where to go afterwards.
+    /// The address to open after signing in.
     pub(crate) next: String,
-    /// Whether to load `next` once more at once: a link on another site's page takes no session along, ours does.
+    /// Whether to load `next` again immediately. The browser does not send the session cookie when the user follows a
+    /// link from another site, but it does for this reload.
     pub(crate) again: bool,
-    /// Why the last try failed.
+    /// Why the last attempt failed.
     pub(crate) refused: Option<Trouble>,
 }
 

@@ -1,4 +1,4 @@
-//! Counts and quantiles: how much, how fast and by whom, each number a way to the calls behind it.
+//! The page of counts and quantiles: how many calls, how fast and by which users. Counts link to their calls.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::web::layout::{SuggestedNames, Tab, Trouble, Viewer, page, search};
 use crate::web::text::{Shown, bytes, duration, grouped, is_plain};
 use crate::web::view::View;
 
-/// Rows of one table: who needs the last of a thousand tools asks for it by name.
+/// Most rows of one table. To see a tool that is not among them, a user can search for its name.
 const ROWS_MAX: usize = 200;
 
 /// Longest name in a table.
 const NAME_CHARS_MAX: usize = 120;
 
-/// The name under which an answer puts what is beyond its largest.
+/// The name under which the library sums up all tools or users that are not among the most frequent.
 const REST: &str = "other";
 
 /// Returns the page.
@@ -35,7 +35,7 @@ pub(crate) fn stats(view: &View, reader: &Viewer, answer: Result<&Stats, &Troubl
     page("Counts", Tab::Stats, Some(reader), view, &body)
 }
 
-/// Returns the counts.
+/// Returns all counts.
 fn counts(view: &View, reader: &Viewer, stats: &Stats) -> Markup {
     html! {
         section.tiles aria-label="Totals" {
@@ -53,7 +53,7 @@ fn counts(view: &View, reader: &Viewer, stats: &Stats) -> Markup {
                 section { h2 { "By user" } (bars(&stats.by_user, |user| Some(view.with_user(user).href("/")), false)) }
             }
         }
-        // Last, as there may be a hundred tools.
+        // The last section, because there may be hundreds of tools.
         section {
             h2 { "By tool" }
             @if stats.by_tool.is_empty() { p.quiet { "No calls." } } @else { (tools(view, &stats.by_tool)) }
@@ -68,7 +68,7 @@ fn counts(view: &View, reader: &Viewer, stats: &Stats) -> Markup {
     }
 }
 
-/// Returns a count as a part of all.
+/// Returns a count as a percentage of the total.
 fn share(count: u64, total: u64) -> String {
     match (count, total) {
         (0, _) | (_, 0) => "0 %".to_owned(),
@@ -77,7 +77,7 @@ fn share(count: u64, total: u64) -> String {
     }
 }
 
-/// Returns the table of tools, the most called first.
+/// Returns the table of tools, the most frequent first.
 fn tools(view: &View, by_tool: &BTreeMap<String, ToolStats>) -> Markup {
     let mut tools = by_tool.iter().collect::<Vec<_>>();
     tools.sort_by_key(|(_, stats)| std::cmp::Reverse(stats.calls));
@@ -119,7 +119,7 @@ fn tools(view: &View, by_tool: &BTreeMap<String, ToolStats>) -> Markup {
     }
 }
 
-/// Returns how long calls took.
+/// Returns the quantiles of the call durations, in milliseconds.
 fn times(measured: Option<Quantiles>) -> [(&'static str, Option<f64>); 4] {
     [
         ("took p50", measured.map(|at| at.p50)),
@@ -129,12 +129,12 @@ fn times(measured: Option<Quantiles>) -> [(&'static str, Option<f64>); 4] {
     ]
 }
 
-/// Returns how many characters calls returned.
+/// Returns the quantiles of the result sizes, in characters.
 fn sizes(measured: Option<Quantiles>) -> [(&'static str, Option<f64>); 2] {
     [("chars p50", measured.map(|at| at.p50)), ("chars p95", measured.map(|at| at.p95))]
 }
 
-/// Returns a bar for each name, by date or the largest first.
+/// Returns a bar for each name, in descending order of names (`by_name`, for dates) or of counts.
 fn bars(counts: &BTreeMap<String, u64>, link: impl Fn(&str) -> Option<String>, by_name: bool) -> Markup {
     let mut counts = counts.iter().collect::<Vec<_>>();
     if by_name {
@@ -163,7 +163,7 @@ fn bars(counts: &BTreeMap<String, u64>, link: impl Fn(&str) -> Option<String>, b
     }
 }
 
-/// Returns a bar of a length; the number beside it says the same.
+/// Returns a bar for a count. It is hidden from screen readers, because the number is next to it.
 fn bar(count: u64, largest: u64) -> Markup {
     let width = (count as f64 / largest.max(1) as f64 * 1_000.0).max(4.0).round();
     html! {

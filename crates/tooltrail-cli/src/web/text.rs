@@ -1,39 +1,40 @@
-//! Text from the trail as a reader may see it: always text, and nothing in it hides, turns or breaks the page.
+//! Text from the trail, made safe for the page: it is never markup, and characters that could hide text, reverse its
+//! direction or break the page are shown as escapes.
 
 use maud::{Render, html};
 
 use crate::output::{escape_of, is_hostile};
 
-/// Characters of a name that has room on one line: only longer ones are broken.
+/// Longest name, in characters, that fits on one line; only longer names may be broken.
 const NAME_CHARS_WHOLE: usize = 24;
 
-/// A text from outside, shown up to a length.
+/// A text from the trail, shown up to a maximum length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     text: &'a str,
     chars_max: usize,
     lines: bool,
-    /// Whether a line may end behind the signs that join the words of a name, rather than within a word.
+    /// Whether a line may be broken after the characters that join the words of a name.
     name: bool,
 }
 
 impl<'a> Shown<'a> {
-    /// Shows it on one line: line breaks are escapes too.
+    /// Shows the text on one line; line breaks are shown as escapes too.
     pub(crate) const fn line(text: &'a str, chars_max: usize) -> Self {
         Self { text, chars_max, lines: false, name: false }
     }
 
-    /// Shows a name on one line, which may be broken behind `_`, `.`, `/`, `:` and `-`.
+    /// Shows a name without its line breaks; a long name may wrap after `_`, `.`, `/`, `:` and `-`.
     pub(crate) const fn name(text: &'a str, chars_max: usize) -> Self {
         Self { name: true, ..Self::line(text, chars_max) }
     }
 
-    /// Shows it with its line breaks and tabs.
+    /// Shows the text with its line breaks and tabs.
     pub(crate) const fn block(text: &'a str, chars_max: usize) -> Self {
         Self { text, chars_max, lines: true, name: false }
     }
 
-    /// Whether a character stands as it is.
+    /// Whether a character is shown as it is, not as an escape.
     fn plain(&self, c: char) -> bool {
         !is_hostile(c) || (self.lines && matches!(c, '\n' | '\t'))
     }
@@ -67,12 +68,12 @@ impl Render for Shown<'_> {
     }
 }
 
-/// Whether a text can stand where escapes cannot, as in a list of suggestions.
+/// Whether a text needs no escapes, so that it can be used where escapes are not possible, as in suggestions.
 pub(crate) fn is_plain(text: &str) -> bool {
     !text.chars().any(is_hostile)
 }
 
-/// Returns a count with its digits in groups.
+/// Returns a count with its digits in groups of three.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -85,7 +86,7 @@ pub(crate) fn grouped(count: u64) -> String {
     text
 }
 
-/// Returns a length of time as a person says it.
+/// Returns a duration in a readable unit.
 pub(crate) fn duration(ms: f64) -> String {
     match ms {
         ms if ms < 9.95 => format!("{ms:.1} ms"),
@@ -99,7 +100,7 @@ pub(crate) fn duration(ms: f64) -> String {
     }
 }
 
-/// Returns a number of bytes in a unit that suits it.
+/// Returns a number of bytes in a readable decimal unit.
 pub(crate) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),

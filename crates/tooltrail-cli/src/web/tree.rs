@@ -1,4 +1,4 @@
-//! A JSON value as a tree that folds, with each number's digits as they were received.
+//! A JSON value as a tree that can be folded. Numbers are shown with the digits that were received.
 
 use maud::{Markup, html};
 use serde_json::value::RawValue;
@@ -6,22 +6,22 @@ use serde_json::value::RawValue;
 use crate::web::entry::{Members, plain};
 use crate::web::text::Shown;
 
-/// Levels that unfold; deeper values are shown as their text. The format itself ends at 64.
+/// Levels that are shown as a tree; deeper values are shown as JSON text. The entry format allows at most 64 levels.
 const DEPTH_MAX: usize = 64;
 
-/// Levels that are open at first: what a call asks is most often there.
+/// Levels that are unfolded at first; most arguments are in these levels.
 const DEPTH_OPEN: usize = 3;
 
-/// Most values of one tree: a browser stays quick, and more is in the raw line.
+/// Most values in one tree, so that the browser stays fast. The stored line has all of them.
 const VALUES_MAX: usize = 2_000;
 
-/// Longest string of a tree: twice what a line keeps of one, for lines of other writers.
+/// Most characters shown of a string: twice what the recorder keeps, for lines of other writers.
 const STRING_CHARS_MAX: usize = 1_000;
 
-/// Longest key.
+/// Most characters shown of a key.
 const KEY_CHARS_MAX: usize = 200;
 
-/// Returns a value, unfolded as far as it goes.
+/// Returns a JSON value as a tree.
 pub(crate) fn tree(raw: &str) -> Markup {
     let mut left = VALUES_MAX;
     html! {
@@ -35,7 +35,7 @@ pub(crate) fn tree(raw: &str) -> Markup {
     }
 }
 
-/// What a JSON text is.
+/// The kind of a JSON value, with its members or elements as raw JSON text.
 enum Node<'a> {
     Object(Vec<(String, &'a str)>),
     Array(Vec<(String, &'a str)>),
@@ -62,7 +62,7 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Returns one value: a leaf, or a fold.
+/// Returns one value: a leaf, or a list of its members.
 fn value(raw: &str, depth: usize, left: &mut usize) -> Markup {
     *left = left.saturating_sub(1);
     match Node::of(raw, depth) {
@@ -72,7 +72,7 @@ fn value(raw: &str, depth: usize, left: &mut usize) -> Markup {
     }
 }
 
-/// Returns the members of an object, or the elements of a list.
+/// Returns the members of an object, or the elements of an array.
 fn children(members: Vec<(String, &str)>, depth: usize, left: &mut usize) -> Markup {
     let shown = members.len().min(*left);
     let more = members.len() - shown;
@@ -97,7 +97,7 @@ fn children(members: Vec<(String, &str)>, depth: usize, left: &mut usize) -> Mar
     }
 }
 
-/// Returns a member that folds.
+/// Returns a member that can be folded.
 fn fold(name: &str, open: &str, inner: Vec<(String, &str)>, close: &str, depth: usize, left: &mut usize) -> Markup {
     *left = left.saturating_sub(1);
     html! {

@@ -1,13 +1,13 @@
-//! What a page's address says: each view is one, and a link is a view written back.
+//! The state of a page, which is stored in its address. A link to another state is a [`View`] formatted as an address.
 
 use std::fmt::Write as _;
 
 use tooltrail::{Cursor, Error, Query, Question, Status};
 
-/// Days a view looks back where its address does not say: the API's own default.
+/// Days that a view looks back if its address does not say; the same default as in the API.
 pub(crate) const DAYS_DEFAULT: u32 = 7;
 
-/// Calls of one page: a screenful several times over, and quick to draw on a phone.
+/// Most calls on one page: several screens, and still fast to render on a phone.
 pub(crate) const ROWS_MAX: usize = 100;
 
 /// The state of a page.
@@ -15,19 +15,19 @@ pub(crate) const ROWS_MAX: usize = 100;
 pub(crate) struct View {
     /// The query, as it was typed.
     pub(crate) query: String,
-    /// Only calls that ended so.
+    /// Only calls with this status.
     pub(crate) status: Option<Status>,
-    /// Only tools that fit this pattern; `\*` is a star.
+    /// Only tools that match this pattern; `\*` matches a star.
     pub(crate) tool: Option<String>,
-    /// Only this user's.
+    /// Only calls of this user.
     pub(crate) user: Option<String>,
-    /// Days looked back.
+    /// How many days the view looks back.
     pub(crate) days: u32,
     /// Whether the reads of the trail are shown too.
     pub(crate) reads: bool,
-    /// Where the page before ended.
+    /// The cursor at which the previous page ended.
     pub(crate) cursor: Option<String>,
-    /// The call that is opened.
+    /// The key of the opened call.
     pub(crate) open: Option<String>,
 }
 
@@ -63,46 +63,46 @@ impl View {
         address(path, &pairs)
     }
 
-    /// Returns this view from its first page on.
+    /// Returns the first page of this view.
     pub(crate) fn first(&self) -> Self {
         Self { cursor: None, open: None, ..self.clone() }
     }
 
-    /// Returns this view with another status, from its first page on.
+    /// Returns the first page of this view with another status.
     pub(crate) fn with_status(&self, status: Option<Status>) -> Self {
         Self { status, ..self.first() }
     }
 
-    /// Returns this view of one tool, from its first page on.
+    /// Returns the first page of this view, restricted to one tool.
     pub(crate) fn with_tool(&self, name: &str) -> Self {
         Self { tool: Some(name.replace('\\', "\\\\").replace('*', "\\*")), ..self.first() }
     }
 
-    /// Returns this view of one user, from its first page on.
+    /// Returns the first page of this view, restricted to one user.
     pub(crate) fn with_user(&self, user: &str) -> Self {
         Self { user: Some(user.to_owned()), ..self.first() }
     }
 
-    /// Returns the view of every call that has a field of this value.
+    /// Returns the view of all calls whose field has this value.
     pub(crate) fn with_field(&self, field: &str, value: &str) -> Self {
         let query = format!("{field}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*"));
         Self { query, status: None, tool: None, ..self.first() }
     }
 
-    /// Returns this view with a call opened, or none.
+    /// Returns this view with the call of this key opened, or with no opened call.
     pub(crate) fn with_open(&self, key: Option<&str>) -> Self {
         Self { open: key.map(str::to_owned), ..self.clone() }
     }
 
-    /// Whether it leaves anything out.
+    /// Whether the view differs from the default, for example by a filter.
     pub(crate) fn is_narrowed(&self) -> bool {
         let everything = Self { cursor: None, open: None, ..self.clone() };
         everything != Self::default()
     }
 
-    /// Returns the question behind it.
+    /// Returns the query of this view.
     pub(crate) fn question(&self) -> Result<Question, Error> {
-        // Alone first: what is wrong with it is said of what was typed.
+        // Parses the typed query alone first, so that an error message refers to the typed text.
         let typed = Query::parse(&self.query)?;
         let text = self.whole_query();
         let mut question = Question::new();
@@ -118,14 +118,14 @@ impl View {
         Ok(question)
     }
 
-    /// Returns the address of the stream of what is new in this view.
+    /// Returns the address of the stream of new entries in this view.
     pub(crate) fn stream_href(&self, question: &Question) -> String {
         let query = question.query.to_string();
         let query = Some(query.as_str()).filter(|query| !query.is_empty());
         address("/api/audit/stream", &[("q", query), ("user", question.user.as_deref())])
     }
 
-    /// Returns the typed query with the filters beside it.
+    /// Returns the typed query combined with the status and tool filters.
     fn whole_query(&self) -> String {
         let mut text = self.query.clone();
         if let Some(status) = self.status {
@@ -139,7 +139,7 @@ impl View {
     }
 }
 
-/// Returns a pattern as it stands between the grammar's quotes.
+/// Returns a pattern escaped for use between the quotes of the query grammar.
 fn pattern(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 8);
     let mut rest = text.chars().peekable();
@@ -156,7 +156,7 @@ fn pattern(text: &str) -> String {
     quoted
 }
 
-/// Returns an address with those parameters that have a value.
+/// Returns an address with the parameters that have a value.
 fn address(path: &str, pairs: &[(&str, Option<&str>)]) -> String {
     let mut text = path.to_owned();
     for (name, value) in pairs {
