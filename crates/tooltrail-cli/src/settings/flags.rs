@@ -24,7 +24,7 @@ pub(crate) struct GlobalFlags {
     #[arg(long, global = true, value_name = "FILE", env = "TOOLTRAIL_CONFIG", hide_env_values = true, hide_short_help = true, help_heading = HEADING)]
     pub(crate) config: Option<PathBuf>,
 
-    /// The zone of times that name none, such as Europe/Berlin [default: the system's]
+    /// The time zone for times that do not name one, such as Europe/Berlin [default: the system's]
     #[arg(long, global = true, value_name = "ZONE", env = "TOOLTRAIL_ZONE", hide_env_values = true, hide_short_help = true, help_heading = HEADING)]
     pub(crate) zone: Option<String>,
 

@@ -10,19 +10,19 @@ use crate::settings::size;
 /// The flags with the retention limits.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct RetentionFlags {
-    /// Keep so many days, today among them
+    /// Keep at most this many days, including today
     #[arg(long, value_name = "DAYS")]
     max_age_days: Option<u32>,
 
-    /// Keep so many entries of all users together
+    /// Keep at most this many entries of all users together
     #[arg(long, value_name = "COUNT")]
     max_entries: Option<u64>,
 
-    /// Keep so many bytes of all users together, like 10GiB
+    /// Keep at most this many bytes of all users together, like 10GiB
     #[arg(long, value_name = "SIZE", value_parser = size::parse)]
     max_bytes: Option<u64>,
 
-    /// Keep so many days whatever the limits say [default: 1, today]
+    /// Always keep this many days, whatever the limits say [default: 1, today]
     #[arg(long, value_name = "DAYS")]
     keep_days: Option<u32>,
 }
