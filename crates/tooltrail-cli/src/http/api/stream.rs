@@ -251,7 +251,7 @@ fn gap(id: Option<&EventId>, lost: Option<u64>, why: &str) -> String {
     format!("{id}event: gap\ndata: {}\n\n", json!({ "lost": lost, "why": why }))
 }
 
-/// Returns the word for what happened to a day file.
+/// Returns the name of the gap reason for what happened to a day file.
 fn word(why: GapWhy) -> &'static str {
     match why {
         GapWhy::Cut => "cut",
