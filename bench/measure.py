@@ -1,6 +1,6 @@
-"""Runs every contestant of every case interleaved, and turns the answers into ratios and a page.
+"""Runs all contestants of every case in turn, computes ratios from their results and writes docs/performance.md.
 
-Started by `bench/run`, which builds what this needs. Standard library only.
+A contestant is a program that is measured. `bench/run` builds what this needs and starts it. Standard library only.
 """
 
 import datetime
@@ -24,25 +24,25 @@ PAGE = HERE.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 PASSES = 3
-# The goal against the seed where no other is set, and the factor by which it must be reached.
+# The factor by which tooltrail must be faster than the seed if RATIO_GOALS has no other goal.
 SEED_GOAL = 10
-# Loggers that are handed fields, and those that are handed our finished line.
+# Loggers that get fields, and loggers that get our finished line.
 FIELD_LOGGERS = ("tracing-appender", "slog-async")
 LINE_LOGGERS = ("spdlog", "spdlog-async", "ftlog", "fast_log")
 LOGGERS = FIELD_LOGGERS + LINE_LOGGERS
-# Memory that the recorder may grow by: 64 MiB that wait or are in work, and as much for what is made of them.
+# How much the recorder's memory may grow: 64 MiB of queued calls, and as much for the lines that are made from them.
 MEMORY_CAP_MIB = 128
 SERVICE = HERE.parent / "target" / "release" / "tooltrail"
 SERVICE_CAP_MIB = 20
 
-# Acknowledgements over HTTP, and bare syncs, one after another before it is the other's turn.
+# How many acknowledgements over HTTP, and then how many bare syncs, run in turn.
 IN_TURN = 20
 
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 WORK = pathlib.Path(os.environ.get("BENCH_DIR", HERE / "target" / "bench-data"))
 TRACES = os.environ.get("TOOLTRAIL_TRACES")
 
-# Sizes at scale 1. A file is never so small that a page of it would be the whole file.
+# Sizes at scale 1. A file always has more entries than one page of an answer.
 CALLS = max(10_000, int(200_000 * SCALE))
 CALLER_CALLS = max(8_000, int(80_000 * SCALE))
 WRITTEN = max(10_000, int(100_000 * SCALE))
@@ -52,7 +52,7 @@ ENTRIES_EACH = max(20, int(1_000 * SCALE))
 DURABLE_SECONDS = max(0.5, 3 * SCALE)
 PACED_SECONDS = max(1, 3 * SCALE)
 TRACED_SECONDS = max(1, 3 * SCALE)
-# The seed's reader needs most of a minute for the large file: measured once a run, not once a pass.
+# The seed's reader needs most of a minute for the large file, so it is measured once in a run, not in each pass.
 SEED_READS = 1
 
 
@@ -73,7 +73,7 @@ def say(text):
 
 
 def ask(command):
-    """Runs a command whose last line of output is one JSON object."""
+    """Runs a command and returns the JSON object in its last line of output."""
     done = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, check=True, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
@@ -95,13 +95,13 @@ def prepare():
     day = next((one / "user0000" / "tool_audit").glob("*.jsonl"))
     tool, hits = rare_tool(day)
     size = made["bytes"] // made["calls"]
-    # Timing starts from a disk that has nothing left to write.
+    # Write all pending data to the disk before the measurements start.
     os.sync()
     return {"calls": calls, "what": what, "call_bytes": size, "one": one, "many": many, "day": day, "tool": tool, "hits": hits}
 
 
 def traces():
-    """Joins the recorded calls of a folder: every line that has the common form's keys."""
+    """Joins the recorded calls of a folder: every line that has exactly the keys of the common form."""
     keys = {"ts", "user", "session", "tool", "args", "status", "result", "duration_ms"}
     joined = WORK / "traces.jsonl"
     with open(joined, "w", encoding="utf-8") as out:
@@ -114,7 +114,7 @@ def traces():
 
 
 def rare_tool(day):
-    """The tool with the most failed calls that still fit one page, so that both sides scan the whole file."""
+    """Returns the tool with the most failed calls that fit on one page, so that both sides scan the whole file."""
     counts = {}
     pattern = re.compile(rb'"tool":"([^"\\]+)"')
     with open(day, "rb") as file:
@@ -128,7 +128,10 @@ def rare_tool(day):
 
 
 def cases(data):
-    """Each case: its name, what is compared, its unit, whether less is better, and its contestants."""
+    """Returns all cases: name, metric, unit, whether less is better, contestants, and whether each run needs a new folder.
+
+    `None` as contestants means: use the results of the case before.
+    """
     calls, one, many = data["calls"], data["one"], data["many"]
 
     def rust(*arguments):
@@ -162,7 +165,7 @@ def cases(data):
     contestants = {who: rust("throughput", who, calls, WRITTEN) for who in ("tooltrail", "not redacted", *LOGGERS)}
     contestants["seed"] = seed("write", calls, WRITTEN)
     found.append(("calls to disk", "per_s", "/s", False, contestants, True))
-    # What a busy machine leaves of a ratio of wall times says less than what each needs of a processor.
+    # On a busy machine, processor times are easier to compare than wall times.
     found.append(("processor time of a call to disk", "busy_us", "µs", True, None, True))
     contestants = {
         "tooltrail": rust("recent", one, "user0000", 200, "", 21),
@@ -199,7 +202,7 @@ def cases(data):
     return found
 
 
-# What is to be reached: the case, against whom (a tuple: the best of them), by which factor.
+# The goals for ratios: the case, the rival (a tuple means the best of these rivals), the factor to reach.
 RATIO_GOALS = [
     *((f"`record()`, {threads}, p50", "tracing-appender", 8) for threads in ("1 thread", "2 threads", "8 threads")),
     *((f"`record()`, {threads}, p50", LINE_LOGGERS, 1.5) for threads in ("1 thread", "2 threads", "8 threads")),
@@ -211,7 +214,7 @@ RATIO_GOALS = [
     ("acknowledged, 1,000 callers, 100 users", "redb", 1.7),
 ]
 
-# Our own figure: the case, whose, which, its unit, "at most" or "at least", the bound.
+# The goals for our own figures: the case, the contestant, the metric, its unit, "at most" or "at least", the bound.
 OWN_GOALS = [
     ("`record()`, 1 thread, p50", "moved", "p50_ns", "ns", "at most", 60),
     ("calls of the system in a paced call", "tooltrail", "calls_each", "calls", "at most", 0),
@@ -229,7 +232,7 @@ OWN_GOALS = [
 
 
 def traced(run):
-    """Runs a contestant under strace and counts what the system is asked for between its marks."""
+    """Returns a function that runs a contestant under strace and counts the system calls between its marks."""
 
     def counted(folder):
         return count_marked(run(folder, prefix=["strace", "-f", "-qq", "-o", folder / "trace", "-e", "signal=none"]), folder)
@@ -238,7 +241,10 @@ def traced(run):
 
 
 def count_marked(answer, folder):
-    """Each call of a caller stands between two calls of `getppid`; others' threads make none."""
+    """Adds the system calls of each recorded call to an answer.
+
+    A caller makes a `getppid` call before and after each recorded call; no other thread calls `getppid`.
+    """
     inside, between, calls = {}, {}, 0
     with open(folder / "trace", encoding="utf-8", errors="replace") as file:
         for line in file:
@@ -256,7 +262,7 @@ def count_marked(answer, folder):
 
 
 def idle_service(folder):
-    """The real binary, after five seconds in which nobody asked for anything."""
+    """Measures the memory of the real binary after five seconds without requests."""
     command = [SERVICE, "--home", folder / "home", "serve", "--listen", "127.0.0.1:0", "--keys", folder / "keys"]
     service = subprocess.Popen([str(part) for part in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
@@ -269,7 +275,7 @@ def idle_service(folder):
 
 
 def sender_alone(folder, seconds):
-    """One sender on one connection of the real binary, in turn with a bare append and sync of 4 KiB."""
+    """Measures one sender on one connection of the real binary, in turn with a bare append and sync of 4 KiB."""
     flags = ["--home", folder / "home", "--keys", folder / "keys"]
     token = [str(part) for part in (SERVICE, *flags, "token", "add", "sender", "--role", "ingest")]
     token = subprocess.run(token, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout.strip()
@@ -322,7 +328,7 @@ def ripgrep(day, tool):
 
 
 def measure(all_cases):
-    """Every contestant once a pass, the order turned from pass to pass."""
+    """Runs every contestant once in each pass; the order changes from pass to pass."""
     answers, folders_made = {}, 0
     for turn in range(PASSES):
         say(f"pass {turn + 1} of {PASSES}")
@@ -338,20 +344,20 @@ def measure(all_cases):
                     continue
                 folder = None
                 if folders:
-                    # Always a new one, and none removed before the end: file systems are slow to make a file where
-                    # many were just removed.
+                    # Always use a new folder and remove none before the end, because file systems create files
+                    # slowly after many files were removed.
                     folders_made += 1
                     folder = WORK / f"run{folders_made}"
                     folder.mkdir()
                 before[who].append(contestants[who](folder))
                 if folder:
-                    # What one has left to write must not slow down the next.
+                    # Pending writes of one contestant must not slow down the next.
                     os.sync()
     return [(case, answers[case[0]]) for case in all_cases]
 
 
 def compared(case, answer):
-    """Rows of a case: rival, our median, its median, the ratios of the passes."""
+    """Yields the rows of a case: title, rival, our median, the rival's median, the ratios of the passes."""
     title, metric, _, less, _, _ = case
     ours = [found[metric] for found in answer["tooltrail"]]
     groups = {who: [found] for who, found in answer.items() if who not in ("tooltrail", "clock alone", "moved", "not redacted")}
@@ -371,7 +377,7 @@ def compared(case, answer):
 
 
 def goal_of(title, who, metric):
-    """The factor to be reached, if there is one."""
+    """Returns the factor to be reached, or None."""
     for goal_title, rivals, factor in RATIO_GOALS:
         if (goal_title, rivals) == (title, who):
             return factor
@@ -379,7 +385,7 @@ def goal_of(title, who, metric):
 
 
 def named(who):
-    """Rivals as the table calls them."""
+    """Returns the name of a rival in the table."""
     if isinstance(who, tuple):
         return "fastest logger" if who == LOGGERS else "fastest logger that is handed our line"
     return f"{who}, our line" if who in LINE_LOGGERS else who
@@ -438,7 +444,7 @@ def value(answer, metric):
 
 
 def counted(answers, data):
-    """What makes the figures believable: equal answers, bytes looked at, memory."""
+    """Yields notes that support the figures: equal answers, bytes read, memory."""
     for case, answer in answers:
         ours = answer["tooltrail"][-1]
         if case[0].startswith("filter"):
@@ -471,7 +477,7 @@ def counted(answers, data):
 
 
 def machine(data):
-    """Where and when, with which command."""
+    """Returns lines that say on which machine, when and with which command the figures were measured."""
     shown = lambda command: subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.split("\n")[0]
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         model = re.search(r"model name\s*: (.*)", file.read())

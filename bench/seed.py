@@ -1,4 +1,4 @@
-"""The seed's way of recording and reading, as it is described, in a few lines of standard Python: a rival to measure.
+"""The seed: how a Python orchestrator records and reads calls without tooltrail, rewritten to be measured.
 
     seed.py write CALLS COUNT HOME     calls per second: a task per call, a file opened and closed per call
     seed.py block CALLS COUNT HOME     microseconds for which one record keeps the event loop busy
@@ -87,7 +87,7 @@ def calls(path, count):
 
 
 async def write(seed, made):
-    # The day files are there already, as for everybody else.
+    # The day files exist before the measurement, as for all other programs.
     for call in {call[0]: call for call in made}.values():
         await seed.record(*call)
     start, busy = time.perf_counter(), time.process_time()
