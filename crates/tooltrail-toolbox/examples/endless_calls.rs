@@ -1,7 +1,8 @@
-//! Calls without end through a toolbox in one durability mode, told on stdout as they happen: what the fault suite kills.
+//! Makes calls through a toolbox in one durability mode without end, and reports each step on stdout. The fault tests
+//! kill this program.
 //!
-//! `doors HOME buffered|grouped|strict CALLERS NAME` prints a line for each step of a call: `ran ID` inside the tool,
-//! before anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is a slow one.
+//! `endless_calls HOME buffered|grouped|strict CALLERS NAME` prints a line for each step of a call: `ran ID` inside the
+//! tool, before anything of its outcome is known, then `answered ID` or `withheld ID`. Every fifth call is slow.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,19 +12,19 @@ use serde_json::{Value, json};
 use tooltrail::Recorder;
 use tooltrail_toolbox::{CallError, Context, Durability, Tool, ToolError, Toolbox};
 
-/// How long a slow call takes: long enough to be noted as open by every mode that notes calls.
+/// The duration of a slow call: long enough that every mode that notes calls notes it as open.
 const SLOW: Duration = Duration::from_millis(400);
 
-/// Calls of which one is slow.
+/// One of this number of calls is slow.
 const SLOW_EVERY: u64 = 5;
 
-/// Pause of a caller whose answer was withheld: the disk is not well.
+/// The pause of a caller after its answer was withheld, because the disk has a problem.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Prints a step with one write, so that a kill cannot tear it.
+/// Prints a step with a single write, so that a kill cannot cut the line.
 fn say(step: &str, id: &str) {
     let line = format!("{step} {id}\n");
-    // Whoever listens may be gone; then nobody wants to know.
+    // Ignores the error, because the reading process may have ended already.
     let _nobody_listens = std::io::stdout().lock().write_all(line.as_bytes());
 }
 
@@ -52,7 +53,7 @@ async fn calls(toolbox: Arc<Toolbox>, name: String, caller: u64) {
             }
             _ => say("answered", &id),
         }
-        // The other doors do not wait for anything: they would fill the queue.
+        // The modes other than strict do not wait for the disk, so without this pause they would fill the queue.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }

@@ -1,4 +1,4 @@
-//! A toolbox with a typed tool behind a gate: `cargo run -p tooltrail-toolbox --example toolbox_with_gate`.
+//! A toolbox with a typed tool and a gate: `cargo run -p tooltrail-toolbox --example toolbox_with_gate`.
 #![expect(clippy::print_stdout, reason = "an example prints what it shows")]
 
 use std::error::Error;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tooltrail::Recorder;
 use tooltrail_toolbox::{Context, Effect, Gate, Rule, Tool, ToolError, Toolbox};
 
-/// The arguments of `file.count_words`; their documentation is what a model reads.
+/// The arguments of `text.count_words`. A model sees this comment and those of the fields.
 #[derive(Deserialize, JsonSchema)]
 struct CountWords {
     /// The text to count.
@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             words => Ok(words.to_string()),
         }
     });
-    // Everybody may call all tools, but guests may not call those of `text`.
+    // All callers may use all tools, except that guests may not use the tools of `text`.
     let mut no_guests = Rule::deny("no-guests");
     no_guests.roles = vec!["guest".to_owned()];
     no_guests.tools = vec!["text.*".to_owned()];
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // Each of the three calls is one entry: ok, error, denied.
+    // Each of the three calls has one entry: ok, error, denied.
     recorder.close()?;
     println!("the trail is in {}", home.display());
     Ok(())

@@ -124,7 +124,7 @@ fn under_pressure_nothing_is_acknowledged_that_is_not_counted() {
 }
 
 #[test]
-fn an_import_stores_everything_through_each_door() {
+fn an_import_stores_everything_in_each_durability_mode() {
     for mode in ["buffered", "grouped", "strict"] {
         let place = TestHome::new();
         let file = place.file("lines", lines(0..3_000, "alice", minutes_ago(1)));
@@ -139,7 +139,7 @@ fn an_import_stores_everything_through_each_door() {
 }
 
 #[test]
-fn an_import_by_a_buffered_door_that_is_killed_goes_on() {
+fn a_buffered_import_that_is_killed_goes_on() {
     let mut inside = 0;
     // Within the first batches, when more are under way than through other durability, and after the first flush.
     for (round, from) in [0, 3_500, 6_500, 9_000].into_iter().enumerate() {

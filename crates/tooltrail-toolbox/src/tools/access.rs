@@ -1,5 +1,5 @@
-//! Which file a caller's path means, and whether the caller may have it: decided on names alone, before any file is
-//! looked at, so that a refusal tells nothing about what exists.
+//! Finds the file for a caller's path and decides whether the caller may read it. The decision uses only names and no
+//! file is opened before it, so that a refusal reveals nothing about which files exist.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::tools::own::{own_folders, own_user};
 use crate::tools::path::{OWN_FOLDER, below, has_escape, is_own_folder, is_sane, names};
 use crate::tools::root::{Root, RootLocation, Who};
 
-/// The folder below a user's that holds the day files.
+/// The folder, below a user's folder, that contains the day files.
 const TRAIL_FOLDER: &str = "tool_audit";
 
-/// Places that stand for the machine and not for files: no root may lie there, or hold them.
+/// Folders that represent the machine and contain no real files. A root must not be inside one of them.
 const MACHINE: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// What may be read by whom, resolved once.
+/// The rules about who may read what, with all roots resolved once.
 #[derive(Debug)]
 pub(super) struct Access {
     home: Folder,
-    /// A folder of this name anywhere holds the home's keys, unless they were put elsewhere.
+    /// A folder with this name, at any place, contains the home's keys, unless the keys are configured to be elsewhere.
     home_id: String,
     keys: Option<PathBuf>,
     whole_home: Vec<Who>,
@@ -30,30 +30,30 @@ pub(super) struct Access {
     folders: Vec<(Folder, Who)>,
 }
 
-/// A folder that is open: what is moved or linked later plays no part.
+/// An open folder. If its path is moved or linked later, this has no effect.
 #[derive(Debug)]
 struct Folder {
     disk: Arc<dyn Disk>,
     path: PathBuf,
-    /// The path, resolved and as it was given; callers may write either.
+    /// The resolved path and the path as it was given; callers may use either.
     spellings: Vec<String>,
     in_home: bool,
 }
 
-/// A file that the caller may read, if it exists.
+/// A file that the caller may read. It may not exist.
 #[derive(Debug)]
 pub(super) struct Allowed {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) names: Vec<String>,
-    /// Whether it lies in the home, so that it may hold what others did.
+    /// Whether the file is in the home, so that it may contain the calls of other users.
     pub(super) in_home: bool,
 }
 
 impl Access {
-    /// Resolves every root.
+    /// Resolves all roots.
     ///
     /// # Errors
-    /// [`Error::Input`] for a root that would open more than it says; [`Error::Io`] for one that cannot be opened.
+    /// [`Error::Input`] for a root that would allow more than it says; [`Error::Io`] for a root that cannot be opened.
     pub(super) fn resolve(home: &Home, keys: Option<&Path>, roots: Vec<Root>) -> Result<Self, Error> {
         let mut access = Self {
             home: Folder::open(home.root())?,
@@ -88,9 +88,10 @@ impl Access {
         Ok(access)
     }
 
-    /// Returns the file of a path, `None` if this caller may not have it or it is no path.
+    /// Returns the file for a path, or `None` if this caller may not read it or the path is not valid.
     ///
-    /// A relative path is one below the caller's own trail, or below the first folder where there is no such trail.
+    /// A relative path starts at the caller's own trail. If the caller has none, it starts at the first folder that the
+    /// caller may read.
     pub(super) fn find(&self, ctx: &Context, path: &str) -> Option<Allowed> {
         if !is_sane(path) {
             return None;
@@ -118,7 +119,8 @@ impl Access {
     fn home_names(&self, ctx: &Context, below: &str) -> Option<Allowed> {
         let names = names(below)?;
         let (folder, rest) = names.split_first()?;
-        // Only the folder of a user is an encoding; everything below it is a name of ours or of a tool.
+        // Only the name of a user's folder is encoded, so it alone may contain an escape; all names below it come from
+        // us or from a tool.
         let plain = !rest.iter().any(|name| has_escape(name) || is_own_folder(name) || **name == self.home_id);
         let allowed = if is_own_folder(folder) {
             *folder == OWN_FOLDER && self.internals.iter().any(|who| who.includes(ctx))
@@ -148,7 +150,7 @@ impl Access {
         self.keys.as_ref().is_some_and(|keys| path.starts_with(keys))
     }
 
-    /// Opens a folder that an operator allows.
+    /// Opens a folder that an operator allows as a root.
     fn folder(&self, path: &Path) -> Result<Folder, Error> {
         let mut folder = Folder::open(path)?;
         let wrong = |what: &str, hint| Err(Error::input(format!("{}: {what}", path.display()), hint));
@@ -187,7 +189,7 @@ impl Folder {
     }
 }
 
-/// Returns a path with its links resolved as far as it exists.
+/// Returns a path in which the links of its existing part are resolved.
 fn resolved(path: &Path) -> PathBuf {
     let known = path.ancestors().find_map(|ancestor| {
         let rest = path.strip_prefix(ancestor).ok()?;

@@ -1,4 +1,4 @@
-//! Reads that block, on Tokio's blocking threads, a bounded number at once.
+//! Runs blocking reads on Tokio's blocking threads, with a limit on how many run at the same time.
 
 use std::fmt;
 use std::panic::resume_unwind;
@@ -8,19 +8,19 @@ use tokio::sync::Semaphore;
 
 use crate::tool::ToolError;
 
-/// Places for reads that run at once; more wait for a location, at most as long as their tool may take.
+/// A limit on concurrent reads. Further reads wait for a free place, at most until the timeout of their tool.
 pub(super) struct Places(Arc<Semaphore>);
 
 impl Places {
-    /// Returns so many places.
+    /// Returns a limit of `reads_max` concurrent reads.
     pub(super) fn new(reads_max: usize) -> Self {
         Self(Arc::new(Semaphore::new(reads_max)))
     }
 
-    /// Runs a read when there is a location for it.
+    /// Runs a read as soon as a place is free.
     ///
-    /// A caller that gives up does not end a read that has begun: it keeps its location until it ends by itself, so that
-    /// the bound holds.
+    /// If the caller gives up, a read that has started still runs to its end and keeps its place until then, so that
+    /// the limit holds.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce() -> T + Send + 'static,
@@ -66,7 +66,7 @@ mod tests {
                 };
                 tokio::spawn(async move {
                     let run = places.run(read);
-                    // Some give up long before their read ends, which must not make room for one more.
+                    // Some callers give up long before their read ends; this must not free a place for another read.
                     if n.is_multiple_of(3) {
                         tokio::time::timeout(Duration::from_millis(1), run).await.is_ok()
                     } else {

@@ -1,4 +1,4 @@
-//! Tools that come along: an agent reads files and its own trail, and nothing else.
+//! The included tools, with which an agent can only read files and its own trail.
 
 mod access;
 mod audit;

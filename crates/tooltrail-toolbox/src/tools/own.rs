@@ -1,18 +1,18 @@
-//! Which trail is a caller's own, and nobody else's.
+//! Finds the trail that belongs to one caller only.
 
 use tooltrail::{has_own_trail, outside_folder, user_of};
 
 use crate::context::Context;
 
-/// Returns the caller's user, if a trail is theirs alone by that name.
+/// Returns the caller's user name if a trail belongs to this user alone.
 ///
-/// [`has_own_trail`] says why one is not. The service has the same rule for tokens.
+/// [`has_own_trail`] explains which names have no own trail. The service uses the same rule for tokens.
 pub(super) fn own_user(ctx: &Context) -> Option<&str> {
     Some(ctx.user.as_str()).filter(|user| has_own_trail(user))
 }
 
-/// Returns the folders of a user below the home: the encoded one first, then the bare id where an older writer, who
-/// did not encode, may have made it and no other user's encoding is spelled like it.
+/// Returns the folders of a user below the home. The first is the encoded name. The second is the plain id, if an older
+/// writer, which did not encode names, may have made it and it is not the encoded name of another user.
 pub(super) fn own_folders(user: &str) -> Vec<String> {
     let mut folders = vec![outside_folder(user)];
     if user_of(user).is_none() {

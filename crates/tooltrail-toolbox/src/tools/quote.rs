@@ -1,19 +1,20 @@
-//! Text from the trail on its way to a model: data in a JSON string, and nothing that looks like more.
+//! Quotes text from the trail for a model, so that it is only data in a JSON string and cannot look like anything else.
 
 use std::fmt::Write;
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-/// Bytes of a stored line that is handed out as it stands; a longer one is clipped, so that every line fits an answer.
+/// Maximum bytes of a stored line that is returned complete. A longer line is clipped, so that every line fits an
+/// answer.
 const LINE_BYTES_MAX: usize = 8 * 1024;
 
-/// Characters of a longer line that are kept; each takes at most twelve bytes when escaped.
+/// The number of characters of a longer line that are kept; each takes at most twelve bytes when escaped.
 const CLIPPED_CHARS_MAX: usize = 4_000;
 
-/// Returns JSON text with the same value in which no character can pose as markup or hide.
+/// Returns JSON text with the same value, in which characters that can look like markup or hide text are escaped.
 ///
-/// Angle brackets open the tags by which models tell who speaks; the others turn, hide or break text.
+/// Angle brackets start the tags that show a model who is speaking; the other characters reverse, hide or break text.
 pub(super) fn quoted(json: &str) -> String {
     let mut quoted = String::with_capacity(json.len());
     for c in json.chars() {
@@ -28,7 +29,7 @@ pub(super) fn quoted(json: &str) -> String {
     quoted
 }
 
-/// Returns a stored line as JSON, or the beginning of its text as `{"clipped": …}`.
+/// Returns a stored line as JSON, or its beginning as `{"clipped": …}`.
 pub(super) fn quoted_line(line: &str) -> String {
     let whole = line.len() <= LINE_BYTES_MAX && serde_json::from_str::<&RawValue>(line).is_ok();
     if whole { quoted(line) } else { clipped(line) }
@@ -40,7 +41,8 @@ fn clipped(line: &str) -> String {
     quoted(&format!("{{\"clipped\":{}}}", Value::from(text)))
 }
 
-/// Whether a character does more in a text than stand there; in JSON all of these stand inside strings only.
+/// Returns whether a character must be escaped because it can look like markup or changes how text is shown. In valid
+/// JSON, all these characters occur only inside strings.
 fn poses(c: char) -> bool {
     matches!(
         c,

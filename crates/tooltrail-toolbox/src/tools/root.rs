@@ -1,11 +1,11 @@
-//! What callers may read, as an operator says it.
+//! Locations that an operator allows callers to read.
 
 use std::path::PathBuf;
 
 use crate::context::Context;
 use tooltrail::any_glob_matches;
 
-/// A location whose files some callers may read, and who they are: globs over users and roles, as in a gate's rule.
+/// A location whose files some callers may read. The callers are given as globs for users and roles, as in a gate rule.
 ///
 /// ```
 /// use tooltrail_toolbox::Root;
@@ -20,7 +20,7 @@ pub struct Root {
     pub(super) who: Who,
 }
 
-/// Where it is.
+/// The location of a root.
 #[derive(Clone, Debug)]
 pub(super) enum RootLocation {
     Folder(PathBuf),
@@ -28,7 +28,7 @@ pub(super) enum RootLocation {
     Internals,
 }
 
-/// Whom it is for.
+/// The callers of a root.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Who {
     users: Vec<String>,
@@ -36,31 +36,32 @@ pub(super) struct Who {
 }
 
 impl Root {
-    /// Everything below a folder, but for the home of the trails where it lies there, folders named `.tooltrail`, and
-    /// keys.
+    /// Returns a root with everything below a folder, except the home of the trails if it is inside, folders named
+    /// `.tooltrail`, and keys.
     ///
-    /// A folder inside the home must name its users or roles.
+    /// For a folder inside the home, the users or roles must be set.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
         Self::new(RootLocation::Folder(path.into()))
     }
 
-    /// Everybody's files in the home, but not `.tooltrail`. It must name its users or roles.
+    /// Returns a root with the files of all users in the home, except `.tooltrail`. The users or roles must be set.
     pub fn whole_home() -> Self {
         Self::new(RootLocation::WholeHome)
     }
 
-    /// The home's `.tooltrail`: everybody's newest entries, queues and seals. It must name its users or roles.
+    /// Returns a root with the home's `.tooltrail`: the newest entries of all users, queues and seals. The users or
+    /// roles must be set.
     pub fn internals() -> Self {
         Self::new(RootLocation::Internals)
     }
 
-    /// Narrows it to users that match one of these globs.
+    /// Allows only users that match one of these globs.
     pub fn users<G: Into<String>>(mut self, globs: impl IntoIterator<Item = G>) -> Self {
         self.who.users.extend(globs.into_iter().map(Into::into));
         self
     }
 
-    /// Narrows it to roles that match one of these globs, no role being the empty one.
+    /// Allows only roles that match one of these globs. A caller without a role has the role "".
     pub fn roles<G: Into<String>>(mut self, globs: impl IntoIterator<Item = G>) -> Self {
         self.who.roles.extend(globs.into_iter().map(Into::into));
         self
@@ -72,12 +73,12 @@ impl Root {
 }
 
 impl Who {
-    /// Whether it names nobody, which is everybody.
+    /// Returns whether no users and no roles are set, which allows every caller.
     pub(super) fn is_everybody(&self) -> bool {
         self.users.is_empty() && self.roles.is_empty()
     }
 
-    /// Whether the caller is one of them.
+    /// Returns whether the caller is included.
     pub(super) fn includes(&self, ctx: &Context) -> bool {
         let asked = ctx.asks("");
         any_glob_matches(&self.users, asked.user) && any_glob_matches(&self.roles, asked.role.unwrap_or_default())

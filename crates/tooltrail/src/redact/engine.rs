@@ -1,4 +1,4 @@
-//! The engine: built once, shared; it finds secrets in texts and puts marks in their place.
+//! The redaction engine: built once and shared. It finds secrets in texts and replaces them with marks.
 
 use std::borrow::Cow;
 
@@ -17,16 +17,17 @@ use crate::redact::tag::{self, RedactionKey};
 use crate::redact::value::clean_cache::CleanCache;
 use crate::redact::value::found::FoundSecrets;
 
-/// Passes after which a text counts as settled: marks only shorten what a further pass could find.
+/// Maximum number of passes over a text. Each pass leaves less for the next one to find, because marks are never
+/// searched.
 const PASSES_MAX: usize = 4;
 
-/// Layers of base64 that are undone: a manifest's secret may hold credentials that are encoded once more.
+/// Layers of base64 that are decoded. A secret in a manifest may contain credentials that are encoded once more.
 const ENCODINGS_MAX: usize = 2;
 
-/// Bytes of what was sent that are searched for what a message about it may quote: a message quotes its beginning.
+/// Bytes of a sent text that are searched for secrets that a message about it may quote. Messages quote its beginning.
 const SENT_MAX: usize = 64 * 1024;
 
-/// Finds secrets and puts marks in their place.
+/// Finds secrets and replaces them with marks.
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
@@ -38,7 +39,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// Builds an engine; with a key, marks of random tokens carry a tag by which equal ones can be told.
+    /// Builds an engine. With a key, the mark of a random token carries a tag, so that equal tokens can be recognised.
     #[must_use]
     pub fn new(key: Option<RedactionKey>) -> Self {
         Self {
@@ -51,25 +52,25 @@ impl Redactor {
         }
     }
 
-    /// As [`Redactor::new`], with rules of one's own beside those that always hold.
+    /// Builds an engine like [`Redactor::new`], with additional rules.
     #[must_use]
     pub fn with(key: Option<RedactionKey>, rules: &RedactionRules) -> Self {
         Self { own: Own::new(rules), ..Self::new(key) }
     }
 
-    /// An engine that finds nothing: what redaction costs is what a run without it saves. For the bench alone.
+    /// Builds an engine that finds nothing. Only for the benchmark, which measures the cost of redaction by comparison.
     #[doc(hidden)]
     #[must_use]
     pub fn off() -> Self {
         Self { off: true, ..Self::new(None) }
     }
 
-    /// Whether nothing is looked for.
+    /// Returns whether redaction is off.
     pub(in crate::redact) fn is_off(&self) -> bool {
         self.off
     }
 
-    /// An engine that looks at every byte, to hold the short way against it.
+    /// Builds an engine that looks at every byte. Tests compare the fast prefilter with it.
     #[cfg(test)]
     pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
         let mut redactor = Self::new(key);
@@ -77,14 +78,14 @@ impl Redactor {
         redactor
     }
 
-    /// The text with marks in place of secrets; borrowed where there are none.
+    /// Returns the text with marks instead of secrets; borrowed if there are none.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.redact_until_stable(text, false, &mut FoundSecrets::default())
     }
 
-    /// The first so many characters of a text without its secrets, for a message that quotes what was sent: a secret
-    /// that is one only where it was sent, such as a password under its name, is hidden in the message, too.
+    /// Returns the first `chars_max` characters of a text without secrets, for a message that quotes what was sent.
+    /// Secrets that only `sent` makes recognisable, such as a password after its name, are hidden in the message too.
     #[must_use]
     pub fn excerpt(&self, text: &str, sent: &[u8], chars_max: usize) -> String {
         let mut seen = WindowedText::copy(text, chars_max);
@@ -103,19 +104,19 @@ impl Redactor {
         }
     }
 
-    /// Redacts a window in place; a secret still open at its cut end is redacted to the end.
+    /// Redacts a window in place. A secret that the end of the window cuts is hidden up to the end.
     pub(in crate::redact) fn seen(&self, seen: &mut WindowedText, found: &mut FoundSecrets) {
         if let Cow::Owned(text) = self.redact_until_stable(&seen.text, seen.cut, found) {
             seen.text = text;
         }
     }
 
-    /// Sixteen hexadecimal digits that stand for an id whose text is secret.
+    /// Returns sixteen hexadecimal digits that replace an id whose text is secret.
     pub(crate) fn keyed_hash(&self, id: &str) -> String {
         tag::digest(self.key.as_ref(), id)
     }
 
-    /// The mark for a secret, which is remembered.
+    /// Returns the mark for a secret, and adds the secret to `found`.
     pub(in crate::redact) fn mark(
         &self,
         rule: &'static str,
@@ -128,7 +129,8 @@ impl Redactor {
         mark
     }
 
-    /// The mark for a secret as it stands in a text. Its tag is that of the secret itself, without colours and escapes.
+    /// Returns the mark for a secret as it is written in a text. The tag is computed from the secret without terminal
+    /// colours and escapes.
     fn mark_of(&self, hit: Hit, written: &str, found: &mut FoundSecrets) -> String {
         let plain = if hit.tagged { escapes::undone(written) } else { Cow::Borrowed(written) };
         let mark = self.mark(hit.rule, hit.tagged, &plain, found);
@@ -138,7 +140,7 @@ impl Redactor {
         mark
     }
 
-    /// Puts marks in place of passwords in a list of arguments.
+    /// Replaces passwords in a list of arguments with marks.
     pub(in crate::redact) fn arguments(&self, arguments: &mut [&mut WindowedText], found: &mut FoundSecrets) {
         let texts: Vec<&str> = arguments.iter().map(|seen| seen.text.as_str()).collect();
         let hits = commands::listed(&texts);
@@ -151,7 +153,7 @@ impl Redactor {
         }
     }
 
-    /// Repeats until a pass changes nothing, so that redacting again changes nothing.
+    /// Repeats passes until one changes nothing, so that redacting again changes nothing. At most `PASSES_MAX` passes.
     fn redact_until_stable<'a>(&self, text: &'a str, cut: bool, found: &mut FoundSecrets) -> Cow<'a, str> {
         let mut settled = Cow::Borrowed(text);
         if self.off {
@@ -166,20 +168,21 @@ impl Redactor {
         settled
     }
 
-    /// Whether redaction leaves a text as it is.
+    /// Returns whether redaction leaves a text unchanged.
     pub(in crate::redact) fn is_clean(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> bool {
         self.off
             || self.hits(text, cut, candidates).is_empty()
             || self.pass(text, cut, &mut FoundSecrets::default()).is_none()
     }
 
-    /// Whether redaction leaves a name as it is that stands in many calls, such as a tool's.
+    /// Returns whether redaction leaves a name unchanged. The result is cached, because the same names, such as those
+    /// of tools, occur in many calls.
     pub(in crate::redact) fn is_clean_name(&self, seen: &WindowedText, candidates: &mut Vec<Candidate>) -> bool {
         let mut is_clean = || self.is_clean(&seen.text, seen.cut, candidates);
         if seen.cut { is_clean() } else { self.clean_names.holds_or(&seen.text, is_clean) }
     }
 
-    /// Whether a key says nothing of its value, and redaction leaves it as it is.
+    /// Returns whether a key does not suggest that its value is secret, and redaction leaves the key unchanged.
     pub(in crate::redact) fn is_plain_key(&self, key: &str, candidates: &mut Vec<Candidate>) -> bool {
         self.off
             || self.plain_keys.holds_or(key, || {
@@ -188,11 +191,11 @@ impl Redactor {
             })
     }
 
-    /// All that is secret in a text as it came, and in what is left when its escapes are undone.
+    /// Returns all secrets in a text as received and after each level of escapes is decoded.
     fn hits(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> Vec<Hit> {
         let mut hits = Vec::new();
         let mut plain = if escapes::has_colours(text) { Plain::of(text) } else { None };
-        // A text without its colours says all that it says with them.
+        // If the text has no escapes but colours, the scan of the text without colours is enough.
         if plain.as_ref().is_none_or(|plain| !plain.colours_alone) {
             let may;
             (hits, may) = self.level(text, cut, ENCODINGS_MAX, candidates);
@@ -217,7 +220,7 @@ impl Redactor {
         hits
     }
 
-    /// What is secret in a text whose escapes stay; of base64 so many layers are undone.
+    /// Returns the secrets in a text without decoding escapes. At most `encodings` layers of base64 are decoded.
     fn level(&self, text: &str, cut: bool, encodings: usize, candidates: &mut Vec<Candidate>) -> (Vec<Hit>, May) {
         let mut hits = Vec::new();
         let may = text::scan(&self.matcher, text, cut, candidates, &mut hits);
@@ -231,12 +234,12 @@ impl Redactor {
         (hits, may)
     }
 
-    /// The rule of a member's key among those of whoever runs the recorder.
+    /// Returns the additional rule that matches the key of a member.
     pub(in crate::redact) fn own_key(&self, key: &str) -> Option<&'static str> {
         self.own.key(key)
     }
 
-    /// Whether a rule is one of theirs.
+    /// Returns whether a rule is one of the additional rules.
     pub(in crate::redact) fn own_rule(&self, rule: &str) -> bool {
         self.own.names(rule)
     }
@@ -246,7 +249,7 @@ impl Redactor {
         if hits.is_empty() {
             return None;
         }
-        // Of hits that begin together the tagged and longer one says most.
+        // Among hits with the same start, a tagged hit comes first, then the longer one.
         hits.sort_by_key(|hit| (hit.start, !hit.tagged, std::cmp::Reverse(hit.end)));
         let marks = marks(text).collect::<Vec<_>>();
         let (mut out, mut at, mut changed) = (String::with_capacity(text.len()), 0, false);
@@ -273,7 +276,8 @@ impl Redactor {
     }
 }
 
-/// A hit in a text whose escapes were undone, where it stands in the first text, which has so many bytes.
+/// Maps a hit in a decoded text back to the original text, whose length is `bytes`. A hit that ends at the cut end of
+/// the decoded text extends to the end of the original.
 fn placed(hit: Hit, levels: &[&Plain], bytes: usize, cut: bool) -> Option<Hit> {
     let open = cut && levels.last().is_some_and(|last| hit.end == last.text.len());
     let place = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.place(part))?;

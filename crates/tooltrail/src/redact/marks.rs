@@ -1,16 +1,16 @@
-//! The marks that stand in place of secrets, found again by their shape.
+//! The marks that replace secrets, recognised by their shape.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
 
-/// Characters of a rule's name at most.
+/// Maximum characters of the name of a rule.
 const RULE_CHARS_MAX: usize = 40;
 
-/// How every mark begins.
+/// The beginning of every mark.
 pub(in crate::redact) const OPENING: &str = "[redacted:";
 
-/// Finds them.
+/// Finds the beginnings of marks.
 static SEARCHER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(OPENING));
 
 /// Returns the length of the mark at the start of a text: `[redacted:<rule>]` or `[redacted:<rule>:<number>.<tag>]`.
@@ -32,23 +32,23 @@ pub(in crate::redact) fn mark_len(text: &str) -> Option<usize> {
     text[at..].starts_with(']').then_some(at + 1)
 }
 
-/// Returns where marks stand in a text: start and end of each.
+/// Returns the start and end of each mark in a text.
 pub(crate) fn marks(text: &str) -> impl Iterator<Item = (usize, usize)> {
     SEARCHER.find_iter(text.as_bytes()).filter_map(move |at| mark_len(&text[at..]).map(|len| (at, at + len)))
 }
 
-/// Returns how many marks stand in a text.
+/// Returns the number of marks in a text.
 pub(crate) fn count_marks(text: &str) -> usize {
     marks(text).count()
 }
 
-/// Returns where the mark begins that a cut at `at` would halve, if it would.
+/// Returns where the mark begins that a cut at `at` would split, or `None` if the cut splits no mark.
 pub(crate) fn mark_across(text: &str, at: usize) -> Option<usize> {
     let start = text[..at].rfind('[')?;
     (start + mark_len(&text[start..])? > at).then_some(start)
 }
 
-/// Returns how many bytes at the start of a text fit.
+/// Returns the number of bytes at the start of a text for which `fits` is true.
 fn run(text: &str, fits: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|byte| fits(*byte)).count()
 }

@@ -1,30 +1,31 @@
-//! What is secret, and the marks that take its place.
+//! Redaction: finds secrets and replaces them with marks.
 //!
-//! FoundSecrets: tokens by their published shapes, alone or beside their vendor's word; values whose name says that they
-//! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags, tags, columns,
-//! sentences and JSON inside text; passwords in URLs and among the arguments of known commands; credentials of
-//! `Basic` and `Bearer`; private keys; password hashes; card numbers; one-time codes; seed phrases; links that let
-//! in; values of a Kubernetes secret. What is found in one string of a call is hidden in all its strings.
+//! Found: tokens by their published shapes, alone or beside the name of their vendor; values whose name says that they
+//! are secret, as members of JSON at any depth, in assignments, headers, URL queries, flags, tags, columns, sentences
+//! and JSON inside text; passwords in URLs and in the arguments of known commands; credentials of `Basic` and `Bearer`;
+//! private keys; password hashes; card numbers; one-time codes; seed phrases; links that grant access; values of a
+//! Kubernetes secret. A secret that is found in one string of a call is hidden in all its strings.
 //!
-//! All of that is found behind the escapes of JSON, HTML, addresses and terminals, and behind base64, too.
+//! All of these are also found behind the escapes of JSON, HTML, URLs and terminals, and in base64.
 //!
-//! Not found: a secret that neither its shape nor its surroundings betray (a bare UUID, a word), one split over
-//! several strings, and one that is encrypted, compressed or written as hexadecimal digits. Not secret: empty, masked and example values,
-//! references such as `${NAME}`, digests, identifiers, versions, public keys and certificates.
+//! Not found: a secret that neither its shape nor its context shows (a UUID alone, a word alone), a secret that is
+//! split over several strings, and a secret that is encrypted, compressed or written as hexadecimal digits. Not treated
+//! as secret: empty, masked and example values, references such as `${NAME}`, digests, identifiers, versions, public
+//! keys and certificates.
 //!
-//! All searches take time linear in the text, and redacting twice changes nothing.
+//! Every search takes time linear in the length of the text, and redacting twice changes nothing.
 
-// The step that takes secrets out of a call.
+// The engine, and the redaction of the values of a call.
 mod engine;
 mod value;
 
-// Where a secret stands in a text.
+// Finds the position of secrets in a text.
 mod scan;
 
-// What is secret, and what is not.
+// Decides what is secret and what is not.
 mod rules;
 
-// The marks that take a secret's place.
+// The marks that replace secrets, and their tags.
 mod marks;
 mod tag;
 

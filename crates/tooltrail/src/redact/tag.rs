@@ -1,4 +1,4 @@
-//! The mark in a secret's place, and the keyed tag by which equal secrets can be told equal.
+//! Builds the mark that replaces a secret, and its keyed tag, by which equal secrets can be recognised.
 
 use std::fmt;
 
@@ -10,12 +10,12 @@ use crate::hex::hex;
 /// Hexadecimal digits of a tag.
 const TAG_DIGITS: usize = 16;
 
-/// The key of tags, and its number in marks.
+/// The key for tags, and the number of the key in marks.
 #[derive(Clone)]
 pub struct RedactionKey {
-    /// Stands in marks, so that tags of different keys are not compared.
+    /// The number that marks contain, so that tags of different keys are not compared.
     pub number: u32,
-    /// The secret itself.
+    /// The secret key.
     pub bytes: [u8; 32],
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for RedactionKey {
     }
 }
 
-/// The mark for a secret: tagged where there is a key and the rule allows it.
+/// Returns the mark for a secret. It has a tag if there is a key and `tagged` is true.
 pub(in crate::redact) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bool, secret: &str) -> String {
     match key {
         Some(key) if tagged => format!("[redacted:{rule}:{}]", key.tag(secret)),
@@ -41,7 +41,7 @@ pub(in crate::redact) fn mark(key: Option<&RedactionKey>, rule: &str, tagged: bo
     }
 }
 
-/// The first 64 bits of a keyed hash in hexadecimal; of a plain one without a key.
+/// Returns the first 64 bits of HMAC-SHA-256 in hexadecimal, or of plain SHA-256 if there is no key.
 pub(in crate::redact) fn digest(key: Option<&RedactionKey>, text: &str) -> String {
     let bytes: [u8; 32] = match key.and_then(|key| Hmac::<Sha256>::new_from_slice(&key.bytes).ok()) {
         Some(mut mac) => {

@@ -1,15 +1,15 @@
-//! Characters counted at the speed of memory: every byte that continues none begins one.
+//! Counts characters fast: each byte that is not a UTF-8 continuation byte begins a character.
 
-/// Bytes whose beginnings are summed in one byte, which holds no more.
+/// Bytes per block. The count of a block is summed in a `u8`, so a block must be shorter than 256 bytes.
 const BLOCK: usize = 192;
 
-/// Returns how many characters a text has.
+/// Returns the number of characters of a text.
 pub(crate) fn count_chars(text: &str) -> usize {
     let (blocks, rest) = text.as_bytes().as_chunks::<BLOCK>();
     blocks.iter().map(starts).sum::<usize>() + rest.iter().map(|byte| usize::from(is_start(*byte))).sum::<usize>()
 }
 
-/// Returns where the character after the first `count` begins, or the end of a text that has no more of them.
+/// Returns the offset of the character after the first `count` characters, or the length of a text that has no more.
 pub(crate) fn end_of_chars(text: &str, count: usize) -> usize {
     let mut left = count;
     let mut at = 0;
@@ -21,18 +21,18 @@ pub(crate) fn end_of_chars(text: &str, count: usize) -> usize {
         left -= starts;
         at += BLOCK;
     }
-    // A block may end within a character, which then belongs to what was counted.
+    // A block may end inside a character. That character is already counted.
     let rest = &text.as_bytes()[at..];
     let mut starts = rest.iter().enumerate().filter(|(_, byte)| is_start(**byte));
     starts.nth(left).map_or(text.len(), |(more, _)| at + more)
 }
 
 fn is_start(byte: u8) -> bool {
-    // 0x80 to 0xBF continue a character.
+    // 0x80 to 0xBF are continuation bytes.
     byte.cast_signed() >= -0x40
 }
 
-/// Written so that the compiler makes vector instructions of it.
+/// Counts the characters that begin in a block. The compiler turns this form into vector instructions.
 fn starts(block: &[u8; BLOCK]) -> usize {
     usize::from(block.iter().map(|byte| u8::from(is_start(*byte))).sum::<u8>())
 }

@@ -1,15 +1,15 @@
-//! Short texts in which nothing was found: the same few tools and keys stand in nearly all calls.
+//! A cache of short texts without secrets, because the same few tool names and keys occur in nearly all calls.
 
 use std::sync::OnceLock;
 
-/// Texts that are remembered; a home's tools and their keys are some hundred.
+/// Maximum texts in the cache. The tools of a home and their keys are a few hundred.
 const SLOTS: usize = 1_024;
-/// Bytes of a text that is remembered.
+/// Maximum bytes of a text in the cache.
 const BYTES_MAX: usize = 40;
-/// Places at which a text may stand.
+/// Slots in which a text may be stored.
 const TRIES: usize = 2;
 
-/// Texts, each in a place of its own for good: threads need no lock, and what is full only helps less.
+/// The cached texts. A slot is set once and never changed, so threads need no lock. A full cache only helps less.
 #[derive(Debug)]
 pub(in crate::redact) struct CleanCache(Box<[OnceLock<Box<str>>; SLOTS]>);
 
@@ -20,7 +20,8 @@ impl Default for CleanCache {
 }
 
 impl CleanCache {
-    /// Whether a text is among them; one that is not yet is added if it passes.
+    /// Returns true if the cache contains a text. Otherwise returns the result of `passes`, and adds the text if that
+    /// is true.
     pub(in crate::redact) fn holds_or(&self, text: &str, passes: impl FnOnce() -> bool) -> bool {
         if text.len() > BYTES_MAX {
             return passes();
@@ -32,7 +33,7 @@ impl CleanCache {
         }
         let passed = passes();
         if passed {
-            // What holds a secret is not kept.
+            // A text that did not pass may contain a secret, so it is never stored.
             let _full = places().find_map(|free| free.set(text.into()).ok());
         }
         passed

@@ -1,4 +1,5 @@
-//! A call in which nothing is secret: most calls. That is seen in one pass over its texts, without taking them apart.
+//! The fast path for calls without secrets, which are most calls. One pass over the texts decides, without building a
+//! tree.
 
 use std::cell::RefCell;
 use std::ops::Range;
@@ -15,27 +16,27 @@ use crate::redact::scan::prefilter::Candidate;
 use crate::redact::value::tree::WindowedText;
 use crate::redact::value::window::{BoundedCall, Structure};
 
-/// Keys of one object that are compared each with each; an object of more takes the long way.
+/// Maximum keys of one object that are compared with each other. A call with a larger object takes the slow path.
 const KEYS_MAX: usize = 32;
 
-/// Bytes of a string that a thread keeps room for between calls.
+/// Bytes of the unescaping buffer that a thread keeps between calls.
 const TEXT_BYTES_KEPT: usize = 64 * 1024;
 
 thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
 }
 
-/// Room that every call of a thread needs anew.
+/// Buffers that a thread reuses for each call.
 #[derive(Default)]
 struct Room {
     candidates: Vec<Candidate>,
-    /// The keys of all objects that are open, as places in their text.
+    /// The keys of all open objects, as ranges of the text.
     keys: Vec<Range<usize>>,
-    /// The string at hand, without its escapes.
+    /// The current string, with its escapes decoded.
     text: String,
 }
 
-/// A call whose every text may be stored as it is. Only [`Redactor::clean`] makes one.
+/// A call whose texts contain no secrets and may be stored unredacted. Only [`Redactor::clean`] creates one.
 #[derive(Debug)]
 pub(crate) struct Clean<'a> {
     fields: &'a BoundedCall,
@@ -44,14 +45,14 @@ pub(crate) struct Clean<'a> {
     extra: Option<Plain<'a>>,
 }
 
-/// An object's text without secrets, and what of it is written otherwise than it stands.
+/// The JSON text of an object without secrets, and the pieces of it that are written differently.
 #[derive(Debug)]
 pub(crate) struct Plain<'a> {
     pub(crate) text: &'a str,
     pub(crate) changes: Vec<Change>,
 }
 
-/// A piece of a text that is written otherwise.
+/// A piece of a text that is written differently.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Change {
     pub(crate) start: usize,
@@ -59,17 +60,18 @@ pub(crate) struct Change {
     pub(crate) to: To,
 }
 
-/// What a piece becomes.
+/// How a piece is written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum To {
-    /// White space between tokens is left out.
+    /// White space between JSON tokens is omitted.
     Nothing,
-    /// A string is written with our escapes, cut where it is too long; it has so many characters.
+    /// A string is written with our own escapes, and clipped if it is too long. `chars` is its number of characters, or
+    /// 0 if it has no more bytes than the limit; `cut` says whether it is longer than its window.
     String { chars: u64, cut: bool },
 }
 
 impl<'a> Clean<'a> {
-    /// Returns the fields that are no structure.
+    /// Returns the fields other than args and extra.
     pub(crate) fn fields(&self) -> &'a BoundedCall {
         self.fields
     }
@@ -84,17 +86,17 @@ impl<'a> Clean<'a> {
         &self.args
     }
 
-    /// Returns what else was received.
+    /// Returns the other received members.
     pub(crate) fn extra(&self) -> Option<&Plain<'a>> {
         self.extra.as_ref()
     }
 }
 
 impl Redactor {
-    /// Returns the call as it may be stored, `None` where something is secret or not as plain as nearly all calls
-    /// are: [`Redactor::redact`] then knows what becomes of it, and of any other call the same as this.
+    /// Returns the call if it may be stored unredacted. Returns `None` if something is or may be secret, or the call is
+    /// unusual; then [`Redactor::redact`] must be used, which gives the same result for the calls accepted here.
     pub(crate) fn clean<'a>(&self, call: &'a BoundedCall) -> Option<Clean<'a>> {
-        // Of our own candidates the names of members mean nothing; they are few.
+        // In the calls that Tooltrail itself records, member names have no meaning for redaction. Such calls are few.
         if call.via == Via::Tooltrail || call.user.long.is_some() {
             return None;
         }
@@ -144,7 +146,7 @@ impl Redactor {
     }
 }
 
-/// The walk through a text: `None` as soon as something is not plain.
+/// The walk through a JSON text. Its functions return `None` as soon as something is not plain.
 struct Walk<'r, 'a> {
     redactor: &'r Redactor,
     all: &'a str,
@@ -153,24 +155,24 @@ struct Walk<'r, 'a> {
     room: &'r mut Room,
 }
 
-/// What lists and members want to know of a value.
+/// What the surrounding list or object needs to know about a value.
 #[derive(Clone, Copy)]
 enum Value<'a> {
     /// A string without escapes.
     Plain(&'a str),
-    /// One with escapes, and whether it begins as a flag does.
+    /// A string with escapes, and whether it begins with a dash, as a flag does.
     Escaped {
         dash: bool,
     },
     Other,
 }
 
-/// Whether a key's value may be a command whose arguments, or what it is fed, stand under another key.
+/// Returns whether the value of a key may be a command whose arguments or standard input are in another member.
 pub(in crate::redact) fn is_command(key: &str) -> bool {
     matches!(key, "command" | "cmd" | "program" | "executable")
 }
 
-/// Whether the string after a value could be a secret for what the value says.
+/// Returns whether a value is a flag, so that the string after it may be secret.
 fn is_flag(value: Value<'_>) -> bool {
     match value {
         Value::Plain(name) => name.starts_with('-') && names::judge(name).is_some(),
@@ -221,12 +223,12 @@ impl<'a> Walk<'_, 'a> {
             self.reader.expect(b':').ok()?;
             self.space();
             let value = self.value(depth)?;
-            // What is about another member: a label, or a command that reads a password from its input.
+            // A label or a command that reads a password from standard input says something about another member.
             let named = !self.redactor.is_off() && self.redactor.matcher.is_named(&self.room.candidates);
             match value {
                 Value::Other => {}
                 _ if self.redactor.matcher.asks(&self.room.candidates) || key.inner == "by" => return None,
-                // Its arguments or what it is fed may stand in another member.
+                // The arguments or the standard input of a command may be in another member.
                 Value::Plain(command) if is_command(key.inner) && (named || commands::begins(command, "")) => {
                     return None;
                 }
@@ -291,7 +293,7 @@ impl<'a> Walk<'_, 'a> {
         } else {
             literal.inner
         };
-        // A text of no more bytes than the limit has no more characters either.
+        // A text with no more bytes than the limit has no more characters either.
         let short = text.len() <= ARG_CHARS_MAX;
         let (window, chars) = if short { (text.len(), 0) } else { WindowedText::lend(text, ARG_CHARS_MAX) };
         let cut = window < text.len();
@@ -305,7 +307,7 @@ impl<'a> Walk<'_, 'a> {
         Some(if literal.escaped { Value::Escaped { dash } } else { Value::Plain(literal.inner) })
     }
 
-    /// Whether a key says nothing of its value.
+    /// Returns whether a key does not suggest that its value is secret.
     fn is_plain(&mut self, key: &str) -> bool {
         key.len() <= FIELD_CHARS_MAX && self.redactor.is_plain_key(key, &mut self.room.candidates)
     }

@@ -1,4 +1,4 @@
-//! Secrets found in one call, so that each is hidden wherever else it stands in that call.
+//! The secrets found in one call, so that each of them is hidden everywhere in that call.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -6,21 +6,21 @@ use crate::redact::marks::marks;
 use crate::redact::rules::benign::{is_benign, is_place};
 use crate::redact::{Tree, WindowedText};
 
-/// Secrets of one call that are searched for; a call rarely holds more than a few.
+/// Maximum secrets of one call that are remembered. A call rarely contains more than a few.
 const SECRETS_MAX: usize = 32;
-/// Bytes of a secret that is searched for: a shorter one may stand elsewhere by chance.
+/// Minimum and maximum bytes of a secret that is remembered. A shorter one may occur elsewhere by chance.
 const BYTES: (usize, usize) = (8, 4_096);
-/// Bytes of a secret of letters alone that is searched for: a shorter one may be a word.
+/// Minimum bytes of a remembered secret that consists of letters only. A shorter one may be an ordinary word.
 const LETTERS_MIN: usize = 16;
 
-/// What was found so far, and the mark of each.
+/// The secrets found so far, each with its mark.
 #[derive(Debug, Default)]
 pub(in crate::redact) struct FoundSecrets {
     secrets: Vec<(String, String)>,
 }
 
 impl FoundSecrets {
-    /// Remembers a secret, if it cannot be mistaken for an ordinary word.
+    /// Remembers a secret, unless it could be an ordinary word, a path or a harmless value.
     pub(in crate::redact) fn add(&mut self, secret: &str, mark: &str) {
         let letters = secret.bytes().all(|b| b.is_ascii_alphabetic() || b == b' ');
         let fits = (BYTES.0..=BYTES.1).contains(&secret.len()) && (!letters || secret.len() >= LETTERS_MIN);
@@ -29,20 +29,20 @@ impl FoundSecrets {
         }
     }
 
-    /// What hides these secrets in other texts; none where none were found.
+    /// Returns the sweeper that hides these secrets in other texts, or `None` if there are none.
     pub(in crate::redact) fn sweeper(self) -> Option<Sweeper> {
         if self.secrets.is_empty() {
             return None;
         }
         let texts = self.secrets.iter().map(|(secret, _)| secret);
-        // The kind that is built in linear time and little memory: it serves one call.
+        // This kind is built in linear time with little memory. It is used for one call only.
         let kind = Some(AhoCorasickKind::ContiguousNFA);
         let word_index = AhoCorasick::builder().kind(kind).match_kind(MatchKind::LeftmostLongest).build(texts).ok()?;
         Some(Sweeper { word_index, marks: self.secrets.into_iter().map(|(_, mark)| mark).collect() })
     }
 }
 
-/// Hides known secrets verbatim.
+/// Hides known secrets where they occur byte for byte.
 #[derive(Debug)]
 pub(in crate::redact) struct Sweeper {
     word_index: AhoCorasick,
@@ -50,7 +50,7 @@ pub(in crate::redact) struct Sweeper {
 }
 
 impl Sweeper {
-    /// Hides them in every string and key of a value.
+    /// Hides the secrets in every string and key of a value.
     pub(in crate::redact) fn tree(&self, tree: &mut Tree) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => self.seen(seen),
@@ -63,7 +63,7 @@ impl Sweeper {
         }
     }
 
-    /// Hides them in a text, but never within a mark.
+    /// Hides the secrets in a text, but never inside a mark.
     pub(in crate::redact) fn seen(&self, seen: &mut WindowedText) {
         if !self.word_index.is_match(seen.text.as_str()) {
             return;

@@ -1,4 +1,4 @@
-//! The values of a call: as much of them as can reach the line, and the ways to redact them.
+//! The values of a call, bounded to what can reach its line in a day file, and the ways to redact them.
 
 pub(in crate::redact) mod chars;
 pub(in crate::redact) mod clean_cache;

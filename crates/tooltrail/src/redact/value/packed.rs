@@ -1,4 +1,5 @@
-//! A call packed into text that many share: its caller pays one copy of each string, and nothing is allocated for it.
+//! A call packed into a text buffer that many calls share. The caller copies each string once and allocates nothing per
+//! call.
 
 mod unpack;
 
@@ -9,69 +10,72 @@ use crate::limits::{CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_B
 use crate::redact::value::chars::{count_chars, end_of_chars};
 use crate::redact::value::window::{hex_id, outside_via};
 
-/// Bytes of a field that is within its window whatever its characters.
+/// Maximum bytes of a packed field. A field of this size fits its window, whatever characters it has.
 const FIELD_BYTES_MAX: usize = FIELD_CHARS_MAX + WINDOW_BEYOND;
 
-/// Characters of a result that are seen.
+/// Characters of a result in its window.
 const RESULT_CHARS_MAX: usize = SNIPPET_CHARS_MAX + WINDOW_BEYOND;
 
-/// Bytes of a JSON result that is copied as it came; a larger one is read by its caller, who then copies little of it.
+/// Maximum bytes of a JSON result that is copied unread. A larger one is not packed: the caller's thread reads it and
+/// copies only its window.
 const JSON_BYTES_MAX: usize = 64 * 1024;
 
-/// User, tool, args, result and error, of which most are there.
+/// Number of the first strings: user, tool, args, result and error. Most calls have most of them.
 const FIRST: usize = 5;
 
-/// Strings that are there now and then.
+/// Number of the other strings, which few calls have.
 const OTHERS: usize = 12;
 
-/// Bits behind those of the strings: the result, or the error text, was cut; the call has an id; the result is JSON.
+/// Bits above those of the strings: the result was cut; the error text was cut; the call has an id; the result is JSON.
 const RESULT_CUT: u32 = 1 << 28;
 const ERROR_CUT: u32 = 1 << 29;
 const HAS_ID: u32 = 1 << 30;
 const IS_JSON: u32 = 1 << 31;
 
-/// Words that one call may add to a list.
+/// Maximum number of words that one call adds to the list of words.
 pub(crate) const PACKED_WORDS_MAX: usize = HEAD_WORDS + OTHERS + 8;
 
-/// What packing a call takes, found before any lock is held.
+/// Everything that packing a call needs, computed before a lock is taken.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
     call: &'a Call,
     first: [Option<&'a str>; FIRST],
-    /// Characters of a result and of an error text that are not copied whole.
+    /// The total characters of the result and of the error text, if they are cut.
     chars: [Option<u64>; 2],
     json: bool,
     bytes: usize,
-    /// Strings that few calls have.
+    /// The number of other strings that the call has.
     others: usize,
 }
 
-/// A packed call: its strings stand in a text, and at this place of a list of words what else is known of it.
+/// A packed call: the offset of its words in a list of words. Its strings are in a text buffer.
 ///
-/// So small that it goes from hand to hand in a register: the words are written once and read once.
+/// It is small enough to be passed in a register. The words are written once and read once.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Packed(u32);
 
-/// Words at the head of a packed call.
+/// The words at the head of a packed call.
 #[repr(usize)]
 #[derive(Clone, Copy)]
 enum Head {
-    /// Where the strings begin in the text.
+    /// The offset of the strings in the text.
     At,
-    /// Which of the strings and numbers are there, a bit each in their order.
+    /// One bit for each string and number that is present, in their order.
     Present,
-    /// Status, path, reason and identity, a byte each: their places among all values, one more where they may be absent.
+    /// Status, via, reason and identity, one byte each: the index among all values, plus one if the value may be
+    /// absent.
     Codes,
     TsHigh,
     TsLow,
-    /// Lengths of the first strings; 0 for one that is not there.
+    /// The lengths of the first strings; 0 for an absent string.
     Lens,
 }
 
 const HEAD_WORDS: usize = Head::Lens as usize + FIRST;
 
 impl<'a> Plan<'a> {
-    /// Returns how a call is packed, `None` if that is not worth it: it has what few calls have.
+    /// Returns the plan for a call, or `None` if the call cannot be packed because it has something that few calls
+    /// have: a long field, other received members, a malformed trace id or a large JSON result.
     #[inline]
     pub(crate) fn of(call: &'a Call) -> Option<Self> {
         let outcome = call.outcome.as_ref();
@@ -107,7 +111,7 @@ impl<'a> Plan<'a> {
         Some(Self { call, first, chars: [result_chars, error_chars], json, bytes, others: count })
     }
 
-    /// Returns how many bytes of text it takes.
+    /// Returns how many bytes of text the packed call takes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -117,7 +121,7 @@ impl<'a> Plan<'a> {
         self.first[0].unwrap_or_default()
     }
 
-    /// Copies the strings behind a text, and notes behind the words what else is known.
+    /// Appends the strings to `text` and everything else to `words`.
     #[inline]
     pub(crate) fn pack(&self, now: Timestamp, text: &mut String, words: &mut Vec<u32>) -> Packed {
         let (at, packed, call) = (text.len() as u32, Packed(words.len() as u32), self.call);
@@ -149,7 +153,7 @@ impl<'a> Plan<'a> {
         packed
     }
 
-    /// Packs what few calls have.
+    /// Packs the strings and numbers that few calls have.
     fn pack_rest(&self, text: &mut String, words: &mut Vec<u32>, present_at: usize) {
         let mut present = 0;
         for (n, part) in others(self.call).into_iter().enumerate() {
@@ -178,18 +182,18 @@ impl Packed {
     /// Returns whose call it is.
     pub(crate) fn user<'a>(&self, text: &'a str, words: &[u32]) -> &'a str {
         let head = |word: usize| words[self.0 as usize + word] as usize;
-        // The first of its strings, which no call lacks.
+        // The user is the first string and always present.
         let start = head(Head::At as usize);
         &text[start..start + head(Head::Lens as usize)]
     }
 }
 
-/// Both halves of a number.
+/// Returns the upper and the lower half of a number.
 fn halves(number: u64) -> [u32; 2] {
     [(number >> 32) as u32, number as u32]
 }
 
-/// Strings that are known of few calls.
+/// Returns the strings that few calls have.
 fn others(call: &Call) -> [Option<&str>; OTHERS] {
     [
         call.session.as_deref(),
@@ -207,10 +211,10 @@ fn others(call: &Call) -> [Option<&str>; OTHERS] {
     ]
 }
 
-/// Returns what of a result is seen, and how many characters it has if that is not all.
+/// Returns the window of a result, and the characters of the whole result if the window is shorter.
 fn window(text: Option<&str>) -> (Option<&str>, Option<u64>) {
     let Some(text) = text else { return (None, None) };
-    // No more bytes than the window are no more characters either; those are counted by the writer.
+    // A text with no more bytes than the window has no more characters either. The writer thread counts them.
     if text.len() <= RESULT_CHARS_MAX {
         return (Some(text), None);
     }
@@ -228,7 +232,7 @@ mod tests {
     use crate::call::{ClippedResult, EntryId, Identity, Outcome, Via};
     use crate::redact::{BoundedCall, Redactor};
 
-    /// Packs a call behind others and compares it with what is seen of it otherwise.
+    /// Packs a call after other data and compares the unpacked call with [`BoundedCall::outside`].
     fn check(call: &Call, packs: bool) {
         let now = Timestamp::from_millis(7);
         let mut text = "é of others".to_owned();

@@ -1,4 +1,4 @@
-//! The step from a call as received to one without secrets: the only way to something that can be encoded.
+//! Turns a received call into one without secrets. Only such a call can be encoded.
 
 use crate::call::Via;
 use crate::home::{folder_of, outside_folder, redacted_folder};
@@ -9,7 +9,7 @@ use crate::redact::value::found::FoundSecrets;
 use crate::redact::value::tree::{Tree, WindowedText};
 use crate::redact::value::window::{BoundedCall, Structure};
 
-/// A call without secrets. Only [`Redactor::redact`] makes one, and only this can be clipped and encoded.
+/// A call without secrets. Only [`Redactor::redact`] creates one, and only this type can be clipped and encoded.
 #[derive(Clone, Debug)]
 pub(crate) struct Redacted {
     fields: BoundedCall,
@@ -19,15 +19,15 @@ pub(crate) struct Redacted {
 }
 
 impl Redactor {
-    /// Puts marks in place of every secret: in args, result or error text, names and all other fields.
+    /// Replaces every secret with a mark: in args, result or error text, names and all other fields.
     pub(crate) fn redact(&self, mut call: BoundedCall) -> Redacted {
         let mut found = FoundSecrets::default();
         let mut args = structure(&call.args);
         let mut extra = call.extra.as_ref().map(structure);
         if self.is_off() {
-            // Neither texts nor names are looked at.
+            // Redaction is off: neither texts nor names are searched.
         } else if call.via == Via::Tooltrail {
-            // The member `token` of our own candidates holds a token's name.
+            // In the calls that Tooltrail itself records, the member `token` contains the name of a token.
             self.texts(&mut args, &mut found);
         } else {
             self.tree(&mut args, &mut found);
@@ -62,7 +62,7 @@ impl Redactor {
         ];
         let mut fields: Vec<&mut WindowedText> = fields.into_iter().flatten().collect();
         fields.iter_mut().for_each(|text| self.seen(text, &mut found));
-        // What is secret in one place is secret in every other.
+        // A secret that was found in one string is hidden in all others.
         if let Some(sweeper) = found.sweeper() {
             sweeper.tree(&mut args);
             extra.iter_mut().for_each(|extra| sweeper.tree(extra));
@@ -73,7 +73,7 @@ impl Redactor {
         Redacted { fields: call, folder, args, extra }
     }
 
-    /// Redacts each string by what it is, whatever the name it stands under.
+    /// Redacts each string by its content alone, without regard to the name of its member.
     fn texts(&self, tree: &mut Tree, found: &mut FoundSecrets) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => self.seen(seen, found),
@@ -85,7 +85,7 @@ impl Redactor {
 }
 
 impl Redacted {
-    /// Returns the fields that are no structure.
+    /// Returns the fields other than args and extra.
     pub(crate) fn fields(&self) -> &BoundedCall {
         &self.fields
     }
@@ -100,13 +100,14 @@ impl Redacted {
         &self.args
     }
 
-    /// Returns what else was received.
+    /// Returns the other received members.
     pub(crate) fn extra(&self) -> Option<&Tree> {
         self.extra.as_ref()
     }
 }
 
-/// Reads args or extra into an object; what is no object is put under a name.
+/// Reads args or extra into an object. A text that is not an object becomes a member: `value` for other JSON, `raw` for
+/// invalid JSON, `clipped` for a text that was cut.
 fn structure(structure: &Structure) -> Tree {
     let text = &structure.text;
     let member = |name: &str, value| Tree::Object(vec![(WindowedText::copy(name, FIELD_CHARS_MAX), value)]);

@@ -1,22 +1,22 @@
-//! A JSON value as redaction sees it: each string only so far as it can reach the line, with its full length.
+//! A JSON value for redaction: of each string the window that can reach the line, and the full number of characters.
 
 use crate::json::Json;
 use crate::limits::WINDOW_BEYOND;
 use crate::redact::value::chars::{count_chars, end_of_chars};
 
-/// A string: what redaction sees of it, later what redaction left of it.
+/// The window of a string; after redaction, the redacted window.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct WindowedText {
-    /// The window of the text; after redaction, with marks in place of secrets.
+    /// The window of the text; after redaction, with marks instead of secrets.
     pub(crate) text: String,
     /// Characters received, before windowing and redaction.
     pub(crate) chars: u64,
-    /// Whether more was received than the window holds.
+    /// Whether the received text is longer than the window.
     pub(crate) cut: bool,
 }
 
 impl WindowedText {
-    /// Takes the window of a text that may reach `limit` characters of the line.
+    /// Truncates a text to the window for `limit` characters in the line.
     pub(crate) fn window(mut text: String, limit: usize) -> Self {
         let (end, chars) = Self::lend(&text, limit);
         let cut = end < text.len();
@@ -24,13 +24,14 @@ impl WindowedText {
         Self { text, chars, cut }
     }
 
-    /// Copies the window of a text that may reach `limit` characters of the line.
+    /// Copies the window of a text for `limit` characters in the line.
     pub(crate) fn copy(text: &str, limit: usize) -> Self {
         let (end, chars) = Self::lend(text, limit);
         Self { text: text[..end].to_owned(), chars, cut: end < text.len() }
     }
 
-    /// Takes a text that is a window already, of so many characters if it is one of more, into its own memory.
+    /// Copies a text that is already a window into the existing buffer. `chars` is the number of characters of the
+    /// whole text if it is longer than the window.
     pub(in crate::redact) fn refill(&mut self, text: &str, chars: Option<u64>) {
         self.text.clear();
         self.text.push_str(text);
@@ -38,10 +39,10 @@ impl WindowedText {
         self.cut = chars.is_some();
     }
 
-    /// Returns where the window ends and how many characters the whole text has.
+    /// Returns the end of the window in bytes, and the number of characters of the whole text.
     pub(crate) fn lend(text: &str, limit: usize) -> (usize, u64) {
         let window = limit + WINDOW_BEYOND;
-        // A text of no more bytes than the window has no more characters either.
+        // A text with no more bytes than the window has no more characters either.
         if text.len() <= window {
             return (text.len(), count_chars(text) as u64);
         }
@@ -56,17 +57,18 @@ impl WindowedText {
 pub(crate) enum Tree {
     Null,
     Bool(bool),
-    /// The digits as received.
+    /// A number, as the text received.
     Number(String),
     String(WindowedText),
     Array(Vec<Self>),
     Object(Vec<(WindowedText, Self)>),
-    /// The compact text of a list or object below the deepest level that stays structured.
+    /// The compact JSON text of a list or object that is nested too deeply to be kept as a tree.
     Deep(WindowedText),
 }
 
 impl Tree {
-    /// Windows every string of a value: keys to `keys`, all else to `strings` characters and the window beyond.
+    /// Builds a tree from a value, and truncates every string to its window: `keys` characters for keys, `strings` for
+    /// all others, plus `WINDOW_BEYOND`.
     pub(crate) fn of(value: Json, keys: usize, strings: usize) -> Self {
         match value {
             Json::Null => Self::Null,

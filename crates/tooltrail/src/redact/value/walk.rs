@@ -1,4 +1,4 @@
-//! The walk through a value: what a member's name, its neighbours and its place in a list say about it.
+//! Redacts a JSON tree. The name of a member, its neighbours and its position in a list help to decide what is secret.
 
 use crate::redact::engine::Redactor;
 use crate::redact::marks::marks;
@@ -14,11 +14,11 @@ use crate::redact::value::fast_path;
 use crate::redact::value::found::FoundSecrets;
 use crate::redact::{Tree, WindowedText};
 
-/// Digits from which a bare number under a token's name is believed.
+/// Minimum digits of a JSON number under the name of a token that is treated as secret.
 const NUMBER_DIGITS_MIN: usize = 6;
 
 impl Redactor {
-    /// Redacts every string and key of a value, and all within a member whose name is secret.
+    /// Redacts every string and key of a value, and everything in a member whose name is that of a secret.
     pub(in crate::redact) fn tree(&self, tree: &mut Tree, found: &mut FoundSecrets) {
         match tree {
             Tree::String(seen) | Tree::Deep(seen) => self.seen(seen, found),
@@ -46,7 +46,7 @@ impl Redactor {
         }
     }
 
-    /// `{"command": "sshpass", "args": ["-p", "…"]}`: a command and its arguments in two members.
+    /// Redacts arguments whose command is in another member: `{"command": "sshpass", "args": ["-p", "…"]}`.
     fn command_beside(&self, members: &mut [(WindowedText, Tree)], found: &mut FoundSecrets) {
         let command = members.iter().find_map(|(key, value)| match value {
             Tree::String(text) if fast_path::is_command(&key.text) && !text.text.contains(' ') => Some(text.clone()),
@@ -67,7 +67,7 @@ impl Redactor {
         }
     }
 
-    /// What a key's name says, and the vendors' words in it.
+    /// Returns what a key says about its value, and the vendor names in the key.
     pub(in crate::redact) fn key(&self, key: &str) -> (Option<Name>, Vec<String>) {
         let (mut named, mut vendors) = (key.len() <= 4, Vec::new());
         self.matcher.prefilter.each(key, |start, end, trigger| match trigger {
@@ -87,7 +87,7 @@ impl Redactor {
         })
     }
 
-    /// A list: the element after a flag or a header's name is its value.
+    /// Redacts a list. The element after a flag or the name of a header is its value.
     fn elements(&self, elements: &mut [Tree], found: &mut FoundSecrets) {
         let pair = elements.len() == 2;
         for index in 1..elements.len() {
@@ -125,7 +125,7 @@ impl Redactor {
     fn under(&self, name: Name, value: &mut Tree, found: &mut FoundSecrets) {
         match (value, name) {
             (Tree::Array(elements), Name::Strong(_)) => elements.iter_mut().for_each(|element| match element {
-                // A list of the names of secrets.
+                // An element that is a name itself, as in a list of the names of secrets.
                 Tree::String(seen) if is_name(&seen.text) => self.seen(seen, found),
                 element => self.under(name, element, found),
             }),
@@ -161,13 +161,13 @@ impl Redactor {
         }
     }
 
-    /// A text under a secret's name.
+    /// Redacts a text whose member has the name of a secret.
     fn named(&self, name: Name, seen: &mut WindowedText, found: &mut FoundSecrets) {
         let original = seen.text.clone();
         let hit = assign::value(&original, name);
         self.seen(seen, found);
         let Some(hit) = hit.filter(|hit| !is_benign(&original[hit.start..hit.end])) else { return };
-        // The token's own rule says more than the name, if it covers the whole value.
+        // If a mark already covers the whole value, its rule is more precise than the name.
         if marks(&seen.text).next() != Some((0, seen.text.len())) {
             let mark = self.mark(hit.rule, false, &original[hit.start..hit.end], found);
             seen.text = format!("{}{mark}{}", &original[..hit.start], &original[hit.end..]);
@@ -175,10 +175,10 @@ impl Redactor {
     }
 }
 
-/// What one member of an object says about another.
+/// What one member of an object says about another member.
 struct Beside {
     name: Name,
-    /// The place among the members' keys that says it: what it says is not said about itself.
+    /// The key of the member that says it. The statement is not about this member itself.
     key: String,
     fed: bool,
 }
@@ -189,10 +189,10 @@ impl Beside {
     }
 }
 
-/// `{"name": "Authorization", "value": "…"}`, `{"element": "Password input", "text": "…"}`, `{"command": "sudo -S …",
-/// "stdin": "…"}`: what a value is stands beside it.
+/// Finds a member that says what another member contains: `{"name": "Authorization", "value": "…"}`,
+/// `{"element": "Password input", "text": "…"}`, `{"command": "sudo -S …", "stdin": "…"}`.
 fn beside(members: &[(WindowedText, Tree)]) -> Option<Beside> {
-    // Selenium names the kind of its locator under `by` and the locator under `value`.
+    // Selenium puts the kind of a locator under `by` and the locator under `value`.
     let locator = members.iter().any(|(key, _)| key.text == "by");
     let fed = members.iter().any(|(key, _)| labels::is_fed(&key.text));
     members.iter().find_map(|(key, value)| {
@@ -219,7 +219,7 @@ fn beside(members: &[(WindowedText, Tree)]) -> Option<Beside> {
     })
 }
 
-/// Whether an element is a name in small letters rather than a value.
+/// Returns whether an element is a name in small letters rather than a value.
 fn is_name(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b == b'_')
 }

@@ -1,4 +1,4 @@
-//! What of a call is seen at all: each value so far as it can reach the line, and the length of the rest.
+//! Bounds a received call: of each value the part that can reach the line, and the full number of characters.
 
 use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 use crate::clock::Timestamp;
@@ -9,7 +9,7 @@ use crate::redact::Redactor;
 use crate::redact::value::chars::count_chars;
 use crate::redact::value::tree::WindowedText;
 
-/// How the tools of our own candidates begin, and what comes before a name of ours that is used from outside.
+/// The prefix of the tools that Tooltrail itself records, and the prefix that is added if a call from outside uses one.
 const OWN_TOOLS: &str = "tooltrail.";
 const OUTSIDE: &str = "outside.";
 
@@ -42,39 +42,40 @@ pub(crate) struct BoundedCall {
     pub(crate) extra: Option<Structure>,
 }
 
-/// A user's id, and what can only be known from the whole of it.
+/// The id of a user, and values that must be computed from the whole id.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct User {
     pub(crate) seen: WindowedText,
-    /// Of an id longer than its window: the folder, and the keyed hash that a redacted id's folder ends in.
+    /// For an id longer than its window: the folder, and the keyed hash at the end of the folder of a redacted id.
     pub(crate) long: Option<(String, String)>,
 }
 
 /// Args or extra as JSON text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Structure {
-    /// The text; if `cut`, only its beginning.
+    /// The text, or only its beginning if `cut` is true.
     pub(crate) text: String,
-    /// Characters received.
+    /// Characters received. Only set if `cut` is true; see [`Structure::chars`].
     pub(crate) chars: u64,
-    /// Whether more was received than is copied.
+    /// Whether the received text is longer than `text`.
     pub(crate) cut: bool,
 }
 
 impl BoundedCall {
-    /// Takes what can reach the line of a call from outside, which ended at `now` unless it says otherwise.
+    /// Copies from a call from outside what can reach the line. The call ended at `now` unless it has a time of its
+    /// own.
     pub(crate) fn outside(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
         Self::of(call, now, outside_via(call.via), User::new(user, redactor))
     }
 
-    /// Takes one of our own candidates.
+    /// Copies a call that Tooltrail itself records.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         Self::of(call, now, Via::Tooltrail, User::new(&call.user, redactor))
     }
 
-    /// Gives names that are ours another form where a call from outside bears them, so that a reader with nothing but `jq`
-    /// is not deceived. What was sent is kept beside.
+    /// Renames the tool and the user of a call from outside if they use names reserved for Tooltrail, so that a reader
+    /// who uses only `jq` is not deceived. The original tool is kept in `extra`, the original user in `claimed_user`.
     pub(crate) fn rename_ours(&mut self) {
         if self.via == Via::Tooltrail {
             return;
@@ -91,7 +92,7 @@ impl BoundedCall {
         }
     }
 
-    /// Adds a text to what else was received.
+    /// Adds a member with a text to `extra`, unless `extra` was cut.
     fn add_extra(&mut self, name: &str, value: &str) {
         let extra = self.extra.get_or_insert_with(|| Structure::copy("{}"));
         let Some(text) = extra.text.trim_end().strip_suffix('}').filter(|_| !extra.cut) else { return };
@@ -100,7 +101,7 @@ impl BoundedCall {
         if !is_first {
             text.push(',');
         }
-        // A sender may have one of that name there.
+        // The sender may have sent a member of that name.
         let is_taken = text.contains(&format!("\"{name}\""));
         push_string(&mut text, &if is_taken { format!("{name}#2") } else { name.to_owned() });
         text.push(':');
@@ -109,13 +110,13 @@ impl BoundedCall {
         extra.text = text;
     }
 
-    /// Returns one that holds nothing yet, to be filled.
+    /// Returns an empty call, to be filled later.
     pub(crate) fn empty() -> Self {
         let user = User { seen: WindowedText::default(), long: None };
         Self::of(&Call::default(), Timestamp::from_millis(0), Via::default(), user)
     }
 
-    /// Returns about how many bytes of memory it holds.
+    /// Returns approximately how many bytes of memory the call uses.
     pub(crate) fn bytes(&self) -> usize {
         let extra = self.extra.as_ref().map_or(0, |extra| extra.text.len());
         size_of::<Self>() + self.args.text.len() + self.result.text.len() + self.user.seen.text.len() + extra
@@ -167,30 +168,30 @@ impl User {
 }
 
 impl Structure {
-    /// Copies a text whole if it is within the bound of a call, else the beginning that can reach the line.
+    /// Copies the whole text if it has at most `CALL_BYTES_MAX` bytes, otherwise the window that can reach the line.
     fn copy(text: &str) -> Self {
         if text.len() <= CALL_BYTES_MAX {
-            // Counted only where it is needed: when the text is clipped.
+            // The characters are counted only when the text is clipped.
             return Self { text: text.to_owned(), chars: 0, cut: false };
         }
         let seen = WindowedText::copy(text, ARG_CHARS_MAX);
         Self { text: seen.text, chars: seen.chars, cut: true }
     }
 
-    /// Takes a text within the bound of a call into its own memory.
+    /// Copies a text of at most `CALL_BYTES_MAX` bytes into the existing buffer.
     pub(in crate::redact) fn refill(&mut self, text: &str) {
         self.text.clear();
         self.text.push_str(text);
         (self.chars, self.cut) = (0, false);
     }
 
-    /// Returns the characters received.
+    /// Returns the number of characters received.
     pub(crate) fn chars(&self) -> u64 {
         if self.cut { self.chars } else { count_chars(&self.text) as u64 }
     }
 }
 
-/// Returns the characters and the window of a result; the error text wins where both exist.
+/// Returns the characters and the window of the result. A non-empty error text replaces the window of the result.
 fn result_of(outcome: &Outcome) -> (u64, WindowedText) {
     if let Some(kept) = &outcome.kept {
         return (kept.result_chars, WindowedText::copy(&kept.result_snippet, SNIPPET_CHARS_MAX));
@@ -203,19 +204,19 @@ fn result_of(outcome: &Outcome) -> (u64, WindowedText) {
     result_and_error(result, error)
 }
 
-/// Returns what is seen of a result that is JSON.
+/// Returns the window of a result that is JSON. The result `null` is empty.
 pub(in crate::redact) fn json_result(text: &str) -> WindowedText {
     if text.trim() == "null" {
         return WindowedText::copy("", SNIPPET_CHARS_MAX);
     }
-    // What JSON cannot carry faithfully is its text as it came.
+    // A text that our JSON reader rejects is kept as received.
     match check(text) {
         Err(_) => WindowedText::copy(text, SNIPPET_CHARS_MAX),
         Ok(_) => WindowedText::window(compact(text), SNIPPET_CHARS_MAX),
     }
 }
 
-/// Returns the characters of the result, and what stands in the snippet's place.
+/// Returns the characters of the result (of the error text, if there is no result), and the text for the snippet.
 pub(in crate::redact) fn result_and_error(
     result: Option<WindowedText>,
     error: Option<WindowedText>,
@@ -227,12 +228,13 @@ pub(in crate::redact) fn result_and_error(
     }
 }
 
-/// Only our own candidates are ours, whatever a caller writes into the field.
+/// Returns the `via` of a call from outside. [`Via::Tooltrail`] becomes [`Via::Library`], because only calls that
+/// Tooltrail itself records may have it.
 pub(in crate::redact) fn outside_via(via: Via) -> Via {
     if via == Via::Tooltrail { Via::Library } else { via }
 }
 
-/// Returns an id of so many lower-case hex digits; anything else is returned as a stray.
+/// Returns the id if it has exactly `digits` lower-case hex digits; otherwise returns the text as a stray.
 pub(in crate::redact) fn hex_id(text: &Option<String>, digits: usize) -> (Option<String>, Option<&str>) {
     match text {
         Some(id) if id.len() == digits && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
@@ -242,7 +244,7 @@ pub(in crate::redact) fn hex_id(text: &Option<String>, digits: usize) -> (Option
     }
 }
 
-/// Returns the object of what else was received, as text; nulls are left out.
+/// Returns the JSON object of the other received members, as text. Members that are `null` are omitted.
 fn extra_of(extra: &[(String, String)], strays: [(&str, Option<&str>); 2]) -> Option<Structure> {
     let mut text = String::new();
     let mut add = |name: &str, write: &mut dyn FnMut(&mut String)| {
@@ -255,7 +257,7 @@ fn extra_of(extra: &[(String, String)], strays: [(&str, Option<&str>); 2]) -> Op
         add(name, &mut |text| text.push_str(value));
     }
     for (name, value) in strays.iter().filter_map(|(name, value)| value.map(|value| (*name, value))) {
-        // An id of any length is no reason to copy more than a window of it.
+        // A stray may have any length, so only its window is copied.
         let seen = WindowedText::copy(value, ARG_CHARS_MAX + WINDOW_BEYOND);
         add(name, &mut |text| push_string(text, &seen.text));
     }

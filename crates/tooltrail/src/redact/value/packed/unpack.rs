@@ -1,4 +1,4 @@
-//! The writer's side: a packed call taken out of the text that it shares with others.
+//! Unpacks calls. This is the part of the writer thread.
 
 use crate::call::{DurationMs, EntryId, Identity, Reason, Status, Via};
 use crate::clock::Timestamp;
@@ -7,14 +7,14 @@ use crate::redact::value::tree::WindowedText;
 use crate::redact::value::window::{BoundedCall, json_result, result_and_error};
 
 impl Packed {
-    /// Takes the call out of the text it was packed into.
+    /// Returns the call, unpacked from the text and words that it was packed into.
     pub(crate) fn windowed(&self, text: &str, words: &[u32]) -> BoundedCall {
         let mut call = BoundedCall::empty();
         self.unpack(text, words, &mut call);
         call
     }
 
-    /// Takes the call out of the text it was packed into, and puts it in the place of another, into the same memory.
+    /// Unpacks the call into an existing call, and reuses its memory.
     pub(crate) fn unpack(&self, text: &str, words: &[u32], into: &mut BoundedCall) {
         let (head, rest) = words[self.0 as usize..].split_at(HEAD_WORDS);
         let head = |word: Head| head[word as usize];
@@ -70,7 +70,7 @@ impl Packed {
     }
 }
 
-/// Puts what few calls have in the place of another's.
+/// Unpacks the strings that few calls have into an existing call.
 fn unpack_others(others: [Option<&str>; OTHERS], into: &mut BoundedCall) {
     let [session, call_id, parent, agent, model, client, server, claimed_user, rule, trace_id, span_id, duration_ms] =
         others;
