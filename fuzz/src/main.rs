@@ -1,4 +1,5 @@
-//! One fuzzer for all targets: `TARGET` names the one; with `SEEDS` it writes everyone's first inputs and ends.
+//! The fuzzer for all targets. The variable `TARGET` selects the target. If `SEEDS` is set, the program only writes the
+//! first inputs of all targets and exits.
 #![no_main]
 
 use std::path::Path;
@@ -13,7 +14,7 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     found.unwrap_or_else(|| panic!("TARGET={name}: no such target")).1
 });
 
-/// Writes the first inputs into `FOLDER/TARGET/` and prints the targets' names.
+/// Writes the first inputs of each target into `root/TARGET/` and prints the names of the targets.
 fn write_seeds(root: &Path) -> std::io::Result<()> {
     for (name, _) in TARGETS {
         let folder = root.join(name);

@@ -61,7 +61,7 @@ async fn calls(toolbox: Arc<Toolbox>, name: String, caller: u64) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words = std::env::args().skip(1).collect::<Vec<_>>();
     let [home, mode, callers, name] = &*words else {
-        return Err("usage: doors HOME buffered|grouped|strict CALLERS NAME".into());
+        return Err("usage: endless_calls HOME buffered|grouped|strict CALLERS NAME".into());
     };
     let durability = match &**mode {
         "buffered" => Durability::Buffered,

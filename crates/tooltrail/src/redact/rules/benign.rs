@@ -1,14 +1,15 @@
-//! What is no secret although it stands where one could: references, placeholders, masks, documented examples.
+//! Values that are not secret although they are where a secret could be: references, placeholders, masks, documented
+//! examples.
 
 use crate::redact::marks::mark_len;
 use crate::redact::rules::words::{PROSE, STANDIN_ENDS, STANDINS, WORLD};
 
-/// Characters of a masked value that may show at its beginning and at its end.
+/// Maximum visible characters at the beginning and at the end of a masked value.
 const SHOWN_MAX: (usize, usize) = (12, 4);
-/// Characters of a placeholder in brackets at most.
+/// Maximum characters of a placeholder in brackets.
 const BRACKETED_MAX: usize = 60;
 
-/// Whether a value under a secret's name is none.
+/// Returns whether a value is not secret, even if its name is that of a secret.
 pub(in crate::redact) fn is_benign(value: &str) -> bool {
     let value = value.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '\\'));
     let lower = value.to_ascii_lowercase();
@@ -33,10 +34,10 @@ pub(in crate::redact) fn is_benign(value: &str) -> bool {
         || value.starts_with("-----BEGIN CERT")
 }
 
-/// Whether a value only names where the secret is: `$NAME`, `${NAME}`, `{{ name }}`, `%NAME%`, `$(command)`.
+/// Returns whether a value only refers to a secret: `$NAME`, `${NAME}`, `{{ name }}`, `%NAME%`, `$(command)`.
 fn is_reference(value: &str) -> bool {
     let name = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    // What is opened at the beginning must be closed at the end, or be cut before it.
+    // A bracket opened at the beginning must be closed at the end, or not at all because the value was cut.
     let closed =
         |open: &str, close: &str| value.starts_with(open) && (value.ends_with(close) || !value.contains(close));
     let place = value.strip_prefix('$').is_some_and(|rest| {
@@ -52,7 +53,8 @@ fn is_reference(value: &str) -> bool {
         || value.starts_with('{') && value.ends_with('}') && name(&value[1..value.len() - 1])
 }
 
-/// Whether a name is a variable's: in one case, or with humps and no digits. `$up3rS3cret` is a password.
+/// Returns whether a name can be that of a variable: it does not begin with a digit, and does not mix digits, capitals
+/// and small letters. `$up3rS3cret` is a password.
 fn is_variable(name: &str) -> bool {
     let has = |fits: fn(&u8) -> bool| name.bytes().any(|byte| fits(&byte));
     let (digit, upper, lower) = (has(u8::is_ascii_digit), has(u8::is_ascii_uppercase), has(u8::is_ascii_lowercase));
@@ -60,14 +62,14 @@ fn is_variable(name: &str) -> bool {
     !is_mixed && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Whether a value is a colour of a style sheet: `#a1b2c3`.
+/// Returns whether a value is a colour of a style sheet: `#a1b2c3`.
 fn is_colour(value: &str) -> bool {
     value
         .strip_prefix('#')
         .is_some_and(|digits| matches!(digits.len(), 3 | 4 | 6 | 8) && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// Whether a value is the type of one, as code writes it behind a colon.
+/// Returns whether a value is the name of a type, as code writes it after a colon.
 fn is_type(value: &str) -> bool {
     let word = value.trim_start_matches(['&', '*']);
     let sized = word.trim_start_matches(['u', 'i', 'f']);
@@ -76,7 +78,7 @@ fn is_type(value: &str) -> bool {
     number || named && (word.starts_with("c_") || word.ends_with("_t")) || word.contains("::")
 }
 
-/// Whether a value is itself the name of a secret: `db_password`, `mot de passe`.
+/// Returns whether a value is itself the name of a secret: `db_password`, `mot de passe`.
 fn is_name_of_one(lower: &str) -> bool {
     let last = lower.rsplit(['_', '-', ' ', '.']).next().unwrap_or("");
     let words = lower.bytes().all(|b| b.is_ascii_lowercase() || b"_-. ".contains(&b));
@@ -85,7 +87,7 @@ fn is_name_of_one(lower: &str) -> bool {
     words && named || WORLD.contains(&lower)
 }
 
-/// Whether a value is words of a sentence or a label rather than a phrase to sign in with: `is too short`, `New password`.
+/// Returns whether a value is part of a sentence or a label rather than a passphrase: `is too short`, `New password`.
 fn is_prose(value: &str) -> bool {
     let mut words = value.split(' ');
     let first = words.next().unwrap_or("");
@@ -96,14 +98,14 @@ fn is_prose(value: &str) -> bool {
     plain && words.next().is_some() && (titled || prose())
 }
 
-/// Whether a value is a version or a range of them: `1.2.3`, `^9.0.2`, `>=24.1,<25`.
+/// Returns whether a value is a version or a range of versions: `1.2.3`, `^9.0.2`, `>=24.1,<25`.
 fn is_version(value: &str) -> bool {
     let digits = value.trim_start_matches(['^', '~', '>', '<', '=', 'v', ' ']);
     let numbers = digits.bytes().all(|b| b.is_ascii_digit() || b".,<>= ".contains(&b));
     digits.contains('.') && numbers && digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Whether a value is to be filled in: `<token>`, `[hidden]`, `your-api-key`.
+/// Returns whether a value is a placeholder: `<token>`, `[hidden]`, `your-api-key`.
 fn is_placeholder(lower: &str) -> bool {
     let inside = |open: char, close: char| lower.strip_prefix(open).and_then(|rest| rest.strip_suffix(close));
     let words = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b" _-".contains(&b));
@@ -117,7 +119,7 @@ fn is_placeholder(lower: &str) -> bool {
     words(rest) && rest.rsplit(['-', '_', ' ']).next().is_some_and(|last| STANDIN_ENDS.contains(last))
 }
 
-/// Whether a value is hidden already, but for a few characters at its ends: `****`, `xxxx`, `sk-...1234`.
+/// Returns whether a value is already masked, except for a few characters at its ends: `****`, `xxxx`, `sk-...1234`.
 fn is_masked(value: &str) -> bool {
     let is_mask = |c: char| matches!(c, '*' | '.' | '•' | '…' | 'x' | 'X' | '#');
     let filler = |c: char| is_mask(c) || matches!(c, '-' | '_' | ' ');
@@ -125,7 +127,7 @@ fn is_masked(value: &str) -> bool {
     if chars.iter().all(|&c| filler(c)) {
         return true;
     }
-    // The longest run of one masking character, which one ellipsis is, too.
+    // Find the longest run of one masking character. A single ellipsis counts as such a run.
     let (mut best, mut at) = ((0, 0), 0);
     while at < chars.len() {
         let end = chars[at..].iter().position(|c| *c != chars[at]).map_or(chars.len(), |length| at + length);
@@ -146,7 +148,7 @@ fn is_masked(value: &str) -> bool {
     hidden && head <= SHOWN_MAX.0 && tail <= SHOWN_MAX.1 && !value.contains(char::is_whitespace)
 }
 
-/// Whether a value looks drawn at random rather than written: what a weak name needs to be believed.
+/// Returns whether a value looks random rather than written by a person. Under a weak name only such a value is secret.
 pub(in crate::redact) fn is_random(value: &str) -> bool {
     let bytes = value.as_bytes();
     let digits = bytes.iter().filter(|b| b.is_ascii_digit()).count();
@@ -162,7 +164,8 @@ pub(in crate::redact) fn is_random(value: &str) -> bool {
             || digits >= 1 && bytes.len() >= 12 && humps(bytes) * 7 > bytes.len())
 }
 
-/// Whether a value is words and numbers joined by signs, or the name of a file: `users:42:profile`, `a/b-2026.jpg`.
+/// Returns whether a value consists of words and numbers joined by signs, or is a file path: `users:42:profile`,
+/// `a/b-2026.jpg`.
 pub(in crate::redact) fn is_composed(value: &str) -> bool {
     let mut parts = value.split(['-', '_', '/', ':', '.', '#', '+', '@']);
     let plain = |part: &str| {
@@ -178,7 +181,7 @@ pub(in crate::redact) fn is_composed(value: &str) -> bool {
     parts.clone().count() > 1 && parts.all(plain) || extension && value.contains('/')
 }
 
-/// Whether a part of a value is a word with a capital.
+/// Returns whether a part of a value is a word with a first capital.
 fn is_word(part: &str) -> bool {
     let mut bytes = part.bytes();
     bytes.next().is_some_and(|first| first.is_ascii_uppercase())
@@ -186,12 +189,12 @@ fn is_word(part: &str) -> bool {
         && bytes.all(|b| b.is_ascii_lowercase())
 }
 
-/// How often a capital follows a small letter: in names of camel's humps far less often than in what is drawn.
+/// Returns how often a capital follows a small letter. In camel-case names this is much rarer than in random text.
 fn humps(bytes: &[u8]) -> usize {
     bytes.windows(2).filter(|pair| pair[0].is_ascii_lowercase() && pair[1].is_ascii_uppercase()).count()
 }
 
-/// Whether a value is a path, an address or an instant.
+/// Returns whether a value is a path, a URL or a date.
 pub(in crate::redact) fn is_place(value: &str) -> bool {
     let date = value.len() >= 10
         && value
@@ -202,7 +205,7 @@ pub(in crate::redact) fn is_place(value: &str) -> bool {
     date || value.starts_with(['/', '~', '.', '@']) || value.contains("://")
 }
 
-/// Whether a word of a sentence looks like a password: letters with digits or signs among them.
+/// Returns whether a word looks like a password: letters together with digits or signs.
 pub(in crate::redact) fn is_password(word: &str) -> bool {
     let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
@@ -213,7 +216,7 @@ pub(in crate::redact) fn is_password(word: &str) -> bool {
     plain && word.len() >= 6 && letters >= 2 && digits + signs >= 1 && !is_place(word) && !counted
 }
 
-/// Shannon entropy in bits a byte.
+/// Returns the Shannon entropy in bits per byte.
 pub(in crate::redact) fn entropy(text: &str) -> f64 {
     let mut counts = [0_u32; 256];
     text.bytes().for_each(|byte| counts[usize::from(byte)] += 1);

@@ -1,4 +1,5 @@
-//! What is secret and what is not: shapes of tokens, names, words, values that are no secrets, and rules of whoever runs the recorder.
+//! Rules that decide what is secret: token shapes, names, word lists, values that are not secret, and additional rules
+//! from the configuration.
 
 pub(in crate::redact) mod benign;
 pub(in crate::redact) mod names;

@@ -1,19 +1,19 @@
-//! Which names say that their value is secret.
+//! Decides whether a name says that its value is secret.
 
 use std::borrow::Cow;
 
 use crate::redact::rules::words::{ABOUT, ASKS, CODES, OPEN_KEYS, OPEN_TOKENS, PASSWORDS, WORLD};
 
-/// How much a name says.
+/// How clearly a name says that its value is secret, with the rule of the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::redact) enum Name {
-    /// The value is secret whatever it looks like.
+    /// The value is secret, whatever it looks like.
     Strong(&'static str),
     /// The value is secret if it looks like a token.
     Weak(&'static str),
 }
 
-/// Words that begin a search in text; a name without any of them is never secret.
+/// The words by which names are found in a text. Any other name is not found in a text, unless it is one of `WORLD`.
 pub(in crate::redact) const TRIGGERS: &[&str] = &[
     "pass",
     "pwd",
@@ -73,14 +73,15 @@ pub(in crate::redact) const TRIGGERS: &[&str] = &[
     "mat khau",
 ];
 
-/// The rule of payment cards, which are believed only with a right check digit or under a card's name.
+/// The rule for payment cards. A number is a hit only if its check digit is correct or its name is that of a card.
 pub(in crate::redact) const CARD: &str = "card-number";
-/// The rule of short-lived codes, which are believed only where they look like one.
+/// The rule for one-time codes. A value is a hit only if it looks like such a code.
 pub(in crate::redact) const ONE_TIME: &str = "one-time-code";
-/// The rule of phrases that restore a wallet.
+/// The rule for seed phrases, which restore a wallet.
 pub(in crate::redact) const SEED: &str = "seed-phrase";
 
-/// Judges a name in any spelling: snake, kebab, camel, screaming, with prefixes.
+/// Judges a name in any spelling: snake case, kebab case, camel case, capitals, with prefixes. Returns `None` if the
+/// name does not say that its value is secret.
 pub(in crate::redact) fn judge(name: &str) -> Option<Name> {
     if !name.is_ascii() && WORLD.iter().any(|word| name.to_lowercase().contains(word)) {
         return Some(Name::Strong("password"));
@@ -101,7 +102,7 @@ pub(in crate::redact) fn judge(name: &str) -> Option<Name> {
     if let Some(card) = card(before, last) {
         return Some(card);
     }
-    // Of a cluster's configuration.
+    // A private key in the configuration of a Kubernetes cluster.
     if words.ends_with(&["client", "key", "data"]) {
         return Some(Name::Strong("private-key"));
     }
@@ -162,7 +163,7 @@ fn tokens(words: &[&str], before: &str, last: &str) -> Option<Name> {
     if matches!(last, "sessid" | "phpsessid" | "jsessionid" | "sessionid" | "seed" | "csrf") && words.len() <= 2 {
         return Some(Name::Weak("token"));
     }
-    // Tokens that let in; those that a model counts are many.
+    // Tokens that grant access. Other names with `tokens` mostly count the tokens of a model.
     if last == "tokens"
         && matches!(
             before,
@@ -214,19 +215,19 @@ fn keys(words: &[&str], before: &str, last: &str, header: bool) -> Option<Name> 
     if last == "hash" && matches!(before, "salted" | "nt" | "lm" | "ntlm") {
         return Some(Name::Weak("password-hash"));
     }
-    // One letter or number after the word: `key2`, `token_b`.
+    // One letter or a number after the word: `key2`, `token_b`.
     let numbered = last.len() == 1 || last.bytes().all(|b| b.is_ascii_digit());
     (numbered && words.len() > 1 && matches!(before, "token" | "key")).then_some(Name::Weak("api-key"))
 }
 
-/// Bytes of a parted name, and words of it, that need no memory of their own; hardly any name has more.
+/// Bytes of a split name, and number of its words, that are stored without allocation. Hardly any name has more.
 const ROOM: usize = 160;
 const WORDS_FEW: usize = 16;
 
-/// A name in lower case with blanks between its words.
+/// Returns a name in lower case with spaces between its words.
 fn parted<'r>(name: &str, room: &'r mut [u8; ROOM]) -> Cow<'r, str> {
     let bytes = name.as_bytes();
-    // Every byte may begin a word.
+    // Each byte may need a space before it.
     if 2 * bytes.len() > ROOM {
         let mut parted = Vec::with_capacity(2 * bytes.len());
         part(bytes, |byte| parted.push(byte));
@@ -242,7 +243,7 @@ fn parted<'r>(name: &str, room: &'r mut [u8; ROOM]) -> Cow<'r, str> {
 
 fn part(bytes: &[u8], mut push: impl FnMut(u8)) {
     for (at, &byte) in bytes.iter().enumerate() {
-        // Letters with marks are kept out: `contraseña` and `contrasena` are one word.
+        // Letters that are not ASCII are omitted and do not split a word: `contraseña` becomes `contrasea`.
         if !byte.is_ascii_alphanumeric() && byte.is_ascii() {
             push(b' ');
             continue;
@@ -263,7 +264,7 @@ fn part(bytes: &[u8], mut push: impl FnMut(u8)) {
     }
 }
 
-/// The words of a parted name.
+/// Returns the words of a split name, and replaces some words for a password by their usual spelling.
 fn words<'w, 'p>(parted: &'p str, few: &'w mut [&'p str; WORDS_FEW]) -> Cow<'w, [&'p str]> {
     let mut words = parted.split(' ').filter(|word| !word.is_empty());
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! Rules and values of whoever runs the recorder: what only they know to be secret.
+//! Additional rules and values from the operator of the recorder, for secrets that only the operator knows.
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::{Regex, RegexBuilder};
@@ -7,21 +7,21 @@ use crate::error::Error;
 use crate::redact::rules::benign::is_benign;
 use crate::redact::scan::hit::Hit;
 
-/// Rules of one recorder: every text is searched once for each.
+/// Maximum rules of one recorder. Each text is searched once for each rule.
 pub const RULES_MAX: usize = 64;
-/// Bytes of a pattern, and of the machine that it is built into.
+/// Maximum bytes of a pattern, and of the automaton that it is compiled to.
 const PATTERN_BYTES_MAX: usize = 1_000;
 const MACHINE_BYTES_MAX: usize = 1 << 20;
-/// Characters of a rule's name, as a mark holds it.
+/// Maximum characters of the name of a rule, because a mark must be able to contain it.
 const NAME_CHARS_MAX: usize = 40;
-/// Bytes of a value that is hidden wherever it appears: a shorter one may stand anywhere by chance.
+/// Minimum bytes of a value that is hidden wherever it occurs. A shorter one may occur by chance.
 pub const VALUE_BYTES_MIN: usize = 8;
-/// Values of one recorder.
+/// Maximum values of one recorder.
 pub const VALUES_MAX: usize = 256;
-/// Bytes of a value's beginning that are hidden where a text is cut in it.
+/// Minimum bytes of the beginning of a value that are hidden at the end of a text that was cut.
 const CUT_VALUE_BYTES_MIN: usize = 4;
 
-/// What is hidden beside what every recorder hides.
+/// Additional rules: what a recorder hides in addition to the built-in rules.
 ///
 /// ```
 /// use tooltrail::{RedactionRules, Redactor};
@@ -45,20 +45,21 @@ pub struct RedactionRules {
 #[derive(Clone, Debug)]
 struct Rule {
     name: &'static str,
-    /// Of a rule for keys, the keys.
+    /// The keys, if this is a rule for keys.
     keys: Option<Regex>,
-    /// What is hidden in a text: the first group, or all where there is none.
+    /// The pattern for texts. The first group that matches is hidden, or the whole match if there is none.
     pattern: Regex,
 }
 
 impl RedactionRules {
-    /// Hides what a pattern matches: of one with a group only the group. A pattern is a regular expression of the crate
-    /// `regex`: it knows no look-around and no back-references. One search is linear in the text; one that looks far
-    /// beyond what it matches does so anew after each match.
+    /// Hides what a pattern matches. If the pattern has a group, only the group is hidden. The syntax is that of the
+    /// crate `regex`, without look-around and back-references. One search takes time linear in the text, but a pattern
+    /// that reads far beyond its match reads the same text again after each match.
     ///
     /// # Errors
-    /// [`Error::Input`] for a name that a mark cannot hold (`[a-z0-9-]{1,40}`), more than [`RULES_MAX`] rules, and a
-    /// pattern that is over 1,000 bytes, wrong, too large when built, or matches the empty text.
+    /// [`Error::Input`] for a name that a mark cannot contain (it must match `[a-z0-9-]{1,40}`), for more than
+    /// [`RULES_MAX`] rules, and for a pattern that is over 1,000 bytes, invalid, too large when compiled, or matches
+    /// the empty text.
     pub fn pattern(&mut self, name: &str, pattern: &str) -> Result<(), Error> {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(wrong(name, "its pattern is over 1,000 bytes", "write several rules"));
@@ -78,11 +79,12 @@ impl RedactionRules {
         self.add(name, None, built)
     }
 
-    /// Hides the values of keys that a pattern with `*` matches, in either case: as members of JSON, and in texts behind
-    /// `:` and `=`.
+    /// Hides the values of all keys that match a pattern with `*`. Upper and lower case are the same. The values are
+    /// hidden in members of JSON, and in texts after `:` and `=`.
     ///
     /// # Errors
-    /// [`Error::Input`] as [`RedactionRules::pattern`], and for a key pattern without any letter or digit.
+    /// [`Error::Input`] as in [`RedactionRules::pattern`], for a key pattern without a letter or digit, and for one
+    /// over 500 bytes.
     pub fn key(&mut self, name: &str, keys: &str) -> Result<(), Error> {
         if !keys.chars().any(char::is_alphanumeric) {
             return Err(wrong(name, "its key matches every key", "name a part of the key, as in \"x-acme-*\""));
@@ -99,11 +101,11 @@ impl RedactionRules {
         self.add(name, whole.ok(), built)
     }
 
-    /// Hides a value wherever it appears.
+    /// Hides a value wherever it occurs.
     ///
     /// # Errors
-    /// [`Error::Input`] for a name that a mark cannot hold, more than [`VALUES_MAX`] values, and a value of less than
-    /// [`VALUE_BYTES_MIN`] bytes. The error does not hold the value.
+    /// [`Error::Input`] for a name that a mark cannot contain, for more than [`VALUES_MAX`] values, and for a value of
+    /// less than [`VALUE_BYTES_MIN`] bytes. The error does not contain the value.
     pub fn value(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let name = checked(name)?;
         if value.len() < VALUE_BYTES_MIN {
@@ -116,7 +118,7 @@ impl RedactionRules {
         Ok(())
     }
 
-    /// Whether nothing is hidden by them.
+    /// Returns whether there are no rules and no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty() && self.values.is_empty()
@@ -140,8 +142,8 @@ fn wrong(name: &str, what: &str, hint: &'static str) -> Error {
     Error::input(format!("redact rule {name:?}: {what}"), hint)
 }
 
-/// A name that marks can hold, for as long as the process lives: hits name their rules without copying them, and a
-/// process reads few rules, once.
+/// Checks that a mark can contain a name, and leaks the name. Hits can then refer to it without a copy. The leak is
+/// small, because a process reads few rules, and only once.
 fn checked(name: &str) -> Result<&'static str, Error> {
     let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if name.is_empty() || name.len() > NAME_CHARS_MAX || !name.bytes().all(fits) {
@@ -150,7 +152,7 @@ fn checked(name: &str) -> Result<&'static str, Error> {
     Ok(Box::leak(name.to_owned().into_boxed_str()))
 }
 
-/// The same, ready to search.
+/// [`RedactionRules`], compiled for the search.
 #[derive(Debug, Default)]
 pub(in crate::redact) struct Own {
     rules: Vec<Rule>,
@@ -173,7 +175,7 @@ impl Own {
         Self { rules: rules.rules.clone(), values, texts }
     }
 
-    /// Pushes all that they hide of a text.
+    /// Pushes all matches of the rules and values in a text.
     pub(in crate::redact) fn hits(&self, text: &str, cut: bool, hits: &mut Vec<Hit>) {
         for rule in &self.rules {
             for found in rule.pattern.captures_iter(text) {
@@ -191,19 +193,19 @@ impl Own {
         }
     }
 
-    /// Whether a rule of that name is among them.
+    /// Returns whether there is a rule of this name.
     pub(in crate::redact) fn names(&self, name: &str) -> bool {
         self.rules.iter().any(|rule| rule.name == name)
     }
 
-    /// The rule of a member's key.
+    /// Returns the name of the rule that matches the key of a member.
     pub(in crate::redact) fn key(&self, key: &str) -> Option<&'static str> {
         self.rules.iter().find(|rule| rule.keys.as_ref().is_some_and(|keys| keys.is_match(key))).map(|rule| rule.name)
     }
 }
 
-/// The ways in which a value is written in JSON, and in JSON within JSON, where they differ from the value. The ends of
-/// lines and quotes of simple JSON are searched as they stand, so these forms are needed as well.
+/// Returns the ways in which a value is written in JSON, and in JSON in JSON, if they differ from the value. They are
+/// needed because the escaped line ends and quotes of simple JSON are not decoded before the search.
 fn escaped(value: &str) -> Vec<String> {
     let json = |text: &str| {
         let mut quoted = String::new();
@@ -218,7 +220,7 @@ fn escaped(value: &str) -> Vec<String> {
     texts
 }
 
-/// The beginning of a value at the end of a text that was cut.
+/// Returns the beginning of a value at the end of a text that was cut.
 fn cut_value(text: &str, name: &'static str, value: &str) -> Option<Hit> {
     let lengths = (CUT_VALUE_BYTES_MIN..value.len()).rev().filter(|length| value.is_char_boundary(*length));
     let length = lengths.take(text.len()).find(|length| text.ends_with(&value[..*length]))?;

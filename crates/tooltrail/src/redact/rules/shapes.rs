@@ -1,9 +1,9 @@
-//! The published shapes of tokens as a table of facts, and the small notation in which a form is written.
+//! The published shapes of tokens as tables, and the notation in which their forms are written.
 //!
-//! A form is literal text with holes: `<CLASS:COUNT>` is a run, `{one|other}` a choice, a leading `~` means that
-//! letters of either case stand for the literals. Classes: `a` and `A` letters, `0` digits, `h`/`H` hexadecimal
-//! digits, `g`/`G` the same as far as `g`+1, `3` the alphabet of base 32, `z` that of bech32; any other character
-//! is itself. Counts: `n`, `n-m`, `n+`.
+//! A form is literal text with two kinds of variable parts: `<CLASS:COUNT>` is a run of characters, `{one|other}` is a
+//! choice. A leading `~` means that the literals match in upper and lower case. Classes: `a` and `A` are letters, `0`
+//! is digits, `h`/`H` are hexadecimal digits, `g`/`G` are the same plus the letters `g` and `h`, `3` is the alphabet of
+//! base 32, `z` is that of bech32; any other character stands for itself. Counts: `n`, `n-m`, `n+`.
 
 mod prefixed;
 mod vendors;
@@ -11,21 +11,23 @@ mod vendors;
 pub(in crate::redact) use prefixed::PREFIXED;
 pub(in crate::redact) use vendors::VENDORS;
 
-/// Where an open count ends: no token is longer, and a bound keeps a failing search short.
+/// The upper bound of an open count. No token is longer.
 const RUN_MAX: usize = 4_096;
 
-/// What is known of one kind of token.
+/// The description of one kind of token.
 #[derive(Debug)]
 pub(in crate::redact) struct Shape {
     pub(in crate::redact) rule: &'static str,
-    /// Words of the vendor, one of which stands before an assignment; none when the form is known by itself.
+    /// Names of the vendor. One of them must stand before an assignment of the token. Empty if the form alone is
+    /// enough.
     pub(in crate::redact) words: &'static [&'static str],
-    /// A literal inside the form by which it is found, and the characters before it; none: the form's beginning.
+    /// A literal inside the form by which the token is found, and the number of characters before it. `None`: the token
+    /// is found by the literal at its beginning.
     pub(in crate::redact) inner: Option<(&'static str, usize)>,
     pub(in crate::redact) form: &'static str,
-    /// Bits of Shannon entropy a character that a token must exceed.
+    /// The Shannon entropy in bits per character that a token must exceed.
     pub(in crate::redact) entropy: f64,
-    /// Whether the form guarantees 64 random bits, so that a tag of it cannot be guessed.
+    /// Whether the form guarantees 64 random bits, so that a token cannot be guessed from its tag.
     pub(in crate::redact) tagged: bool,
 }
 
@@ -52,18 +54,18 @@ const fn vendor(rule: &'static str, words: &'static [&'static str], form: &'stat
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::redact) enum Piece {
     Literal(String),
-    /// Its characters, the fewest and the most of them.
+    /// The characters of the run, and its minimum and maximum length.
     Run(Vec<u8>, usize, usize),
     Choice(Vec<String>),
 }
 
 impl Shape {
-    /// Whether literals match in either case.
+    /// Returns whether the form matches in upper and lower case.
     pub(in crate::redact) fn either_case(&self) -> bool {
         self.form.starts_with('~')
     }
 
-    /// The form taken apart.
+    /// Returns the pieces of the form.
     pub(in crate::redact) fn pieces(&self) -> Vec<Piece> {
         let mut rest = self.form.strip_prefix('~').unwrap_or(self.form);
         let mut pieces = Vec::new();
@@ -92,7 +94,7 @@ impl Shape {
         pieces
     }
 
-    /// The literals with which the form can begin, or the one inside by which it is found.
+    /// Returns the literals with which the form can begin, or the literal inside by which it is found.
     pub(in crate::redact) fn triggers(&self) -> Vec<String> {
         if let Some((literal, _)) = self.inner {
             return vec![literal.to_owned()];
@@ -111,7 +113,7 @@ impl Shape {
         heads
     }
 
-    /// The form as a pattern for the linear-time matcher, anchored at its beginning.
+    /// Returns the form as a regular expression, anchored at its beginning.
     pub(in crate::redact) fn pattern(&self) -> String {
         let mut pattern = String::from(if self.either_case() { "(?i-u)^(?:" } else { "(?-u)^(?:" });
         for piece in self.pieces() {

@@ -1,10 +1,10 @@
-//! Lists of words that decide what a name or a value means, each a line of text.
+//! Word lists that help to decide what a name or a value means. Each list is one text, split at white space.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
 
-/// A set of words, built on first use.
+/// A set of words that is built at its first use.
 pub(in crate::redact) type Words = LazyLock<Set>;
 
 type Set = HashSet<&'static str, BuildHasherDefault<Quick>>;
@@ -13,7 +13,7 @@ fn set(text: &'static str) -> Set {
     text.split_whitespace().collect()
 }
 
-/// A hash that is over quickly: our lists do not grow, so nobody can fill one with words that fall together.
+/// A fast hash. It need not resist chosen collisions, because the lists are fixed and no input is added to them.
 #[derive(Default)]
 pub(in crate::redact) struct Quick(u64);
 
@@ -31,12 +31,12 @@ impl Hasher for Quick {
     }
 
     fn finish(&self) -> u64 {
-        // The table takes its place from the lowest bits and its tags from the highest.
+        // The hash table takes the slot from the lowest bits and the tag from the highest bits.
         self.0 ^ self.0 >> 32
     }
 }
 
-/// Last words that turn a secret's name into something about the secret.
+/// Last words of names that say something about a secret but do not hold it: `token_count`, `key_id`.
 pub(in crate::redact) static ABOUT: Words = LazyLock::new(|| {
     set("id ids name names type types count counts budget limit limits max min ttl seconds minutes expiry expires \
          expiration expired length len size url uri endpoint path file files filename dir format policy hint status \
@@ -47,7 +47,7 @@ pub(in crate::redact) static ABOUT: Words = LazyLock::new(|| {
          text message link button validator rules arg args parser consent banner policies")
 });
 
-/// First words of names of switches and messages: `has_password`, `forgot_password`.
+/// First words of names that are switches or messages: `has_password`, `forgot_password`.
 pub(in crate::redact) static ASKS: Words = LazyLock::new(|| {
     set(
         "has have is are forgot forgotten show hide enter invalid missing wrong incorrect requires require needs need enable \
@@ -55,7 +55,7 @@ pub(in crate::redact) static ASKS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words before `key` that name a key nobody hides.
+/// Words before `key` that make it the name of a key that is not secret.
 pub(in crate::redact) static OPEN_KEYS: Words = LazyLock::new(|| {
     set(
         "public pub primary foreign sort cache partition lookup hash dict object map group unique shift ctrl enter hot row \
@@ -65,7 +65,7 @@ pub(in crate::redact) static OPEN_KEYS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words before `token` that name a position or a piece of text.
+/// Words before `token` that make it the name of a position or a piece of text.
 pub(in crate::redact) static OPEN_TOKENS: Words = LazyLock::new(|| {
     set(
         "next page cancellation cancel continuation sync per eos bos pad unk mask special unexpected prev previous stop \
@@ -73,7 +73,7 @@ pub(in crate::redact) static OPEN_TOKENS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words of names under which a password stands.
+/// Words in the names of passwords.
 pub(in crate::redact) static PASSWORDS: Words = LazyLock::new(|| {
     set("password passwd passphrase passcode pwd pw passwords pass pgpassword sshpass userpassword rootpassword \
          dbpassword cleartextpassword passwort kennwort senha contrasena motdepasse psk storepass keypass requirepass \
@@ -81,7 +81,7 @@ pub(in crate::redact) static PASSWORDS: Words = LazyLock::new(|| {
          lozinka geslo parool slaptazodis katasandi contrasenya contrasenia pasvorto wagwoord nenosiri")
 });
 
-/// Words for a password that are not written in ASCII, in lower case: Russian, Bulgarian, Ukrainian, Greek, Chinese,
+/// Words for "password" that are not ASCII, in lower case: Russian, Bulgarian, Ukrainian, Greek, Chinese,
 /// Japanese, Korean, Arabic, Persian, Hebrew, Hindi, Thai, Vietnamese, Turkish, Polish, Hungarian, Romanian, Swedish,
 /// Lithuanian, Spanish.
 pub(in crate::redact) const WORLD: &[&str] = &[
@@ -122,7 +122,7 @@ pub(in crate::redact) const WORLD: &[&str] = &[
     "hasłem",
 ];
 
-/// Words before `code` that make it one to sign in with.
+/// Words before `code` that make it the name of a one-time code.
 pub(in crate::redact) static CODES: Words = LazyLock::new(|| {
     set(
         "otp pin mfa totp verification security auth backup recovery factor login sms confirmation access passcode 2fa \
@@ -130,7 +130,7 @@ pub(in crate::redact) static CODES: Words = LazyLock::new(|| {
     )
 });
 
-/// Words that stand for a value to be filled in, or are no value.
+/// Words that are placeholders, or that are not a value of a secret.
 pub(in crate::redact) static STANDINS: Words = LazyLock::new(|| {
     set(
         "changeme change-me change_me changeit password passwd secret token todo none null nil undefined true false string \
@@ -141,7 +141,7 @@ pub(in crate::redact) static STANDINS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words in which a placeholder such as `your-api-key` ends.
+/// Last words of placeholders such as `your-api-key`.
 pub(in crate::redact) static STANDIN_ENDS: Words = LazyLock::new(|| {
     set(
         "key token secret password here id value credentials passphrase pass apikey pat code webhook url string pin name \
@@ -149,7 +149,7 @@ pub(in crate::redact) static STANDIN_ENDS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words that may stand between `password` and the password in a sentence.
+/// Words that may occur between `password` and the password in a sentence.
 pub(in crate::redact) static LINKS: Words = LazyLock::new(|| {
     set(
         "is was to has been changed set reset now updated will be for ist lautet est es são as new of user with é è är er \
@@ -157,7 +157,7 @@ pub(in crate::redact) static LINKS: Words = LazyLock::new(|| {
     )
 });
 
-/// Words of ordinary sentences, none of which is in a list of words for seed phrases.
+/// Words of ordinary sentences. None of them is in a word list for seed phrases.
 pub(in crate::redact) static PROSE: Words = LazyLock::new(|| {
     set(
         "a an the and or to of in on at is are was were be been your my his her its for from with by as it we he she they \
@@ -165,7 +165,7 @@ pub(in crate::redact) static PROSE: Words = LazyLock::new(|| {
     )
 });
 
-/// Words before `code` that make it a number of another kind.
+/// Words before `code` that make it another kind of number.
 pub(in crate::redact) static OTHER_CODES: Words = LazyLock::new(|| {
     set(
         "zip postal post area status exit error http country return color colour promo product dialing response airport \
@@ -173,7 +173,7 @@ pub(in crate::redact) static OTHER_CODES: Words = LazyLock::new(|| {
     )
 });
 
-/// Words of names of digests, versions and identifiers.
+/// Words in the names of digests, versions and identifiers.
 pub(in crate::redact) static OPEN_VALUES: Words = LazyLock::new(|| {
     set(
         "sha sha1 sha256 sha512 md5 hash digest commit rev revision ref id ids uuid guid etag checksum version tag image \

@@ -1,4 +1,5 @@
-//! Secrets and their likes drawn from a seed, put into many surroundings: what is found of them, and what is left alone.
+//! Generates secrets and similar harmless values from a seed, and puts them into many contexts. The tests check that
+//! the secrets are found and the other values are left unchanged.
 
 use crate::call::Call;
 use crate::clock::Timestamp;
@@ -6,7 +7,7 @@ use crate::redact::rules::benign::entropy;
 use crate::redact::rules::shapes::{PREFIXED, Piece, Shape, VENDORS};
 use crate::redact::{BoundedCall, Redactor, Tree};
 
-/// A small generator of numbers.
+/// A small generator of pseudo-random numbers.
 pub(in crate::redact) struct Draw(pub(in crate::redact) u64);
 
 impl Draw {
@@ -35,14 +36,14 @@ impl Draw {
         self.chars("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", count)
     }
 
-    /// A password as people make them.
+    /// Returns a password of the kind that people choose.
     pub(in crate::redact) fn password(&mut self) -> String {
         let word = self.of(&["granit", "Harbor", "velvet", "Meadow", "cobalt", "Lantern", "walnut", "Zephyr"]);
         let sign = self.of(&["!", "#", "-", "_", "+", ""]);
         format!("{word}{}{sign}{}", 10 + self.below(90), self.chars("abcXYZ789", 3))
     }
 
-    /// A number with a right check digit.
+    /// Returns a card number with a correct check digit.
     fn card(&mut self) -> String {
         let mut digits = format!("{}{}", self.of(&["4", "52", "37"]), self.chars("0123456789", 14));
         digits.truncate(if digits.starts_with('3') { 14 } else { 15 });
@@ -57,7 +58,7 @@ impl Draw {
         digits
     }
 
-    /// A token of a form.
+    /// Returns a random token of a shape.
     pub(in crate::redact) fn token(&mut self, shape: &Shape) -> String {
         loop {
             let mut token = String::new();
@@ -78,7 +79,7 @@ impl Draw {
     }
 }
 
-/// What can be read of a call after redaction.
+/// Returns all texts of the args and the result of a call after redaction.
 pub(in crate::redact) fn readable(redactor: &Redactor, args: &str, result: &str) -> String {
     fn walk(tree: &Tree, out: &mut Vec<String>) {
         match tree {
@@ -103,7 +104,7 @@ pub(in crate::redact) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Texts in which a value stands under a name of words joined by underscores.
+/// Returns texts in which a value belongs to a name. The words of `name` are joined by underscores.
 pub(in crate::redact) fn surroundings(name: &str, value: &str) -> Vec<String> {
     let (upper, kebab) = (name.to_uppercase(), name.replace('_', "-"));
     let camel: String = name
@@ -176,7 +177,7 @@ fn check(cases: &[(String, String)], floor: f64) {
     let mut missed = Vec::new();
     for (text, secret) in cases {
         crate::redact::tests::prefilter_equivalence::check(text);
-        // As an argument and as a result: they differ in what is known of them.
+        // Test the text as an argument and as a result, because they are redacted in different ways.
         let args = format!("{{\"text\":{}}}", quoted(text));
         if readable(&redactor, &args, "ok").contains(secret) || readable(&redactor, "{}", text).contains(secret) {
             missed.push(format!("{secret} in {text}"));
@@ -372,7 +373,7 @@ fn only_forms_of_64_random_bits_are_tagged() {
             .pieces()
             .iter()
             .map(|piece| match piece {
-                // Letters of either case may be one letter to the vendor.
+                // The vendor may treat upper and lower case as the same letter.
                 Piece::Run(bytes, least, _) => {
                     let mut folded: Vec<u8> = bytes.iter().map(u8::to_ascii_lowercase).collect();
                     folded.dedup();
@@ -384,7 +385,7 @@ fn only_forms_of_64_random_bits_are_tagged() {
             })
             .sum();
         assert!(!shape.tagged || bits >= 64.0, "{} has {bits:.0} bits", shape.rule);
-        // What holds a guessable password, or only names its owner, is never tagged.
+        // A token that contains a guessable password, or only names its owner, must not be tagged.
         let guessable = matches!(shape.rule, "password-hash" | "jwt" | "slack-bot-token" | "slack-webhook-url");
         assert!(!(shape.tagged && guessable), "{} is tagged", shape.rule);
     }

@@ -1,4 +1,4 @@
-//! Tests of redaction that need generated secrets or more than one module.
+//! Tests of redaction that need generated secrets or several modules.
 
 mod generators;
 mod prefilter_equivalence;

@@ -1,4 +1,5 @@
-//! The short way against the long one: what the prefilter leaves out could not have led to a secret.
+//! Compares redaction with the AVX2 prefilter and with a search at every byte. Both must give the same result, so that
+//! no position that the prefilter skips could have led to a secret. Without AVX2 both engines are the same.
 
 use std::sync::LazyLock;
 
@@ -10,11 +11,11 @@ use crate::redact::scan::leads::leads;
 use crate::redact::value::found::FoundSecrets;
 use crate::redact::{Redactor, WindowedText};
 
-/// The engine of the product, and one that looks at every byte.
+/// The normal engine, and an engine that looks at every byte.
 pub(in crate::redact) static ENGINES: LazyLock<[Redactor; 2]> =
     LazyLock::new(|| [Redactor::new(None), Redactor::thorough(None)]);
 
-/// Redacts a text in both ways, whole and cut.
+/// Redacts a text with both engines, as a whole text and as a cut one, and compares the results.
 pub(in crate::redact) fn check(text: &str) {
     for cut in [false, true] {
         let [short, long] = ENGINES.each_ref().map(|engine| {
@@ -28,7 +29,8 @@ pub(in crate::redact) fn check(text: &str) {
     }
 }
 
-/// Words that lead to secrets, what may stand around them, and runs of which secrets are made.
+/// Generates a piece of a text: a word that the prefilter looks for, a sign that may stand beside it, or a run of
+/// characters as in secrets.
 fn piece() -> impl Strategy<Value = String> {
     let shapes = || PREFIXED.iter().flat_map(|shape| shape.triggers());
     let vendors = VENDORS.iter().flat_map(|shape| shape.words).map(|word| (*word).to_owned());
@@ -95,10 +97,10 @@ proptest! {
     }
 }
 
-/// Places around the end of a block of 64 bytes, and far from it.
+/// Offsets near the end of a block of 64 bytes, and far from it.
 const PLACES: [usize; 9] = [0, 1, 2, 17, 40, 52, 61, 63, 64];
 
-/// Every form with its fewest characters, in every way that lets it be one, at every place of a block.
+/// Tests every form at its minimum length, after each text that may stand before it, at each of the `PLACES`.
 #[test]
 fn every_form_is_met_at_every_place() {
     for shape in PREFIXED.iter().chain(VENDORS) {
@@ -121,7 +123,7 @@ fn every_form_is_met_at_every_place() {
     }
 }
 
-/// Every name and lead before something random, at every place of a block.
+/// Tests every name and lead before some random values, at each of the `PLACES`.
 #[test]
 fn every_word_is_met_at_every_place() {
     let words = names::TRIGGERS.iter().copied().chain(leads().into_iter().map(|(word, _)| word));

@@ -1,5 +1,5 @@
-//! Kinds of places in which secrets hide: each kind in many forms from a table of texts and of ways to write them, with
-//! what is found of each kind. `cargo test recall -- --nocapture` prints the shares.
+//! Measures how many secrets are found for each kind of context. Each kind is tested in many variants, from tables of
+//! texts and of ways to write them. `cargo test recall -- --nocapture` prints the shares.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use crate::redact::Redactor;
 use crate::redact::rules::shapes::PREFIXED;
 use crate::redact::tests::generators::{Draw, quoted, readable, surroundings};
 
-/// A text, what of it must not be readable, and the args and result in which it stands.
+/// A test case: args and result that contain a text, and the secret in it, which must not be readable after redaction.
 struct Case {
     args: String,
     result: String,
@@ -16,7 +16,7 @@ struct Case {
 }
 
 impl Case {
-    /// A text as an argument and as a result.
+    /// Builds a case with a text as an argument and as a result.
     fn text(text: &str, secret: &str) -> Self {
         Self { args: format!("{{\"text\":{}}}", quoted(text)), result: text.to_owned(), secret: secret.to_owned() }
     }
@@ -26,7 +26,7 @@ impl Case {
     }
 }
 
-/// Prints and checks which share of a kind is hidden.
+/// Prints the share of the cases of a kind that is hidden, and checks that it is at least `floor`.
 #[allow(clippy::print_stdout, reason = "a test says what it measured")]
 fn check(kind: &str, floor: f64, cases: &[Case]) {
     let redactor = Redactor::new(None);
@@ -42,7 +42,7 @@ fn check(kind: &str, floor: f64, cases: &[Case]) {
     assert!(found >= floor, "{kind}: {found:.3} of {}: {:#?}", cases.len(), &missed[..missed.len().min(10)]);
 }
 
-/// Texts with a named password or a token, and the secret in each.
+/// Returns texts with a named password or a token, each with its secret.
 fn texts(seed: u64) -> Vec<(String, String)> {
     let (mut draw, mut texts) = (Draw(seed), Vec::new());
     for name in ["password", "db_password", "api_key", "client_secret", "access_token", "passphrase"] {
@@ -96,7 +96,7 @@ fn kinds_of_escapes() {
     for (kind, write) in ways {
         let cases: Vec<Case> = texts(11)
             .into_iter()
-            // What is escaped already is another text afterwards.
+            // A text that already contains escapes would change its meaning when it is escaped again.
             .filter(|(text, _)| !text.contains(['\\', '%', '&']))
             .map(|(text, secret)| {
                 let secret = if kind == "letters escaped" { write(&secret) } else { secret };

@@ -1,4 +1,4 @@
-//! Single cases of the engine, its time, and that redacting again changes nothing.
+//! Tests single cases of the engine, that its time is linear, and that redacting again changes nothing.
 
 use proptest::prelude::*;
 
@@ -94,7 +94,7 @@ fn a_token_is_found_behind_whatever_escape() {
     ] {
         check(&format!("a {before}{token}"), &format!("a {before}[redacted:github-pat]"));
     }
-    // The end of a word is no escape.
+    // The end of a word is not an escape.
     for before in ["word", "[31m", "array[0]m"] {
         let text = format!("{before}{token}");
         assert_eq!(Redactor::new(None).text(&text), text, "{before}");
@@ -167,7 +167,7 @@ fn a_secret_cut_by_the_window_is_hidden_to_the_end() {
     }
 }
 
-/// The window of every limit: what a secret across its end leaves, and what follows it is never seen.
+/// Tests a secret across or near the end of the window for each limit: nothing of it may remain readable.
 #[test]
 fn a_window_is_its_limit_and_4096_characters() {
     for limit in [FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, ARG_CHARS_MAX] {

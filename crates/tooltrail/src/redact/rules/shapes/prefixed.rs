@@ -1,7 +1,7 @@
-//! Tokens that a word of their own makes known wherever they stand.
+//! Tokens whose form contains a literal of its own, so that they are recognised without any context.
 use super::{Shape, inner, prefixed};
 
-/// Rule, form, entropy at least, whether the form guarantees 64 random bits.
+/// Rule, form, entropy that must be exceeded, and whether the form guarantees 64 random bits.
 pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("1password-secret-key", "A3-<A0:6>-<A0:11>-<A0:5>-<A0:5>-<A0:5>", 3.8, true),
     prefixed("1password-secret-key", "A3-<A0:6>-<A0:6>-<A0:5>-<A0:5>-<A0:5>-<A0:5>", 3.8, true),
@@ -174,9 +174,9 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("yandex-api-key", "AQVN<aA0_-:35-38>", 3.0, true),
     prefixed("password-hash", "$apr1$<aA0./:1-8>$<aA0./:20+>", 0.0, false),
     prefixed("password-hash", "${P|H}$<aA0./:31>", 0.0, false),
-    // Published or scanned for since: vendors' documentation of their token formats, and the detectors of
+    // Later additions. Sources: the documentation of token formats by vendors, and the detectors of
     // trufflesecurity/trufflehog, betterleaks, gitleaks, mongodb/kingfisher and praetorian-inc/noseyparker.
-    // Services of models and agents.
+    // Services for models and agents.
     prefixed("anthropic-api-key", "sk-ant-<a0:3-10>-<aA0_-:80-140>", 3.0, true),
     prefixed("openai-api-key", "sk-{proj|svcacct|admin|service|None}-<aA0_-:40-200>", 3.0, true),
     prefixed("openrouter-api-key", "sk-or-v1-<h:64>", 2.0, true),
@@ -199,7 +199,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("cursor-api-key", "key_<h:64>", 2.0, true),
     prefixed("apify-api-token", "apify_api_<aA0:34-38>", 3.0, true),
     prefixed("gcp-api-key", "AQ.Ab8RN6<aA0_-:44>", 3.0, true),
-    // Clouds and hosting.
+    // Cloud and hosting providers.
     prefixed("google-oauth-access-token", "ya29.<aA0_-:20-1024>", 3.0, true),
     prefixed("google-oauth-client-secret", "GOCSPX-<aA0_-:28>", 3.0, true),
     prefixed("google-oauth-refresh-token", "1//0<aA0_-:40-120>", 3.0, true),
@@ -219,7 +219,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("vault-service-token", "hvs.CAES<aA0_-:24-89>", 3.0, true),
     prefixed("vault-recovery-token", "hvr.<aA0_-:90-300>", 3.0, true),
     prefixed("doppler-token", "dp.{ct|sa|scim|audit}.<aA0:40-44>", 3.0, true),
-    // Code, packages and builds.
+    // Source code, packages and builds.
     prefixed("github-app-token", "ghs_<0:1-12>_ey<aA0_-:10+>.ey<aA0_-:10+>.<aA0_-:20+>", 3.0, true),
     prefixed("gitlab-token", "{glrtr|glwt}-<aA0_-:20-300>", 3.0, true),
     prefixed("bitbucket-app-password", "ATBB<aA0_=.-:24-40>", 3.0, true),
@@ -257,7 +257,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("rootly-api-key", "rootly_<h:64>", 2.0, true),
     prefixed("axiom-token", "{xaat|xapt}-<h:8>-<h:4>-<h:4>-<h:4>-<h:12>", 2.0, true),
     prefixed("logfire-token", "pylf_v1_<a:2>_<aA0:43>", 3.0, true),
-    // Money.
+    // Payment and commerce.
     prefixed("webhook-signing-secret", "whsec_<aA0+/=:24-76>", 3.0, true),
     prefixed("square-secret", "sq0csp-<aA0_-:40-50>", 3.0, true),
     prefixed("braintree-access-token", "access_token$production$<a0:16>$<h:32>", 3.0, true),
@@ -267,7 +267,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("xendit-api-key", "xnd_{production|development}_<aA0:40-80>", 3.0, true),
     prefixed("shopify-token", "shp{ua|rt|tka|it|ct}_<hH:32>", 2.0, true),
     // Mail, chat and telephony.
-    // Beginnings of private keys in DER, as base64 writes them: RFC 8017 (PKCS#1), RFC 5958 (PKCS#8), RFC 5915 (EC), and
+    // The base64 of the first bytes of private keys in DER: RFC 8017 (PKCS#1), RFC 5958 (PKCS#8), RFC 5915 (EC), and
     // PROTOCOL.key of OpenSSH.
     prefixed("private-key", "b3BlbnNzaC1rZXktdjE<aA0+/:16+>", 3.0, false),
     prefixed("private-key", "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC<aA0+/:16+>", 3.0, false),
@@ -277,7 +277,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("private-key", "MHcCAQEEI<aA0+/:24+>", 3.0, false),
     prefixed("private-key", "MIGHAgEAMBMGByqGSM49AgEG<aA0+/:16+>", 3.0, false),
     prefixed("private-key", "MC4CAQAwBQYDK2VwBCIEI<aA0+/:24+>", 3.0, false),
-    // Docs of DeepSeek, Moonshot, Razorpay, Tencent Cloud, Notion, Mapbox, Doppler and 1Password.
+    // From the documentation of DeepSeek, Moonshot, Razorpay, Tencent Cloud, Notion, Mapbox, Doppler and 1Password.
     prefixed("deepseek-api-key", "sk-<h:32>", 3.0, true),
     prefixed("moonshot-api-key", "sk-<aA0:48>", 4.0, true),
     prefixed("razorpay-key-id", "rzp_{live|test}_<aA0:14>", 3.0, false),
@@ -286,7 +286,7 @@ pub(in crate::redact) const PREFIXED: &[Shape] = &[
     prefixed("mapbox-secret-token", "sk.eyJ<aA0_-:40+>.<aA0_-:22>", 3.5, true),
     prefixed("doppler-service-token", "dp.st.<a0_-:2-35>.<aA0:40-44>", 3.0, true),
     prefixed("1password-service-token", "ops_eyJ<aA0_-:100+>", 3.5, true),
-    // Discord's bot tokens begin with the id of the bot, a decimal number, in base64.
+    // A Discord bot token begins with the base64 of the id of the bot, which is a decimal number.
     prefixed("discord-bot-token", "{MT|Mj|Mz|ND|NT|Nj|Nz|OD|OT}<aA0_-:22-26>.<aA0_-:6>.<aA0_-:27-40>", 4.0, true),
     prefixed("slack-session-token", "xoxc-<0:9-15>-<0:9-15>-<0:9-15>-<h:64>", 2.0, true),
     prefixed("slack-session-cookie", "xoxd-<aA0%/+_-:100-400>", 3.0, true),

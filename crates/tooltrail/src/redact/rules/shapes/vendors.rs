@@ -1,7 +1,8 @@
-//! Tokens without a mark of their own: known only beside their vendor's word.
+//! Tokens without a literal of their own, or with one that is too common: they are recognised only after the name of
+//! their vendor.
 use super::{Shape, vendor};
 
-/// Rule, the vendor's words, form, entropy at least.
+/// Rule, names of the vendor, form, and entropy that must be exceeded.
 pub(in crate::redact) const VENDORS: &[Shape] = &[
     vendor("adafruit-api-key", &["adafruit"], "<aA0_-:32>", 0.0),
     vendor("adobe-client-id", &["adobe"], "<hH:32>", 2.0),
