@@ -1,4 +1,4 @@
-//! What recording costs the caller: nanoseconds of one call, from several threads at once.
+//! Measures what recording costs the caller: nanoseconds per call, with several threads at once.
 
 use std::path::Path;
 use std::sync::Barrier;
@@ -12,16 +12,17 @@ use crate::Answer;
 use crate::calls::{finished_lines, load};
 use crate::rival;
 
-/// Calls that all threads make together before the writer may catch up: a burst that fills nobody's queue, so that
-/// nothing is shed.
+/// Calls that all threads together make before the writer may catch up: a burst that fits the queue of every
+/// contestant, so that no call is dropped.
 const ROUND: usize = 8_000;
 
-/// Distinct calls that are repeated.
+/// The number of distinct calls, which are repeated.
 const HOT: usize = 2_000;
 
-/// A call that was just made and is about to be timed, and its finished line.
+/// A call that was just made and is timed next, with its finished line.
 ///
-/// A copy for each: a caller has just made what it records, so that it is near the processor. Freeing it is not timed.
+/// Each call is a fresh copy, because a real caller has just built what it records, so that it is in the processor's
+/// cache. Freeing the copy is not timed.
 type Ready<'a> = (Call, &'a mut String);
 
 /// Measures one contestant.
@@ -40,7 +41,7 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir
             let recorder = Recorder::open(dir)?;
             let lent = |(call, _): Ready<'_>| timed(|| recorder.record(&call));
             let moved = |(call, _): Ready<'_>| timed(|| recorder.record_owned(call));
-            // A flush fails where anything was shed, and then the figures would be of something else.
+            // A flush fails if a call was dropped, because the measured times would then be wrong.
             let drain = |_, _| recorder.flush().expect("nothing was shed");
             let took = if who == "moved" { round(&moved, &drain) } else { round(&lent, &drain) };
             recorder.close()?;
@@ -57,14 +58,14 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, threads: usize, dir
     Ok(json!({ "p50_ns": at(500), "p99_ns": at(990), "calls": took.len() }))
 }
 
-/// Nanoseconds of one call, the clock's own included.
+/// Returns the nanoseconds of one call, including the time to read the clock.
 fn timed<T>(log: impl FnOnce() -> T) -> u64 {
     let start = Instant::now();
     std::hint::black_box(log());
     start.elapsed().as_nanos() as u64
 }
 
-/// Times each call; after each round `drain` waits for the writer. The first round warms up.
+/// Times each call; after each round, `drain` waits for the writer. The first round is only a warm-up.
 fn rounds(
     calls: &[Call],
     lines: &[String],

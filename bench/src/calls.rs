@@ -1,4 +1,4 @@
-//! The calls that every contestant is given: a seeded generator, or real traces repeated.
+//! The calls that all contestants record: from a generator with a fixed seed, or real traces repeated.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -12,16 +12,16 @@ use tooltrail::{Call, Recorder, Zone};
 
 use crate::Answer;
 
-/// Equal seeds give equal calls on every machine.
+/// The seed; the same seed gives the same calls on every machine.
 const SEED: u64 = 0x7001_7a11;
 
-/// Users among whom calls are spread.
+/// The number of users that make the calls.
 const USERS: usize = 1_000;
 
-/// Calls between two flushes, well below what the queue holds.
+/// The number of calls between two flushes; the queue holds many more.
 const FLUSHED_CALLS: usize = 8_000;
 
-/// Writes calls in the common form, one a line: without a time, each with a user.
+/// Writes calls in the common form, one per line, with a user and without a time.
 pub(crate) fn write(file: &Path, count: usize, traces: Option<&Path>) -> Answer {
     let mut out = BufWriter::new(File::create(file)?);
     let mut random = Random(SEED);
@@ -43,7 +43,7 @@ pub(crate) fn write(file: &Path, count: usize, traces: Option<&Path>) -> Answer 
     Ok(serde_json::json!({ "calls": count, "bytes": bytes, "distinct": real.map_or(count, |real| real.len()) }))
 }
 
-/// Reads so many calls back, by the library's own reader of received lines.
+/// Reads `count` calls, with the library's own function for received lines.
 pub(crate) fn load(file: &Path, count: usize) -> Result<Vec<Call>, Box<dyn Error>> {
     let mut calls = Vec::with_capacity(count);
     for line in BufReader::new(File::open(file)?).lines().take(count) {
@@ -55,7 +55,8 @@ pub(crate) fn load(file: &Path, count: usize) -> Result<Vec<Call>, Box<dyn Error
     Ok(calls)
 }
 
-/// Returns the line of each call as the recorder finishes it, without its newline; grouped by user.
+/// Returns the finished line of each call as the recorder writes it, without its newline; the lines are grouped by
+/// user.
 pub(crate) fn finished_lines(calls: &[Call], home: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let recorder = Recorder::open(home)?;
     for part in calls.chunks(FLUSHED_CALLS) {
@@ -80,7 +81,7 @@ pub(crate) fn finished_lines(calls: &[Call], home: &Path) -> Result<Vec<String>,
     }
 }
 
-/// The part of each real call that is measured: tool, args, status, result.
+/// Returns the parts of each real call that are measured: tool, args, status and result.
 fn real_calls(file: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut calls = Vec::new();
     for line in BufReader::new(File::open(file)?).lines() {
@@ -100,7 +101,7 @@ fn real_calls(file: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     if calls.is_empty() { Err(format!("{}: no calls", file.display()).into()) } else { Ok(calls) }
 }
 
-/// What stands in an argument.
+/// The kind of value of an argument.
 #[derive(Clone, Copy)]
 enum Arg {
     Path,
@@ -112,7 +113,7 @@ enum Arg {
     Nested,
 }
 
-/// Tools from the commonest to the rarest, with their arguments.
+/// The tools from the most common to the rarest, with their arguments.
 const TOOLS: &[(&str, &[(&str, Arg)])] = &[
     ("fs.read", &[("path", Arg::Path), ("offset", Arg::Count), ("limit", Arg::Count)]),
     ("shell.run", &[("command", Arg::Words(90.0)), ("timeout_ms", Arg::Count), ("cwd", Arg::Path)]),
@@ -189,7 +190,7 @@ const ESCAPED: &[&str] =
 const WIDE: &[&str] =
     &["naïve", "日本語の文", "😀", "Привет", "مرحبا", "—", "…", "“quoted”", "中文", "한국어", "\u{2028}"];
 
-/// Makes calls: sizes log-normal, tools by Zipf, a part of the texts with escapes and beyond ASCII.
+/// Generates calls: log-normal sizes, tools by Zipf's law, and some texts with escapes or characters beyond ASCII.
 struct Generator {
     random: Random,
     tools: Zipf,
@@ -244,7 +245,8 @@ impl Generator {
         }
     }
 
-    /// Text of about so many bytes: half plain, a third with escapes, the rest with other scripts.
+    /// Returns a text with a median of `median` bytes: half of the texts are plain, a third have escapes, the rest
+    /// other scripts.
     fn text(&mut self, median: f64, spread: f64, most: usize) -> String {
         let size = ((median.ln() + spread * self.random.normal()).exp() as usize).clamp(1, most);
         let style = self.random.below(6);
@@ -271,7 +273,7 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A small generator of random numbers (SplitMix64).
+/// A small random number generator (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -287,7 +289,7 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    /// Between 0 and 1, never 0.
+    /// Returns a number greater than 0 and at most 1.
     fn part(&mut self) -> f64 {
         ((self.next() >> 11) + 1) as f64 / (1_u64 << 53) as f64
     }
@@ -297,7 +299,7 @@ impl Random {
     }
 }
 
-/// Ranks drawn so that rank `k` has a weight of `1/k^s`.
+/// Draws ranks, where rank `k` has a weight of `1/k^s`.
 struct Zipf(Vec<f64>);
 
 impl Zipf {

@@ -1,4 +1,4 @@
-//! Acknowledgements: how many a second of how many callers, after how long, and beside what a bare sync costs.
+//! Measures acknowledgements: their rate with many callers, their latency, and the cost of a plain sync for comparison.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -12,28 +12,28 @@ use crate::Answer;
 use crate::calls::load;
 use crate::tasks::{Step, Task, run};
 
-/// Callers at once, as tasks.
+/// The number of concurrent callers, each a task.
 const CALLERS: usize = 1_000;
 
-/// Users among whom they are spread.
+/// The number of users of the callers.
 const USERS: usize = 100;
 
-/// Threads that the tasks share.
+/// The number of threads that run the tasks.
 const THREADS: usize = 2;
 
-/// Distinct calls that they record.
+/// The number of distinct calls, which are repeated.
 const DISTINCT: usize = 10_000;
 
-/// Bytes that the bare sync appends each time.
+/// The bytes that each plain sync writes before it.
 const BLOCK: usize = 4_096;
 
-/// Acknowledgements, and bare syncs, that come one after another before it is the other's turn.
+/// The number of acknowledgements, and of plain syncs, that are measured in a row before the other is measured.
 const TURN: usize = 20;
 
-/// Bytes of the file that the bare sync overwrites.
+/// The size in bytes of the file that the plain sync overwrites.
 const OVERWRITTEN: u64 = 1024 * 1024;
 
-/// Measures one door of the recorder for so many seconds, with all callers at once.
+/// Measures one durability mode of the recorder for `seconds` seconds, with all callers at once.
 pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let longest = Duration::from_secs_f64(seconds);
     let mut calls = load(calls, DISTINCT)?;
@@ -41,7 +41,7 @@ pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Ans
         call.user = format!("user{:02}", n % USERS);
     }
     let recorder = Recorder::open(dir)?;
-    // The first call of a day makes each user's file.
+    // The first call of a day creates the user's day file.
     calls.iter().take(USERS).for_each(|call| recorder.record(call));
     recorder.flush()?;
     let before = recorder.counters().written_entries;
@@ -57,7 +57,7 @@ pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Ans
         other => return Err(format!("{other}: no such door").into()),
     };
     let acknowledged = start.elapsed().as_secs_f64();
-    // The day files follow the journal: until they are durable too.
+    // The day files are written after the journal, so this waits until they are durable too.
     recorder.flush()?;
     let followed = start.elapsed().as_secs_f64();
     let entries = recorder.counters().written_entries - before;
@@ -72,7 +72,7 @@ pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Ans
     }))
 }
 
-/// Each call is recorded and its acknowledgement awaited.
+/// A caller that records each call and awaits its acknowledgement.
 struct Grouped<'a> {
     recorder: &'a Recorder,
     calls: &'a [Call],
@@ -96,7 +96,8 @@ impl Task for Grouped<'_> {
     }
 }
 
-/// Each call is noted and that awaited, then its outcome recorded and that awaited.
+/// A caller that notes the start of each call and awaits the acknowledgement, then records the outcome and awaits its
+/// acknowledgement.
 struct Strict<'a> {
     recorder: &'a Recorder,
     calls: &'a [Call],
@@ -111,7 +112,7 @@ impl Task for Strict<'_> {
     fn step(&mut self) -> Result<Step, Self::Error> {
         let done = match self.under_way.take() {
             Some((began, Some((open, outcome)))) => {
-                // The tool has run.
+                // At this point the tool has run.
                 let ack = open.finish(outcome)?;
                 self.under_way = Some((began, None));
                 return Ok(Step { done: None, ack: Some(ack) });
@@ -132,7 +133,7 @@ impl Task for Strict<'_> {
     }
 }
 
-/// One caller alone, in turn with a bare sync of 4 KiB of a growing file, and of one that is overwritten.
+/// Measures a single caller, in turn with plain syncs of 4 KiB to a growing file and to a file that is overwritten.
 pub(crate) fn alone(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let calls = load(calls, DISTINCT)?;
     let recorder = Recorder::open(dir)?;

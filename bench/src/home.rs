@@ -1,4 +1,4 @@
-//! Homes to be read: recorded by the library itself, so that what is read is what it writes.
+//! Makes homes for the reading cases with the library's own recorder.
 
 use std::path::Path;
 use std::time::Instant;
@@ -9,15 +9,15 @@ use tooltrail::{Clock, Recorder, SystemClock, Timestamp};
 use crate::Answer;
 use crate::calls::load;
 
-/// Calls that are repeated to fill a home.
+/// The number of distinct calls, which are repeated to fill a home.
 const DISTINCT: usize = 100_000;
 
-/// Calls between two flushes, well below what the queue holds.
+/// The number of calls between two flushes; the queue holds many more.
 const CHUNK: usize = 8_000;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Records so many entries for each user, all of yesterday, evenly spread; user after user.
+/// Records `each` entries per user, evenly spread over all of yesterday, one user after another.
 pub(crate) fn record(dir: &Path, calls: &Path, users: usize, each: usize) -> Answer {
     let mut calls = load(calls, DISTINCT)?;
     let recorder = Recorder::open(dir)?;

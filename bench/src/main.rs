@@ -1,4 +1,5 @@
-//! What `bench/run` measures with: one contestant of one case per process, one JSON object per answer.
+//! The measuring program of `bench/run`: each process measures one contestant in one case, and each answer is one JSON
+//! object.
 
 mod caller;
 mod calls;
@@ -18,7 +19,7 @@ use std::error::Error;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What a case answers: names and numbers.
+/// The answer of a case: names and numbers.
 type Answer = Result<serde_json::Value, Box<dyn Error>>;
 
 const USAGE: &str = "usage (bench/run calls these):

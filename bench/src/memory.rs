@@ -1,4 +1,4 @@
-//! What the recorder holds at most, whatever it is offered.
+//! Measures the most memory that the recorder uses when it gets more calls than it can write.
 
 use std::fs::{read_to_string, write};
 use std::path::Path;
@@ -10,19 +10,19 @@ use tooltrail::{LossReason, Recorder};
 use crate::Answer;
 use crate::calls::load;
 
-/// Threads that record as fast as they can.
+/// The number of threads that record as fast as they can.
 const THREADS: usize = 8;
 
-/// Distinct calls.
+/// The number of distinct calls, which are repeated.
 const DISTINCT: usize = 20_000;
 
-/// Measures for so many seconds.
+/// Measures for `seconds` seconds.
 pub(crate) fn measure(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let calls = load(calls, DISTINCT)?;
     let recorder = Recorder::open(dir)?;
     calls.iter().take(100).for_each(|call| recorder.record(call));
     recorder.flush()?;
-    // From here on the highest mark is that of what follows.
+    // Resets the peak of the resident memory, so that it covers only what follows.
     write("/proc/self/clear_refs", "5")?;
     let before = status_kib("VmRSS:")?;
     let until = Instant::now() + Duration::from_secs_f64(seconds);
@@ -40,7 +40,7 @@ pub(crate) fn measure(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     });
     let peak = status_kib("VmHWM:")?;
     let counters = recorder.counters();
-    // What was shed makes it an error.
+    // Closing returns an error because calls were dropped.
     let _ = recorder.close();
     let shed = counters.lost_entries.get(&LossReason::QueueFull).copied().unwrap_or(0);
     Ok(json!({
@@ -51,7 +51,7 @@ pub(crate) fn measure(calls: &Path, seconds: f64, dir: &Path) -> Answer {
     }))
 }
 
-/// A number of this process's status, in KiB.
+/// Returns a value from this process's status, in KiB.
 fn status_kib(name: &str) -> Result<u64, Box<dyn std::error::Error>> {
     let status = read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name));

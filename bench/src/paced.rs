@@ -1,4 +1,4 @@
-//! The regime of every day: many callers, each now and then, the writer mostly asleep between them.
+//! Measures normal load: many callers, each with a call now and then, while the writer sleeps most of the time.
 
 use std::fs::read_to_string;
 use std::io;
@@ -12,26 +12,26 @@ use crate::Answer;
 use crate::calls::{finished_lines, load};
 use crate::rival;
 
-/// Callers, each a thread that sleeps between its calls.
+/// The number of callers; each is a thread that sleeps between its calls.
 const CALLERS: usize = 64;
 
-/// Calls a second of all callers together.
+/// The number of calls per second of all callers together.
 const PER_SECOND: f64 = 20_000.0;
 
-/// The same while somebody traces the process, who slows the writer by more than this.
+/// The same rate for a traced process, because tracing slows the writer by more than this factor.
 const PER_SECOND_TRACED: f64 = PER_SECOND / 10.0;
 
-/// Distinct calls.
+/// The number of distinct calls, which are repeated.
 const HOT: usize = 2_000;
 
-/// How long after the last call the writer may still be at work: it flushes once a second.
+/// The time after the last call until the writer is surely idle, because it flushes once a second.
 const SETTLED: Duration = Duration::from_millis(3_000);
 
-/// How long an idle writer is looked at.
+/// The time for which the idle writer is observed.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Measures one contestant for so many seconds; with `marked` each call stands between two calls of the system that
-/// only mark it, so that whoever traces the process sees what the system was asked for in between.
+/// Measures one contestant for `seconds` seconds. With `marked`, each call is between two system calls that only mark
+/// it, so that a trace of the process shows the system calls in between.
 pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: &Path) -> Answer {
     let calls = load(calls, HOT)?;
     let lines = if rival::LINE_LOGGERS.contains(&who) {
@@ -45,11 +45,11 @@ pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: 
     let mut took = match who {
         "tooltrail" => {
             let recorder = Recorder::open(dir)?;
-            // The first call of a day makes each user's file, and wakes the writer.
+            // The first call of a day creates the user's day file, and wakes the writer.
             calls.iter().for_each(|call| recorder.record(call));
             recorder.flush()?;
             let took = callers(&calls, &lines, each, marked, &|call, _| recorder.record(call));
-            // Fails if anything was shed.
+            // Fails if a call was dropped.
             recorder.flush()?;
             if !marked {
                 std::thread::sleep(SETTLED);
@@ -62,7 +62,7 @@ pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: 
             let rival = rival::start(other, dir)?;
             calls.iter().zip(&lines).for_each(|(call, line)| rival.log(call, line));
             let took = callers(&calls, &lines, each, marked, &|call, line| rival.log(call, line));
-            // Its threads need not write what nobody reads: the process ends here.
+            // Its threads do not need to finish their writes, because the output is not read and the process ends here.
             drop(rival);
             took
         }
@@ -72,7 +72,7 @@ pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, marked: bool, dir: 
     Ok(json!({ "p50_ns": at(500), "p99_ns": at(990), "calls": took.len(), "idle": idle }))
 }
 
-/// Lets every caller make its calls at their times; returns what each cost.
+/// Lets every caller make its calls at their planned times; returns the nanoseconds of each call.
 fn callers(
     calls: &[Call],
     lines: &[String],
@@ -114,7 +114,7 @@ fn callers(
     })
 }
 
-/// Returns how often the recorder's threads woke, and for how long they ran, while nothing was recorded.
+/// Returns how often the recorder's threads woke up, and for how long they ran, while no call was recorded.
 fn asleep() -> io::Result<serde_json::Value> {
     let before = threads()?;
     std::thread::sleep(IDLE);
@@ -123,12 +123,13 @@ fn asleep() -> io::Result<serde_json::Value> {
     Ok(json!({ "switches": switches, "busy_ms": ticks * 10, "seconds": IDLE.as_secs_f64(), "threads": after.2 }))
 }
 
-/// Switches and hundredths of a second of processor time of all the recorder's threads so far, and their number.
+/// Returns the context switches and the processor time (in hundredths of a second) of all recorder threads so far, and
+/// the number of these threads.
 fn threads() -> io::Result<(u64, u64, u64)> {
     let (mut switches, mut ticks, mut count) = (0, 0, 0);
     for entry in std::fs::read_dir("/proc/self/task")? {
         let task = entry?.path();
-        // A thread may end while we look.
+        // A thread may end between these reads.
         let (Ok(name), Ok(status), Ok(stat)) =
             (read_to_string(task.join("comm")), read_to_string(task.join("status")), read_to_string(task.join("stat")))
         else {
@@ -140,7 +141,7 @@ fn threads() -> io::Result<(u64, u64, u64)> {
         count += 1;
         let counted = status.lines().filter_map(|line| line.split_once("ctxt_switches:"));
         switches += counted.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<u64>();
-        // Behind the name, which may hold anything, stand 11 fields, then both times.
+        // After the name, which may contain any character, come 11 fields and then both times.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(2);
         ticks += fields.filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
     }

@@ -1,4 +1,4 @@
-//! How long a question takes, from opening the home to the finished page.
+//! Measures how long a question takes, from opening the home to the finished page.
 
 use std::path::Path;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use tooltrail::{Page, Question, Trail};
 
 use crate::Answer;
 
-/// Asks the question so many times and answers with the median.
+/// Asks the question `times` times and returns the median time.
 pub(crate) fn measure(dir: &Path, user: &str, limit: usize, query: &str, times: usize) -> Answer {
     let mut question = Question::parse(query)?;
     question.user = (user != "*").then(|| user.to_owned());
@@ -31,7 +31,7 @@ pub(crate) fn measure(dir: &Path, user: &str, limit: usize, query: &str, times: 
     }))
 }
 
-/// The most memory that this process ever held.
+/// Returns the most memory that this process ever used.
 fn peak_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

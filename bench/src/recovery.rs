@@ -1,4 +1,4 @@
-//! How long a home takes to open when killed writers left full segments of the journal.
+//! Measures how long it takes to open a home in which killed writers left full journal segments.
 
 use std::fs;
 use std::path::Path;
@@ -11,17 +11,17 @@ use tooltrail::Recorder;
 use crate::Answer;
 use crate::calls::load;
 
-/// Distinct calls that a segment is filled with: more than one holds.
+/// The number of distinct calls to fill a segment with: more than one segment holds.
 const DISTINCT: usize = 40_000;
 
-/// Bytes of lines that nearly fill a segment of 16 MiB with what is around them.
+/// The bytes of lines that, with their frames, nearly fill a segment of 16 MiB.
 const FILL_BYTES: u64 = 14 * 1024 * 1024;
 
-/// Calls that are acknowledged at once.
+/// The number of calls that are acknowledged together.
 const CHUNK: usize = 1_000;
 
-/// Has so many writers killed, each with a full segment, and measures the opening: with `keep` their lines stand in
-/// their day files, as after a kill, else none does.
+/// Lets `segments` writers end as if killed, each with a full segment, and measures the opening of the home. With
+/// `keep`, their lines are already in the day files, as after a kill; otherwise none are.
 pub(crate) fn measure(calls: &Path, dir: &Path, segments: usize, keep: bool) -> Answer {
     let (journal, aside) = (dir.join(".tooltrail/journal"), dir.join("aside"));
     fs::create_dir_all(&aside)?;
@@ -29,7 +29,7 @@ pub(crate) fn measure(calls: &Path, dir: &Path, segments: usize, keep: bool) -> 
     for n in 0..segments {
         let me = std::env::current_exe()?;
         Command::new(me).arg("recovery-fill").args([calls, dir]).status()?;
-        // Out of the way, or the next writer recovers it.
+        // Moves the segment away, so that the next writer does not recover it.
         for segment in fs::read_dir(&journal)?.map(Result::unwrap) {
             if segment.path().extension().is_some_and(|end| end == "segment") && segment.metadata()?.len() > 1 << 21 {
                 fs::rename(segment.path(), aside.join(format!("{n:02}.segment")))?;
@@ -55,7 +55,7 @@ pub(crate) fn measure(calls: &Path, dir: &Path, segments: usize, keep: bool) -> 
     Ok(json!({ "seconds": seconds, "entries": entries, "segments": segments }))
 }
 
-/// Fills a segment and ends at once, as a killed writer does.
+/// Fills a segment and exits immediately, like a killed writer.
 pub(crate) fn fill(calls: &Path, dir: &Path) -> Answer {
     let calls = load(calls, DISTINCT)?;
     let recorder = Recorder::open(dir)?;

@@ -1,4 +1,4 @@
-//! What a call costs between the queue and its finished line: nanoseconds of each step, on one thread.
+//! Measures the cost of a call between the queue and its finished line: nanoseconds per step, on one thread.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,14 +10,15 @@ use tooltrail::entry::steps::Taken;
 use crate::Answer;
 use crate::calls::load;
 
-/// Calls that go through a step together: few enough to stay in the cache, as the writer's batches do.
+/// The number of calls that go through a step together: few enough to stay in the cache, like the writer's batches.
 const BATCH: usize = 64;
 
-/// Steps: the writer's own way, the same with an engine that finds nothing, then redacting, clipping and encoding one
-/// after another without any short way.
+/// The number of steps: the writer's normal way; the same without redaction; then redacting, clipping and encoding
+/// separately, without shortcuts.
 const STEPS: usize = 5;
 
-/// Measures each step over the same calls; of each batch its fastest round counts, so that other programs do not.
+/// Measures each step with the same calls. For each batch only the fastest round counts, so that other programs do not
+/// influence the result.
 pub(crate) fn measure(calls: &Path, count: usize, rounds: usize) -> Answer {
     let calls = load(calls, count)?;
     let (redactor, off) = (Redactor::new(None), Redactor::off());

@@ -1,4 +1,4 @@
-//! Stores that sync each transaction, given our finished lines in transactions of a thousand.
+//! Measures databases that sync each transaction. They store our finished lines, a thousand per transaction.
 
 use std::error::Error;
 use std::path::Path;
@@ -11,15 +11,15 @@ use serde_json::json;
 use crate::Answer;
 use crate::calls::{finished_lines, load};
 
-/// Rows of a transaction.
+/// The number of rows in a transaction.
 const ROWS: usize = 1_000;
 
-/// Distinct lines that are stored again and again.
+/// The number of distinct lines, which are stored repeatedly.
 const DISTINCT: usize = 10_000;
 
 const LINES: TableDefinition<'_, u64, &str> = TableDefinition::new("lines");
 
-/// Stores lines for so many seconds.
+/// Stores lines for `seconds` seconds.
 pub(crate) fn measure(who: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let lines = finished_lines(&load(calls, DISTINCT)?, &dir.join("lines"))?;
     let mut store: Box<dyn FnMut(&[String], u64) -> Result<(), Box<dyn Error>>> = match who {

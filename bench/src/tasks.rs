@@ -1,4 +1,4 @@
-//! A few threads that run many callers as tasks: each awaits an acknowledgement, then makes its next call.
+//! Runs many callers as tasks on a few threads: each awaits an acknowledgement, then makes its next call.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,24 +9,24 @@ use std::time::Duration;
 
 use tooltrail::Ack;
 
-/// One caller.
+/// A caller.
 pub(crate) trait Task: Send {
-    /// Why it could not go on.
+    /// The reason why the caller could not continue.
     type Error: Send;
 
-    /// Goes on once what was awaited is there.
+    /// Continues after the awaited acknowledgement is ready.
     fn step(&mut self) -> Result<Step, Self::Error>;
 }
 
-/// What a caller did.
+/// The result of one step of a caller.
 pub(crate) struct Step {
-    /// How long the call took that is done now.
+    /// The time of the call that ended with this step, if any.
     pub(crate) done: Option<Duration>,
-    /// What is awaited next; without it the caller has ended.
+    /// The acknowledgement to await next; `None` if the caller has ended.
     pub(crate) ack: Option<Ack>,
 }
 
-/// Runs so many callers on so many threads until all have ended; returns how long their calls took.
+/// Runs `tasks` callers on `threads` threads until all have ended; returns the times of their calls.
 pub(crate) fn run<T: Task>(
     tasks: usize,
     threads: usize,
@@ -51,7 +51,7 @@ where
     Ok(took)
 }
 
-/// Runs callers on this thread.
+/// Runs some of the callers on the current thread.
 fn run_part<T: Task>(mut tasks: Vec<T>) -> Result<Vec<Duration>, T::Error>
 where
     T::Error: From<tooltrail::Error>,
@@ -86,7 +86,7 @@ where
     Ok(took)
 }
 
-/// Callers that can go on.
+/// The callers that can continue.
 #[derive(Default)]
 struct Ready {
     numbers: Mutex<VecDeque<usize>>,
@@ -98,14 +98,14 @@ impl Ready {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for some and takes them.
+    /// Waits until at least one caller can continue, and takes all of them.
     fn take(&self) -> VecDeque<usize> {
         let waited = self.some.wait_while(self.lock(), |numbers| numbers.is_empty());
         std::mem::take(&mut *waited.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Wakes one caller.
+/// The waker of one caller.
 struct Woken {
     n: usize,
     ready: Arc<Ready>,
@@ -115,7 +115,7 @@ impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         let mut numbers = self.ready.lock();
         numbers.push_back(self.n);
-        // Only the first has anybody to wake.
+        // Only the first number can find the thread waiting.
         if numbers.len() == 1 {
             self.ready.some.notify_one();
         }

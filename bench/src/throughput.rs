@@ -1,4 +1,4 @@
-//! How many calls a second reach the disk from one caller.
+//! Measures how many calls per second one caller gets to the disk.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,16 +11,17 @@ use crate::Answer;
 use crate::calls::{finished_lines, load};
 use crate::rival;
 
-/// Entries and bytes that may wait while we record: `record` would rather shed than let a caller wait for a full queue.
+/// The limit of waiting entries and bytes while the caller records. `record` drops calls when the queue is full instead
+/// of waiting, so the caller must stay below the queue's limits.
 const QUEUED_MAX: (u64, u64) = (30_000, 40 << 20);
 
-/// Calls between two looks at the queue.
+/// The number of calls between two checks of the queue.
 const CHUNK: usize = 500;
 
-/// Measures one contestant: from the first call until the last is in its file, when all files are there already.
+/// Measures one contestant from the first call until the last line is in its file. All files exist before.
 ///
-/// A user's first call of the day makes the file, which costs everybody the same and some hundred times an append.
-/// Everybody's lines are written, nobody's are waited for until they are synced.
+/// The first call of a user on a day creates the file, which costs all contestants the same and about a hundred times
+/// as much as an append. All lines must be written, but no contestant has to sync them.
 pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answer {
     let calls = load(calls, count)?;
     let (start, busy);
@@ -74,10 +75,10 @@ fn wait_until(holds: impl Fn() -> bool) {
     }
 }
 
-/// Processor time of all threads so far, in the program and in the system.
+/// Returns the processor time of all threads so far, in user mode and in the kernel.
 fn processor_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Behind the name, which may hold anything, stand 11 fields, then both times in hundredths of a second.
+    // After the name, which may contain any character, come 11 fields and then both times in hundredths of a second.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
     Some(ticks / 100.0)

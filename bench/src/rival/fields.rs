@@ -1,4 +1,4 @@
-//! Rivals that are handed a call's fields and make their line themselves, behind the caller or on its thread.
+//! Rivals that get a call's fields and build the line themselves, on their own thread or on the caller's thread.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -12,13 +12,13 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 
 use super::{BUFFER_BYTES, Counting, QUEUE_LINES, Rival, wait_for_lines};
 
-/// Characters of a result that stand in our line; the rivals' get as many.
+/// Maximum characters of a result in our line; the rivals get the same number.
 const SNIPPET_CHARS: usize = 300;
 
 /// `tracing` events as JSON through `tracing-appender`'s non-blocking writer.
 pub(super) struct Tracing {
     written: Arc<AtomicU64>,
-    /// Dropped, it writes what is left.
+    /// Writes the remaining lines when it is dropped.
     _guard: WorkerGuard,
 }
 
@@ -27,7 +27,7 @@ impl Tracing {
         let written = Arc::new(AtomicU64::new(0));
         let file = Counting { out: File::create(path)?, written: Arc::clone(&written) };
         let (writer, guard) = NonBlockingBuilder::default().lossy(false).finish(file);
-        // As lean as it can be made: no target, no spans.
+        // The smallest configuration: no target and no spans.
         let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_target(false);
         let subscriber = subscriber.with_current_span(false).with_span_list(false).with_writer(writer);
         subscriber.try_init().map_err(io::Error::other)?;
@@ -76,7 +76,7 @@ impl Slog {
 impl Rival for Slog {
     fn log(&self, call: &Call, _line: &str) {
         let (status, result, snippet) = outcome(call);
-        // It takes what is its own only: the line is made by another thread.
+        // The values must be owned, because another thread builds the line.
         slog::info!(self.logger, "call";
             "user" => call.user.clone(),
             "tool" => call.tool.clone(),
@@ -91,7 +91,7 @@ impl Rival for Slog {
     }
 }
 
-/// Returns the status, the result or error text, and what of it stands in a line.
+/// Returns the status, the result or error text, and the part of this text that a line contains.
 fn outcome(call: &Call) -> (Status, &str, &str) {
     let (status, result) = call.outcome.as_ref().map_or((Status::Error, ""), |outcome| {
         let text = match (&outcome.result, &outcome.error) {

@@ -1,4 +1,4 @@
-//! Rivals that are handed a finished line: ours, made before the clock runs.
+//! Rivals that get a finished line of ours, built before the timing starts.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -17,7 +17,7 @@ use super::{BUFFER_BYTES, Counting, QUEUE_LINES, Rival, wait_for_bytes, wait_for
 
 type Started<T> = Result<T, Box<dyn Error>>;
 
-/// `spdlog-rs`, into a buffer on the caller's thread or by a thread of its own.
+/// `spdlog-rs`, which writes into a buffer on the caller's thread or on its own thread.
 pub(super) struct Spdlog {
     logger: Arc<spdlog::Logger>,
     file: Arc<FileSink>,
@@ -45,7 +45,8 @@ impl Rival for Spdlog {
     }
 
     fn wait(&self, _lines: u64, bytes: u64) {
-        // A flush that overtakes lines in the queue would leave the last in the buffer.
+        // Flushes again and again, because a flush may overtake lines in the queue, which would then stay in the
+        // buffer.
         while std::fs::metadata(&self.path).is_ok_and(|found| found.len() < bytes) {
             self.logger.flush();
             self.file.flush().expect("the rival's file can be written");
@@ -54,7 +55,7 @@ impl Rival for Spdlog {
     }
 }
 
-/// The line as it is, and a newline.
+/// Formats the unchanged line with a newline.
 #[derive(Clone)]
 struct Bare;
 
@@ -71,7 +72,7 @@ impl Formatter for Bare {
     }
 }
 
-/// `ftlog`, whose thread writes.
+/// `ftlog`, which writes on its own thread.
 pub(super) struct Ftlog {
     written: Arc<AtomicU64>,
     _guard: ftlog::LoggerGuard,
@@ -94,12 +95,12 @@ impl Rival for Ftlog {
 
     fn wait(&self, lines: u64, _bytes: u64) {
         log::logger().flush();
-        // It puts the time and more before each line, so that bytes say nothing.
+        // It adds the time and more before each line, so the number of bytes is not known; this counts lines instead.
         wait_for_lines(&self.written, lines);
     }
 }
 
-/// The line in a box, as `ftlog` wants it.
+/// Formats a line as a boxed value, as `ftlog` requires.
 struct Owned;
 
 impl ftlog::FtLogFormat for Owned {
@@ -108,7 +109,7 @@ impl ftlog::FtLogFormat for Owned {
     }
 }
 
-/// `fast_log`, whose thread writes.
+/// `fast_log`, which writes on its own thread.
 pub(super) struct FastLog {
     path: PathBuf,
 }
@@ -133,7 +134,7 @@ impl Rival for FastLog {
     }
 }
 
-/// The line as it is, and a newline.
+/// Formats the unchanged line with a newline.
 struct Taken;
 
 impl fast_log::appender::RecordFormat for Taken {

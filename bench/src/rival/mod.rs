@@ -1,4 +1,5 @@
-//! The loggers that are measured beside tooltrail; each writes one file of JSON lines, redacts and syncs nothing.
+//! The loggers that are compared with tooltrail. Each writes one file of JSON lines, without redaction and without
+//! sync.
 
 mod fields;
 mod lines;
@@ -11,21 +12,21 @@ use std::time::Duration;
 
 use tooltrail::Call;
 
-/// Loggers that are handed a line which we have finished for them, outside what is timed.
+/// Loggers that get a line that we have built for them, outside the measured time.
 pub(crate) const LINE_LOGGERS: &[&str] = &["spdlog", "spdlog-async", "ftlog", "fast_log"];
 
-/// Entries for which a rival's queue has room; a full one makes its callers wait, so that no line is missing.
+/// The queue length of each rival. A full queue blocks its callers, so that no line is lost.
 pub(crate) const QUEUE_LINES: usize = 131_072;
 
-/// Bytes that a rival's file gathers before it writes, where it can be told.
+/// The bytes that a rival's file buffers before a write, if this can be configured.
 pub(crate) const BUFFER_BYTES: usize = 256 * 1024;
 
 /// A running logger.
 pub(crate) trait Rival: Send + Sync {
-    /// Logs a call, of which `line` is the finished line.
+    /// Logs a call; `line` is its finished line.
     fn log(&self, call: &Call, line: &str);
 
-    /// Waits until the system has so many lines, or so many bytes of finished lines.
+    /// Waits until `lines` lines, or `bytes` bytes of finished lines, have been passed to the system.
     fn wait(&self, lines: u64, bytes: u64);
 }
 
@@ -43,7 +44,7 @@ pub(crate) fn start(who: &str, dir: &Path) -> Result<Box<dyn Rival>, Box<dyn std
     })
 }
 
-/// Waits until a file has so many bytes.
+/// Waits until a file has at least `bytes` bytes.
 fn wait_for_bytes(path: &Path, bytes: u64) {
     let length = || -> io::Result<u64> { Ok(std::fs::metadata(path)?.len()) };
     while length().is_ok_and(|length| length < bytes) {
@@ -51,14 +52,14 @@ fn wait_for_bytes(path: &Path, bytes: u64) {
     }
 }
 
-/// Waits until so many lines were written.
+/// Waits until at least `lines` lines were written.
 fn wait_for_lines(written: &AtomicU64, lines: u64) {
     while written.load(Ordering::Acquire) < lines {
         std::thread::sleep(Duration::from_micros(200));
     }
 }
 
-/// A writer that counts lines as they pass; the last part of each ends with its newline.
+/// A writer that counts the lines written through it; the last write of each line ends with its newline.
 struct Counting<W> {
     out: W,
     written: Arc<AtomicU64>,

@@ -15,7 +15,8 @@ use crate::tools::root::{Root, RootLocation, Who};
 /// The folder, below a user's folder, that contains the day files.
 const TRAIL_FOLDER: &str = "tool_audit";
 
-/// Folders that represent the machine and contain no real files. A root must not be inside one of them.
+/// Folders that represent the machine and contain no real files. A root must not be inside one of them or contain one
+/// of them.
 const MACHINE: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// The rules about who may read what, with all roots resolved once.
