@@ -11,7 +11,7 @@ mod vendors;
 pub(in crate::redact) use prefixed::PREFIXED;
 pub(in crate::redact) use vendors::VENDORS;
 
-/// The upper bound of an open count. No token is longer.
+/// The maximum that stands for an open count such as `20+`. No token is longer. The pattern then has no upper bound.
 const RUN_MAX: usize = 4_096;
 
 /// The description of one kind of token.

@@ -1,5 +1,4 @@
-//! Tokens without a literal of their own, or with one that is too common: they are recognised only after the name of
-//! their vendor.
+//! Tokens whose form alone is not enough: they are recognised only after the name of their vendor.
 use super::{Shape, vendor};
 
 /// Rule, names of the vendor, form, and entropy that must be exceeded.
