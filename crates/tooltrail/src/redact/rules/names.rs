@@ -13,7 +13,8 @@ pub(in crate::redact) enum Name {
     Weak(&'static str),
 }
 
-/// The words by which names are found in a text. A name without any of them is found only by `code` or a word of `WORLD`.
+/// The words by which names are found in a text. A name without any of them is found only by `code` or a word of
+/// `WORLD`.
 pub(in crate::redact) const TRIGGERS: &[&str] = &[
     "pass",
     "pwd",
