@@ -82,7 +82,7 @@ fn a_question_that_cannot_be_answered_is_refused_with_a_hint() {
 fn flags_win_over_the_environment_and_that_over_the_file() {
     let place = TestHome::new();
     let file = place.file("tooltrail.toml", "zone = \"Europe/Berlin\"\ngroup = true\nlisten = \"127.0.0.1:1\"\ndurability = \"strict\"\n[log]\nlevel = \"error\"\nformat = \"json\"\n");
-    // For each key the flag, the variable and the file say something else, and one after another falls away.
+    // For each key, the flag, the variable and the file have different values; they are removed one after another.
     for (key, flag, variable, values) in [
         (
             "zone",
@@ -134,7 +134,7 @@ fn the_configuration_is_printed_whole_or_refused() {
     }
     assert!(ran.out.contains("readers") && ran.out.contains("fs.*") && !place.home().exists(), "{}", ran.out);
     assert!(ran.out.contains(r#"{"tool":"pay.*","durability":"strict"}"#), "{}", ran.out);
-    // The flag is for every tool, so that the file's patterns do not hold.
+    // The flag applies to every tool, so the patterns of the file have no effect.
     let flagged = place.run(&["config", "check", "--config", &file, "--durability", "buffered"]).out;
     assert!(flagged.contains("--durability") && !flagged.contains("pay.*"), "{flagged}");
     let bad = place.file("bad.toml", "[log]\nlevle = \"warn\"\n");
@@ -148,7 +148,7 @@ fn the_configuration_is_printed_whole_or_refused() {
     for args in [["--zone", "Mars/Base"], ["--listen", "nowhere"], ["--log-level", "loud"]] {
         assert_eq!(place.run(&[&["config", "check"][..], &args].concat()).code, Some(2), "{args:?}");
     }
-    // A home that exists names its keys.
+    // If the home exists, the folder of its keys is known.
     place.run(&["token", "add", "root", "--role", "admin"]);
     let value = serde_json::from_str::<serde_json::Value>(&place.run(&["config", "check", "--json"]).out).unwrap();
     assert!(value["keys"]["value"].as_str().unwrap().contains("/.local/state/tooltrail/"), "{value}");
@@ -212,7 +212,7 @@ fn an_empty_variable_counts_as_unset() {
             String::from_utf8_lossy(&ran.stderr)
         );
     }
-    // The usual place, which does not exist in a fresh folder of a person.
+    // An empty variable means the default home, which does not exist in a new user's folder.
     let ran = place.command(&["recent"]).env("TOOLTRAIL_HOME", "").output().unwrap();
     assert!(String::from_utf8_lossy(&ran.stderr).contains(".local/share/tooltrail"));
 }

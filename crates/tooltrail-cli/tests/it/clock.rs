@@ -1,11 +1,12 @@
-//! Midnight, a clock that jumps, and the ends of time: the real binary, by a clock that the test sets.
+//! Midnight, clock jumps, and the smallest and largest times, tested with the real binary and a clock that the test
+//! sets.
 
 use serde_json::json;
 
 use crate::service::Service;
 use crate::support::{TestHome, minutes_ago};
 
-/// A service whose clock is shifted by what stands in a file.
+/// A service whose clock is shifted by the milliseconds written in a file.
 struct Shifted {
     service: Service,
     admin: String,
@@ -27,7 +28,7 @@ impl Shifted {
         self.service.place.file("shift", shift_ms.to_string());
     }
 
-    /// Sends an entry without a time; returns the one that it got.
+    /// Sends an entry without a time, and returns the time that it got.
     fn send(&self, tool: &str) -> String {
         let line = json!({ "tool": tool, "user": "alice", "status": "ok" }).to_string();
         assert_eq!(self.service.post(&self.admin, &line).status, 200);
@@ -47,7 +48,7 @@ impl Shifted {
     }
 }
 
-/// Milliseconds from now to an instant.
+/// Returns the milliseconds from now to an instant.
 fn until(instant: &str) -> i64 {
     let instant = tooltrail::Timestamp::parse(instant, &tooltrail::Zone::UTC).unwrap();
     instant.as_millis() - minutes_ago(0).as_millis()
@@ -76,11 +77,11 @@ fn a_clock_that_jumps_loses_and_doubles_nothing() {
         shifted.send(&format!("t{n}"));
     }
     let mut tools = shifted.tools("days=60");
-    // The newest by its own time first, whatever came when.
+    // The first entry is the newest by its own time, not by its arrival.
     assert_eq!(tools.remove(0), "t2");
     tools.sort();
     assert_eq!(tools, ["t0", "t1", "t3", "t4"]);
-    // What lies ahead of the clock came from us: nobody hides behind it.
+    // A client cannot hide an entry in the future: its time is replaced.
     let future = json!({ "tool": "future", "user": "alice", "ts": minutes_ago(-60).to_string(), "status": "ok" });
     assert_eq!(shifted.service.post(&shifted.admin, &future.to_string()).status, 200);
     assert!(shifted.stored("future") < minutes_ago(-1).to_string());
@@ -94,7 +95,7 @@ fn the_ends_of_time_are_recorded() {
         assert_eq!(shifted.tools("days=1"), ["t"], "{at}");
         assert_eq!(shifted.service.send("GET", "/readyz", &[], "").status, 200, "{at}");
     }
-    // A clock that stands before 1970 counts as 1970 for entries.
+    // With a clock before 1970, entries get the beginning of 1970.
     let shifted = Shifted::start(until("1970-01-01T00:00:00Z") - 86_400_000);
     assert_eq!(shifted.send("t"), "1970-01-01T00:00:00.000Z");
 }

@@ -1,4 +1,4 @@
-//! The demo as a newcomer meets it: an address, a token, commands that work, and the trace of having looked.
+//! The demo as a new user sees it: an address, a token, commands that work, and a recorded entry of each read.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::TestHome;
 
-/// Asks a question and returns the answer's body.
+/// Sends a question and returns the body of the answer.
 fn ask(address: &str, token: &str, question: &str) -> Value {
     let mut stream = TcpStream::connect(address).unwrap();
     let request = format!(
@@ -34,7 +34,7 @@ fn a_newcomer_sees_calls_and_the_trace_of_having_looked() {
     let token = said["token"].as_str().unwrap();
     assert_eq!(said["commands"].as_array().unwrap().len(), 3);
 
-    // The home opens behind the port; until then a question is told to come again.
+    // The port opens before the home. Until the home is open, the service answers that the client should retry.
     let ready = || {
         let mut stream = TcpStream::connect(&address).unwrap();
         write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
@@ -56,7 +56,7 @@ fn a_newcomer_sees_calls_and_the_trace_of_having_looked() {
     let reasons = denied["entries"].as_array().unwrap().iter().map(|entry| entry["reason"].as_str().unwrap());
     let reasons = reasons.collect::<std::collections::BTreeSet<_>>();
     assert!(reasons.contains("policy") && reasons.contains("unknown_tool"), "{reasons:?}");
-    // Nobody waits for the note of a read: it is stored a moment later.
+    // The answer does not wait for the entry of the read, which is stored a moment later.
     let seen = || {
         let reads = ask(&address, token, "/api/audit/recent?q=tool%3Dtooltrail.read");
         reads["entries"].as_array().unwrap().iter().any(|read| read["args"]["query"] == "user=alice&limit=5")

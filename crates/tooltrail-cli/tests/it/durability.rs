@@ -1,4 +1,5 @@
-//! The three durability over HTTP and in imports: what is acknowledged when, what is seen then, and what a kill leaves.
+//! The three levels of durability, over HTTP and in imports: when entries are acknowledged, when questions see them,
+//! and which of them survive a kill.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ tool = "pay.*"
 durability = "strict"
 "#;
 
-/// Lines of an import that is killed: more than are under way at once.
+/// Lines of an import that is killed: more than are in flight at once.
 const LINES: u64 = 10_000;
 
 /// Starts a service with a configuration file and more flags.
@@ -35,7 +36,7 @@ fn body<'a>(tools: impl IntoIterator<Item = &'a str>) -> String {
     tools.into_iter().map(line).collect()
 }
 
-/// Holds what the writer needs before it appends.
+/// Takes the lock that the writer thread needs before it appends.
 fn hold(place: &TestHome) -> std::fs::File {
     let lock = std::fs::File::open(place.home().join(".tooltrail/append.lock")).unwrap();
     lock.lock().unwrap();
@@ -59,17 +60,17 @@ fn what_was_acknowledged_is_seen_by_the_next_question() {
     }
 }
 
-/// Kills a service whose writer gets no further than the journal, and returns which tools' entries survive.
+/// Kills a service whose writer thread could write only the journal, and returns the tools whose entries survive.
 fn survivors(config: &str, flags: &[&str]) -> Vec<String> {
     let (mut service, token) = start(config, flags);
-    // The folders are there, and the lock too.
+    // After this entry the folders and the lock file exist.
     assert_eq!(service.post(&token, &body(["first"])).status, 200);
     let lock = hold(&service.place);
     let answer = service.post(&token, &body(["pay.a", "quick.a", "slow"]));
     assert_eq!(answer.status, 200, "{answer:?}");
     service.kill();
     drop(lock);
-    // Whoever writes next recovers.
+    // The next writer replays the journal.
     let file = service.place.file("lines", lines([0], "bob", minutes_ago(0)));
     assert_eq!(service.place.run(&["import", &file]).code, Some(0));
     let stored = service.place.stored();
@@ -87,7 +88,7 @@ fn a_kill_takes_what_is_buffered_and_nothing_else() {
     check("", &[], &["pay.a", "quick.a", "slow"]);
     check(BY_TOOL, &[], &["pay.a", "slow"]);
     check("durability = \"buffered\"", &[], &[]);
-    // The flag is for every tool.
+    // The flag applies to every tool.
     check(BY_TOOL, &["--durability", "strict"], &["pay.a", "quick.a", "slow"]);
     check(BY_TOOL, &["--durability", "buffered"], &[]);
 }
@@ -100,7 +101,7 @@ fn under_pressure_nothing_is_acknowledged_that_is_not_counted() {
     let large = body(["quick.a"; 10_000]);
     let (mut accepted, mut refused) = (0, 0);
     let begun = Instant::now();
-    // Until the queue is full, or for long enough where the writer is as fast as the sender.
+    // Sends until the queue is full, or for 15 s if the writer thread is as fast as the sender.
     while refused < 3 && begun.elapsed() < Duration::from_secs(15) {
         let answer = service.post(&token, &large);
         match answer.status {
@@ -141,7 +142,7 @@ fn an_import_stores_everything_in_each_durability_mode() {
 #[test]
 fn a_buffered_import_that_is_killed_goes_on() {
     let mut inside = 0;
-    // Within the first batches, when more are under way than through other durability, and after the first flush.
+    // Kills within the first batches, when more are in flight than other durability allows, and after the first flush.
     for (round, from) in [0, 3_500, 6_500, 9_000].into_iter().enumerate() {
         let place = TestHome::new();
         let file = place.file("lines", lines(0..LINES, "alice", minutes_ago(1)));
@@ -156,7 +157,7 @@ fn a_buffered_import_that_is_killed_goes_on() {
         child.kill().unwrap();
         child.wait().unwrap();
         inside += u32::from((1..LINES).contains(&stored()));
-        // In another mode: what the first had under way is looked up all the same.
+        // Continues in another mode too: the batches that were in flight must be looked up all the same.
         let mode = ["buffered", "grouped"][round % 2];
         let ran = place.run(&["import", &file, "--durability", mode]);
         assert!(ran.code == Some(0) || ran.err.contains("imported already"), "round {round}: {}", ran.err);

@@ -1,5 +1,5 @@
-//! One token, or nobody with a token, tries to shut the others out: health, an admin and an honest sender are served all
-//! the while, and the memory stays bounded.
+//! A client, with one token or without, tries to block the others. Meanwhile the health check, an admin and an honest
+//! sender get answers in time, and the memory stays bounded.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::service::Service;
 /// How long each attack is watched.
 const WATCHED: Duration = Duration::from_secs(3);
 
-/// Bytes of resident memory beyond what the process has before the attack.
+/// Maximum growth of the resident memory during an attack, in KiB.
 const MEMORY_KIB_MAX: u64 = 128 * 1024;
 
 struct Attacked {
@@ -32,7 +32,8 @@ impl Attacked {
         Self { service, admin, honest, evil }
     }
 
-    /// Watches the service while something goes on: what an attack may not delay, and by how much.
+    /// Sends requests during an attack, and checks that each is answered within its bound and that the memory stays
+    /// bounded.
     fn watch(&self, attack: &str, goes_on: &AtomicBool) {
         let before = self.resident_kib();
         let line = json!({ "tool": "t", "user": "honest", "status": "ok" }).to_string();
@@ -69,7 +70,7 @@ impl Attacked {
         format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n{rest}\r\n", self.evil)
     }
 
-    /// Opens connections that have sent this much and go no further.
+    /// Opens connections that send these bytes and then nothing more.
     fn open(&self, count: usize, sent: &str) -> Vec<TcpStream> {
         let one = |_| {
             let mut stream = TcpStream::connect(&self.service.address).ok()?;
@@ -108,7 +109,7 @@ fn half_sent_forms_and_dripping_bodies_shut_nobody_out() {
 fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
     let attacked = Attacked::new();
     let goes_on = AtomicBool::new(true);
-    // Enough that every stream has more to send than a connection holds.
+    // Wide enough that every stream has more to send than the buffers of a connection hold.
     let wide = "x y ".repeat(120);
     let line = |n: usize| {
         json!({ "tool": "t", "user": "a", "args": { "n": n, "a": wide, "b": wide }, "status": "ok" }).to_string()
@@ -121,7 +122,7 @@ fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
             let begun = Instant::now();
             let mut taken = 0;
             while taken < 6 && begun.elapsed() < Duration::from_secs(60) {
-                // Who holds so much may be told to come again.
+                // A client with so much unread data may get 503 and retry.
                 let answer = attacked.service.post(&attacked.evil, &body);
                 assert!([200, 503].contains(&answer.status), "{}", answer.body);
                 taken += usize::from(answer.status == 200);
@@ -130,7 +131,7 @@ fn streams_and_answers_that_nobody_reads_shut_nobody_out() {
         });
         attacked.watch("streams that nobody reads", &goes_on);
     });
-    // An admin still finds a stream.
+    // An admin can still open a stream.
     let mut own =
         attacked.open(1, &attacked.head("GET", "/api/audit/stream", "").replace(&attacked.evil, &attacked.admin));
     let mut head = [0; 15];
@@ -151,7 +152,7 @@ fn costly_requests_of_one_token_shut_nobody_out() {
     for _ in 0..3 {
         assert_eq!(attacked.service.post(&attacked.evil, &body).status, 200);
     }
-    // Words that every line is searched for, and that none holds.
+    // Words that no line contains, so every line is searched for all of them.
     let query = (0..60).map(|n| format!("e{n}%20")).collect::<String>();
     let equal = format!("{{\"tool\":\"t\",\"extra\":{{{}}}}}", vec!["\"k\":1"; 5_000].join(","));
     let unknown = (0..3_000).map(|n| format!(",\"k{n}\":1")).collect::<String>();
@@ -191,7 +192,7 @@ fn costly_requests_of_one_token_shut_nobody_out() {
                     }
                 });
             }
-            // A failed check must not leave the others running.
+            // If a check fails, the attacking threads must stop.
             struct Stop<'a>(&'a AtomicBool);
             impl Drop for Stop<'_> {
                 fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! What the help promises: every example works as printed.
+//! Every example in the help works as printed.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -6,23 +6,23 @@ use std::process::Stdio;
 
 use crate::support::{Ran, TestHome, line, lines, minutes_ago};
 
-/// The commands whose examples end by themselves and stand on nothing but a home.
+/// The commands whose examples end by themselves and need only a home.
 const COMMANDS: [&str; 4] = ["recent", "stats", "import", "completions"];
 
-/// Returns the examples of a help text, without what is said about them.
+/// Returns the examples of a help text, without their explanations.
 fn examples(help: &str) -> Vec<String> {
     let part = help.split_once("Examples:\n").map_or("", |(_, rest)| rest.split("\n\n").next().unwrap());
     let example = |line: &str| line.trim_start().split("  ").next().unwrap().to_owned();
     part.lines().filter(|line| line.starts_with("  ")).map(example).collect()
 }
 
-/// Returns a place where the files of the examples are, and a stand-in for another's program.
+/// Returns a place with the files of the examples, and a replacement for `jq`.
 fn prepared() -> TestHome {
     let place = TestHome::new();
     let bin = place.path("bin");
     std::fs::create_dir(&bin).unwrap();
     std::os::unix::fs::symlink(Path::new(env!("CARGO_BIN_EXE_tooltrail")), bin.join("tooltrail")).unwrap();
-    // Its arguments and the JSON it reads are not ours to test; what it prints for a file of calls is.
+    // The test does not check the arguments and the input of `jq`, but uses the calls that it prints.
     let jq = format!("#!/bin/sh\nif [ \"$1\" = -c ]; then echo '{}'; else cat > /dev/null; fi\n", line(7, "bob", None));
     std::fs::write(bin.join("jq"), jq).unwrap();
     std::fs::set_permissions(bin.join("jq"), std::fs::Permissions::from_mode(0o700)).unwrap();
@@ -66,7 +66,7 @@ fn help_fits_a_terminal_and_names_every_field_of_a_query() {
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
         assert!(help.contains("Examples:"), "{command}");
     }
-    // The refusal of an unknown field is the library's own list of them.
+    // The library lists all fields in its error for an unknown field.
     let refusal = TestHome::new().run(&["recent", "no_such_field=1"]).err;
     let known = refusal.split_once("known are ").unwrap().1.split(';').next().unwrap();
     let help = TestHome::new().run(&["recent", "--help"]).out;

@@ -1,4 +1,4 @@
-//! Who may ask what, what is sent in and what comes back.
+//! Which token may ask which question, and how sent entries are stored and returned.
 
 use serde_json::{Value, json};
 
@@ -148,7 +148,7 @@ fn what_is_sent_is_acknowledged_line_by_line() {
     let entries = service.get(&admin, "/api/audit/recent?user=carol&days=3650").entries();
     assert_eq!(args_of(&entries, "common").len(), 6, "{entries:?}");
     let one = |tool: &str| entries.iter().find(|entry| entry["tool"] == tool).unwrap().clone();
-    // The id is ours, and so is the time of arrival; what was sent is kept beside.
+    // The service sets the id and the time of arrival. The sent values are kept in `extra`.
     assert_ne!(one("ours")["id"], "019aa4f3-3c1b-7abc-8def-0123456789ab");
     assert_eq!(one("ours")["extra"]["id"], "019aa4f3-3c1b-7abc-8def-0123456789ab");
     assert!(one("ours")["extra"]["received"].is_string() && one("common")["extra"].is_null());
@@ -156,7 +156,7 @@ fn what_is_sent_is_acknowledged_line_by_line() {
     assert_eq!((&one("ours")["via"], &one("ours")["extra"]["via"]), (&json!("http"), &json!("proxy")));
     assert_eq!((&one("seed")["ts"], &one("seed")["status"]), (&json!("2026-11-20T08:15:00.000Z"), &json!("denied")));
     assert_eq!((&one("common")["via"], &one("common")["identity"]), (&json!("http"), &json!("claimed")));
-    // The line goes out as it lies in the file, digits and all.
+    // The answer contains the stored line unchanged, with all digits.
     let page = service.get(&admin, "/api/audit/recent?user=carol&days=3650").body;
     assert!(page.contains(r#""args":{"n":1.50}"#) && page.contains(r#""duration_ms":12.25"#), "{page}");
 }
@@ -196,12 +196,12 @@ fn a_tokens_user_wins_over_the_bodys() {
     assert_eq!(anonymous.status, 200);
     let newest = &service.get(&admin, "/api/audit/recent?limit=1&q=tool%3Dt").entries()[0];
     assert_eq!(newest["user"], "unknown");
-    // A tool of our own events' name stays an outside call.
+    // A sent call with the tool name of an own event is stored as an outside call.
     assert_eq!(service.post(&admin, &line(json!("bob"), "tooltrail.read")).status, 200);
     let forged = &service.get(&admin, "/api/audit/recent?limit=1&user=bob").entries()[0];
     assert_eq!((&forged["tool"], &forged["via"]), (&json!("outside.tooltrail.read"), &json!("http")));
     assert_eq!(forged["extra"]["tool"], "tooltrail.read");
-    // Nor can a user be called like ours, or an entry come from the future.
+    // A sent user name cannot be the service's own, and a sent time cannot be in the future.
     assert_eq!(service.post(&admin, &line(json!("_system"), "t")).status, 200);
     let system = &service.get(&admin, "/api/audit/recent?limit=1&user=outside._system").entries()[0];
     assert_eq!(system["claimed_user"], "_system");
@@ -232,7 +232,7 @@ fn reads_and_losses_are_in_the_trail() {
     };
     assert_eq!(lost("many", line), 400);
     assert_eq!(lost("17", line), 200);
-    // Without a count an empty body is nothing; with one it is all that is left to say.
+    // An empty body is an error without a count of lost entries, and valid with one.
     assert_eq!(lost("0", ""), 400);
     assert_eq!(lost("5", ""), 200);
     service.until("the gap is recorded", || {
@@ -277,7 +277,7 @@ fn a_line_whose_file_cannot_be_written_is_rejected_alone() {
     assert_eq!(answer.status, 207, "{}", answer.body);
     assert_eq!(answer.json()["accepted"], 2);
     assert_eq!(answer.json()["rejected"][0]["line"], 2);
-    // Where nothing was written there is nothing to tell apart.
+    // If none of the entries was written, the status is 503 and not 207.
     assert_eq!(service.post(&ingest, &line("mallory")).status, 503);
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
 }

@@ -132,7 +132,7 @@ fn a_signal_lets_the_request_under_way_finish() {
 fn the_port_is_open_before_the_home_is() {
     let place = TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
-    // A foreign file where a folder must be: the recorder cannot open.
+    // A folder has the name of a key file, so the recorder cannot open.
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();
     let service = Service::start_in(place);
@@ -148,7 +148,7 @@ fn the_port_is_open_before_the_home_is() {
     std::fs::remove_dir(keys.join("redact-1.key")).unwrap();
     service.wait_ready();
     assert_eq!(service.post(&token, LINE).status, 200);
-    // Of the line that was told to come again nothing was kept.
+    // The line that was refused with a request to retry was not stored.
     assert_eq!(service.place.stored().iter().filter(|entry| entry["tool"] == "t").count(), 1);
 }
 
@@ -194,7 +194,7 @@ fn a_log_that_cannot_be_written_stops_no_answer() {
 
 #[test]
 fn a_log_that_nobody_reads_stops_no_answer() {
-    // A pipe takes some hundred lines.
+    // A pipe buffers some hundred lines.
     let (reader, writer) = std::io::pipe().unwrap();
     let log = std::fs::File::from(std::os::fd::OwnedFd::from(writer));
     let mut service = Service::start_with(TestHome::new(), &[], log);
@@ -203,7 +203,7 @@ fn a_log_that_nobody_reads_stops_no_answer() {
     for _ in 0..1_500 {
         assert_eq!(service.post(&ingest, LINE).status, 200);
     }
-    // Whoever reads again is told what is missing.
+    // When the log is read again, it says how many lines are missing.
     let told = std::thread::spawn(move || std::io::read_to_string(reader).unwrap());
     service.until("it is told", || service.post(&ingest, LINE).status == 200);
     service.terminate();

@@ -1,4 +1,4 @@
-//! What import takes, in which forms, and what it refuses.
+//! What import accepts, in which forms, and what it refuses.
 
 use serde_json::{Value, json};
 use tooltrail::Timestamp;
@@ -35,7 +35,7 @@ enum Way {
     StdinZstd,
 }
 
-/// Imports lines on a way of their own and returns what is stored.
+/// Imports lines into a new home in one way, and returns what is stored.
 fn import(way: Way, args: &[&str], text: &str) -> Vec<Value> {
     let place = TestHome::new();
     let packed = zstd::encode_all(text.as_bytes(), 1).unwrap();
@@ -59,7 +59,7 @@ fn import(way: Way, args: &[&str], text: &str) -> Vec<Value> {
     place.stored()
 }
 
-/// Imports one line by each way and checks what is stored of it.
+/// Imports one line in each way, and checks what is stored.
 fn check(args: &[&str], text: &str, expected: &[(&str, Value)]) {
     for way in [Way::Plain, Way::Zstd, Way::Stdin, Way::StdinZstd] {
         let stored = import(way, args, text);
@@ -86,7 +86,7 @@ fn three_forms_by_four_ways() {
             ("/result_snippet", json!("é!")),
         ],
     );
-    // Null is absent, and without a status nobody saw the end.
+    // Null means absent. A call without a status is stored as interrupted.
     check(
         &["--user", "carol"],
         r#"{"ts":null,"user":null,"session":null,"tool":"t","args":null,"status":null,"result":null,"duration_ms":null}"#,
@@ -102,7 +102,7 @@ fn three_forms_by_four_ways() {
         ],
     );
     check(&[], r#"{"tool":"t"}"#, &[("/user", json!("imported"))]);
-    // Our own entry keeps its id and what is known of its result; where it came from is no longer certain.
+    // An entry of tooltrail keeps its id and the values of its result. Its `via` and `identity` are only claimed now.
     check(
         &[],
         r#"{"ts":"2026-11-20T09:00:00.250Z","user":"bob","tool":"t","args":{"a":"b"},"status":"ok","result_chars":9000,"result_snippet":"begin","id":"01a1f82f-1f7a-7abc-8def-0123456789ab","duration_ms":7.5,"via":"toolbox","identity":"verified","salt":"AAAAAAAAAAAAAAAAAAAAAA","new_field":[1]}"#,
@@ -123,7 +123,7 @@ fn three_forms_by_four_ways() {
 
 #[test]
 fn naive_times_are_the_zones() {
-    // A seed's lines; winter and summer differ where the zone says so.
+    // Lines as a seed writes them; winter and summer time differ if the zone has both.
     for (zone, ts, expected) in [
         ("Europe/Berlin", "2026-11-20T00:30:00", "2026-11-19T23:30:00.000Z"),
         ("Europe/Berlin", "2026-07-20T00:30:00", "2026-07-19T22:30:00.000Z"),
@@ -182,7 +182,7 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
     let mut text = Vec::new();
     let mut expected = Vec::new();
     for (number, bad) in (0..).zip(bad) {
-        // A good line, a blank one, which is nobody's, and a bad one.
+        // A valid line, a blank line, which is ignored, and a bad line.
         text.extend_from_slice(line(number, "alice", None).as_bytes());
         text.extend_from_slice(b"\r\n  \n");
         text.extend_from_slice(bad);
@@ -203,7 +203,7 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
     assert_eq!(told.code, Some(1));
     assert!(told.out.is_empty() && told.err.contains("stdin line 3: not a JSON object"), "{}", told.err);
     assert!(told.err.contains("13 lines rejected") && told.err.contains("13 entries stored"), "{}", told.err);
-    // Where no line is a call there is nothing to store.
+    // If no line is a call, nothing is stored.
     let none = TestHome::new().run_with(&["import", "-"], b"no json\n");
     assert_eq!(none.code, Some(1), "{}", none.err);
 }
@@ -213,7 +213,7 @@ fn lines_are_stored_by_time() {
     let place = TestHome::new();
     let base = minutes_ago(60 * 24 * 3).as_millis();
     let mut dice = crate::support::Dice(7);
-    // Each number and each offset once: 7,919 and 3,000 have no common divisor.
+    // Each number and each minute occurs once, because 7,919 and 3,000 have no common divisor.
     let text = (0..3_000_u64)
         .map(|number| {
             let ts = Timestamp::from_millis(base + (number * 7_919 % 3_000) as i64 * 60_000);
@@ -243,7 +243,7 @@ fn lines_without_a_time_share_that_of_the_import() {
     assert_eq!(place.run_with(&["import", "-"], text.as_bytes()).code, Some(0));
     let times = place.stored().iter().map(|entry| entry["ts"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     assert!(times.iter().all(|ts| *ts == times[0] && *ts >= before), "{before} {times:?}");
-    // Lines of equal content are different calls.
+    // Equal lines are different calls.
     let same = format!("{}\n", line(1, "alice", None)).repeat(5);
     assert_eq!(place.run_with(&["import", "-"], same.as_bytes()).code, Some(0));
     let stored = place.stored();
@@ -272,7 +272,7 @@ fn the_same_content_is_taken_once_or_again_where_asked() {
     let stored = place.stored();
     let ids = stored.iter().map(|entry| entry["id"].as_str().unwrap()).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(ids.len(), 60, "each time they are other calls");
-    // Of several files each has its own answer.
+    // Each of several files has its own answer.
     let other = place.file("other", lines(100..103, "bob", minutes_ago(1)));
     let ran = place.run(&["import", "--json", &file, &other, &other]);
     assert_eq!(ran.code, Some(1), "{}", ran.err);
@@ -344,7 +344,8 @@ fn a_file_that_has_grown_is_continued() {
         }
         assert_eq!(place.numbers(), (0..6).collect::<Vec<_>>(), "{first} {compressed}");
         assert_eq!(place.run(&["import", &write(6)]).code, Some(1), "the whole of it was imported");
-        // Another user's lines are others; and what was changed at its beginning is another file.
+        // The same content is refused for another default user too. A file whose beginning was changed is a different
+        // file.
         assert_eq!(place.run(&["import", "--user", "bob", &write(6)]).code, Some(1));
         let changed = place.file("log", all[1..].concat());
         assert_eq!(place.run(&["import", &changed]).code, Some(0));

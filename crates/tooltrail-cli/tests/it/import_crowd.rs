@@ -1,15 +1,15 @@
-//! Several imports at once into one home.
+//! Several imports into one home at the same time.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use crate::support::{Ran, TestHome, lines, minutes_ago};
 
-/// Processes of the named test, and the entries of each.
+/// Processes of the first test, and the entries of each.
 const PROCESSES: u64 = 8;
 const ENTRIES: u64 = 10_000;
 
-/// Starts an import of each file at once and waits for all.
+/// Starts the imports of all files at the same time, and waits for all of them.
 fn at_once(place: &TestHome, files: &[String]) -> Vec<Ran> {
     let start = |file: &String| {
         let mut command = place.command(&["import", file]);
@@ -22,7 +22,7 @@ fn at_once(place: &TestHome, files: &[String]) -> Vec<Ran> {
 #[test]
 fn eight_processes_one_file() {
     let place = TestHome::new();
-    // One instant: all lines belong to one day file.
+    // All lines have the same time, so they belong to one day file.
     let ts = minutes_ago(1);
     let files = (0..PROCESSES)
         .map(|n| place.file(&format!("lines.{n}"), lines(n * ENTRIES..(n + 1) * ENTRIES, "alice", ts)))
@@ -57,7 +57,7 @@ fn two_of_the_same_content_at_once_store_it_once() {
         let ran = at_once(&place, &[file.clone(), file]);
         let mut codes = ran.iter().map(|ran| ran.code.unwrap()).collect::<Vec<_>>();
         codes.sort_unstable();
-        // The second came during the first, or after it.
+        // The second import started during the first one, or after it.
         assert!(codes == [0, 1] || codes == [0, 2], "{codes:?} {}{}", ran[0].err, ran[1].err);
         let told = |text: &str| ran.iter().any(|ran| ran.err.contains(text));
         assert!(told("another process is importing") || told("was imported already"));

@@ -1,4 +1,4 @@
-//! Imports that end early, and are run again.
+//! Imports that are cut short and run again.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 
 use crate::support::{Dice, Ran, TestHome, line, lines, minutes_ago};
 
-/// Rounds, each with a home of its own; `TOOLTRAIL_KILL_ROUNDS` asks for more.
+/// Rounds, each with a new home. `TOOLTRAIL_KILL_ROUNDS` sets another number.
 const ROUNDS: u64 = 20;
 
-/// Kills in a round before the import is left in peace.
+/// Kills in a round before an import runs to its end.
 const KILLS: usize = 3;
 
-/// Lines of the file: several batches.
+/// Lines of the file: enough for several batches.
 const LINES: u64 = 6_000;
 
-/// Lines that come after each kill where the file is a log that grows.
+/// Lines that are appended after each kill in rounds with a growing file.
 const GROWS_BY: u64 = 50;
 
-/// Returns lines of two users over two days in no order, each fifth without a time.
+/// Returns lines of two users over two days in random order; every fifth has no time.
 fn text(dice: &mut Dice) -> String {
     some_lines(dice, 0..LINES)
 }
@@ -34,13 +34,13 @@ fn some_lines(dice: &mut Dice, numbers: std::ops::Range<u64>) -> String {
     text
 }
 
-/// Returns how many whole lines stand in the home.
+/// Returns the number of complete lines in the day files.
 fn whole_lines(place: &TestHome) -> u64 {
     let count = |file| std::fs::read(file).unwrap().iter().filter(|byte| **byte == b'\n').count() as u64;
     place.day_files().into_iter().map(count).sum()
 }
 
-/// Returns how many bytes the day files have.
+/// Returns the size of all day files in bytes.
 fn bytes(place: &TestHome) -> u64 {
     place.day_files().into_iter().map(|file| std::fs::metadata(file).unwrap().len()).sum()
 }
@@ -59,7 +59,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
         let place = TestHome::new();
         let (mut text, mut count) = (text(&mut dice), LINES);
         let write = |text: &str| {
-            // The last line of every third has no newline yet.
+            // In every third round the last line has no newline yet.
             let text = if round % 3 == 0 { text.trim_end() } else { text };
             let bytes = match round % 2 {
                 0 => text.as_bytes().to_vec(),
@@ -73,7 +73,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
             let mut command = place.command(&["import", &file]);
             let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             if kill > 0 {
-                // Most moments of a run are spent reading: these two fall where lines are being stored.
+                // A run spends most of its time reading, so these kills wait until lines are being stored.
                 let before = bytes(&place);
                 while bytes(&place) == before && child.try_wait().unwrap().is_none() {
                     std::thread::sleep(Duration::from_micros(200));
@@ -93,7 +93,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
             }
         }
         let ran = place.run(&["import", &file]);
-        // It goes on, or a run that was not killed in time was the whole.
+        // The import continues, or a run that was not killed in time has already stored everything.
         assert!(ran.code == Some(0) || ran.err.contains("imported already"), "round {round}: {}", ran.err);
         let stored = place.stored();
         let imported = stored.iter().filter(|entry| entry["via"] == "import").collect::<Vec<_>>();
@@ -112,7 +112,7 @@ fn killed_at_any_moment_every_line_is_there_once() {
 fn what_the_disk_does_not_take_is_no_success_and_comes_later() {
     let place = TestHome::new();
     let file = place.file("lines", lines(0..5_000, "alice", minutes_ago(1)));
-    // A limit on the size of files stands for a full disk: half of the lines fit.
+    // A limit on the file size simulates a full disk: half of the lines fit.
     let mut command = Command::new("bash");
     let limited = command.args(["-c", "trap '' XFSZ; ulimit -f 1000; exec \"$0\" import \"$1\""]);
     let inside = place.command(&[]);

@@ -1,4 +1,4 @@
-//! How much memory an import takes, however large its file.
+//! The memory of an import is bounded for files of any size.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -9,11 +9,11 @@ use crate::support::{Dice, TestHome, line, minutes_ago};
 /// Lines of the file.
 const LINES: u64 = 200_000;
 
-/// Most memory of the process: two batches in flight, each of 2 MiB received and as much again on its way to the disk,
-/// 8 MB of notes, the binary itself and room to spare. The lines of the file alone are more.
+/// Maximum memory of the process in KiB: two batches in flight, each with 2 MiB of received lines and as much again to
+/// write, 8 MB of notes, the binary itself, and some reserve. The lines of the file need more than that.
 const MEMORY_KIB_MAX: u64 = 72 * 1024;
 
-/// Returns the most memory that a process had so far.
+/// Returns the peak memory of a process so far, in KiB.
 fn high_water_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;

@@ -1,4 +1,5 @@
-//! `kill -9` of the real service at random moments: what it acknowledged is there, once, and no line is glued.
+//! `kill -9` of the real service at random moments: each acknowledged entry is stored once, and no two lines are
+//! joined.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,10 +10,10 @@ use std::time::Duration;
 
 use crate::support::TestHome;
 
-/// Rounds in the suite; `TOOLTRAIL_KILLS` asks for more.
+/// Number of rounds. `TOOLTRAIL_KILLS` sets another number.
 const ROUNDS: u64 = 50;
 
-/// Senders at once, each with a user of its own and one that all share.
+/// Concurrent senders. Each sends entries of its own user and of a user that all share.
 const SENDERS: u64 = 4;
 
 /// Entries of one request.
@@ -26,7 +27,7 @@ fn serve(place: &TestHome) -> (Child, String) {
     (child, url.trim().trim_start_matches("http://").to_owned())
 }
 
-/// Sends one request and returns its status, `None` if the service died before it answered.
+/// Sends one request and returns its status, or `None` if the service died before it answered.
 fn post(address: &str, token: &str, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     let head = format!(
@@ -40,7 +41,7 @@ fn post(address: &str, token: &str, body: &str) -> Option<u16> {
     String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
 }
 
-/// Small steps of a seeded sequence (SplitMix64): a failure replays from its seed.
+/// Returns the next number of a seeded sequence (SplitMix64), so that the seed repeats a failure.
 fn next(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (*seed ^ *seed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -48,7 +49,7 @@ fn next(seed: &mut u64) -> u64 {
     mixed ^ mixed >> 31
 }
 
-/// What one round of senders saw: the ids that were acknowledged, and those of requests without an answer.
+/// What a sender saw: the ids that were acknowledged, and the ids of requests without an answer.
 struct Observed {
     acknowledged: Vec<String>,
     unanswered: Vec<String>,
@@ -67,7 +68,7 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
         let body = ids.iter().enumerate().map(line).collect::<String>();
         let dead = match post(address, token, &body) {
             Some(200) => seen.send(Observed { acknowledged: ids, unanswered: Vec::new() }).is_err(),
-            // Not open yet: nothing of it was taken.
+            // The home is not open yet, so no entry was accepted.
             Some(503) => {
                 std::thread::sleep(Duration::from_millis(2));
                 false
@@ -84,7 +85,8 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
     }
 }
 
-/// Returns how often each id is stored, and how many files end in a torn line. Every whole line must be an entry.
+/// Returns how often each id is stored, and how many files end in an incomplete line. Every complete line must be an
+/// entry.
 fn stored(place: &TestHome) -> (HashMap<String, u32>, usize) {
     let (mut found, mut torn) = (HashMap::new(), 0);
     for user in std::fs::read_dir(place.home()).unwrap().flatten() {
@@ -139,14 +141,14 @@ fn what_was_acknowledged_survives_a_kill_once() {
         }
         assert!(found.values().all(|count| *count == 1), "round {round}: nothing is stored twice");
     }
-    // The last round's journal is recovered too.
+    // This start replays the journal of the last round.
     let (mut child, _address) = serve(&place);
     std::thread::sleep(Duration::from_millis(300));
     child.kill().unwrap();
     child.wait().unwrap();
     let (found, _) = stored(&place);
     assert!(acknowledged.iter().all(|id| found.get(id) == Some(&1)) && found.values().all(|count| *count == 1));
-    // A batch was under way if the files have some of what nobody was told about.
+    // A kill fell inside a batch if the files have a torn line or entries of a request that got no answer.
     let half = |(torn, unanswered): &&(bool, Vec<String>)| *torn || unanswered.iter().any(|id| found.contains_key(id));
     let inside = ends.iter().filter(half).count();
     let idle = ends.len() - inside;

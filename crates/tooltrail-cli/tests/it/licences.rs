@@ -1,10 +1,10 @@
-//! Every crate we build on may be used by anyone who may use ours, and there are not too many of them.
+//! The licences of all dependencies allow every use that our licence allows, and the number of dependencies is bounded.
 
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Licences that ask for no more than a notice.
+/// Licences that require only a notice.
 const ALLOWED: [&str; 11] = [
     "MIT",
     "MIT-0",
@@ -19,7 +19,7 @@ const ALLOWED: [&str; 11] = [
     "CC0-1.0",
 ];
 
-/// Crates in the lock file: a first-time user waits for each.
+/// Maximum crates in the lock file. It is bounded because the first build compiles each of them.
 const CRATES_MAX: usize = 250;
 
 #[test]
@@ -39,7 +39,7 @@ fn every_licence_is_allowed() {
     }
 }
 
-/// Whether one alternative of an expression asks for allowed licences only.
+/// Returns whether one alternative of a licence expression needs allowed licences only.
 fn allowed(expression: &str) -> bool {
     let flat = expression.replace(['(', ')'], " ").replace('/', " OR ");
     let one = |name: &str| ALLOWED.contains(&name.trim().split(" WITH ").next().unwrap_or_default());

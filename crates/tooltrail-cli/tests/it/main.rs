@@ -1,4 +1,4 @@
-//! The real binary, run as people and programs run it.
+//! Tests of the real binary, which is run as people and programs run it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test says what it measured or skipped")]
 

@@ -1,4 +1,4 @@
-//! The numbers for a scraper: they are read as the format says, they move, and they name nobody.
+//! The metrics: they have the OpenMetrics format, they change with the work, and they contain no names.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::service::Service;
 
 const LINE: &str = r#"{"user":"alice","tool":"fs.read","status":"ok"}"#;
 
-/// Each sample of an exposition, by its name and labels as they stand.
+/// Returns each sample of the metrics page, by its name and labels as they are written.
 fn samples(service: &Service) -> BTreeMap<String, f64> {
     let answer = service.send("GET", "/metrics", &[], "");
     assert_eq!(answer.status, 200);
@@ -14,7 +14,7 @@ fn samples(service: &Service) -> BTreeMap<String, f64> {
     parse(&answer.body)
 }
 
-/// Reads an exposition strictly: a type before each family's samples, its suffixes, the end marked.
+/// Parses a metrics page strictly: the type before the samples of a family, the suffixes of the type, and the end mark.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut samples = BTreeMap::new();
     let mut families = BTreeMap::new();
@@ -54,7 +54,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-/// Buckets only rise, and the last holds every value.
+/// Checks that the buckets of a histogram never decrease, and that the last one counts every value.
 fn whole_histograms(samples: &BTreeMap<String, f64>, families: &BTreeMap<&str, &str>) {
     for name in families.iter().filter(|(_, kind)| **kind == "histogram").map(|(name, _)| name) {
         let prefix = format!("{name}_bucket{{");
@@ -124,7 +124,7 @@ fn the_numbers_move_as_they_should() {
         assert_eq!(after[quiet], 0.0, "{quiet}");
     }
     assert!(after.iter().filter(|(series, _)| series.starts_with("tooltrail_lost")).all(|(_, lost)| *lost == 0.0));
-    // Numbers only: whose calls they were, of which tool, from whom, is not there.
+    // The metrics contain only numbers: no user, no tool, no token.
     let names = after.keys().map(String::as_str).collect::<String>();
     for name in ["alice", "fs.read", "root", "nowhere", "BREW", &admin[..16]] {
         assert!(!names.contains(name), "{name}");

@@ -1,4 +1,4 @@
-//! The published description against the real service: each answer is as described.
+//! Compares the published OpenAPI document with the real service: each answer is as described.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -8,21 +8,21 @@ use serde_json::Value;
 
 use crate::service::{Answer, Service};
 
-/// Where the document pretends to lie; nothing is fetched.
+/// The address under which the validator knows the document; nothing is fetched from it.
 const PLACE: &str = "file:///openapi.json";
 
-/// The path whose answer has no end.
+/// The path of the stream, whose answer has no end.
 const STREAM: &str = "/api/audit/stream";
 
-/// The document and what has been asked of it.
+/// The document, and the answers that were checked against it.
 struct Document {
     document: Value,
-    /// Path, method and status of each answer seen.
+    /// Path, method and status of each checked answer.
     seen: BTreeSet<(String, String, String)>,
 }
 
 impl Document {
-    /// Checks an answer against what its path, method and status promise.
+    /// Checks an answer against the description for its path, method and status.
     fn check(&mut self, method: &str, target: &str, answer: &Answer) {
         let path = target.split('?').next().unwrap();
         let status = answer.status.to_string();
@@ -49,7 +49,7 @@ impl Document {
         self.seen.insert((path.to_owned(), method.to_lowercase(), status));
     }
 
-    /// Checks the beginning of an answer that has no end.
+    /// Checks the beginning of the stream, whose answer has no end.
     fn stream(&mut self, service: &Service, token: &str) {
         let mut stream = service.connect();
         let head = format!("GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
@@ -75,7 +75,7 @@ impl Document {
         }
     }
 
-    /// Follows one reference.
+    /// Returns the value that a `$ref` refers to, or the value itself.
     fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
         match value["$ref"].as_str() {
             Some(reference) => self.document.pointer(reference.strip_prefix('#').unwrap()).unwrap(),
@@ -146,7 +146,7 @@ fn every_answer_is_as_described() {
             (path.clone(), "localhost"),
         ] {
             if target == STREAM && host == "localhost" {
-                // This answer has no end.
+                // `stream` checks this answer, which has no end.
                 continue;
             }
             let answer = service.send(
@@ -157,13 +157,13 @@ fn every_answer_is_as_described() {
             );
             document.check(&method, &target, &answer);
         }
-        // What is described is routed, under these methods and no others.
+        // Each described path exists, with the described methods only.
         let other = service.send("PATCH", path, &[], "");
         let allowed = other.header("allow").unwrap().split(',').filter(|method| *method != "HEAD").collect::<Vec<_>>();
         assert_eq!((other.status, allowed), (405, vec![method.as_str()]), "{path}");
         document.validate("#/components/schemas/Problem", &other.json(), path);
     }
-    // An address that comes again and again without a token is sent away, whatever it asks.
+    // After many requests without a valid token, an address gets 429 for every request.
     service.until("sends strangers away", || service.send("GET", "/api/audit/users", &[], "").status == 429);
     for path in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"] {
         document.check("GET", path, &service.send("GET", path, &[], ""));
@@ -173,7 +173,7 @@ fn every_answer_is_as_described() {
     unseen(&document);
 }
 
-/// Asks a service that cannot open its home.
+/// Checks the answers of a service that cannot open its home.
 fn starting(document: &mut Document) {
     let place = crate::support::TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
@@ -186,7 +186,7 @@ fn starting(document: &mut Document) {
     document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));
 }
 
-/// Every described answer was seen, but those that need a fault of the machine or a long wait.
+/// Checks that every described answer was seen, except those that need a fault of the machine or a long wait.
 fn unseen(document: &Document) {
     let mut missing = BTreeMap::<String, Vec<String>>::new();
     for (path, methods) in document.document["paths"].as_object().unwrap() {
@@ -202,7 +202,7 @@ fn unseen(document: &Document) {
     assert!(missing.is_empty(), "described and never seen: {missing:?}");
 }
 
-/// Returns a body for the methods that have one.
+/// Returns the body of a request with this method.
 fn line_for<'a>(method: &str, line: &'a str) -> &'a str {
     if method == "POST" { line } else { "" }
 }

@@ -1,4 +1,4 @@
-//! What whoever runs the service meets: odd disks, keys that others could read, and the log.
+//! What an operator of the service meets: unusual disks, keys that others could read, and the log.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::service::Service;
 use crate::support::TestHome;
 
-/// Whether a command of the distribution is here; says that a test is skipped where it is not.
+/// Returns whether a command is installed; if not, prints that the test is skipped.
 fn has(command: &str) -> bool {
     let there = Command::new(command).arg("--version").output().is_ok_and(|output| output.status.success());
     if !there {
@@ -21,7 +21,7 @@ fn a_home_on_a_network_is_refused_unless_forced() {
         return;
     }
     let place = TestHome::new();
-    // The system's answer about the file system is replaced: the first word of what it fills in is the type.
+    // Replaces the first word in the result of `statfs`, which is the type of the file system.
     let run = |magic: u32, args: &[&str]| {
         let word = magic.to_le_bytes().map(|byte| format!("{byte:02x}")).concat();
         let command = place.command(args);
@@ -51,14 +51,14 @@ fn a_home_on_a_network_is_refused_unless_forced() {
     assert_eq!(run(0xEF53, &["import", &line]).0, Some(0), "a local disk");
     assert_eq!(run(0x6969, &["import", "--again", &line, "--force-network-home"]).0, Some(0));
     assert_eq!(place.stored().iter().filter(|entry| entry["tool"] == "t").count(), 2);
-    // Reading needs no lock.
+    // Reading works, because it needs no lock.
     assert_eq!(run(0x6969, &["recent"]).0, Some(0));
 }
 
 #[test]
 fn the_end_is_bounded_whatever_the_disk_does() {
     let mut service = Service::start();
-    // Somebody holds the append lock and does not let go: every batch waits for it in vain, the last ones too.
+    // The test holds the append lock, so every batch waits for it until its timeout, the last ones too.
     let path = service.place.home().join(".tooltrail/append.lock");
     service.until("writing", || path.exists());
     let lock = std::fs::File::open(path).unwrap();
@@ -69,14 +69,14 @@ fn the_end_is_bounded_whatever_the_disk_does() {
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     let log = service.log();
     assert!(log.contains("lock the appends of"), "{log}");
-    // What it could not append it left in its journal, for the next start.
+    // The entries that could not be appended are in the journal, which the next start replays.
     lock.unlock().unwrap();
     assert_eq!(service.place.run_with(&["import", "-"], b"{\"tool\":\"t\"}\n").code, Some(0));
     let told = service.place.run(&["recent", "--user", "_system"]).out;
     assert!(told.contains("tooltrail.stop"), "{told}");
 }
 
-/// What nobody may find in a log.
+/// A text that must not occur in the log.
 const CANARY: &str = "quicksilver";
 
 #[test]
@@ -131,7 +131,7 @@ fn the_log_tells_what_is_done_and_never_what_was_said() {
             write!(stream, "{head}Last-Event-ID: {CANARY}\r\n\r\n").unwrap();
             assert!(stream.read(&mut [0; 1_024]).unwrap() > 0);
         }
-        // What is no HTTP, and a day file that cannot be written.
+        // Bytes that are not HTTP, then an entry whose day file cannot be written.
         for noise in [format!("{CANARY}\r\n\r\n"), format!("GET /{CANARY} HTTP/1.1\r\n{CANARY}\r\n\r\n")] {
             use std::io::{Read as _, Write as _};
             let mut stream = service.connect();

@@ -1,4 +1,4 @@
-//! The files and examples for operators, judged by the tools that will read them.
+//! The files and examples for operators, checked by the tools that read them.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use crate::service::{PATIENCE, Service, answer};
 use crate::support::TestHome;
 
-/// The exposure that `systemd-analyze security` may find at most, in tenths: 10 is safe, 100 is none.
+/// Maximum exposure that `systemd-analyze security` may report, in tenths: 10 is very safe, 100 means no protection.
 const EXPOSURE_MAX: &str = "15";
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// Writes the unit with the binary of this build in place of the installed one.
+/// Writes the unit file with the path of this build's binary instead of the installed one.
 fn unit(folder: &Path) -> PathBuf {
     let text = std::fs::read_to_string(root().join("packaging/tooltrail.service")).unwrap();
     assert!(text.contains("/usr/local/bin/tooltrail serve"), "{text}");
@@ -50,7 +50,7 @@ fn the_unit_is_understood_and_shut_in() {
     }
 }
 
-/// Returns the first block of a language on the operators' page.
+/// Returns the first code block of a language in `docs/operate.md`.
 fn example(language: &str) -> String {
     let page = std::fs::read_to_string(root().join("docs/operate.md")).unwrap();
     let block = page.split(&format!("```{language}\n")).nth(1).unwrap_or_else(|| panic!("no {language}"));
@@ -70,7 +70,7 @@ fn the_example_of_a_configuration_has_every_key() {
     }
 }
 
-/// A child that does not outlive its test.
+/// A child process that is killed at the end of the test.
 struct Proxy(Child);
 
 impl Drop for Proxy {
@@ -80,7 +80,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Runs nginx with the page's example, without TLS, before a service.
+/// Runs nginx with the example of the page, without TLS, as a proxy in front of the service.
 fn nginx(place: &TestHome, service: &str, port: u16) -> Option<Proxy> {
     let server = example("nginx")
         .replace("listen 443 ssl", &format!("listen 127.0.0.1:{port}"))
@@ -144,7 +144,7 @@ fn the_example_of_a_proxy_works() {
     assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
 }
 
-/// Its commands run as the unit gives them: the same words and variables.
+/// Runs the commands of the unit with the same words and variables.
 #[test]
 fn the_unit_s_commands_are_ours() {
     let text = std::fs::read_to_string(root().join("packaging/tooltrail.service")).unwrap();

@@ -1,4 +1,4 @@
-//! Days that go: by command, by the service each day, and late lines that are refused.
+//! Removing old days: by the command, by the service once a day, and the refusal of lines of removed days.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -9,13 +9,13 @@ use serde_json::Value;
 use crate::service::Service;
 use crate::support::{TestHome, line, minutes_ago};
 
-/// A line of so many days ago.
+/// Returns a line whose time is `ago` days ago.
 fn of(number: u64, ago: u64) -> String {
     let minutes = i64::try_from(ago * 24 * 60).unwrap();
     format!("{}\n", line(number, "alice", Some(minutes_ago(minutes))).trim_end())
 }
 
-/// A place with one entry of each of the last so many days.
+/// Returns a place with one entry for each of the last `days` days.
 fn filled(days: u64) -> TestHome {
     let place = TestHome::new();
     let text = (0..days).map(|ago| of(ago, ago)).collect::<String>();
@@ -86,7 +86,7 @@ fn another_process_prunes_beside_a_running_service() {
     let day = service.place.day_file("alice", minutes_ago(5 * 24 * 60));
     let send = |number: u64| assert_eq!(service.post(&token, &of(number, 5)).status, 200);
     (0..3).for_each(send);
-    // Its last line may still wait for a flush: that is waited for, and the file does not come again.
+    // The last line may still wait for a flush. Prune waits for the flush, so the file is not created again.
     let ran = service.place.run(&["prune", "--max-age-days", "2", "--json"]);
     let told = serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.err));
     assert_eq!((&told["files"], &told["days"][0]["left"]), (&1.into(), &0.into()), "{told}");
@@ -118,7 +118,7 @@ fn a_killed_prune_is_completed_by_the_next() {
     let old = || place.day_files().into_iter().filter(|path| path.ends_with(&name)).collect::<Vec<PathBuf>>();
     let before = old().len();
     assert_eq!(before as u64, USERS);
-    // The cap is met as soon as two files are gone.
+    // The limit is met as soon as two files are removed.
     let cap = (2 * USERS - 1).to_string();
     let prune = ["prune", "--max-entries", &cap];
     let mut child = place.command(&prune).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -145,7 +145,7 @@ fn an_import_that_was_cut_short_goes_on_when_some_of_its_days_are_too_old_by_the
     const LINES: u64 = 6_000;
     let text = (0..LINES).map(|number| of(number, number % 6)).collect::<String>();
     let kept = "[retention]\nmax_age_days = 3\n";
-    // Killed in the middle, unless it was too fast: then once more.
+    // Kills the import in the middle. If the import was too fast, tries again.
     for _ in 0..20 {
         let place = TestHome::new();
         let (file, config) = (place.file("calls.jsonl", &text), place.file("tooltrail.toml", kept));

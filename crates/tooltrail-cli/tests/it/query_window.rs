@@ -1,4 +1,4 @@
-//! Which days a question looks at, and what is said where it finds nothing.
+//! Which days a question covers, and what the answer says if it finds nothing.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{TestHome, minutes_ago};
 
 const DAY: i64 = 24 * 60;
 
-/// Returns a place with an entry of each of these ages in days.
+/// Returns a place with one entry for each of these ages in days.
 fn aged(days: &[i64]) -> TestHome {
     let place = TestHome::new();
     let lines = days.iter().map(|ago| {

@@ -1,4 +1,4 @@
-//! What `recent` prints: stored lines in order, page by page, and what it says of all else.
+//! What `recent` prints: stored lines in order, page by page, and its messages on stderr.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use tooltrail::Timestamp;
 
 use crate::support::{Dice, Ran, TestHome, line, minutes_ago, now};
 
-/// Returns a home with entries of three users over four days, many of one instant.
+/// Returns a home with entries of three users over four days, many of them with the same time.
 fn generated(entries: u64) -> TestHome {
     let place = TestHome::new();
     let (mut dice, base) = (Dice(5), minutes_ago(3 * 24 * 60).as_millis());
@@ -21,7 +21,7 @@ fn generated(entries: u64) -> TestHome {
     place
 }
 
-/// Returns the lines of the day files, newest first, by the test's own reading of the order.
+/// Returns the lines of the day files, newest first, in an order that the test computes itself.
 fn newest_first(place: &TestHome) -> Vec<String> {
     let mut found = Vec::new();
     for file in place.day_files() {
@@ -36,7 +36,7 @@ fn newest_first(place: &TestHome) -> Vec<String> {
     found.into_iter().map(|(.., line)| line).collect()
 }
 
-/// Returns the cursor that an answer told.
+/// Returns the cursor of the next page, which is printed on stderr.
 fn next(ran: &Ran) -> Option<&str> {
     ran.err.lines().find_map(|line| line.strip_prefix("next: --cursor "))
 }
@@ -50,7 +50,7 @@ fn json_is_the_stored_lines_and_nothing_else() {
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
     assert!(ran.out.ends_with('\n') && next(&ran).is_none(), "{}", ran.err);
     assert_eq!(ran.err, "", "nothing was skipped");
-    // In a pipe people's text has a line for each entry too, and nothing is cut.
+    // In a pipe the text form also has one line for each entry, and nothing is cut.
     let tabs = place.run(&["recent", "--limit", "1000"]);
     let rows = tabs.out.lines().map(|row| row.split('\t').collect::<Vec<_>>()).collect::<Vec<_>>();
     assert!(tabs.err.is_empty(), "{}", tabs.err);
@@ -61,7 +61,7 @@ fn json_is_the_stored_lines_and_nothing_else() {
         assert_eq!(row[..4], fields);
         assert_eq!((row[4], row[5]), (&*entry["duration_ms"].to_string(), entry["result_snippet"].as_str().unwrap()));
     }
-    // An empty answer is one, and prints nothing.
+    // An empty answer is a success and prints nothing.
     let none = place.run(&["recent", "--json", "tool=nobody"]);
     assert_eq!((none.code, none.out.as_str()), (Some(0), ""));
 }
@@ -135,7 +135,7 @@ fn what_is_no_entry_is_counted_and_hides_nothing() {
     let ran = place.run(&["recent", "--json"]);
     assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
     assert!(ran.err.starts_with("skipped: 1 torn, 1 with NUL, 3 not JSON, 0 too long\n"), "{}", ran.err);
-    // People are told as well, once there is something to tell.
+    // The text form also reports skipped lines.
     assert!(place.run(&["recent"]).err.contains("1 torn"));
     let stats = place.run(&["stats", "--json"]);
     let answer = serde_json::from_str::<serde_json::Value>(&stats.out).unwrap();

@@ -1,4 +1,4 @@
-//! Secrets: none is seen anywhere, whatever field of whatever capture it came in; one's own rules; finding one again.
+//! Secrets: none is stored or shown, from any field of any capture. Also tests own rules, and finding a secret again.
 
 use std::path::Path;
 
@@ -40,14 +40,15 @@ const FIELDS: &[&str] = &[
     "unknown_field",
 ];
 
-/// Returns a token as GitHub makes them, drawn from a seed.
+/// Returns a random token in the form of GitHub's tokens.
 fn canary(dice: &mut Dice) -> String {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let drawn = (0..36).map(|_| char::from(letters[dice.below(letters.len() as u64) as usize]));
     format!("ghp_{}", drawn.collect::<String>())
 }
 
-/// Returns bodies with a canary in a field: as its value, inside a text, as a list, an object and a key, and broken off.
+/// Returns bodies with a canary in a field: as its value, inside a text, in a list, in an object, as a key, and in a
+/// body that is cut off.
 fn bodies(field: &str, canary: &str) -> Vec<String> {
     let entry = |value: &str| {
         let mut members = vec![
@@ -69,14 +70,14 @@ fn bodies(field: &str, canary: &str) -> Vec<String> {
         entry(&format!("\"\\u001b[31m{canary}\\u001b[0m\"")),
         entry(&format!("\"{{\\\\u0022token\\\\u0022:\\\\u0022{canary}\\\\u0022}}\"")),
         format!("{{\"{canary}\":1,{}", &entry("\"x\"")[1..]),
-        // No JSON any more.
+        // These two are not valid JSON.
         whole[..whole.len() - 2].to_owned(),
         format!("{whole} {canary}"),
         whole,
     ]
 }
 
-/// All files below a folder that hold a text.
+/// Returns all files below a folder that contain a text.
 fn holding(folder: &Path, text: &str) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
@@ -233,11 +234,11 @@ fn a_secret_is_found_by_its_tag() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((json["rule"].as_str(), json["entries"].as_array().unwrap().len()), (Some("github-pat"), 2));
     assert_eq!(json["complete"], true);
-    // A password carries no tag, which is said.
+    // A password has no tag, and a message says so.
     let none = place.run_with(&["find-secret"], b"hunter29x");
     assert_eq!((none.code, none.out.as_str()), (Some(0), ""), "{}", none.out);
     assert!(none.err.contains("no kind that carries a tag"), "{}", none.err);
-    // What another writer left unhidden is listed, too.
+    // An entry in which another writer left the secret unhidden is listed too.
     let today = place.day_files().remove(0);
     let raw = format!(
         "{{\"ts\":\"{}T00:00:00.000Z\",\"user\":\"u\",\"tool\":\"t9\",\"args\":{{}},\"status\":\"ok\",\"result_chars\":9,\"result_snippet\":\"{token}\"}}\n",
@@ -247,7 +248,7 @@ fn a_secret_is_found_by_its_tag() {
     std::fs::write(&today, before + &raw).unwrap();
     let found = place.run_with(&["find-secret"], token.as_bytes());
     assert!(found.out.contains("t9") && found.err.contains("1 unhidden"), "{} {}", found.out, found.err);
-    // Nothing is stored by asking, and nothing on the command line is a secret.
+    // The search stores nothing, and a secret as an argument is refused.
     assert_eq!(holding(&place.home(), &token), [today]);
     assert_eq!(place.run(&["find-secret", "hunter29x"]).code, Some(2));
     assert_eq!(place.run_with(&["find-secret"], b"\n").code, Some(2));

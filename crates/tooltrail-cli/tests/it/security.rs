@@ -1,4 +1,4 @@
-//! What hostile clients send, byte for byte, and what comes of it.
+//! What hostile clients send, byte for byte, and how the service answers.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,10 +8,11 @@ use crate::service::{PATIENCE, Service, answer};
 
 const LINE: &str = r#"{"user":"alice","tool":"t","status":"ok"}"#;
 
-/// How long nothing may come before nothing more comes.
+/// If no byte comes for this time, the test assumes that no more bytes come.
 const SILENCE: Duration = Duration::from_millis(150);
 
-/// Sends bytes and returns the status of every answer on the connection: waits for so many, and a moment for more.
+/// Sends bytes and returns the status of every answer on the connection. Waits for `answers` answers, then for
+/// [`SILENCE`].
 fn statuses(service: &Service, bytes: &[u8], answers: usize, end: bool) -> Vec<u16> {
     let mut stream = service.connect();
     let _ = stream.write_all(bytes);
@@ -29,7 +30,7 @@ fn statuses(service: &Service, bytes: &[u8], answers: usize, end: bool) -> Vec<u
     answers_in(&all)
 }
 
-/// Returns the statuses of whole answers.
+/// Returns the statuses of all complete answers.
 fn answers_in(bytes: &[u8]) -> Vec<u16> {
     let mut rest = std::str::from_utf8(bytes).unwrap();
     let mut found = Vec::new();
@@ -42,8 +43,8 @@ fn answers_in(bytes: &[u8]) -> Vec<u16> {
     found
 }
 
-/// Requests that two servers might cut at different places: each has one answer or is refused, and nothing behind a
-/// doubtful end is taken for a request.
+/// Requests whose end two servers might see at different places (request smuggling). Each gets one answer or is
+/// refused, and bytes after an ambiguous end are not taken for a request.
 #[test]
 fn a_request_ends_at_one_place() {
     let service = Service::start();
@@ -63,7 +64,7 @@ fn a_request_ends_at_one_place() {
     check("plain, and a second one", format!("{post}Content-Length: {length}\r\n\r\n{LINE}{next}"), &[200, 200], 1);
     check("chunks, and nothing after", format!("{post}Transfer-Encoding: chunked\r\n\r\n{chunked}{next}"), &[200], 1);
     check("coding in capitals", format!("{post}Transfer-Encoding: CHUNKED\r\n\r\n{chunked}"), &[200], 1);
-    // The chunks count, as the standard says, and the connection ends with them.
+    // The chunks decide the length, as the standard says, and the connection is closed after them.
     let both = [("Content-Length: 6\r\n", ""), ("", "Content-Length: 6\r\n")];
     for (before, after) in both {
         let head = format!("{post}{before}Transfer-Encoding: chunked\r\n{after}\r\n");
@@ -110,7 +111,7 @@ fn a_request_ends_at_one_place() {
     check("a body cut off", format!("{post}Content-Length: 99\r\n\r\n{LINE}"), &[400], 0);
     let old = post.replace("HTTP/1.1", "HTTP/1.0");
     check("chunks in 1.0", format!("{old}Transfer-Encoding: chunked\r\n\r\n{chunked}{next}"), &[400], 0);
-    // Lines that end without CR are lines (RFC 9112, 2.2), for every reader of ours alike.
+    // Lines that end without CR are accepted (RFC 9112, section 2.2), by all our parsers in the same way.
     let bare = format!("{post}Content-Length: {length}\r\n\r\n").replace("\r\n", "\n");
     check("bare line feeds", format!("{bare}{LINE}{next}"), &[200, 200], 1);
     check(
@@ -133,7 +134,7 @@ fn a_request_ends_at_one_place() {
     assert_eq!(service.send("GET", "/healthz", &[], "").status, 200);
 }
 
-/// Tricks to reach another file, in paths, parameters and bodies: a user's name is only ever an encoded folder.
+/// Tricks to reach another file, in paths, parameters and bodies. A user name is used only as an encoded folder name.
 #[test]
 fn no_path_leads_out_of_the_home() {
     let service = Service::start();
@@ -202,7 +203,7 @@ fn no_path_leads_out_of_the_home() {
         let status = service.post(&admin, &line).status;
         assert!(status == 200 || status == 400, "{user:?}: {status}");
     }
-    // Nothing new lies beside the home, in our own folder or below a name that is no plain encoding.
+    // No new file is beside the home, in tooltrail's own folder, or below a folder name that is not a plain encoding.
     let mut found = std::fs::read_dir(service.place.home())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -237,14 +238,14 @@ fn an_address_without_a_token_is_sent_away_and_nobody_else() {
     let begun = Instant::now();
     let failures = (0..200).map(|_| from(stranger, "guess").status).collect::<Vec<_>>();
     let answered = failures.iter().filter(|status| **status == 401).count();
-    // A minute's worth, and one more for each second that it took.
+    // The allowance of one minute, and one more for each second that has passed.
     let most = 60 + begun.elapsed().as_secs() as usize + 1;
     assert!((60..=most).contains(&answered), "{answered} of at most {most}");
     assert!(failures.iter().all(|status| [401, 429].contains(status)), "{failures:?}");
     let sent_away = from(stranger, "guess");
     assert_eq!((sent_away.status, sent_away.header("retry-after")), (429, Some("1")), "{sent_away:?}");
     assert_eq!(sent_away.json()["status"], 429);
-    // Others have their own allowance, and a valid token needs none, from whatever address.
+    // Other addresses have their own allowance, and a valid token needs none, from any address.
     assert_eq!(from([127, 0, 0, 8], "guess").status, 401);
     assert_eq!(from([127, 0, 0, 8], &admin).status, 200);
     assert_eq!(from(stranger, &admin).status, 200);
@@ -259,13 +260,13 @@ fn a_thousand_idle_connections_lock_nobody_out() {
     let mut idle = Vec::new();
     for n in 0..1_000 {
         let mut stream = service.connect();
-        // Of all kinds: silent, half a head, and idle after an answer.
+        // All kinds of idle connections: silent, with half a head, and idle after an answer.
         let bytes: &[u8] = match n % 3 {
             0 => b"",
             1 => b"GET /healthz HTTP/1.1\r\nHo",
             _ => b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
         };
-        // One that had to leave already does not take it.
+        // The write fails on a connection that the service has already closed.
         let _ = stream.write_all(bytes);
         idle.push(stream);
         if n % 100 == 99 {

@@ -1,4 +1,4 @@
-//! Beside a seed's audit module: it reads our files, we read its, and both write one.
+//! Works together with a seed's audit module: each reads the files of the other, and both write to one file.
 
 use std::process::{Command, Stdio};
 
@@ -7,10 +7,10 @@ use tooltrail::Timestamp;
 
 use crate::support::{Ran, TestHome, lines, minutes_ago, now};
 
-/// The fields that a seed knows, in its order.
+/// The fields that the seed's module knows, in its order.
 const SEVEN: [&str; 7] = ["ts", "user", "tool", "args", "status", "result_chars", "result_snippet"];
 
-/// Returns a command of the seed's module in a zone as POSIX writes it.
+/// Returns a command that runs the seed's module in a zone, given in POSIX form.
 fn seed(place: &TestHome, zone: &str, args: &[&str]) -> Command {
     let mut command = Command::new("python3");
     command
@@ -31,7 +31,7 @@ fn run_seed(place: &TestHome, zone: &str, args: &[&str]) -> String {
     ran.out
 }
 
-/// Returns the seven fields of each entry, having checked that they come first.
+/// Returns the seven fields of each entry, and checks that they come first.
 fn seven(entries: impl Iterator<Item = Value>) -> Vec<Vec<Value>> {
     let fields = |entry: Value| {
         let object = entry.as_object().unwrap();
@@ -47,7 +47,7 @@ fn the_seed_reads_our_files() {
     let text = (0..90_u64)
         .map(|number| {
             let call = serde_json::json!({
-                // No two of one instant, which the seed would order otherwise than we do.
+                // No two entries have the same time, because the seed's module orders those differently.
                 "ts": Timestamp::from_millis(minutes_ago(47 * number as i64).as_millis() + number as i64).to_string(),
                 "user": (["alice", "bob", "carol"][number as usize % 3]),
                 "tool": "fs.read",
@@ -87,14 +87,14 @@ fn we_read_what_the_seed_writes() {
         ran.out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let recent = |args: &[&str]| recent_in("Asia/Tokyo", args);
-    // As they stand, newest first: blanks, escapes and local times are the seed's.
+    // The lines are printed unchanged, newest first, with the seed's spaces, escapes and local times.
     let alices = written.iter().filter(|line| line.contains("\"user\": \"alice\"")).rev().cloned().collect::<Vec<_>>();
     assert_eq!((alices.len(), written.len()), (300, 330));
     assert_eq!(recent(&["--user", "alice"]), alices);
     assert_eq!(recent(&[]).len(), 330);
     assert_eq!(recent(&["status=denied", "tool=shell", "user=bob"]).len(), 10);
     assert_eq!(recent(&["ümlaut", "設定", "user=bob"]).len(), 9, "escaped or not, a text is found");
-    // Nine hours are in the zone's name: elsewhere the same times would be other instants.
+    // The zone is nine hours ahead of UTC. In another zone the same local times are other instants.
     assert_eq!(recent(&["last=1h"]).len(), 330);
     assert_eq!(recent_in("Pacific/Auckland", &["last=1h"]).len(), 0);
     let stats = place.run(&["stats", "--json", "--zone", "Asia/Tokyo"]).out;
@@ -103,7 +103,7 @@ fn we_read_what_the_seed_writes() {
     assert_eq!(stats["by_user"], serde_json::json!({"alice": 300, "bob": 30}));
     assert_eq!(place.stored_lines(), written, "never rewritten");
     assert!(!place.home().join(".tooltrail").exists(), "a reader adopts nothing");
-    // And the lines can be taken in elsewhere, where their instants are told in UTC.
+    // Another home can import the lines; there the times are stored in UTC.
     let elsewhere = TestHome::new();
     let text = written.join("\n");
     let ran = elsewhere.run_with(&["import", "-", "--zone", "Asia/Tokyo"], text.as_bytes());
@@ -130,7 +130,7 @@ fn both_write_one_file() {
         let ran = place.run(&["import", &file]);
         assert_eq!(ran.code, Some(0), "{}", ran.err);
     }
-    // What the seed writes last comes after all of ours.
+    // The last lines of the seed come after all lines of tooltrail.
     std::thread::sleep(std::time::Duration::from_millis(50));
     std::fs::write(&stop, "").unwrap();
     let their = Ran::of(their.wait_with_output().unwrap());
@@ -151,7 +151,7 @@ fn both_write_one_file() {
     assert!(turns > 8, "they did not write at once: {turns}");
     let seen = place.run(&["stats", "--json", "--user", "alice"]).out;
     let seen = serde_json::from_str::<Value>(&seen).unwrap();
-    // On a busy machine a debug build may reach the bound of time; the answer then says that it is not complete.
+    // On a busy machine a debug build may reach the time limit; then the answer says that it is not complete.
     let (total, complete) = (seen["total"].as_u64().unwrap(), seen["complete"] == true);
     assert!(if complete { total == 12_000 + count } else { total < 12_000 + count }, "{total} of {count}, {complete}");
 }

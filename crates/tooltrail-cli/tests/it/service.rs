@@ -1,4 +1,4 @@
-//! The real service on a port of its own, and a client that sends exactly the bytes it is given.
+//! The real service on a free port, and a client that sends exactly the given bytes.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::TestHome;
 
-/// Longest wait for anything in these tests; a wrong answer comes sooner.
+/// Longest wait in these tests. A wrong answer fails sooner.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running service.
@@ -26,30 +26,30 @@ pub(crate) struct Answer {
 }
 
 impl Service {
-    /// Starts one in a new place and waits until it is ready.
+    /// Starts a service in a new place and waits until it is ready.
     pub(crate) fn start() -> Self {
         let service = Self::start_in(TestHome::new());
         service.wait_ready();
         service
     }
 
-    /// Starts one and returns once its port is open.
+    /// Starts a service and returns once its port is open.
     pub(crate) fn start_in(place: TestHome) -> Self {
         Self::start_as(place, &[])
     }
 
-    /// Starts one with more flags and returns once its port is open.
+    /// Starts a service with more flags and returns once its port is open.
     pub(crate) fn start_as(place: TestHome, flags: &[&str]) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
         Self::start_with(place, flags, log)
     }
 
-    /// Starts one that writes its log there and returns once its port is open.
+    /// Starts a service that writes its log to a file, and returns once its port is open.
     pub(crate) fn start_with(place: TestHome, flags: &[&str], log: std::fs::File) -> Self {
         Self::start_command(place, flags, log, |_| {})
     }
 
-    /// Starts one by a command that was changed, and returns once its port is open.
+    /// Starts a service with a command that `change` modifies, and returns once its port is open.
     pub(crate) fn start_by(place: TestHome, change: impl FnOnce(&mut std::process::Command)) -> Self {
         let log = std::fs::File::create(place.path("log")).unwrap();
         Self::start_command(place, &[], log, change)
@@ -74,7 +74,7 @@ impl Service {
         self.until("ready", || self.send("GET", "/readyz", &[], "").status == 200);
     }
 
-    /// Waits until something holds.
+    /// Waits until a condition holds.
     pub(crate) fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let begun = Instant::now();
         while !holds() {
@@ -88,7 +88,7 @@ impl Service {
         let ran = self.place.run(&[&["token", "add"], args].concat());
         assert_eq!(ran.code, Some(0), "{}", ran.err);
         let token = ran.out.trim().to_owned();
-        // Each look before it is known counts as a failure of this address, so that few are made.
+        // Each attempt with an unknown token counts as a failure of this address, so the test makes few attempts.
         self.until("knows a new token", || {
             let known = !matches!(self.get(&token, "/api/audit/users?x=1").status, 401 | 429);
             std::thread::sleep(Duration::from_millis(if known { 0 } else { 150 }));
@@ -105,7 +105,7 @@ impl Service {
         self.send("POST", "/api/audit/entries", &[("Authorization", &format!("Bearer {token}"))], body)
     }
 
-    /// Sends a request with a Host, a length and these headers.
+    /// Sends a request with these headers, and adds Host and Content-Length.
     pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\nContent-Length: {}\r\n", body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
@@ -117,10 +117,10 @@ impl Service {
         self.raw(format!("{head}\r\n{body}").as_bytes())
     }
 
-    /// Sends these bytes and reads to the end.
+    /// Sends these bytes and reads the answer to the end of the connection.
     pub(crate) fn raw(&self, bytes: &[u8]) -> Answer {
         let mut stream = self.connect();
-        // A refused body may be cut off while we still write; the answer tells.
+        // If the service refuses the body, the write may fail; the answer says why.
         let _ = stream.write_all(bytes);
         answer(&mut stream)
     }
@@ -144,13 +144,13 @@ impl Service {
         rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     }
 
-    /// Ends it as nothing can be ended more suddenly.
+    /// Kills the service with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for the end; returns the exit code.
+    /// Waits until the service ends, and returns its exit code.
     pub(crate) fn wait(&mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
@@ -190,7 +190,7 @@ impl Answer {
 pub(crate) fn answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let mut piece = [0; 64 * 1024];
-    // A reset after the answer is the end too.
+    // A connection reset after the answer also ends the reading.
     while let Ok(read @ 1..) = stream.read(&mut piece) {
         bytes.extend_from_slice(&piece[..read]);
     }

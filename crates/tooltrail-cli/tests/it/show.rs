@@ -1,4 +1,4 @@
-//! One entry whole, and what would be hidden of a text.
+//! `show` prints one complete entry, and `redact` shows what would be hidden in a text.
 
 use crate::support::TestHome;
 

@@ -1,4 +1,4 @@
-//! What `stats` counts, against counts of the test's own.
+//! Compares what `stats` counts with counts that the test makes itself.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use tooltrail::Timestamp;
 
 use crate::support::{Dice, TestHome, minutes_ago};
 
-/// A call as the test made it.
+/// A call that the test has made.
 struct ExpectedCounts {
     ts: Timestamp,
     user: &'static str,
@@ -17,7 +17,7 @@ struct ExpectedCounts {
     chars: usize,
 }
 
-/// Makes calls, imports them, and returns both.
+/// Makes calls, imports them, and returns the place and the calls.
 fn made(calls: u64) -> (TestHome, Vec<ExpectedCounts>) {
     let mut dice = Dice(11);
     let mut made = Vec::new();
@@ -26,7 +26,7 @@ fn made(calls: u64) -> (TestHome, Vec<ExpectedCounts>) {
         let (user, tool) = (pick(&["alice", "bob", "bob"]), pick(&["fs.read", "fs.write", "shell", "http.get"]));
         let status = pick(&["ok", "ok", "ok", "error", "denied"]);
         let ts = minutes_ago(dice.below(5 * 24 * 60) as i64);
-        // Long tails, as tools have them, and no time for some.
+        // Durations with a long tail, as real tools have, and none for some calls.
         let duration_ms = (tool != "shell").then(|| 1.5_f64.powi(dice.below(25) as i32) + dice.below(100) as f64 / 8.0);
         made.push(ExpectedCounts { ts, user, tool, status, duration_ms, chars: dice.below(2_000) as usize });
     }
@@ -43,7 +43,7 @@ fn made(calls: u64) -> (TestHome, Vec<ExpectedCounts>) {
     (place, made)
 }
 
-/// Whether a quantile lies where it must, give or take two ranks and one per cent.
+/// Checks that each quantile is right, with a tolerance of two ranks and one per cent.
 fn check_quantiles(answer: &Value, mut values: Vec<f64>) {
     values.sort_by(f64::total_cmp);
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)] {
@@ -68,7 +68,7 @@ fn stats_agree_with_what_was_made() {
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{args:?}");
         assert_eq!(ran.out.lines().count(), 1, "one object");
         let answer = serde_json::from_str::<Value>(&ran.out).unwrap();
-        // The range begins at a date of the clock, which the answer names.
+        // The range depends on the clock, so the test takes its first day from the answer.
         let from = answer["from"].as_str().unwrap();
         let kept = made.iter().filter(|made| keep(made) && *made.ts.date().to_string() >= *from).collect::<Vec<_>>();
         assert_eq!(answer["total"], kept.len(), "{args:?}");
@@ -113,7 +113,8 @@ fn sightings_of_one_call_count_once() {
     let line = |call_id: &str, user: &str| {
         format!("{{\"tool\":\"t\",\"user\":\"{user}\",\"status\":\"ok\",\"call_id\":\"{call_id}\"}}\n")
     };
-    // Ids that nobody else's call has by chance join two imports of one call; short ones come again each turn.
+    // Two lines of one user with the same long call id are one call, because such an id is unique. Short ids repeat in
+    // every turn, so each line is a call.
     let (one, two) = ("toolu_01A09q90qw90lq917835lq9", "toolu_01B09q90qw90lq917835lq9");
     let short = [line("call_0", "c"), line("call_0", "c")].concat();
     let text = [line(one, "a"), line(one, "a"), line(one, "b"), line(two, "a"), short].concat();

@@ -1,4 +1,4 @@
-//! Entries as they arrive, over HTTP.
+//! The stream of arriving entries over HTTP.
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -41,7 +41,7 @@ impl Stream {
         stream
     }
 
-    /// Reads a line of the stream, whatever chunk it came in; `None` at the end.
+    /// Reads a line of the stream, without regard to chunks. Returns `None` at the end.
     fn line(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
@@ -49,7 +49,7 @@ impl Stream {
                 return None;
             }
             let line = line.trim_end();
-            // Sizes of chunks stand alone on a line.
+            // The size of a chunk is on a line of its own.
             if !line.is_empty() && !line.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Some(line.to_owned());
             }
@@ -75,7 +75,7 @@ impl Stream {
         None
     }
 
-    /// Reads entries until there are so many of a tool.
+    /// Reads entries until there are `many` of the tool `t`.
     fn calls(&mut self, many: usize) -> Vec<SseEvent> {
         let mut found = Vec::new();
         while found.len() < many {
@@ -120,7 +120,7 @@ fn entries_arrive_as_they_are_stored_and_a_client_can_come_back() {
     assert!(events.iter().all(|event| stored.contains(&event.json())));
     let mut back = Stream::open(&service, &admin, ALL, Some(&events[4].id));
     assert_eq!(numbers(&back.calls(15)), (5..20).collect::<Vec<_>>());
-    // What another process writes arrives too.
+    // Entries that another process writes arrive too.
     let ran = service.place.run_with(&["import", "-"], calls("bob", 20..25).as_bytes());
     assert_eq!(ran.code, Some(0), "{}", ran.err);
     for stream in [&mut stream, &mut back] {
@@ -143,7 +143,7 @@ fn a_cut_day_file_is_a_gap() {
     let mut stream = Stream::open(&service, &admin, "/api/audit/stream?user=bob", None);
     let mut others = Stream::open(&service, &alice, ALL, None);
     assert_eq!(service.post(&admin, &calls("bob", 3..5)).status, 200);
-    // What came just before it was opened may still come.
+    // Entries that were stored just before the stream was opened may still arrive.
     while numbers(&stream.calls(1)) != [4] {}
     let folder = service.place.home().join("bob").join("tool_audit");
     let file = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
@@ -196,7 +196,7 @@ fn a_stream_ends_with_its_token_and_with_the_service() {
     let begun = Instant::now();
     while open.next().is_some() {}
     assert_eq!(service.wait(), Some(0), "{}", service.log());
-    // Without an end of the stream the service would wait three seconds for its connection.
+    // If the service did not end the stream, it would wait three seconds for the connection.
     assert!(begun.elapsed() < Duration::from_millis(2_500), "{:?}", begun.elapsed());
 }
 
@@ -209,7 +209,7 @@ fn a_client_that_reads_nothing_holds_up_nobody() {
     let mut unread = Stream::open(&watched, &token, ALL, None);
     let mut reading = Stream::open(&watched, &token, "/api/audit/stream?q=last", None);
     let mut spent = [Duration::ZERO; 2];
-    // In turns, so that whatever else the machine does falls on both.
+    // Sends to both services in turns, so that other work of the machine affects both.
     for batch in 0..CALLS / BATCH {
         let body = calls("alice", batch * BATCH..(batch + 1) * BATCH);
         for ((service, token), spent) in [(&calm, &calm_token), (&watched, &token)].into_iter().zip(&mut spent) {
@@ -225,13 +225,13 @@ fn a_client_that_reads_nothing_holds_up_nobody() {
     assert_eq!(watched.post(&token, line).status, 200);
     loop {
         let event = reading.next().expect("others still get theirs");
-        // Its own question holds the word too, and is an entry.
+        // The entry about the stream's own question contains the word too.
         if event.kind == "entry" && event.json()["user"] != "_system" {
             assert_eq!(event.json()["user"], "bob");
             break;
         }
     }
-    // Longer than a client may take nothing; then its stream is over, and says why.
+    // Longer than a client may read nothing. After that the service ends the stream and says why.
     std::thread::sleep(Duration::from_secs(12));
     unread.reader.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
     let mut rest = Vec::new();

@@ -1,4 +1,4 @@
-//! A place to run the binary in: its own home, keys and environment.
+//! A place to run the binary in, with its own home, keys and environment.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use tooltrail::{Clock as _, SystemClock, Timestamp};
 
-/// A temporary place.
+/// A temporary folder with a home.
 pub(crate) struct TestHome {
     folder: tempfile::TempDir,
 }
 
-/// What a run left.
+/// The result of a run.
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -37,7 +37,7 @@ impl TestHome {
         self.path(name).to_str().unwrap().to_owned()
     }
 
-    /// Returns a command in a clean environment.
+    /// Returns a command of the binary with a clean environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tooltrail"));
         command
@@ -75,19 +75,19 @@ impl TestHome {
         files
     }
 
-    /// Returns all stored lines as they stand, of all users and days; each file must end with a newline.
+    /// Returns all stored lines of all users and days unchanged. Each file must end with a newline.
     pub(crate) fn stored_lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for file in self.day_files() {
             let text = std::fs::read_to_string(&file).unwrap();
             assert!(text.is_empty() || text.ends_with('\n'), "{} is torn", file.display());
-            // A line of spaces stands where a full disk took a part of a batch, or damage was.
+            // A line of spaces replaces a part of a batch that a full disk cut off, or a damaged part.
             lines.extend(text.lines().filter(|line| !line.trim_matches(' ').is_empty()).map(str::to_owned));
         }
         lines
     }
 
-    /// Returns all stored lines, of all users and days.
+    /// Returns all stored lines of all users and days, parsed.
     pub(crate) fn stored(&self) -> Vec<serde_json::Value> {
         self.stored_lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -107,17 +107,17 @@ impl Ran {
     }
 }
 
-/// Returns now.
+/// Returns the current time.
 pub(crate) fn now() -> Timestamp {
     SystemClock::default().now()
 }
 
-/// Returns an instant so many minutes ago.
+/// Returns the time this number of minutes ago.
 pub(crate) fn minutes_ago(minutes: i64) -> Timestamp {
     Timestamp::from_millis(now().as_millis() - minutes * 60_000)
 }
 
-/// Returns a line of the common form, its number in its args.
+/// Returns a line of the common form, with its number in the args.
 pub(crate) fn line(number: u64, user: &str, ts: Option<Timestamp>) -> String {
     let ts = ts.map_or("null".to_owned(), |ts| format!("\"{ts}\""));
     format!(
@@ -130,7 +130,7 @@ pub(crate) fn lines(numbers: impl IntoIterator<Item = u64>, user: &str, ts: Time
     numbers.into_iter().map(|number| line(number, user, Some(ts)) + "\n").collect()
 }
 
-/// A small generator with a fixed seed.
+/// A small random number generator with a fixed seed.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

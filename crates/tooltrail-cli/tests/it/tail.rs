@@ -1,4 +1,4 @@
-//! The newest entries as they arrive, from the real binary.
+//! `tail` of the real binary: the newest entries, and those that arrive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::TestHome;
 
-/// Longest wait for what must come, on a busy machine.
+/// Longest wait for expected output, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Returns calls of one user in the common form.
@@ -30,7 +30,7 @@ fn calls(user: &str, numbers: std::ops::Range<usize>) -> String {
     text
 }
 
-/// Returns a date of which every time of day has passed.
+/// Returns yesterday, a date of which every time of day has passed.
 fn yesterday() -> String {
     let now_ms = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis();
     tooltrail::Timestamp::from_millis(now_ms as i64).date().plus_days(-1).to_string()
@@ -56,7 +56,7 @@ impl Tail {
         line.strip_suffix('\n').expect("a whole line").to_owned()
     }
 
-    /// Sends a signal and checks that this is a good end: exit code 0, nothing on stderr but what is expected.
+    /// Sends a signal and checks that the command ends well: exit code 0, and only the expected text on stderr.
     fn end(mut self, signal: Signal, in_stderr: &str) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
         drop(self.out);
@@ -68,7 +68,7 @@ impl Tail {
     }
 }
 
-/// Waits for the end of a process; one that goes on is a failure, and is ended.
+/// Waits for the end of a process. If it does not end, kills it and fails.
 fn wait(child: &mut Child) -> Option<i32> {
     let began = Instant::now();
     loop {
@@ -158,7 +158,7 @@ fn only_what_answers_is_followed_and_a_cut_file_is_said() {
     assert!(tail.line().contains("\tr17\t"));
     let path = place.home().join("a").join("tool_audit").join(format!("{}.jsonl", yesterday()));
     std::fs::File::options().write(true).open(path).unwrap().set_len(0).unwrap();
-    // Only another's line shows that the cut was seen.
+    // The line of another user shows that `tail` has seen the cut.
     std::thread::sleep(Duration::from_secs(1));
     import(&place, &calls("b", 20..22));
     assert!(tail.line().contains("\tr21\t"));

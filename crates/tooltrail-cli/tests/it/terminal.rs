@@ -1,4 +1,4 @@
-//! What people see on a terminal, whatever a trail holds.
+//! What people see on a terminal if a trail contains hostile text.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -8,14 +8,14 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::support::{TestHome, line, lines, minutes_ago, now};
 
-/// Text that makes a terminal do something, hides text or turns it round.
+/// Text that controls a terminal, hides text or reverses it.
 const HOSTILE: &str =
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\u{8}\u{202e}evil\u{2066}\u{200f}\u{feff}\u{e0041}\u{7f}\u{85}";
 
-/// Columns of a terminal that does not tell its width.
+/// Columns of a terminal whose width is unknown.
 const WIDTH: usize = 100;
 
-/// Runs the binary with a terminal for its three streams; returns the exit code and what a person gets.
+/// Runs the binary with a terminal for its three streams. Returns the exit code and the output.
 fn on_terminal(place: &TestHome, args: &[&str]) -> (Option<i32>, String) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
     let master = openpt(flags).unwrap();
@@ -26,7 +26,7 @@ fn on_terminal(place: &TestHome, args: &[&str]) -> (Option<i32>, String) {
     let mut child = {
         let mut command = place.command(args);
         command.env("TERM", "xterm-256color").stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap());
-        // The command goes here, and our ends with it: else the terminal would never be at its end.
+        // Dropping the command closes our copies of the terminal; otherwise reading from it would never end.
         command.stderr(slave).spawn().unwrap()
     };
     let (mut master, mut seen, mut buffer) = (File::from(master), Vec::new(), [0; 4_096]);
@@ -36,7 +36,7 @@ fn on_terminal(place: &TestHome, args: &[&str]) -> (Option<i32>, String) {
     (child.wait().unwrap().code(), String::from_utf8(seen).unwrap())
 }
 
-/// Returns the text without colours; anything else that a terminal obeys fails.
+/// Returns the text without colours, and fails if it contains any other control character.
 fn plain(seen: &str) -> String {
     let mut plain = String::new();
     let mut rest = seen;
@@ -54,7 +54,7 @@ fn plain(seen: &str) -> String {
     plain
 }
 
-/// Returns a home whose entries are hostile: one that we wrote, one of a foreign hand that escapes nothing.
+/// Returns a home with two hostile entries: one written by tooltrail, one by another writer that escapes nothing.
 fn hostile_home() -> TestHome {
     let place = TestHome::new();
     let call = serde_json::json!({"tool": HOSTILE, "user": HOSTILE, "args": {HOSTILE: HOSTILE}, "status": "ok", "result": HOSTILE});
@@ -94,7 +94,7 @@ fn hostile_text_reaches_no_terminal() {
     check(&["recent", &format!("{HOSTILE}=1")], 2, &["error: query, character"]);
     let file = place.file("lines", format!("{{\"tool\":\"t\",\"status\":{}}}\n", serde_json::json!(HOSTILE)));
     let (code, seen) = on_terminal(&place, &["import", &file]);
-    // A progress bar moves the cursor; the line's text does not.
+    // The progress bar may move the cursor, but the text of the line may not.
     assert_eq!(code, Some(1), "{seen:?}");
     assert!(seen.contains("line 1: status") && !seen.contains(['\u{7}', '\u{9b}', '\u{202e}']), "{seen:?}");
     assert!(!seen.contains("\u{1b}]") && !seen.contains("\u{1b}[2J"), "{seen:?}");
@@ -110,7 +110,7 @@ fn what_a_pipe_gets_is_whole_and_on_one_line() {
             .lines()
             .all(|row| row.split('\t').count() == 7 && !row.contains(|c: char| c.is_control() && c != '\t'))
     );
-    // Programs get the bytes as they stand.
+    // Programs get the stored bytes unchanged.
     let json = place.run(&["recent", "--json"]);
     let mut stored = place.stored_lines();
     stored.sort();

@@ -1,4 +1,4 @@
-//! Tokens from the command line, and how soon a running service knows them.
+//! Tokens that are made on the command line, and how soon a running service accepts or refuses them.
 
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
-//! Recorded traces of real agents, imported whole, against counts taken without our code.
+//! Imports complete recorded traces of real agents, and compares the answers with counts made without our code.
 //!
-//! `TOOLTRAIL_TRACES` names a folder of `*.jsonl.zst` files in the common form (one of secrets is left out). Without
-//! it the suite says that it was skipped: traces are other people's data and not part of this repository.
+//! `TOOLTRAIL_TRACES` names a folder of `*.jsonl.zst` files in the common form (a file of secrets is left out). Without
+//! it the suite prints that it was skipped, because the traces are other people's data and not part of this repository.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn counts(files: &[PathBuf]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Returns every stored line that answers, page by page, and checks that each page is full but the last.
+/// Returns every stored line that matches a query, page by page, and checks that every page except the last is full.
 fn all(place: &TestHome, query: &[&str]) -> Vec<Value> {
     let (mut lines, mut cursor) = (Vec::new(), None::<String>);
     loop {
@@ -104,7 +104,7 @@ fn answers_agree_with_counts_taken_from_the_input() {
 
     check_filters(&place, &lines);
 
-    // The service gives the same answers, line for line.
+    // The service gives the same answers, line by line.
     let service = Service::start_in(place);
     service.wait_ready();
     let token = service.token(&["reader", "--role", "admin"]);
@@ -134,7 +134,7 @@ fn answers_agree_with_counts_taken_from_the_input() {
     }
 }
 
-/// Holds the filter by bytes against the filter by parsing, for questions drawn from the data themselves.
+/// Compares the prefilter, which works on bytes, with a filter that parses each line, for queries made from the data.
 fn check_filters(place: &TestHome, lines: &[Value]) {
     let mut queries = vec!["status=error", "status!=ok", "via=import", "duration>5ms", "tool=*_*", "\"the\""]
         .into_iter()

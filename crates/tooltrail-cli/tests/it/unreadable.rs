@@ -1,4 +1,5 @@
-//! Files that the service may not read, and commands that run as another user than the home's owner. Root only.
+//! Files that the service has no permission to read, and commands of another user than the owner of the home. Needs
+//! root.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -10,11 +11,11 @@ use serde_json::json;
 use crate::service::Service;
 use crate::support::{Ran, TestHome};
 
-/// Users of no account.
+/// User ids that belong to no account.
 const OWNER: u32 = 65_531;
 const STRANGER: u32 = 65_532;
 
-/// Returns a place whose home belongs to [`OWNER`], `None` where this is not root.
+/// Returns a place whose home belongs to [`OWNER`], or `None` if the test does not run as root.
 fn place_of_another() -> Option<TestHome> {
     let place = TestHome::new();
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -34,7 +35,7 @@ fn run_as(place: &TestHome, user: u32, args: &[&str]) -> Ran {
     Ran::of(command.uid(user).gid(user).stdin(Stdio::null()).output().unwrap())
 }
 
-/// Returns the owners of all that lies below a folder.
+/// Adds the owners of all files and folders below a folder to `found`.
 fn owners(folder: &Path, found: &mut Vec<u32>) {
     for entry in std::fs::read_dir(folder).unwrap().flatten() {
         let metadata = entry.metadata().unwrap();
@@ -59,13 +60,13 @@ fn root_gives_what_it_makes_to_the_owner_and_others_are_refused_before_they_writ
     let mut found = Vec::new();
     owners(&place.home(), &mut found);
     assert!(found.len() > 5 && found.iter().all(|owner| *owner == OWNER), "{found:?}");
-    // The keys too, which lie elsewhere.
+    // The same for the keys, which are outside the home.
     found.clear();
     owners(&place.path(".local"), &mut found);
     assert!(found.len() > 2 && found.iter().all(|owner| *owner == OWNER), "{found:?}");
     let own = run_as(&place, OWNER, &["import", "--again", &line]);
     assert_eq!(own.code, Some(0), "{}", own.err);
-    // Reading takes no more than being able to.
+    // Reading needs only the permission to read.
     assert!(place.run(&["recent"]).out.contains("alice"));
 }
 
@@ -80,7 +81,7 @@ fn what_cannot_be_read_stops_neither_recording_nor_other_answers() {
     let admin = token(&["root", "--role", "admin"]);
     let (alice, bob) =
         (token(&["a", "--role", "user", "--user", "alice"]), token(&["b", "--role", "user", "--user", "bob"]));
-    // A day file and a folder that nobody may read, and the lock files that an earlier root left.
+    // A day file and a folder without any permission, and lock files of root, as an earlier run by root leaves them.
     let closed = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o000)).unwrap();
     let day = std::fs::read_dir(place.home().join("alice/tool_audit")).unwrap().next().unwrap().unwrap().path();
     closed(&day);
@@ -115,7 +116,7 @@ fn what_cannot_be_read_stops_neither_recording_nor_other_answers() {
     check(&admin, "/api/audit/recent", &named);
     check(&admin, "/api/audit/stats", &named);
     check(&admin, "/api/audit/users", &named);
-    // A user's token hears of its own files alone.
+    // A token of role user learns only about the files of its own user.
     check(&alice, "/api/audit/recent", &named[..1]);
     check(&bob, "/api/audit/stats", &named[1..]);
     check(&admin, "/api/audit/recent?user=carol", &[]);
@@ -123,7 +124,7 @@ fn what_cannot_be_read_stops_neither_recording_nor_other_answers() {
     let told = run_as(&service.place, OWNER, &["recent"]);
     assert_eq!(told.code, Some(0), "{}", told.err);
     assert!(told.err.contains(&format!("could not be read: {}, {}", named[0], named[1])), "{}", told.err);
-    // Entries of a user whose file takes none are refused, and all others are stored.
+    // Entries of a user whose file cannot be written are refused, and all others are stored.
     let both = [line.clone(), json!({ "tool": "t", "user": "alice", "status": "ok" }).to_string()].join("\n");
     let answer = service.post(&admin, &both);
     assert!(matches!(answer.status, 200 | 207), "{}", answer.body);
@@ -168,7 +169,7 @@ fn another_users_process_cannot_replay_a_sessions_cookie() {
     let signed_in = service.send("POST", "/session", &headers, &body);
     assert_eq!(signed_in.status, 303, "{}", signed_in.body);
     let session = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
-    // Another port of this machine can set a cookie of the same name beside ours.
+    // A page on another port of this machine can set a cookie of the same name.
     let both = format!("tooltrail_session=junk; {session}");
     let own = service.send("GET", "/api/audit/recent", &[("Cookie", &both)], "");
     assert_eq!(own.status, 200, "{}", own.body);

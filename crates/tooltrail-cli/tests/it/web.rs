@@ -1,10 +1,10 @@
-//! The page over real sockets: who gets in, what a browser is told, and that what the trail holds stays text.
+//! The page over real sockets: who can sign in, which headers a browser gets, and that content of the trail stays text.
 
 use crate::service::{Answer, Service};
 
 const FORM_TYPE: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
-/// A browser as far as it matters: the cookies it holds.
+/// The part of a browser that the tests need: its cookies.
 pub(crate) struct Browser<'a> {
     service: &'a Service,
     cookies: Vec<(String, String)>,
@@ -125,7 +125,8 @@ fn another_sites_page_gets_nowhere() {
     let large = format!("{body}&next={}", "x".repeat(20_000));
     assert_eq!(browser.send("POST", "/session", &[FORM_TYPE], &large).status, 413);
 
-    // A link elsewhere brings no strict cookie: the form loads its address once more from our own page.
+    // A browser sends no strict cookie after a link from another site, so the form loads its address again from our
+    // page.
     let linked = service.send("GET", "/?q=x", &[("Sec-Fetch-Site", "cross-site")], "");
     assert!(linked.body.contains("content=\"0; url=/?q=x\""), "{linked:?}");
     assert!(!service.send("GET", "/?q=x", &[("Sec-Fetch-Site", "same-origin")], "").body.contains("refresh"));
@@ -180,7 +181,8 @@ fn a_browser_is_told_what_a_page_may_do() {
     for target in ["/", "/stats", "/rows", "/?days=0", "/?q=%22", "/?x=1", "/static/page.css", "/static/live.js"] {
         let answer = browser.get(target);
         let policy = answer.header("content-security-policy").unwrap_or_default();
-        // The rows of a refused question are a problem, not a page.
+        // If a question is refused, the answer may be a problem document instead of a page, but it has the same
+        // headers.
         for part in ["default-src 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"] {
             assert!(policy.contains(part) && !policy.contains("unsafe"), "{target}: {policy}");
         }
