@@ -1,4 +1,4 @@
-// What a person does with the page, in a real browser: each test has a service of its own.
+// What a person does with the page, in a real browser. Each test starts its own service.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -10,7 +10,7 @@ let chromium;
 before(async () => { chromium = await browser(); });
 after(() => chromium.close());
 
-/** Runs with a service and a page that must not have complained in the end. */
+/** Runs a test with a service and a page, and fails if the page has logged any complaint. */
 function walk(name, steps, options = {}) {
   test(name, { timeout: 4 * PATIENCE_MS }, async () => {
     const service = await Service.start();
@@ -29,7 +29,7 @@ const tools = (page) => page.locator("a.open").allTextContents();
 const focused = (page) => page.evaluate(() => document.activeElement?.closest("tr[data-key]")?.querySelector("a.open")?.textContent ?? document.activeElement?.id);
 const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
-/** The text that must never become anything else. */
+/** Hostile text, which the page must always show as text. */
 const HOSTILE = `<img src=x onerror="alert(1)"><script>alert(2)</script>"'><b>\u202egnp.exe\u2066\u0007`;
 const hostile = {
   user: HOSTILE, tool: HOSTILE, session: HOSTILE, args: { [HOSTILE]: [HOSTILE, "W".repeat(490)], deep: { deeper: { deepest: "漢".repeat(300) } } },
@@ -194,7 +194,7 @@ describe("live", () => {
     await service.end();
     await page.getByText("not live").waitFor();
     await service.begin(new URL(service.address).host);
-    // Sessions are held in memory: the way back is the token's.
+    // Sessions are held in memory, so after a restart the person must sign in with the token again.
     await page.getByLabel("Token").waitFor();
   });
 });
@@ -355,7 +355,7 @@ describe("hostile content", () => {
 
 const VIEWS = ["/", "/?open=", "/stats", "/?q=nonsense%3D1", "/?user=nobody", "/?days=0", "sign-in"];
 
-/** Opens each view in turn. */
+/** Opens each view, one after another. */
 async function views(page, service, look) {
   await service.post(...calls(), hostile);
   for (const view of VIEWS) {

@@ -1,4 +1,4 @@
-// The real service in a place of its own, and the distribution's browser before it.
+// The real service in a folder of its own, and the browser of the distribution as its client.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -12,10 +12,10 @@ const BINARY = process.env.TOOLTRAIL_BIN;
 const BROWSER = process.env.CHROMIUM_BIN ?? "/usr/bin/chromium";
 if (!BINARY) throw new Error("TOOLTRAIL_BIN names no binary: run `check` beside this file");
 
-/** Longest wait for anything; a wrong answer comes sooner. */
+/** Longest wait in these tests, in milliseconds. A wrong answer fails sooner. */
 export const PATIENCE_MS = 15_000;
 
-/** Waits until something holds. */
+/** Waits until a condition holds. */
 export async function until(what, holds) {
   const end = Date.now() + PATIENCE_MS;
   while (!(await holds())) {
@@ -91,7 +91,7 @@ export function browser() {
   });
 }
 
-/** Opens a page that remembers every word of complaint: a violated policy, a script's error, a dialog. */
+/** Opens a page that collects complaints: violations of the content policy, script errors and dialogs. */
 export async function open(browser, service, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   const page = await context.newPage();
@@ -101,14 +101,14 @@ export async function open(browser, service, options = {}) {
   page.on("dialog", (dialog) => { page.complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss(); });
   page.on("console", (message) => {
     const text = message.text();
-    // An answer that says no is no fault of the page.
+    // An answer with an error status is not a fault of the page.
     if (message.type() === "error" && !text.startsWith("Failed to load resource")) page.complaints.push(text);
   });
   page.at = (path) => page.goto(service.address + path);
   return page;
 }
 
-/** Signs in by the form. */
+/** Signs in with the form. */
 export async function signIn(page, token, path = "/") {
   await page.at(path);
   await page.getByLabel("Token").fill(token);
@@ -116,7 +116,7 @@ export async function signIn(page, token, path = "/") {
   await page.getByRole("button", { name: "Sign out" }).waitFor();
 }
 
-/** Calls of every kind. */
+/** Returns calls of every kind. */
 export function calls() {
   const at = (seconds) => new Date(Date.now() - seconds * 1000).toISOString();
   return [
