@@ -128,7 +128,7 @@ def rare_tool(day):
 
 
 def cases(data):
-    """Returns all cases: name, metric, unit, whether less is better, contestants, and whether each run needs a new folder.
+    """Returns all cases: title, metric, unit, whether less is better, contestants, whether each run gets a new folder.
 
     `None` as contestants means: use the results of the case before.
     """
