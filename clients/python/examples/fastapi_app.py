@@ -1,13 +1,13 @@
-"""An orchestrator with an audited tool, whose admins read the trail at the two addresses that they know.
+"""An orchestrator with an audited tool; its admins read the trail at two endpoints of this application.
 
-The trail's endpoints are a proxy: this application decides who is an admin, the service answers. The service's token
-stays here; a browser never sees it.
+The two endpoints forward to the service: this application decides who is an admin, and the service answers. The
+service's token stays in this process and is never sent to a browser.
 
     export TOOLTRAIL_ADMIN_TOKEN=$(tooltrail token add page --role admin)
     export TOOLTRAIL_TOKEN=$(tooltrail token add app --role ingest)
     DEMO_SESSIONS=1 PYTHONPATH=src:examples uvicorn fastapi_app:app
 
-With DEMO_SESSIONS=1 the cookies `session=demo-admin` and `session=demo-alice` are signed in, to try it.
+With DEMO_SESSIONS=1, the cookies `session=demo-admin` and `session=demo-alice` are signed in, so that you can try it.
 """
 
 import http.client
@@ -19,18 +19,18 @@ from fastapi import APIRouter, Cookie, Depends, FastAPI, HTTPException, Request,
 
 from tooltrail import audited, current_user
 
-# Longest wait for the service: it bounds its own work to five seconds.
+# Longest wait for the service, which limits its own work to five seconds.
 SERVICE_WAIT_S = 10.0
 
 
 class Session(NamedTuple):
-    """Whoever signed in."""
+    """A signed-in user."""
 
     user: str
     role: str
 
 
-# Put your own sessions here: this table stands for them. Those of the demo are for whoever tries the example.
+# Replace this table with your own sessions. The demo sessions are only for trying the example.
 sessions: Dict[str, Session] = {}
 if os.environ.get("DEMO_SESSIONS") == "1":
     sessions["demo-admin"] = Session("root", "admin")
@@ -38,7 +38,7 @@ if os.environ.get("DEMO_SESSIONS") == "1":
 
 
 def signed_in(session: Annotated[Optional[str], Cookie()] = None) -> Session:
-    """Returns whoever sent the cookie `session`; 401 without one and for one that is not valid."""
+    """Returns the user of the cookie `session`; 401 if the cookie is missing or not valid."""
     if session is None:
         raise HTTPException(401, "sign in first")
     found = sessions.get(session)
@@ -48,7 +48,7 @@ def signed_in(session: Annotated[Optional[str], Cookie()] = None) -> Session:
 
 
 def admin(session: Annotated[Session, Depends(signed_in)]) -> Session:
-    """Returns an admin; 403 for every other role."""
+    """Returns the session if its user is an admin; 403 for every other role."""
     if session.role != "admin":
         raise HTTPException(403, "only admins read the trail")
     return session
@@ -57,7 +57,7 @@ def admin(session: Annotated[Session, Depends(signed_in)]) -> Session:
 audit = APIRouter(prefix="/api/audit", dependencies=[Depends(admin)])
 
 
-# Plain functions: the framework runs them on a thread, so that waiting for the service holds up nobody else.
+# Not `async`: the framework runs these functions on a thread, so waiting for the service does not block other requests.
 @audit.get("/recent")
 def recent(request: Request) -> Response:
     """The newest entries: `user`, `days`, `limit`, `q`, `cursor`."""
@@ -71,7 +71,7 @@ def stats(request: Request) -> Response:
 
 
 def _ask(what: str, request: Request) -> Response:
-    """Asks the service the same question and passes on its answer, as it stands."""
+    """Asks the service the same question and returns its answer unchanged."""
     url = urlsplit(os.environ.get("TOOLTRAIL_URL") or "http://127.0.0.1:7420")
     connect = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     service = connect(url.hostname or "127.0.0.1", url.port, timeout=SERVICE_WAIT_S)
@@ -88,7 +88,7 @@ def _ask(what: str, request: Request) -> Response:
     finally:
         service.close()
     if answer.status in (401, 403):
-        # The token of this application is wrong; the admin did nothing.
+        # The token of this application is wrong; this is not an error of the admin.
         raise HTTPException(502, "the trail's service does not accept TOOLTRAIL_ADMIN_TOKEN")
     kept = ("Content-Type", "Retry-After")
     headers = {name: value for name in kept if (value := answer.getheader(name)) is not None}
@@ -107,6 +107,6 @@ app.include_router(audit)
 
 @app.post("/tools/add")
 async def call_add(session: Annotated[Session, Depends(signed_in)], a: float, b: float) -> Dict[str, Any]:
-    """Calls the tool for whoever signed in."""
+    """Calls the tool for the signed-in user."""
     current_user.set(session.user)
     return {"result": await add(a, b)}

@@ -1,4 +1,4 @@
-"""What the tests share: the real service with a home of its own, and a service that answers as it is told."""
+"""Shared parts of the tests: the real service with a temporary home, and a fake service with prepared answers."""
 
 import http.server
 import json
@@ -20,10 +20,10 @@ from unittest import mock
 SOURCE = Path(__file__).resolve().parent.parent / "src"
 sys.path.insert(0, str(SOURCE))
 
-# The outages are made on purpose; tests that want the words catch them.
+# The tests cause outages on purpose; tests that check the log messages capture them.
 logging.getLogger("tooltrail").addHandler(logging.NullHandler())
 
-# Longest wait for anything that a test expects; far more than it takes on a slow machine.
+# Longest wait for anything that a test expects; far longer than needed on a slow machine.
 WAIT_S = 30.0
 
 Entry = Dict[str, Any]
@@ -52,12 +52,12 @@ class Trail:
         root = Path(self._folder.name)
         self.home, self.keys = root / "home", root / "keys"
         self.flags = ["--home", str(self.home), "--keys", str(self.keys)]
-        # No zone and no configuration of the machine.
+        # Do not use the machine's time zone and configuration.
         machine = {name: value for name, value in os.environ.items() if not name.startswith("TOOLTRAIL_")}
         self._environment = {**machine, "XDG_CONFIG_HOME": str(root)}
         self.url = ""
         self._service: "Optional[subprocess.Popen[str]]" = None
-        # Made before the service starts: a later one counts within a second only.
+        # Created before the service starts, because the service accepts a later token only after up to a second.
         self.ingest, self.admin = self.token("sender", "ingest"), self.token("reader", "admin")
 
     def run(self, *args: str) -> str:
@@ -101,7 +101,7 @@ class Trail:
         self._folder.cleanup()
 
     def settings(self) -> Dict[str, str]:
-        """What tells the module about this service and home."""
+        """The environment variables for this service and home."""
         return {
             "TOOLTRAIL_URL": self.url,
             "TOOLTRAIL_TOKEN": self.ingest,
@@ -110,7 +110,7 @@ class Trail:
         }
 
     def entries(self, *query: str) -> List[Entry]:
-        """The entries in the files, oldest first, as a reader of another make sees them; without the service's own."""
+        """The entries in the files, oldest first, read without the module; the service's own events are left out."""
         lines: List[Entry] = []
         for path in sorted(self.home.glob("*/tool_audit/*.jsonl")):
             lines += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -122,7 +122,7 @@ class Trail:
 
 
 class WithTrail(unittest.TestCase):
-    """Tests with a real service, to which the environment leads."""
+    """Tests with a real service; the environment variables point to it."""
 
     def setUp(self) -> None:
         self.trail = Trail()
@@ -134,7 +134,7 @@ class WithTrail(unittest.TestCase):
         os.environ.pop("TOOLTRAIL_ZONE", None)
 
     def python(self, program: str, *args: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a program in a process of its own, with the module on its path."""
+        """Runs a program in a separate process, with the module on its path."""
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
         return subprocess.run(
             [sys.executable, "-W", "error", "-c", program, *args],
@@ -143,7 +143,7 @@ class WithTrail(unittest.TestCase):
 
 
 class Told:
-    """A service that notes what it is sent and gives the answers that it was told, then takes everything."""
+    """A fake service that records its requests, gives the prepared answers, and then accepts everything."""
 
     def __init__(self, *answers: "Tuple[int, Dict[str, str], bytes]") -> None:
         self.answers = list(answers)

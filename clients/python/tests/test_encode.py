@@ -58,7 +58,7 @@ class Values(unittest.TestCase):
         def check(value: object, expected: object) -> None:
             self.assertEqual(json.loads(_encode.json_text(value)), expected)
 
-        # Characters are counted as they are sent.
+        # The service counts characters in the text that is sent.
         self.assertEqual(_encode.json_text({"é": "✓\n"}), '{"é":"✓\\n"}')
         check({"a": [1, 2.5, None, True, "é\n\u2028"]}, {"a": [1, 2.5, None, True, "é\n\u2028"]})
         check((1, (2,)), [1, [2]])
@@ -89,7 +89,7 @@ class Values(unittest.TestCase):
         for _ in range(100_000):
             deep = [deep]
         self.assertLess(len(_encode.json_text(deep)), 10_000)
-        # Not iterated: that would take the values from whoever wants them.
+        # The generator must not be iterated, because that would consume its values.
         self.assertIn("generator", _encode.json_text(n for n in range(3)))
         self.assertLess(len(_encode.json_text({"huge": 10**10_000})), 20_000)
 

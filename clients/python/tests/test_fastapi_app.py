@@ -1,4 +1,4 @@
-"""The example: admins read the trail through an application that knows who they are."""
+"""Tests of the example: admins read the trail through an application that checks their session."""
 
 import os
 import sys

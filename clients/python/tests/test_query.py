@@ -1,4 +1,4 @@
-"""Questions to the real service, and what is wrong with them."""
+"""Tests of questions to the real service, and of the errors for wrong questions."""
 
 import os
 import re

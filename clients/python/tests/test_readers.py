@@ -1,4 +1,4 @@
-"""The newest entries, read from files as the service and the seed leave them."""
+"""Tests of reading the newest entries from files that the service and the seed wrote."""
 
 import json
 import os
@@ -81,7 +81,7 @@ class Reading(Home):
         self.write("alice", day(0), line)
         args = read_recent("alice")[0]["args"]
         self.assertEqual((args["a"], args["b"], args["d"]), ("NaN", "1e999", 1.5))
-        # Not every Python bounds its digits.
+        # Not every Python version limits the digits of an integer.
         self.assertIn(args["c"], ("9" * 5_000, 10**5_000 - 1))
 
     def test_lines_out_of_order_are_put_in_order(self) -> None:
@@ -92,7 +92,7 @@ class Reading(Home):
         self.assertEqual(self.tools(), ordered)
         self.assertEqual(self.tools(limit=2), ordered[:2])
         self.assertEqual(self.tools(None), ordered[:2] + ["40"] + ordered[2:])
-        # At one instant the later line is the newer one.
+        # If two lines have the same instant, the later line is the newer one.
         self.write("alice", day(0), "".join(entry(f"{day(0)}T00:00:00Z", tool) for tool in "abc"))
         self.assertEqual(self.tools(), ["c", "b", "a"])
 
@@ -108,7 +108,7 @@ class Reading(Home):
             # 09:30 UTC
             self.assertEqual(self.tools("Alice"), ["later", "ours", "seed"])
         with mock.patch.dict(os.environ, {"TOOLTRAIL_ZONE": "America/New_York"}):
-            # Past midnight in UTC: the file of the day before is looked into as well.
+            # After midnight in UTC: the file of the day before is read as well.
             self.assertEqual(self.tools("Alice", days=1), ["seed"])
         with mock.patch.dict(os.environ, {"TOOLTRAIL_ZONE": "Nowhere/Land"}):
             self.assertRaises(TrailError, read_recent, "alice")
@@ -119,7 +119,7 @@ class Reading(Home):
         self.write("alice", day(0), entry(f"{day(0)}T00:00:03Z", "other"))
         self.assertEqual(self.tools("Alice"), ["seed", "ours"])
         self.assertEqual(self.tools("alice"), ["other"])
-        # A folder that is another user's encoding is not that of the user who is called so.
+        # If a folder name is the encoding of another id, the folder does not belong to the user of that name.
         self.assertEqual(self.tools("%41lice"), [])
         for hostile in ("../home/alice", "/", "", ".", "..", ".tooltrail", "a\0b", "a/b", "a\ud800", "x" * 5_000):
             self.assertEqual(self.tools(hostile), [])

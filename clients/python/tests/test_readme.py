@@ -1,4 +1,4 @@
-"""What the README says to paste runs, and does what it says."""
+"""Tests that the README's examples run and do what the README says."""
 
 import re
 import unittest

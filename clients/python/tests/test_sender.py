@@ -1,4 +1,4 @@
-"""The queue, the answers that it meets, and what is said of what was lost."""
+"""Tests of the queue, of the service's answers, and of the count of lost calls."""
 
 import os
 import threading
@@ -35,7 +35,7 @@ class Sending(unittest.TestCase):
         return told
 
     def sender(self, told: Told, **bounds: int) -> Sender:
-        # Not by the environment: a sender of another test may still be at work.
+        # Do not use the environment, because a sender of another test may still run.
         with mock.patch.dict(os.environ, {"TOOLTRAIL_URL": told.url + "/prefix/", "TOOLTRAIL_TOKEN": " tt_x\n"}):
             settings = service()
         sender = Sender(Connection(lambda: settings), **bounds)
@@ -68,7 +68,7 @@ class Sending(unittest.TestCase):
             self.sent(sender, 3)
             with self.assertLogs("tooltrail", "WARNING") as logged:
                 self.assertTrue(sender.flush(10))
-            # One word for one outage, however long.
+            # One log message for one outage, however long it is.
             self.assertEqual(len(logged.output), 1)
             self.assertEqual([len(lines) for _, lines in told.requests], [3] * (len(answers) + 1))
             self.assertEqual(sender.unsent(), 0)
@@ -103,7 +103,7 @@ class Sending(unittest.TestCase):
         wait_until(lambda: told.requests, "the first try")
         self.sent(sender, 16, first=1)
         self.assertEqual(sender.unsent(), 17)
-        # The queue waits for half a minute, unless somebody waits for it.
+        # The queue pauses for half a minute, unless a caller of `flush` waits.
         self.assertTrue(sender.flush(10))
         self.assertEqual(self.numbers(told), [0, *range(10)])
         self.assertEqual(told.requests[-1][0]["tooltrail-lost"], "7")

@@ -1,4 +1,4 @@
-"""Calls that reach the day files of the real service."""
+"""Tests that calls reach the day files of the real service."""
 
 import asyncio
 import concurrent.futures
@@ -20,7 +20,7 @@ from tooltrail._sender import Sender
 
 
 class Own(WithTrail):
-    """Each test has a sender of its own, as a new process would."""
+    """Gives each test its own sender, as in a new process."""
 
     def setUp(self) -> None:
         super().setUp()

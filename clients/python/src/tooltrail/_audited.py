@@ -1,4 +1,4 @@
-"""A decorator that records each call of a tool's function: what it was given, how it ended, how long it took."""
+"""A decorator that records each call of a tool's function: its arguments, its outcome and its duration."""
 
 import asyncio
 import concurrent.futures
@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple, TypeVar, Union
 from tooltrail import _encode
 from tooltrail._record import submit
 
-# Whose agent makes the calls of this context; set it where a request or a session begins.
+# The user whose agent makes the calls of this context; set it where a request or a session begins.
 current_user: "ContextVar[str]" = ContextVar("tooltrail.current_user", default="unknown")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -27,10 +27,11 @@ def audited(function: str) -> Callable[[Function], Function]: ...
 @overload
 def audited(*, tool: Optional[str] = None) -> Callable[[Function], Function]: ...
 def audited(function: Union[Function, str, None] = None, *, tool: Optional[str] = None) -> Any:
-    """Records each call of a function or coroutine function, under its own name or that of `tool`.
+    """Records each call of a function or coroutine function, under its own name or the name `tool`.
 
-    Returned is `ok`, raised is `error` (and raised again), cancelled is `error` with the reason `cancelled`. The user
-    is that of `current_user`; the arguments are recorded by name, as they were when the call began.
+    A call that returns is `ok`. A call that raises is `error`, and the exception is raised again. A cancelled call is
+    `error` with the reason `cancelled`. The user comes from `current_user`; the arguments are recorded by name, with
+    the values that they had when the call began.
 
         @audited
         def add(a, b): ...
@@ -38,7 +39,7 @@ def audited(function: Union[Function, str, None] = None, *, tool: Optional[str] 
         @audited(tool="fs.read")
         async def read(path): ...
 
-    Raises `TypeError` for a generator function: it has not ended when it returns.
+    Raises `TypeError` for a generator function, because its work is not done when the function returns.
     """
     if callable(function):
         return _audited(function, tool)
@@ -52,7 +53,7 @@ def _audited(function: Function, tool: Optional[str]) -> Function:
     name = tool or getattr(function, "__name__", None) or type(function).__name__
     try:
         signature: Optional[inspect.Signature] = inspect.signature(function)
-    except (TypeError, ValueError):  # some functions of C tell nothing
+    except (TypeError, ValueError):  # some functions written in C have no signature
         signature = None
 
     async def awaited(begun: "_Begun", result: "Awaitable[Any]") -> Any:
@@ -95,7 +96,7 @@ def _audited(function: Function, tool: Optional[str]) -> Function:
 
 
 class _Begun:
-    """A call under way. Nothing in here raises."""
+    """A call that has begun. No method of this class raises."""
 
     def __init__(
         self, tool: str, signature: Optional[inspect.Signature], args: Tuple[Any, ...], kwargs: Dict[str, Any]
@@ -103,7 +104,7 @@ class _Begun:
         self.tool = tool
         self.user = current_user.get()
         named, self.fits = _named(signature, args, kwargs)
-        # The function may change what it was given.
+        # Encode the arguments now, because the function may change them.
         self.args_json = _encode.json_text(named)
         self.began_ns = time.perf_counter_ns()
 
@@ -113,7 +114,7 @@ class _Begun:
     def raised(self, error: BaseException) -> None:
         try:
             text = str(error)
-        except Exception:  # an exception may do anything when it is looked at
+        except Exception:  # `str` of an exception may run any code
             text = ""
         kind = type(error).__name__
         if isinstance(error, concurrent.futures.CancelledError) or not isinstance(error, Exception):
@@ -147,7 +148,7 @@ def _named(
     for place, (name, value) in enumerate(bound.arguments.items()):
         kind = signature.parameters[name].kind
         if place == 0 and name in ("self", "cls"):
-            # The object that the tool belongs to is nothing that the agent said.
+            # Skip the object that the method belongs to, because the agent did not pass it.
             continue
         if kind is inspect.Parameter.VAR_KEYWORD and not named.keys() & value.keys():
             named.update(value)

@@ -1,6 +1,6 @@
-"""A call as one line of JSON for the service; whatever the call holds, it becomes a line.
+"""Encodes a call as one line of JSON for the service; every call becomes a line, whatever objects it contains.
 
-Nothing is redacted here: the service does that, before anything reaches a disk.
+Nothing is redacted here. The service redacts before anything reaches a disk.
 """
 
 import dataclasses
@@ -19,20 +19,23 @@ from uuid import UUID
 
 STATUSES = ("ok", "error", "denied")
 
-# Characters of a result sent whole. Of a longer one the beginning and the count go out: no more of it is ever stored.
+# The longest result, in characters, that is sent completely. Of a longer result, only the beginning and the count are
+# sent, because the service never stores more of it.
 RESULT_CHARS_MAX = 65_536
 
-# Characters sent of what is longer. The service looks for secrets in the first 4,796 and must see that more follows.
+# Characters that are sent of a longer text. The service looks for secrets in the first 4,796 characters and must see
+# that more text follows.
 BEGINNING_CHARS = 8_192
 
-# Characters of the arguments' JSON; the service looks at no more than a megabyte of a call.
+# The longest JSON text of the arguments, in characters; the service examines at most one megabyte of a call.
 ARGS_CHARS_MAX = 1_048_576
 
-# Levels and members kept of arguments that plain JSON cannot carry: the service keeps 64 levels, and cycles must end.
+# Levels and members that are kept of arguments that JSON cannot represent directly: the service keeps 64 levels, and
+# the limits end cycles.
 DEPTH_MAX = 64
 MEMBERS_MAX = 10_000
 
-# Characters of the text that stands for an object which is no JSON.
+# The longest text, in characters, that replaces an object that JSON cannot represent.
 REPR_CHARS_MAX = 8_192
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -42,7 +45,7 @@ log = logging.getLogger("tooltrail")
 
 
 def now_ms() -> int:
-    """Returns the milliseconds since 1970."""
+    """Returns the current time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -57,7 +60,7 @@ def line(
     duration_ms: Optional[float] = None,
     ts_ms: Optional[int] = None,
 ) -> bytes:
-    """Returns a call as one line with its newline; `args_json` is what `json_text` made of the arguments."""
+    """Returns a call as one line with its newline; `args_json` is the arguments' JSON text from `json_text`."""
     members = [f'"ts":"{_timestamp(now_ms() if ts_ms is None else ts_ms)}"']
 
     def add(name: str, value: object) -> None:
@@ -75,7 +78,7 @@ def line(
     known = isinstance(status, str) and status in STATUSES
     add("status", status if known else "error")
     if not known:
-        # The service would refuse the line; nobody's call is to be missing for a misspelt word.
+        # The service would refuse the line, but a call must not be missing because of a misspelt status.
         add("extra", {"status": _name(status)})
         _tell_unknown_status()
     if reason is not None:
@@ -95,7 +98,7 @@ def line(
     try:
         return whole.encode()
     except UnicodeEncodeError:
-        # Half a surrogate pair is no UTF-8, but JSON can spell it.
+        # Half a surrogate pair cannot be encoded as UTF-8, but it can be written as a JSON escape.
         return _LONE_SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", whole).encode()
 
 
@@ -103,7 +106,7 @@ _told_unknown_status = False
 
 
 def _tell_unknown_status() -> None:
-    """Says once in a process that a status is none; the word itself stands in the entry."""
+    """Logs once in a process that a status is unknown; the word itself is in the entry."""
     global _told_unknown_status
     if not _told_unknown_status:
         _told_unknown_status = True
@@ -114,15 +117,15 @@ def _tell_unknown_status() -> None:
 
 
 def json_text(value: object) -> str:
-    """Returns a value as compact JSON; what is none becomes text. It does not raise."""
+    """Returns a value as compact JSON; objects that JSON does not have become text. Never raises."""
     try:
         return _FAITHFUL.encode(value)
-    except Exception:  # a cycle, a number or key that JSON lacks, an object that changes meanwhile, whatever it does
+    except Exception:  # for example a cycle, or a number or key that JSON does not have
         return json.dumps(_Plain().of(value), separators=(",", ":"), ensure_ascii=False)
 
 
 class _Plain:
-    """Makes plain JSON of anything, within bounds."""
+    """Converts any object to plain JSON values, within limits."""
 
     def __init__(self) -> None:
         self.members_left = MEMBERS_MAX
@@ -137,12 +140,12 @@ class _Plain:
             return "…"
         try:
             return self._other(value, depth)
-        except Exception:  # an object may do anything when it is looked at
+        except Exception:  # methods of an object may run any code
             return f"<{type(value).__name__}>"
 
     def _other(self, value: object, depth: int) -> Any:
         if isinstance(value, int):
-            # Python refuses to write the very largest.
+            # Raises for integers that are too large for Python to print.
             int.__repr__(value)
             return int(value)
         if isinstance(value, float):
@@ -163,7 +166,7 @@ class _Plain:
 
 
 def _stand_in(value: object) -> object:
-    """Returns what stands for an object that is no JSON."""
+    """Returns a JSON value or a simpler object for an object that JSON does not have."""
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value[:RESULT_CHARS_MAX]).decode("utf-8", "backslashreplace")
     if isinstance(value, (datetime.date, datetime.time)):
@@ -184,7 +187,7 @@ def _stand_in(value: object) -> object:
     return _text(value)
 
 
-# `default` is asked about each object that is no JSON, wherever it stands.
+# `default` is called for each object that JSON does not have, at any depth.
 _FAITHFUL = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_stand_in)
 
 
@@ -192,12 +195,12 @@ def _text(value: object) -> str:
     """Returns a short text for any object."""
     try:
         return repr(value)[:REPR_CHARS_MAX]
-    except Exception:  # an object may do anything when it is looked at
+    except Exception:  # methods of an object may run any code
         return f"<{type(value).__name__}>"
 
 
 def _name(value: object) -> str:
-    """Returns a name as text: half a surrogate pair is spelt out, as the name of a folder needs it."""
+    """Returns a name as text; half a surrogate pair is written as an escape, because folder names need valid text."""
     if not isinstance(value, str):
         return "" if value is None else _text(value)
     return value.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,6 @@
-"""The files below the home: folder first, then below it, no links, regular files only, from the end in blocks."""
+"""Reads files below the home: each folder is opened below the one before, links are not followed, only regular files
+are read, and they are read backwards in blocks.
+"""
 
 import errno
 import os
@@ -9,31 +11,31 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from tooltrail._folders import OWN_FOLDER, is_text
 from tooltrail._settings import TrailError
 
-# First block: enough for the newest few lines of a file that may not be needed at all.
+# Size of the first block: enough for the newest few lines, because more of the file may not be needed.
 BLOCK_BYTES_FIRST = 8 * 1024
 
-# Largest block: above it a read costs what its bytes cost.
+# Size of the largest block; a larger block would not be cheaper for each byte.
 BLOCK_BYTES = 128 * 1024
 
-# Longest line that is read: a thousand times what is written, and still held in memory with ease.
+# Longest line that is read: a thousand times the longest line that is written, but still small enough for memory.
 LINE_BYTES_MAX = 64 * 1024 * 1024
 
-# The newest layout that this version reads.
+# The version of the home's layout that this module reads.
 FORMAT = b"1"
 
-# A name that must not pass for missing: not being allowed to look, or having no descriptor left.
+# Errors that must be raised and must not look like a missing file: for example no permission, or no free descriptor.
 _ERRNOS_LOUD = frozenset((errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO))
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 
-# NONBLOCK: opening a FIFO that stands under the name must not hang.
+# NONBLOCK: if the name is a FIFO, opening it must not hang.
 _FILE_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 @contextmanager
 def opened_home(path: "os.PathLike[str]") -> Iterator[int]:
-    """Opens the home, which may be a link itself. Raises `TrailError` if it is missing or a newer version's."""
+    """Opens the home, which may be a link. Raises `TrailError` if it is missing or written by a newer version."""
     try:
         home = os.open(path, _FOLDER_FLAGS)
     except (FileNotFoundError, NotADirectoryError):
@@ -48,7 +50,7 @@ def opened_home(path: "os.PathLike[str]") -> Iterator[int]:
 
 
 def names(home: int, folder: Sequence[str], folders: bool) -> List[str]:
-    """Returns the names of the folders, or of what is none, in a folder below the home; of a missing one none."""
+    """Returns the names of the folders, or of everything else, in a folder below the home; nothing if it is missing."""
     opened = _open(home, folder, _FOLDER_FLAGS)
     if opened is None:
         return []
@@ -61,15 +63,15 @@ def names(home: int, folder: Sequence[str], folders: bool) -> List[str]:
 
 
 def blocks(home: int, path: Sequence[str]) -> Iterator[List[Tuple[int, bytes]]]:
-    """Yields a file's whole lines with their offsets, a block at a time, each and all from the last to the first.
+    """Yields a file's complete lines with their offsets, one block at a time, from the last line to the first.
 
-    Bytes after the last newline are no line yet. The file is opened anew for each block, so that thousands can be
-    under way; one that was replaced or cut meanwhile ends where that is noticed.
+    Bytes after the last newline are not a line yet. The file is opened again for each block, so that thousands of
+    files can be read at the same time. If the file was replaced or truncated in between, the iteration ends.
     """
     base, identity = _look(home, path)
     size, rest, started = BLOCK_BYTES_FIRST, b"", False
     while base > 0:
-        # A long line doubles the block, so that moving it costs no more than reading it.
+        # A long line doubles the block, so that copying the line costs no more than reading it.
         length = min(max(size, len(rest)), base)
         size = min(size * 4, BLOCK_BYTES)
         base -= length
@@ -89,13 +91,13 @@ def blocks(home: int, path: Sequence[str]) -> Iterator[List[Tuple[int, bytes]]]:
             end = begin - 1
         rest = block[:start]
         if len(rest) > LINE_BYTES_MAX:
-            # Nobody needs the bytes of a line too long, only where it begins.
+            # Drop the bytes of a line that is too long; only its start offset is needed.
             rest, started = b"", False
         yield lines
 
 
 def beginning(home: int, path: Sequence[str], bytes_max: int) -> Optional[bytes]:
-    """Returns the first bytes of a file below the home, `None` if it is missing."""
+    """Returns the first bytes of a file below the home, or `None` if the file is missing."""
     opened = _open(home, path, _FILE_FLAGS)
     if opened is None:
         return None
@@ -104,7 +106,7 @@ def beginning(home: int, path: Sequence[str], bytes_max: int) -> Optional[bytes]
 
 
 def _look(home: int, path: Sequence[str]) -> Tuple[int, Tuple[int, int]]:
-    """Returns a file's length and identity; a missing one is empty."""
+    """Returns a file's length and its device and inode; a missing file has length 0."""
     opened = _open(home, path, _FILE_FLAGS)
     if opened is None:
         return 0, (0, 0)
@@ -116,7 +118,7 @@ def _look(home: int, path: Sequence[str]) -> Tuple[int, Tuple[int, int]]:
 
 
 def _read(home: int, path: Sequence[str], identity: Tuple[int, int], at: int, length: int) -> Optional[bytes]:
-    """Returns bytes of a file, `None` if it is no longer the one that it was."""
+    """Returns bytes of a file, or `None` if the file was replaced or truncated."""
     opened = _open(home, path, _FILE_FLAGS)
     if opened is None:
         return None
@@ -137,7 +139,7 @@ def _read(home: int, path: Sequence[str], identity: Tuple[int, int], at: int, le
 
 
 def _open(home: int, path: Sequence[str], flags: int) -> Optional[int]:
-    """Opens a path below the home, each name below the one before; `None` if no such thing is there but a link."""
+    """Opens a path below the home, each name below the one before; `None` if it is missing or a part is a link."""
     here = os.dup(home)
     try:
         for place, name in enumerate(path):

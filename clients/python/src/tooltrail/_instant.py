@@ -1,4 +1,4 @@
-"""When a line was written: its `ts` as milliseconds since 1970."""
+"""Converts the `ts` of a line to milliseconds since 1970."""
 
 import re
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -11,13 +11,16 @@ _TS = re.compile(
 
 
 def instant(ts: object, zone: Optional[tzinfo]) -> Optional[int]:
-    """Returns the milliseconds of a time, cut and not rounded; one without a zone is in `zone` (`None`: the system's)."""
+    """Returns a time in milliseconds, truncated, or `None` if it is not a time.
+
+    A time without a zone is in `zone`; `None` means the system's zone.
+    """
     found = _TS.fullmatch(ts) if isinstance(ts, str) else None
     if found is None:
         return None
     year, month, day, hour, minute, second, fraction, utc, sign, ahead_h, ahead_min = found.groups()
     try:
-        # A leap second counts as the one before.
+        # A leap second counts as the second before it.
         naive = datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59))
         if sign:
             ahead = timedelta(hours=int(ahead_h), minutes=int(ahead_min))
@@ -33,7 +36,7 @@ def instant(ts: object, zone: Optional[tzinfo]) -> Optional[int]:
 
 
 def start_of(day: date, zone: Optional[tzinfo]) -> int:
-    """Returns the first instant of a date in a zone; where the calendar ends, in UTC."""
+    """Returns the first instant of a date in a zone, or in UTC if the zone's time is outside the calendar."""
     local = instant(f"{day.isoformat()}T00:00:00", zone)
     if local is not None:
         return local
@@ -41,7 +44,7 @@ def start_of(day: date, zone: Optional[tzinfo]) -> int:
 
 
 def day_of(name: str) -> Optional[date]:
-    """Returns the date of a day file's name, `None` for any other name."""
+    """Returns the date of a day file's name, or `None` for any other name."""
     if not re.fullmatch(r"\d{4}-\d\d-\d\d\.jsonl", name, re.ASCII):
         return None
     try:

@@ -1,4 +1,4 @@
-"""How late lines of a day file come, as the service notes it: so far must a reader look past its page."""
+"""Reads the service's notes on how late lines of a day file are: a reader must read this far past its page."""
 
 import os
 from datetime import date
@@ -7,28 +7,28 @@ from typing import Dict, Optional, Tuple
 from tooltrail import _files
 from tooltrail._folders import OWN_FOLDER
 
-# How late a line may come without a note: entries that arrive together are written in the order of their queue, and a
-# minute is far more than a queue holds.
+# How late a line may be without a note: entries that arrive together are written in the order of their queue, and the
+# queue holds far less than a minute of entries.
 LATE_MS = 60_000
 
-# The latest there is: a file holds one day, in whatever zone.
+# The largest possible lateness: a file holds one day, in any zone.
 LATE_MS_MAX = 3 * 86_400_000
 
-# Bytes of the notes of one date that are read: tens of thousands of users with late lines on one day.
+# Most bytes that are read of the notes of one date: enough for tens of thousands of users with late lines on one day.
 NOTES_BYTES_MAX = 16 << 20
 
 
 class Notes:
-    """The notes of a home, each date's read when it is asked for and again when it has changed."""
+    """The notes of a home; the notes of a date are read when they are needed, and again when they have changed."""
 
     def __init__(self, home: int) -> None:
         self._home = home
         self._known: Dict[date, Tuple[object, Dict[str, int]]] = {}
 
     def late_ms(self, day: date, folder: str) -> int:
-        """Returns how late lines may come in a folder's file that was opened before.
+        """Returns how late lines may be in a folder's file, in milliseconds. The file must have been opened before.
 
-        The note of a late line is there before the line is: so it must not be older than what is read.
+        The note of a late line is written before the line, so the note must be read after the file was opened.
         """
         version = self._version(day)
         known = self._known.get(day)

@@ -1,4 +1,4 @@
-"""One request to the service: entries out, a verdict back, over a connection that is kept."""
+"""Sends one request with entries to the service and returns the verdict; the connection stays open."""
 
 import http.client
 import json
@@ -10,19 +10,19 @@ from typing import Callable, NamedTuple, Optional
 
 from tooltrail import _settings
 
-# Longest wait for the service to take a byte or to answer; it makes entries durable within two seconds.
+# Longest wait for the service to accept a byte or to answer; it makes entries durable within two seconds.
 REPLY_WAIT_S = 10.0
 
-# Longest answer: a refusal for each line of the largest batch, ten times over.
+# Longest answer in bytes: ten times the size of a refusal for each line of the largest batch.
 ANSWER_BYTES_MAX = 4 << 20
 
-# A connection unused for longer is made anew: the service drops idle ones after ten seconds, and a request lost to
-# that could not be told from one that was taken.
+# A connection that was idle for longer is replaced: the service closes idle connections after ten seconds, and if a
+# request is lost for this reason, it cannot be distinguished from an accepted one.
 IDLE_S_MAX = 5.0
 
 
 class Verdict(Enum):
-    """What became of a batch."""
+    """The result of sending a batch."""
 
     TAKEN = "taken"
     TOO_LARGE = "too large"
@@ -31,30 +31,30 @@ class Verdict(Enum):
 
 
 class Answer(NamedTuple):
-    """What the service said."""
+    """The answer of the service."""
 
     verdict: Verdict
-    # Lines of a taken batch that the service refused.
+    # The number of lines of a taken batch that the service refused.
     rejected: int = 0
-    # When to come again, where it said so.
+    # How long to wait before the next try, if the service said so.
     pause_s: Optional[float] = None
-    # In a few words and without anything from the entries.
+    # The reason, in a few words and without any part of the entries.
     why: str = ""
 
 
 class Connection:
-    """A connection to the service; for one thread."""
+    """A connection to the service, for use by one thread."""
 
     def __init__(self, service: Callable[[], _settings.Service] = _settings.service) -> None:
         self._service = service
         self._open: Optional[http.client.HTTPConnection] = None
         self._opened_for: Optional[_settings.Service] = None
         self._used_at = 0.0
-        # Longest wait for a connection, and for each piece of an answer.
+        # Longest wait in seconds for a connection, and for each piece of an answer.
         self.wait_s = REPLY_WAIT_S
 
     def post(self, body: bytes, lost: int) -> Answer:
-        """Sends entries and the count of those dropped before. Raises what the system, TLS or the settings say."""
+        """Sends entries and the count of dropped ones. Raises errors of the system, of TLS or of the settings."""
         service = self._service()
         if service != self._opened_for or time.monotonic() - self._used_at > IDLE_S_MAX:
             self.close()
@@ -62,7 +62,7 @@ class Connection:
             try:
                 return self._once(service, body, lost)
             except (ConnectionError, http.client.RemoteDisconnected):
-                # The other side closed it between two requests: no outage yet.
+                # The service closed the connection between two requests; this is not an outage yet.
                 self.close()
         try:
             return self._once(service, body, lost)
@@ -71,14 +71,14 @@ class Connection:
             raise
 
     def close(self) -> None:
-        """Closes the connection; the next request opens another."""
+        """Closes the connection; the next request opens a new one."""
         if self._open is not None:
             self._open.close()
         self._open = None
 
     def abandon(self) -> None:
-        """Drops a connection that a forked process inherited, without a lock and without a word to the other side."""
-        # A plain close could wait for a buffer's lock, whose holder is a thread that the fork left behind.
+        """Drops a connection that a forked process inherited, without taking a lock and without sending anything."""
+        # A normal close could wait for a buffer's lock that is held by a thread which does not exist after the fork.
         inherited = getattr(self._open, "sock", None)
         self._open = None
         if inherited is not None:
@@ -130,7 +130,7 @@ def _answer(status: int, retry_after: Optional[str], body: bytes) -> Answer:
 
 
 def _rejected(body: bytes) -> Optional[int]:
-    """Returns how many lines an answer refuses, `None` if it is no answer to a batch."""
+    """Returns how many lines an answer refuses, or `None` if it is not an answer to a batch."""
     try:
         answer = json.loads(body)
         accepted, rejected = answer["accepted"], answer["rejected"]

@@ -1,4 +1,4 @@
-"""Questions to the service: a page of entries, all pages, counts. They need a token that may read."""
+"""Asks the service for a page of entries, all pages, or counts. This needs a token that may read."""
 
 import http.client
 import json
@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from tooltrail import _settings
 from tooltrail._settings import TrailError
 
-# Longest wait for a piece of an answer: the service bounds its own work to five seconds.
+# Longest wait for a piece of an answer: the service limits its own work to five seconds.
 ANSWER_WAIT_S = 30.0
 
-# Longest answer: a page of a thousand entries of 64 KiB each, and what stands around them.
+# Longest answer in bytes: a page of a thousand entries of 64 KiB each, and the JSON around them.
 ANSWER_BYTES_MAX = 80 << 20
 
 Entry = Dict[str, Any]
@@ -25,7 +25,7 @@ class Page(NamedTuple):
     entries: List[Entry]
     # The cursor of the next page; `None` at the end.
     next: Optional[str]
-    # False if a bound was hit and `next` goes on from there, or if something could not be read.
+    # False if a limit was reached (`next` then continues from there), or if something could not be read.
     complete: bool
 
 
@@ -38,11 +38,11 @@ def query(
     cursor: Optional[str] = None,
     token: Optional[str] = None,
 ) -> Page:
-    """Returns a page of the newest entries that answer a question, as `tool=fs.* status=error last=1h "free text"`.
+    """Returns a page of the newest entries that answer a question, e.g. `tool=fs.* status=error last=1h "free text"`.
 
-    Asks the service at `TOOLTRAIL_URL` with `token`, else `TOOLTRAIL_READ_TOKEN`, else `TOOLTRAIL_TOKEN`; it must be of
-    the role `admin` or `user`. Raises `TrailError`, whose text says what to change, if the question is not understood
-    or the service cannot be reached.
+    Asks the service at `TOOLTRAIL_URL` with `token`, otherwise `TOOLTRAIL_READ_TOKEN`, otherwise `TOOLTRAIL_TOKEN`. The
+    token must have the role `admin` or `user`. Raises `TrailError` if the question is not valid or the service cannot
+    be reached; the text of the error says what to change.
 
         page = query("tool=fs.* status=error", user="alice")
         older = query("tool=fs.* status=error", user="alice", cursor=page.next)
@@ -64,7 +64,7 @@ def query_all(
     limit: int = 1_000,
     token: Optional[str] = None,
 ) -> Iterator[Entry]:
-    """Yields every entry that answers a question, newest first; pages of `limit` are fetched as they are needed."""
+    """Yields every entry that answers a question, newest first; pages of `limit` are fetched when needed."""
     cursor: Optional[str] = None
     while True:
         page = query(text, user=user, days=days, limit=limit, cursor=cursor, token=token)
@@ -112,7 +112,7 @@ def _ask(what: str, asked: Dict[str, Any], token: Optional[str]) -> Dict[str, An
 
 
 def _why(status: int, answer: object) -> str:
-    """Returns what an answer that is none says."""
+    """Returns the error text for an answer that is not a valid result."""
     if status == 401:
         return "TOOLTRAIL_READ_TOKEN is missing, mistyped or revoked; `tooltrail token add NAME --role admin` makes one"
     if status == 403:

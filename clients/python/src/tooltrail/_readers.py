@@ -1,4 +1,4 @@
-"""The newest entries of one user or of all, read from the day files as they stand."""
+"""Reads the newest entries of one user or of all users directly from the day files."""
 
 import heapq
 import json
@@ -15,28 +15,28 @@ from tooltrail._late import LATE_MS, Notes
 # The folder below a user's folder that holds the day files.
 TRAIL_FOLDER = "tool_audit"
 
-# What every entry has.
+# The fields that every entry has.
 FIELDS = ("ts", "user", "tool", "args", "status", "result_chars", "result_snippet")
 
 _DAY_MS = 86_400_000
 _OUR_HEAD = re.compile(rb'\{"ts":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)",')
 
 Entry = Dict[str, Any]
-# Instant, folder, date and offset: the order of entries, and no two are the same.
+# Instant, folder, date and offset: the position of an entry in the order; no two positions are equal.
 Place = Tuple[int, str, date, int]
 
 
 def read_recent(user: str, days: int = 7, limit: int = 200) -> List[Entry]:
-    """Returns the newest entries of a user, newest first: of the last `days` UTC dates, at most `limit`.
+    """Returns the newest entries of a user, newest first: from the last `days` UTC dates, at most `limit`.
 
-    Lines that are no entries are left out. Raises `TrailError` if the home is missing, and `OSError` if the system
-    does not let us read; a user without a trail has no entries.
+    Skips lines that are not entries. Raises `TrailError` if the home is missing, and `OSError` if the files may not be
+    read. Returns an empty list for a user without a trail.
     """
     return _newest(str(user), days, limit)
 
 
 def read_recent_all_users(days: int = 7, limit: int = 500) -> List[Entry]:
-    """Returns the newest entries of all users, newest first; as `read_recent` otherwise."""
+    """Returns the newest entries of all users, newest first; otherwise like `read_recent`."""
     return _newest(None, days, limit)
 
 
@@ -52,7 +52,7 @@ def _newest(user: Optional[str], days: int, limit: int) -> List[Entry]:
             _Scan(home, notes, folder, day, zone)
             for folder in _folders(home, user)
             for day in map(day_of, _files.names(home, (folder, TRAIL_FOLDER), folders=False))
-            # A naive time may belong to the next date.
+            # A time without a zone may belong to the next date.
             if day is not None and day >= first - timedelta(days=1)
         ]
         return _merged(scans, start_of(first, timezone.utc), limit)
@@ -66,7 +66,7 @@ def _folders(home: int, user: Optional[str]) -> List[str]:
 
 
 def _merged(scans: "List[_Scan]", first_ms: int, limit: int) -> List[Entry]:
-    """Reads always on in the file whose next line may be newest, until nothing newer can come."""
+    """Merges scans: always reads the file whose next line may be the newest, until no newer line can follow."""
     best: List[Tuple[Place, Entry]] = []
     order = [(-scan.up_to, number) for number, scan in enumerate(scans)]
     heapq.heapify(order)
@@ -81,7 +81,7 @@ def _merged(scans: "List[_Scan]", first_ms: int, limit: int) -> List[Entry]:
                 continue
             entry = _entry(line)
             if entry is not None:
-                # Places differ, so entries are never compared.
+                # All positions differ, so the entries themselves are never compared.
                 (heapq.heappushpop if full else heapq.heappush)(best, (place, entry))
         if scans[number].done:
             heapq.heappop(order)
@@ -93,14 +93,15 @@ def _merged(scans: "List[_Scan]", first_ms: int, limit: int) -> List[Entry]:
 class _Scan:
     """A backward scan of one day file.
 
-    A line is ordered by its `ts`, with two exceptions: a `ts` outside the file's day counts as the day's edge, and a
-    line before one that is later than any note allows counts as so much above the lowest of those after it.
+    A line is ordered by its `ts`, with two exceptions. A `ts` outside the file's day is replaced with the limit of that
+    day. A `ts` that exceeds the lowest `ts` of the lines after it by more than the noted lateness is replaced with that
+    lowest `ts` plus the noted lateness.
     """
 
     def __init__(self, home: int, notes: Notes, folder: str, day: date, zone: Optional[tzinfo]) -> None:
         self.folder, self.day, self.zone = folder, day, zone
         utc, local = start_of(day, timezone.utc), start_of(day, zone)
-        # A local day has up to 25 hours.
+        # A day in local time has up to 25 hours.
         self.from_ms = min(utc, local) - LATE_MS
         self.to_ms = max(utc + _DAY_MS, local + _DAY_MS + _DAY_MS // 24) + LATE_MS
         self.lowest = self.to_ms
@@ -111,11 +112,11 @@ class _Scan:
 
     @property
     def up_to(self) -> int:
-        """The latest millisecond that a line not read yet can be ordered by."""
+        """The latest instant, in milliseconds, at which a line that was not read yet can be ordered."""
         return min(self.lowest + (self.late_ms or LATE_MS), self.to_ms)
 
     def step(self) -> List[Tuple[Place, int, bytes]]:
-        """Reads one block; returns each line's place, instant and bytes."""
+        """Reads one block; returns each line's position, instant and bytes."""
         found = []
         block = next(self._blocks, None)
         self.done = block is None
@@ -136,7 +137,7 @@ class _Scan:
 
 
 def _line_instant(line: bytes, zone: Optional[tzinfo]) -> Optional[int]:
-    """Returns a line's instant; lines of the service begin with it, so only others are parsed."""
+    """Returns a line's instant; lines of the service begin with `ts`, so only other lines are parsed."""
     head = _OUR_HEAD.match(line)
     if head:
         known = instant(head[1].decode(), zone)
@@ -147,7 +148,7 @@ def _line_instant(line: bytes, zone: Optional[tzinfo]) -> Optional[int]:
 
 
 def _entry(line: bytes) -> Optional[Entry]:
-    """Returns a line as an entry, `None` if it is none."""
+    """Returns a line as an entry, or `None` if it is not an entry."""
     try:
         entry = json.loads(line, parse_float=_float, parse_int=_int, parse_constant=str)
     except (ValueError, RecursionError):
@@ -156,7 +157,7 @@ def _entry(line: bytes) -> Optional[Entry]:
 
 
 def _float(digits: str) -> Any:
-    """Returns a number, or its text where it is beyond what Python's JSON can write again."""
+    """Returns a number, or its text if the number is infinite, which JSON cannot represent."""
     number = float(digits)
     return number if math.isfinite(number) else digits
 
@@ -164,5 +165,5 @@ def _float(digits: str) -> Any:
 def _int(digits: str) -> Any:
     try:
         return int(digits)
-    except ValueError:  # more digits than Python takes
+    except ValueError:  # more digits than Python accepts
         return digits

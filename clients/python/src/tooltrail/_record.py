@@ -1,4 +1,4 @@
-"""Recording: a call becomes a line in the queue of this process, and is sent before the process ends."""
+"""Records calls: each call becomes a line in the queue of this process, which is sent before the process ends."""
 
 import asyncio
 import atexit
@@ -16,14 +16,14 @@ from tooltrail._sender import Sender
 
 log = logging.getLogger("tooltrail")
 
-# How long the end of the process may wait for the last entries: what supervisors grant before they kill.
+# How long the end of the process may wait for the last entries; supervisors often kill a process after a longer time.
 EXIT_WAIT_S = 5.0
 
 
 def record(
     user: str, tool: str, args: Mapping[str, Any], status: str, result: object = ""
 ) -> "Coroutine[Any, Any, None]":
-    """Records one call: who called which tool with what, and how it ended (`ok`, `error` or `denied`).
+    """Records one call: the user, the tool, the arguments and the outcome (`ok`, `error` or `denied`).
 
     The call is queued before this returns, so it is in the trail even if the coroutine is never awaited or its task
     never runs. It never waits and never raises; a thread sends it to the service.
@@ -36,7 +36,7 @@ def record(
 
 
 def record_now(user: str, tool: str, args: Mapping[str, Any], status: str, result: object = "") -> None:
-    """Records one call from code that is not asynchronous; as `record` otherwise.
+    """Records one call from code that is not asynchronous; otherwise like `record`.
 
         record_now("alice", "fs.read", {"path": "notes.md"}, "ok", "# Notes")
     """
@@ -47,22 +47,22 @@ async def _done() -> None:
     return None
 
 
-# To whoever asks, it is what it returns: a coroutine function.
+# `record` is a plain function that returns a coroutine; mark it as a coroutine function for code that checks this.
 record._is_coroutine = getattr(asyncio.coroutines, "_is_coroutine", None)  # type: ignore[attr-defined]
 if hasattr(inspect, "markcoroutinefunction"):
     record = inspect.markcoroutinefunction(record)
 
 
 def flush(timeout: float = EXIT_WAIT_S) -> bool:
-    """Waits until the service has answered for every call queued so far; false if it did not in `timeout` seconds.
+    """Waits until the service has answered for every call queued so far; false if that takes over `timeout` seconds.
 
-    A call that was answered for is in the trail. The end of the process does this by itself.
+    An answered call is in the trail. The end of the process calls this automatically.
     """
     return _sender.flush(timeout)
 
 
 def submit(encode: Callable[[], bytes]) -> None:
-    """Queues the line that `encode` returns; whatever goes wrong is counted and never raised."""
+    """Queues the line that `encode` returns; an error is counted and never raised."""
     try:
         _sender.put(encode())
         _flush_at_process_exit()
@@ -74,20 +74,20 @@ _sender = Sender(Connection())
 
 
 def _forked() -> None:
-    """Begins anew in a forked process: its queue is the parent's to send, and the thread stayed behind."""
+    """Starts with an empty queue in a forked process: the parent sends the old queue, and the thread was not forked."""
     global _sender, _finalized, _exit_by
     inherited, _sender = _sender, Sender(Connection())
     _finalized, _exit_by = False, None
     inherited.connection.abandon()
 
 
-# Whether the end of this process is seen to, and when it must be over once it has begun.
+# Whether the flush at the end of this process is registered, and the deadline of that flush once it has begun.
 _finalized = False
 _exit_by: Optional[float] = None
 
 
 def _flush_at_process_exit() -> None:
-    """Sees to the end of a process made by `multiprocessing`, which skips what is registered with `atexit`."""
+    """Registers the flush in a process of `multiprocessing`, which does not call functions registered with `atexit`."""
     global _finalized
     if _finalized:
         return
@@ -101,7 +101,7 @@ def _flush_at_process_exit() -> None:
 def _flush_at_exit() -> None:
     global _exit_by
     sender, first, now = _sender, _exit_by is None, time.monotonic()
-    # A process can end twice, by `multiprocessing` and by `atexit`; the wait is one.
+    # Both `multiprocessing` and `atexit` can call this; they share one deadline.
     _exit_by = now + EXIT_WAIT_S if _exit_by is None else _exit_by
     sender.flush(max(0.0, _exit_by - now))
     unsent = sender.unsent()

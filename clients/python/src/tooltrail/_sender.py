@@ -1,4 +1,4 @@
-"""The queue and the one thread that empties it, batch by batch, to the service."""
+"""The queue, and the one thread that sends its lines to the service in batches."""
 
 import logging
 import random
@@ -12,34 +12,34 @@ from tooltrail._post import Answer, Connection, Verdict
 
 log = logging.getLogger("tooltrail")
 
-# Entries and bytes that wait at most: some minutes of a busy orchestrator, and memory that nobody misses. What comes
-# on top is dropped and counted.
+# The most entries and bytes that wait: some minutes of a busy orchestrator, in a small part of the machine's memory.
+# Further entries are dropped and counted.
 QUEUE_ENTRIES_MAX = 20_000
 QUEUE_BYTES_MAX = 32 << 20
 
-# Entries and bytes of one request; a single entry may be larger.
+# The most entries and bytes of one request; a single entry may be larger.
 BATCH_ENTRIES_MAX = 500
 BATCH_BYTES_MAX = 1 << 20
 
-# How long the first entry waits for company: one sync of the service's disk then serves them all.
+# How long the first entry waits for more entries, so that one sync of the service's disk serves all of them.
 LINGER_S = 0.02
 
-# First and longest pause after a failure; each is twice the one before.
+# First and longest pause after a failure; each pause is twice the one before.
 PAUSE_S_FIRST = 0.1
 PAUSE_S_MAX = 5.0
 
 # Longest pause that the service may ask for.
 RETRY_AFTER_S_MAX = 30.0
 
-# Pause while somebody waits for the queue to empty.
+# Longest pause while a caller of `flush` waits.
 HURRY_S = 0.1
 
-# A batch that the service does not understand is given up after so many tries: it must not block all others for ever.
+# Tries after which a batch that the service does not understand is dropped, because it must not block the others.
 TRIES_MAX = 5
 
 
 class Sender:
-    """Sends lines in the order given. Every method may be called from any thread and from a signal handler."""
+    """Sends lines in the order of `put`. Every method may be called from any thread and from a signal handler."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Sender:
         self.connection = connection
         self._entries_max = entries_max
         self._bytes_max = bytes_max
-        # Reentrant: a signal handler or a finaliser may record while its own thread is inside.
+        # Reentrant: a signal handler or a finaliser may record while its own thread holds the lock.
         self._changed = threading.Condition(threading.RLock())
         self._queue: Deque[bytes] = deque()
         self._bytes = 0
@@ -76,17 +76,17 @@ class Sender:
             self._start()
 
     def lose(self) -> None:
-        """Counts a call that could not even be queued."""
+        """Counts a call that could not be queued."""
         with self._changed:
             self._lost += 1
 
     def unsent(self) -> int:
-        """Returns how many calls the service does not know of yet: those queued and those dropped."""
+        """Returns how many calls the service does not know yet: queued and dropped calls."""
         with self._changed:
             return len(self._queue) + self._lost
 
     def flush(self, timeout_s: float) -> bool:
-        """Waits until the service has answered for all lines queued before; false if it did not in time."""
+        """Waits until the service has answered for all lines queued before; false on timeout."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             target = self._accepted
@@ -100,7 +100,7 @@ class Sender:
                 self._waiting -= 1
 
     def _start(self) -> bool:
-        """Starts the thread where there is none; false if the interpreter has none to give, as at its very end."""
+        """Starts the thread if it does not run; false if that is impossible, as during the interpreter's shutdown."""
         if not self._queue or (self._thread is not None and self._thread.is_alive()):
             return True
         try:
@@ -112,7 +112,7 @@ class Sender:
         return True
 
     def _flush_here(self, target: int, deadline: float) -> bool:
-        """Sends from the calling thread, which holds the lock."""
+        """Sends from the calling thread, which holds the lock, until `target` lines are settled or time is over."""
         while self._settled < target and time.monotonic() < deadline:
             self.connection.wait_s = max(HURRY_S, deadline - time.monotonic())
             self._send()
@@ -127,7 +127,7 @@ class Sender:
             self._send()
 
     def _send(self) -> None:
-        """Sends the oldest entries, and rests if that failed."""
+        """Sends the oldest entries, and pauses if that failed."""
         with self._changed:
             batch = self._batch()
             lost = self._lost
@@ -135,8 +135,8 @@ class Sender:
             return
         try:
             answer = self.connection.post(b"".join(batch), lost)
-        except Exception as error:  # whatever goes wrong outside, this thread goes on
-            # The type and the system's words alone: nothing of an entry is ever in a log.
+        except Exception as error:  # this thread must continue after any error
+            # Only the type and the system's message: the log must never contain a part of an entry.
             why = (error.strerror or "") if isinstance(error, OSError) else ""
             answer = Answer(Verdict.LATER, why=f"the service cannot be reached: {why or type(error).__name__}")
         self._settle(batch, lost, answer)
@@ -174,7 +174,7 @@ class Sender:
             self._rest(answer.pause_s)
 
     def _drop(self, batch: List[bytes], lost: int) -> None:
-        """Takes a batch out of the queue and changes the count of what was lost."""
+        """Removes a batch from the queue and adds `lost` to the count of lost calls."""
         with self._changed:
             for line in batch:
                 self._queue.popleft()
@@ -185,7 +185,7 @@ class Sender:
 
     def _rest(self, asked_s: Optional[float]) -> None:
         pause = min(PAUSE_S_MAX, PAUSE_S_FIRST * 2 ** min(self._failures - 1, 10))
-        # A service that comes back is not to be met by all its senders at once.
+        # Random, so that not all senders reconnect at the same moment when the service is back.
         pause *= random.uniform(0.5, 1.0)
         if asked_s is not None:
             pause = max(pause, min(asked_s, RETRY_AFTER_S_MAX))

@@ -1,6 +1,6 @@
-"""What the environment says: where the service and the home are.
+"""Settings from environment variables: the address of the service and the path of the home.
 
-It is read at each use, so that a variable set after the import counts.
+They are read at each use, so that a variable that is set after the import counts.
 """
 
 import os
@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-# Where `tooltrail serve` listens unless it is told otherwise.
+# The default address of `tooltrail serve`.
 URL_DEFAULT = "http://127.0.0.1:7420"
 
 
@@ -19,7 +19,7 @@ class TrailError(RuntimeError):
 
 
 class Service(NamedTuple):
-    """Where entries go."""
+    """The address of the service, and the token for it."""
 
     secure: bool
     host: str
@@ -29,7 +29,7 @@ class Service(NamedTuple):
 
 
 def service() -> Service:
-    """Returns where entries go. Raises `TrailError` if `TOOLTRAIL_URL` is no http address."""
+    """Returns the configured service. Raises `TrailError` if `TOOLTRAIL_URL` or `TOOLTRAIL_TOKEN` is not valid."""
     url = _variable("TOOLTRAIL_URL") or URL_DEFAULT
     hint = f"TOOLTRAIL_URL is no address such as {URL_DEFAULT}"
     if "://" not in url:
@@ -48,7 +48,7 @@ def service() -> Service:
 
 
 def home() -> Path:
-    """Returns the root folder of all trails, which need not exist."""
+    """Returns the path of the home; the folder need not exist."""
     named = _variable("TOOLTRAIL_HOME")
     if named:
         return Path(named)
@@ -57,7 +57,7 @@ def home() -> Path:
 
 
 def zone() -> Optional[tzinfo]:
-    """Returns the zone of times that name none; `None` is the system's. Raises `TrailError` if it is unknown."""
+    """Returns the zone for times without a zone; `None` means the system's. Raises `TrailError` if it is unknown."""
     name = _variable("TOOLTRAIL_ZONE")
     if not name:
         return None
