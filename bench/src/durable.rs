@@ -24,7 +24,7 @@ const THREADS: usize = 2;
 /// The number of distinct calls, which are repeated.
 const DISTINCT: usize = 10_000;
 
-/// The bytes that each plain sync writes before it.
+/// The number of bytes written before each plain sync.
 const BLOCK: usize = 4_096;
 
 /// The number of acknowledgements, and of plain syncs, that are measured in a row before the other is measured.

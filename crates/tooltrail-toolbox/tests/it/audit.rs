@@ -1,4 +1,5 @@
-//! The tools `audit_recent` and `audit_stats`: one's own trail alone, as data, within a bound, and without feeding it.
+//! The tools `audit_recent` and `audit_stats`: they return only the caller's own trail, as data and within a limit, and
+//! do not store their answers in the trail again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ fn toolbox(fixture: &TestToolbox) -> Toolbox {
 }
 
 fn record(fixture: &TestToolbox, calls: impl IntoIterator<Item = Call>) {
-    // In batches that fit the queue.
+    // Flushes often enough that the calls fit the queue.
     for (n, call) in calls.into_iter().enumerate() {
         fixture.recorder.record(&call);
         if n % 500 == 499 {
@@ -67,7 +68,7 @@ async fn only_the_callers_own_entries_are_seen() {
     check("alice", "user=bob", Err(USER_REFUSAL)).await;
     check("alice", "user=Alice", Err(USER_REFUSAL)).await;
     check("alice", "user=b* tool=fs.read", Ok(0)).await;
-    // Her own reads hold the words of their questions.
+    // Entries of her own reads contain the words of her questions.
     check("alice", "tool=fs.* \"of <bob>\"", Ok(0)).await;
     for nobody in ["", "unknown", "_system", "[redacted:x]", "alice.0123456789abcdef"] {
         check(nobody, "", Err(USER_REFUSAL)).await;
@@ -181,13 +182,14 @@ async fn counts_of_many_tools_fit() {
 async fn reading_the_trail_adds_one_short_line_each() {
     const CALLS: usize = 10_000;
     const USERS: usize = 50;
-    /// Bytes of a line about a question: its fields without rows.
+    /// Maximum bytes of the line of a question: its fields without the returned entries.
     const LINE_BYTES_MAX: usize = 400;
     let fixture = TestToolbox::new();
     let call = |n| Call::new(format!("user-{n}"), "fs.read", "{}").ok("x".repeat(300));
     record(&fixture, (0..USERS).map(call));
     let toolbox = toolbox(&fixture);
-    // Many short trails: a page reads a minute past its end, which is the whole of one long one here.
+    // Uses many short trails, because a page reads one minute past its end, which in a single long trail would be
+    // everything.
     for n in 0..CALLS {
         let page = ask(&toolbox, &format!("user-{}", n % USERS), "audit_recent", json!({"limit": 1})).await.unwrap();
         assert_eq!(page["entries"].as_array().unwrap().len(), 1);

@@ -1,4 +1,4 @@
-//! Calls given up at random moments: one entry each, whatever the moment.
+//! Calls that are cancelled at random moments have exactly one entry.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -10,19 +10,19 @@ use tooltrail_toolbox::{Context, Tool, Toolbox};
 
 use crate::support::TestToolbox;
 
-/// A small generator with a fixed seed.
+/// A small random number generator with a fixed seed.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// Returns a number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        // A 64-bit linear congruential step; its high half is even enough for tests.
+        // A linear congruential generator with 64 bits; its high half is random enough for tests.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
 
-/// Returns control so many times before it answers.
+/// Returns `Pending` `count` times before it completes.
 async fn steps(count: u64) {
     for _ in 0..count {
         let mut first = true;
@@ -43,7 +43,7 @@ async fn a_dropped_future_is_cancelled() {
     let mut random = Random(42);
     let mut wants = HashMap::new();
     for n in 0..CALLS {
-        // A call of s steps ends with poll s + 1; without a poll it was still asked for.
+        // A call with s steps ends at poll s + 1. Without any poll it still counts as a call.
         let (count, polls) = (random.below(6), random.below(8));
         let mut ctx = Context::new("alice");
         ctx.session = Some(n.to_string());

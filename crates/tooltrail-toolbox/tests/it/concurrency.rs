@@ -1,4 +1,5 @@
-//! Ten thousand calls at once on one runtime: one entry each, and memory for what the trail keeps, not for the results.
+//! Ten thousand concurrent calls on one runtime: each has one entry, and memory grows only by what the trail stores,
+//! not by the results.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use crate::support::TestToolbox;
 
 const CALLS: usize = 10_000;
 
-/// Characters of one result: all of them together would be a gigabyte.
+/// The characters of one result; all results together would be a gigabyte.
 const RESULT_CHARS: usize = 100_000;
 
-/// What all calls together may add to the process, in KiB: a fraction of their results.
+/// The memory in KiB that all calls together may add to the process: a fraction of their results.
 const GROWTH_KIB_MAX: u64 = 400 * 1024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +58,7 @@ async fn ten_thousand_at_once() {
     assert!(entries.iter().all(|entry| entry["status"] == "ok" && entry["result_chars"] == RESULT_CHARS));
 }
 
-/// Returns the most memory this process ever held, where the system tells.
+/// Returns the most memory that this process ever used, if the system reports it.
 fn memory_peak_kib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,17 +1,17 @@
-//! Every way a call can end, by the entry it leaves and the answer it gives.
+//! Every way in which a call can end: its entry and its answer.
 
 use serde_json::{Value, json};
 use tooltrail_toolbox::{Effect, Gate, REFUSAL, Rule};
 
 use crate::support::{TestToolbox, alice};
 
-/// One call and what must follow.
+/// One call and its expected results.
 struct Case {
     tool: &'static str,
     args: &'static str,
-    /// Text of the answer or of the error.
+    /// The text of the answer or of the error.
     answer: Result<&'static str, &'static str>,
-    /// `status`, `reason`, `rule` of the entry; null is absent.
+    /// `status`, `reason` and `rule` of the entry; null means that the field is absent.
     entry: [Value; 3],
     chars: u64,
     snippet: &'static str,
@@ -66,7 +66,7 @@ async fn check(user: &str, case: Case) {
         assert_eq!(entry[field], want, "{field} of {entry}");
     }
 
-    // Whatever happened, the next call works.
+    // After each case, the next call works.
     let next = toolbox.call(&ctx, "echo", r#"{"text":"still here"}"#).await.unwrap();
     assert_eq!(next.to_text(), "still here");
 }
@@ -80,13 +80,13 @@ fn ok(tool: &'static str, args: &'static str, result: &'static str) -> Case {
     Case { tool, args, answer: Ok(result), entry, chars: result.chars().count() as u64, snippet: result }
 }
 
-/// The snippet is the whole error text.
+/// Returns a case whose snippet is the complete error text.
 fn failed(tool: &'static str, reason: &str, text: &'static str, told: &'static str) -> Case {
     let entry = ended("error", reason);
     Case { tool, args: "{}", answer: Err(told), entry, chars: text.chars().count() as u64, snippet: text }
 }
 
-/// The snippet contains `piece`, as does the answer.
+/// Returns a case in which both the snippet and the answer contain `piece`.
 fn invalid(tool: &'static str, args: &'static str, piece: &'static str) -> Case {
     Case { tool, args, answer: Err(piece), entry: ended("error", "invalid_args"), chars: 0, snippet: piece }
 }

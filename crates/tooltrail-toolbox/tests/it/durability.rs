@@ -1,4 +1,5 @@
-//! The three durability: when an answer is handed out, and what a broken recorder, a broken disk and a kill do to it.
+//! The three durability modes: when the caller gets the answer, and how a closed recorder, a broken disk and a kill
+//! affect it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use tooltrail_toolbox::{CallError, Durability, DurabilityPolicy, Tool, ToolError
 
 use crate::support::{TestToolbox, alice, entries_in, tools};
 
-/// Returns a policy by which a tool's name says its durability; all others are grouped.
+/// Returns a policy in which the prefix of a tool's name selects its durability; all other tools are grouped.
 fn by_name() -> DurabilityPolicy {
     let mut policy = DurabilityPolicy::default();
     for durability in [Durability::Buffered, Durability::Strict] {
@@ -22,7 +23,7 @@ fn by_name() -> DurabilityPolicy {
     policy
 }
 
-/// Calls once with an open recorder and once with a closed one.
+/// Calls a tool once with an open recorder and once with a closed one.
 async fn check(durability: Durability, answers_unrecorded: bool) {
     let fixture = TestToolbox::new();
     let builder = Toolbox::builder(fixture.recorder.clone()).durability(durability);
@@ -54,11 +55,11 @@ async fn strict_answers_when_the_entry_is_there() {
     let fixture = TestToolbox::new();
     let toolbox = tools(Toolbox::builder(fixture.recorder.clone()).durability(Durability::Strict)).build().unwrap();
     toolbox.call(&alice(), "echo", r#"{"text":"hello"}"#).await.unwrap();
-    // Read without a flush.
+    // Reads without a flush.
     assert_eq!(entries_in(&fixture.folder.path().join("home")).len(), 1);
 }
 
-/// Returns a toolbox whose tools are counted when they run, and break something while they do.
+/// Returns a toolbox whose tools count their runs and break something while they run.
 fn breaking(recorder: &Arc<Recorder>, runs: &Arc<AtomicUsize>, breaks: fn(&Path)) -> Toolbox {
     let names = ["buffered.t", "grouped.t", "strict.t"];
     let builder =
@@ -73,7 +74,7 @@ fn breaking(recorder: &Arc<Recorder>, runs: &Arc<AtomicUsize>, breaks: fn(&Path)
     builder.build().unwrap()
 }
 
-/// Puts a file where a folder would be.
+/// Puts a file in the place of a folder.
 fn block(folder: &Path) {
     let _was_none = std::fs::remove_dir_all(folder);
     std::fs::create_dir_all(folder.parent().unwrap()).unwrap();
@@ -91,13 +92,13 @@ async fn a_strict_tool_does_not_run_when_nothing_can_note_that_it_begins() {
         assert_eq!(matches!(answer, Err(CallError::Unrecorded { .. })), tool == "strict.t", "{tool}: {answer:?}");
         assert_eq!(runs.load(Ordering::Relaxed), runs_now, "{tool}");
     }
-    // The day files are still there: each call is in the trail, the ones that did not run as denied.
+    // The day files still work: each call is in the trail, and the calls that did not run are recorded as denied.
     let mut entries = fixture.entries().into_iter().filter(|entry| entry["via"] == "toolbox").collect::<Vec<_>>();
     entries.sort_by_key(|entry| entry["tool"].to_string());
     let ended = entries.iter().map(|entry| (entry["tool"].as_str().unwrap(), entry["status"].as_str().unwrap()));
     let expected = [("buffered.t", "ok"), ("grouped.t", "ok"), ("strict.t", "denied"), ("strict.t", "denied")];
     assert_eq!(ended.collect::<Vec<_>>(), expected);
-    // And it heals by itself.
+    // The recorder recovers without help.
     std::fs::remove_file(fixture.folder.path().join("home/.tooltrail/journal")).unwrap();
     let begun = Instant::now();
     while let Err(error) = toolbox.call(&alice(), "strict.t", "{}").await {
@@ -110,7 +111,7 @@ async fn a_strict_tool_does_not_run_when_nothing_can_note_that_it_begins() {
 async fn a_strict_answer_is_withheld_when_its_outcome_cannot_be_written() {
     let fixture = TestToolbox::new();
     let runs = Arc::new(AtomicUsize::new(0));
-    // The call is noted; then its trail is gone, and nothing can take its place.
+    // The call is noted; then its trail is removed, and nothing can be written there.
     let toolbox = breaking(&fixture.recorder, &runs, |home| block(&home.join("alice/tool_audit")));
     for (tool, withheld) in [("strict.t", true), ("grouped.t", false), ("buffered.t", false)] {
         let answer = toolbox.call(&alice(), tool, "{}").await;
@@ -119,7 +120,7 @@ async fn a_strict_answer_is_withheld_when_its_outcome_cannot_be_written() {
     assert_eq!(runs.load(Ordering::Relaxed), 3, "all of them ran");
 }
 
-/// A small file system of its own, where this user may mount one.
+/// A small file system, if this user may mount one.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
@@ -156,7 +157,7 @@ async fn a_full_disk_keeps_strict_tools_from_running_until_there_is_room() {
     let runs = Arc::new(AtomicUsize::new(0));
     let toolbox = breaking(&recorder, &runs, |_| {});
     let full = disk.0.path().join("full");
-    // Before the first journal is made, so that there is no room for one.
+    // Fills the disk before the first journal is created, so that there is no space for it.
     SmallDisk::fill(&full);
     for _ in 0..3 {
         let answer = toolbox.call(&alice(), "strict.t", "{}").await;
@@ -172,17 +173,19 @@ async fn a_full_disk_keeps_strict_tools_from_running_until_there_is_room() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(runs.load(Ordering::Relaxed), 2);
-    // What found no room is counted, and told to whoever closes.
+    // Entries without space on the disk are counted, and closing returns them as an error.
     assert!(matches!(recorder.close(), Err(tooltrail::Error::Unwritten { .. })));
     let ran = entries_in(&home).iter().filter(|entry| entry["tool"] == "strict.t" && entry["status"] == "ok").count();
     assert_eq!(ran, 1);
 }
 
-/// Where the child of [`calls_open_at_a_kill_are_interrupted`] writes, and how long it lets its calls be open.
+/// The environment variables for the child process of [`calls_open_at_a_kill_are_interrupted`]: its home, and how long
+/// its calls stay open.
 const HOME: &str = "TOOLTRAIL_TEST_HOME";
 const OPEN_MS: &str = "TOOLTRAIL_TEST_OPEN_MS";
 
-/// Kills a process that has had its calls open for so long; returns the tools whose calls then are interrupted.
+/// Kills a process after its calls have been open for this time; returns the tools whose calls are then recorded as
+/// interrupted.
 fn interrupted(home: PathBuf, open_ms: &str) -> Vec<String> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", "durability::tools_that_never_end"])
@@ -212,7 +215,7 @@ fn calls_open_at_a_kill_are_interrupted() {
     for round in 0..5 {
         let home = |name: &str| folder.path().join(format!("{name}{round}"));
         assert_eq!(interrupted(home("long"), "100"), ["grouped.t", "strict.t"], "{round}");
-        // In the time before, a grouped call may be noted or not; a strict one always is.
+        // Before that time, a grouped call may or may not be noted; a strict call always is.
         let at_once = interrupted(home("at-once"), "0");
         assert!(at_once.contains(&"strict.t".to_owned()), "{round}: {at_once:?}");
         assert!(!at_once.contains(&"buffered.t".to_owned()), "{round}: {at_once:?}");
@@ -242,7 +245,7 @@ async fn tools_that_never_end() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-    // From here on the grouped call, the last one, has been open for that long; nothing else happens meanwhile.
+    // From now on the grouped call, which is the last one, is open for this time; nothing else happens meanwhile.
     std::thread::sleep(open);
     eprintln!("open");
     std::thread::sleep(Duration::from_secs(60));

@@ -1,4 +1,5 @@
-//! The tool `file_read`: an agent's own day file page by page, what roles add, and nothing past the roots.
+//! The tool `file_read`: it returns an agent's own day file page by page and what roles allow, but nothing outside the
+//! roots.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -14,10 +15,11 @@ use tooltrail_toolbox::{CallError, Context, FileRead, PATH_REFUSAL, READ_BYTES_M
 use crate::cancellation::Random;
 use crate::support::TestToolbox;
 
-/// What stands in everything that `alice` may not read.
+/// The text in every file that `alice` may not read.
 pub(crate) const CANARY: &str = "canary-of-others";
 
-/// A home with two users, keys, a folder that everybody may read and traps in it, and a folder outside.
+/// A home with two users and keys, a folder that all callers may read and that contains traps, and a folder outside the
+/// roots.
 pub(crate) struct Yard {
     pub(crate) fixture: TestToolbox,
     pub(crate) toolbox: Toolbox,
@@ -64,7 +66,7 @@ impl Yard {
         Ok(serde_json::from_str(&answer.to_text()).unwrap())
     }
 
-    /// Checks the text of a file; `Err` is the whole message.
+    /// Checks the text of a file; `Err` has the complete message.
     async fn check(&self, ctx: &Context, path: &str, want: Result<&str, &str>) {
         let path = path.replace("{base}", self.base.to_str().unwrap());
         let answer = self.read(ctx, &json!({ "path": path })).await;
@@ -84,7 +86,7 @@ impl Yard {
     }
 }
 
-/// Puts links, second names and things that are no files into places that may be read.
+/// Puts links, hard links and special files into places that may be read.
 fn traps(base: &Path, bobs: &Path) {
     let own = base.join("home/alice/tool_audit");
     symlink("../outside/secret.txt", base.join("docs/link.txt")).unwrap();
@@ -102,7 +104,7 @@ fn traps(base: &Path, bobs: &Path) {
     UnixListener::bind(base.join("docs/socket")).unwrap();
 }
 
-/// Returns a user's first day file.
+/// Returns the first day file of a user.
 pub(crate) fn first_day(home: &Path, folder: &str) -> PathBuf {
     let files = fs::read_dir(home.join(folder).join("tool_audit")).unwrap();
     let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
@@ -137,7 +139,7 @@ async fn an_own_file_is_read_page_by_page() {
             let page = yard.read(&caller("alice", ""), &args).await.unwrap();
             assert_eq!((&page["offset"], page.get("lossy")), (&offset, None));
             assert!(page["text"].as_str().unwrap().len() <= limit.unwrap_or(READ_BYTES_MAX));
-            // Reading makes the file grow; what stood there at first is what is compared.
+            // Each read adds an entry to the file, so only the first size is compared.
             size = if size == 0 { page["size"].as_u64().unwrap() as usize } else { size };
             text.push_str(page["text"].as_str().unwrap());
             offset = page["next_offset"].clone();
@@ -162,7 +164,7 @@ async fn a_file_elsewhere_is_read_as_it_is() {
     yard.check(&alice, "{base}/docs/sub/inner.txt", Ok("inside")).await;
     yard.check(&alice, "{base}/docs/absent.txt", Err("no such file")).await;
     yard.check(&alice, "1999-12-31.jsonl", Err("no such file")).await;
-    // A caller without a trail of its own: relative to the first folder.
+    // For a caller without an own trail, a path is relative to the first folder.
     yard.check(&caller("", ""), "readme.txt", Ok("everybody")).await;
 
     let path = yard.base.join("docs/binary");
@@ -207,7 +209,7 @@ async fn roles_open_what_they_name() {
         ("alice", "auditor", "{base}/home/.TOOLTRAIL/journal/0", refused),
         ("alice", "auditor", "{base}/keys/redact-1.key", refused),
     ];
-    // The folder outside is below the root of everything, but its secret has a second name.
+    // The outside folder is below the root of everything, but its secret file has a second hard link.
     for (user, role, path, want) in table {
         yard.check(&caller(user, role), path, want).await;
     }

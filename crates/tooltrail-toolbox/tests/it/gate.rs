@@ -1,8 +1,8 @@
-//! The gate's answers, as a table, and that deny wins in whatever order the rules stand.
+//! The gate's answers in a table, and a test that deny wins in any order of the rules.
 
 use tooltrail_toolbox::{Effect, Gate, GateRequest, Rule};
 
-/// Builds a rule from `+name` or `-name` and its three lists, each of globs between blanks.
+/// Returns a rule from `+name` or `-name` and its three lists of globs, which are separated by spaces.
 fn rule(name: &str, users: &str, roles: &str, tools: &str) -> Rule {
     let list = |globs: &str| globs.split_whitespace().map(str::to_owned).collect();
     let mut rule = if let Some(name) = name.strip_prefix('-') { Rule::deny(name) } else { Rule::allow(&name[1..]) };
@@ -10,7 +10,7 @@ fn rule(name: &str, users: &str, roles: &str, tools: &str) -> Rule {
     rule
 }
 
-/// Checks the answer about `user/role/tool`; `want` is `+rule`, `-rule`, `+` or `-` for the default.
+/// Checks the answer for `user/role/tool`; `want` is `+rule` or `-rule`, or only `+` or `-` for the default.
 #[track_caller]
 fn check(gate: &Gate, asked: &str, want: &str) {
     let parts: Vec<_> = asked.split('/').collect();

@@ -1,22 +1,22 @@
-//! The toolbox as a program uses it: every case read back from the day file.
+//! Tests of the toolbox's public API; every case reads the entries from the day files.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stderr, reason = "a test says what it skipped")]
 
-// What every test stands on.
+// Helpers of all tests.
 mod support;
 mod typed_arguments;
 
-// One call.
+// Tests with one call.
 mod dispatch;
 mod durability;
 mod gate;
 mod names;
 
-// The tools that come along.
+// The included tools.
 mod audit;
 mod file_read;
 mod panics_and_timeouts;
 
-// Many calls.
+// Tests with many calls.
 mod cancellation;
 mod concurrency;

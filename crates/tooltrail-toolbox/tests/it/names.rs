@@ -1,4 +1,4 @@
-//! Names made to break out: tools and users that are no names at all still leave one line each.
+//! Hostile names: tools and users with invalid names still get one line per call.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ async fn a_hostile_name_is_one_line_in_one_place() {
     let entries = fixture.entries();
     assert_eq!(entries.len(), 2 * names().count());
     for name in HOSTILE.iter().filter(|name| !name.is_empty()) {
-        // Names of our own have another form from outside.
+        // Names that are reserved for us get a different form when they come from outside.
         let (tool, user) = match *name {
             own if own.starts_with("tooltrail.") => (format!("outside.{own}"), own.to_owned()),
             "_system" => ("_system".to_owned(), "outside._system".to_owned()),
@@ -60,7 +60,7 @@ async fn a_hostile_name_is_one_line_in_one_place() {
         assert_eq!(mine.len(), 2, "{name:?}");
         assert!(mine.iter().all(|entry| entry["user"] == *user && entry["via"] == "toolbox"), "{mine:?}");
     }
-    // Nothing outside the home.
+    // No file was created outside the home.
     assert_eq!(std::fs::read_dir(fixture.folder.path()).unwrap().count(), 1);
 }
 

@@ -1,14 +1,15 @@
-//! Paths made to break out of `file_read`: each is refused in the same words, leaks nothing and is in the trail.
+//! Paths that try to escape from `file_read`: each is refused with the same text, reveals nothing and is recorded in
+//! the trail.
 
 use serde_json::json;
 use tooltrail_toolbox::{CallError, PATH_REFUSAL};
 
 use crate::file_read::{CANARY, Yard, caller, first_day};
 
-/// Paths refused to everybody; `{base}`, `{id}` and `{day}` stand for the folder around the home, the home's id and
-/// the name of a day file of `bob`.
+/// Paths that are refused to every caller. `{base}`, `{id}` and `{day}` stand for the folder around the home, the
+/// home's id and the name of a day file of `bob`.
 const PATHS: &[&str] = &[
-    // Out by climbing.
+    // Leaving the root with `..`.
     "..",
     "../",
     "../../../../../../etc/passwd",
@@ -36,7 +37,7 @@ const PATHS: &[&str] = &[
     "./",
     "{base}/docs/.",
     "{base}/./docs/readme.txt",
-    // Escapes, once and twice, and other alphabets of the same.
+    // URL escapes, single and double, and other encodings of the same characters.
     "%2e%2e/%2e%2e/bob/tool_audit/{day}",
     "..%2f..%2fbob%2ftool_audit%2f{day}",
     "%2e%2e%2f%2e%2e%2fetc%2fpasswd",
@@ -51,7 +52,7 @@ const PATHS: &[&str] = &[
     "{base}/docs/..\\outside\\secret.txt",
     "file:///etc/passwd",
     "file://{base}/outside/secret.txt",
-    // Bytes that end or split a path elsewhere.
+    // Bytes that end or split a path in other programs.
     "{day}\0",
     "{base}/docs/readme.txt\0.png",
     "{base}/outside/secret.txt\0",
@@ -61,7 +62,7 @@ const PATHS: &[&str] = &[
     "\r\n/etc/passwd",
     "{base}/docs/\u{7f}\u{85}",
     "\u{1b}]0;x\u{7}",
-    // The machine.
+    // Files of the machine.
     "/etc/passwd",
     "/etc/shadow",
     "/proc/self/environ",
@@ -77,24 +78,24 @@ const PATHS: &[&str] = &[
     "/dev/zero",
     "/dev/mem",
     "/sys/kernel/notes",
-    // Neighbours whose names begin alike.
+    // Neighbours whose names start like an allowed folder.
     "{base}/docs-of-others/a.txt",
     "{base}/docs.txt",
     "{base}/home2/alice/tool_audit/{day}",
-    // Outside, there or not.
+    // Existing and missing files outside the roots.
     "{base}/outside/secret.txt",
     "{base}/outside/absent.txt",
     "{base}/outside",
     "{base}",
     "{base}/absent/deep/file",
-    // Keys, where the recorder was told to put them and where they are put otherwise.
+    // Keys, in the configured folder and in the default folder.
     "{base}/keys/redact-1.key",
     "{base}/keys/redact-2.key",
     "{base}/keys/absent.key",
     "{base}/state/tooltrail/{id}/redact-1.key",
     "{base}/state/tooltrail/{id}",
     "../../../keys/redact-1.key",
-    // Our own folder, in every case.
+    // Our own folder, in upper and lower case.
     "{base}/home/.tooltrail/journal/0",
     "{base}/home/.tooltrail/format",
     "{base}/home/.tooltrail",
@@ -102,7 +103,7 @@ const PATHS: &[&str] = &[
     "{base}/home/alice/.tooltrail/x",
     "{base}/docs/.tooltrail/x",
     "../../.tooltrail/journal/0",
-    // Links, second names, things that are no files.
+    // Links, hard links and special files.
     "{base}/docs/link.txt",
     "{base}/docs/linked/secret.txt",
     "{base}/docs/linked/absent.txt",
@@ -127,7 +128,7 @@ const PATHS: &[&str] = &[
     "{base}/home",
 ];
 
-/// Paths that are refused to `alice`, and open to an admin where they exist.
+/// Paths that are refused to `alice` but allowed for an admin, if they exist.
 const OTHERS: &[&str] = &[
     "{base}/home/bob/tool_audit/{day}",
     "{base}/home/bob/tool_audit/absent.jsonl",
@@ -160,7 +161,8 @@ async fn a_hostile_path_is_refused_and_recorded() {
         let ctx = caller(user, role);
         let more = if others { OTHERS } else { &[] };
         for path in PATHS.iter().chain(more).map(|path| spell(path)).chain([long.clone()]) {
-            // Without a trail, a relative path is one of the folder for everybody, where these do not exist.
+            // For a caller without a trail, a relative path belongs to the folder that all callers may read, where
+            // these files do not exist.
             if user.is_empty() && !path.contains('/') && path.ends_with(".jsonl") {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! A home, a recorder and a toolbox for one test, and the entries read back from its day files.
+//! A home, a recorder and a toolbox for one test, and functions that read the entries from the day files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tooltrail::Recorder;
 use tooltrail_toolbox::{Context, Gate, Output, Tool, ToolError, Toolbox, ToolboxBuilder};
 
-/// A home that goes away with the test.
+/// A home that is removed at the end of the test.
 pub(crate) struct TestToolbox {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) recorder: Arc<Recorder>,
@@ -21,19 +21,19 @@ impl TestToolbox {
         Self { folder, recorder }
     }
 
-    /// Returns every entry of every user, after a flush.
+    /// Flushes, and returns all entries of all users.
     pub(crate) fn entries(&self) -> Vec<Value> {
         self.recorder.flush().unwrap();
         entries_in(&self.folder.path().join("home"))
     }
 
-    /// Returns a toolbox with one tool for each way to end.
+    /// Returns a toolbox with one tool for each way in which a call can end.
     pub(crate) fn toolbox(&self, gate: Gate) -> Toolbox {
         tools(Toolbox::builder(Arc::clone(&self.recorder)).gate(gate)).build().unwrap()
     }
 }
 
-/// Returns every entry of every user of a home as it stands.
+/// Returns all entries of all users of a home, without a flush.
 pub(crate) fn entries_in(home: &Path) -> Vec<Value> {
     let mut entries = Vec::new();
     for user in files(home) {
@@ -47,7 +47,7 @@ pub(crate) fn entries_in(home: &Path) -> Vec<Value> {
     entries
 }
 
-/// Returns a caller of whom everything is known.
+/// Returns a caller with all fields set.
 pub(crate) fn alice() -> Context {
     let mut ctx = Context::new("alice");
     ctx.role = Some("member".to_owned());
@@ -60,7 +60,7 @@ pub(crate) fn alice() -> Context {
     ctx
 }
 
-/// Adds one tool for each way to end.
+/// Adds one tool for each way in which a call can end.
 pub(crate) fn tools(builder: ToolboxBuilder) -> ToolboxBuilder {
     let echo = json!({"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]});
     builder
@@ -106,7 +106,7 @@ pub(crate) fn tools(builder: ToolboxBuilder) -> ToolboxBuilder {
         .tool(Tool::new("admin.tool", "For admins", json!(true), |_, _| async { Ok("root") }).roles(["admin"]))
 }
 
-/// Panics when it is dropped.
+/// A value that panics when it is dropped.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -115,7 +115,7 @@ impl Drop for Bomb {
     }
 }
 
-/// Returns what is in a folder, nothing where there is no such folder.
+/// Returns the paths in a folder; none if there is no such folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().map(|found| found.unwrap().path()).collect()
 }

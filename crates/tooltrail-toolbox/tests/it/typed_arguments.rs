@@ -1,4 +1,4 @@
-//! Tools whose arguments are a type: what the schema refuses, what the type refuses, and what the handler gets.
+//! Tools whose arguments are a Rust type: what the schema refuses, what the type refuses, and what the handler gets.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::support::{TestToolbox, alice};
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Repeat {
-    /// What is repeated.
+    /// The text to repeat.
     text: String,
-    /// How often.
+    /// How often to repeat it.
     times: u8,
     #[serde(default, deserialize_with = "even")]
     even: Option<u32>,
 }
 
-/// A demand that no schema says.
+/// Accepts only even numbers, which the schema does not require.
 fn even<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     match u32::deserialize(deserializer)? {
         number if number % 2 == 0 => Ok(Some(number)),
@@ -42,7 +42,7 @@ async fn the_handler_gets_the_type_and_nothing_else_reaches_it() {
         (r#"{"text":"ab"}"#, None),
         (r#"{"text":"ab","times":300}"#, None),
         (r#"{"text":"ab","times":1,"other":1}"#, None),
-        // The schema lets it pass, the type does not; the message does not quote the value.
+        // The schema accepts it, but the type does not; the message does not quote the value.
         (r#"{"text":"ab","times":1,"even":77777}"#, None),
         ("nonsense", None),
     ] {

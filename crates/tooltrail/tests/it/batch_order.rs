@@ -1,4 +1,5 @@
-//! Where much waits a batch is held until the next is being made: it is stored first, and nothing of it is forgotten.
+//! When many calls wait, a batch is held back until the next batch is being built. It must be stored before the next
+//! one, and none of its entries may be lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tooltrail::{Call, Home, Options, Steps};
 
-/// Calls of 15 kB: more than three batches of them wait at once.
+/// The number of calls, each of 15 kB, so that more than three batches wait at the same time.
 const CALLS: usize = 4_000;
 const USERS: usize = 7;
 
@@ -15,7 +16,7 @@ fn call(n: usize) -> Call {
     Call::new(format!("user{}", n % USERS), "t", args).ok("x")
 }
 
-/// Returns a recorder for which all calls wait, and its home.
+/// Returns a recorder in whose queue all calls wait, and its home.
 fn crowded() -> (tempfile::TempDir, Steps) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::create(folder.path(), false).unwrap();
@@ -24,7 +25,7 @@ fn crowded() -> (tempfile::TempDir, Steps) {
     (folder, steps)
 }
 
-/// Returns the numbers of each user's calls in the order of its file.
+/// Returns the numbers of each user's calls in the order of the user's file.
 fn stored(home: &std::path::Path) -> BTreeMap<String, Vec<usize>> {
     let mut stored = BTreeMap::<_, Vec<_>>::new();
     for user in (0..USERS).map(|user| format!("user{user}")) {
@@ -57,7 +58,7 @@ fn a_held_batch_is_stored_before_the_next() {
         held += u64::from(now.writing_entries > 0);
     }
     assert!(held >= 2, "{held} batches were held");
-    // Who waits is not answered before what was held is durable.
+    // A waiting caller gets no answer before the held batch is durable.
     let flushed = steps.flush(true);
     steps.step();
     flushed.wait_for(Duration::ZERO).unwrap();

@@ -1,4 +1,4 @@
-//! Calls taken with the durability of their tool: who is waited for, and what can be read when.
+//! Calls recorded with the durability of their tool: which calls the caller waits for, and when they can be read.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ fn calls(tools: &[&str]) -> Vec<Call> {
     tools.iter().map(|tool| Call::new(tool.replace('.', "-"), *tool, "{}").ok("x")).collect()
 }
 
-/// Counts what a reader finds, our own events left out.
+/// Returns the number of entries that a reader finds, without our own events.
 fn found(home: &Path) -> usize {
     let mut question = Question::new();
     question.limit = 1_000;
@@ -53,7 +53,7 @@ fn buffered_calls_are_found_once_they_are_settled() {
 fn only_the_buffered_ones_are_not_waited_for() {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
-    // Where its day file would lie stands something else: nothing of this user can ever be written.
+    // A file is in the place of this user's folder of day files, so that no entry of the user can ever be written.
     std::fs::create_dir_all(home.path().join("slow")).unwrap();
     std::fs::write(home.path().join("slow/tool_audit"), "").unwrap();
     std::fs::create_dir_all(home.path().join("quick-b")).unwrap();
@@ -72,7 +72,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
     let recorder = Recorder::open(home.path()).unwrap();
     recorder.record_durable(calls(&["slow"])).unwrap().wait().unwrap();
     let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
-    // What nobody acknowledged is nothing to wait for.
+    // `wait_for_buffered` does not wait for entries of other durabilities.
     lock.lock().unwrap();
     let waiting = recorder.record_durable(calls(&["slow"])).unwrap();
     let begun = Instant::now();
@@ -92,7 +92,7 @@ fn settling_waits_for_what_is_under_way_and_not_for_ever() {
     let lock = unlock.join().unwrap();
     assert_eq!(found(home.path()), 3);
 
-    // A lock that nobody gives back for two seconds: the batch and whoever waits for it give up.
+    // The lock is held for more than two seconds, so the batch fails and `wait_for_buffered` stops waiting.
     lock.lock().unwrap();
     recorder.record_through(&durability(), calls(&["quick.a"; 3])).unwrap().wait_for(Duration::ZERO).unwrap();
     let begun = Instant::now();

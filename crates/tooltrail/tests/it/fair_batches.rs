@@ -1,4 +1,5 @@
-//! One noisy user among quiet ones: they neither wait for its calls nor find the queue full of them.
+//! One user with very many calls among users with few: the other users do not wait for its calls and still find room in
+//! the queue.
 
 use std::time::Duration;
 
@@ -27,7 +28,7 @@ fn a_quiet_user_neither_waits_nor_finds_the_queue_full() {
     steps.step();
     quiet.wait_for(Duration::ZERO).unwrap();
     assert!(noisy.wait_for(Duration::ZERO).is_err(), "sixty thousand stand before it");
-    // What waits is noisy's: it finds no more room, and others do.
+    // All waiting calls belong to `noisy`: its next calls are refused, calls of other users are not.
     assert_eq!(lost(&steps), 0);
     steps.recorder().record(&call("noisy"));
     assert_eq!(lost(&steps), 1);
@@ -39,7 +40,7 @@ fn a_quiet_user_neither_waits_nor_finds_the_queue_full() {
     assert_eq!(lost(&steps), 1);
     steps.step();
     other.wait_for(Duration::ZERO).unwrap();
-    // In the end all is there that was accepted, and the gap tells of the one that was not.
+    // At the end all accepted calls are stored, and a gap entry reports the call that was refused.
     let flushed = steps.flush(true);
     for _ in 0..100 {
         steps.step();

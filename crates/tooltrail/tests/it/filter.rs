@@ -1,11 +1,13 @@
-//! A filter's two halves agree: what the bytes rule out, the fields do not hold.
+//! Checks that the two halves of a filter agree: a line that the prefilter rejects by its bytes never matches by its
+//! fields.
 
 use proptest::prelude::*;
 use tooltrail::{Call, Query, Recorder, check_filter};
 
 use crate::reading::random;
 
-/// Texts from which lines and questions are made, so that they often meet: of every spelling a line knows.
+/// Words from which both lines and queries are made, so that they often match. They contain every spelling that a line
+/// can have.
 const WORDS: [&str; 16] = [
     "fs.read",
     "FS.Read",
@@ -29,7 +31,7 @@ fn word(state: &mut u64) -> &'static str {
     WORDS[random(state, WORDS.len() as u64) as usize]
 }
 
-/// Returns a query about some words: whole, in part, as patterns, negated.
+/// Returns a query with some words: complete, in part, as patterns, or negated.
 fn query(state: &mut u64) -> Query {
     let term = |state: &mut u64| {
         let word = word(state);
@@ -52,12 +54,12 @@ fn query(state: &mut u64) -> Query {
     Query::parse(&terms.join(" ")).unwrap()
 }
 
-/// Spells a JSON text differently: characters as `\u` escapes in either case, blanks between tokens.
+/// Returns the same JSON with some characters as `\u` escapes in either case, and with white space between tokens.
 fn respelt(line: &str, state: &mut u64) -> String {
     let (mut out, mut inside, mut escaped, mut digits) = (String::new(), false, false, 0);
     for c in line.chars() {
         let plain = inside && !escaped && digits == 0 && !matches!(c, '"' | '\\');
-        // The digits of an escape stay.
+        // The digits of an escape are not changed.
         digits = if escaped && c == 'u' { 4 } else { i32::max(digits - 1, 0) };
         match random(state, 6) {
             0 | 1 if plain => {
@@ -82,7 +84,7 @@ fn respelt(line: &str, state: &mut u64) -> String {
     out
 }
 
-/// Writes calls made of words by the recorder and returns their lines.
+/// Records calls made of these words and returns their lines.
 fn lines(state: &mut u64) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
@@ -119,7 +121,7 @@ fn bytes_and_fields_agree_over_recorded_lines_in_any_spelling() {
             ruled_out += usize::from(!stored.0);
         }
     }
-    // Neither half is idle.
+    // Both halves were really tested.
     assert!(answers > 3_000 && ruled_out > 3_000, "{answers} answers, {ruled_out} ruled out");
 }
 

@@ -1,4 +1,4 @@
-//! A follower beside writers: every entry once and whole, whatever becomes of the files.
+//! A follower runs beside writers and returns every entry once and complete, whatever happens to the files.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tooltrail::{Call, Clock, Follow, Followed, GapWhy, Home, Options, Question, Recorder, Timestamp, Trail, Zone};
 
-/// A clock whose time of day is set by hand.
+/// A clock whose time is set by the test.
 #[derive(Debug)]
 struct Hand {
     now: AtomicI64,
@@ -68,7 +68,7 @@ fn lines(marks: std::ops::Range<usize>) -> String {
     marks.map(|mark| line(mark) + "\n").collect()
 }
 
-/// Reads all that has arrived: lines by file, and gaps.
+/// Collects everything that a follower returns: lines by file, and gaps.
 #[derive(Default)]
 struct Heard {
     lines: BTreeMap<(String, String), Vec<String>>,
@@ -95,7 +95,7 @@ impl Heard {
     }
 }
 
-/// Checks what one look gives.
+/// Checks what one poll of the follower returns.
 fn check(follow: &mut Follow, expected: &str, gaps: &[GapWhy]) {
     let mut heard = Heard::default();
     heard.listen(follow);
@@ -119,7 +119,7 @@ fn stored(home: &Path) -> BTreeMap<(String, String), Vec<String>> {
     stored
 }
 
-/// A small generator with a fixed seed.
+/// A small random number generator with a fixed seed.
 fn random(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
@@ -143,7 +143,7 @@ fn every_entry_of_a_busy_home_arrives_once_and_in_its_files_order() {
             while written < 8_000 {
                 let many = 1 + random(&mut state, 300);
                 let calls = (0..many).map(|n| {
-                    // New users all the while, late lines, and a midnight on the way.
+                    // New users appear all the time, some lines are late, and the date changes once.
                     let user = format!("u{}", random(&mut state, 1 + written / 400));
                     let late = random(&mut state, 40) == 0;
                     let mut call = Call::new(user, "t", format!("{{\"n\":{}}}", written + n)).ok("r");
@@ -161,7 +161,7 @@ fn every_entry_of_a_busy_home_arrives_once_and_in_its_files_order() {
         while !finished.load(Ordering::SeqCst) {
             heard.listen(&mut follow);
         }
-        // One round for what came last, one more for day files found late in it.
+        // One poll for the last lines, and one more for day files that were found late in the first.
         heard.listen(&mut follow);
         heard.listen(&mut follow);
     });
@@ -232,13 +232,13 @@ fn cut_and_replaced_files_are_gaps_and_nothing_comes_twice() {
     append(&path, &lines(200..300));
     check(&mut follow, &lines(200..300), &[]);
 
-    // The half line stays half until somebody ends it; the whole lines before it came already.
+    // The incomplete line is not returned until it gets a newline; the complete lines before it were already returned.
     cut(100);
     check(&mut follow, "", &[GapWhy::Cut]);
     append(&path, &format!("\n{}", lines(300..310)));
     check(&mut follow, &lines(300..310), &[]);
 
-    // Cut and grown again between two looks.
+    // The file is cut and grows again between two polls.
     cut(100);
     append(&path, &format!("\n{}", lines(310..400)));
     check(&mut follow, &lines(310..400), &[GapWhy::Replaced]);
@@ -253,7 +253,7 @@ fn cut_and_replaced_files_are_gaps_and_nothing_comes_twice() {
 
     fs::remove_file(&path).unwrap();
     append(&path, &lines(460..465));
-    // The new file may have the number of the old one, and then looks like a cut.
+    // The new file may have the inode of the old one; then it looks like a cut.
     let mut heard = Heard::default();
     heard.listen(&mut follow);
     assert_eq!(heard.lines.into_values().flatten().count(), 5);
@@ -291,7 +291,7 @@ fn midnight_users_and_late_lines() {
     append(&file(home.path(), "b", "2026-11-24"), &lines(4..5));
     append(&file(home.path(), "b", DAY), &lines(5..6));
     check(&mut follow, &lines(4..6).lines().rev().map(|line| format!("{line}\n")).collect::<String>(), &[]);
-    // Older than the range: nobody asked for it.
+    // The line is older than the range of the question, so it is not returned.
     append(&file(home.path(), "b", "2026-11-01"), &lines(6..7));
     check(&mut follow, "", &[]);
 }

@@ -1,32 +1,32 @@
-//! What others do to the files of a home while we write: a foreign writer that needs several writes for a line, folders
-//! that may not be read, a lock whose holder stands still.
+//! Simulates what other processes do to the files of a home while we write: a foreign writer that needs several writes
+//! per line, folders that may not be read, and a stopped process that holds a lock.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::sim_disk::Dice;
 
-/// The owner of a lock whose holder stands still: no process of ours.
+/// The owner of a lock that is held by a stopped process, which is none of our processes.
 pub(crate) const STOPPED: u64 = u64::MAX;
 
-/// Pieces of one foreign line.
+/// The number of pieces of one foreign line.
 const PIECES: u64 = 4;
 
-/// What is around now.
+/// The current state of the foreign processes.
 #[derive(Debug, Default)]
 pub(crate) struct ForeignProcesses {
     dice: Dice,
-    /// Pieces that a foreign writer is still to append: the file and the bytes.
+    /// The pieces that a foreign writer has not appended yet: file and bytes.
     pieces: VecDeque<(String, Vec<u8>)>,
-    /// What it has appended so far.
+    /// The pieces that it has appended so far.
     pub(crate) appended: Vec<Vec<u8>>,
-    /// Lines of it so far.
+    /// The number of its lines so far.
     lines: u64,
-    /// Paths below which nothing may be opened.
+    /// The paths below which no file may be opened.
     denied: BTreeSet<String>,
 }
 
 impl ForeignProcesses {
-    /// Lets a foreign writer append so many lines to a file, in pieces, while we do other things.
+    /// Lets a foreign writer append `lines` lines to a file, in pieces, while our processes run.
     pub(crate) fn write(&mut self, seed: u64, path: &str, lines: u64) {
         self.dice.0 ^= seed;
         for _ in 0..lines {
@@ -48,7 +48,7 @@ impl ForeignProcesses {
         }
     }
 
-    /// Returns the next piece, if the foreign writer writes now.
+    /// Returns the next piece, if it is the foreign writer's turn.
     pub(crate) fn piece(&mut self) -> Option<(String, Vec<u8>)> {
         if self.pieces.is_empty() || self.dice.below(3) > 0 {
             return None;
@@ -56,23 +56,23 @@ impl ForeignProcesses {
         self.pieces.pop_front()
     }
 
-    /// Denies all that is below a path.
+    /// Denies access below a path.
     pub(crate) fn deny(&mut self, path: &str) {
         self.denied.insert(path.to_owned());
     }
 
-    /// Whether a path may not be opened.
+    /// Returns whether a path may not be opened.
     pub(crate) fn denies(&self, path: &str) -> bool {
         self.denied.iter().any(|denied| path.starts_with(denied.as_str()))
     }
 
-    /// Ends all of it.
+    /// Ends all foreign processes and restrictions.
     pub(crate) fn end(&mut self) {
         self.pieces.clear();
         self.denied.clear();
     }
 
-    /// The marks in what was appended, each of which must be somewhere.
+    /// Returns the marks in the appended pieces; each must still be in some file.
     pub(crate) fn marks(&self) -> Vec<String> {
         let marks = |piece: &Vec<u8>| {
             let text = String::from_utf8_lossy(piece).into_owned();

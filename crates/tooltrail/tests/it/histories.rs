@@ -1,7 +1,8 @@
-//! Hundreds of histories of two writers on a disk that kills, cuts, tears, fills and forgets.
+//! Hundreds of random histories: two writers on a disk with kills, power cuts, torn writes, full space and lost syncs.
 //!
-//! What was acknowledged is in the trail exactly once and in its caller's order, nothing is there twice, every line
-//! is valid, and the trail goes on. `TOOLTRAIL_HISTORIES` asks for more of them, `TOOLTRAIL_SEED` for one.
+//! Every acknowledged entry must be in the trail exactly once and in the order of its caller, no entry may be there
+//! twice, every line must be valid, and the trail must continue to work. `TOOLTRAIL_HISTORIES` sets the number of
+//! histories, `TOOLTRAIL_SEED` selects a single one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,11 +13,11 @@ use tooltrail::{Ack, Call, Clock, Home, Options, Random, Steps, Timestamp};
 
 use crate::sim_disk::{Dice, Fails, Kill, Machine};
 
-/// Histories in the suite, and of those how many with others at the home's files.
+/// The number of histories in the test suite, and the number of histories with other processes at the home's files.
 const HISTORIES: u64 = 300;
 const CROWDED: u64 = 150;
 
-/// An instant well inside a day.
+/// An instant that is far from midnight.
 pub(crate) const START_MS: i64 = 1_764_000_000_000;
 
 #[derive(Debug, Default)]
@@ -42,12 +43,12 @@ impl Random for TestRandom {
     }
 }
 
-/// What is known of what was recorded.
+/// What the test knows about the recorded entries.
 #[derive(Debug, Default)]
 struct Recorded {
     next: u64,
     acknowledged: BTreeSet<u64>,
-    /// Of calls whose beginning was acknowledged: an entry each, how it ended or that it was interrupted.
+    /// Calls whose start was acknowledged: each must have one entry, with its outcome or as interrupted.
     begun: BTreeSet<u64>,
 }
 
@@ -57,13 +58,13 @@ struct World {
     random: Arc<TestRandom>,
     dice: Dice,
     known: Recorded,
-    /// What happened, to be read with a failure.
+    /// A log of what happened, which is printed with a failure.
     log: Vec<String>,
     /// Whether the disk failed.
     failed: bool,
     /// Whether the power was cut.
     power_cut: bool,
-    /// Whether others were at the home's files.
+    /// Whether other processes used the home's files.
     crowded: bool,
 }
 
@@ -115,7 +116,7 @@ impl World {
         (id, Call::new(format!("user{user}"), "t", args))
     }
 
-    /// Lets a writer do something; what it acknowledges is remembered.
+    /// Lets a writer do something, and remembers what it acknowledges.
     fn act(&mut self, writer: usize, steps: &mut Steps) {
         let mut waiting: Vec<(Vec<u64>, Ack)> = Vec::new();
         let mut sure = Vec::new();
@@ -164,16 +165,16 @@ impl World {
         }
     }
 
-    /// A call that begins, and ends, is left open, or is killed while it is open.
+    /// Begins a call; it ends, stays open, or is killed while it is open.
     fn begun(&mut self, writer: usize, steps: &mut Steps, id: u64, call: Call) {
         let how = self.dice.below(4);
         let Ok((open, ack)) = steps.recorder().begin_durable(call) else { return };
         if how == 0 {
-            // Ended at once, in the same batch.
+            // The call ends immediately, in the same batch.
             open.finish_buffered(tooltrail::Outcome::ok("x"));
             return;
         }
-        // The guard borrows the recorder, and the writer steps meanwhile: as a guard that is never dropped.
+        // The guard borrows the recorder, which must be used below, so it is forgotten and never dropped.
         std::mem::forget(open);
         steps.step();
         let noted = ack.wait_for(Duration::ZERO);
@@ -183,7 +184,8 @@ impl World {
         }
     }
 
-    /// Lets others at the home's files: until all is calm, some of them write, or may not be read, or stand still.
+    /// Lets other processes use the home's files until `calm`: a foreign writer writes, a folder may not be read, or a
+    /// stopped process holds a lock.
     fn crowd(&mut self, dice: &mut Dice) {
         let files = self.machine.day_files().into_iter().map(|(path, _)| path).collect::<Vec<_>>();
         if let Some(path) = files.get(usize::try_from(dice.below(files.len().max(1) as u64 * 2)).unwrap()) {
@@ -200,7 +202,8 @@ impl World {
             let held = self.machine.hold(".tooltrail/append.lock");
             self.log.push(format!("somebody stands still with the append lock: {held}"));
         }
-        // As an older version did: whoever recovers meanwhile takes the slot's owner to be alive.
+        // An older version locked a slot while it looked at the slot. A process that recovers in the meantime believes
+        // that the slot's owner is alive.
         if dice.below(4) == 0 {
             let slot = format!("{:02}.lock", dice.below(4));
             let held = self.machine.hold(&format!(".tooltrail/journal/{slot}"));
@@ -218,15 +221,16 @@ impl World {
         let mut found = BTreeMap::<u64, u32>::new();
         let mut told = BTreeSet::new();
         for (path, mut bytes) in self.machine.day_files() {
-            // Bytes after the last newline are no entry; the next append to the file replaces them with spaces.
+            // Bytes after the last newline are not an entry; the next append to the file replaces them with spaces.
             bytes.truncate(bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1));
             let text = String::from_utf8(bytes).unwrap_or_else(|_| panic!("seed {seed}: {path} is not UTF-8"));
             let mut last = BTreeMap::<String, u64>::new();
-            // A writer that has no journal, for its disk failed, notes nowhere which files it touches.
+            // A writer without a journal, because its disk failed, cannot note which files it changes.
             let lines = text.lines().filter(|line| !(self.failed && line.contains('\0')));
             for line in lines.filter(|line| !line.trim_matches(' ').is_empty()) {
                 let entry = serde_json::from_str::<serde_json::Value>(line);
-                // A foreign writer's line into which one of ours came is none, nor is what a fragment left of it.
+                // If one of our lines was written into the middle of a foreign line, the foreign line is not valid, and
+                // neither is the rest of it.
                 if self.crowded && entry.is_err() {
                     continue;
                 }
@@ -235,19 +239,20 @@ impl World {
                 if let Some(fragment) = entry["args"]["fragment"].as_str().filter(|_| entry["via"] == "tooltrail") {
                     told.insert(fragment.to_owned());
                 }
-                // Parts of our line and of a foreign one can be valid JSON together. Only foreign lines have such marks,
-                // and our line was appended again.
+                // A part of our line and a part of a foreign line can together be valid JSON. Only foreign lines
+                // contain such marks, and our line was appended again.
                 if self.crowded && line.contains('<') {
                     continue;
                 }
                 let Some(id) = entry["args"]["n"].as_u64() else { continue };
-                // What a failed write to the journal left of a call that begins nobody can call back.
+                // A failed write to the journal may leave the start of a call in the journal, and it cannot be removed.
                 if self.failed && entry["reason"] == "interrupted" && !self.known.begun.contains(&id) {
                     continue;
                 }
                 *found.entry(id).or_default() += 1;
-                // An interrupted call is told of when its process is gone; all others in their order.
-                // Nor what a disk that failed kept back until the next recovery, or a power cut took out of the middle.
+                // Checks the order of the entries. Interrupted calls are excluded, because they are recorded after
+                // their process has ended. A failed disk is excluded, because it delays entries until the next
+                // recovery, and a power cut, because it can remove lines from the middle of a file.
                 if entry["reason"] != "interrupted"
                     && !(self.failed || self.power_cut || self.crowded)
                     && self.known.acknowledged.contains(&id)
@@ -271,7 +276,7 @@ impl World {
     }
 }
 
-/// Plays one history: writers come, act and end, and what they acknowledged is looked for.
+/// Plays one history: writers start, act and end; then checks that everything they acknowledged is there.
 fn play(seed: u64, crowded: bool) -> (u64, usize) {
     let mut world = World::new(seed);
     world.crowded = crowded;
@@ -315,7 +320,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
                 world.log.push("power cut".to_owned());
                 writers = [None, None];
             }
-            // Nobody knows here whose it was: the other is killed too, between two batches.
+            // It is not known here which process was killed, so the other one is killed too, between two batches.
             Some(Kill::Process) => {
                 world.log.push("killed".to_owned());
                 writers = [None, None];
@@ -328,7 +333,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
             }
             None => {}
         }
-        // Recovery itself is killed, some times over.
+        // The recovery itself is killed, several times.
         for _ in 0..world.dice.below(3) {
             if writers.iter().all(Option::is_none) {
                 let kill = if world.dice.below(2) == 0 { Kill::Power } else { Kill::Process };
@@ -342,7 +347,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
         }
     }
     drop(writers);
-    // In the end all is calm: the trail opens, goes on, and closes.
+    // At the end nothing fails: the trail opens, records and closes.
     let mut last = world.open().unwrap_or_else(|| panic!("seed {seed}: does not open\n{}", world.log.join("\n")));
     let (id, call) = world.call(9);
     let ack = last.recorder().record_durable(vec![call.ok("x")]).unwrap();
@@ -352,18 +357,18 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
     let closed = last.flush(true).wait_for(Duration::ZERO);
     closed.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
     drop(last);
-    // A power cut takes what nobody synced.
+    // A power cut may remove data that was not synced, so foreign lines are checked only without one.
     if !(world.failed || world.power_cut) {
         let lost = world.machine.lost_marks();
         assert!(lost.is_empty(), "seed {seed}: a foreign writer's {lost:?} are gone\n{}", world.log.join("\n"));
     }
     world.check(seed);
-    // Nothing is left to redo, also when the power is cut now.
+    // Nothing is left to recover, even if the power is cut now.
     world.machine.cut_power();
     world.log.push("closed, and then a power cut".to_owned());
     let mut after = world.open().unwrap();
     if crowded {
-        // A foreign writer syncs nothing: what the cut left of its lines is damage, of which the next batch tells.
+        // A foreign writer does not sync, so the power cut can damage its lines; the next batch reports this damage.
         after.step();
         let told = after.flush(true).wait_for(Duration::ZERO);
         told.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));

@@ -1,4 +1,4 @@
-//! Several sorted runs written into one day file: the order stays that of the instants.
+//! Several sorted runs of lines are written into one day file; reading returns them in the order of their times.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use tooltrail::{Call, Question, Recorder, Timestamp, Zone};
 
 use crate::reading::{NOON, all, random, trail};
 
-/// Writes one run of calls, each marked, and returns what was written.
+/// Records one run of calls, each with its own number, and returns the times and numbers.
 fn run(recorder: &Recorder, user: &str, times: &[i64], mark: &mut usize) -> Vec<(i64, usize)> {
     let call = |ms: i64, mark: usize| {
         let mut call = Call::new(user, "t", format!(r#"{{"n":{mark}}}"#)).ok("");
@@ -24,7 +24,8 @@ fn run(recorder: &Recorder, user: &str, times: &[i64], mark: &mut usize) -> Vec<
     written
 }
 
-/// Checks that pages of each size give every entry once, newest first; of equal instants the later line comes first.
+/// Checks that pages of each size return every entry once, newest first. Of entries with equal times, the later line
+/// comes first.
 #[track_caller]
 fn check(home: &Path, mut written: Vec<(i64, usize)>, limits: &[usize]) {
     written.sort_by_key(|(ms, mark)| std::cmp::Reverse((*ms, *mark)));
@@ -61,7 +62,7 @@ fn older_runs_into_one_file_keep_the_order() {
     let noted = notes(home.path());
     assert!(noted.starts_with("a ") && noted.lines().count() == 1, "{noted}");
     recorder.close().unwrap();
-    // A new process knows the file by its end alone.
+    // A new process knows only the end of the file.
     let recorder = Recorder::open(home.path()).unwrap();
     written.extend(run(&recorder, "a", &every(NOON - 10_000_000, 333, 1_500), &mut mark));
     recorder.close().unwrap();
@@ -100,7 +101,7 @@ fn random_runs_keep_the_order() {
         let home = tempfile::tempdir().unwrap();
         let (mut state, mut mark, mut written) = (seed, 0, Vec::new());
         for _ in 0..6 {
-            // Each run may be another process, and lies anywhere in two days.
+            // Each run may be a different process, and lies anywhere within two days.
             let recorder = Recorder::open(home.path()).unwrap();
             let mut at = NOON - 100_000_000 + random(&mut state, 100_000_000) as i64;
             let mut times = Vec::new();
@@ -124,8 +125,8 @@ fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
         scope.spawn(|| {
             let recorder = Recorder::open(home.path()).unwrap();
             let (mut state, mut mark) = (3, 0);
-            // Many at once, then one with each question: a reader reads all that there is, each time, and what comes
-            // faster than it asks only makes it slower.
+            // Records many calls at once, then one per question. A reader reads all new lines each time, so calls that
+            // arrive faster than it asks would only slow it down.
             for n in 0..100 {
                 let before = asked.load(Ordering::Relaxed);
                 let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! The maps in ARCHITECTURE.md against the source of all three crates: each module names only what stands below it, and
-//! files name each other in a circle only within a declared unit.
+//! Compares the maps in ARCHITECTURE.md with the source of all three crates: each module uses only modules below it,
+//! and files depend on each other in a cycle only within a declared unit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Returns the files of a crate that are no tests, by their module path, without comments and without unit tests.
+/// Returns the source files of a crate by module path, without test files, comments and unit tests.
 fn files(name: &str) -> BTreeMap<String, String> {
     let root = PathBuf::from(format!("{ROOT}/crates/{name}/src"));
     let mut paths = Vec::new();
@@ -50,7 +50,7 @@ fn files(name: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Returns the paths that a text names after `prefix`, with the names in braces one by one.
+/// Returns the paths that follow `prefix` in a text; names in braces are returned separately.
 fn named(text: &str, prefix: &str) -> Vec<String> {
     let path = Regex::new(&format!(r"(?:^|[^\w:]){prefix}((?:\w+::)*)(\w+|\{{[^}}]*\}})")).unwrap();
     let mut found = Vec::new();
@@ -63,7 +63,7 @@ fn named(text: &str, prefix: &str) -> Vec<String> {
     found
 }
 
-/// Returns the file that a path leads to, also through re-exports.
+/// Returns the file of a path, also through re-exports.
 fn file_of(
     path: &str,
     files: &BTreeMap<String, String>,
@@ -84,7 +84,7 @@ fn file_of(
     None
 }
 
-/// Returns which files each file names.
+/// Returns for each file the files that it uses.
 fn graph(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut exports = BTreeMap::new();
     for (module, text) in files {
@@ -107,7 +107,7 @@ fn graph(files: &BTreeMap<String, String>) -> BTreeMap<String, BTreeSet<String>>
     files.iter().map(edges).collect()
 }
 
-/// Returns all that can be reached from a file.
+/// Returns all files that a file uses directly or indirectly.
 fn reached(graph: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<String> {
     let (mut found, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
     while let Some(file) = next.pop() {

@@ -1,4 +1,4 @@
-//! Twice the input takes twice the time: whatever a sender puts into whichever field.
+//! Checks that twice the input takes at most about twice the time, for any content in any field.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use rustix::time::{ClockId, clock_gettime};
 use tooltrail::entry::{receive, steps::Taken};
 use tooltrail::{Redactor, Zone};
 
-/// Tries of each size, of which the fastest counts: other programs of the machine do not.
+/// The number of measurements per size; only the fastest counts, so that other programs do not influence the result.
 const TRIES: usize = 5;
 
-/// How much longer twice the input may take. Quadratic work takes four times as long.
+/// The maximum factor of time for twice the input. Quadratic work takes four times as long.
 const GROWTH_MAX: f64 = 3.4;
 
-/// Times below this say more about the machine than about the work.
+/// The shortest time that is measured; shorter times depend more on the machine than on the work.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// Returns the processor time of this thread: other threads and programs do not count.
@@ -32,10 +32,10 @@ fn time(line: &str, redactor: &Redactor) -> Duration {
     (0..TRIES).map(|_| once()).min().unwrap()
 }
 
-/// Checks what `line` makes of a text of growing size, from a size on.
+/// Checks that the time grows linearly for lines that `line` makes of a growing size, starting with `from`.
 fn check(what: &str, from: usize, line: impl Fn(usize) -> String) {
     let redactor = Redactor::new(None);
-    // The size at which it takes long enough to be measured, but not longer than a request can be.
+    // Finds a size that takes long enough to be measured, but is not larger than a request can be.
     let mut size = from;
     while size < 400_000 && time(&line(size), &redactor) < SHORTEST {
         size *= 2;
@@ -44,7 +44,7 @@ fn check(what: &str, from: usize, line: impl Fn(usize) -> String) {
         let (one, two) = (time(&line(size), &redactor), time(&line(size * 2), &redactor));
         two.as_secs_f64() / one.max(SHORTEST).as_secs_f64()
     };
-    // A busy machine may spoil one measurement; quadratic work spoils all.
+    // A busy machine may disturb one measurement; quadratic work is slow in all of them.
     let growth = (0..3).map(|_| grows()).fold(f64::MAX, f64::min);
     assert!(growth <= GROWTH_MAX, "{what}: twice {size} takes {growth:.1} times as long");
 }
@@ -101,7 +101,7 @@ fn texts_of_every_field_cost_their_size() {
     ];
     for field in fields {
         for (what, text) in texts {
-            // Beyond the window of any field.
+            // The size is larger than the window of any field.
             check(&format!("{what} in {field}"), 8_000, |n| {
                 let named = if field == "tool" { String::new() } else { r#""tool":"t","#.to_owned() };
                 format!(r#"{{{named}"status":"ok","{field}":"{}"}}"#, text.repeat(n.div_ceil(text.len())))

@@ -1,4 +1,4 @@
-//! The library as a user sees it.
+//! Tests of the library's public API.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 

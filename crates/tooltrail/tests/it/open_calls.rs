@@ -1,4 +1,4 @@
-//! Calls that are open when their process is killed, or when its recorder is closed.
+//! Calls that are open when their process is killed or their recorder is closed.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tooltrail::{Call, Clock, Options, Outcome, Recorder, SystemClock, Timestamp};
 
-/// Where the child of [`calls_open_at_a_kill_are_interrupted`] writes.
+/// The environment variable with the home of the child process of [`calls_open_at_a_kill_are_interrupted`].
 const HOME: &str = "TOOLTRAIL_TEST_HOME";
 
 fn entries(home: &Path) -> Vec<(String, String)> {
@@ -34,7 +34,7 @@ fn expected(entries: &[(&str, &str)]) -> Vec<(String, String)> {
     entries.iter().map(|(tool, why)| ((*tool).to_owned(), (*why).to_owned())).collect()
 }
 
-/// What the child leaves, once somebody has recovered.
+/// The entries of the child's calls after another process has recovered the home.
 const INTERRUPTED: [(&str, &str); 3] = [("ended", "ok"), ("grouped", "interrupted"), ("strict", "interrupted")];
 
 /// Starts a process that begins calls, and kills it.
@@ -52,7 +52,7 @@ fn begin_and_be_killed(home: &Path) {
     child.wait().unwrap();
 }
 
-/// The system's clock, and so many milliseconds more.
+/// The system's clock plus `ahead` milliseconds.
 #[derive(Debug, Default)]
 struct ClockAhead {
     clock: SystemClock,

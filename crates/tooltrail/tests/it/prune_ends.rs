@@ -1,5 +1,5 @@
-//! A prune that is killed, loses the power or meets a failing disk at any operation: what went was told, and the next
-//! prune comes to the same as one that nothing ended.
+//! A prune is interrupted by a kill, a power cut or a disk failure at every operation. Each removed file must have been
+//! recorded, and the next prune must reach the same state as a prune that was not interrupted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -14,10 +14,11 @@ use crate::sim_disk::{Dice, Fails, Kill, Machine};
 const USERS: u64 = 3;
 const DAYS: i64 = 5;
 
-/// Of each user and day.
+/// The number of entries per user and day.
 const ENTRIES: usize = 4;
 
-/// Two days are over it, and their prunes' own entries fit below it: half of the second day would fit too.
+/// A limit for which two days must be removed. The entries that the prunes record themselves fit below it, and it would
+/// also be met after half of the second day.
 const RETENTION: Retention = Retention { max_age_days: None, max_entries: Some(42), max_bytes: None, keep_days: 1 };
 
 fn today() -> Date {
@@ -31,7 +32,7 @@ struct World {
 }
 
 impl World {
-    /// A home with entries of each day, closed and durable.
+    /// Returns a home with entries on each day, closed and durable.
     fn new(seed: u64) -> Self {
         let world = Self { machine: Machine::new(seed), clock: Arc::default(), seed };
         let mut steps = world.open();
@@ -55,13 +56,13 @@ impl World {
         Steps::open(Home::on(self.machine.process()).unwrap(), options).unwrap()
     }
 
-    /// The users' day files with their entries.
+    /// Returns the users' day files with the number of their entries.
     fn files(&self) -> BTreeMap<String, usize> {
         let files = self.machine.day_files().into_iter().filter(|(path, _)| path.starts_with("user"));
         files.map(|(path, bytes)| (path, bytes.iter().filter(|byte| **byte == b'\n').count())).collect()
     }
 
-    /// How often each day was told as gone.
+    /// Returns how often each day was recorded as removed.
     fn told(&self) -> BTreeMap<String, u64> {
         let mut told = BTreeMap::new();
         for (_, bytes) in self.machine.day_files().iter().filter(|(path, _)| path.starts_with("_system")) {
@@ -75,7 +76,7 @@ impl World {
         told
     }
 
-    /// Checks that every file that is not there was told as gone.
+    /// Checks that the removal of every missing file was recorded.
     fn check_told(&self, all: &BTreeMap<String, usize>, what: &str) {
         let (there, told) = (self.files(), self.told());
         for path in all.keys().filter(|path| !there.contains_key(*path)) {
@@ -85,7 +86,7 @@ impl World {
     }
 }
 
-/// Returns what a prune that nothing ends leaves, what was there before, and how many operations it took.
+/// Returns the files after a prune without interruption, the files before it, and the number of its operations.
 fn undisturbed(seed: u64) -> (BTreeMap<String, usize>, BTreeMap<String, usize>, u64) {
     let world = World::new(seed);
     let (all, mut steps) = (world.files(), world.open());
@@ -97,7 +98,7 @@ fn undisturbed(seed: u64) -> (BTreeMap<String, usize>, BTreeMap<String, usize>, 
     let days = gone.iter().map(|day| day.day.to_string()).collect::<BTreeSet<_>>();
     assert_eq!(world.told().into_keys().collect::<BTreeSet<_>>(), days);
     steps.flush(true).wait_for(Duration::ZERO).unwrap();
-    // It is durable, too.
+    // The result is also durable.
     world.machine.cut_power();
     drop(world.open());
     assert_eq!(world.files().len(), all.len() - 2 * USERS as usize);
@@ -130,7 +131,8 @@ fn a_prune_that_was_ended_has_told_what_went_and_the_next_completes_it() {
             assert!(told.len() == 2 && told.values().all(|times| *times <= 2), "{what}: {told:?}");
         }
     }
-    // The sweep met what it is about; threads take turns as they like, so that a run may be some operations shorter.
+    // Checks that the loop really interrupted prunes. Threads may run in different orders, so that a run may have a few
+    // operations less.
     assert!(operations > 10 && u64::from(ended) > operations && halves > 4, "{operations} {ended} {halves}");
 }
 
@@ -165,7 +167,7 @@ fn a_full_disk_can_be_pruned() {
     world.machine.fail_after(0, u64::MAX / 2, Fails::Space);
     let gone = steps.prune(&RETENTION, "test").unwrap();
     assert_eq!((gone.len(), world.files()), (2, expected));
-    // What was told stands in the journal until there is room for its day file.
+    // The record of the prune stays in the journal until there is space for its day file.
     world.machine.calm();
     world.machine.cut_power();
     drop(steps);

@@ -1,4 +1,5 @@
-//! Days that go: recorded before they are removed, completed by the next prune, and refused when they come late.
+//! Pruning of days: the removal is recorded first, the next prune completes an interrupted one, and late entries for
+//! removed days are refused.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +19,7 @@ fn call(user: &str, days_ago: i64) -> Call {
     call
 }
 
-/// Returns how many days ago each day file of a user is, the oldest first.
+/// Returns the age in days of each day file of a user, the oldest first.
 fn days(home: &Path, user: &str) -> Vec<i64> {
     let Ok(found) = fs::read_dir(home.join(user).join("tool_audit")) else { return Vec::new() };
     let names = found.map(|file| file.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
@@ -28,7 +29,7 @@ fn days(home: &Path, user: &str) -> Vec<i64> {
     days
 }
 
-/// Returns what the prunes of a home say.
+/// Returns the arguments of all prune entries of a home.
 fn told(home: &Path) -> Vec<Value> {
     let files = fs::read_dir(home.join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());
     let lines = files.flat_map(|path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect::<Vec<_>>());
@@ -36,7 +37,7 @@ fn told(home: &Path) -> Vec<Value> {
     values.filter(|line| line["tool"] == "tooltrail.prune").map(|line| line["args"].clone()).collect()
 }
 
-/// A home with entries of alice and bob of the last so many days.
+/// Returns a home with entries of alice and bob on the last `days` days.
 fn filled(days: i64) -> (tempfile::TempDir, Recorder) {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
@@ -69,7 +70,7 @@ fn a_prune_says_first_what_it_removes() {
         (Some(&*gone[0].day.to_string()), Some(gone[0].bytes))
     );
     assert_eq!(recorder.prune(&retention, "test").unwrap(), []);
-    // Who writes there again begins anew, and nothing is amiss.
+    // Recording for this day again creates a new file, and no problem is reported.
     recorder.record_durable(vec![call("alice", 4)]).unwrap().wait().unwrap();
     recorder.close().unwrap();
     assert_eq!(days(home.path(), "alice"), [4, 2, 1, 0]);
@@ -113,7 +114,7 @@ fn what_is_no_day_file_of_ours_stays() {
 #[test]
 fn what_could_not_be_recorded_is_not_removed() {
     let (home, recorder) = filled(3);
-    // The system's own folder is something else: no prune can be told.
+    // The system's own folder is replaced with a file, so that no prune can be recorded.
     recorder.flush().unwrap();
     fs::write(home.path().join("_system"), "in the way").unwrap();
     let retention = Retention { max_age_days: Some(1), ..Retention::default() };
@@ -179,12 +180,12 @@ fn what_is_no_plain_file_is_not_told_as_gone_again_and_again() {
 fn what_went_is_not_kept_open() {
     let (home, recorder) = filled(5);
     recorder.prune(&Retention { max_age_days: Some(2), ..Retention::default() }, "test").unwrap();
-    // A removed file takes its space until the last who has it open lets go of it.
+    // A removed file uses disk space until the last process that has it open closes it.
     let root = home.path().canonicalize().unwrap();
     let open = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.unwrap().path()).ok());
     let held = open.filter(|path| path.starts_with(&root) && path.to_string_lossy().ends_with("(deleted)"));
     assert_eq!(held.collect::<Vec<_>>(), Vec::<std::path::PathBuf>::new());
-    // Nor is a line that comes late for such a day taken for a sign that others removed its file.
+    // A late line for such a day is also not mistaken for a sign that another process removed the file.
     recorder.record_durable(vec![call("alice", 4)]).unwrap().wait().unwrap();
     recorder.close().unwrap();
     let system = fs::read_dir(home.path().join("_system/tool_audit")).unwrap().map(|file| file.unwrap().path());

@@ -1,4 +1,4 @@
-//! A home written by hand, read by question.
+//! Tests that write day files directly and read them with questions.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tooltrail::{Clock, Cursor, Home, Page, Question, Timestamp, Trail, Zone};
 
-/// A clock that stands.
+/// A clock whose time does not change.
 #[derive(Debug)]
 struct Still(Timestamp);
 
@@ -52,7 +52,7 @@ pub(crate) fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize)
     }
 }
 
-/// A small generator with a fixed seed.
+/// A small random number generator with a fixed seed.
 pub(crate) fn random(state: &mut u64, below: u64) -> u64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 33) % below
@@ -107,7 +107,7 @@ fn ten_thousand_equal_instants_are_paged_whole() {
 #[test]
 fn wrong_places_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
-    // A line of another year at the end, a clock set back by an hour, a line of tomorrow.
+    // The last line is of another year, the clock was set back by an hour, and one line is of tomorrow.
     let hour = 3_600_000;
     let times = [NOON, NOON + 1, NOON - hour, NOON - hour + 1, NOON + 30 * hour, NOON + 2, NOON - 9_000 * hour];
     let lines: Vec<_> = times.iter().enumerate().map(|(n, ms)| line(*ms, "a", n)).collect();
@@ -158,7 +158,7 @@ fn the_fiftieth_page_costs_the_page() {
         assert!(page.scanned.bytes <= 4 * 128 * 1024, "page {n}: {:?}", page.scanned);
         question.cursor = Some(Cursor::parse(&page.next.unwrap()).unwrap());
     }
-    // The place alone counts where the file is no longer the same.
+    // If the file is no longer the same, only the position counts.
     put(home.path(), "b", "2026-11-23", &(lines[..150_000].join("\n") + "\n"));
     let file = |user: &str| home.path().join(user).join("tool_audit/2026-11-23.jsonl");
     std::fs::rename(file("b"), file("a")).unwrap();
@@ -170,7 +170,7 @@ fn wrong_places_in_a_large_file_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (mut state, mut lines) = (5, Vec::new());
     for n in 0..6_000 {
-        // Now and then a line that nobody noted as late: by minutes, hours, or of another day.
+        // Some lines are late without a note in the file: by minutes, by hours, or from another day.
         let back = [0, 0, 0, 0, 0, 0, 0, 200_000, 9_000_000, 200_000_000][random(&mut state, 10) as usize];
         let back = if n % 1_500 < 1_300 { 0 } else { back };
         lines.push(line(NOON - 6_000_000 + n as i64 * 1_000 - back, "a", n));
@@ -241,7 +241,7 @@ fn stats_count_each_call_once() {
         assert_eq!(trail.stats(&Question::parse(query).unwrap()).unwrap().total, 1, "{query}");
     }
     assert_eq!(trail.stats(&Question::parse("via!=tooltrail").unwrap()).unwrap().total, 2);
-    // An empty call id is nobody's: such entries are no sightings of one call.
+    // An empty call id does not identify a call, so these entries are counted separately.
     let nameless = [4, 5].map(|n| entry(n, "z", "ok", r#","call_id":"""#));
     put(home.path(), "b", "2026-11-23", &nameless.concat());
     assert_eq!(trail.stats(&Question::parse("tool=z").unwrap()).unwrap().total, 2);

@@ -1,4 +1,4 @@
-//! The recorder over a real disk: what is accepted is there once, whatever stands in the way, and losses are counted.
+//! The recorder on a real disk: every accepted entry is stored once, regardless of obstacles, and losses are counted.
 
 use std::collections::{HashMap, HashSet};
 use std::io::Write as _;
@@ -21,7 +21,7 @@ fn stored(home: &Path) -> HashMap<String, Vec<Value>> {
         let lines = days.map(Result::unwrap).filter(|day| day.path().is_file()).flat_map(|day| {
             let text = std::fs::read_to_string(day.path()).unwrap();
             assert!(text.is_empty() || text.ends_with('\n'));
-            // A line of spaces stands where damage was.
+            // A line of spaces replaces damaged bytes.
             let lines = text.lines().filter(|line| !line.trim_matches(' ').is_empty());
             lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
         });
@@ -42,7 +42,7 @@ fn at(ms: i64) -> Timestamp {
     Timestamp::from_millis(1_764_000_000_000 + ms)
 }
 
-/// Sums what the gaps of a home say was lost.
+/// Returns the total number of lost entries in the gap entries of a home.
 fn lost(home: &Path) -> u64 {
     let lines = stored(home).remove("_system").unwrap_or_default();
     let gaps = lines.iter().filter(|line| line["tool"] == "tooltrail.gap");
@@ -116,7 +116,7 @@ fn a_torn_tail_is_kept_and_replaced_with_spaces() {
     assert_eq!(incidents.iter().filter(|line| line["tool"] == "tooltrail.incident").count(), 3);
 }
 
-/// A foreign writer that needs several writes a line, beside a recorder: every line of the recorder is whole.
+/// A foreign writer needs several writes per line, beside a recorder: every line of the recorder stays complete.
 #[test]
 fn a_foreign_writer_that_writes_in_pieces_splices_no_line() {
     let home = tempfile::tempdir().unwrap();
@@ -162,7 +162,7 @@ fn a_foreign_writer_that_writes_in_pieces_splices_no_line() {
     assert_eq!(tools, expected, "each acknowledged line stands there once, by itself");
 }
 
-/// Another process stands still while it holds the append lock: what is in the synced journal is acknowledged.
+/// Another process is stopped while it holds the append lock: entries in the synced journal are still acknowledged.
 #[test]
 fn a_stopped_holder_of_the_append_lock_delays_no_acknowledgement() {
     let home = tempfile::tempdir().unwrap();
@@ -183,7 +183,7 @@ fn a_stopped_holder_of_the_append_lock_delays_no_acknowledgement() {
     assert_eq!((stored["alice"].len(), stored["bob"].len()), (101, 1));
 }
 
-/// Somebody who writes a line very slowly into one user's file delays nobody's acknowledgement.
+/// A foreign writer that writes a line very slowly into one user's file does not delay any acknowledgement.
 #[test]
 fn a_slow_foreign_writer_delays_no_acknowledgement() {
     let home = tempfile::tempdir().unwrap();
@@ -215,7 +215,7 @@ fn what_a_full_queue_sheds_is_counted_exactly() {
     let recorder = Arc::new(Recorder::open(home.path()).unwrap());
     recorder.record(&call("alice", "warm"));
     recorder.flush().unwrap();
-    // While somebody else holds the append lock the writer stands still and the queue fills.
+    // While the test holds the append lock, the writer thread is blocked and the queue fills.
     let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
     lock.lock().unwrap();
     let sent = 100_000;
@@ -264,7 +264,8 @@ fn one_file_that_cannot_be_written_does_not_stop_the_others() {
     bad.iter().for_each(|call| recorder.record(call));
     recorder.record_durable(vec![call("good", "kept")]).unwrap().wait().unwrap();
     assert!(matches!(recorder.flush(), Err(Error::Unwritten { entries: 4, .. })));
-    // An acknowledgement that nobody holds tells nobody: the loss goes into a gap like any other.
+    // If the acknowledgement is dropped, its error is not seen, so the loss is recorded in a gap entry like any other
+    // loss.
     drop(recorder.record_durable(vec![bad[0].clone()]).unwrap());
     let unheard = recorder.flush();
     assert!(matches!(unheard, Err(Error::Unwritten { entries: 1, .. })), "{unheard:?}");
@@ -291,12 +292,12 @@ fn what_the_recorder_does_is_counted() {
     assert_eq!((counters.queued_entries, counters.queued_bytes, counters.writing_entries), (0, 0, 0));
     assert_eq!((counters.refused_entries, counters.failed_syncs, counters.in_trouble), (0, 0, false));
     assert!(counters.lost_entries.values().all(|lost| *lost == 0), "{counters:?}");
-    // One batch for each, with one sync of the journal, and the flush of the file.
+    // Each request is one batch with one sync of the journal; the flush syncs the file.
     assert_eq!((counters.batch_entries.count(), counters.batch_entries.sum), (3, 306));
     assert_eq!((counters.batch_micros.count(), counters.sync_micros.count()), (3, 4));
     let upto = |bound: u64| counters.batch_entries.buckets.iter().find(|bucket| bucket.0 == bound).unwrap().1;
     assert_eq!((upto(1), upto(4), upto(16), upto(1_024)), (1, 0, 1, 1));
-    // Whoever waits holds up the sender, not the counters.
+    // A caller that waits does not block the counters.
     let lock = std::fs::File::open(home.path().join(".tooltrail/append.lock")).unwrap();
     lock.lock().unwrap();
     let under_way = recorder.record_durable(vec![call("alice", "t"); 7]).unwrap();
@@ -310,7 +311,7 @@ fn what_the_recorder_does_is_counted() {
     assert_eq!(recorder.counters().written_entries, 313);
 }
 
-/// Returns the time of the first entry that a home has of alice.
+/// Returns the time of alice's first entry in a home.
 fn first_ts(home: &Path) -> Timestamp {
     Timestamp::parse(stored(home)["alice"][0]["ts"].as_str().unwrap(), &tooltrail::Zone::system()).unwrap()
 }
@@ -401,7 +402,7 @@ fn files_and_folders_are_private() {
     }
 }
 
-/// Names that have broken file systems, shells and parsers.
+/// Names that are known to break file systems, shells and parsers.
 const HOSTILE: [&str; 32] = [
     "",
     ".",
@@ -479,7 +480,7 @@ proptest! {
     }
 }
 
-/// A day file that ends in gigabytes of nothing, as a careless `truncate` leaves it, costs neither memory nor time.
+/// A day file that ends in gigabytes of zeros, as after a wrong `truncate`, costs neither memory nor time.
 #[test]
 fn a_huge_tail_is_neither_read_whole_nor_lost_in() {
     let home = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! Secrets on their way to the disk: what of synthetic material can be read in stored entries, and what stays as it was.
+//! Redaction from call to disk: which secrets of synthetic test data can be read in stored entries, and which harmless
+//! values stay unchanged.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,19 +8,19 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tooltrail::{Call, Options, Random, Recorder};
 
-/// Characters of a result and of a string in args that are stored.
+/// Maximum characters of a result, and of a string in args, that are stored.
 const SNIPPET_CHARS: usize = 300;
 const ARG_CHARS: usize = 500;
-/// Bytes of a secret that is looked for in files: a shorter number may stand in an id by chance.
+/// Minimum bytes of a secret that is searched in files, because a shorter number can occur in an id by chance.
 const CANARY_BYTES: usize = 8;
-/// The head of a secret that a cut would leave.
+/// The length of the beginning of a secret that could remain after a cut.
 const HEAD_CHARS: usize = 12;
 
-/// Rows by kind, and the least share of them that must be stored as they should.
+/// The kinds of rows, each with the minimum share of rows that must be stored as expected.
 const FLOORS: [(&str, f64); 4] =
     [("secret", 0.98), ("secret_variant", 0.95), ("secret_beyond_rules", 0.95), ("benign_natural", 0.97)];
 
-/// The same bits in every run.
+/// A random source that returns the same bits in every run.
 #[derive(Debug)]
 struct Zeros;
 
@@ -41,7 +42,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Records a call of every row and returns the entries as they are stored, in order.
+/// Records a call for every row and returns the stored entries in order.
 fn stored(rows: &[Value], home: &Path) -> Vec<Value> {
     let mut options = Options::new(home);
     options.random = Arc::new(Zeros);
@@ -63,7 +64,7 @@ fn record(rows: &[Value], recorder: &Recorder) {
     }
 }
 
-/// Every string, key and number of a value.
+/// Appends every string, key and number of a value.
 fn readable(value: &Value, out: &mut String) {
     match value {
         Value::String(text) => out.push_str(text),
@@ -84,7 +85,7 @@ fn secrets(row: &Value) -> Vec<&str> {
     std::iter::once(&row["secret"]).chain(also).filter_map(Value::as_str).collect()
 }
 
-/// A value as it is stored where nothing is hidden.
+/// Returns a value as it is stored if nothing is redacted.
 fn clipped(value: &Value) -> Value {
     match value {
         Value::String(text) if text.chars().count() > ARG_CHARS => {
@@ -139,7 +140,7 @@ fn secrets_are_hidden_and_all_else_is_stored_as_it_was() {
     canary(&rows, home.path());
 }
 
-/// No byte of any file below the home says a secret, plain or as JSON would write it.
+/// Checks that no file below the home contains a secret, plain or escaped as JSON.
 fn canary(rows: &[Value], home: &Path) {
     let mut files = Vec::new();
     self::files(home, &mut files);
@@ -168,7 +169,8 @@ fn a_secret_found_in_one_string_of_a_call_is_hidden_in_all() {
     assert_eq!(entries[0]["args"]["[redacted:password]"], 1);
     assert_eq!(entries[0]["result_snippet"], "logged in with [redacted:password]");
     assert_eq!(entries[0]["redacted"], 4);
-    // What is found in the result hides the same in the arguments; a short or plain word is left alone elsewhere.
+    // A secret found in the result is also redacted in the arguments; a short or common word is redacted only where it
+    // was found.
     let row = |args: Value, result: &str| serde_json::json!({"tool": "t", "variant": "plain", "args": args, "result": result});
     let home = tempfile::tempdir().unwrap();
     let rows = [

@@ -1,4 +1,5 @@
-//! Day files that others change underneath a recorder: what was acknowledged is there again, and the trail says so.
+//! Other processes change day files while a recorder writes them: acknowledged entries are restored, and the trail
+//! records an incident.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tooltrail::{Call, Error, Recorder, folder_of};
 
-/// Reads the lines that a user's files hold now; bytes that are no line of ours are left out.
+/// Returns the lines that a user's files contain now; bytes that are not a line of ours are left out.
 fn lines(home: &Path, user: &str) -> Vec<Value> {
     let Ok(days) = fs::read_dir(home.join(folder_of(user)).join("tool_audit")) else { return Vec::new() };
     let files = days.map(|day| day.unwrap().path()).filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
@@ -20,7 +21,7 @@ fn numbers(home: &Path) -> Vec<u64> {
     lines(home, "alice").iter().filter_map(|line| line["args"]["n"].as_u64()).collect()
 }
 
-/// Returns what the incidents of a home say happened.
+/// Returns the descriptions of all incident entries of a home.
 fn incidents(home: &Path) -> Vec<String> {
     let told = lines(home, "_system").into_iter().filter(|line| line["tool"] == "tooltrail.incident");
     told.map(|line| line["args"]["what"].as_str().unwrap().to_owned()).collect()
@@ -40,7 +41,7 @@ fn record(recorder: &Recorder, n: u64) -> Result<(), Error> {
     recorder.record_durable(vec![call(n)]).unwrap().wait()
 }
 
-/// Records before and after a change, and checks that all that was acknowledged since the last flush is there.
+/// Records entries before and after a change, and checks that all entries acknowledged since the last flush are there.
 fn check(what: &[&str], before: u64, expected: &[u64], change: impl FnOnce(&Path)) {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
@@ -54,7 +55,7 @@ fn check(what: &[&str], before: u64, expected: &[u64], change: impl FnOnce(&Path
     assert_eq!(incidents(home.path()), what);
     assert_eq!(recorder.health(), Ok(()));
     recorder.close().unwrap();
-    // Nothing is left that another process would bring again.
+    // Nothing is left that another process would recover again.
     Recorder::open(home.path()).unwrap().close().unwrap();
     assert_eq!(numbers(home.path()).len(), expected.len(), "{what:?}");
 }
@@ -126,7 +127,7 @@ fn a_file_with_a_second_name_is_refused_and_taken_again() {
     recorder.record(&call(4));
     let lost = recorder.flush();
     assert!(matches!(lost, Err(Error::Unwritten { entries: 1, .. })), "{lost:?}");
-    // Others are written as ever, and it is still told.
+    // Entries of other users are still written, and the problem is still reported.
     let other = Call::new("bob", "t", "{}").ok("done");
     recorder.record_durable(vec![other]).unwrap().wait().unwrap();
     recorder.flush().unwrap();
@@ -155,7 +156,7 @@ fn a_file_removed_while_nobody_writes_is_noticed_before_the_journal_is_freed() {
         std::thread::sleep(Duration::from_millis(1));
     }
     fs::remove_file(day_file(home.path())).unwrap();
-    // The flush that comes by itself within a second finds it gone: the journal has one of the two lines.
+    // The automatic flush within a second finds the file missing; the journal has only one of the two lines.
     let begun = Instant::now();
     while numbers(home.path()) != [0] {
         assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", numbers(home.path()));
@@ -179,7 +180,7 @@ fn a_home_that_was_moved_is_noticed_and_goes_on_where_it_is() {
     record(&recorder, 1).unwrap();
     recorder.flush().unwrap();
     assert!(recorder.health().unwrap_err().contains("not the folder any more"));
-    // Nor is another folder of that name, as one that is mounted there.
+    // Another folder with the same name, for example one that is mounted there, is not accepted either.
     fs::create_dir(&home).unwrap();
     record(&recorder, 2).unwrap();
     recorder.flush().unwrap();

@@ -1,7 +1,8 @@
-//! A disk in memory, with what a page cache hides: kills and power cuts at any operation, torn and lost blocks.
+//! A simulated disk in memory. It models the page cache: processes can be killed and the power can fail at any
+//! operation, and blocks can be torn or lost.
 //!
-//! What was written and not synced is there after a kill, and block by block perhaps after a power cut. A sync that
-//! fails forgets what it was to write, so that the next one says yes without having written it.
+//! Data that was written but not synced survives a kill; after a power cut, each of its blocks may or may not survive.
+//! A sync that fails discards its data, so that the next sync succeeds without having written it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,52 +14,52 @@ use crate::foreign_processes::{ForeignProcesses, STOPPED};
 use crate::histories::START_MS;
 use tooltrail::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
-/// Bytes that are written whole or not at all.
+/// The number of bytes that are written completely or not at all.
 const BLOCK: usize = 512;
 
-/// The disk of a machine.
+/// The disk of a simulated machine.
 #[derive(Debug, Default)]
 pub(crate) struct Machine(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
     files: BTreeMap<String, u64>,
-    /// Removed names whose folder was not synced since.
+    /// Removed names whose folder has not been synced since.
     unlinked: BTreeMap<String, u64>,
     contents: BTreeMap<u64, Content>,
     locks: BTreeMap<String, u64>,
     dead: BTreeSet<u64>,
-    /// Processes of another uid: the home is its owner's alone.
+    /// Processes of another uid, which may not access the home because only its owner may.
     strangers: BTreeSet<u64>,
     next: u64,
     boots: u64,
     operations: u64,
-    /// Who is killed, or the power for all, at which operation.
+    /// The operation at which a process is killed or the power is cut, and which of the two.
     kill_at: Option<(u64, Kill)>,
-    /// What fails between these operations, and how.
+    /// Ranges of operations that fail, and how they fail.
     fails: Vec<(std::ops::Range<u64>, Fails)>,
     dice: Dice,
     killed: Option<Kill>,
     around: ForeignProcesses,
 }
 
-/// An end at an operation.
+/// How an operation ends the processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kill {
-    /// Of the process that does it.
+    /// Kills the process that runs the operation.
     Process,
-    /// Of the machine.
+    /// Cuts the power of the machine.
     Power,
 }
 
-/// What fails.
+/// A kind of disk failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fails {
-    /// No space for anything new.
+    /// Operations that need new space fail.
     Space,
-    /// Writing and syncing.
+    /// Writes and syncs fail.
     Device,
-    /// Syncing alone.
+    /// Only syncs fail.
     Sync,
 }
 
@@ -67,11 +68,11 @@ struct Content {
     cache: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
-    /// Syncs that failed: each open file hears of each once.
+    /// The number of failed syncs; each open file reports each failure once.
     failed: u64,
 }
 
-/// SplitMix64: a failure replays from its seed.
+/// A random number generator (SplitMix64); the same seed replays a failure.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -90,7 +91,8 @@ impl Dice {
 }
 
 impl Content {
-    /// What the cache holds is what the file holds; only these blocks may differ on the disk.
+    /// Marks the blocks of a range as dirty: the cache has the file's content, and only dirty blocks may differ on the
+    /// disk.
     fn change(&mut self, from: usize, to: usize) {
         self.dirty.extend(from / BLOCK..=to.max(from + 1).saturating_sub(1) / BLOCK);
     }
@@ -122,7 +124,7 @@ impl Content {
         self.resize();
     }
 
-    /// Gives the file on the disk the length of the cache.
+    /// Sets the length of the file on the disk to the length in the cache.
     fn resize(&mut self) {
         let length = self.cache.len();
         self.durable.resize(length, 0);
@@ -136,7 +138,7 @@ impl Content {
         }
     }
 
-    /// Leaves what a power cut leaves.
+    /// Reduces the file to what is left after a power cut.
     fn cut_power(&mut self, dice: &mut Dice) {
         let before = self.durable.len();
         for block in std::mem::take(&mut self.dirty) {
@@ -145,7 +147,7 @@ impl Content {
             }
         }
         match dice.below(4) {
-            // The length was written, the blocks perhaps not.
+            // The length was written; the blocks may be missing.
             0 | 1 => self.resize(),
             2 => {
                 let (least, most) = (before.min(self.cache.len()), self.durable.len().max(self.cache.len()));
@@ -169,35 +171,35 @@ impl Machine {
         self.0.lock().unwrap()
     }
 
-    /// Starts a process: a disk of its own.
+    /// Starts a process and returns its view of the disk.
     pub(crate) fn process(self: &Arc<Self>) -> Arc<SimDisk> {
         let mut inner = self.inner();
         inner.next += 1;
         Arc::new(SimDisk { machine: Arc::clone(self), process: inner.next })
     }
 
-    /// Starts a process of another uid, which may do nothing in the home.
+    /// Starts a process of another uid, which may not access the home.
     pub(crate) fn stranger(self: &Arc<Self>) -> Arc<SimDisk> {
         let disk = self.process();
         self.inner().strangers.insert(disk.process);
         disk
     }
 
-    /// Plans an end so many operations from now.
+    /// Plans a kill or power cut after this number of operations.
     pub(crate) fn kill_after(&self, operations: u64, kill: Kill) {
         let mut inner = self.inner();
         inner.kill_at = Some((inner.operations + operations, kill));
         inner.killed = None;
     }
 
-    /// Plans failures from and for so many operations from now.
+    /// Plans failures of `count` operations, which start after `operations` operations.
     pub(crate) fn fail_after(&self, operations: u64, count: u64, fails: Fails) {
         let mut inner = self.inner();
         let from = inner.operations + operations;
         inner.fails.push((from..from + count, fails));
     }
 
-    /// Cancels all plans and returns what of them has come true.
+    /// Cancels everything that was planned and returns the kill that happened, if any.
     pub(crate) fn calm(&self) -> Option<Kill> {
         let mut inner = self.inner();
         inner.fails.clear();
@@ -207,23 +209,24 @@ impl Machine {
         inner.killed.take()
     }
 
-    /// Lets a foreign writer append lines to a day file in pieces, in between our operations.
+    /// Lets a foreign writer append lines to a day file in pieces, between our operations.
     pub(crate) fn write_in_pieces(&self, seed: u64, path: &str, lines: u64) {
         self.inner().around.write(seed, path, lines);
     }
 
-    /// Denies all below a path to everybody, until all is calm.
+    /// Denies access below a path to all processes, until [`Machine::calm`].
     pub(crate) fn deny(&self, path: &str) {
         self.inner().around.deny(path);
     }
 
-    /// Stops a process while it holds a lock, until all is calm; not where one of ours has it.
+    /// Simulates a foreign process that holds a lock until [`Machine::calm`]. Returns false if one of our processes has
+    /// the lock.
     pub(crate) fn hold(&self, lock: &str) -> bool {
         let mut inner = self.inner();
         *inner.locks.entry(lock.to_owned()).or_insert(STOPPED) == STOPPED
     }
 
-    /// Returns the marks of a foreign writer that are in no file any more.
+    /// Returns the marks of a foreign writer that are no longer in any file.
     pub(crate) fn lost_marks(&self) -> Vec<String> {
         let inner = self.inner();
         let texts =
@@ -232,7 +235,7 @@ impl Machine {
         inner.around.marks().into_iter().filter(|mark| !all.contains(mark.as_str())).collect()
     }
 
-    /// Cuts the power now, if it was not: all processes are gone, and what was not synced, perhaps.
+    /// Cuts the power now, unless it was already cut: all processes end, and data that was not synced may be lost.
     pub(crate) fn cut_power(&self) {
         let mut inner = self.inner();
         inner.cut_power();
@@ -245,19 +248,19 @@ impl Machine {
         days.map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
     }
 
-    /// Returns all files, ours and others'.
+    /// Returns all files, including those of other programs.
     pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
         let inner = self.inner();
         inner.files.iter().map(|(path, content)| (path.clone(), inner.contents[content].cache.clone())).collect()
     }
 
-    /// Returns the names of all files of a folder.
+    /// Returns the names of all files in a folder.
     pub(crate) fn names_in(&self, folder: &str) -> Vec<String> {
         let inner = self.inner();
         inner.files.keys().filter_map(|path| path.strip_prefix(folder)).map(str::to_owned).collect()
     }
 
-    /// Returns how many operations were done.
+    /// Returns the number of operations so far.
     pub(crate) fn operations(&self) -> u64 {
         self.inner().operations
     }
@@ -278,7 +281,7 @@ impl Inner {
         self.boots += 1;
     }
 
-    /// Counts an operation that changes something; an end may come before it, or in the middle of a write.
+    /// Counts an operation that changes something. A planned kill may happen before it, or in the middle of a write.
     fn act(&mut self, process: u64) -> io::Result<Act> {
         self.alive(process)?;
         self.operations += 1;
@@ -291,7 +294,7 @@ impl Inner {
         Ok(fails.map_or(Act::Goes, Act::Fails))
     }
 
-    /// Lets the foreign writer write, if it does now.
+    /// Lets the foreign writer append its next piece, if it is its turn.
     fn others_write(&mut self) {
         if let Some((path, bytes)) = self.around.piece()
             && let Some(content) = self.files.get(&path).copied()
@@ -322,7 +325,7 @@ impl Inner {
         io::Error::other("killed")
     }
 
-    /// Does the part of a write that was done before an end or a failure.
+    /// Writes bytes, or only the part that was written before a kill or failure.
     fn write(&mut self, process: u64, content: u64, bytes: &[u8], offset: usize) -> io::Result<usize> {
         let act = self.act(process)?;
         let part = usize::try_from(self.dice.below(bytes.len() as u64 + 1)).unwrap();
@@ -330,7 +333,7 @@ impl Inner {
         let file = self.contents.get_mut(&content).unwrap();
         match act {
             Act::Goes | Act::Fails(Fails::Sync) => {
-                // Now and then the system takes only a part.
+                // Sometimes the system writes only a part.
                 let taken = if part % 13 == 0 && part > 0 { part } else { bytes.len() };
                 file.write(&bytes[..taken], offset);
                 Ok(taken)
@@ -344,7 +347,7 @@ impl Inner {
                 Ok(bytes.len())
             }
             Act::Fails(fails) => {
-                // The last write before a disk is full is a short one; the next takes nothing.
+                // The last write before a disk is full is short; the next write fails.
                 if part % 3 == 0 && part > 0 && fails == Fails::Space {
                     file.write(&bytes[..part], offset);
                     return Ok(part);
@@ -370,7 +373,7 @@ impl Fails {
     }
 }
 
-/// What one process sees of the machine's disk.
+/// The view of one process on the machine's disk.
 #[derive(Debug)]
 pub(crate) struct SimDisk {
     machine: Arc<Machine>,
@@ -493,7 +496,8 @@ impl Disk for SimDisk {
     fn lock(&self, file: &[&str], wait: Duration) -> io::Result<Box<dyn Lock>> {
         let (name, begun) = (file.join("/"), Instant::now());
         let mut inner = self.machine.inner();
-        // Another process stands still in these tests; another thread of this one goes on.
+        // Waits only for locks of the same process, because only its other threads run meanwhile; other processes do
+        // not run in these tests.
         while inner.locks.get(&name) == Some(&self.process) && begun.elapsed() < wait {
             drop(inner);
             std::thread::yield_now();
@@ -550,7 +554,7 @@ struct SimFile {
     process: u64,
     content: u64,
     appends: bool,
-    /// Failed syncs that it has heard of.
+    /// The number of failed syncs that this open file has reported.
     heard: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! Reading where names are odd, files are no files, descriptors are few and bounds are near.
+//! Reading with unusual names, special files, few file descriptors and values near the limits.
 
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +49,7 @@ fn ids_that_no_folder_name_holds_are_found_as_sent_and_as_shown() {
         recorder.record(&Call::new(user.as_str(), "t", "{}").ok(""));
     }
     recorder.close().unwrap();
-    // An id that held a secret: two folders, and one text for both.
+    // Two user ids that contained a secret: they have two folders but the same redacted text.
     let redacted = "eve [redacted:token]";
     for (n, keyed) in ["0123456789abcdef", "fedcba9876543210"].into_iter().enumerate() {
         let folder = format!("{}.{keyed}", tooltrail::folder_of(redacted));
@@ -62,7 +62,7 @@ fn ids_that_no_folder_name_holds_are_found_as_sent_and_as_shown() {
         assert_eq!(texts(&trail, ask(None, &format!("user={user}"))), found, "{user}");
     }
     let users: Vec<_> = trail.users(None).unwrap().into_iter().map(|user| (user.user, user.entries)).collect();
-    // Two ids that differ beyond what a line holds look the same, and are one user to a reader.
+    // Two ids that differ only after the part that a line stores look the same, so a reader treats them as one user.
     assert_eq!(users.iter().map(|(_, entries)| entries).sum::<u64>(), 6, "{users:?}");
     for (user, entries) in &users {
         assert_eq!(*entries, if user == redacted { 2 } else { *entries }, "{user}");
@@ -72,14 +72,14 @@ fn ids_that_no_folder_name_holds_are_found_as_sent_and_as_shown() {
     }
 }
 
-/// Makes something that is no file, where the system lets us.
+/// Creates something that is not a regular file, if the system allows it.
 fn make(kind: &str, path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     match kind {
         "fifo" => assert!(Command::new("mkfifo").arg(path).status().unwrap().success()),
         "folder" => std::fs::create_dir(path).unwrap(),
         "socket" => drop(std::os::unix::net::UnixListener::bind(path).unwrap()),
-        // Only root may make a device; where we are not, nothing stands there, which is as well.
+        // Only root may create a device. For other users the path stays empty, and the test works too.
         "device" => drop(Command::new("mknod").arg(path).args(["c", "1", "5"]).output()),
         "file" => std::fs::write(path, line(NOON, "wrong", 0) + "\n").unwrap(),
         "link" => std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
@@ -118,7 +118,7 @@ fn what_is_no_file_hides_nothing_and_hangs_nobody() {
     assert!(found[1..].iter().all(Vec::is_empty));
 }
 
-/// Runs one ignored test of this binary in a process of few descriptors.
+/// Runs one ignored test of this binary in a process with few file descriptors.
 fn under_few_descriptors(name: &str) {
     let mut child = Command::new("sh");
     child.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
@@ -166,7 +166,8 @@ fn a_page_that_meets_its_bound_goes_on_where_it_stopped() {
     let home = tempfile::tempdir().unwrap();
     let mut expected = Vec::new();
     for user in ["a", "b", "c"] {
-        // Two users have a line each millisecond, so that bounds fall between equal instants and neighbours.
+        // Two users have a line in each millisecond, so that the bounds fall between lines with equal or neighbouring
+        // times.
         let step = if user == "c" { 250 } else { 1 };
         let lines: Vec<_> = (0..6_000).map(|n| line(NOON - 10_000_000 + n * step, user, n as usize)).collect();
         put(home.path(), user, "2026-11-23", &(lines.join("\n") + "\n"));
