@@ -109,7 +109,7 @@ impl Call {
     }
 }
 
-/// How a call ended.
+/// The outcome of a call: its status, and its result or error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -237,7 +237,7 @@ words! {
         ToolError = "tool_error",
         /// The protocol between client and server failed.
         ProtocolError = "protocol_error",
-        /// The arguments do not fit the tool's schema.
+        /// The arguments do not match the tool's schema.
         InvalidArgs = "invalid_args",
         /// This caller has no tool of that name.
         UnknownTool = "unknown_tool",

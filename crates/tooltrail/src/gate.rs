@@ -26,7 +26,7 @@ pub struct Gate {
     pub default: Effect,
 }
 
-/// Allow or deny.
+/// What a rule does with a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "a call runs or it does not")]
 pub enum Effect {

@@ -97,7 +97,7 @@ impl<'a> Received<'a> {
         }
     }
 
-    /// Takes one member that is not null.
+    /// Reads one member whose value is not null.
     fn member(&mut self, key: &str, value: &str) -> Result<(), Error> {
         match key {
             "ts" if crate::json::is_number(value) => {

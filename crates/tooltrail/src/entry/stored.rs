@@ -5,7 +5,7 @@ use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
 use crate::json::{members, string};
 
-/// Where a line's own faults are explained.
+/// The hint of every refusal of a line.
 const HINT: &str = "docs/format.md lists the fields and their types";
 
 /// A stored entry with typed fields.

@@ -23,7 +23,7 @@ pub(crate) enum Flaw {
 /// Maximum characters of a number, so that every reader can be trusted to read it: the largest `f64` has 309 digits.
 const NUMBER_CHARS_MAX: usize = 300;
 
-/// A string of a JSON text.
+/// A string token of a JSON text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Literal<'a> {
     /// The unchanged text between the quotes.
