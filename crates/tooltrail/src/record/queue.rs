@@ -1,7 +1,26 @@
-//! The queue between callers and the writer: bounded in entries and bytes, never waited for by `record`.
+//! The queue between the callers and the writer thread. It is bounded in entries and in bytes, and `record` never waits
+//! for it.
 //!
-//! Callers leave their items in shards, each with its position in the order of all: the weight of all items before it. The
-//! writer takes them from all shards in that order (`queue/taking.rs`).
+//! Order. A caller locks a free shard, reserves a position, appends its item to the shard and unlocks it. The position
+//! is the sum of the weights of all items accepted before; it is reserved with one compare-and-swap on `accepted`
+//! ([`Queue::accept`]), which also checks the bounds. Because the shard is locked from the reservation until the item
+//! is in it, the positions within a shard only grow. Barriers and ends of calls use a plain atomic addition, because
+//! they are accepted even if the queue is full. The writer thread merges the shards: the next item is always the one
+//! whose position equals the position plus the weight of the item before (`queue/taking.rs`).
+//!
+//! Memory orderings. Sleeping needs `SeqCst`: the caller first changes `accepted` and then reads the sleep state, and
+//! the writer thread first changes the sleep state and then reads `accepted`. With a weaker ordering both could read
+//! the old value, and the writer thread would sleep although an item waits. The other counters use `SeqCst` too. Code
+//! that compares two of them reads `done` or `taken` before `accepted`, so that the difference is never negative. In
+//! [`Queue::put`], `awaited` is changed with `Relaxed`: the writer thread subtracts from it only after it has received
+//! the item through the shard's lock, and if it sees the change late, it only naps at most a millisecond too long. The
+//! noisy users are hints, so `Relaxed` is enough for them.
+//!
+//! Closing. [`Queue::flush`] with `close` sets `closed` and then locks each shard once. A caller checks `closed` while
+//! it holds its shard. If it saw the queue open, its item is in the shard before the lock of the closing thread
+//! succeeds; if it locks the shard later, it sees the queue closed. Therefore every accepted entry has a position
+//! before the closing barrier, and the writer thread takes it before it ends. No flush can come after the closing
+//! barrier, because the `closing` lock is held while a barrier is added.
 
 pub(crate) mod buffers;
 pub(crate) mod fair_batch;
@@ -30,81 +49,87 @@ use crate::record::queue::sync::{AtomicBool, AtomicU64, AtomicUsize, Ordering, S
 use crate::record::queue::wake::Wake;
 use crate::record::queue::weight::{WEIGHT_BITS, counted, weight};
 
-/// Entries that may wait or be in work: some seconds of a busy orchestrator.
+/// The most entries that may wait or be in work: some seconds of a busy orchestrator.
 pub(crate) const QUEUE_ENTRIES_MAX: usize = bound(65_536, 6);
 
-/// Bytes that may wait or be in work, so that large calls cannot eat the machine's memory.
+/// The most bytes that may wait or be in work, so that large calls cannot use up the memory of the machine.
 pub(crate) const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Users who can have more than half of what waits, one by entries and one by bytes.
+/// The most users who can each have more than half of the waiting items: one by entries and one by bytes.
 const NOISY_MAX: usize = 2;
 
-/// Ends of calls that may wait though the queue is full: beyond them a call counts as interrupted, and the count of
-/// items stays far from its bits' end.
+/// The number of items below which ends of calls are accepted although the queue is full. Above it, an end is dropped
+/// and the call counts as interrupted. The bound is half of what the item count of a weight can hold.
 const ITEMS_MAX: usize = 1 << (WEIGHT_BITS - 1);
 
-/// What callers and the writer share.
+/// The data that the callers and the writer thread share.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     shards: Shards,
-    /// The weight of all that was ever accepted: the position of the next item.
+    // Written by callers.
+    /// The weight of all items ever accepted, which is the position of the next item.
     accepted: Apart<AtomicU64>,
-    /// The weight of all that the writer has done with.
+    // Written by the writer thread.
+    /// The weight of all items that the writer thread has turned into lines.
     done: Apart<AtomicU64>,
-    /// The weight of all that the writer has taken.
+    /// The weight of all items that the writer thread has taken.
     taken: AtomicU64,
-    /// Items for which somebody waits, and that the writer has not taken.
+    // Written by callers and by the writer thread.
+    /// The number of items that a caller waits for and that the writer thread has not taken.
     awaited: AtomicUsize,
-    /// Hashes of users who find no room while the queue is nearly full, and how many.
+    // Written by the writer thread.
+    /// The hashes of the users whose calls are refused while the queue is nearly full. `noisy_count` of them are valid.
     noisy: [AtomicU64; NOISY_MAX],
     noisy_count: AtomicUsize,
+    // Written by the caller that closes the queue.
     closed: AtomicBool,
-    /// The flush that closing is.
+    /// The acknowledgement of the flush that closes the queue; `None` while the queue is open.
     closing: SpinMutex<Option<Ack>>,
+    // Shared; each has its own lock or atomics.
     wake: Wake,
     buffers: Arc<Buffers>,
     shed: SpinMutex<Shed>,
-    /// Only the writer locks it.
+    /// Used only by the writer thread.
     swept: SpinMutex<Swept>,
 }
 
-/// A number alone in its part of the processor's cache.
+/// A value in a cache line of its own, so that threads that write to its neighbours do not slow it down.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Apart<T>(T);
 
-/// What was not taken, by why.
+/// The number of entries that the queue did not accept, by reason.
 #[derive(Debug, Default)]
 struct Shed {
     unreported: BTreeMap<LossReason, u64>,
-    /// All that was ever shed.
+    /// The total since the recorder was opened. `unreported` counts only those not yet given to the writer thread.
     total: BTreeMap<LossReason, u64>,
 }
 
-/// What the writer has taken out of each shard, but not into a batch.
+/// The items that the writer thread has taken out of the shards but not yet put into a batch.
 #[derive(Debug, Default)]
 struct Swept {
-    /// Item, position and weight.
+    /// The items of each shard, each with its position and its weight.
     shards: [VecDeque<(Item, u64, u64)>; SHARDS],
-    /// What follows what was taken, in the order of all.
+    /// The items that directly follow the items already taken, in the order of their positions.
     backlog: Backlog,
-    /// The last of all items was taken.
+    /// Whether the closing barrier was taken.
     ended: bool,
 }
 
-/// What the writer takes at once.
+/// The items that the writer thread takes at once.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// Each with its weight, which is given back when the item is done with.
+    /// The items, each with its weight. The writer thread gives the weight back with [`Queue::done`].
     pub(crate) items: VecDeque<(Item, u64)>,
-    /// Entries that were not taken into the queue, by why.
+    /// The number of entries that the queue did not accept since the last batch, by reason.
     pub(crate) shed: BTreeMap<LossReason, u64>,
-    /// Nothing will come any more.
+    /// Whether the queue is closed and this is the last batch.
     pub(crate) closed: bool,
 }
 
 impl Queue {
-    /// Adds an entry, or counts it as shed.
+    /// Adds an entry. If the queue is full or closed, counts the entry as shed.
     #[inline]
     pub(crate) fn offer(&self, call: impl Offer, ends: Option<OpenCallId>) {
         let mut shard = self.shards.any();
@@ -121,9 +146,12 @@ impl Queue {
         self.wake.come();
     }
 
-    /// Adds all of these entries or none, each durable before its promise, where it has one, is kept.
+    /// Adds all of these entries or none. An entry that has a promise is durable before the promise is kept.
     ///
-    /// A single one may end an open call.
+    /// With `ends`, the one entry ends that open call; if the queue is full, only the end of that call is added.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if they do not fit into the queue; [`Error::Closed`].
     pub(crate) fn offer_all(
         &self,
         calls: Vec<impl Offer>,
@@ -136,7 +164,8 @@ impl Queue {
             return Err(Error::Closed);
         }
         let is_noisy = calls.iter().any(|call| self.is_noisy(call));
-        // A request larger than the whole queue is taken when the queue is empty: refusing it for ever helps nobody.
+        // A request that is larger than the whole queue is accepted when the queue is empty, because otherwise it would
+        // be refused on every retry.
         let position = if is_noisy { None } else { self.accept(calls.len(), bytes, true) };
         let Some(mut position) = position else {
             self.end_in(&mut shard, ends);
@@ -158,7 +187,11 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds that a call begins. Without a promise a full queue drops it: the outcome is what counts.
+    /// Adds that a call begins. A caller without a promise may ignore [`Error::Busy`], because the outcome of the call
+    /// is recorded by itself.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full; [`Error::Closed`].
     pub(crate) fn begin(
         &self,
         id: Option<OpenCallId>,
@@ -180,12 +213,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds a barrier; the acknowledgement resolves when what was accepted before is in its day files.
+    /// Adds a barrier. Its acknowledgement resolves when all items accepted before it are in their day files.
     pub(crate) fn seen(&self) -> Ack {
         self.barrier(ItemKind::Seen)
     }
 
-    /// Adds a barrier, and with `close` nothing may follow it; the acknowledgement resolves when all before is durable.
+    /// Adds a barrier. Its acknowledgement resolves when all items accepted before it are durable. With `close`, the
+    /// queue accepts no entry after it.
     pub(crate) fn flush(&self, close: bool) -> Ack {
         self.barrier(if close { ItemKind::Close } else { ItemKind::Flush })
     }
@@ -193,14 +227,14 @@ impl Queue {
     fn barrier(&self, kind: ItemKind) -> Ack {
         let mut closing = spin_lock(&self.closing);
         if let Some(closing) = &*closing {
-            // Closing is a flush, nothing is taken since, and it may still be under way.
+            // Closing is a flush that may still be running, and nothing was accepted after it.
             return closing.again();
         }
         let (ack, promises) = promise(1);
         if kind == ItemKind::Close {
             *closing = Some(ack.again());
             self.closed.store(true, Ordering::SeqCst);
-            // Whoever saw the queue open has put its items into its shard when that is free.
+            // A caller that saw the queue open holds its shard until its items are in it.
             self.shards.each().for_each(drop);
         }
         let mut shard = self.shards.any();
@@ -216,13 +250,13 @@ impl Queue {
         ack
     }
 
-    /// Adds that an open call has an end that is counted as lost.
+    /// Adds that an open call has ended, although the entry of its outcome is not recorded and counted as lost.
     pub(crate) fn end(&self, id: Option<OpenCallId>) {
         self.end_in(&mut self.shards.any(), id);
         self.wake.come();
     }
 
-    /// Counts entries that could not be recorded.
+    /// Counts entries that the queue did not accept.
     #[cold]
     pub(crate) fn count_shed(&self, why: LossReason, entries: u64) {
         let mut shed = spin_lock(&self.shed);
@@ -232,18 +266,19 @@ impl Queue {
         self.wake.come();
     }
 
-    /// Returns how many items and bytes wait, and all that was ever shed, by why.
+    /// Returns the number of waiting items, their bytes, and the total of shed entries by reason.
     pub(crate) fn counts(&self) -> (usize, usize, BTreeMap<LossReason, u64>) {
         let (items, bytes) = self.waiting();
         (items, bytes, spin_lock(&self.shed).total.clone())
     }
 
-    /// Takes back the weight of what the writer is done with.
+    /// Gives back the weight of items that the writer thread has turned into lines, which makes room for new ones.
     pub(crate) fn done(&self, weight: u64) {
         self.done.0.fetch_add(weight, Ordering::SeqCst);
     }
 
-    /// Whether a call's user has more than half of a queue that is nearly full: the rest is for others.
+    /// Whether the queue is more than three quarters full and the user of this call has more than half of the waiting
+    /// items. The rest of the room is then kept for other users.
     fn is_noisy(&self, call: &impl Offer) -> bool {
         let count = self.noisy_count.load(Ordering::Relaxed);
         if count == 0 {
@@ -262,20 +297,21 @@ impl Queue {
         self.closed.load(Ordering::SeqCst)
     }
 
-    /// Items and bytes that the writer has not taken.
+    /// Returns the number and the bytes of the items that the writer thread has not taken.
     fn waiting(&self) -> (usize, usize) {
-        // In this order, as what was taken had been accepted before.
+        // `taken` is read first: items are accepted before they are taken, so the difference cannot be negative.
         let taken = self.taken.load(Ordering::SeqCst);
         counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(taken))
     }
 
-    /// Makes room for so many entries and bytes, and returns the position of the first; with `however_large` an empty
-    /// queue takes them whatever they are.
+    /// Reserves room for this many entries and bytes and returns the position of the first entry; `None` if the queue
+    /// is full. With `however_large`, an empty queue accepts any number.
     ///
-    /// The shard must be held in which they are put: places in a shard only grow.
+    /// The caller holds the shard into which it puts the entries, because positions within a shard must only grow.
     fn accept(&self, entries: usize, bytes: usize, however_large: bool) -> Option<u64> {
         loop {
-            // In this order, as what is done with had been accepted before.
+            // `done` is read first: items are accepted before they are done, so the difference cannot be negative. If
+            // `done` has grown since, the queue only looks fuller than it is.
             let done = self.done.0.load(Ordering::SeqCst);
             let position = self.accepted.0.load(Ordering::SeqCst);
             let (held_entries, held_bytes) = counted(position.wrapping_sub(done));
@@ -291,7 +327,10 @@ impl Queue {
         }
     }
 
-    /// Puts one item into a shard, where there is room for it.
+    /// Puts one item into a shard.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the queue is full or the user has more than its share.
     #[inline]
     fn put(
         &self,
@@ -317,7 +356,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Adds that a call has an end, whatever is full: there are no more of these than calls that began.
+    /// Adds that a call has ended, even if the queue is full. There are no more ends than calls that began.
     fn end_in(&self, shard: &mut Filled, id: Option<OpenCallId>) {
         let done = self.done.0.load(Ordering::SeqCst);
         let items = counted(self.accepted.0.load(Ordering::SeqCst).wrapping_sub(done)).0;

@@ -1,4 +1,5 @@
-//! Buffers that go round: filled by callers, read by the writer, given back, so that recording allocates nothing.
+//! Reused buffers: callers fill them, the writer thread reads them and gives them back. Recording a small call
+//! therefore allocates no memory.
 
 use std::sync::Arc;
 
@@ -10,53 +11,56 @@ use crate::record::queue::shards::spin_lock;
 use crate::record::queue::sync::{SpinMutex, bound};
 use crate::redact::{PACKED_WORDS_MAX, Packed};
 
-/// Bytes of a text that calls are packed into: a quarter of it takes all but the largest calls.
+/// The bytes of a text buffer that calls are packed into. All but the largest calls need at most a quarter of it.
 pub(crate) const TEXT_BYTES: usize = 256 * 1024;
 
-/// A call with more bytes than these has a text of its own, so that no shared one is left much emptier than this.
+/// The most bytes of a call that goes into a shared text buffer; a larger call gets a text of its own. Therefore a full
+/// buffer wastes at most this much.
 pub(crate) const SHARED_BYTES_MAX: usize = TEXT_BYTES / 4;
 
-/// Items of a chunk; with smaller calls than these are made for, its text is not filled.
+/// The most items of a chunk. With very small calls, a chunk has this many items before its text is full.
 pub(crate) const CHUNK_ITEMS: usize = bound(128, 2);
 
-/// Chunks whose buffers are kept while there is work: what waits between two batches of a busy hour, 16 MiB.
+/// The most chunks whose buffers are kept while there is work: 16 MiB, as much as waits between two batches in a busy
+/// hour.
 const KEPT_CHUNKS_MAX: usize = 64;
 
-/// Chunks whose buffers are kept while there is none, and are there from the start: four for each shard, of
-/// which the system gives only what is written to.
+/// The chunks whose buffers are kept while there is no work. They are also allocated at the start, four for each shard.
+/// The system provides memory only for the pages that are written.
 const KEPT_CHUNKS_IDLE: usize = 32;
 
-/// What callers put into a shard until the writer takes it.
+/// The items that callers put into a shard, together with their buffers.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) text: String,
-    /// What else is known of them.
+    /// The packed calls of the items: offsets into the text, and other fields.
     pub(crate) words: Vec<u32>,
     pub(crate) items: Vec<QueuedItem>,
-    /// Calls that were given away, in the order of their items.
+    /// The calls that callers gave away, in the order of their items.
     pub(crate) calls: Vec<Call>,
-    /// Calls that were copied otherwise, likewise.
+    /// The calls that were copied and not packed, in the order of their items.
     pub(crate) copied: Vec<Copied>,
-    /// What was promised, likewise.
+    /// The promises, in the order of their items.
     pub(crate) promises: Vec<Promise>,
 }
 
-/// An item with its place in the order of all: numbers only, as what is more than that is written twice.
+/// An item with its position. It has only numbers: everything larger would be copied twice, because the item is built
+/// first and then moved into the chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QueuedItem {
-    /// The weight of all that came before it.
+    /// The position: the weight of all items accepted before.
     pub(crate) key: u64,
-    /// Its own weight.
+    /// The weight of this item.
     pub(crate) weight: u64,
-    /// The open call that it ends or that begins with it; 0 for none.
+    /// The open call that ends or begins with this item.
     pub(crate) id: Option<OpenCallId>,
     pub(crate) slot: CallSlot,
     pub(crate) kind: ItemKind,
-    /// Whether the next of the chunk's promises is its own.
+    /// Whether the item has a promise: the next one of the chunk.
     pub(crate) is_awaited: bool,
 }
 
-/// What an item is for.
+/// The kind of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ItemKind {
     Entry,
@@ -67,20 +71,20 @@ pub(crate) enum ItemKind {
     Close,
 }
 
-/// Where the call of an item is.
+/// The place of an item's call in the chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallSlot {
-    /// There is none.
+    /// The item has no call.
     Nowhere,
-    /// Here in the chunk's words and text.
+    /// In the words and the text of the chunk.
     Packed(Packed),
-    /// The next of the calls that were given away.
+    /// The next one of `Chunk::calls`.
     Moved,
-    /// The next of those that were copied otherwise.
+    /// The next one of `Chunk::copied`.
     Copied,
 }
 
-/// A text that the writer reads; the last who does gives it back.
+/// A text buffer that the writer thread reads. When the last reference is dropped, it goes back to the free buffers.
 #[derive(Debug)]
 pub(crate) struct Text {
     text: String,
@@ -88,7 +92,7 @@ pub(crate) struct Text {
     buffers: Arc<Buffers>,
 }
 
-/// Empty buffers.
+/// The free buffers.
 #[derive(Debug)]
 pub(crate) struct Buffers(SpinMutex<FreeBuffers>);
 
@@ -100,7 +104,7 @@ struct FreeBuffers {
 }
 
 impl Chunk {
-    /// Whether it has room for one more item with so many bytes of text.
+    /// Whether the chunk has room for one more item with this many bytes of text.
     pub(crate) fn fits(&self, bytes: usize) -> bool {
         self.items.len() < self.items.capacity() && self.text.len() + bytes <= self.text.capacity()
     }
@@ -122,7 +126,7 @@ impl Text {
 
 impl Drop for Text {
     fn drop(&mut self) {
-        // One that was made for a large call is not kept.
+        // A text of another size was made for one large call and is not kept.
         if self.text.capacity() == TEXT_BYTES {
             let (mut text, mut words) = (std::mem::take(&mut self.text), std::mem::take(&mut self.words));
             text.clear();
@@ -136,7 +140,7 @@ impl Drop for Text {
 }
 
 impl Default for Buffers {
-    /// Has some: what callers would have to make themselves would be made by the system, on their time.
+    /// Allocates some buffers at once, so that callers do not have to allocate them.
     fn default() -> Self {
         let texts = (0..KEPT_CHUNKS_IDLE).map(|_| FreeBuffers::text()).collect();
         let items = (0..KEPT_CHUNKS_IDLE).map(|_| FreeBuffers::items()).collect();
@@ -155,7 +159,7 @@ impl FreeBuffers {
 }
 
 impl Buffers {
-    /// Returns an empty chunk; new buffers are made where none are left.
+    /// Returns an empty chunk. Allocates buffers if none are free.
     pub(crate) fn chunk(&self) -> Chunk {
         let mut kept = spin_lock(&self.0);
         let (text, items, calls) = (kept.texts.pop(), kept.items.pop(), kept.calls.pop());
@@ -171,20 +175,20 @@ impl Buffers {
         }
     }
 
-    /// Takes back what the writer has emptied.
+    /// Takes back buffers that the writer thread has emptied.
     pub(crate) fn give(&self, items: Vec<QueuedItem>, calls: Vec<Call>) {
         debug_assert!(items.is_empty() && calls.is_empty(), "only empty buffers go round");
         let mut kept = spin_lock(&self.0);
         if kept.items.len() < KEPT_CHUNKS_MAX {
             kept.items.push(items);
-            // Most have never held a call: those go round by themselves.
+            // Most chunks hold no call that was given away, and their `calls` has no memory to keep.
             if calls.capacity() > 0 {
                 kept.calls.push(calls);
             }
         }
     }
 
-    /// Frees most of them: there is nothing to do.
+    /// Frees most of the buffers. The writer thread calls it before a long sleep.
     pub(crate) fn rest(&self) {
         let mut kept = spin_lock(&self.0);
         let texts = kept.texts.len().min(KEPT_CHUNKS_IDLE);

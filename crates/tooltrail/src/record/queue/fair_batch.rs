@@ -1,4 +1,5 @@
-//! Turns: where more waits than a batch takes, each user has the same share of it, and order stays within a user.
+//! Fair batches: if more items wait than fit into a batch, each user gets the same share of it. The entries of one user
+//! stay in order.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher as _};
@@ -6,34 +7,35 @@ use std::hash::{DefaultHasher, Hasher as _};
 use crate::record::queue::item::Item;
 use crate::record::queue::weight::counted;
 
-/// Items that wait for their batch, in the order in which they came, each with its weight.
+/// The items that wait for a batch, in the order of their positions, each with its weight.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
     items: VecDeque<(Item, u64)>,
     weight: u64,
 }
 
-/// What users have, by a hash of their names: entries and bytes.
+/// The entries and bytes of each user, by the hash of the user's name.
 type Shares = HashMap<u64, (usize, usize)>;
 
 impl Backlog {
-    /// Adds an item behind all others.
+    /// Appends an item.
     pub(crate) fn push(&mut self, item: Item, weight: u64) {
         self.weight = self.weight.wrapping_add(weight);
         self.items.push_back((item, weight));
     }
 
-    /// Whether nothing waits.
+    /// Whether no item waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// The weight of all that waits.
+    /// Returns the weight of all waiting items.
     pub(crate) fn weight(&self) -> u64 {
         self.weight
     }
 
-    /// Takes the first of what waits, of about so many entries and bytes at most: where nobody waits for a turn.
+    /// Takes the first items, about `entries_max` entries and `bytes_max` bytes at most, without shares for users. It
+    /// is used when no caller waits.
     pub(crate) fn take_first(&mut self, entries_max: usize, bytes_max: usize) -> VecDeque<(Item, u64)> {
         let (mut taken, mut gone) = (VecDeque::new(), 0_u64);
         if counted(self.weight).0 <= entries_max && counted(self.weight).1 <= bytes_max {
@@ -49,9 +51,9 @@ impl Backlog {
         taken
     }
 
-    /// Takes a batch of about so many entries and bytes at most, with a turn for each user.
+    /// Takes a batch of about `entries_max` entries and `bytes_max` bytes at most, with an equal share for each user.
     ///
-    /// A barrier is taken when all before it is, and ends the batch.
+    /// If not all items fit, a barrier is taken only after all items before it, and ends the batch.
     pub(crate) fn take(&mut self, entries_max: usize, bytes_max: usize) -> VecDeque<(Item, u64)> {
         let (entries, bytes) = counted(self.weight);
         if entries <= entries_max && bytes <= bytes_max {
@@ -70,11 +72,11 @@ impl Backlog {
                 Some(user) => {
                     let (entries, bytes) = had.entry(user).or_default();
                     let may = *entries < entries_share && *bytes < bytes_share;
-                    // Once one has to wait, so do all that come after it of its user.
+                    // Once an entry of a user has to wait, all later entries of this user wait too.
                     (*entries, *bytes) = if may { (*entries + 1, *bytes + counted(weight).1) } else { (usize::MAX, 0) };
                     may
                 }
-                // The end of a call must not come before its beginning, which may be among those that wait.
+                // The end of a call must not come before its beginning, which may be among the waiting items.
                 None => self.items.is_empty(),
             };
             if may { taken.push_back((item, weight)) } else { self.items.push_back((item, weight)) }
@@ -89,7 +91,7 @@ impl Backlog {
         taken
     }
 
-    /// Returns the users who have more than so many entries or bytes of what waits.
+    /// Returns the hashes of the users who have more than `entries` entries or more than `bytes` bytes in the backlog.
     pub(crate) fn over(&self, entries: usize, bytes: usize) -> Vec<u64> {
         let over = |share: &(usize, usize)| share.0 > entries || share.1 > bytes;
         shares(self.items.iter()).into_iter().filter(|(_, share)| over(share)).map(|(user, _)| user).collect()
@@ -119,8 +121,8 @@ fn shares<'a>(items: impl Iterator<Item = &'a (Item, u64)>) -> Shares {
     shares
 }
 
-/// Returns the largest share of which all together have no more than `most`, where who has less takes what it has; at
-/// least 1, so that everybody comes forward.
+/// Returns the largest share per user with which all users together take no more than `most`; a user who has less than
+/// the share takes only that. The share is at least 1, so that every user makes progress.
 fn share(have: impl Iterator<Item = usize>, most: usize) -> usize {
     let mut have = have.collect::<Vec<_>>();
     have.sort_unstable();
@@ -150,7 +152,7 @@ mod tests {
         Item::Seen(promise(1).1.remove(0))
     }
 
-    /// What a batch is, in words: each entry's user and number, and `|` for a barrier.
+    /// Describes a batch: the user and the number of each entry, and `|` for a barrier.
     fn said(batch: &VecDeque<(Item, u64)>) -> String {
         let word = |(item, _): &(Item, u64)| match item {
             Item::Entry(Source::Moved(call), ..) => format!("{}{}", call.user, call.tool),
@@ -159,7 +161,7 @@ mod tests {
         batch.iter().map(word).collect::<Vec<_>>().join(" ")
     }
 
-    /// Fills a backlog with users' entries, each letter one, and takes batches of so many entries.
+    /// Fills a backlog with entries, one for each letter, which is the user. Then takes batches and compares them.
     fn check(users: &str, entries_max: usize, bytes_max: usize, expected: &[&str]) {
         let mut backlog = Backlog::default();
         let mut counts = HashMap::new();

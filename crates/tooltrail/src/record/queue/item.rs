@@ -1,4 +1,4 @@
-//! What callers leave for the writer, and the forms in which a call waits.
+//! The items of the queue as the writer thread gets them, and the forms of a waiting call.
 
 use std::sync::Arc;
 
@@ -11,57 +11,59 @@ use crate::record::queue::promise::Promise;
 use crate::record::store::group::Day;
 use crate::redact::{BoundedCall, Packed, Redactor};
 
-/// One thing for the writer to do.
+/// One item of the queue.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// An entry to write; with a promise it is durable before the promise is kept. It ends the open call of this id.
+    /// An entry to write. If it has a promise, the entry is durable before the promise is kept. With an id, it ends
+    /// that open call.
     Entry(Source, Option<Promise>, Option<OpenCallId>),
-    /// A call begins; with a promise that is durable before the promise is kept.
+    /// A call begins. If it has a promise, this fact is durable before the promise is kept.
     Begin(OpenCallId, Source, Option<Promise>),
-    /// An open call has an end that is counted as lost.
+    /// An open call has ended, but the entry of its outcome is counted as lost.
     Ended(Option<OpenCallId>),
-    /// Everything before this is to be durable; if so said, nothing follows it.
+    /// A barrier: the promise is kept when all items before it are durable. The flag says that the queue is closed and
+    /// that this is the last barrier.
     Flush(Promise, bool),
-    /// Everything before this is to be in its day file, durable or not.
+    /// A barrier: the promise is kept when all items before it are in their day files, durable or not.
     Seen(Promise),
 }
 
-/// A call as the writer takes it from the queue.
+/// A call as the writer thread takes it from the queue.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// Lent: packed into a text that many share.
+    /// Borrowed from the caller and packed into a text buffer that many calls share.
     Packed(Packed, Arc<Text>),
-    /// Given away; it says when.
+    /// Given away by the caller. Its `ts` is set.
     Moved(Box<Call>),
-    /// Lent, but with more than is worth packing; or our own.
+    /// Borrowed, but too large or too unusual to be packed; or one of our own events.
     BoundedCall(Box<BoundedCall>),
-    /// Redacted and encoded by its caller.
+    /// Already redacted and encoded on the caller's thread.
     Line(Box<Line>),
 }
 
-/// An entry that was encoded before it came to the queue.
+/// An entry that was encoded before it was put into the queue.
 #[derive(Debug)]
 pub(crate) struct Line {
-    /// The file it belongs to; `None` if it could not be encoded.
+    /// The day file of the entry; `None` if the entry could not be encoded.
     pub(crate) day: Option<Day>,
     pub(crate) text: String,
     pub(crate) user: String,
 }
 
 impl Item {
-    /// Whether somebody waits until it is durable.
+    /// Whether a caller waits for the item.
     pub(crate) fn is_awaited(&self) -> bool {
         matches!(self, Self::Entry(_, Some(_), _) | Self::Begin(_, _, Some(_)) | Self::Flush(..) | Self::Seen(_))
     }
 }
 
 impl Item {
-    /// Whether everything before it comes first.
+    /// Whether all items before this one must be written before it is done.
     pub(crate) fn is_barrier(&self) -> bool {
         matches!(self, Self::Flush(..) | Self::Seen(_))
     }
 
-    /// Returns whose call it is about, where it has one.
+    /// Returns the user of the item's call; `None` if the item has no call.
     pub(crate) fn user(&self) -> Option<&str> {
         match self {
             Self::Entry(source, ..) | Self::Begin(_, source, _) => Some(source.user()),
@@ -71,7 +73,7 @@ impl Item {
 }
 
 impl Source {
-    /// Returns whose call it is.
+    /// Returns the user of the call.
     fn user(&self) -> &str {
         match self {
             Self::Packed(packed, text) => packed.user(text.as_str(), text.words()),
@@ -81,7 +83,7 @@ impl Source {
         }
     }
 
-    /// Takes of the call what can reach its line.
+    /// Returns the parts of the call that can reach its line.
     pub(crate) fn windowed(self, redactor: &Redactor) -> Box<BoundedCall> {
         let mut windowed = match self {
             Self::Packed(packed, text) => Box::new(packed.windowed(text.as_str(), text.words())),
@@ -90,14 +92,14 @@ impl Source {
                 Box::new(BoundedCall::outside(&call, now, redactor))
             }
             Self::BoundedCall(windowed) => windowed,
-            // Nothing asks for this: a line is an entry, and only a call that begins is held.
+            // Not reached: the encoder handles lines itself, and a call that begins is never a line.
             Self::Line(_) => Box::new(BoundedCall::empty()),
         };
         windowed.rename_ours();
         windowed
     }
 
-    /// As [`Source::windowed`], in the place of another call and where possible in its memory.
+    /// Like [`Source::windowed`], but writes into `into` and reuses its memory where possible.
     pub(crate) fn unpack(self, redactor: &Redactor, into: &mut BoundedCall) {
         match self {
             Self::Packed(packed, text) => {
@@ -109,12 +111,12 @@ impl Source {
     }
 }
 
-/// Returns whose call it is, also where nobody is named.
+/// Returns the user of the call; `UNKNOWN_USER` if the call names no user.
 pub(crate) fn user_of(call: &Call) -> &str {
     if call.user.is_empty() { UNKNOWN_USER } else { &call.user }
 }
 
-/// Returns about how many bytes of memory a call holds.
+/// Returns about how many bytes of memory a call uses.
 pub(crate) fn call_bytes(call: &Call) -> usize {
     let fields = [
         &call.session,

@@ -1,4 +1,5 @@
-//! A call as it comes to the queue: what it takes while it waits, and how it is put into a shard.
+//! The forms in which a caller hands a call to the queue: how much memory each needs there, and how it is put into a
+//! shard.
 
 use crate::call::Call;
 use crate::clock::Timestamp;
@@ -6,28 +7,28 @@ use crate::record::queue::buffers::{CallSlot, Chunk, SHARED_BYTES_MAX};
 use crate::record::queue::item::{Line, call_bytes, user_of};
 use crate::redact::{BoundedCall, Packed, Plan, Redactor};
 
-/// A call that is to be put into a shard.
+/// A call that can be put into a shard.
 pub(crate) trait Offer {
-    /// Returns about how many bytes of memory it takes while it waits.
+    /// Returns about how many bytes of memory the call uses while it waits.
     fn bytes(&self) -> usize;
 
-    /// Returns how many bytes it needs of a text that calls share.
+    /// Returns how many bytes the call needs in the text buffer that the calls of a chunk share.
     fn text_bytes(&self) -> usize {
         0
     }
 
-    /// Returns whose call it is.
+    /// Returns the user of the call.
     fn user(&self) -> &str;
 
-    /// Puts it into a chunk, which has room for it.
+    /// Puts the call into a chunk that has room for it.
     fn hold(self, chunk: &mut Chunk) -> CallSlot;
 }
 
-/// A small call of somebody who keeps it.
+/// A small call that is borrowed from the caller. It is packed into the shared text buffer.
 #[derive(Debug)]
 pub(crate) struct Small<'a>(Plan<'a>, Timestamp);
 
-/// Any other call of somebody who keeps it: copied before others have to wait for the shard.
+/// Any other borrowed call. It is copied before the shard is locked, so that other callers do not wait for the copy.
 #[derive(Debug)]
 pub(crate) enum Copied {
     Large(Packed, String, Vec<u32>),
@@ -35,7 +36,7 @@ pub(crate) enum Copied {
     Line(Box<Line>),
 }
 
-/// A call of somebody who keeps it.
+/// A call that is borrowed from the caller.
 #[derive(Debug)]
 pub(crate) enum Lent<'a> {
     Small(Small<'a>),
@@ -62,7 +63,7 @@ impl Copied {
         Self::Large(plan.pack(now, &mut text, &mut words), text, words)
     }
 
-    /// One of our own events.
+    /// Returns a copy of one of our own events.
     pub(crate) fn own(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         Self::BoundedCall(Box::new(BoundedCall::own(call, now, redactor)))
     }
@@ -142,7 +143,8 @@ impl Offer for Lent<'_> {
     }
 }
 
-/// A call that is given away, and says when it ended. Passed on as it is: each wrapping would copy it once more.
+/// A call that the caller gives away. Its `ts` is set. It has no wrapper type, because each wrapper would copy it once
+/// more.
 impl Offer for Call {
     #[inline]
     fn bytes(&self) -> usize {

@@ -1,4 +1,5 @@
-//! An acknowledgement: promised when a call is queued, kept when its batch is synced.
+//! Acknowledgements. The caller gets an [`Ack`] when its entries are queued; the writer thread keeps the [`Promise`] of
+//! each entry when its batch is durable.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,21 +10,23 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::record::queue::sync::{Condvar, Mutex, MutexGuard};
 
-/// Longest wait for a batch to become durable: a disk that needs longer is broken, and the caller should know.
+/// The longest wait for a batch to become durable. A disk that needs longer is broken, and the caller should know it.
 pub const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
-/// The caller's side: resolves when everything it stands for is durable, or is known not to be.
+/// The caller's side of an acknowledgement: resolves when all of its entries are durable or known not to be.
 ///
-/// A future that needs no runtime, or [`Ack::wait`]. Dropping it loses nothing but the answer.
+/// Await it as a future, which needs no particular runtime, or call [`Ack::wait`]. If it is dropped, the entries are
+/// still written; only the answer is lost.
 #[must_use = "an acknowledgement that nobody awaits acknowledges nothing"]
 #[derive(Debug)]
 pub struct Ack(Arc<Shared>);
 
-/// The writer's side of one entry; dropped unkept, it counts as failed, so nobody waits for a dead writer.
+/// The writer thread's side of one entry. If it is dropped before it is kept, it counts as failed, so that no caller
+/// waits for a writer thread that has died.
 #[derive(Debug)]
 pub(crate) struct Promise {
     shared: Arc<Shared>,
-    /// Which of the entries that the acknowledgement stands for.
+    /// The index of the entry among the entries of the acknowledgement.
     index: usize,
     kept: bool,
 }
@@ -38,15 +41,15 @@ struct Shared {
 struct State {
     pending: usize,
     failed: u64,
-    /// The places of entries that failed by themselves.
+    /// The indexes of the entries that failed.
     which: Vec<usize>,
     why: Option<String>,
     waker: Option<Waker>,
-    /// Nobody will hear the answer.
+    /// Whether an acknowledgement was dropped, so that the caller does not get the answer.
     unheard: bool,
 }
 
-/// Returns an acknowledgement of so many entries and a promise for each.
+/// Returns an acknowledgement for this many entries, and a promise for each of them.
 pub(crate) fn promise(entries: usize) -> (Ack, Vec<Promise>) {
     let shared = Arc::new(Shared::default());
     shared.lock().pending = entries;
@@ -55,29 +58,29 @@ pub(crate) fn promise(entries: usize) -> (Ack, Vec<Promise>) {
 }
 
 impl Promise {
-    /// The entry is durable.
+    /// Reports that the entry is durable.
     pub(crate) fn keep(mut self) {
         self.keep_early();
     }
 
-    /// As [`Promise::keep`], while there is still to be done what nobody waits for.
+    /// Like [`Promise::keep`], but the promise can still be used afterwards.
     pub(crate) fn keep_early(&mut self) {
         if !self.kept {
             self.resolve(None);
         }
     }
 
-    /// Whether it was kept, or failed.
+    /// Whether the promise was kept or has failed.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept
     }
 
-    /// Whether nobody holds the acknowledgement any more: a failure is then to be told elsewhere.
+    /// Whether the acknowledgement was dropped. A failure must then be counted as a loss, because no caller sees it.
     pub(crate) fn is_unheard(&self) -> bool {
         self.shared.lock().unheard
     }
 
-    /// So many entries are not, because of this.
+    /// Reports that `entries` entries are not durable, and why.
     pub(crate) fn fail(mut self, entries: u64, why: &str) {
         if !self.kept {
             self.resolve(Some((entries, why)));
@@ -120,7 +123,7 @@ impl Drop for Promise {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A counter and a text are whole at every moment, whoever panicked.
+        // The state is valid at every moment, so it can be used even if a thread panicked while it held the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,20 +138,22 @@ impl State {
 }
 
 impl Ack {
-    /// Waits until all is durable, at most [`DURABLE_WAIT`].
+    /// Waits until all entries are durable, at most [`DURABLE_WAIT`].
     ///
     /// # Errors
-    /// [`Error::Unwritten`] with how many entries are not, or not yet: after a time-out they may still be written.
+    /// [`Error::Unwritten`] with the number of entries that are not durable, or not yet. After a timeout they may still
+    /// be written.
     pub fn wait(self) -> Result<(), Error> {
         self.wait_for(DURABLE_WAIT)
     }
 
-    /// Returns another that resolves with it, to be waited for: as futures they would share one waker.
+    /// Returns another acknowledgement of the same entries. Use [`Ack::wait`] or [`Ack::wait_for`] with it: as futures
+    /// the two would share one waker.
     pub(crate) fn again(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 
-    /// Waits until all is durable, at most so long: for whoever would rather wait than not know.
+    /// Waits until all entries are durable, at most `longest`.
     ///
     /// # Errors
     /// As [`Ack::wait`].

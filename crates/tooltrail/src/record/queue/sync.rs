@@ -1,7 +1,8 @@
-//! Locks, wake-ups and waits of the queue and of acknowledgements: the system's, or a schedule explorer's.
+//! The locks, atomics and thread functions of the queue and of acknowledgements: those of the standard library and of
+//! `spin`, or those of the schedule explorer `shuttle`.
 //!
-//! The explorer's stand here in this crate's own tests with the feature `schedules`, and nowhere else: whoever depends
-//! on the crate gets the system's whatever the features.
+//! The explorer's types are used only in this crate's own tests with the feature `schedules`. A crate that depends on
+//! this one never gets them, whatever features it enables.
 
 #[cfg(all(test, feature = "schedules"))]
 pub(super) use explored::*;
@@ -18,8 +19,8 @@ pub(super) use {
     },
 };
 
-/// Waits until it is woken, or for so long; returns for how long: a busy machine makes it longer, and calls that are
-/// open are to be noted in time.
+/// Waits until the thread is woken, at most for `longest`. Returns how long it waited, because on a busy machine this
+/// can be longer than `longest`, and open calls must be noted in time.
 #[cfg(not(all(test, feature = "schedules")))]
 pub(super) fn park(longest: Option<std::time::Duration>) -> std::time::Duration {
     use crate::clock::{Clock as _, SystemClock};
@@ -31,12 +32,12 @@ pub(super) fn park(longest: Option<std::time::Duration>) -> std::time::Duration 
     begun.monotonic()
 }
 
-/// Returns a bound: the usual one, or one so low that an explored schedule of a few calls meets it.
+/// Returns the usual bound, or under the schedule explorer a bound that is low enough to be reached with a few calls.
 pub(super) const fn bound(usual: usize, explored: usize) -> usize {
     if cfg!(all(test, feature = "schedules")) { explored } else { usual }
 }
 
-/// Returns a number of the thread's own, the same for as long as it lives.
+/// Returns the number of the current thread; it stays the same for the life of the thread.
 #[cfg(not(all(test, feature = "schedules")))]
 pub(super) fn own_number() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
@@ -59,7 +60,7 @@ mod explored {
     pub(crate) use shuttle::sync::{Condvar, Mutex, MutexGuard, MutexGuard as SpinMutexGuard};
     pub(crate) use shuttle::thread::{Thread, current, yield_now};
 
-    /// The explorer's lock with the other's one way to take it.
+    /// The explorer's mutex with the `try_lock` of the spin mutex, which returns an `Option`.
     #[derive(Debug, Default)]
     pub(crate) struct SpinMutex<T>(Mutex<T>);
 
@@ -73,7 +74,8 @@ mod explored {
         }
     }
 
-    /// Waits until it is woken; a wait that would end lets whoever else can run do so instead, and explored time passes.
+    /// Waits until the thread is woken. A wait with a limit does not wait: it lets other threads run and returns the
+    /// limit, as if that time had passed.
     pub(crate) fn park(longest: Option<std::time::Duration>) -> std::time::Duration {
         match longest {
             Some(_) => yield_now(),

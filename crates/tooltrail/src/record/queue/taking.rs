@@ -1,4 +1,19 @@
-//! The writer's side of the queue: waiting for something to come, and taking it in batches.
+//! The writer thread's side of the queue: it waits for items and takes them in batches.
+//!
+//! [`Queue::take`] works in three steps. First it waits until an item or a count of shed entries is there. Then it
+//! sweeps: it locks the shards one after another and moves their items into [`Swept`]. Then it merges: it looks for the
+//! shard whose first item has the position that comes next, moves this item to the backlog, adds its weight and
+//! repeats.
+//!
+//! The merge stops if the next position is in no shard. This happens when a caller appended an item to a shard that was
+//! already swept, while a later position was found in a shard that was swept after that. The items behind the gap stay
+//! in [`Swept`] until a later sweep finds the missing one; the writer thread does not sleep meanwhile, because
+//! `accepted` is still greater than `taken`. So the order of the positions is the order of the batches, and a barrier
+//! is taken only after all items before it.
+//!
+//! If a caller waits for a durable entry, a batch has a bounded size and each user gets an equal share of it
+//! (`queue/fair_batch.rs`). While the writer thread stores such a batch, the next callers queue up, and one sync serves
+//! all of them. If no caller waits, a batch takes as much as possible, because fewer batches mean fewer opened files.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,54 +29,57 @@ use crate::record::queue::wake::Sleep;
 use crate::record::queue::weight::counted;
 use crate::record::queue::{Batch, NOISY_MAX, QUEUE_BYTES_MAX, QUEUE_ENTRIES_MAX, Queue, Swept};
 
-/// Entries of a batch for which somebody waits: enough that one sync serves many callers, few enough that whoever comes
-/// next waits some ten milliseconds.
+/// The most entries of a batch that a caller waits for: enough that one sync serves many callers, and few enough that
+/// the next caller waits only some ten milliseconds.
 pub(super) const AWAITED_ENTRIES_MAX: usize = bound(2_048, 3);
 
-/// Bytes of such a batch, as large as a sequential write profits from, twice over.
+/// The most bytes of such a batch: twice the size up to which a sequential write gets faster.
 const AWAITED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Bytes of a batch for which nobody waits: the more lines one opening of a file serves, the better. A quarter of
-/// what the queue holds, as whoever comes next and waits has this batch before him.
+/// The most bytes of a batch that no caller waits for. A large batch means more lines for each opened file. It is only
+/// a quarter of the queue, because the next caller that waits must wait for this batch too.
 pub(super) const BATCH_BYTES_MAX: usize = QUEUE_BYTES_MAX / 4;
 
-/// How long the writer looks again by itself after there was work; then it sleeps until somebody wakes it.
+/// How long the writer thread naps before it checks the queue again by itself.
 const POLL: Duration = Duration::from_millis(1);
 
-/// How many times it does so: waking a sleeping thread costs a caller ten times what recording costs.
+/// The number of such naps before the writer thread sleeps until a caller wakes it. Waking a sleeping thread costs the
+/// caller ten times as much as recording a call.
 const POLLS_BEFORE_SLEEP: usize = bound(50, 1);
 
-/// How many times the writer looks again at entries for which nobody waits: opening a file for ten lines costs no more
-/// than for one.
+/// The number of naps in which the writer thread lets more entries come if no caller waits, because opening a file for
+/// ten lines costs no more than for one.
 const LINGER_POLLS: usize = bound(10, 1);
 
-/// Entries that make the writer look again: with fewer, who reads right after a call is to see it.
+/// The number of entries from which the writer thread waits for more. With fewer it writes at once, so that a reader
+/// sees a call right after it was recorded.
 const LINGER_FROM: usize = bound(256, 2);
 
-/// Full chunks for which a shard has room before its list grows, on a caller's time.
+/// The capacity of a shard's list of full chunks. If it is exceeded, a caller has to grow the list.
 const FULL_CHUNKS: usize = 8;
 
 impl Queue {
-    /// Takes what is there; waits for something to come, at most until `longest`.
+    /// Takes a batch. Waits for items, at most for `longest`; `None` waits without a limit.
     pub(crate) fn take(&self, longest: Option<Duration>) -> Batch {
         let mut swept = spin_lock(&self.swept);
         if !swept.ended && swept.backlog.is_empty() {
             self.wait(longest);
             self.linger();
         }
-        // Looked at before the shards: what was shed before something came is told before it.
+        // The counts are read before the shards are swept, so every item that was accepted before these entries were
+        // shed is swept too. Entries that are shed later are reported with the next batch.
         let shed = std::mem::take(&mut spin_lock(&self.shed).unreported);
         self.sweep(&mut swept);
         let items = self.batch(&mut swept);
         Batch { items, shed, closed: swept.ended }
     }
 
-    /// Whether the next batch is there already, and as large as one can be.
+    /// Whether enough bytes wait to fill the next batch.
     pub(crate) fn is_crowded(&self) -> bool {
         self.waiting().1 >= BATCH_BYTES_MAX
     }
 
-    /// Waits for something to come.
+    /// Waits until an item or a count of shed entries is there: first with short naps, then with a long sleep.
     fn wait(&self, longest: Option<Duration>) {
         let is_some = || self.waiting().0 > 0 || !spin_lock(&self.shed).unreported.is_empty();
         let mut waited = Duration::ZERO;
@@ -79,7 +97,7 @@ impl Queue {
         }
     }
 
-    /// Waits a little for more entries for which nobody waits.
+    /// Waits a little for more entries if no caller waits.
     fn linger(&self) {
         for _ in 0..LINGER_POLLS {
             let (items, bytes) = self.waiting();
@@ -91,7 +109,7 @@ impl Queue {
         }
     }
 
-    /// Empties the shards.
+    /// Moves all items from the shards into `swept`.
     fn sweep(&self, swept: &mut Swept) {
         for (mut shard, swept) in self.shards.each().zip(&mut swept.shards) {
             if shard.chunk.items.is_empty() && shard.full.is_empty() {
@@ -106,7 +124,7 @@ impl Queue {
         }
     }
 
-    /// Takes the items out of a chunk, and gives its buffers back.
+    /// Takes the items out of a chunk and gives its buffers back.
     fn unpack(&self, chunk: Chunk, swept: &mut VecDeque<(Item, u64, u64)>) {
         let Chunk { text, words, mut items, mut calls, copied, promises } = chunk;
         let text = self.text(text, words);
@@ -142,7 +160,7 @@ impl Queue {
         Arc::new(Text::new(text, words, Arc::clone(&self.buffers)))
     }
 
-    /// Takes a batch from what is next.
+    /// Merges the swept items in the order of their positions, up to the first gap, and takes a batch from them.
     fn batch(&self, swept: &mut Swept) -> VecDeque<(Item, u64)> {
         let taken = self.taken.load(Ordering::SeqCst);
         let mut next = taken.wrapping_add(swept.backlog.weight());
@@ -165,10 +183,10 @@ impl Queue {
         items
     }
 
-    /// Notes who has more than half of what waits in a queue that is filling up.
+    /// Notes the users who have more than half of the waiting entries or bytes in a queue that is filling up.
     fn note_noisy(&self, backlog: &Backlog) {
         let (entries, bytes) = counted(backlog.weight());
-        // Well before it counts, so that it is known by then.
+        // Two thirds: users are refused from three quarters on, and must be known by then.
         let mut noisy = if entries > QUEUE_ENTRIES_MAX / 3 * 2 || bytes > QUEUE_BYTES_MAX / 3 * 2 {
             backlog.over(entries / 2, bytes / 2)
         } else {

@@ -1,4 +1,4 @@
-//! What the queue promises to callers and to the writer.
+//! Tests of what the queue guarantees to callers and to the writer thread.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::record::loss::LossReason;
 use crate::record::queue::offer::Lent;
 use crate::redact::Redactor;
 
-/// Building one takes longer than all tests here.
+/// Built once, because building it takes longer than all tests here.
 static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(None));
 
 fn call(user: &str, args: String) -> Call {
@@ -30,7 +30,7 @@ fn user(item: Item) -> String {
     }
 }
 
-/// Fills a queue with entries, some awaited, and checks how many come out at once.
+/// Fills a queue with entries, some of them awaited, and checks the size of each batch.
 fn check(buffered: usize, awaited: usize, batches: &[usize]) {
     let queue = Queue::default();
     let call = call("alice", "{}".to_owned());
@@ -112,8 +112,8 @@ fn sums_of_weights_may_pass_the_end_of_the_number() {
     assert_eq!(users, (0..50).map(|n| format!("u{n}")).collect::<Vec<_>>());
 }
 
-/// More callers than shards, each with its own numbers, while batches are taken: each caller's stay in order, none
-/// is lost, and a flush finds before it all that came before it.
+/// Runs more callers than there are shards, each with its own numbers, while batches are taken. The entries of each
+/// caller stay in order, none is lost, and all entries before a flush are taken before it.
 #[test]
 fn every_callers_order_stays() {
     const CALLERS: usize = 11;
@@ -125,7 +125,7 @@ fn every_callers_order_stays() {
         for (item, weight) in batch.items {
             queue.done(weight);
             if let Item::Flush(promise, close) = item {
-                // A caller flushes after each hundred; what it says is that they came before.
+                // Each caller flushes after a hundred entries; `next` below checks that these came before.
                 flushes += usize::from(!close);
                 promise.keep();
                 continue;

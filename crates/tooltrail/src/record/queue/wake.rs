@@ -1,16 +1,24 @@
-//! The writer's sleep: short while there is work, long otherwise; only who ends a long one asks the system for it.
+//! The sleep of the writer thread: short naps after there was work, and one long sleep otherwise.
+//!
+//! Only a wake-up costs a caller a system call. A call that is recorded without an acknowledgement wakes the writer
+//! thread only from the long sleep; an item that a caller waits for also ends a nap.
+//!
+//! No wake-up is lost: the writer thread first stores its sleep state and then checks once more whether there is work,
+//! and a caller first adds its work and then loads the sleep state. All four use `SeqCst`, so at least one side sees
+//! the other.
 
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use crate::record::queue::sync::{AtomicU8, Mutex, Ordering, Thread, current, park};
 
-/// How the writer sleeps.
+/// The two ways in which the writer thread sleeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sleep {
-    /// It looks again by itself soon: only who waits for it wakes it.
+    /// A nap: the writer thread checks the queue again by itself soon. Only an item that a caller waits for ends it
+    /// early.
     Nap,
-    /// Whoever comes wakes it.
+    /// A long sleep: every item and every count of shed entries ends it.
     Deep,
 }
 
@@ -18,7 +26,7 @@ const AWAKE: u8 = 0;
 const NAPS: u8 = 1;
 const SLEEPS: u8 = 2;
 
-/// Whether the writer sleeps, and who it is.
+/// The sleep state of the writer thread, and its handle.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     state: AtomicU8,
@@ -26,9 +34,10 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    /// Sleeps at most so long, unless there is something to do; returns for how long.
+    /// Sleeps at most for `longest`, unless there is work. Returns how long it slept.
     ///
-    /// `is_some` is asked once more after others can see that the writer sleeps, so that nobody is missed.
+    /// `is_some` says whether there is work. It is called after the sleep state is visible to callers, so that no
+    /// wake-up is lost.
     pub(crate) fn sleep(&self, how: Sleep, longest: Option<Duration>, is_some: impl Fn() -> bool) -> Duration {
         let here = current();
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -43,14 +52,14 @@ impl Wake {
         slept
     }
 
-    /// Something has come that can wait for a nap to end.
+    /// Reports new work that can wait until a nap ends.
     pub(crate) fn come(&self) {
         if self.state.load(Ordering::SeqCst) == SLEEPS {
             self.wake(SLEEPS);
         }
     }
 
-    /// Something has come for which somebody waits.
+    /// Reports new work that a caller waits for.
     pub(crate) fn come_now(&self) {
         let state = self.state.load(Ordering::SeqCst);
         if state != AWAKE {
@@ -60,7 +69,7 @@ impl Wake {
 
     #[cold]
     fn wake(&self, state: u8) {
-        // The first wakes for all.
+        // Of several callers only the first one wakes the writer thread.
         if self.state.compare_exchange(state, AWAKE, Ordering::SeqCst, Ordering::SeqCst).is_ok()
             && let Some(writer) = &*self.writer.lock().unwrap_or_else(PoisonError::into_inner)
         {

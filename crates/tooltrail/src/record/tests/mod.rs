@@ -1,3 +1,3 @@
-//! Tests of the recorder that need more than one module of it.
+//! Tests of the recorder that use several of its modules.
 
 mod schedules;

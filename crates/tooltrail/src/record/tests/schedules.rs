@@ -1,7 +1,7 @@
-//! The queue and its acknowledgements under a schedule explorer: whoever runs when, nothing is lost and nobody waits for
-//! ever.
+//! Runs the queue and its acknowledgements under a schedule explorer. In every explored thread schedule no entry is
+//! lost and no caller waits for ever.
 //!
-//! Waits never time out here, so that a lost wake-up is a deadlock, which the explorer reports with its schedule.
+//! Waits never time out here. A lost wake-up is therefore a deadlock, which the explorer reports with its schedule.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -19,40 +19,41 @@ use crate::record::queue::Queue;
 use crate::record::queue::item::{Item, Source};
 use crate::record::queue::promise::{Ack, Promise, promise};
 
-/// Schedules explored of each scene by each scheduler; the environment's `SCHEDULES` takes another number.
+/// The number of schedules that each scheduler explores for each scene. The environment variable `SCHEDULES` overrides
+/// it.
 const SCHEDULES: usize = 1_000;
 
-/// Places where a schedule departs from priorities: most faults need two or three.
+/// The number of priority changes in a schedule (the depth of the PCT scheduler). Most faults need two or three.
 const DEPTH: usize = 3;
 
-/// Steps after which a schedule runs in circles.
+/// The number of steps after which a schedule counts as an endless loop.
 const STEPS_MAX: usize = 20_000;
 
-/// Bytes of an entry in the queue, and more.
+/// An upper bound for the bytes of one entry in the queue.
 const ENTRY_BYTES_MAX: usize = 1_024;
 
-/// Room between the entries of two callers.
+/// The distance between the first entry numbers of two callers.
 const CALLER: u64 = 1_000;
 
-/// What a caller does next.
+/// One step of a caller.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Offers an entry and waits for nothing.
+    /// Offers an entry and does not wait.
     Offer,
-    /// Offers so many entries and waits until they are durable, blocking.
+    /// Offers this many entries and blocks until they are durable.
     Durable(usize),
-    /// The same, as a future.
+    /// Like `Durable`, but awaits the acknowledgement as a future.
     Await(usize),
-    /// Offers so many entries and drops the acknowledgement.
+    /// Offers this many entries and drops the acknowledgement.
     Unheard(usize),
-    /// Begins a call, waits until that is durable, and ends it by an entry.
+    /// Begins a call, waits until this is durable, and ends the call with an entry.
     Call,
-    /// Waits until all before is durable.
+    /// Waits until all entries before are durable.
     Flush,
     Close,
 }
 
-/// What the writer makes of a promise.
+/// What the writer thread does with a promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Kept,
@@ -60,17 +61,18 @@ enum Fate {
     Dropped,
 }
 
-/// What is known of a run. Its lock is the system's own and must never be held where the explorer may change threads.
+/// The observations of a run. Its lock is a lock of the standard library, so it must not be held at a point where the
+/// explorer can switch threads.
 #[derive(Debug, Default)]
 struct Observed {
-    /// Entries as the writer took them.
+    /// The entries in the order in which the writer thread took them.
     taken: Vec<u64>,
-    /// Calls begun, and their ends, with where in `taken` they came.
+    /// The calls that began, and those that ended.
     begun: Vec<u64>,
     ended: Vec<u64>,
-    /// Entries in the queue, by what callers were told.
+    /// The entries that the queue accepted, according to the answers to the callers.
     accepted: Vec<u64>,
-    /// Entries offered to a method that sheds.
+    /// The entries offered with the method that sheds entries when the queue is full.
     offered: Vec<u64>,
     shed: BTreeMap<LossReason, u64>,
 }
@@ -87,7 +89,7 @@ impl World {
     }
 }
 
-/// Returns an entry that is known by its number.
+/// Returns an entry that has this number as its time.
 fn entry(number: u64) -> Call {
     let mut call = Call::new("alice", "t", "{}");
     call.ts = Some(Timestamp::from_millis(number.cast_signed()));
@@ -101,7 +103,7 @@ fn number(entry: &Source) -> u64 {
     }
 }
 
-/// What becomes of an entry follows from its number, so that caller and writer agree.
+/// Returns the fate of an entry. It depends only on the number, so that the caller and the writer thread agree.
 fn fate(number: u64) -> Fate {
     match number % 7 {
         3 => Fate::Failed,
@@ -118,12 +120,12 @@ fn meet(fate: Fate, promise: Promise) {
     }
 }
 
-/// Takes batches until the queue is closed, as the writer does.
+/// Takes batches until the queue is closed, as the real writer thread does.
 fn write(world: &World, patience: Option<Duration>) {
     loop {
         let batch = world.queue.take(patience);
         if batch.items.is_empty() {
-            // Other work: whoever else can run does.
+            // Stands for other work of the writer thread; lets other threads run.
             thread::yield_now();
         }
         let (items, bytes, _) = world.queue.counts();
@@ -163,7 +165,7 @@ fn write(world: &World, patience: Option<Duration>) {
     }
 }
 
-/// One caller, whose entries have numbers from its own room.
+/// One caller. The numbers of its entries are in a range of their own.
 struct Caller {
     world: Arc<World>,
     next: u64,
@@ -230,7 +232,8 @@ impl Caller {
         }
     }
 
-    /// All that this caller knows to be in the queue, from whomever, is taken when the barrier is.
+    /// Flushes, and checks that all entries that this caller knows to be in the queue, of any caller, were taken
+    /// before.
     fn flush(&self, close: bool) {
         let (accepted, offered) = {
             let seen = self.world.seen();
@@ -247,7 +250,7 @@ impl Caller {
     }
 }
 
-/// An acknowledgement says what became of its entries.
+/// Checks that the answer of an acknowledgement matches the fates of its entries.
 fn is_answer(answer: Result<(), Error>, numbers: &[u64]) {
     let lost = numbers.iter().filter(|number| fate(**number) != Fate::Kept).count();
     match answer {
@@ -261,7 +264,7 @@ fn is_answer(answer: Result<(), Error>, numbers: &[u64]) {
     }
 }
 
-/// Runs callers against a writer, closes, and counts.
+/// Runs the callers and a writer thread, closes the queue and checks the result.
 fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
     let world = Arc::new(World::default());
     let writer = Arc::clone(&world);
@@ -277,7 +280,7 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
     Caller { world: Arc::clone(&world), next: 0 }.flush(true);
     writer.join().unwrap();
     adds_up(&world);
-    // Closed means closed.
+    // A closed queue accepts nothing.
     let (_ack, promises) = promise(1);
     assert!(matches!(
         world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), None),
@@ -286,7 +289,7 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
     assert!(matches!(world.queue.begin(OpenCallId::new(1), entry(1), None), Err(Error::Closed)));
 }
 
-/// Nothing is lost, nothing is there twice, each caller's order stands.
+/// Checks that no entry is lost, none was taken twice, and the entries of each caller are in order.
 fn adds_up(world: &World) {
     let (waiting, bytes, shed_total) = world.queue.counts();
     assert_eq!((waiting, bytes), (0, 0), "something waits in a closed queue");
@@ -299,7 +302,7 @@ fn adds_up(world: &World) {
     assert_eq!(taken.len(), seen.accepted.len() + offered, "taken, and never offered");
     let shed = shed_total.values().sum::<u64>();
     assert_eq!(seen.offered.len() as u64, offered as u64 + shed, "offered, and neither taken nor counted");
-    // What the writer was told of is no more than all; what was shed after its last look is counted in the total alone.
+    // The writer thread never gets more than the total. Entries shed after its last batch are only in the total.
     for (why, count) in &seen.shed {
         assert!(count <= &shed_total[why], "{why:?}");
     }
