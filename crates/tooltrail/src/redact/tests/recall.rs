@@ -246,7 +246,7 @@ fn kinds_of_webhooks() {
         "https://hook.eu1.make.com/{l32}",
         "https://n8n.acme.test/webhook/{u}",
         "https://maker.ifttt.com/trigger/alarm/with/key/{32}",
-        "https://candidates.pagerduty.com/integration/{h32}/enqueue",
+        "https://events.pagerduty.com/integration/{h32}/enqueue",
         "https://hc-ping.com/{u}",
         "https://api.netlify.com/build_hooks/{h24}",
         "https://home.acme.test/api/webhook/{40}",
