@@ -34,7 +34,7 @@ const TURN: usize = 20;
 const OVERWRITTEN: u64 = 1024 * 1024;
 
 /// Measures one durability mode of the recorder for `seconds` seconds, with all callers at once.
-pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
+pub(crate) fn measure(mode: &str, calls: &Path, seconds: f64, dir: &Path) -> Answer {
     let longest = Duration::from_secs_f64(seconds);
     let mut calls = load(calls, DISTINCT)?;
     for (n, call) in calls.iter_mut().enumerate() {
@@ -47,14 +47,14 @@ pub(crate) fn measure(door: &str, calls: &Path, seconds: f64, dir: &Path) -> Ans
     let before = recorder.counters().written_entries;
     let start = Instant::now();
     let until = start + longest;
-    let mut took = match door {
+    let mut took = match mode {
         "grouped" => {
             run(CALLERS, THREADS, |n| Grouped { recorder: &recorder, calls: &calls, next: n, until, began: None })?
         }
         "strict" => {
             run(CALLERS, THREADS, |n| Strict { recorder: &recorder, calls: &calls, next: n, until, under_way: None })?
         }
-        other => return Err(format!("{other}: no such door").into()),
+        other => return Err(format!("{other}: no such mode").into()),
     };
     let acknowledged = start.elapsed().as_secs_f64();
     // The day files are written after the journal, so this waits until they are durable too.

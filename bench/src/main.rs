@@ -72,8 +72,8 @@ fn run(args: &[&str]) -> Answer {
         ["paced", who, calls, seconds, marked, dir] => {
             paced::measure(who, Path::new(calls), seconds.parse()?, marked.parse()?, Path::new(dir))
         }
-        ["durable", door, calls, seconds, dir] => {
-            durable::measure(door, Path::new(calls), seconds.parse()?, Path::new(dir))
+        ["durable", mode, calls, seconds, dir] => {
+            durable::measure(mode, Path::new(calls), seconds.parse()?, Path::new(dir))
         }
         ["alone", calls, seconds, dir] => durable::alone(Path::new(calls), seconds.parse()?, Path::new(dir)),
         ["store", who, calls, seconds, dir] => stores::measure(who, Path::new(calls), seconds.parse()?, Path::new(dir)),

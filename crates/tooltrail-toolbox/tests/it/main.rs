@@ -4,18 +4,18 @@
 
 // Helpers of all tests.
 mod support;
-mod typed_arguments;
 
 // Tests with one call.
 mod dispatch;
 mod durability;
 mod gate;
+mod hostile_paths;
 mod names;
+mod typed_arguments;
 
 // The included tools.
 mod audit;
 mod file_read;
-mod panics_and_timeouts;
 
 // Tests with many calls.
 mod cancellation;
