@@ -1,4 +1,4 @@
-"""What a process of its own does in the tests."""
+"""The work of a separate process that the tests start."""
 
 from tooltrail import record
 

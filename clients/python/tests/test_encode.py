@@ -58,7 +58,7 @@ class Values(unittest.TestCase):
         def check(value: object, expected: object) -> None:
             self.assertEqual(json.loads(_encode.json_text(value)), expected)
 
-        # The service counts characters in the text that is sent.
+        # Non-ASCII characters are not escaped, because the service counts the characters that are sent.
         self.assertEqual(_encode.json_text({"é": "✓\n"}), '{"é":"✓\\n"}')
         check({"a": [1, 2.5, None, True, "é\n\u2028"]}, {"a": [1, 2.5, None, True, "é\n\u2028"]})
         check((1, (2,)), [1, [2]])

@@ -1,4 +1,4 @@
-"""A case: its rounds, each from one seed, so that a failure can be had again alone."""
+"""A case and its rounds; each round depends on one seed, so that a failed round can be repeated alone."""
 
 import collections
 import random
@@ -11,13 +11,13 @@ from place import Broken, Skip
 
 CASES = {}
 
-# Failures of one case after which it is known not to hold.
+# A case stops after this many failures.
 FAILURES_MAX = 10
 
 
 @dataclass
 class Case:
-    """What is done in a round, to which seeds, and what it shows."""
+    """A case: its name and description, its seeds, the function of a round, and the number of rounds."""
 
     name: str
     says: str
@@ -28,7 +28,7 @@ class Case:
     sampled: bool
 
     def run(self, chosen):
-        """Runs its rounds; returns the failures, the skips and what was seen."""
+        """Runs the rounds; returns the failures, the skips and a summary of what the rounds counted."""
         seen = collections.Counter()
         failures, skips = [], []
         for seed in self.chosen(chosen):
@@ -39,7 +39,7 @@ class Case:
                 if not self.sampled:
                     break
                 continue
-            except Exception as error:  # noqa: BLE001 - whatever it was, the round did not hold
+            except Exception as error:  # noqa: BLE001 - any exception is a failure of the round
                 text = str(error) if isinstance(error, Broken) else traceback.format_exc()
                 failures.append(
                     f"{self.name} {seed}: {text}\n  again: scripts/faults {self.name} --seed {shlex.quote(seed)}"
@@ -59,15 +59,15 @@ class Case:
         seeds = [str(seed) for seed in self.seeds()]
         if count >= len(seeds):
             return seeds
-        # One of each part of them, so that every kind that stands together is met.
+        # Draw one seed from each part of the list, so that every group of neighbouring seeds is tested.
         draw, part = random.Random(7), len(seeds) / count
         return [seeds[int(part * (n + draw.random()))] for n in range(count)]
 
 
 def case(name, says, small, full, seeds=None):
-    """Makes a function of one seed a case.
+    """Makes a case from a function that takes one seed.
 
-    With `seeds` its rounds are those, of which the small form draws a few; otherwise they are numbered.
+    With `seeds`, each of these is one round, and the small form draws a few of them. Otherwise rounds are numbered.
     """
 
     def register(function):

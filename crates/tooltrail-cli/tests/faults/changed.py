@@ -1,4 +1,4 @@
-"""Files changed underneath a running service: taken away, cut, replaced, shut, or written to by somebody else."""
+"""Changes files under a running service: removed, truncated, replaced, made unreadable, or written by others."""
 
 import os
 import random
@@ -14,29 +14,29 @@ from case import case
 from ledger import Ledger, Senders, post
 from place import Broken, Place, Skip, wait
 
-# Who owns the home where the service is not to be root.
+# The owner of the home if the service must not run as root.
 NOBODY = 65534
 
-# What heals by itself does so within this.
+# Seconds within which the service must recover by itself.
 HEALING_S = 4
 
 
 @dataclass
 class Change:
-    """What is done to alice's day file, how it is undone, and what the service is to do meanwhile."""
+    """A change of alice's day file, how it is undone, and what the service must do in between."""
 
     do: Callable
-    # None where nothing is to be undone.
+    # None if nothing must be undone.
     undo: Callable = None
-    # Whether alice's entries are refused until it is undone.
+    # Whether alice's entries are refused until the change is undone.
     refused: bool = False
-    # Whether the trail is to tell of it.
+    # Whether the trail must have an incident or a gap for it.
     told: bool = True
-    # Whether acknowledged entries go with what is taken away.
+    # Whether the change may remove acknowledged entries.
     takes: bool = False
-    # Lines of somebody else that stay where they are.
+    # The number of foreign lines that stay in the file.
     junk: int = 0
-    # Whether the service is to run as somebody without root's rights.
+    # Whether the service must run as a user without root's rights.
     unprivileged: bool = False
 
 
@@ -63,14 +63,14 @@ def attribute(flag):
 
 
 def instead(make):
-    """Puts something else under the file's name."""
+    """Returns a change that replaces the file with something else of the same name."""
 
     def change(day):
         if make is os.mkdir:
             os.rename(day, aside(day))
             make(day)
             return
-        # In one step, or the service makes the file again in between.
+        # Replace in one step, because the service would otherwise create the file again in between.
         beside = day.with_name("beside")
         make(beside)
         os.link(day, aside(day))
@@ -80,13 +80,13 @@ def instead(make):
 
 
 def back(day):
-    """Puts the file back under its name."""
+    """Moves the file back to its name."""
     os.rmdir(day) if day.is_dir() and not day.is_symlink() else day.unlink()
     os.rename(aside(day), day)
 
 
 def mount_over(day):
-    """Hides the home behind another folder."""
+    """Mounts another folder over the home."""
     disks.needs_root()
     aside(day).mkdir()
     disks.run("mount", "--bind", str(aside(day)), str(day.parents[2]))
@@ -149,7 +149,7 @@ def changed(seed):
             done = time.monotonic()
             time.sleep(0.3)
         if change.takes:
-            # What was answered by now may have been in what was taken away.
+            # Entries that were acknowledged by now may have been in the removed part.
             allowed.missing = ledger.before(done + 0.05)
         try:
             if change.refused:
@@ -202,13 +202,13 @@ def foreign_pieces(seed):
             raise Broken(f"bob's entry waited {slowest:.2f} s for alice's file")
         if service.stop() != 0:
             raise Broken(service.log())
-        # What the foreign writer's pieces and our batches made of each other is nobody's entry.
+        # A foreign piece and one of our batches may form a joined line, which is not an entry.
         oracle.check(place, ledger, oracle.Allowed(junk=3 * written, disorder=True))
         return {"acknowledged": len(ledger.acknowledged), "foreign lines": written}
 
 
 def refuses(service, ledger):
-    """Alice's entries are refused and counted, bob's are taken, and whoever watches sees it."""
+    """Checks that alice's entries are refused and counted, bob's are accepted, and /readyz or /metrics shows it."""
     was = service.metric("tooltrail_refused_entries_total")
     status = post(service, ledger, "meanwhile", ["alice"])
     if status != 503:
@@ -224,7 +224,7 @@ def refuses(service, ledger):
 
 
 def heals(service, ledger):
-    """All is well by itself soon."""
+    """Waits until the service works again without help."""
 
     def is_well():
         return (

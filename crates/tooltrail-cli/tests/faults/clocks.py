@@ -1,4 +1,4 @@
-"""Clocks that jump, stand still or run at midnight, by the distribution's libfaketime; and times that senders claim."""
+"""Tests clocks that jump or pass midnight, with libfaketime of the distribution, and times that senders claim."""
 
 import json
 import random
@@ -14,7 +14,7 @@ from place import Broken, Place, Skip
 
 
 class Clock:
-    """The time that a process sees: it can be set while the process runs. The steady clock goes on as it is."""
+    """The wall clock of a process, which can be set while the process runs. The monotonic clock is not changed."""
 
     def __init__(self, place):
         found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
@@ -31,9 +31,9 @@ class Clock:
         }
 
     def set(self, text):
-        """Sets the clock; from there on it runs."""
+        """Sets the clock, which then continues to run."""
         new = self.file.with_suffix(".new")
-        # Counted from now, so that it neither stands still nor begins anew with each process.
+        # An offset from now, so that the clock does not stop and does not start again in each process.
         offset = (
             datetime.fromisoformat(text).replace(tzinfo=timezone.utc) - datetime.now(timezone.utc)
         ).total_seconds()
@@ -41,7 +41,7 @@ class Clock:
         new.rename(self.file)
 
 
-# Where the clock is set, and then again and again while callers send.
+# The times to which the clock is set, one after another, while callers send.
 JUMPS = {
     "midnight": ["2026-11-23 23:59:59"],
     "year": ["2026-12-31 23:59:59"],
@@ -69,7 +69,7 @@ def clock(seed):
             raise Broken(f"answers {ledger.statuses}")
         if ledger.statuses.get(200, 0) < 10:
             raise Broken(f"hardly anything was taken: {ledger.statuses} {service.log()}")
-        # Half of the time the journal tells the rest.
+        # In half of the rounds, recovery must restore the rest from the journal.
         service.kill() if random.Random(seed).random() < 0.5 else service.stop()
         stored = oracle.check(place, ledger, env=clock.environment)
         if any(found.get("duration_ms", 0) < 0 for _, found in stored):
@@ -135,7 +135,7 @@ def late(seed):
 
 
 def pages(service, user):
-    """Returns how often a question's pages showed each entry."""
+    """Returns how often each entry appeared in the pages of a question."""
     shown, cursor = Counter(), ""
     while cursor is not None:
         answer = service.json(f"/api/audit/recent?user={user}&limit=997{cursor}")

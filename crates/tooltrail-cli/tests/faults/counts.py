@@ -1,13 +1,13 @@
-"""What nobody waits for is in the trail or counted in a gap, to the entry.
+"""Checks that each entry without a waiting caller is in the trail or counted in a gap.
 
-The service records each read and waits for none of those records: they are the calls by `record`.
+The service records each read with `record`, and it does not wait for these entries.
 """
 
 from place import Broken, wait
 
 
 class Reads:
-    """Questions, each another one."""
+    """Asks different questions and counts them."""
 
     def __init__(self):
         self.asked = self.answered = 0
@@ -19,9 +19,9 @@ class Reads:
             self.answered += service.ask("GET", target)[0] == 200
 
     def check(self, stored, late=0):
-        """Each answered question is an entry, or one of those that the gaps count.
+        """Checks that each answered question is an entry or is counted in a gap.
 
-        A question that got an error may be recorded too, and so may what senders gave up (`late`) be counted.
+        A question that got an error may be recorded too, and gaps may count entries that senders gave up (`late`).
         """
         reads = sum(
             1 for _, found in stored if found["tool"] == "tooltrail.read" and "=read-" in found["args"]["query"]
@@ -41,7 +41,7 @@ class Reads:
 
 
 def healed(service, within, why):
-    """Waits until the service says of itself that all is well."""
+    """Waits until /readyz and /metrics show no trouble."""
 
     def is_well():
         return service.is_ready() and service.metric("tooltrail_writer_in_trouble") == 0

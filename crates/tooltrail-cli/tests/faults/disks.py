@@ -1,4 +1,4 @@
-"""File systems of our own in a file or in memory, and the end of their power."""
+"""Temporary file systems in a file or in memory, and simulated power cuts."""
 
 import contextlib
 import fcntl
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from place import Skip
 
-# The file systems' own power cut (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN), and its flag for: write no log any more.
+# The ioctl that shuts a file system down (EXT4_IOC_SHUTDOWN, XFS_IOC_GOINGDOWN), and its flag that skips the log flush.
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, 2
 
-# The smallest that mkfs.xfs makes; sparse, so that it costs what is written.
+# Sizes of the image files. That of XFS is the smallest that mkfs.xfs accepts. The files are sparse.
 IMAGE_BYTES = {"ext4": 64 << 20, "xfs": 320 << 20}
 
 
@@ -40,7 +40,7 @@ class Image:
         self.folder = Path(tempfile.mkdtemp(prefix="tooltrail-disk-"))
         self.image, self.path = self.folder / "image", self.folder / "mounted"
         self.path.mkdir()
-        # A process with mounts of its own must see this one go, or it would keep the dead file system alive.
+        # A process with its own mount namespace must see the unmount, or it would keep the dead file system mounted.
         run("mount", "--bind", str(self.folder), str(self.folder))
         run("mount", "--make-shared", str(self.folder))
         with open(self.image, "wb") as image:
@@ -59,7 +59,7 @@ class Image:
         run("umount", str(self.path))
 
     def cut_power(self):
-        """From here on nothing reaches the disk, and every call fails."""
+        """Simulates a power cut: from now on nothing reaches the disk, and every call fails."""
         folder = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(folder, SHUTDOWN, struct.pack("I", NO_LOG_FLUSH))
@@ -76,7 +76,7 @@ class Image:
 
 
 class Memory:
-    """A small file system in memory, full at a byte."""
+    """A small file system in memory, of an exact size."""
 
     def __init__(self, size, inodes=0):
         needs_root()
@@ -89,11 +89,11 @@ class Memory:
         return stat.f_bavail * stat.f_frsize
 
     def fill(self, leave=0):
-        """Fills it up but for so many bytes; returns the file that does."""
+        """Fills the file system except for `leave` bytes; returns the file that fills it."""
         filler = self.path / "filler"
         size = max(self.free() - leave, 0) // 4096 * 4096
         with open(filler, "wb", buffering=0) as file:
-            # Page by page: whoever writes meanwhile takes of what was free.
+            # Page by page, because other processes may use free space at the same time.
             with contextlib.suppress(OSError):
                 for _ in range(max(size, 1) // 4096):
                     file.write(bytes(4096))

@@ -1,7 +1,7 @@
-"""The three durability modes of a toolbox: what each promises of calls when their process or the power ends.
+"""Tests what the three durability modes of a toolbox promise for calls when the process is killed or the power is cut.
 
-The service has one mode, whose answers mean synced. The others are an embedding program's: the toolbox's example
-`endless_calls` is one, and says on stdout when a tool runs and when a caller gets an answer.
+The modes are tested with a program that uses the toolbox, the example `endless_calls`. It prints on stdout when a tool
+runs and when a caller gets an answer.
 """
 
 import os
@@ -17,18 +17,18 @@ from case import case
 from ledger import Ledger
 from place import BINARY, PATIENCE_S, Broken, Place, Skip, in_another_boot
 
-# Kills of one home.
+# The number of kills over one home.
 CHAIN = 4
 
 EXAMPLE = Path(os.environ.get("TOOLTRAIL_ENDLESS_CALLS") or BINARY.parent / "examples/endless_calls")
 
-# A call is noted within 100 ms of its beginning, an entry that nobody waits for is written at once; the rest is what a
-# busy machine may add.
+# A call is noted within 100 ms of its beginning, and an entry without a waiting caller is written immediately. The rest
+# of this time is for a busy machine.
 NOTED_S = 0.6
 
 
 class EndlessCalls:
-    """The running example, and when it said what."""
+    """The running example, and the time of each line that it printed."""
 
     def __init__(self, place, mode, callers, other_boot=False, name="caller"):
         if not EXAMPLE.exists():
@@ -43,7 +43,7 @@ class EndlessCalls:
         self.rest = b""
 
     def listen(self, until):
-        """Notes what it says until an instant or its end."""
+        """Reads what it prints until the instant `until` or until it ends."""
         while (left := until - time.monotonic()) > 0:
             readable, _, _ = select.select([self.process.stdout], [], [], left)
             if readable:
@@ -63,7 +63,7 @@ class EndlessCalls:
 
 
 def judge(mode, said, ended, power=False):
-    """Returns the ledger of what was promised; what else there is may be there or not, but not twice."""
+    """Returns a ledger of the entries that must be stored; other entries may be stored or not, but not twice."""
     ledger = Ledger()
     if mode == "strict":
         promised = [*said["ran"], *said["answered"]]
@@ -76,7 +76,7 @@ def judge(mode, said, ended, power=False):
 
 
 def interrupted(stored, answered):
-    """Each call that was answered has its own outcome; one that was not may be told as interrupted."""
+    """Counts interrupted entries, and checks that no answered call has one."""
     count = 0
     for _, found in stored:
         one = found.get("call_id")
@@ -109,7 +109,7 @@ def kill(seed):
             ran += len(process.said["ran"])
         ledger = Ledger()
         ledger.acknowledged = promised
-        # Order is promised to what was acknowledged: in strict alone each caller waits.
+        # Order is promised only for acknowledged entries, and only in strict each caller waits for its acknowledgement.
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=mode != "strict"))
         return {"kills": CHAIN, "ran": ran, "promised": len(promised), "interrupted": interrupted(stored, answered)}
 
@@ -149,7 +149,7 @@ def power(seed):
 )
 def full(seed):
     with disks.Memory("24m") as disk, Place(disk.path / "home") as place:
-        # Many, so that what room the journal has is soon used up.
+        # Many callers, so that the free space in the journal is used up quickly.
         process = EndlessCalls(place, "strict", 200)
         process.listen(time.monotonic() + 0.7)
         filler = disk.fill()

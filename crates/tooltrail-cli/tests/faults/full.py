@@ -1,4 +1,4 @@
-"""Disks without room: for bytes, for inodes, for descriptors, for a file's length; and disks that are shut or gone."""
+"""Tests disks without free bytes or inodes, limits of descriptors and file sizes, and read-only or dead disks."""
 
 import os
 import random
@@ -14,10 +14,10 @@ from case import case
 from ledger import Ledger, Senders, post
 from place import Broken, Place, wait
 
-# What heals by itself does so within this.
+# Seconds within which the service must recover by itself.
 HEALING_S = 4
 
-# Bytes left, from nothing over a line and a block to more than a journal's first piece.
+# Free bytes: from none, over a line and a block, to more than the first piece of a journal.
 LEFT = [0, *(4096 * n for n in (1, 2, 3, 4, 6, 8, 16, 32, 64, 128, 200, 250, 256, 257, 260, 270, 300, 400, 500))]
 
 
@@ -56,7 +56,7 @@ def full(seed):
             counts.healed(service, HEALING_S, "there is room again")
         if post(service, ledger, "after", ["alice", "carol"]) != 200:
             raise Broken(f"with room again an entry is refused: {service.log()}")
-        # Its end says whether anything was lost that no answer told of.
+        # The exit code is 2 if entries were lost that no answer reported.
         if service.stop() not in (0, 2):
             raise Broken(service.log())
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True))
@@ -68,7 +68,7 @@ def full(seed):
 
 
 def fill(disk, left):
-    """Fills a disk up but for so many bytes; returns the file that does."""
+    """Fills a disk except for `left` bytes; returns the file that fills it."""
     filler = disk.path / "filler"
     with open(filler, "wb") as file:
         stat = os.statvfs(disk.path)
@@ -78,7 +78,7 @@ def fill(disk, left):
                 os.posix_fallocate(file.fileno(), 0, size // 4096 * 4096)
                 return filler
             except OSError:
-                # What a file system says is free it may need for its own books.
+                # The file system may need some of its free space for its own metadata.
                 size -= 65536
     return filler
 
@@ -93,7 +93,7 @@ def no_inodes(seed):
         fillers = [disk.path / f"filler{n}" for n in range(stat.f_favail - int(seed))]
         for filler in fillers:
             filler.touch()
-        # Acknowledged as well: their lines wait in the journal.
+        # New users may get acknowledgements too, because their lines can wait in the journal.
         told = {post(service, ledger, "new", [f"new{n}"]) for n in range(20)}
         if not told <= {200, 503}:
             raise Broken(f"new users got {told}")
@@ -154,7 +154,7 @@ def short_writes(seed):
     end, size = seed.split()
     with Place() as place:
         ledger = Ledger()
-        # The files that are no day files need some room as well.
+        # Create the other files of the home before the limit is set.
         place.service().stop()
 
         def confine():
@@ -241,5 +241,5 @@ def dead_disk(seed):
 
 
 def memory(service):
-    """Returns how much memory a process has, in bytes."""
+    """Returns the resident memory of the service's process, in bytes."""
     return int(Path(f"/proc/{service.pid}/statm").read_text().split()[1]) * resource.getpagesize()

@@ -1,4 +1,4 @@
-"""Faults of single system calls, injected by strace: an error, a kill, a stop or a delay at the n-th call on a path."""
+"""Injects faults into single system calls with strace: an error, a kill, a stop or a delay at the n-th call."""
 
 import collections
 import re
@@ -9,7 +9,7 @@ import time
 
 from place import Broken, Skip
 
-# The file that a descriptor stands for, as strace prints it.
+# The file of a descriptor, as strace prints it.
 STANDS_FOR = re.compile(r"\d+<(/[^>]*)>")
 CALL = re.compile(r"(\d+) +(\w+)\((.*)")
 
@@ -20,14 +20,14 @@ def needs_strace():
 
 
 def on(path):
-    """Returns the words that confine strace to a path, to several, or to none."""
+    """Returns the arguments that restrict strace to one path or several paths; none for no restriction."""
     return [word for one in ([path] if isinstance(path, str) else path or []) for word in ("-P", one)]
 
 
 def wrap(syscall, what, path=None):
-    """Returns the wrapper under which a process meets a fault; it stays our child, and strace is nobody's.
+    """Returns the command prefix that injects a fault into a process. The process, not strace, is our child (`-D`).
 
-    Calls are counted thread by thread, of those on this path alone.
+    Calls are counted separately for each thread, and only calls on this path count.
     """
     needs_strace()
     return [
@@ -46,7 +46,7 @@ def wrap(syscall, what, path=None):
 
 
 class Attached:
-    """A fault that a running process meets until it goes away again."""
+    """Injects a fault into a running process until the context ends."""
 
     def __init__(self, service, syscall, what, path=None):
         needs_strace()
@@ -81,7 +81,7 @@ class Attached:
 
 
 def survey(place, work):
-    """Runs a work under strace; returns how often one thread made each call on each path of the home, at most."""
+    """Runs `work` under strace; returns the most calls of one thread for each system call and path of the home."""
     needs_strace()
     output = place.folder / "survey"
     work(["strace", "-D", "-f", "-qq", "-y", "-o", str(output)])

@@ -1,4 +1,4 @@
-"""The oracle itself: a home that is wrong in any way it looks for must not pass."""
+"""Tests the oracle itself: it must reject a home with any of the faults that it checks for."""
 
 import json
 import os

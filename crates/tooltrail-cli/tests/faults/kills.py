@@ -1,4 +1,4 @@
-"""`kill -9` at random moments: while callers send, while recovery is at work, while an import runs."""
+"""Tests `kill -9` at random moments: while callers send, while recovery runs, while an import runs."""
 
 import random
 import time
@@ -8,7 +8,7 @@ from case import case
 from ledger import Ledger, Senders, line
 from place import Place
 
-# Kills of one home: what one leaves is there for the next.
+# The number of kills over one home; each starts with what the kill before left.
 CHAIN = 5
 
 
@@ -37,7 +37,7 @@ def recovery(seed):
         with Senders(service, ledger, seed):
             time.sleep(draw.uniform(0.1, 0.5))
             service.kill()
-        # A torn tail as well, so that there is something to cut.
+        # Add a torn tail, so that recovery has damage to repair.
         torn = draw.choice([path for path in oracle.day_files(place.home) if path.parts[-3] != "_system"] or [None])
         if torn:
             with open(torn, "ab") as file:
@@ -65,14 +65,14 @@ def importing(seed):
         while True:
             limit = draw.uniform(0.01, 0.5) if kills < 5 else 60
             done = place.run("import", str(calls), wrap=["timeout", "-s", "KILL", str(limit)], timeout=90)
-            # One that was killed between its last step and its end is done as well.
+            # An import that was killed after its last step is complete as well.
             if done.returncode == 0 or (kills and "was imported already" in done.stderr):
                 break
             if done.returncode not in (-9, 137):
                 raise oracle.Broken(f"import: {done.returncode}: {done.stderr}")
             kills += 1
         ledger.told(200, ids)
-        # The lines are in order of time, and these have one time: theirs is the file's order.
+        # All lines have the same time, so they must be stored in the order of the imported file.
         oracle.check(place, ledger)
         return {"kills": kills, "acknowledged": count}
 
@@ -95,9 +95,9 @@ def ended_in_order(seed):
             took = time.monotonic() - begun
         if code != 0 or took > 5:
             raise oracle.Broken(f"it ended with {code} after {took:.1f} s: {service.log()}")
-        # What was answered stands in the day files, without a recovery.
+        # Acknowledged entries must be in the day files without a recovery.
         oracle.check_files(place.home, ledger)
-        # Bytes 8 to 23 of a segment name its writer: nobody.
+        # Bytes 8 to 23 of a segment hold its writer's id; they are zero in an empty segment.
         for segment in (place.home / ".tooltrail/journal").glob("*.segment"):
             if any(segment.read_bytes()[8:24]):
                 raise oracle.Broken(f"{segment.name} is not empty")

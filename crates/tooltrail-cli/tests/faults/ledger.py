@@ -1,23 +1,24 @@
-"""What callers sent and what they were told: the truth that the oracle holds the trail against."""
+"""Records what callers sent and what was acknowledged; the oracle compares the trail with it."""
 
 import json
 import random
 import threading
 import time
 
-# The service waits 2 s for an entry to become durable; who is told no later than this was told what became of it.
+# The service waits 2 s for an entry to become durable. After a longer time than this, an error answer may have been
+# sent before the service knew the result.
 LATE_S = 1.8
 
 
 class Ledger:
-    """Ids in the order in which each caller sent them, and which were acknowledged."""
+    """The number of entries that each caller sent, and the ids of acknowledged entries."""
 
     def __init__(self):
         self.lock = threading.Lock()
         self.sent = {}
         self.acknowledged = {}
         self.statuses = {}
-        # Entries whose request was given up before the service knew what became of them.
+        # The number of entries whose request ended before the service knew the result.
         self.late = 0
 
     def offer(self, caller):
@@ -27,7 +28,7 @@ class Ledger:
             return f"{caller}.{number}"
 
     def told(self, status, ids, rejected=(), took=0.0):
-        """Notes an answer."""
+        """Records an answer."""
         with self.lock:
             self.statuses[status] = self.statuses.get(status, 0) + 1
             self.late += len(ids) * (status not in (200, 207) and took > LATE_S)
@@ -42,19 +43,19 @@ class Ledger:
             return {one for one, at in self.acknowledged.items() if at < when}
 
     def forget(self, ids):
-        """Takes acknowledgements back: what came of them is nobody's promise any more."""
+        """Removes acknowledgements: these entries may be stored or not."""
         with self.lock:
             for one in ids:
                 self.acknowledged.pop(one, None)
 
 
 def line(caller_id, user, text="", **more):
-    """Returns one entry as a sender writes it."""
+    """Returns one entry in the form that a sender sends."""
     return json.dumps({"user": user, "tool": "t", "args": {"text": text}, "status": "ok", "call_id": caller_id, **more})
 
 
 def post(service, ledger, caller, users, texts=None, connection=None, timeout=20, **more):
-    """Sends one request, an entry for each user; returns its status, `None` where no answer came."""
+    """Sends one request with an entry for each user; returns its status, or `None` if no answer came."""
     texts = texts or [""] * len(users)
     ids = [ledger.offer(caller) for _ in users]
     body = "\n".join(line(one, user, text, **more) for one, user, text in zip(ids, users, texts, strict=True))
@@ -68,7 +69,7 @@ def post(service, ledger, caller, users, texts=None, connection=None, timeout=20
 
 
 class Senders:
-    """Callers that send without pause until they are stopped or the service is gone."""
+    """Callers that send continuously until they are stopped or the service has ended."""
 
     def __init__(self, service, ledger, seed, callers=4, users=("shared", "own"), batch=40, longest=24_000, pause=0.0):
         self.going = True

@@ -1,8 +1,8 @@
-"""The one oracle: whatever was done to a home, this must hold of it afterwards.
+"""The oracle: checks what must be true of a home after every test, whatever the test did.
 
-What was acknowledged stands in the trail exactly once, and nothing twice; each caller's acknowledged entries are in
-their order; every line is an entry or blank; no day file is shorter than before, and what became spaces in it is in
-`fragments/` with an incident; and the home takes and shows entries again.
+Every acknowledged entry is stored exactly once, and no entry is stored twice. The acknowledged entries of each caller
+are in order. Every line is an entry or blank. No day file is shorter than before, and bytes that became spaces are in
+`fragments/` with an incident. The home accepts and shows new entries.
 """
 
 import dataclasses
@@ -47,19 +47,19 @@ LINE_BYTES_MAX = 64 * 1024
 
 @dataclass
 class Allowed:
-    """What a case did on purpose, and is no fault of the product's."""
+    """Effects that a case caused on purpose and that are not faults of tooltrail."""
 
-    # Ids that may be missing: somebody took their file away.
+    # Ids that may be missing because the case removed their file.
     missing: set = field(default_factory=set)
-    # Lines that were not ours: each is counted as skipped and stays where it is.
+    # The number of foreign lines: each is counted as skipped and stays in the file.
     junk: int = 0
-    # A disk that failed may have kept lines back, which followed later.
+    # Whether lines may be out of order, because a failing disk delayed some of them.
     disorder: bool = False
-    # Day files that somebody took away or cut.
+    # Whether the case removed or truncated day files.
     changed: bool = False
 
 
-# A case that did nothing to the files.
+# For a case that did not change the files.
 NOTHING = Allowed()
 
 
@@ -77,7 +77,7 @@ def snapshot(home):
 
 
 def entries(home, junk=0):
-    """Returns all entries, file by file in their order; every line must be one, but for `junk` foreign ones."""
+    """Returns all entries, file by file in their order; every line must be an entry, except `junk` foreign lines."""
     found = []
     foreign = 0
     for path in day_files(home):
@@ -85,7 +85,7 @@ def entries(home, junk=0):
             raise Broken(f"{path}: no day file")
         *lines, tail = path.read_bytes().split(b"\n")
         for number, raw in enumerate(lines, 1):
-            # A line of spaces stands where damage was, or what a full disk took of a batch.
+            # A line of spaces replaces damage, or the part of a batch that a full disk took.
             if not raw.strip(b" "):
                 continue
             try:
@@ -100,7 +100,7 @@ def entries(home, junk=0):
 
 
 def entry(raw, path):
-    """Returns a line as an entry; ValueError says what is wrong with it."""
+    """Returns a line as an entry; raises ValueError that says what is wrong with the line."""
     if len(raw) >= LINE_BYTES_MAX:
         raise ValueError("too long")
     pairs = []
@@ -138,7 +138,7 @@ def entry(raw, path):
 
 
 def folder(found):
-    """Returns the folder where an entry of a short id belongs."""
+    """Returns the folder name for the user of an entry, if the id is short."""
     plain = "abcdefghijklmnopqrstuvwxyz0123456789-_"
     return "".join(
         byte if byte in plain else "".join(f"%{part:02X}" for part in byte.encode()) for byte in found["user"]
@@ -146,7 +146,7 @@ def folder(found):
 
 
 def check_files(home, ledger, allowed=NOTHING):
-    """Holds the files against the ledger."""
+    """Compares the files with the ledger; returns the entries."""
     stored = entries(home, allowed.junk)
     counts = Counter(found["call_id"] for _, found in stored if "call_id" in found)
     twice = [one for one, count in counts.items() if count > 1]
@@ -161,7 +161,7 @@ def check_files(home, ledger, allowed=NOTHING):
 
 
 def check_order(stored, ledger):
-    """Each caller's acknowledged entries of one file are in the order in which they were sent."""
+    """Checks that the acknowledged entries of each caller in one file are in the order in which they were sent."""
     last = {}
     for path, found in stored:
         one = found.get("call_id")
@@ -173,7 +173,10 @@ def check_order(stored, ledger):
 
 
 def check_kept(home, before):
-    """What stood in day files is there still, or in a fragment and spaces in its place. No file is shorter."""
+    """Checks that all bytes of the day files are still there, or are in a fragment and became spaces.
+
+    No file may be shorter.
+    """
     fragments = {path.name: path.read_bytes() for path in Path(home, ".tooltrail/fragments").glob("*")}
     for path, was in before.items():
         now = Path(home, path).read_bytes() if Path(home, path).exists() else b""
@@ -188,7 +191,7 @@ def check_kept(home, before):
             whose = rest.partition(".")[2]
             if name.startswith(begun) and path.parts[0].startswith(whose):
                 at = int(offset)
-                # What was kept twice stands there one after another.
+                # If the same bytes were kept twice, the fragment holds them one after another.
                 for part in {kept, kept[len(kept) // 2 :]}:
                     if was[at : at + len(part)] == part:
                         expected[at : at + len(part)] = b" " * len(part)
@@ -198,7 +201,7 @@ def check_kept(home, before):
 
 
 def check_incidents(home, stored):
-    """Each fragment is told of by incidents, with all its bytes; after a kill perhaps once more."""
+    """Checks that incidents record all bytes of each fragment; after a kill, possibly more than once."""
     told = Counter()
     for _, found in stored:
         if found["tool"] == "tooltrail.incident" and found["via"] == "tooltrail" and "fragment" in found["args"]:
@@ -210,10 +213,10 @@ def check_incidents(home, stored):
 
 
 def check(place, ledger, allowed=NOTHING, other_boot=False, env=None, wrap=()):
-    """Opens the home again and holds all of it against the ledger; returns its entries."""
+    """Opens the home again and compares all of it with the ledger; returns its entries."""
     before = snapshot(place.home)
     if other_boot:
-        # A power cut may take lines out of the middle; they come again at the end.
+        # A power cut may destroy lines in the middle of a file; recovery appends them at the end.
         allowed = dataclasses.replace(allowed, disorder=True)
     service = place.service(other_boot=other_boot, env=env, wrap=wrap)
     check_files(place.home, ledger, allowed)
@@ -229,7 +232,7 @@ def check(place, ledger, allowed=NOTHING, other_boot=False, env=None, wrap=()):
 
 
 def takes_and_shows(service, place, allowed):
-    """A new entry is acknowledged and is the newest answer; no stored line is skipped."""
+    """Checks that a new entry is acknowledged and is the newest in an answer, and that no stored line is skipped."""
     probe, user = Ledger(), "probe"
     name = f"probe-{service.pid}-{service.port}"
     status = post(service, probe, name, [user])

@@ -1,4 +1,4 @@
-"""A home under test, and the real service over it, under whatever wrapper a case needs."""
+"""A home under test, and the real service for it, with the wrapper command that a case needs."""
 
 import http.client
 import json
@@ -16,26 +16,26 @@ from pathlib import Path
 
 BINARY = Path(os.environ.get("TOOLTRAIL_BIN") or f"{__file__}/../../../../../target/debug/tooltrail").resolve()
 
-# Longest wait for what should come at once, on a machine that does much else besides.
+# Longest wait in seconds for something that should happen immediately, on a busy machine.
 PATIENCE_S = 20
 
-# Of a log what a failure shows.
+# How many characters of a log a failure shows.
 LOG_CHARS = 600
 
-# Where the product reads which run of the system this is.
+# The file from which tooltrail reads the id of the current boot.
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class Broken(Exception):
-    """A promise that did not hold."""
+    """A check that failed."""
 
 
 class Skip(Exception):
-    """What a case needs is not here; its text says what."""
+    """Something that a case needs is missing; the text says what."""
 
 
 class Place:
-    """A home, its keys beside it, and a token that may do everything."""
+    """A home, its keys beside it, and an admin token."""
 
     def __init__(self, home=None):
         self.folder = Path(tempfile.mkdtemp(prefix="tooltrail-faults-"))
@@ -70,7 +70,7 @@ class Place:
         )
 
     def service(self, wrap=(), env=None, other_boot=False, ready=True, **options):
-        """Starts the service; with `ready` waits until it takes entries."""
+        """Starts the service; with `ready`, waits until it accepts entries."""
         wrap = [*(in_another_boot(self.folder) if other_boot else ()), *wrap]
         service = Service(self, wrap, env, **options)
         self.services = [old for old in self.services if old.process.poll() is None] + [service]
@@ -79,16 +79,16 @@ class Place:
         return service
 
     def copy(self, template):
-        """Puts a copy of a home in place of this one."""
+        """Replaces this home with a copy of a template."""
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(template, self.home, symlinks=True)
 
 
 def in_another_boot(folder):
-    """Returns the wrapper under which a process believes that the system was started anew.
+    """Returns a command prefix that makes a process believe that the system was rebooted.
 
-    The product asks the kernel for the name of its run. Nothing here can restart the kernel, so that a file with
-    another name is mounted over the kernel's, for this process alone.
+    tooltrail reads the boot id from the kernel. A test cannot reboot, so a file with another id is mounted over the
+    kernel's file, only for this process.
     """
     if os.geteuid() != 0:
         raise Skip("another run of the system needs root")
@@ -127,7 +127,7 @@ class Service:
         return self.process.pid
 
     def log(self):
-        """Returns the end of what it logged."""
+        """Returns the end of its log."""
         self.errors.seek(0)
         return self.errors.read().decode(errors="replace")[-LOG_CHARS:]
 
@@ -137,7 +137,7 @@ class Service:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def ask(self, method, target, body=None, headers=None, connection=None, timeout=PATIENCE_S):
-        """Sends one request; returns status and body, or `(None, "")` where no answer came."""
+        """Sends one request; returns status and body, or `(None, "")` if no answer came."""
         try:
             connection = connection or self.connection(timeout)
             headers = {"Authorization": f"Bearer {self.place.token}", **(headers or {})}
@@ -156,7 +156,7 @@ class Service:
         return json.loads(body)
 
     def metric(self, name):
-        """Returns a number of /metrics, 0 where it is not told; labels are summed."""
+        """Returns a value of /metrics, summed over labels, or 0 if the metric is missing."""
         _, text = self.ask("GET", "/metrics")
         lines = [line for line in text.splitlines() if line.split(" ")[0].split("{")[0] == name]
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
@@ -168,7 +168,7 @@ class Service:
         wait(self.is_ready, within, lambda: f"the service is not ready: {self.log()}", self.process)
 
     def stop(self, within=PATIENCE_S):
-        """Ends it in order; returns its exit code."""
+        """Ends it with SIGTERM; returns its exit code."""
         self.process.terminate()
         return self.process.wait(within)
 
@@ -180,7 +180,7 @@ class Service:
 
 
 def wait(condition, within, why, process=None, pause=0.01):
-    """Waits until a condition holds."""
+    """Waits until a condition is true; raises `Broken` after `within` seconds."""
     end = time.monotonic() + within
     while not condition():
         if time.monotonic() > end or (process and process.poll() is not None):
@@ -189,13 +189,13 @@ def wait(condition, within, why, process=None, pause=0.01):
 
 
 def together(*works):
-    """Runs works at once and hands on the first failure."""
+    """Runs functions at the same time and raises their first failure."""
     failures = []
 
     def guarded(work):
         try:
             work()
-        except BaseException as failure:  # noqa: BLE001 - handed on below
+        except BaseException as failure:  # noqa: BLE001 - raised again below
             failures.append(failure)
 
     threads = [threading.Thread(target=guarded, args=(work,), daemon=True) for work in works]

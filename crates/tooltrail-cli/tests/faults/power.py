@@ -1,4 +1,4 @@
-"""The power is cut under the service, on ext4 and on XFS, while a neighbour's syncs hurry half of it to the disk."""
+"""Cuts the power under the service, on ext4 and XFS, while syncs of another file bring parts of its data to disk."""
 
 import os
 import random
@@ -12,12 +12,12 @@ from case import case
 from ledger import Ledger, Senders, line
 from place import PATIENCE_S, Broken, Place, in_another_boot
 
-# Cuts of one file system.
+# The number of power cuts of one file system.
 CHAIN = 2
 
 
 class Neighbour:
-    """Syncs a file of its own all the time: its commits bring sizes to the disk whose bytes are not there yet."""
+    """Syncs its own file all the time, so that the disk has new sizes of other files before it has their bytes."""
 
     def __init__(self, folder):
         self.going, self.path = True, folder / "neighbour"
@@ -56,7 +56,7 @@ def cuts(kind, seed):
                 began = time.monotonic()
                 disk.cut_power()
                 service.kill()
-            # What was answered while the power went may have been synced before or not.
+            # Entries that were acknowledged during the power cut may have been synced before it or not.
             ledger.forget(set(ledger.acknowledged) - ledger.before(began))
             disk.unmount()
             disk.mount()
@@ -93,7 +93,7 @@ def importing(seed):
                 code = process.wait(limit)
             except subprocess.TimeoutExpired:
                 code = None
-            # Cut off even if it is done: what it said is durable must be.
+            # Cut the power even if the import is complete: what it reported as durable must be durable.
             disk.cut_power()
             process.kill()
             process.wait()
@@ -102,7 +102,7 @@ def importing(seed):
             cuts += 1
             if code is not None:
                 break
-        # One that was cut off between its last step and its end is done as well.
+        # An import that was ended after its last step is complete as well.
         if code != 0 and not (cuts > 1 and "was imported already" in process.stderr.read()):
             raise Broken(f"the import ended with {code}")
         ledger.told(200, ids)

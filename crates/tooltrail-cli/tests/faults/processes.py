@@ -1,4 +1,4 @@
-"""Several processes over one home: at once, killed beside each other, stopped with a lock in hand."""
+"""Tests several processes over one home: at the same time, some of them killed, some stopped while they hold a lock."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ from case import case
 from ledger import Ledger, Senders, line, post
 from place import Broken, Place, wait
 
-# How long whoever waits for a lock may take to say so.
+# Seconds after which a process that waits for a lock must have answered.
 LOCK_S = 4
 
 
@@ -163,7 +163,7 @@ def looked_at_slots(seed):
         while True:
             lookers = [process for process in lookers if process.poll() is None]
             while len(lookers) < 3:
-                # Each opens the home, looks at all journals, and closes it.
+                # Each of these opens the home, reads all journals, and closes it.
                 command = place.command("import", "--again", str(one))
                 lookers.append(subprocess.Popen(command, env=place.environment(), stderr=subprocess.DEVNULL))
             limit = draw.uniform(0.02, 0.4) if kills < 6 else 60
@@ -187,7 +187,7 @@ def looked_at_slots(seed):
 
 
 def is_held(lock):
-    """Whether somebody holds a lock for as long as it takes to be no accident."""
+    """Returns whether another process holds a lock for at least 0.3 s without a break."""
     for _ in range(10):
         file = os.open(lock, os.O_RDWR)
         try:

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""The fault suite: the real binary on real disks, killed, cut off, filled up and lied to; afterwards one oracle judges.
+"""The fault suite: runs the real binary on real disks with kills, power cuts, full disks and errors.
 
-run.py                 all cases, each with few rounds: minutes
-run.py --full          all rounds: hours
-run.py NAME…           these cases alone
-run.py NAME --seed S   one round of a case, as a failure names it
+After each round an oracle checks the home.
+
+run.py                 all cases with few rounds each; takes minutes
+run.py --full          all rounds; takes hours
+run.py NAME…           only these cases
+run.py NAME --seed S   one round of a case, as a failure prints it
 """
 
 import argparse
@@ -35,7 +37,7 @@ MODULES = [
     "clocks",
 ]
 
-# Skipped rounds of one case that are named one by one.
+# The most skipped rounds of one case that are printed one by one.
 SKIPS_TOLD_MAX = 4
 
 
@@ -66,14 +68,14 @@ def main():
             skipped.append(f"skipped: {name} ({why})")
             continue
         failed += failures
-        # One reason is said once.
+        # Print one reason only once.
         skipped += skips if len(skips) < SKIPS_TOLD_MAX else [f"{skips[0]} and {len(skips) - 1} more"]
         state = "FAILED" if failures else "skipped" if skips else "ok"
         print(f"{state:<8}{name:<24}{time.monotonic() - begun:6.1f} s  {told}", flush=True)
     print(f"\n{len(failed)} failures")
     for failure in failed:
         print(f"FAILED: {failure[:160].splitlines()[0]}{failure[failure.rindex(chr(10)) :]}")
-    # Last, so that nobody takes a run for whole that was not.
+    # Print these last, so that a reader sees that the run was not complete.
     print("\n".join(skipped), end="\n" if skipped else "")
     return 1 if failed or (skipped and os.environ.get("CI") == "true") else 0
 

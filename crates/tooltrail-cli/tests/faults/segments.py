@@ -1,4 +1,4 @@
-"""Journals that nobody left on purpose: another home's, a copy, half of one, none, and noise in every slot."""
+"""Tests unexpected journal files: of another home, copies, truncated and empty files, and noise in every slot."""
 
 import random
 import shutil
@@ -14,7 +14,7 @@ JOURNAL = Path(".tooltrail/journal")
 
 
 def foreign(home):
-    """The journal of another home."""
+    """Adds the journal of another home."""
     with Place() as other:
         service = other.service()
         post(service, Ledger(), "stranger", ["mallory"])
@@ -27,7 +27,7 @@ def twice(home):
 
 
 def shortened(home):
-    """Cut off behind its last frame: nothing is missing but room."""
+    """Truncates the segment after its last frame, so that only free space is missing."""
     path = home / SEGMENT
     path.write_bytes(path.read_bytes()[: journal_end(home)])
 
@@ -49,7 +49,7 @@ def header_alone(home):
 
 
 def every_slot(home):
-    """Noise in every slot: recovery sees to it, or nothing could be journaled any more."""
+    """Fills every slot with noise. Recovery must free the slots, or nothing could be written to a journal any more."""
     for slot in range(1, 16):
         (home / JOURNAL / f"{slot:02}.segment").write_bytes(random.Random(slot).randbytes(3_000))
 
@@ -83,7 +83,7 @@ def segments(seed):
     home, ledger, day, clean = template()
     with Place() as place:
         place.copy(home)
-        # What was not flushed must come from the journal.
+        # Remove the lines that were not flushed, so that they must be restored from the journal.
         (place.home / day).write_bytes((home / day).read_bytes()[:clean])
         before = oracle.snapshot(place.home)
         ODD[seed](place.home)

@@ -1,4 +1,4 @@
-"""A fault at every system call that touches the home: killed there, an error once, an error from there on."""
+"""Injects a fault at every system call that touches the home: a kill, one error, or errors from this call on."""
 
 import atexit
 import functools
@@ -14,7 +14,7 @@ from case import case
 from ledger import Ledger, post
 from place import Place
 
-# What is injected, and whether the process is to live.
+# The faults, as arguments of strace.
 FAULTS = {
     "KILL": "signal=SIGKILL:when={n}",
     "EIO": "error=EIO:when={n}",
@@ -23,7 +23,7 @@ FAULTS = {
     "ENOSPC+": "error=ENOSPC:when={n}+",
 }
 
-# Calls that cannot run out of space, and calls whose failure means nothing.
+# Calls that cannot run out of space, and calls whose failure has no effect on the test.
 NEEDS_NO_SPACE = {
     "read",
     "pread64",
@@ -41,7 +41,7 @@ HARMLESS = {"close", "lseek", "fcntl", "dup", "execve", "mmap", "poll", "epoll_c
 
 @functools.cache
 def template():
-    """A home that was killed while it had unflushed lines and a torn tail, and what was acknowledged of it."""
+    """Returns a home after a kill, with unflushed lines and a torn tail, its ledger, and the date of its day files."""
     folder = Path(tempfile.mkdtemp(prefix="tooltrail-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     with Place() as place:
@@ -60,7 +60,7 @@ def template():
 
 
 def work(place, ledger, wrap):
-    """Opens the home and writes to it for a second: to old files and a new one, across a flush, to the end."""
+    """Opens the home and writes to it for a second: to old files and new ones, across a flush and a clean shutdown."""
     service = place.service(wrap=wrap, ready=False)
     end = time.monotonic() + 8
     while service.process.poll() is None and not service.is_ready() and time.monotonic() < end:
@@ -83,19 +83,19 @@ def ready_place(place):
 
 
 def sites():
-    """Returns every fault at every call on every path."""
+    """Returns the seeds: every fault at every call on every path."""
     with Place() as place:
         ledger, day = ready_place(place)
         most = injection.survey(place, lambda wrap: work(place, ledger, wrap))
         found = []
         for (syscall, path), count in sorted(most.items()):
             if syscall in HARMLESS or ".probe." in path:
-                # A probe's name is another in each process.
+                # The name of a probe file is different in each process.
                 continue
             name = path.removeprefix(str(place.home)).lstrip("/").replace(day, "DAY") or "."
             for fault in FAULTS:
                 if not (fault.startswith("ENOSPC") and syscall in NEEDS_NO_SPACE):
-                    # One more than was seen: runs differ a little.
+                    # One more than was counted, because runs differ slightly.
                     found += [f"{fault} {syscall} {name} {n}" for n in range(1, count + 2)]
         return found
 

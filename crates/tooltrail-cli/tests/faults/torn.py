@@ -1,4 +1,4 @@
-"""Damage byte by byte: torn ends of day files and of the journal, and every flipped bit of a small journal."""
+"""Tests damage at each byte: torn ends of day files and of the journal, and every flipped bit of a small journal."""
 
 import atexit
 import functools
@@ -16,15 +16,15 @@ from place import Broken, Place, in_another_boot
 FILLS = ("cut", "nul", "ff", "random")
 SEGMENT = Path(".tooltrail/journal/00.segment")
 
-# Where the first frame of a segment begins.
+# The length of a segment's header; the first frame begins after it.
 HEADER_BYTES = 512
 
 
 @functools.cache
 def template():
-    """A home killed with entries that stand in the journal and in a day file and are not flushed there.
+    """Makes a home that was killed while entries were in the journal and in a day file, but not flushed there.
 
-    Returns the home, what was acknowledged, the day file, and how long it was at its last flush.
+    Returns the home, the ledger, the day file, and the day file's length at its last flush.
     """
     folder = Path(tempfile.mkdtemp(prefix="tooltrail-template-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -32,7 +32,7 @@ def template():
         ledger = Ledger()
         service = place.service()
         post(service, ledger, "flushed", ["alice"] * 3)
-        # A second later it is flushed, and the journal knows with the next frames.
+        # A flush happens within a second, and the next frames in the journal hold the flushed length.
         time.sleep(1.5)
         day = next(path for path in oracle.day_files(place.home) if path.parts[-3] == "alice").relative_to(place.home)
         clean = (place.home / day).stat().st_size
@@ -51,7 +51,7 @@ def journal_end(home):
 
 
 def damage(path, at, end, fill, seed):
-    """Destroys the bytes of a file from one place to another."""
+    """Destroys the bytes of a file from offset `at` to offset `end`."""
     whole = path.read_bytes()
     size = end - at
     instead = {"cut": b"", "nul": bytes(size), "ff": b"\xff" * size, "random": random.Random(seed).randbytes(size)}[
@@ -61,14 +61,14 @@ def damage(path, at, end, fill, seed):
 
 
 def reopen(place, words=("import", "-")):
-    """Opens and closes the home by the shortest command that writes, in another run of the system."""
+    """Opens and closes the home with a short command that writes, in a simulated new boot."""
     done = place.run(*words, stdin=f"{line('opener.1', 'opener')}\n", wrap=in_another_boot(place.folder))
     if done.returncode != 0:
         raise Broken(f"the home does not open: {done.returncode}: {done.stderr}")
 
 
 def judge(place, ledger, allowed=oracle.NOTHING):
-    """The oracle, without a service where the files alone tell."""
+    """Checks only the files with the oracle, without a service."""
     before = oracle.snapshot(place.home)
     reopen(place)
     stored = oracle.check_files(place.home, ledger, allowed)
@@ -151,9 +151,9 @@ def flipped_bit(seed):
         missing = [one for one in unflushed if one not in there]
         if len(missing) > 1 and byte >= HEADER_BYTES:
             raise Broken(f"one flipped bit lost {missing}")
-        # The last frame may as well have been torn before anybody heard of it: nothing tells that from a flipped bit.
+        # A flipped bit in the last frame cannot be distinguished from a frame that was torn before its acknowledgement.
         if missing and (byte < HEADER_BYTES or missing != unflushed[-1:]):
-            # What is not in the trail is kept where somebody can find it, and told.
+            # A lost entry must be kept in a fragment, and an incident must record it.
             kept = b"".join(path.read_bytes() for path in (place.home / ".tooltrail/fragments").glob("journal.*"))
             if not all(f'"{one}"'.encode() in kept for one in missing if not hit(byte, whole, one)):
                 raise Broken(f"{missing} are lost and not kept")
@@ -166,5 +166,5 @@ def flipped_bit(seed):
 
 
 def hit(byte, whole, one):
-    """Whether the flipped bit lies in the very id that is looked for."""
+    """Returns whether the flipped bit is in the id `one` or close to it."""
     return f'"{one}"'.encode() not in bytes(whole) or abs(bytes(whole).find(f'"{one}"'.encode()) - byte) < 16

@@ -1,4 +1,4 @@
-"""A disk that fails, fills up, hangs or is shut under a running service, and then is well again."""
+"""Tests a disk that fails, is full, hangs or is read-only under a running service, and then works again."""
 
 import time
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from place import Broken, Place
 
 WRITES = "write,pwrite64,writev,pwritev"
 
-# What heals by itself does so within this.
+# Seconds within which the service must recover by itself.
 HEALING_S = 8
 
-# Questions asked meanwhile, whose records nobody waits for.
+# Questions that are asked during the fault; the service does not wait for their entries.
 READS = 12
 
 
 @dataclass
 class Trouble:
-    """What the disk does, and what the service is to do meanwhile."""
+    """A fault of the disk, and what the service must do during it."""
 
     syscall: str
     what: str
-    # Whether nothing is acknowledged and readiness is red.
+    # Whether no entry is acknowledged and /readyz answers 503.
     refused: bool = True
-    # Whether only what is below the home is concerned, so that sockets go on working.
+    # Whether the fault is limited to paths below the home, so that sockets still work.
     home: bool = True
-    # Callers at once.
+    # The number of callers at the same time.
     callers: int = 2
-    # How long a sync takes, at most.
+    # The longest time of a sync, in seconds; 0 if syncs are not delayed.
     sync_s: float = 0
 
 
@@ -50,7 +50,7 @@ TROUBLES = {
 
 
 def paths(place, service):
-    """Returns what is written to below the home: strace knows a path only by its whole name."""
+    """Returns all paths below the home that are written to, because strace needs complete paths."""
     own = place.home / ".tooltrail"
     later = [*(own / f"journal/{slot:02}.segment" for slot in range(16)), own / f".probe.{service.pid}.new"]
     return sorted({str(path) for path in [place.home, *place.home.rglob("*"), *later]})
@@ -68,7 +68,7 @@ def trouble(seed):
     with Place() as place:
         ledger = Ledger()
         service = place.service()
-        # Every file that is written to later is there before, and so is known by its name.
+        # Create every file that is written to later, so that its path is known.
         post(service, ledger, "before", ["alice", "bob"])
         reads = counts.Reads()
         reads.ask(service, 1)
@@ -93,7 +93,7 @@ def trouble(seed):
         status = post(service, ledger, "after", ["alice", "carol"])
         if status != 200:
             raise Broken(f"after it all an entry gets {status}: {service.log()}")
-        # Its end says whether anything was lost that no answer told of.
+        # The exit code is 2 if entries were lost that no answer reported.
         if service.stop() not in (0, 2):
             raise Broken(f"the service did not end in order: {service.log()}")
         stored = oracle.check(place, ledger, oracle.Allowed(disorder=True))
@@ -102,7 +102,7 @@ def trouble(seed):
 
 
 def refuses(service, ledger):
-    """Nothing is acknowledged, soon and not by a hanging connection, and whoever watches sees it."""
+    """Checks that an entry is refused within 5 s, and that /readyz and /metrics show the trouble."""
     begun = time.monotonic()
     status = post(service, ledger, "meanwhile", ["alice", "bob"], timeout=10)
     took = time.monotonic() - begun
@@ -115,7 +115,10 @@ def refuses(service, ledger):
 
 
 def waits(service, ledger, sync_s):
-    """Who waits for a slow disk waits together; for one that hangs nobody waits long, and whoever watches sees it."""
+    """Checks waiting for a slow sync.
+
+    With a slow disk, callers share syncs. With a disk that hangs, no caller waits long, and /readyz shows the trouble.
+    """
     began, was = time.monotonic(), len(ledger.acknowledged)
     if sync_s < 2:
         time.sleep(3)
