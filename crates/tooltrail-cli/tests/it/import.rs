@@ -212,7 +212,7 @@ fn a_bad_line_is_named_and_all_others_are_taken() {
 fn lines_are_stored_by_time() {
     let place = TestHome::new();
     let base = minutes_ago(60 * 24 * 3).as_millis();
-    let mut dice = crate::support::Dice(7);
+    let mut dice = crate::dice::Dice(7);
     // Each number and each minute occurs once, because 7,919 and 3,000 have no common divisor.
     let text = (0..3_000_u64)
         .map(|number| {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Dice, Ran, TestHome, line, lines, minutes_ago};
+use crate::dice::Dice;
+use crate::support::{Ran, TestHome, line, lines, minutes_ago};
 
 /// Rounds, each with a new home. `TOOLTRAIL_KILL_ROUNDS` sets another number.
 const ROUNDS: u64 = 20;

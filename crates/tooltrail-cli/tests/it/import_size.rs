@@ -4,7 +4,8 @@ use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Dice, TestHome, line, minutes_ago};
+use crate::dice::Dice;
+use crate::support::{TestHome, line, minutes_ago};
 
 /// Lines of the file.
 const LINES: u64 = 200_000;

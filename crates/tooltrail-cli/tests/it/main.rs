@@ -5,6 +5,8 @@
 mod cli;
 mod clock;
 mod demo;
+#[path = "../../../tooltrail/tests/it/dice.rs"]
+mod dice;
 mod durability;
 mod fairness;
 mod help;

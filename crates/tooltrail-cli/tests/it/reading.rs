@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use tooltrail::Timestamp;
 
-use crate::support::{Dice, Ran, TestHome, line, minutes_ago, now};
+use crate::dice::Dice;
+use crate::support::{Ran, TestHome, line, minutes_ago, now};
 
 /// Returns a home with entries of three users over four days, many of them with the same time.
 fn generated(entries: u64) -> TestHome {

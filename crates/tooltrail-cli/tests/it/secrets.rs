@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use crate::dice::Dice;
 use crate::service::Service;
 use crate::stream::Stream;
-use crate::support::{Dice, TestHome};
+use crate::support::TestHome;
 use crate::web::Browser;
 
 /// Fields of an entry that a sender may fill with text.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use tooltrail::Timestamp;
 
-use crate::support::{Dice, TestHome, minutes_ago};
+use crate::dice::Dice;
+use crate::support::{TestHome, minutes_ago};
 
 /// A call that the test has made.
 struct ExpectedCounts {

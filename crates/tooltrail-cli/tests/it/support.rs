@@ -129,14 +129,3 @@ pub(crate) fn line(number: u64, user: &str, ts: Option<Timestamp>) -> String {
 pub(crate) fn lines(numbers: impl IntoIterator<Item = u64>, user: &str, ts: Timestamp) -> String {
     numbers.into_iter().map(|number| line(number, user, Some(ts)) + "\n").collect()
 }
-
-/// A small random number generator with a fixed seed.
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    /// Returns a number below a bound.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}

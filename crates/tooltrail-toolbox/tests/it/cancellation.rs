@@ -8,19 +8,8 @@ use std::task::{Context as Waking, Poll, Waker};
 use serde_json::{Value, json};
 use tooltrail_toolbox::{Context, Tool, Toolbox};
 
+use crate::dice::Dice;
 use crate::support::TestToolbox;
-
-/// A small random number generator with a fixed seed.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    /// Returns a number below `bound`.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        // A linear congruential generator with 64 bits; its high half is random enough for tests.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
 
 /// Returns `Pending` `count` times before it completes.
 async fn steps(count: u64) {
@@ -40,7 +29,7 @@ async fn a_dropped_future_is_cancelled() {
     });
     let toolbox = Toolbox::builder(fixture.recorder.clone()).tool(tool).build().unwrap();
 
-    let mut random = Random(42);
+    let mut random = Dice(42);
     let mut wants = HashMap::new();
     for n in 0..CALLS {
         // A call with s steps ends at poll s + 1. Without any poll it still counts as a call.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tooltrail::Call;
 use tooltrail_toolbox::{CallError, Context, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, Toolbox};
 
-use crate::cancellation::Random;
+use crate::dice::Dice;
 use crate::support::TestToolbox;
 
 /// The text in every file that `alice` may not read.
@@ -249,14 +249,14 @@ async fn a_swap_while_reading_never_leaks() {
     fs::hard_link(yard.base.join("outside/page.txt"), docs.join("other-name.txt")).unwrap();
 
     let swapper = std::thread::spawn(move || {
-        let mut random = Random(69);
+        let mut random = Dice(69);
         for _ in 0..SWAPS {
             let name = ["door", "file.txt", "name.txt"][random.below(3) as usize];
             let other = docs.join(format!("other-{name}"));
             renameat_with(CWD, docs.join(name), CWD, other, RenameFlags::EXCHANGE).unwrap();
         }
     });
-    let mut random = Random(70);
+    let mut random = Dice(70);
     let (mut inside, mut refused) = (0, 0);
     while !swapper.is_finished() || inside * refused == 0 {
         let name = ["door/page.txt", "file.txt", "name.txt"][random.below(3) as usize];

@@ -52,7 +52,7 @@ fn the_table() {
 
 #[test]
 fn deny_wins_in_any_order() {
-    let mut random = crate::cancellation::Random(7);
+    let mut random = crate::dice::Dice(7);
     for round in 0..2_000 {
         let mut pick = |choices: &[&str]| choices[random.below(choices.len() as u64) as usize].to_owned();
         let mut rules: Vec<_> = (0..6)

@@ -3,6 +3,8 @@
 #![allow(clippy::print_stderr, reason = "a test says what it skipped")]
 
 // Helpers of all tests.
+#[path = "../../../tooltrail/tests/it/dice.rs"]
+mod dice;
 mod support;
 
 // Tests with one call.

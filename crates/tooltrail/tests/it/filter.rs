@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use tooltrail::{Call, Query, Recorder, check_filter};
 
-use crate::reading::random;
+use crate::dice::Dice;
 
 /// Words from which both lines and queries are made, so that they often match. They contain every spelling that a line
 /// can have.
@@ -27,41 +27,41 @@ const WORDS: [&str; 16] = [
     "",
 ];
 
-fn word(state: &mut u64) -> &'static str {
-    WORDS[random(state, WORDS.len() as u64) as usize]
+fn word(dice: &mut Dice) -> &'static str {
+    WORDS[dice.below(WORDS.len() as u64) as usize]
 }
 
 /// Returns a query with some words: complete, in part, as patterns, or negated.
-fn query(state: &mut u64) -> Query {
-    let term = |state: &mut u64| {
-        let word = word(state);
+fn query(dice: &mut Dice) -> Query {
+    let term = |dice: &mut Dice| {
+        let word = word(dice);
         let chars: Vec<_> = word.chars().collect();
-        let from = random(state, chars.len() as u64 + 1) as usize;
-        let part: String = if random(state, 2) == 0 { word.to_owned() } else { chars[from..].iter().collect() };
+        let from = dice.below(chars.len() as u64 + 1) as usize;
+        let part: String = if dice.below(2) == 0 { word.to_owned() } else { chars[from..].iter().collect() };
         let quoted = part.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*");
-        let field = ["tool", "session", "agent", "model"][random(state, 4) as usize];
-        match random(state, 7) {
+        let field = ["tool", "session", "agent", "model"][dice.below(4) as usize];
+        match dice.below(7) {
             0..=2 if !part.is_empty() => {
-                format!("\"{}\"", if random(state, 2) == 0 { quoted.to_uppercase() } else { quoted })
+                format!("\"{}\"", if dice.below(2) == 0 { quoted.to_uppercase() } else { quoted })
             }
             3 => format!("{field}=\"{quoted}\""),
             4 => format!("{field}=\"*{quoted}*\""),
             5 => format!("{field}!=\"{quoted}\""),
-            _ => format!("status={}", ["ok", "error", "denied"][random(state, 3) as usize]),
+            _ => format!("status={}", ["ok", "error", "denied"][dice.below(3) as usize]),
         }
     };
-    let terms: Vec<_> = (0..=random(state, 2)).map(|_| term(state)).collect();
+    let terms: Vec<_> = (0..=dice.below(2)).map(|_| term(dice)).collect();
     Query::parse(&terms.join(" ")).unwrap()
 }
 
 /// Returns the same JSON with some characters as `\u` escapes in either case, and with white space between tokens.
-fn respelt(line: &str, state: &mut u64) -> String {
+fn respelt(line: &str, dice: &mut Dice) -> String {
     let (mut out, mut inside, mut escaped, mut digits) = (String::new(), false, false, 0);
     for c in line.chars() {
         let plain = inside && !escaped && digits == 0 && !matches!(c, '"' | '\\');
         // The digits of an escape are not changed.
         digits = if escaped && c == 'u' { 4 } else { i32::max(digits - 1, 0) };
-        match random(state, 6) {
+        match dice.below(6) {
             0 | 1 if plain => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     out.push_str(&format!("\\u{unit:04x}"));
@@ -85,16 +85,16 @@ fn respelt(line: &str, state: &mut u64) -> String {
 }
 
 /// Records calls made of these words and returns their lines.
-fn lines(state: &mut u64) -> Vec<String> {
+fn lines(dice: &mut Dice) -> Vec<String> {
     let home = tempfile::tempdir().unwrap();
     let recorder = Recorder::open(home.path()).unwrap();
     for _ in 0..400 {
-        let value = serde_json::json!({ word(state): [word(state), { "k": word(state) }, 8080], "path": word(state) });
-        let tool = format!("{}{}", word(state), word(state));
+        let value = serde_json::json!({ word(dice): [word(dice), { "k": word(dice) }, 8080], "path": word(dice) });
+        let tool = format!("{}{}", word(dice), word(dice));
         let mut call = Call::new("u", tool, value.to_string());
-        call = if random(state, 3) == 0 { call.error(word(state)) } else { call.ok(word(state)) };
-        call.session = Some(word(state).to_owned()).filter(|word| !word.is_empty());
-        call.agent = Some(format!("{}{}", word(state), "x".repeat(random(state, 300) as usize)));
+        call = if dice.below(3) == 0 { call.error(word(dice)) } else { call.ok(word(dice)) };
+        call.session = Some(word(dice).to_owned()).filter(|word| !word.is_empty());
+        call.agent = Some(format!("{}{}", word(dice), "x".repeat(dice.below(300) as usize)));
         recorder.record(&call);
     }
     recorder.close().unwrap();
@@ -105,14 +105,14 @@ fn lines(state: &mut u64) -> Vec<String> {
 
 #[test]
 fn bytes_and_fields_agree_over_recorded_lines_in_any_spelling() {
-    let mut state = 11;
-    let lines = lines(&mut state);
+    let mut dice = Dice(11);
+    let lines = lines(&mut dice);
     assert_eq!(lines.len(), 400);
     let (mut answers, mut ruled_out) = (0, 0);
     for _ in 0..150 {
-        let query = query(&mut state);
+        let query = query(&mut dice);
         for line in &lines {
-            let other = respelt(line, &mut state);
+            let other = respelt(line, &mut dice);
             let (stored, respelt) = (check_filter(line, &query), check_filter(&other, &query));
             assert!(stored.0 || !stored.1, "{query} {line}");
             assert!(respelt.0 || !respelt.1, "{query} {other}");
@@ -134,8 +134,8 @@ proptest! {
         for question in [format!("\"{quoted}\""), format!("tool=\"*{quoted}\"")] {
             let query = Query::parse(&question).unwrap();
             prop_assert_eq!(check_filter(&line, &query), (true, true), "{}", line);
-            let mut state = seed;
-            let other = respelt(&line, &mut state);
+            let mut dice = Dice(seed);
+            let other = respelt(&line, &mut dice);
             prop_assert_eq!(check_filter(&other, &query), (true, true), "{}", other);
         }
     }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tooltrail::{Call, Clock, Follow, Followed, GapWhy, Home, Options, Question, Recorder, Timestamp, Trail, Zone};
 
+use crate::dice::Dice;
+
 /// A clock whose time is set by the test.
 #[derive(Debug)]
 struct Hand {
@@ -119,12 +121,6 @@ fn stored(home: &Path) -> BTreeMap<(String, String), Vec<String>> {
     stored
 }
 
-/// A small random number generator with a fixed seed.
-fn random(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % below
-}
-
 #[test]
 fn every_entry_of_a_busy_home_arrives_once_and_in_its_files_order() {
     let home = tempfile::tempdir().unwrap();
@@ -138,14 +134,14 @@ fn every_entry_of_a_busy_home_arrives_once_and_in_its_files_order() {
     let mut heard = Heard::default();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            let mut state = 7;
+            let mut dice = Dice(7);
             let mut written = 0;
             while written < 8_000 {
-                let many = 1 + random(&mut state, 300);
+                let many = 1 + dice.below(300);
                 let calls = (0..many).map(|n| {
                     // New users appear all the time, some lines are late, and the date changes once.
-                    let user = format!("u{}", random(&mut state, 1 + written / 400));
-                    let late = random(&mut state, 40) == 0;
+                    let user = format!("u{}", dice.below(1 + written / 400));
+                    let late = dice.below(40) == 0;
                     let mut call = Call::new(user, "t", format!("{{\"n\":{}}}", written + n)).ok("r");
                     call.ts = late.then(|| Timestamp::from_millis(NOON - 3 * 86_400_000));
                     call
@@ -153,7 +149,7 @@ fn every_entry_of_a_busy_home_arrives_once_and_in_its_files_order() {
                 recorder.record_durable(calls.collect()).unwrap().wait().unwrap();
                 written += many;
                 clock.now.fetch_add(many as i64 * 6_000, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_micros(random(&mut state, 3_000)));
+                std::thread::sleep(Duration::from_micros(dice.below(3_000)));
             }
             recorder.close().unwrap();
             finished.store(true, Ordering::SeqCst);

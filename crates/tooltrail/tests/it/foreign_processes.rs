@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::sim_disk::Dice;
+use crate::dice::Dice;
 
 /// The owner of a lock that is held by a stopped process, which is none of our processes.
 pub(crate) const STOPPED: u64 = u64::MAX;

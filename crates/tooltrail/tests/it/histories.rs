@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tooltrail::{Ack, Call, Clock, Home, Options, Random, Steps, Timestamp};
 
-use crate::sim_disk::{Dice, Fails, Kill, Machine};
+use crate::dice::Dice;
+use crate::sim_disk::{Fails, Kill, Machine};
 
 /// The number of histories in the test suite, and the number of histories with other processes at the home's files.
 const HISTORIES: u64 = 300;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use tooltrail::{Call, Question, Recorder, Timestamp, Zone};
 
-use crate::reading::{NOON, all, random, trail};
+use crate::dice::Dice;
+use crate::reading::{NOON, all, trail};
 
 /// Records one run of calls, each with its own number, and returns the times and numbers.
 fn run(recorder: &Recorder, user: &str, times: &[i64], mark: &mut usize) -> Vec<(i64, usize)> {
@@ -99,15 +100,15 @@ fn two_recorders_side_by_side_are_not_late() {
 fn random_runs_keep_the_order() {
     for seed in 1..=4_u64 {
         let home = tempfile::tempdir().unwrap();
-        let (mut state, mut mark, mut written) = (seed, 0, Vec::new());
+        let (mut dice, mut mark, mut written) = (Dice(seed), 0, Vec::new());
         for _ in 0..6 {
             // Each run may be a different process, and lies anywhere within two days.
             let recorder = Recorder::open(home.path()).unwrap();
-            let mut at = NOON - 100_000_000 + random(&mut state, 100_000_000) as i64;
+            let mut at = NOON - 100_000_000 + dice.below(100_000_000) as i64;
             let mut times = Vec::new();
-            for _ in 0..random(&mut state, 400) {
-                at += [0, 1, 700, 30_000][random(&mut state, 4) as usize];
-                times.push(at - if random(&mut state, 5) == 0 { random(&mut state, 90_000) as i64 } else { 0 });
+            for _ in 0..dice.below(400) {
+                at += [0, 1, 700, 30_000][dice.below(4) as usize];
+                times.push(at - if dice.below(5) == 0 { dice.below(90_000) as i64 } else { 0 });
             }
             written.extend(run(&recorder, "a", &times, &mut mark));
             recorder.close().unwrap();
@@ -124,7 +125,7 @@ fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let recorder = Recorder::open(home.path()).unwrap();
-            let (mut state, mut mark) = (3, 0);
+            let (mut dice, mut mark) = (Dice(3), 0);
             // Records many calls at once, then one per question. A reader reads all new lines each time, so calls that
             // arrive faster than it asks would only slow it down.
             for n in 0..100 {
@@ -137,18 +138,18 @@ fn pages_asked_while_late_lines_come_lose_and_double_nothing() {
                     break;
                 }
                 std::thread::sleep(Duration::from_millis(5));
-                let user = ["a", "b", "c", "d"][random(&mut state, 4) as usize];
-                let from = NOON - random(&mut state, 40_000_000) as i64;
+                let user = ["a", "b", "c", "d"][dice.below(4) as usize];
+                let from = NOON - dice.below(40_000_000) as i64;
                 let written = run(&recorder, user, &every(from, 1_000, 60), &mut mark);
                 done.lock().unwrap().0.extend(written);
             }
             done.lock().unwrap().1 = true;
         });
-        let (mut rounds, mut state) = (0, 9);
+        let (mut rounds, mut dice) = (0, Dice(9));
         loop {
             let (before, last) = done.lock().unwrap().clone();
             let mut question = Question::new();
-            (question.limit, question.days) = (20 + random(&mut state, 500) as usize, 30);
+            (question.limit, question.days) = (20 + dice.below(500) as usize, 30);
             let mut found: Vec<_> =
                 all(&trail(home.path(), Zone::UTC), question).0.iter().map(|line| read(line)).collect();
             found.sort_unstable();

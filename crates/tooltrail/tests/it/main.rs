@@ -3,6 +3,7 @@
 #![allow(clippy::print_stderr, reason = "a test says what it measured or skipped")]
 
 mod batch_order;
+mod dice;
 mod durability_by_tool;
 mod fair_batches;
 mod filter;

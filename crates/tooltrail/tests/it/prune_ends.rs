@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tooltrail::{Call, Date, Home, Options, Retention, Steps, Timestamp};
 
+use crate::dice::Dice;
 use crate::histories::{START_MS, TestClock, TestRandom};
-use crate::sim_disk::{Dice, Fails, Kill, Machine};
+use crate::sim_disk::{Fails, Kill, Machine};
 
 const USERS: u64 = 3;
 const DAYS: i64 = 5;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tooltrail::{Clock, Cursor, Home, Page, Question, Timestamp, Trail, Zone};
 
+use crate::dice::Dice;
+
 /// A clock whose time does not change.
 #[derive(Debug)]
 struct Still(Timestamp);
@@ -52,26 +54,20 @@ pub(crate) fn all(trail: &Trail, mut question: Question) -> (Vec<String>, usize)
     }
 }
 
-/// A small random number generator with a fixed seed.
-pub(crate) fn random(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-    (*state >> 33) % below
-}
-
 #[test]
 fn small_pages_give_every_entry_once_and_in_order() {
     for seed in 1..=3_u64 {
         let home = tempfile::tempdir().unwrap();
-        let mut state = seed;
+        let mut dice = Dice(seed);
         let mut expected = Vec::new();
         let mut mark = 0;
         for (user, day) in (0..8).flat_map(|user| (20..25).map(move |day| (user, day))) {
             let name = format!("u{user}");
             let start = Timestamp::parse(&format!("2026-11-{day}T00:00:00Z"), &Zone::UTC).unwrap().as_millis();
             let (mut at, mut text) = (start + 60_000, String::new());
-            for _ in 0..random(&mut state, 120) {
-                at += [0, 0, 900, 40_000, 200_000][random(&mut state, 5) as usize];
-                let ts = at - if random(&mut state, 4) == 0 { random(&mut state, 60_000) as i64 } else { 0 };
+            for _ in 0..dice.below(120) {
+                at += [0, 0, 900, 40_000, 200_000][dice.below(5) as usize];
+                let ts = at - if dice.below(4) == 0 { dice.below(60_000) as i64 } else { 0 };
                 expected.push((ts, name.clone(), text.len(), line(ts, &name, mark)));
                 text.push_str(&expected.last().unwrap().3);
                 text.push('\n');
@@ -168,10 +164,10 @@ fn the_fiftieth_page_costs_the_page() {
 #[test]
 fn wrong_places_in_a_large_file_lose_nothing() {
     let home = tempfile::tempdir().unwrap();
-    let (mut state, mut lines) = (5, Vec::new());
+    let (mut dice, mut lines) = (Dice(5), Vec::new());
     for n in 0..6_000 {
         // Some lines are late without a note in the file: by minutes, by hours, or from another day.
-        let back = [0, 0, 0, 0, 0, 0, 0, 200_000, 9_000_000, 200_000_000][random(&mut state, 10) as usize];
+        let back = [0, 0, 0, 0, 0, 0, 0, 200_000, 9_000_000, 200_000_000][dice.below(10) as usize];
         let back = if n % 1_500 < 1_300 { 0 } else { back };
         lines.push(line(NOON - 6_000_000 + n as i64 * 1_000 - back, "a", n));
     }

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::dice::Dice;
 use crate::foreign_processes::{ForeignProcesses, STOPPED};
 use crate::histories::START_MS;
 use tooltrail::disk::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
@@ -70,24 +71,6 @@ struct Content {
     dirty: BTreeSet<usize>,
     /// The number of failed syncs; each open file reports each failure once.
     failed: u64,
-}
-
-/// A random number generator (SplitMix64); the same seed replays a failure.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Dice(pub(crate) u64);
-
-impl Dice {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ mixed >> 31
-    }
-
-    /// Returns a number below a bound.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
 }
 
 impl Content {
