@@ -1,4 +1,23 @@
-//! Finished lines into the trail: the journal first, then the day files, then the flush that frees the journal.
+//! Stores finished lines: first in the journal, then in the day files. A later flush of the day files frees the
+//! journal.
+//!
+//! The way of a line, all on the writer thread except the sync of step 4:
+//!
+//! 1. [`Store::commit`] writes the lines that a caller waits for into the journal, and the lines that end a call which
+//!    is open there. One sync makes all of them durable (`store/journaling.rs`).
+//! 2. It appends all lines to their day files under the home's append lock (`store/appending.rs`).
+//! 3. It keeps the promises. The day file of a journaled line need not be synced for this, because recovery appends the
+//!    line again from the journal if a crash loses it. If the journal could not be written, the promise is kept only
+//!    after the day file itself is synced.
+//! 4. Once a second, a flush syncs the day files in a thread of its own (`store/flusher.rs`). Then the journal is freed
+//!    up to the point where it ended when the flush began (`store/after_flush.rs`).
+//!
+//! If lines cannot be appended at the moment, they become pending and are tried again with each commit. This happens if
+//! another process holds the append lock for more than 50 ms, or if the file ends with half a line of another writer.
+//! If an append fails, only the journaled lines become pending; the others are lost, and a gap reports them. Pending
+//! lines that are in the journal are acknowledged all the same. If the sync of a day file fails, the file becomes
+//! suspect, and its lines are written and synced again. The journal is not freed while there are pending lines or
+//! suspect files.
 
 mod after_flush;
 mod appending;
@@ -35,89 +54,99 @@ use crate::record::store::losses::Losses;
 use crate::record::store::unreported_fragments::UnreportedFragments;
 use crate::record::store::waiting::WaitingFolders;
 
-/// How soon the writer looks whether a flush under way is done.
+/// How often the writer thread checks whether a running flush is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
 
-/// How long another process may hold the append lock before that is trouble: a batch of appends takes milliseconds.
+/// How long another process may hold the append lock before this is reported as trouble. A batch of appends takes
+/// milliseconds.
 const LOCKED_MAX: Duration = Duration::from_secs(1);
 
-/// Where lines go.
+/// Stores lines in the journal and in the day files. Used only by the writer thread.
 #[derive(Debug)]
 pub(crate) struct Store {
     home: Home,
     clock: Arc<dyn Clock>,
     meters: Arc<Meters>,
+    // Journal and day files.
     journal: Journal,
     files: Files,
     flusher: Flusher,
     lateness: LatenessNotes,
     pub(crate) losses: Losses,
-    /// What the trail is to say about its files.
+    // What is to be recorded about the store itself.
+    /// Our own events about the files, for the next batch.
     events: Vec<Event>,
-    /// Fragments of which that tells.
+    /// The fragments that these events report.
     unreported: UnreportedFragments,
-    /// Files that the journal knows to be written, and since which flush.
+    // The state between two flushes.
+    /// The day files whose appends are noted in the journal, each with the flush number at which this was noted.
     touched: BTreeMap<Day, u64>,
-    /// Counts flushes.
+    /// The number of flushes that have begun.
     epoch: u64,
-    /// Files that are to be written again.
+    // Day files with problems.
+    /// The day files whose sync failed and that must be written again.
     suspect: BTreeMap<Day, Suspect>,
     blocked: BlockedFiles,
-    /// Lines that their day files did not take yet.
+    /// The lines that could not be appended to their day files yet.
     pending: BTreeMap<Day, Pending>,
-    /// Whose they are, for whoever reads.
+    /// The folders of these lines, for readers. Shared with the recorder.
     waiting: Arc<WaitingFolders>,
-    /// Day files that end with bytes that are no whole line: their lines are pending until it is known who writes there.
+    /// The day files that end with an incomplete line. Their lines are pending until it is known whether another writer
+    /// is still writing there.
     torn: BTreeMap<Day, TornTail>,
-    /// Since when another process holds the append lock; lines are pending meanwhile.
+    /// Since when another process has held the append lock. Lines are pending meanwhile.
     locked_since: Option<Duration>,
-    /// Why something of the last batch could not be written.
+    // What the health check reports, and when to try again.
+    /// Why the last batch could not be written completely.
     trouble: Option<String>,
-    /// When to write suspect files again.
+    /// The earliest time to write suspect files again.
     rewrite_at: Duration,
-    /// Why something of a dead process could not be brought into its day file yet.
+    /// Why lines of a dead process could not be recovered yet.
     left: Option<String>,
-    /// When to look for dead processes again.
+    /// The next time to look for journals of dead processes.
     recover_at: Duration,
-    /// Why lines go to a folder that is not the home's any more.
+    /// Why the path of the home no longer refers to the folder that is written to.
     moved: Option<String>,
 }
 
-/// A file of which nobody knows how much is durable.
+/// A day file whose sync failed, so that the bytes after its durable length may be lost.
 #[derive(Debug)]
 struct Suspect {
-    /// Why, in words.
+    /// The reason as a message.
     why: String,
-    /// Lines in it that stand nowhere else, and of which nobody was told.
+    /// The number of its lines that are not in the journal and whose loss was not reported to a caller.
     lines: u64,
 }
 
+/// The lines that wait for one day file.
 #[derive(Debug, Default)]
 struct Pending {
-    /// How long the file was, flushed, before the first try: what of them is there stands behind.
+    /// The durable length of the file before the first attempt, or the start of a torn tail. If some of these lines are
+    /// already in the file, they are after this offset.
     from: u64,
     lines: Vec<Vec<u8>>,
     bytes: usize,
-    /// How many of them do not stand in the journal.
+    /// The number of these lines that are not in the journal.
     unjournaled: u64,
 }
 
-/// A tail that is no whole line, as it was when it was looked at last.
+/// An incomplete line at the end of a day file, as it was at the last check.
 #[derive(Debug)]
 struct TornTail {
-    /// Where its line begins.
+    /// The offset at which the line begins.
     line: u64,
     len: u64,
-    /// Since when it has this length.
+    /// Since when the file has had this length.
     since: Duration,
-    /// When it was seen first.
+    /// When the incomplete line was first seen.
     first: Duration,
-    /// What is kept of it, once it has not grown for a while.
+    /// The copy of the line, once the file has not grown for a while.
     damage: Option<Damage>,
 }
 
 impl Store {
-    /// Recovers what dead processes left, and returns a store; with `background` it flushes in a thread of its own.
+    /// Recovers the lines that dead processes left in the journal, and returns a store. With `background`, flushes run
+    /// in a thread of their own.
     ///
     /// # Errors
     /// As [`recover`].
@@ -160,20 +189,20 @@ impl Store {
             home,
         };
         store.take_in(recovered);
-        // What is not tidied now is tidied at the next start.
+        // If this fails, old fragments are removed at the next start.
         let _next_time = Fragment::remove_old(&**store.home.disk(), store.clock.now().as_millis() / 1_000);
         Ok(store)
     }
 
-    /// Notes what recovery found.
+    /// Takes over the results of a recovery.
     fn take_in(&mut self, recovered: Recovered) {
         self.recover_at = self.clock.monotonic() + RECOVER_EVERY;
-        // What is told once is not told with each try.
+        // Recovery is repeated while lines are left; their events are recorded only the first time.
         if self.left.is_none() || recovered.left.is_none() {
             self.events.extend(recovered.events);
         }
         for fragment in &recovered.fragments {
-            // Others are told of already.
+            // The other fragments are already being reported.
             if !self.unreported.holds(&fragment.name) {
                 self.report_fragment(fragment);
             }
@@ -186,7 +215,7 @@ impl Store {
         }
     }
 
-    /// Why not all is well, in words.
+    /// Returns the current problem as a message; `None` if there is none.
     pub(crate) fn trouble(&self) -> Option<String> {
         let journal = self.journal.trouble().map(str::to_owned);
         self.trouble
@@ -198,7 +227,7 @@ impl Store {
             .or_else(|| self.why_locked())
     }
 
-    /// Says that another process does not give the append lock back.
+    /// Returns a message if another process has held the append lock for too long.
     fn why_locked(&self) -> Option<String> {
         let held = self.clock.monotonic().saturating_sub(self.locked_since?);
         let root = self.home.root().display();
@@ -207,25 +236,26 @@ impl Store {
         })
     }
 
-    /// Why something of a dead process could not be brought into its day file yet.
+    /// Returns why lines of a dead process could not be recovered yet.
     pub(crate) fn unrecovered(&self) -> Option<String> {
         self.left.clone()
     }
 
-    /// Lines that are not in their day files yet, or there and not durable.
+    /// Returns the number of lines that are not in their day files yet, or whose sync failed there.
     pub(crate) fn unsure(&self) -> u64 {
         let pending = self.pending.values().map(|pending| pending.lines.len() as u64).sum::<u64>();
         pending + self.suspect.values().map(|suspect| suspect.lines).sum::<u64>()
     }
 
-    /// Counts as lost what could not be made durable: nobody will try again.
+    /// Counts the lines of suspect files as lost. Called when the store closes and does not try again.
     pub(crate) fn give_up(&mut self) {
         for suspect in self.suspect.values_mut() {
             self.losses.count(LossReason::Unsynced, std::mem::take(&mut suspect.lines), &suspect.why);
         }
     }
 
-    /// Has a file written again before the journal is freed; so many of its lines stand nowhere else.
+    /// Marks a file as suspect, so that it is written again before the journal is freed. `lines` of its lines are not
+    /// in the journal.
     fn suspect(&mut self, day: Day, why: String, lines: u64) {
         let suspect = self.suspect.entry(day).or_insert_with(|| Suspect { why, lines: 0 });
         suspect.lines += lines;
@@ -239,7 +269,7 @@ impl Store {
             || self.journal.trouble().is_some()
     }
 
-    /// How long nothing need be done, when nothing comes; `None` for ever.
+    /// Returns how long the store needs no attention if no line comes; `None` means without a limit.
     pub(crate) fn patience(&self, settle: Duration) -> Option<Duration> {
         if !self.events.is_empty() {
             Some(Duration::ZERO)
@@ -256,30 +286,30 @@ impl Store {
         }
     }
 
-    /// Takes what the trail is to say about its files, for the next batch.
+    /// Takes the events about the files, for the next batch.
     pub(crate) fn take_events(&mut self) -> Vec<Event> {
         self.unreported.take();
         std::mem::take(&mut self.events)
     }
 
-    /// Has the trail tell of a fragment.
+    /// Adds the incident that reports a fragment.
     fn report_fragment(&mut self, fragment: &Fragment) {
         self.unreported.add(&fragment.name);
         let (what, facts) = (fragment.what.clone(), fragment.facts.clone());
         self.events.push(Event::Incident { what, facts });
     }
 
-    /// Whether lines wait for a day file that can't be appended to just now: who reads would not find them.
+    /// Whether lines wait because of an incomplete line or the append lock, so that a reader would not find them.
     pub(crate) fn is_deferred(&self) -> bool {
         !self.torn.is_empty() || self.locked_since.is_some()
     }
 
-    /// Returns the folders whose lines wait for day files.
+    /// Returns the folders that have pending lines.
     pub(crate) fn waiting_folders(&self) -> BTreeSet<String> {
         self.pending.keys().map(|(folder, _)| folder.clone()).collect()
     }
 
-    /// Gives torn tails and the holder of the append lock the time that they are waited for, at most about a second.
+    /// Waits until incomplete lines are ended and the append lock is free, at most about a second.
     pub(crate) fn await_deferred(&mut self) {
         for _ in 0..=LOOKS_MAX {
             if !self.is_deferred() {
@@ -296,7 +326,7 @@ impl Store {
         self.journal.open_calls()
     }
 
-    /// Flushes, and leaves an empty journal if everything is in its day file and no call is open.
+    /// Flushes. Then empties the journal, if all lines are in their day files and no call is open.
     pub(crate) fn close(&mut self) {
         self.await_deferred();
         self.journal_pending();

@@ -1,4 +1,23 @@
-//! The writer: everything after the queue, batch by batch.
+//! The writer thread: takes batches from the queue, turns their entries into lines, and stores the lines.
+//!
+//! Group commit. All callers whose entries are in one batch share one sync. [`Writer::write`] collects the lines of a
+//! batch in a [`Commit`], grouped by day file. [`Store::commit`] writes those that must survive a crash into the
+//! journal with one write and one sync, and then appends all of them to their day files. While this happens, new
+//! entries collect in the queue and become the next batch. Therefore no timer is needed, and the busier a process is,
+//! the more callers share a sync. Only a large batch needs several commits: one is stored as soon as it has 10 MiB
+//! ([`COMMIT_BYTES`]).
+//!
+//! Overlapped commit. A batch is encoded in parts of at most 4,096 entries and about 4 MiB. While helper threads redact
+//! and encode one part, the writer thread adds the lines of the part before to the commit, stores the commit if it has
+//! become large, and notes calls that are open. After that it helps to encode. With few entries there are no helper
+//! threads, and the writer thread does one thing after the other. If no caller waits for a batch and enough bytes wait
+//! for another full batch, the commit is kept in `held` and stored while the first part of the next batch is encoded.
+//! So the disk and the processors work at the same time.
+//!
+//! Acknowledgements. The promise of an entry is kept when its line is durable in the journal and appended to its day
+//! file; `store.rs` describes the exceptions. The promise of a flush is kept after all day files are synced. The room
+//! in the queue is given back earlier, as soon as a part is encoded, because the lines in memory have bounds of their
+//! own.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::Ordering;
@@ -24,86 +43,89 @@ use crate::record::store::Store;
 use crate::record::store::group::{Begun, Day, Group, Waiting};
 use crate::redact::Redactor;
 
-/// How long lines without an acknowledgement may wait for their flush, and counted losses for the next try.
+/// How long appended lines may wait for the next flush, and counted losses for the next attempt to write a gap.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
-/// Bytes of lines that are stored at once: one write to the journal, of whose segments each takes it with its frames
-/// and the calls that are open.
+/// The bytes of lines that are stored at once, with one write to the journal. A journal segment has room for this many
+/// bytes together with their frame headers and the copies of the open calls.
 const COMMIT_BYTES: usize = 10 * 1024 * 1024;
 
-/// Entries that are encoded before they are stored: enough work for several threads, a few megabytes.
+/// The most entries that are encoded at once: enough work for several threads, and a few megabytes.
 const ENCODE_ENTRIES_MAX: usize = 4_096;
 
-/// Bytes of calls that are encoded before they are stored: a few times as much while they are taken apart.
+/// The most bytes of calls that are encoded at once. While they are encoded, they use a few times as much memory.
 const ENCODE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Batches after the last for what is still to be told: an incident may cause one more, hardly a third.
+/// The extra commits after the last batch, for events that are still to be recorded. An incident may cause a second
+/// one, but hardly a third.
 const LAST_TRIES: usize = 3;
 
-/// Turns queued entries into lines of the trail.
+/// Turns queued entries into lines of the trail. Used only by the writer thread.
 #[derive(Debug)]
 pub(crate) struct Writer {
     encoder: Encoder,
+    // Shared with the recorder.
     clock: Arc<dyn Clock>,
     state: Arc<State>,
+    // Used only by the writer thread.
     store: Store,
     opening: Opening,
-    /// Events of the writer's own, for the next batch.
+    /// Our own events for the next batch, each with its count if it stands for several.
     events: Vec<(Event, Option<u64>)>,
-    /// What is stored while others encode the next batch.
+    /// The commit of the last batch, if it is stored only while the next batch is encoded.
     held: Commit,
-    /// Who waits until lines are in their day files, which cannot be appended to just now.
+    /// The promises of barriers that wait until lines are in their day files, while these cannot be appended to.
     seen: Vec<Promise>,
 }
 
-/// Lines that are stored at once.
+/// The lines that are stored at once.
 #[derive(Debug, Default)]
 struct Commit {
     groups: HashMap<Day, Group>,
     entries: usize,
     bytes: usize,
-    /// Calls to be noted as open first, and their ids.
+    /// The calls that must be noted as open before these lines are stored, and their ids.
     begun: Vec<Begun>,
     begun_ids: BTreeSet<OpenCallId>,
 }
 
-/// Who waits for all of a batch.
+/// The promises of the barriers of a batch.
 #[derive(Debug, Default)]
 struct Barriers {
-    /// Until it is flushed.
+    /// Kept when the batch is flushed.
     flushes: Vec<Promise>,
-    /// Until it is in its day files.
+    /// Kept when the batch is in its day files.
     seen: Vec<Promise>,
 }
 
-/// Items that are turned into lines at once.
+/// The items that are turned into lines at once.
 #[derive(Debug, Default)]
 struct Part {
     entries: Vec<(Source, Role)>,
-    /// Open calls of which the end is lost.
+    /// The open calls that have ended without an entry.
     ended: Vec<OpenCallId>,
-    /// Of all its items, in the queue.
+    /// The weight of all these items in the queue.
     weight: u64,
 }
 
-/// The lines of a part, and its open calls of which the end is lost.
+/// The lines of a part, and the open calls that have ended without an entry.
 #[derive(Debug, Default)]
 struct EncodedPart {
     lines: Vec<Lines<Role>>,
     ended: Vec<OpenCallId>,
 }
 
-/// What a line is.
+/// The purpose of a line.
 #[derive(Debug)]
 enum Role {
-    /// An entry; it ends the open call of this id.
+    /// An entry. With an id, it ends that open call.
     Entry(Waiting, Option<OpenCallId>),
-    /// What becomes of the call of this id if it never ends.
+    /// The line that is recorded if the call of this id never ends.
     Intent(OpenCallId, Option<Promise>),
 }
 
 impl Writer {
-    /// Recovers what dead processes left in the home, and returns its writer.
+    /// Recovers the lines that dead processes left in the journal, and returns the writer of the home.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -132,12 +154,12 @@ impl Writer {
         })
     }
 
-    /// Returns what makes lines, for callers that make their own.
+    /// Returns an encoder for callers that encode their entries themselves.
     pub(crate) fn encoder(&self) -> Encoder {
         self.encoder.clone()
     }
 
-    /// Writes batches until the queue is closed.
+    /// Writes batches until the queue is closed. This is the loop of the writer thread.
     pub(crate) fn run(mut self) {
         loop {
             let batch = self.state.queue.take(self.patience());
@@ -147,7 +169,7 @@ impl Writer {
         }
     }
 
-    /// Writes one batch; returns whether it was the last.
+    /// Writes one batch. Returns whether it was the last one.
     pub(crate) fn step(&mut self, batch: Batch) -> bool {
         let closed = batch.closed;
         self.end_reads(closed);
@@ -155,7 +177,7 @@ impl Writer {
         closed
     }
 
-    /// Returns how long the writer may sleep with nothing to do.
+    /// Returns how long the writer thread may sleep if no item comes; `None` means without a limit.
     fn patience(&self) -> Option<Duration> {
         let now = self.clock.monotonic();
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
@@ -170,7 +192,7 @@ impl Writer {
         self.events.extend(ended.into_iter().map(|(event, count)| (event, Some(count))));
     }
 
-    /// Writes one batch: lines by file, durable before anybody is told so.
+    /// Writes one batch. Promises are kept only after their lines are durable.
     fn write(&mut self, batch: Batch) {
         let began = self.clock.monotonic();
         let accepted = batch.items.iter().filter(|(item, _)| matches!(item, Item::Entry(..))).count();
@@ -180,7 +202,7 @@ impl Writer {
             self.store.losses.shed(why, count);
         }
         let mut commit = Commit::default();
-        // What these tell of was before the batch.
+        // These events happened before the batch, so their entries come first.
         self.add_events(&mut commit);
         let mut barriers = Barriers::default();
         let (mut items, mut made) = (batch.items, EncodedPart::default());
@@ -191,11 +213,11 @@ impl Writer {
             let lines = encoder.encode_beside(entries, || {
                 self.store_held();
                 self.add_made(&mut commit, std::mem::take(&mut made));
-                // What is open does not wait for all of a large batch.
+                // Calls that are open are noted now, so that they do not wait for the rest of a large batch.
                 self.open_due(&mut commit, false);
                 self.note_begun(&mut commit);
             });
-            // From here on they are lines, of which only some are held at once.
+            // The items are lines now, and the lines in memory have bounds of their own.
             self.state.queue.done(weight);
             made = EncodedPart { lines, ended };
         }
@@ -217,7 +239,7 @@ impl Writer {
             self.store.maintain(FLUSH_EVERY)
         } else {
             self.store.await_deferred();
-            // What was found meanwhile is told before anybody hears that all is flushed.
+            // Events found meanwhile are recorded before the flush is acknowledged.
             let mut told = Commit::default();
             self.add_events(&mut told);
             self.store(&mut told);
@@ -235,7 +257,7 @@ impl Writer {
         self.state.meters.ended(Work::Batch);
     }
 
-    /// Takes what is encoded at once from the items of a batch.
+    /// Takes the items of the next part from a batch.
     fn part(&mut self, items: &mut VecDeque<(Item, u64)>, barriers: &mut Barriers) -> Part {
         let now = self.clock.monotonic();
         let mut bytes = 0;
@@ -267,7 +289,7 @@ impl Writer {
         part
     }
 
-    /// Adds the lines of a part, and stores them as they become many.
+    /// Adds the lines of a part to the commit, and stores the commit each time it reaches [`COMMIT_BYTES`].
     fn add_made(&mut self, commit: &mut Commit, made: EncodedPart) {
         for lines in made.lines {
             lines.each(|line, role| {
@@ -283,7 +305,7 @@ impl Writer {
         }
     }
 
-    /// Adds a line; one that could not be made is lost.
+    /// Adds a line to the commit. `None` stands for an entry that could not be encoded; it counts as lost.
     fn add(&mut self, commit: &mut Commit, line: Option<(Day, &[u8])>, role: Role) {
         match (line, role) {
             (Some((day, line)), Role::Entry(waiting, ends)) => {
@@ -308,7 +330,7 @@ impl Writer {
         }
     }
 
-    /// Stores what was held back.
+    /// Stores the commit that was held back.
     fn store_held(&mut self) {
         let mut held = std::mem::take(&mut self.held);
         if held.bytes > 0 || !held.begun.is_empty() {
@@ -316,14 +338,14 @@ impl Writer {
         }
     }
 
-    /// Stores what was added.
+    /// Stores a commit and leaves it empty.
     fn store(&mut self, commit: &mut Commit) {
         self.note_begun(commit);
         (commit.entries, commit.bytes) = (0, 0);
         self.store.commit(commit.groups.drain().collect());
     }
 
-    /// Notes calls as open, a journal's batch at a time.
+    /// Notes calls as open in the journal, at most [`COMMIT_BYTES`] with one write.
     fn note_begun(&mut self, commit: &mut Commit) {
         commit.begun_ids.clear();
         let mut begun = std::mem::take(&mut commit.begun);
@@ -338,7 +360,7 @@ impl Writer {
         }
     }
 
-    /// Takes the calls that have been open for a while; with `all` none is left.
+    /// Adds the calls that have been open for long enough to be noted in the journal; with `all`, every waiting call.
     fn open_due(&mut self, commit: &mut Commit, all: bool) {
         let due = self.opening.due(self.clock.monotonic(), all).into_iter();
         let due = due.map(|(id, call)| (Source::BoundedCall(call), Role::Intent(id, None))).collect();
@@ -347,7 +369,7 @@ impl Writer {
         }
     }
 
-    /// Ends the calls that are still open: their outcome will find the recorder closed.
+    /// Records the calls that are still open as interrupted, because the recorder is closed before their outcomes come.
     fn interrupt(&mut self, commit: &mut Commit) {
         self.note_begun(commit);
         for call in self.store.open_calls() {
@@ -356,7 +378,7 @@ impl Writer {
         }
     }
 
-    /// Adds what the trail says about itself.
+    /// Adds our own events.
     fn add_events(&mut self, commit: &mut Commit) {
         self.events.extend(self.store.take_events().into_iter().map(|event| (event, None)));
         for (event, count) in std::mem::take(&mut self.events) {
@@ -364,7 +386,7 @@ impl Writer {
         }
     }
 
-    /// Adds what is not in the trail, as a gap.
+    /// Adds a gap with the counts of the losses that are not reported yet.
     fn add_gap(&mut self, commit: &mut Commit) {
         if !self.store.losses.is_empty() {
             let lost = self.store.losses.take();
@@ -381,7 +403,7 @@ impl Writer {
         }
     }
 
-    /// Tells whoever waits for a flush, and the health.
+    /// Answers the flushes and updates the state from which the recorder reports its health.
     fn report_flushes(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
         for flush in flushes {
@@ -399,7 +421,7 @@ impl Writer {
 
     fn close(&mut self) {
         self.store.give_up();
-        // What the last batches themselves had to tell, and what could not be told before.
+        // Records the events of the last commits, and losses that could not be recorded before.
         for _ in 0..LAST_TRIES {
             let mut rest = Commit::default();
             self.add_events(&mut rest);

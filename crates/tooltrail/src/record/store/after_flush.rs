@@ -1,9 +1,9 @@
 //! What happens after a flush: the one place where later steps learn which parts of the day files are durable.
 //!
-//! A flush is complete when the day files are synced. Then the steps below run in order, on the writer thread. Each step
-//! gets the same [`CompletedFlush`]. A further step, such as sealing the durable part of each file, is one more line in
-//! `Store::after_flush`, and the flusher does not change. The journal is freed before any such step, so that a step that
-//! is slow or fails never keeps the journal full.
+//! A flush is complete when the day files are synced. Then the steps below run in order, on the writer thread. Each
+//! step gets the same [`CompletedFlush`]. A further step, such as sealing the durable part of each file, is one more
+//! line in `Store::after_flush`, and the flusher does not change. The journal is freed before any such step, so that a
+//! slow or failing step never keeps the journal full.
 
 use std::time::Duration;
 
@@ -64,7 +64,8 @@ impl Store {
         }
     }
 
-    /// Notes files to which lines come that nobody waits for: no batch of such lines then waits for the note.
+    /// Writes new touch records for day files that got lines no caller waits for. More such lines are likely, and their
+    /// batch then does not have to wait for the record.
     fn touch_again(&mut self, epoch: u64, days: Vec<Day>) {
         self.touched.retain(|_, since| *since > epoch);
         let entries = days.iter().filter(|day| !self.touched.contains_key(*day)).map(|day| {

@@ -1,4 +1,4 @@
-//! Lines go into their day files under the home's append lock, and whoever waits is told.
+//! Appends lines to their day files under the home's append lock, and acknowledges them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,20 +18,22 @@ use crate::record::store::flusher::{Unflushed, sync};
 use crate::record::store::group::{Day, Group, Row, Waiting};
 use crate::record::store::{Pending, Store, TornTail};
 
-/// Files of a batch that are appended to under one hold of the lock.
+/// The most files of a batch that are appended to while the lock is held once.
 const FILES_AT_ONCE_MAX: usize = 64;
 
-/// How long acknowledgements of journaled lines wait for the append lock, so that a reader finds what was acknowledged.
+/// How long the acknowledgement of a journaled line waits for the append lock, so that a reader finds the line in its
+/// day file.
 const VISIBLE_WAIT: Duration = Duration::from_millis(50);
 
-/// Bytes of lines that may wait for their day files: two segments of the journal. Then durable calls are refused.
+/// The most bytes of pending lines: two segments of the journal. Above it, durable calls are refused.
 pub(super) const PENDING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Why lines are lost that stood in a file which is not there any more.
+/// The reason for the loss of lines whose file another program removed, replaced or cut.
 pub(super) const REMOVED: &str = "their day file was removed, replaced or cut by others before they were durable";
 
 impl Store {
-    /// Stores lines: durable ones in the journal, then all in their day files; whoever waits is told.
+    /// Stores lines: first writes the durable ones into the journal, then appends all to their day files, then keeps
+    /// the promises. Pending lines are tried again first.
     pub(crate) fn commit(&mut self, mut groups: BTreeMap<Day, Group>) {
         self.write_journal(&mut groups);
         self.look_at_torn_tails(false);
@@ -55,7 +57,7 @@ impl Store {
         self.unreported.stored(self.trouble.is_none().then_some(self.epoch));
     }
 
-    /// Appends each group to its file under the home's lock, and tells whoever waits.
+    /// Appends each group to its file under the append lock, and keeps the promises after the lock is released.
     fn append(&mut self, mut groups: BTreeMap<Day, Group>) {
         let lock = match self.lock(&groups) {
             Ok(Some(lock)) => lock,
@@ -71,7 +73,8 @@ impl Store {
         };
         let opened = self.open_ends(std::mem::take(&mut groups));
         let noted = opened.iter().map(|((folder, day), group, end)| (folder.as_str(), *day, end, &group.span));
-        // If the note fails, the entries are appended all the same: an entry that a reader may show late is better than none.
+        // If the note fails, the entries are appended all the same: an entry that a reader may show late is better than
+        // none.
         if let Err(error) = self.lateness.note(&**self.home.disk(), noted) {
             self.trouble = Some(Error::io("note what comes late in", self.home.root())(error).message());
         }
@@ -83,7 +86,7 @@ impl Store {
         self.acknowledge(appended);
     }
 
-    /// Appends a group to its file; `appended` gets what of it stands there.
+    /// Appends a group to its file, and adds the lines that are in the file afterwards to `appended`.
     fn append_to(&mut self, day: Day, mut group: Group, end: End, appended: &mut Vec<(Day, End, Vec<Row>)>) {
         let done = end.append(&**self.home.disk(), &day.0, day.1, &group.text);
         if done.spliced > 0 {
@@ -97,7 +100,7 @@ impl Store {
                 self.lateness.appended(&day.0, day.1, group.text.len(), &group.span);
                 self.files.appended(&day, &end.file, end.file_id, done.len);
             }
-            // Somebody else appended meanwhile.
+            // Another writer has appended to the file meanwhile.
             None => {
                 self.lateness.forget(&day.0, day.1);
                 self.files.appended(&day, &end.file, end.file_id, done.len);
@@ -123,9 +126,9 @@ impl Store {
 
     /// Takes the home's append lock; `None` if another process holds it for longer than an acknowledgement should wait.
     ///
-    /// A process that was stopped while it holds the lock holds it for as long as it is stopped. What stands in the
-    /// synced journal is acknowledged all the same, and the lines wait for the lock beside the queue. Only lines that
-    /// could not be journaled wait here.
+    /// A process that is stopped while it holds the lock keeps it until it continues. Lines in the synced journal are
+    /// acknowledged all the same, and become pending until the lock is free. The long wait is only for lines that a
+    /// caller waits for and that could not be journaled.
     fn lock(&mut self, groups: &BTreeMap<Day, Group>) -> io::Result<Option<Box<dyn Lock>>> {
         let now = self.clock.monotonic();
         let must_wait = |line: &Row| !line.journaled && matches!(line.waiting, Waiting::Promise(_));
@@ -147,22 +150,22 @@ impl Store {
         }
     }
 
-    /// Has all of these lines wait for the append lock; returns no groups.
+    /// Makes all of these lines pending until the append lock is free. Returns an empty map.
     fn defer_all(&mut self, groups: BTreeMap<Day, Group>) -> BTreeMap<Day, Group> {
         let why = "another process holds the append lock";
         groups.into_iter().for_each(|(day, group)| self.defer(day, group, why));
         BTreeMap::new()
     }
 
-    /// Looks whether torn tails have stood still for long enough to be taken for damage, and keeps those; with `waited`
-    /// the caller has waited so long. No lock is held: others append meanwhile.
+    /// Checks whether torn tails have not grown for long enough to count as damage, and keeps a copy of those. With
+    /// `waited`, the caller has just waited for that time. No lock is held, so that others can append meanwhile.
     pub(super) fn look_at_torn_tails(&mut self, waited: bool) {
         let (now, disk) = (self.clock.monotonic(), &**self.home.disk());
         let mut gone = Vec::new();
         for (day, tail) in self.torn.iter_mut().filter(|(_, tail)| tail.damage.is_none()) {
             let len = match disk.stat(&[&day.0, TRAIL_FOLDER, &day_name(day.1)]) {
                 Ok(Some(stat)) => stat.len,
-                // Opening it says it better.
+                // Opening the file reports the problem with a better message.
                 Ok(None) | Err(_) => {
                     gone.push(day.clone());
                     continue;
@@ -172,7 +175,7 @@ impl Store {
             if has_grown {
                 (tail.len, tail.since) = (len, now);
             }
-            // Whoever writes for so long without a newline has been waited for long enough.
+            // A writer that has not ended its line after this time is no longer waited for.
             let is_over = now.saturating_sub(tail.first) >= STILL * LOOKS_MAX as u32;
             if is_over || (!has_grown && (waited || now.saturating_sub(tail.since) >= STILL)) {
                 match Damage::of_tail(disk, &day.0, day.1, len) {
@@ -187,12 +190,13 @@ impl Store {
         gone.iter().for_each(|day| drop(self.torn.remove(day)));
     }
 
-    /// Ends a torn tail that was kept, under the append lock; `None` if its lines have to wait.
+    /// Ends a torn tail of which a copy was kept. The caller holds the append lock. Returns `None` if the lines for
+    /// this file must wait.
     fn mend_tail(&mut self, day: &Day, end: End) -> io::Result<Option<End>> {
         let disk = Arc::clone(self.home.disk());
         if !end.is_torn {
             if let Some(damage) = self.torn.remove(day).and_then(|tail| tail.damage) {
-                // Its writer has ended its line.
+                // The other writer has completed its line, so the copy is not needed.
                 damage.discard(&*disk)?;
             }
             return Ok(Some(end));
@@ -219,7 +223,8 @@ impl Store {
         Ok(Some(End { len, is_torn: false, ..end }))
     }
 
-    /// Opens the files at their ends, each after what it did not take before and what others took from it.
+    /// Opens the files at their ends. Pending lines, and journaled lines that another program removed from a file, are
+    /// appended first.
     fn open_ends(&mut self, mut groups: BTreeMap<Day, Group>) -> Vec<(Day, Group, End)> {
         let found = self.files.open(groups.keys().cloned().collect());
         let changes = found.iter().filter_map(|opened| Some((opened.day.clone(), opened.change?))).collect::<Vec<_>>();
@@ -240,7 +245,7 @@ impl Store {
                     if !trouble && self.blocked.add(&day, &why, self.clock.monotonic()) {
                         self.events.push(refused(&day, &why));
                     }
-                    // Where no day file can ever be, nobody is left waiting for one.
+                    // If the name can never be a day file, the lines are not kept for it.
                     self.defer_or_lose(day, group, trouble, &why);
                 }
             }
@@ -248,7 +253,7 @@ impl Store {
         opened
     }
 
-    /// Writes to a file what it did not take before, or lost to others; returns its end then.
+    /// Appends the pending lines of a file, and returns the end of the file afterwards.
     fn replay_pending(&mut self, day: &Day, end: End) -> io::Result<End> {
         self.blocked.remove(day);
         let Some(pending) = self.pending.get(day) else { return Ok(end) };
@@ -265,8 +270,9 @@ impl Store {
         Ok(End { file: done.file, file_id: done.file_id, len: done.len, is_torn: false })
     }
 
-    /// Others removed, replaced or cut files: the journal's lines go there again before those that come, and the trail
-    /// says so. Of each file: what was done, and how long it was.
+    /// Handles files that another program removed, replaced or cut: records an incident for each of them, and makes
+    /// their journaled lines pending, so that they are appended again before the lines of `coming`. Each change has the
+    /// length that the file had before.
     pub(super) fn changed(&mut self, changes: Vec<(Day, (Change, u64))>, coming: &BTreeMap<Day, Group>) {
         if changes.is_empty() {
             return;
@@ -282,7 +288,7 @@ impl Store {
             self.lateness.forget(&day.0, day.1);
             days.insert(day);
         }
-        // Once for all: somebody may have removed the folders of a thousand users.
+        // The journal is read once for all files, because the folders of a thousand users may have been removed.
         let lines = match self.journal.lines_of(&days) {
             Ok(lines) => lines,
             Err(error) => {
@@ -293,7 +299,8 @@ impl Store {
         for (day, lines) in lines {
             let coming = coming.get(&day).into_iter().flat_map(Group::rows).map(|(text, _)| text);
             let coming = coming.collect::<BTreeSet<_>>();
-            // What waits stands in the journal too, and so does what is about to be appended.
+            // Lines that are about to be appended are in the journal too, and so are most pending lines. Each must be
+            // appended only once.
             let lines = lines.into_iter().filter(|record| !coming.contains(&*record.line));
             let mut lines = lines.map(|record| record.line).collect::<Vec<_>>();
             let before = self.pending.remove(&day).unwrap_or_default();
@@ -308,11 +315,12 @@ impl Store {
         self.flusher.appended(day, Unflushed { file: Arc::clone(file), file_id, len, unjournaled });
     }
 
-    /// Tells who waits for lines that are in their files; syncs those of which the journal has not all.
+    /// Keeps the promises of lines that are in their day files. A day file is synced first if it has a line that a
+    /// caller waits for and that is not in the journal.
     fn acknowledge(&mut self, appended: Vec<(Day, End, Vec<Row>)>) {
         let mut unsynced = Vec::new();
         for (day, end, lines) in appended {
-            // A gap is told until it is durable, and is none of what it tells of.
+            // A gap is not counted as a lost line: its counts are reported again until a gap is durable.
             let counts = |line: &&Row| !line.journaled && !matches!(line.waiting, Waiting::Gap(_));
             let unjournaled = lines.iter().filter(counts).count() as u64;
             self.note_unflushed(day.clone(), &end.file, end.file_id, end.len, unjournaled);
@@ -340,7 +348,8 @@ impl Store {
                 continue;
             };
             let why = Error::io("sync", &self.home.day_path(&day.0, day.1))(error).message();
-            // The lines stand there and are written again: only who waits need know that they are not durable.
+            // The lines are in the file and will be written again. Only callers that wait must know that they are not
+            // durable.
             let mut unreported = 0;
             for line in lines {
                 match line.waiting {
@@ -356,14 +365,14 @@ impl Store {
         }
     }
 
-    /// What could not be appended: with `retry` journaled lines wait for the next try, the others are lost.
+    /// Handles lines that could not be appended. With `retry`, journaled lines become pending; the others are lost.
     fn defer_or_lose(&mut self, day: Day, group: Group, retry: bool, why: &str) {
         self.trouble = Some(why.to_owned());
         self.keep_or_lose(day, group, |line| line.waiting.is_kept() || (retry && line.journaled), why);
     }
 
-    /// What cannot be appended just now: all lines wait but those of whom somebody wants to know that they are durable
-    /// and that could not be journaled.
+    /// Handles lines that cannot be appended at the moment. Journaled lines become pending, and so do lines that no
+    /// caller waits for, up to [`PENDING_BYTES_MAX`]. The others are lost.
     fn defer(&mut self, day: Day, group: Group, why: &str) {
         let mut room = PENDING_BYTES_MAX.saturating_sub(self.pending.values().map(|pending| pending.bytes).sum());
         let keeps = |line: &Row, bytes: usize| {
@@ -383,7 +392,8 @@ impl Store {
             let text = &group.text[start..line.end];
             start = line.end;
             if keeps(&line, text.len()) {
-                // Nothing is appended to a file with a torn tail, so what is pending does not stand before that.
+                // Nothing is appended to a file with a torn tail, so none of the pending lines is in the file before
+                // the start of the tail.
                 let from = self.torn.get(&day).map_or_else(|| self.flusher.durable_len(&day), |tail| tail.line);
                 let new = || Pending { from, ..Pending::default() };
                 let pending = self.pending.entry(day.clone()).or_insert_with(new);

@@ -1,4 +1,5 @@
-//! Day files that can take no line, as something else stands in their place: told of until they can.
+//! Day files that cannot be written, because something else has their name, for example a folder or a link. The health
+//! check reports them until they can be written.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,13 +10,13 @@ use crate::disk::Disk;
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::store::group::Day;
 
-/// Files that are told of one by one; more of them are only counted as lost entries.
+/// The most files that are reported one by one. The entries of further files are only counted as lost.
 const FILES_MAX: usize = 1_024;
 
-/// How often it is looked whether they can take lines again.
+/// How often the writer thread checks whether the files can be written again.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Files that were refused, each with the reason.
+/// The blocked files, each with the reason.
 #[derive(Debug, Default)]
 pub(crate) struct BlockedFiles {
     files: BTreeMap<Day, String>,
@@ -23,12 +24,12 @@ pub(crate) struct BlockedFiles {
 }
 
 impl BlockedFiles {
-    /// Whether there is none.
+    /// Whether no file is blocked.
     pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
-    /// Notes a file; returns whether that is news.
+    /// Adds a file. Returns whether it is a new one that must be reported.
     pub(crate) fn add(&mut self, day: &Day, why: &str, now: Duration) -> bool {
         if self.files.contains_key(day) || self.files.len() >= FILES_MAX {
             return false;
@@ -38,12 +39,12 @@ impl BlockedFiles {
         true
     }
 
-    /// Forgets a file: it has taken lines.
+    /// Removes a file, because it can be written again.
     pub(crate) fn remove(&mut self, day: &Day) {
         self.files.remove(day);
     }
 
-    /// Says what is refused, in words.
+    /// Returns a message about the blocked files.
     pub(crate) fn why(&self) -> Option<String> {
         let first = self.files.values().next()?;
         Some(match self.files.len() {
@@ -52,7 +53,7 @@ impl BlockedFiles {
         })
     }
 
-    /// Looks again, where it is time: forgets files that could take lines, and those of days that are over.
+    /// Checks the files again if [`LOOK_EVERY`] has passed. Removes files that can be written, and files of past days.
     pub(crate) fn look(&mut self, disk: &dyn Disk, now: Duration, today: Date) {
         if self.files.is_empty() || now < self.look_at {
             return;
@@ -62,7 +63,7 @@ impl BlockedFiles {
     }
 }
 
-/// Whether a plain file stands there, with one name, or nothing.
+/// Whether the name is free, or is a regular file with one hard link.
 fn could_take(disk: &dyn Disk, (folder, day): &Day) -> io::Result<bool> {
     let Some(file) = disk.open(&[folder, TRAIL_FOLDER, &day_name(*day)])? else { return Ok(true) };
     Ok(file.stat()?.links == 1)

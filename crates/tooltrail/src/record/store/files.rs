@@ -1,4 +1,5 @@
-//! Day files open for appending: found again by name before each batch, as others may change them meanwhile.
+//! The day files that are open for appending. Before each batch, each file is checked under its name, because another
+//! program may have changed it meanwhile.
 
 use std::collections::HashMap;
 use std::io;
@@ -11,10 +12,10 @@ use crate::home::{TRAIL_FOLDER, day_name};
 use crate::record::parallel_map::parallel_map;
 use crate::record::store::group::Day;
 
-/// Threads that wait for files at once: a file system makes syncs that arrive together durable together.
+/// The most threads that work on files at once. A file system can combine syncs that arrive together.
 pub(crate) const FILE_THREADS_MAX: usize = 16;
 
-/// Files worth a thread of their own.
+/// The number of files for which one more thread is started.
 pub(crate) const FILES_PER_THREAD: usize = 4;
 
 /// The day files that this process appends to.
@@ -23,7 +24,7 @@ pub(crate) struct Files {
     disk: Arc<dyn Disk>,
     handles: HashMap<Day, Handle>,
     handles_max: usize,
-    /// Counts batches, to let go of what was not used for longest.
+    /// Counts batches, to find the files that were not used for the longest time.
     turn: u64,
 }
 
@@ -35,26 +36,26 @@ struct Handle {
     turn: u64,
 }
 
-/// What others did to a file since it was last appended to.
+/// What another program did to a file since this process last appended to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// Nothing stands under its name.
+    /// The name no longer exists.
     Removed,
-    /// Another file does.
+    /// The name refers to another file.
     Replaced,
-    /// It lost bytes.
+    /// The file is shorter than before.
     Cut {
-        /// Its length now.
+        /// The length now.
         len: u64,
     },
 }
 
-/// A file at its end, and what was done to it.
+/// The result of opening a file at its end.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) day: Day,
     pub(crate) end: io::Result<End>,
-    /// With how long it was before.
+    /// What another program did to the file, with its length before.
     pub(crate) change: Option<(Change, u64)>,
 }
 
@@ -64,7 +65,7 @@ impl Files {
         Self { disk, handles: HashMap::new(), handles_max, turn: 0 }
     }
 
-    /// Files that may be open at once.
+    /// Returns the most files that may be open at once.
     pub(crate) fn handles_max(&self) -> usize {
         self.handles_max
     }
@@ -81,7 +82,7 @@ impl Files {
         let disk = &*self.disk;
         let open = |(day, known): (Day, HandleState)| match known {
             HandleState::Same(end) => Opened { day, end: Ok(end), change: None },
-            // A new file is waited for until its name is durable.
+            // If the file is new, this waits until its name is durable.
             HandleState::Other(change) => Opened { end: End::open(disk, &day.0, day.1), day, change },
         };
         match unknown {
@@ -90,15 +91,15 @@ impl Files {
         }
     }
 
-    /// Says what others did to a file that this process appended to up to a length.
+    /// Returns what another program did to a file that this process appended to up to length `len`.
     ///
     /// # Errors
-    /// What the system says.
+    /// Any I/O error of the operating system.
     pub(crate) fn change(&self, day: &Day, file_id: FileId, len: u64) -> io::Result<Option<Change>> {
         Ok(changed(self.stat(day)?, file_id, len))
     }
 
-    /// Remembers a file that was appended to, up to this length.
+    /// Remembers a file that was appended to up to this length.
     pub(crate) fn appended(&mut self, day: &Day, file: &Arc<dyn DiskFile>, file_id: FileId, len: u64) {
         if let Some(handle) = self.handles.get_mut(day) {
             *handle = Handle { file: Arc::clone(file), file_id, len, turn: self.turn };
@@ -110,16 +111,16 @@ impl Files {
         self.handles.insert(day.clone(), Handle { file: Arc::clone(file), file_id, len, turn: self.turn });
     }
 
-    /// Closes the files of days that are over, but for those that are held; returns which.
+    /// Closes the files of past days for which `is_held` is false. Returns their days.
     ///
-    /// They hardly grow any more, and a file that is pruned takes its space for as long as somebody has it open.
+    /// These files hardly grow any more, and the space of a pruned file is not freed while the file is open.
     pub(crate) fn close_past(&mut self, today: Date, is_held: impl Fn(&Day) -> bool) -> Vec<Day> {
         let past = self.handles.keys().filter(|day| day.1 < today && !is_held(day)).cloned().collect::<Vec<_>>();
         past.iter().for_each(|day| self.forget(day));
         past
     }
 
-    /// Forgets a file of which nobody knows what it holds.
+    /// Closes a file whose content is no longer known.
     pub(crate) fn forget(&mut self, day: &Day) {
         self.handles.remove(day);
     }
@@ -138,7 +139,7 @@ impl Files {
             Ok(stat) => {
                 HandleState::Other(changed(stat, handle.file_id, handle.len).map(|change| (change, handle.len)))
             }
-            // Opening it says it better.
+            // Opening the file reports the problem with a better message.
             Err(_) => HandleState::Other(None),
         }
     }
@@ -147,7 +148,8 @@ impl Files {
         self.disk.stat(&[&day.0, TRAIL_FOLDER, &day_name(day.1)])
     }
 
-    /// Closes the half that was not used for longest: so a batch of many files does not close one for each it opens.
+    /// Closes the half of the files that was not used for the longest time. If only one were closed, a batch of many
+    /// files would close one file for each file that it opens.
     fn let_go(&mut self) {
         let mut turns = self.handles.values().map(|handle| handle.turn).collect::<Vec<_>>();
         let middle = turns.len() / 2;

@@ -1,4 +1,4 @@
-//! Once a second: day files made durable, in the background, and what each is then known to hold.
+//! The flush of the day files: syncs them in the background, once a second, and remembers the durable length of each.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -13,40 +13,43 @@ use crate::record::parallel_map::parallel_map;
 use crate::record::store::files::{FILE_THREADS_MAX, FILES_PER_THREAD};
 use crate::record::store::group::Day;
 
-/// Files whose flushed length is remembered; a forgotten one only costs recovery a longer look.
+/// The most files whose durable length is remembered. If a length is forgotten, recovery only has to read more of that
+/// file.
 const DURABLE_LENGTHS_MAX: usize = 16_384;
 
-/// Files with lines that are not flushed yet, and what is known of the flushed ones.
+/// The files with lines that are not synced yet, and the durable lengths of files.
 #[derive(Debug)]
 pub(crate) struct Flusher {
+    // Shared with the thread of a flush.
     clock: Arc<dyn Clock>,
     meters: Arc<Meters>,
-    /// Whether a flush has a thread of its own; without one it is done when it is asked for.
+    // Used only by the writer thread.
+    /// Whether a flush runs in a thread of its own. If not, it runs when its result is asked for.
     background: bool,
     unflushed: BTreeMap<Day, Unflushed>,
     running: Option<Running>,
-    /// How long files were at their last flush.
+    /// The durable length of each file: its length at its last flush.
     durable_len: HashMap<Day, u64>,
     begun_at: Duration,
 }
 
-/// A file with lines that are not flushed yet.
+/// A file with lines that are not synced yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Unflushed {
     pub(crate) file: Arc<dyn DiskFile>,
-    /// Its device and inode.
+    /// The device and inode of the file.
     pub(crate) file_id: FileId,
     pub(crate) len: u64,
-    /// Lines that do not stand in the journal.
+    /// The number of these lines that are not in the journal.
     pub(crate) unjournaled: u64,
 }
 
-/// A flush that was done.
+/// The result of a flush.
 #[derive(Debug)]
 pub(crate) struct Flushed {
-    /// Where the journal ended when it was begun.
+    /// The end of the journal when the flush began; `None` if some lines before it were not in their day files.
     pub(crate) end: Option<(u64, u64)>,
-    /// When it was begun, in batches.
+    /// The number of the flush.
     pub(crate) epoch: u64,
     pub(crate) files: Vec<(Day, Unflushed, io::Result<()>)>,
 }
@@ -54,7 +57,7 @@ pub(crate) struct Flushed {
 #[derive(Debug)]
 enum Running {
     Thread(JoinHandle<Flushed>),
-    /// To be done when somebody looks.
+    /// Runs on the writer thread when the result is asked for.
     Here(Job),
 }
 
@@ -79,32 +82,32 @@ impl Flusher {
         }
     }
 
-    /// When the last flush began.
+    /// Returns when the last flush began.
     pub(crate) fn begun_at(&self) -> Duration {
         self.begun_at
     }
 
-    /// Whether a flush is under way.
+    /// Whether a flush is running.
     pub(crate) fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
-    /// Files that wait for their flush.
+    /// Returns the number of files that wait for the next flush.
     pub(crate) fn waiting(&self) -> usize {
         self.unflushed.len()
     }
 
-    /// Whether a file waits for its flush.
+    /// Whether a file waits for the next flush.
     pub(crate) fn holds(&self, day: &Day) -> bool {
         self.unflushed.contains_key(day)
     }
 
-    /// How long a file was at its last flush; 0 if that is not known.
+    /// Returns the durable length of a file, which is its length at its last flush; 0 if it is not known.
     pub(crate) fn durable_len(&self, day: &Day) -> u64 {
         self.durable_len.get(day).copied().unwrap_or(0)
     }
 
-    /// Notes how long a file is, flushed.
+    /// Sets the durable length of a file.
     pub(crate) fn set_durable_len(&mut self, day: Day, len: u64) {
         if self.durable_len.len() >= DURABLE_LENGTHS_MAX {
             self.durable_len.clear();
@@ -112,7 +115,7 @@ impl Flusher {
         self.durable_len.insert(day, len);
     }
 
-    /// Forgets how long a file was: it is not that file any more.
+    /// Forgets the durable length of a file, because another file may be under its name.
     pub(crate) fn forget_clean(&mut self, day: &Day) {
         self.durable_len.remove(day);
     }
@@ -120,7 +123,8 @@ impl Flusher {
     /// Notes that a file was appended to.
     pub(crate) fn appended(&mut self, day: Day, now: Unflushed) {
         let noted = match self.unflushed.remove(&day) {
-            // An older handle hears of a sync that failed for somebody else before the new one was opened.
+            // The older handle is kept, because it also reports a write error that happened before the new handle was
+            // opened.
             Some(before) if before.file_id == now.file_id => {
                 Unflushed { len: now.len, unjournaled: before.unjournaled + now.unjournaled, ..before }
             }
@@ -130,12 +134,13 @@ impl Flusher {
         self.unflushed.insert(day, noted);
     }
 
-    /// Takes a file out: somebody else sees to it.
+    /// Removes a file from the next flush and returns it; the caller syncs or rewrites it.
     pub(crate) fn take(&mut self, day: &Day) -> Option<Unflushed> {
         self.unflushed.remove(day)
     }
 
-    /// Begins to flush what was appended; `end` is where the journal ends now, if all before it was appended.
+    /// Begins a flush of all appended files, unless one is running. `end` is the current end of the journal, if all
+    /// lines before it are in their day files.
     pub(crate) fn begin(&mut self, end: Option<(u64, u64)>, epoch: u64) {
         if self.running.is_some() {
             return;
@@ -148,7 +153,7 @@ impl Flusher {
             Some(if self.background && !job.files.is_empty() { self.start(job) } else { Running::Here(job) });
     }
 
-    /// Returns the flush that was under way, if it is done; with `wait` it is waited for.
+    /// Returns the result of the running flush if it is done. With `wait`, waits for it.
     pub(crate) fn done(&mut self, wait: bool) -> Option<Flushed> {
         let flushed = match self.running.take()? {
             Running::Here(job) => job.run(&*self.clock, &self.meters),
@@ -167,7 +172,7 @@ impl Flusher {
     fn start(&self, job: Job) -> Running {
         let (clock, meters, files) = (Arc::clone(&self.clock), Arc::clone(&self.meters), job.clone());
         let thread = Builder::new().name("tooltrail-flush".to_owned()).spawn(move || files.run(&*clock, &meters));
-        // A system that has no thread to give has it done here.
+        // If no thread can be started, the flush runs on the writer thread.
         thread.map_or_else(|_| Running::Here(job), Running::Thread)
     }
 }
@@ -182,10 +187,10 @@ impl Job {
     }
 }
 
-/// Makes a file durable, and counts how long it took.
+/// Syncs a file and counts the time.
 ///
 /// # Errors
-/// What the system says.
+/// Any I/O error of the operating system.
 pub(crate) fn sync(file: &dyn DiskFile, clock: &dyn Clock, meters: &Meters) -> io::Result<()> {
     let began = clock.monotonic();
     let synced = file.sync();

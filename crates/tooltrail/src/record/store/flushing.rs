@@ -1,4 +1,4 @@
-//! Day files are made durable, and the journal is freed of what they hold.
+//! Syncs the day files, and frees the journal of the lines that are durable in them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,14 +16,15 @@ use crate::record::store::appending::REMOVED;
 use crate::record::store::flusher::{Flushed, sync};
 use crate::record::store::group::Day;
 
-/// How long a file whose rewriting failed is left alone: a broken disk answers slowly, and all wait for it.
+/// How long to wait after a failed rewrite before the next attempt. A broken disk answers slowly, and all callers wait
+/// for it.
 const REWRITE_PAUSE: Duration = Duration::from_secs(5);
 
-/// How often a writer looks for journals of processes that died meanwhile.
+/// How often the writer thread looks for journals of processes that have died meanwhile.
 pub(super) const RECOVER_EVERY: Duration = Duration::from_secs(10);
 
 impl Store {
-    /// Takes in a flush that is done, and begins one where it is time or the journal is crowded.
+    /// Handles the result of a completed flush, and begins a new one if `every` has passed or the journal is crowded.
     pub(crate) fn maintain(&mut self, every: Duration) {
         if let Some(done) = self.flusher.done(false) {
             self.flushed(done);
@@ -36,7 +37,7 @@ impl Store {
         self.blocked.look(&**self.home.disk(), now, self.clock.now().date());
         if now >= self.recover_at {
             self.recover_at = now + RECOVER_EVERY;
-            // Who else recovers does what we would.
+            // If another process recovers at the moment, it does the same work.
             let found = recover(&self.home, &mut self.journal, &mut self.lateness, Duration::ZERO);
             if let Ok(recovered) = found {
                 self.take_in(recovered);
@@ -50,14 +51,14 @@ impl Store {
             self.events.push(home_moved(why));
         }
         self.moved = moved;
-        // Lines that wait for their day file stand before the journal's end, and this flush says nothing of them, also
-        // where they are appended before it is done.
+        // Pending lines are in the journal before its end but in no day file, so this flush does not make them durable,
+        // not even if they are appended while it runs.
         let end = self.pending.is_empty().then(|| self.journal.end());
         self.flusher.begin(end, self.epoch);
         self.epoch += 1;
     }
 
-    /// Makes all appended lines durable in their day files, and frees the journal of them.
+    /// Makes all appended lines durable in their day files, and frees the journal of them. Waits until this is done.
     pub(crate) fn flush(&mut self) {
         if let Some(done) = self.flusher.done(true) {
             self.flushed(done);
@@ -68,13 +69,13 @@ impl Store {
         }
     }
 
-    /// Takes in what a flush has come to.
+    /// Handles the result of a flush.
     fn flushed(&mut self, done: Flushed) {
         let now = self.clock.monotonic();
         let (mut files, mut changes) = (Vec::new(), Vec::new());
         for (day, unflushed, synced) in done.files {
             let why = match synced {
-                // A failed sync is not tried again: the system may then say yes without having written.
+                // A failed sync is not simply repeated: the second one may report success although nothing was written.
                 _ if self.suspect.contains_key(&day) => String::new(),
                 Err(error) => error.to_string(),
                 Ok(()) => match self.files.change(&day, unflushed.file_id, unflushed.len) {
@@ -100,13 +101,14 @@ impl Store {
         if now >= self.rewrite_at && !self.suspect.is_empty() {
             self.rewrite_all(now);
         }
-        // Where a file is suspect or lines wait for theirs, the journal is still needed.
+        // The journal is still needed while a file is suspect or lines are pending.
         let journal_end = done.end.filter(|_| self.suspect.is_empty() && self.pending.is_empty());
         self.after_flush(&CompletedFlush { files, journal_end, epoch: done.epoch }, now);
         self.close_past();
     }
 
-    /// Closes the files of days that are over; one that stands there later may be another.
+    /// Closes the files of past days. Their durable lengths are forgotten, because there may be another file under the
+    /// name when it is opened again.
     fn close_past(&mut self) {
         let (flusher, suspect, pending) = (&self.flusher, &self.suspect, &self.pending);
         let is_held = |day: &Day| flusher.holds(day) || suspect.contains_key(day) || pending.contains_key(day);
@@ -115,7 +117,7 @@ impl Store {
         }
     }
 
-    /// Writes again what stands in suspect files since their last flush, so that a new sync means something.
+    /// Writes the part of each suspect file after its durable length again, so that a new sync covers it.
     fn rewrite_all(&mut self, now: Duration) {
         let days = self.suspect.keys().cloned().collect::<BTreeSet<_>>();
         let mut lines = match self.journal.lines_of(&days) {

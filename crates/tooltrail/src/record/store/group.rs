@@ -1,4 +1,4 @@
-//! Lines for one day file, and who waits for each.
+//! The lines of a batch for one day file, and what waits for each line.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::record::loss::LossReason;
 use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::promise::Promise;
 
-/// A day file: the user's folder and the date.
+/// The key of a day file: the user's folder and the date.
 pub(crate) type Day = (String, Date);
 
-/// Lines for one day file, in their order.
+/// The lines for one day file, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) text: Vec<u8>,
@@ -23,25 +23,25 @@ pub(crate) struct Group {
 /// One line of a group.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// Where it ends in the group's text.
+    /// The offset of its end in the text of the group.
     pub(crate) end: usize,
-    /// The open call that it ends; 0 for none.
+    /// The open call that the line ends.
     pub(crate) ends: Option<OpenCallId>,
     pub(crate) waiting: Waiting,
-    /// Whether it stands in the journal.
+    /// Whether the line is in the journal.
     pub(crate) journaled: bool,
 }
 
-/// Who waits for a line.
+/// What waits for a line.
 #[derive(Debug)]
 pub(crate) enum Waiting {
     Nobody,
     Promise(Promise),
-    /// The line is a gap: if it cannot be written, these are still to be told.
+    /// The line is a gap. If it cannot be written, these counts must be reported by a later gap.
     Gap(BTreeMap<LossReason, u64>),
 }
 
-/// A call that begins: its line if it never ends.
+/// A call that begins. Its line is recorded if the call never ends.
 #[derive(Debug)]
 pub(crate) struct Begun {
     pub(crate) id: OpenCallId,
@@ -60,7 +60,7 @@ impl Group {
         self.lines.push(Row { end: self.text.len(), ends, waiting, journaled: false });
     }
 
-    /// Returns each line's text with what is known of it.
+    /// Returns the text of each line with its row.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], &Row)> {
         let starts = std::iter::once(0).chain(self.lines.iter().map(|row| row.end));
         starts.zip(&self.lines).map(|(start, row)| (&self.text[start..row.end], row))
@@ -68,12 +68,12 @@ impl Group {
 }
 
 impl Waiting {
-    /// Whether somebody was told already that the line is durable.
+    /// Whether the line was already acknowledged.
     pub(crate) fn is_kept(&self) -> bool {
         matches!(self, Self::Promise(promise) if promise.is_kept())
     }
 
-    /// Tells whoever waits that the line is durable.
+    /// Acknowledges the line if a caller waits for it.
     pub(crate) fn keep(self) {
         if let Self::Promise(promise) = self {
             promise.keep();

@@ -1,4 +1,17 @@
-//! What must survive goes into the journal, with one sync for a batch.
+//! Writes lines into the journal, with one write and one sync for all callers of a batch.
+//!
+//! A line goes into the journal if a caller waits for it, or if it ends a call that is open in the journal. The other
+//! lines are only in their day files. For a day file that gets only such lines, the journal gets a `Touch` record, once
+//! per flush. It tells recovery that a crash may have damaged this file behind its durable length, which every record
+//! carries.
+//!
+//! [`Store::write_journal`] marks the lines, builds the frames of all day files and writes them with one call and one
+//! sync. If the write or the sync fails, the journal gives that segment up and tries another one. If all segments are
+//! full, a flush of the day files may free some, and the write is tried once more. If that fails too, no line stays
+//! marked, and the day files of lines that a caller waits for are synced instead.
+//!
+//! Lines are not acknowledged here but after they are appended to their day files, so that a reader finds what was
+//! acknowledged. Only that a call begins is acknowledged here, because such a record has no line in a day file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +23,7 @@ use crate::record::store::appending::PENDING_BYTES_MAX;
 use crate::record::store::group::{Begun, Day, Group, Row, Waiting};
 
 impl Store {
-    /// Notes calls that begin; where somebody waits, durably.
+    /// Notes calls that begin. If a caller waits for one of them, the journal is synced before the promises are kept.
     pub(crate) fn begin(&mut self, calls: Vec<Begun>) {
         let entries = calls.iter().map(|call| {
             let (folder, day) = (&*call.day.0, call.day.1);
@@ -34,7 +47,8 @@ impl Store {
         }
     }
 
-    /// Writes into the journal what waits for its day file and does not stand there: the next process appends it.
+    /// Writes pending lines that are not in the journal into it, so that the next process appends them to their day
+    /// files.
     pub(crate) fn journal_pending(&mut self) {
         let pending = std::mem::take(&mut self.pending);
         let waiting = pending.iter().filter(|(_, pending)| pending.unjournaled > 0);
@@ -51,13 +65,13 @@ impl Store {
         }
     }
 
-    /// Notes that calls have ended whose lines are nowhere.
+    /// Notes that calls have ended although no entry says so. The journal is not synced.
     pub(crate) fn end(&mut self, ids: &[OpenCallId]) {
         self.note_ended(ids, false);
     }
 
-    /// Notes, durably, that calls have ended whose lines stand in their day files and for which the journal had no room:
-    /// else the next process would tell of them as interrupted too.
+    /// Notes durably that calls have ended whose lines are in their day files but not in the journal. Otherwise the
+    /// next process would also record them as interrupted.
     pub(super) fn end_stored(&mut self, lines: &[Row]) {
         let ended = lines.iter().filter(|line| !line.journaled && self.journal.has_open(number(line.ends)));
         let ids = ended.filter_map(|line| line.ends).collect::<Vec<_>>();
@@ -70,15 +84,16 @@ impl Store {
             |id: &OpenCallId| Entry { kind: Kind::Ended, id: id.get(), durable_len: 0, folder: "", day, line: b"" };
         let entries = ids.iter().filter(|id| self.journal.has_open(id.get())).map(ended).collect::<Vec<_>>();
         if !entries.is_empty() {
-            // If it fails the calls count as interrupted, which they nearly were.
+            // If this fails, the next process records these calls as interrupted.
             let _told_by_the_next = self.journal.write(&entries, sync, self.clock.monotonic());
         }
     }
 
-    /// Writes what must survive into the journal; where that fails no line is marked, and the day files are synced.
+    /// Writes the lines that must survive a crash into the journal and marks them as journaled. If this fails, no line
+    /// is marked, and [`Store::commit`] syncs the day files of lines that a caller waits for.
     pub(super) fn write_journal(&mut self, groups: &mut BTreeMap<Day, Group>) {
         for line in groups.values_mut().flat_map(|group| &mut group.lines) {
-            // Somebody waits for it, or its call stands there as open.
+            // A caller waits for the line, or its call is open in the journal.
             line.journaled = matches!(line.waiting, Waiting::Promise(_)) || self.journal.has_open(number(line.ends));
         }
         if !self.try_journal(groups) {
@@ -120,7 +135,8 @@ impl Store {
         written
     }
 
-    /// Writes frames; where there is no room a flush may free some, as nothing of them is in a day file yet.
+    /// Writes frames. If the journal has no room, flushes the day files to free segments, and tries once more. The
+    /// flush need not cover the lines of these frames, because they are not in a day file yet.
     fn write_frames(&mut self, entries: &[Entry<'_>], sync: bool) -> io::Result<()> {
         let written = self.try_frames(entries, sync);
         if written.is_ok() || !self.journal.is_begun() {

@@ -1,4 +1,5 @@
-//! What is not in the trail, by why: told to whoever waits, else counted until a gap says so.
+//! The entries that are not in the trail, by reason. If a caller waits for an entry, it gets an error; otherwise the
+//! entry is counted until a gap reports it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use crate::record::loss::LossReason;
 use crate::record::queue::promise::Promise;
 use crate::record::store::group::Waiting;
 
-/// Entries that are not in the trail.
+/// The counts of entries that are not in the trail.
 #[derive(Debug)]
 pub(crate) struct Losses {
     unreported: BTreeMap<LossReason, u64>,
     since_flush: u64,
-    /// Why the last of them is, in words.
+    /// Why the last of them is lost, as a message.
     last_why: String,
     meters: Arc<Meters>,
 }
@@ -23,12 +24,13 @@ impl Losses {
         Self { unreported: BTreeMap::new(), since_flush: 0, last_why: String::new(), meters }
     }
 
-    /// Counts entries that never reached the writer: the queue has counted them itself.
+    /// Counts entries that never reached the writer thread. The meters do not count them, because the queue already
+    /// has.
     pub(crate) fn shed(&mut self, why: LossReason, entries: u64) {
         self.add(why, entries, &format!("shed before they reached the writer: {}", why.as_str()));
     }
 
-    /// Counts entries that are lost.
+    /// Counts lost entries.
     pub(crate) fn count(&mut self, why: LossReason, entries: u64, in_words: &str) {
         self.add(why, entries, in_words);
         self.meters.lost(why, entries);
@@ -42,12 +44,12 @@ impl Losses {
         }
     }
 
-    /// Tells whoever waits for a line that it is not in the trail; what nobody waits for goes into the next gap.
+    /// Reports that a line is not in the trail: to the caller if one waits for it, otherwise in the next gap.
     pub(crate) fn lose(&mut self, waiting: Waiting, reason: LossReason, why: &str) {
         match waiting {
             Waiting::Promise(promise) if !promise.is_unheard() => self.refuse(promise, why),
             Waiting::Promise(_) | Waiting::Nobody => self.count(reason, 1, why),
-            // Counted before; only still to be told.
+            // These were counted before, but are not reported yet.
             Waiting::Gap(lost) => {
                 for (reason, count) in lost {
                     *self.unreported.entry(reason).or_default() += count;
@@ -56,23 +58,23 @@ impl Losses {
         }
     }
 
-    /// Tells whoever waits for a line that it is not durable.
+    /// Reports to the waiting caller that a line is not durable.
     pub(crate) fn refuse(&self, promise: Promise, why: &str) {
         self.meters.refused();
         promise.fail(1, why);
     }
 
-    /// Whether a gap is to be written.
+    /// Whether there are no losses to report in a gap.
     pub(crate) fn is_empty(&self) -> bool {
         self.unreported.is_empty()
     }
 
-    /// Takes what a gap is to say.
+    /// Takes the counts for a gap.
     pub(crate) fn take(&mut self) -> BTreeMap<LossReason, u64> {
         std::mem::take(&mut self.unreported)
     }
 
-    /// Takes the count since the last flush, and why the last of them is lost.
+    /// Takes the number of losses since the last flush, and why the last of them is lost.
     pub(crate) fn take_since_flush(&mut self) -> (u64, String) {
         (std::mem::take(&mut self.since_flush), std::mem::take(&mut self.last_why))
     }

@@ -1,34 +1,36 @@
-//! Fragments whose incidents are on their way into the trail: their notes go when the incidents are durable.
+//! The fragments whose incidents are not durable in the trail yet. The note of a fragment is removed when its incident
+//! is durable.
 
-/// The names of fragments, by how far their incidents have come.
+/// The names of the fragments, by the state of their incidents.
 #[derive(Debug, Default)]
 pub(crate) struct UnreportedFragments {
-    /// To be taken into a batch.
+    /// The incident waits for a batch.
     waiting: Vec<String>,
-    /// In a batch that is not stored.
+    /// The incident is in a batch that is not stored yet.
     taken: Vec<String>,
-    /// In their day file; durable with the flush of this number.
+    /// The incident is in its day file, and durable after the flush of this number.
     stored: Vec<(u64, String)>,
 }
 
 impl UnreportedFragments {
-    /// Whether it is on its way.
+    /// Whether the incident of this fragment is known here.
     pub(crate) fn holds(&self, name: &str) -> bool {
         let mut known = self.waiting.iter().chain(&self.taken).chain(self.stored.iter().map(|(_, name)| name));
         known.any(|known| known == name)
     }
 
-    /// Adds one.
+    /// Adds a fragment whose incident waits for a batch.
     pub(crate) fn add(&mut self, name: &str) {
         self.waiting.push(name.to_owned());
     }
 
-    /// The incidents of all that wait are taken into a batch.
+    /// Notes that the waiting incidents were taken into a batch.
     pub(crate) fn take(&mut self) {
         self.taken.append(&mut self.waiting);
     }
 
-    /// The batch was stored, and is durable with this flush; or not, and whoever looks at the notes tells it again.
+    /// Notes that the batch was stored and will be durable after this flush. `None` means that it was not stored; the
+    /// next recovery reports these fragments again.
     pub(crate) fn stored(&mut self, flush: Option<u64>) {
         let taken = self.taken.drain(..);
         if let Some(flush) = flush {
@@ -36,7 +38,7 @@ impl UnreportedFragments {
         }
     }
 
-    /// Returns those whose incidents a flush has made durable.
+    /// Removes and returns the fragments whose incidents are durable after this flush.
     pub(crate) fn flushed(&mut self, flush: u64) -> Vec<String> {
         let (told, rest) = std::mem::take(&mut self.stored).into_iter().partition(|(stored, _)| *stored <= flush);
         self.stored = rest;

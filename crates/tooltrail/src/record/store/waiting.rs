@@ -1,19 +1,20 @@
-//! Whose accepted entries wait for their day files, told to whoever reads.
+//! The users whose accepted entries are not in their day files yet. Readers use this to say that entries may be
+//! missing.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Folders of which entries were accepted that no day file holds yet.
+/// The folders of users whose accepted entries are not in a day file yet.
 #[derive(Debug, Default)]
 pub(crate) struct WaitingFolders(Mutex<Arc<BTreeSet<String>>>);
 
 impl WaitingFolders {
-    /// Returns them.
+    /// Returns the folders.
     pub(crate) fn get(&self) -> Arc<BTreeSet<String>> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a folder: before anybody is told that its entry is accepted.
+    /// Adds a folder. It must be added before an entry of the folder is acknowledged.
     pub(crate) fn add(&self, folder: &str) {
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !folders.contains(folder) {
@@ -21,7 +22,7 @@ impl WaitingFolders {
         }
     }
 
-    /// Keeps none but these.
+    /// Replaces the folders with these.
     pub(crate) fn set(&self, now: BTreeSet<String>) {
         let mut folders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if **folders != now {
