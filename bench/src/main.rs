@@ -29,7 +29,7 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench throughput WHO CALLS COUNT DIR      calls per second until they are on disk
   tooltrail-bench recent DIR USER LIMIT QUERY TIMES   milliseconds of Trail::recent; USER '*' is everybody
   tooltrail-bench paced WHO CALLS SECONDS MARKED DIR  nanoseconds of a call of one of 64 callers; MARKED is true or false
-  tooltrail-bench durable DOOR CALLS SECONDS DIR      acknowledged entries per second; DOOR is grouped or strict
+  tooltrail-bench durable MODE CALLS SECONDS DIR      acknowledged entries per second; MODE is grouped or strict
   tooltrail-bench alone CALLS SECONDS DIR             microseconds of one caller's acknowledgement and of bare syncs
   tooltrail-bench store WHO CALLS SECONDS DIR         rows per second of a store, a thousand to a transaction
   tooltrail-bench memory CALLS SECONDS DIR            memory of the recorder while it is offered too much
