@@ -1,4 +1,4 @@
-//! What a recorder has done since it was opened, in numbers: nobody's names, nobody's data.
+//! The counters of a recorder since it was opened. They contain no names and no data of users.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,79 +6,82 @@ use std::time::Duration;
 
 use crate::record::loss::LossReason;
 
-/// Upper bounds of the times counted, in microseconds: from a fast disk's sync to one that is broken.
+/// The upper bounds of the time histograms, in microseconds: from the sync of a fast disk to that of a broken one.
 const MICROS: &[u64] = &[
     250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 10_000_000,
 ];
 
-/// Upper bounds of the entries of a batch; the last is what a batch may hold.
+/// The upper bounds of the histogram of entries per batch. Only batches that no caller waits for can be larger.
 const ENTRIES: &[u64] = &[1, 4, 16, 64, 256, 1_024, 4_096, 8_192];
 
-/// Why the writer can lose an entry; the queue counts what it sheds itself.
+/// The reasons for which the writer thread can lose an entry. The queue counts the entries that it sheds itself.
 const LOST_BY_WRITER: [LossReason; 4] =
     [LossReason::Panicked, LossReason::Unwritten, LossReason::Unsynced, LossReason::Removed];
 
-/// What a recorder has done since it was opened.
+/// The counters of a recorder since it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Entries that wait for the writer now.
+    /// The number of entries that wait for the writer thread now.
     pub queued_entries: u64,
-    /// Bytes that wait for the writer now.
+    /// The number of bytes that wait for the writer thread now.
     pub queued_bytes: u64,
-    /// Entries that the writer has in hand: taken from the queue, and not yet known to be written or not.
+    /// The number of entries that the writer thread has taken from the queue and is writing now.
     pub writing_entries: u64,
-    /// Lines appended to day files, our own events too.
+    /// The number of lines appended to day files, including our own events.
     pub written_entries: u64,
-    /// Bytes appended to day files.
+    /// The number of bytes appended to day files.
     pub written_bytes: u64,
-    /// Entries that nobody waited for and that are not in the trail, by why; gaps tell of the same ones.
+    /// The number of lost entries that no caller waited for, by reason. Gaps report the same entries.
     pub lost_entries: BTreeMap<LossReason, u64>,
-    /// Entries whose caller waited and was told that they are not durable.
+    /// The number of entries whose caller waited and got the error that they are not durable.
     pub refused_entries: u64,
-    /// Syncs that failed.
+    /// The number of failed syncs.
     pub failed_syncs: u64,
-    /// Day files that a prune removed.
+    /// The number of day files that a prune removed.
     pub pruned_files: u64,
-    /// Their entries.
+    /// The number of entries in the removed files.
     pub pruned_entries: u64,
-    /// Their bytes.
+    /// The number of bytes in the removed files.
     pub pruned_bytes: u64,
     /// Whether the last batch could not be written.
     pub in_trouble: bool,
-    /// Entries of each batch.
+    /// The number of entries of each batch.
     pub batch_entries: Histogram,
-    /// How long each batch took to write, in microseconds.
+    /// The time to write each batch, in microseconds.
     pub batch_micros: Histogram,
-    /// How long each sync took, in microseconds.
+    /// The time of each sync, in microseconds.
     pub sync_micros: Histogram,
 }
 
-/// How often values fell where.
+/// The distribution of values over ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Histogram {
-    /// Upper bounds, each included, and how many values lay at or below it and above the one before.
+    /// For each range its upper bound, which is included, and the number of values in the range. A range begins above
+    /// the bound of the range before.
     pub buckets: Vec<(u64, u64)>,
-    /// How many values lay above the last bound.
+    /// The number of values above the last bound.
     pub above: u64,
     /// The sum of all values.
     pub sum: u64,
 }
 
 impl Histogram {
-    /// Returns how many values there were.
+    /// Returns the number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().map(|(_, count)| count).sum::<u64>() + self.above
     }
 }
 
-/// The counters as the writer's thread moves them; whoever reads them sees each number whole, not all at one instant.
+/// The counters that the writer thread changes. A reader sees a valid value of each counter, but not all counters at
+/// the same instant.
 #[derive(Debug)]
 pub(crate) struct Meters {
     writing_entries: AtomicU64,
-    /// Since when the writer, and a flush, have been at work.
+    /// Since when the writer thread and the flush have been working, in microseconds; 0 means idle. Indexed by
+    /// [`Work`].
     at_work: [AtomicU64; 2],
     written_entries: AtomicU64,
     written_bytes: AtomicU64,
@@ -87,19 +90,19 @@ pub(crate) struct Meters {
     pruned_files: AtomicU64,
     pruned_entries: AtomicU64,
     pruned_bytes: AtomicU64,
-    /// By [`LossReason`].
+    /// Indexed by [`LossReason`].
     lost_entries: [AtomicU64; LossReason::ALL.len()],
     batch_entries: Meter,
     batch_micros: Meter,
     sync_micros: Meter,
 }
 
-/// Who waits for the disk.
+/// The kinds of work that wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// The writer, with a batch.
+    /// The writer thread writes a batch.
     Batch,
-    /// A flush of day files.
+    /// A flush syncs day files.
     Flush,
 }
 
@@ -124,45 +127,45 @@ impl Default for Meters {
 }
 
 impl Meters {
-    /// Lines were appended.
+    /// Counts appended lines.
     pub(crate) fn written(&self, entries: usize, bytes: usize) {
         self.written_entries.fetch_add(entries as u64, Ordering::Relaxed);
         self.written_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Entries that nobody waited for are lost.
+    /// Counts lost entries that no caller waited for.
     pub(crate) fn lost(&self, why: LossReason, entries: u64) {
         self.lost_entries[why as usize].fetch_add(entries, Ordering::Relaxed);
     }
 
-    /// Whoever waited for an entry was told that it is not durable.
+    /// Counts an entry whose waiting caller got an error.
     pub(crate) fn refused(&self) {
         self.refused_entries.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Work begins at this time of the monotonic clock.
+    /// Notes that work begins at this time of the monotonic clock.
     pub(crate) fn begun(&self, work: Work, now: Duration) {
-        // 0 says that nothing is under way.
+        // 0 means idle.
         self.at_work[work as usize].store(micros(now).max(1), Ordering::Relaxed);
     }
 
-    /// Work has ended.
+    /// Notes that work has ended.
     pub(crate) fn ended(&self, work: Work) {
         self.at_work[work as usize].store(0, Ordering::Relaxed);
     }
 
-    /// Returns how long the longest work has been under way.
+    /// Returns how long the work that began first has been running; zero if there is none.
     pub(crate) fn at_work(&self, now: Duration) -> Duration {
         let since = self.at_work.iter().map(|since| since.load(Ordering::Relaxed)).filter(|since| *since > 0).min();
         since.map_or(Duration::ZERO, |since| now.saturating_sub(Duration::from_micros(since)))
     }
 
-    /// A batch is being written.
+    /// Notes that a batch of this many entries is being written.
     pub(crate) fn batch_begun(&self, entries: usize) {
         self.writing_entries.store(entries as u64, Ordering::Relaxed);
     }
 
-    /// It was written, or not; some of its entries may be held for the next.
+    /// Notes that the batch was handled. `held` of its entries wait for the next batch.
     pub(crate) fn batch_ended(&self, entries: usize, held: usize, took: Duration) {
         self.writing_entries.store(held as u64, Ordering::Relaxed);
         if entries > 0 {
@@ -171,20 +174,20 @@ impl Meters {
         }
     }
 
-    /// A file was synced, or not.
+    /// Counts a sync of a file, successful or not.
     pub(crate) fn sync(&self, ok: bool, took: Duration) {
         self.failed_syncs.fetch_add(u64::from(!ok), Ordering::Relaxed);
         self.sync_micros.push(micros(took));
     }
 
-    /// A day file was removed.
+    /// Counts a day file that was removed.
     pub(crate) fn pruned(&self, entries: u64, bytes: u64) {
         self.pruned_files.fetch_add(1, Ordering::Relaxed);
         self.pruned_entries.fetch_add(entries, Ordering::Relaxed);
         self.pruned_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Returns the numbers as they are; those of the queue are the queue's.
+    /// Returns the current values. The counters of the queue are 0; the caller adds them.
     pub(crate) fn read(&self) -> Counters {
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let lost = LOST_BY_WRITER.into_iter().map(|why| (why, number(&self.lost_entries[why as usize])));
@@ -206,11 +209,11 @@ impl Meters {
     }
 }
 
-/// A histogram that is being filled.
+/// A histogram that can be filled by several threads.
 #[derive(Debug)]
 struct Meter {
     bounds: &'static [u64],
-    /// One for each bound, and one for what lies above.
+    /// One count for each bound, and one for values above the last bound.
     counts: Vec<AtomicU64>,
     sum: AtomicU64,
 }

@@ -1,4 +1,4 @@
-//! Entries into finished lines, on several threads where there are many.
+//! Encodes entries into finished lines, with several threads if there are many entries.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,30 +13,31 @@ use crate::record::queue::item::{Line, Source, user_of};
 use crate::record::store::group::Day;
 use crate::redact::{BoundedCall, Redactor};
 
-/// Threads that redact and encode at once; callers need the other processors.
+/// The most threads that redact and encode at once. The other processors are left to the callers.
 const ENCODE_THREADS_MAX: usize = 4;
 
-/// Entries that are encoded into one text: so many that it is worth making one, so few that all threads end together.
+/// The most entries that are encoded into one text buffer: enough to be worth a buffer, and few enough that all threads
+/// finish at about the same time.
 const ENTRIES_AT_ONCE: usize = 32;
 
-/// Texts worth a thread of their own: some milliseconds of work.
+/// The number of text buffers for which one more thread is started: some milliseconds of work.
 const TEXTS_PER_THREAD: usize = 8;
 
-/// Bytes of most lines: room from the start, so that they are not moved while more come.
+/// The size of a usual line. A text buffer is allocated with this much room per line, so that it seldom has to grow.
 const LINE_BYTES_USUAL: usize = 1_024;
 
-/// Random bytes of one line: for its id and its salt.
+/// The random bytes of one line, for its id and its salt.
 const RANDOM_BYTES: usize = 26;
 
-/// Finished lines of some entries.
+/// The finished lines of some entries.
 #[derive(Debug)]
 pub(crate) struct Lines<R> {
     text: String,
-    /// The file that each belongs to, where it ends in the text, and what was said of its entry.
+    /// For each line: its day file, its end in the text, and the value that was given with its entry.
     rows: Vec<(Option<Day>, usize, R)>,
 }
 
-/// Makes lines.
+/// Encodes entries into lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoder {
     redactor: Arc<Redactor>,
@@ -46,27 +47,27 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(redactor: Arc<Redactor>, random: Arc<dyn Random>) -> Self {
-        // Asked once: the system is slow to say.
+        // Read only once, because this system call is slow.
         let threads = available_parallelism().map_or(1, usize::from).min(ENCODE_THREADS_MAX);
         Self { redactor, random, threads }
     }
 
-    /// Returns of a call what can reach a line, held for as long as it is open.
+    /// Returns the parts of a call that can reach its line. They are kept while the call is open.
     pub(crate) fn hold(&self, call: Source) -> Box<BoundedCall> {
         call.windowed(&self.redactor)
     }
 
-    /// Returns what the trail says about itself as an entry.
+    /// Returns one of our own events as an entry.
     pub(crate) fn own(&self, call: &Call, now: Timestamp) -> Source {
         Source::BoundedCall(Box::new(BoundedCall::own(call, now, &self.redactor)))
     }
 
-    /// Redacts, clips and encodes entries; each keeps what is said of it.
+    /// Redacts, clips and encodes entries. The value given with each entry is returned with its line.
     pub(crate) fn encode<R: Send>(&self, entries: Vec<(Source, R)>) -> Vec<Lines<R>> {
         self.encode_beside(entries, || {})
     }
 
-    /// As [`Encoder::encode`]; this thread does something else first, while others have begun.
+    /// Like [`Encoder::encode`], but this thread runs `beside` first, while other threads already encode.
     pub(crate) fn encode_beside<R: Send>(&self, entries: Vec<(Source, R)>, beside: impl FnOnce()) -> Vec<Lines<R>> {
         if entries.is_empty() {
             beside();
@@ -97,7 +98,7 @@ impl Encoder {
                 entry.unpack(&self.redactor, &mut call);
                 self.line(&call, random, &mut lines.text)
             });
-            // One call that we cannot handle must not end the recording of all others.
+            // A panic in one call must not end the recording of all other calls.
             let day = catch_unwind(write).ok();
             if day.is_none() {
                 lines.text.truncate(start);
@@ -108,7 +109,7 @@ impl Encoder {
         lines
     }
 
-    /// Returns a call as a finished line, made on the caller's thread.
+    /// Encodes a call into a finished line, on the caller's thread.
     pub(crate) fn finished(&self, call: Call) -> Line {
         let user = user_of(&call).to_owned();
         let mut random = [0; RANDOM_BYTES];
@@ -117,7 +118,7 @@ impl Encoder {
         Line { day: rows.pop().and_then(|(day, ..)| day), text, user }
     }
 
-    /// Redacts, clips and encodes an entry with its random bytes; returns the file it belongs to.
+    /// Redacts, clips and encodes an entry with its random bytes. Returns its day file.
     fn line(&self, entry: &BoundedCall, random: &[u8], out: &mut String) -> Day {
         let (mut bits, mut salt) = ([0; 10], [0; 16]);
         bits.copy_from_slice(&random[..10]);
@@ -127,7 +128,8 @@ impl Encoder {
 }
 
 impl<R> Lines<R> {
-    /// Gives each line with its file and what was said of its entry; `None` for an entry that could not be encoded.
+    /// Calls `take` for each line, with its day file and the value of its entry. The line is `None` if the entry could
+    /// not be encoded.
     pub(crate) fn each(self, mut take: impl FnMut(Option<(Day, &[u8])>, R)) {
         let mut start = 0;
         for (day, end, role) in self.rows {

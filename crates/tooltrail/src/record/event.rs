@@ -1,69 +1,71 @@
-//! Our own events: what the trail says about itself.
+//! Our own events: entries that tooltrail itself adds to the trail.
 
 use crate::call::{Call, Outcome, Status};
 use crate::home::SYSTEM_USER;
 use crate::json::push_string;
 use crate::record::loss::LossReason;
 
-/// Something that tooltrail itself records.
+/// An event that tooltrail itself records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Calls were lost before they could be recorded: `tooltrail.gap`.
+    /// Calls were lost: `tooltrail.gap`.
     Gap {
-        /// Whose, where one user is known.
+        /// The user of the calls, if they are of one known user.
         user: Option<String>,
-        /// How many.
+        /// The number of lost calls.
         lost: u64,
-        /// Why, and how many for each reason.
+        /// The reasons, each with its number of lost calls.
         why: Vec<(LossReason, u64)>,
-        /// The name of the token of a sender that said so.
+        /// The name of the sender's token, if the sender reported the loss.
         token: Option<String>,
     },
-    /// Somebody read the trail: `tooltrail.read`. Repeats within a minute become one more entry with a count.
+    /// The trail was read: `tooltrail.read`. Repeated reads within a minute are recorded as one more entry with a
+    /// count.
     Read {
-        /// The token's user.
+        /// The user of the token.
         user: Option<String>,
-        /// The token's name.
+        /// The name of the token.
         token: String,
-        /// What was read: `recent`, `stats`, `users`, …
+        /// The kind of read: `recent`, `stats`, `users`, …
         what: String,
-        /// The question as text.
+        /// The query as text.
         query: String,
     },
-    /// The service began: `tooltrail.start`.
+    /// The service has started: `tooltrail.start`.
     Start {
-        /// Its version.
+        /// The version of the service.
         version: String,
     },
-    /// The service ended: `tooltrail.stop`.
+    /// The service has stopped: `tooltrail.stop`.
     Stop,
-    /// A day's files are about to be removed: `tooltrail.prune`.
+    /// The files of a day are about to be removed: `tooltrail.prune`.
     Prune {
-        /// Which day.
+        /// The day.
         day: String,
-        /// How many files, of all users.
+        /// The number of files, of all users.
         files: u64,
-        /// How many entries.
+        /// The number of entries.
         entries: u64,
-        /// How many bytes.
+        /// The number of bytes.
         bytes: u64,
-        /// Over which limit it is.
+        /// The limit that the day exceeds.
         limit: &'static str,
-        /// Who does it: a command, or the service.
+        /// The part of tooltrail that removes it: a command, or the service.
         by: String,
     },
-    /// Something is wrong with a file: `tooltrail.incident`.
+    /// There is a problem with a file: `tooltrail.incident`.
     Incident {
-        /// What happened, in a word or two.
+        /// What happened, in a few words.
         what: String,
-        /// Where and how much: names and values.
+        /// Details, for example where and how much, as names and values.
         facts: Vec<(String, String)>,
     },
 }
 
 impl Event {
-    /// Returns the event as a call; `count` tells of how many equal events it stands for, where it is not one.
+    /// Returns the event as a call. `count` is the number of equal events that the call stands for, if it stands for
+    /// several.
     pub(crate) fn into_call(self, count: Option<u64>) -> Call {
         let system = || SYSTEM_USER.to_owned();
         let (user, tool, mut args) = match self {
@@ -121,7 +123,7 @@ impl Event {
     }
 }
 
-/// The members of an event's args.
+/// The members of the args of an event, as JSON.
 #[derive(Default)]
 struct Args(String);
 

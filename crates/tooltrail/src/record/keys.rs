@@ -1,4 +1,4 @@
-//! The redaction key: made once, kept outside the home.
+//! The redaction key: generated once, and kept outside the home.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use crate::home::Home;
 use crate::random::Random;
 use crate::redact::RedactionKey;
 
-/// The file of the first key; a rotation would add the next number.
+/// The file of the first key. A key rotation would add a file with the next number.
 const FILE: &str = "redact-1.key";
 
-/// How long another process may take to make the key.
+/// How long to wait for another process that generates the key.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// Returns the redaction key of a home's folder of keys, and makes both if they are missing.
+/// Returns the redaction key from the key folder of a home. Creates the folder and the key if they are missing.
 pub(crate) fn redaction_key(home: &Home, folder: &Path, random: &dyn Random) -> Result<RedactionKey, Error> {
     home.make_keys_folder(folder)?;
     let path = folder.join(FILE);
@@ -31,10 +31,11 @@ pub(crate) fn redaction_key(home: &Home, folder: &Path, random: &dyn Random) -> 
     Ok(RedactionKey { number: 1, bytes })
 }
 
-/// Returns the redaction keys of a folder of keys, by their numbers; none where none was made yet.
+/// Returns the redaction keys in a key folder, in the order of their numbers. Returns an empty list if there is no key
+/// yet.
 ///
 /// # Errors
-/// [`Error::Io`] if a key cannot be read, [`Error::Format`] if a file is no key.
+/// [`Error::Io`] if a key cannot be read, [`Error::Format`] if the content of a key file is not a key.
 pub fn redaction_keys(folder: &Path) -> Result<Vec<RedactionKey>, Error> {
     if !folder.exists() {
         return Ok(Vec::new());

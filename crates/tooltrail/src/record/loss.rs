@@ -1,6 +1,6 @@
-//! Why an entry is not in the trail.
+//! The reasons for which an entry is not in the trail.
 
-/// Why an entry is not in the trail: the words of gaps and of the metric `lost_entries`.
+/// The reason for which an entry is not in the trail. Gaps and the metric `lost_entries` use these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum LossReason {
@@ -10,20 +10,20 @@ pub enum LossReason {
     Closed,
     /// The entry's day is older than the retention.
     Retention,
-    /// The sender says that it dropped the entry.
+    /// The sender reported that it dropped the entry.
     Sender,
     /// The entry could not be encoded.
     Panicked,
     /// The day file could not be written.
     Unwritten,
-    /// The entry was written, and its day file could not be synced.
+    /// The entry was written, but its day file could not be synced.
     Unsynced,
-    /// The entry was written, and others removed, replaced or cut its day file before it was durable.
+    /// The entry was written, but another program removed, replaced or cut its day file before the entry was durable.
     Removed,
 }
 
 impl LossReason {
-    /// Every reason, in the order of the documents.
+    /// All reasons, in the order of the documentation.
     pub const ALL: [Self; 8] = [
         Self::QueueFull,
         Self::Closed,
@@ -35,7 +35,7 @@ impl LossReason {
         Self::Removed,
     ];
 
-    /// Returns the word that stands in gaps and metrics.
+    /// Returns the name that gaps and metrics use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

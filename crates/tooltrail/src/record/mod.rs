@@ -1,4 +1,4 @@
-//! The way in: a recorder, its queue and its writer, and what the trail says about itself.
+//! Recording: the recorder, its queue, its writer thread, and our own events.
 
 mod counters;
 mod encoder;

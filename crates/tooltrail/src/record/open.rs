@@ -1,4 +1,4 @@
-//! A call under way: recorded when it ends, however it ends.
+//! A call that has begun. It is recorded when it ends, in whatever way it ends.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::record::open_call_id::OpenCallId;
 use crate::record::queue::promise::Ack;
 use crate::record::recorder::Recorder;
 
-/// A call that has begun. Dropped unfinished, it is recorded as `error`, `cancelled`.
+/// A call that has begun. If it is dropped before it is finished, it is recorded as `error`, `cancelled`.
 #[must_use = "a call that is not finished is recorded as cancelled"]
 #[derive(Debug)]
 pub struct Open<'a> {
     recorder: &'a Recorder,
     call: Option<Call>,
     began: Duration,
-    /// Under which id the writer knows that it began; 0 if it does not.
+    /// The id of the call in the journal; `None` if its begin was not noted.
     id: Option<OpenCallId>,
 }
 
@@ -24,11 +24,11 @@ impl<'a> Open<'a> {
         Self { recorder, call: Some(call), began: recorder.clock().monotonic(), id }
     }
 
-    /// Records the outcome durably. Drop the acknowledgement to not wait for it.
+    /// Records the outcome durably. To not wait for it, drop the acknowledgement.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the queue is full, [`Error::Input`] if the call's day is too old to be kept, and then the call is
-    /// counted in the next gap; [`Error::Closed`].
+    /// [`Error::Busy`] if the queue is full, [`Error::Input`] if the day of the call is too old to be kept, and
+    /// [`Error::Closed`]. In each case, the call is counted as lost.
     pub fn finish(mut self, outcome: Outcome) -> Result<Ack, Error> {
         let call = self.end(outcome);
         let taken = self.recorder.take_durable(call.into_iter().collect(), self.id);
@@ -42,7 +42,7 @@ impl<'a> Open<'a> {
         }
     }
 
-    /// Takes the call with its outcome and the time it took, unless the caller knew better.
+    /// Takes the call and adds its outcome, and its duration unless the caller has set one.
     fn end(&mut self, outcome: Outcome) -> Option<Call> {
         let mut call = self.call.take()?;
         let took = self.recorder.clock().monotonic().saturating_sub(self.began);

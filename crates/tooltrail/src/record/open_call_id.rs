@@ -1,14 +1,14 @@
-//! The number of a call that is under way.
+//! The id of an open call.
 
 use std::num::NonZeroU64;
 
-/// The number under which the writer and the journal know a call that has begun and has not ended. A recorder counts from
-/// 1; the journal writes 0 where a record belongs to no open call.
+/// The id under which the writer thread and the journal know a call that has begun and has not ended. A recorder counts
+/// from 1. The journal writes 0 in a record that belongs to no open call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OpenCallId(NonZeroU64);
 
 impl OpenCallId {
-    /// Returns the id of a number, `None` for 0.
+    /// Returns the id with this number; `None` for 0.
     pub(crate) fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
@@ -19,7 +19,7 @@ impl OpenCallId {
     }
 }
 
-/// Returns the number that the journal writes: 0 for none.
+/// Returns the number that the journal writes: 0 for `None`.
 pub(crate) fn number(id: Option<OpenCallId>) -> u64 {
     id.map_or(0, OpenCallId::get)
 }

@@ -1,4 +1,4 @@
-//! Calls that have begun and that the journal does not know yet.
+//! Calls that have begun and are not noted in the journal yet.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,18 +6,19 @@ use std::time::Duration;
 use crate::record::open_call_id::OpenCallId;
 use crate::redact::BoundedCall;
 
-/// How long a call must be open before the journal notes it without being asked: most calls are done by then.
+/// How long a call must be open before it is noted in the journal, if no caller waits for that. Most calls have ended
+/// by then.
 ///
-/// Within 100 ms of its beginning a call is noted; this leaves the rest of them for what the writer is busy with.
+/// A call is noted within 100 ms after it began. The rest of that time is for other work of the writer thread.
 const OPEN_AFTER: Duration = Duration::from_millis(25);
 
-/// Calls that wait to be noted as open: as many as the queue holds. More are not noted.
+/// The most calls that wait to be noted: as many as the queue holds. Further calls are not noted.
 const OPENING_MAX: usize = 65_536;
 
-/// Bytes of calls that wait to be noted as open. More are not noted.
+/// The most bytes of calls that wait to be noted. Further calls are not noted.
 const OPENING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Calls that the journal does not know yet, with when they began.
+/// The calls that are not noted in the journal yet, each with the time when it began.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     calls: BTreeMap<OpenCallId, (Duration, Box<BoundedCall>)>,
@@ -25,7 +26,7 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Keeps a call until it is due, where there is room.
+    /// Adds a call, if there is room.
     pub(crate) fn insert(&mut self, id: OpenCallId, now: Duration, call: Box<BoundedCall>) {
         let bytes = self.bytes + call.bytes();
         if self.calls.len() < OPENING_MAX && bytes <= OPENING_BYTES_MAX {
@@ -34,20 +35,20 @@ impl Opening {
         }
     }
 
-    /// Forgets a call: it has ended.
+    /// Removes a call that has ended.
     pub(crate) fn remove(&mut self, id: OpenCallId) {
         if let Some((_, call)) = self.calls.remove(&id) {
             self.bytes -= call.bytes();
         }
     }
 
-    /// Returns how long none is due; `None` for ever.
+    /// Returns the time until the next call must be noted; `None` if there are no calls.
     pub(crate) fn patience(&self, now: Duration) -> Option<Duration> {
-        // Ids grow with time, so that the first of the open ones is the oldest.
+        // Ids grow with time, so the first call is the oldest.
         self.calls.values().next().map(|(began, _)| (*began + OPEN_AFTER).saturating_sub(now))
     }
 
-    /// Takes the calls that have been open for a while; with `all` none is left.
+    /// Takes the calls that have been open for [`OPEN_AFTER`]; with `all`, takes every call.
     pub(crate) fn due(&mut self, now: Duration, all: bool) -> Vec<(OpenCallId, Box<BoundedCall>)> {
         let mut due = Vec::new();
         while let Some(first) = self.calls.first_entry() {

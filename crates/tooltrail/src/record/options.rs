@@ -1,4 +1,4 @@
-//! How a recorder is opened.
+//! The options with which a recorder is opened.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,32 +13,34 @@ use crate::record::writer::Writer;
 use crate::redact::{RedactionRules, Redactor};
 use crate::retention::Retention;
 
-/// How a recorder is opened.
+/// The options with which a recorder is opened.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
-    /// The home; made if it is missing.
+    /// The home. It is created if it is missing.
     pub home: PathBuf,
-    /// The folder of the home's keys, which must lie outside the home; without one, marks of secrets carry no tags.
+    /// The folder of the home's keys, which must be outside the home. Without it, the marks that replace secrets have
+    /// no tags.
     pub keys: Option<PathBuf>,
-    /// Whether the folder's group may read.
+    /// Whether the group of the home folder may read it.
     pub group: bool,
-    /// Whether the home may lie on a network file system, as [`Home::create_even_on_network`] says.
+    /// Whether the home may be on a network file system; see [`Home::create_even_on_network`].
     pub force_network_home: bool,
-    /// What is kept: entries of days that are too old are refused. [`Recorder::prune`] removes, and is called by hand.
+    /// The days to keep. Entries of older days are refused. To remove old days, call [`Recorder::prune`]; it does not
+    /// run by itself.
     pub retention: Retention,
-    /// What is hidden beside what always is.
+    /// The redaction rules in addition to the built-in ones.
     pub rules: RedactionRules,
-    /// Where the time comes from.
+    /// The source of the time.
     pub clock: Arc<dyn Clock>,
-    /// Where random bits come from.
+    /// The source of random bits.
     pub random: Arc<dyn Random>,
-    /// Whether secrets are left where they stand.
+    /// Whether secrets are not redacted.
     unredacted: bool,
 }
 
 impl Options {
-    /// Returns the defaults for a home: no keys, the system's clock and random bits.
+    /// Returns the defaults for a home: no keys, and the clock and the random bits of the system.
     #[must_use]
     pub fn new(home: impl AsRef<Path>) -> Self {
         Self {
@@ -54,17 +56,18 @@ impl Options {
         }
     }
 
-    /// Leaves secrets where they stand, so that the bench can tell what finding them costs. For nothing else.
+    /// Turns redaction off, so that the benchmark can measure its cost. For no other use.
     #[doc(hidden)]
     #[must_use]
     pub fn dangerously_unredacted(self) -> Self {
         Self { unredacted: true, ..self }
     }
 
-    /// Opens the home for writing and starts the writer.
+    /// Opens the home for writing and starts the writer thread.
     ///
     /// # Errors
-    /// [`Error::Input`] if the keys lie below the home, where agents may read; else as [`Home::create`].
+    /// [`Error::KeysBelowHome`] if the keys are below the home, where agents may read them; otherwise as
+    /// [`Home::create`].
     pub fn open(self) -> Result<Recorder, Error> {
         let home = if self.force_network_home {
             Home::create_even_on_network(&self.home, self.group)?
@@ -78,8 +81,8 @@ impl Options {
         Ok(recorder)
     }
 
-    /// Recovers a home, and returns a recorder and its writer, which does nothing by itself; with `background` it
-    /// flushes in a thread of its own.
+    /// Recovers a home, and returns a recorder and its writer. The writer does nothing until it is run. With
+    /// `background`, it flushes in a thread of its own.
     pub(crate) fn open_on(self, home: Home, background: bool) -> Result<(Recorder, Writer), Error> {
         let key = match &self.keys {
             None => None,
@@ -97,7 +100,7 @@ impl Options {
     }
 }
 
-/// Whether a folder that may not exist yet lies below another, links resolved.
+/// Whether `folder`, which may not exist yet, is below `home`, after links are resolved.
 fn lies_below(folder: &Path, home: &Path) -> bool {
     let resolved = folder.ancestors().find_map(|ancestor| {
         let rest = folder.strip_prefix(ancestor).ok()?;

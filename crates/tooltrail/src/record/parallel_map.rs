@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::thread::{Builder, scope};
 
-/// Runs `work` on each item and returns the answers in the order of the items.
+/// Runs `work` on each item and returns the results in the order of the items.
 ///
-/// Another thread, up to `threads_max` in all, is started for every `share` items; with fewer all happens here, as it
-/// does where the system has no thread to give. Each takes the next item when it is done with one.
+/// One thread works for every `share` items, at most `threads_max` in total, including this one. With few items, or if
+/// no thread can be started, all work runs on this thread. Each thread takes the next item when it is done with one.
 pub(crate) fn parallel_map<T: Send, A: Send>(
     items: Vec<T>,
     threads_max: usize,
@@ -16,7 +16,7 @@ pub(crate) fn parallel_map<T: Send, A: Send>(
     parallel_map_beside(items, threads_max, share, work, || {})
 }
 
-/// As [`parallel_map`]; this thread does something else first, while the others have begun.
+/// Like [`parallel_map`], but this thread runs `beside` first, while the other threads already work.
 pub(crate) fn parallel_map_beside<T: Send, A: Send>(
     items: Vec<T>,
     threads_max: usize,
@@ -30,7 +30,7 @@ pub(crate) fn parallel_map_beside<T: Send, A: Send>(
         return items.into_iter().map(work).collect();
     }
     let items = Mutex::new(items.into_iter().enumerate());
-    // Taking an item cannot panic, so the lock is whole whatever happened to the work.
+    // Taking an item cannot panic, so the iterator is valid even if `work` has panicked.
     let next = || items.lock().unwrap_or_else(PoisonError::into_inner).next();
     let take_part = || {
         let mut answers = Vec::new();

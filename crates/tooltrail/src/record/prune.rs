@@ -1,4 +1,4 @@
-//! Days that go: chosen by the retention, recorded first, and then removed file by file.
+//! Pruning: the retention chooses the days to remove, each is recorded first, and then its files are removed.
 
 pub(crate) mod prunable;
 
@@ -19,42 +19,42 @@ use crate::record::recorder::Recorder;
 use crate::record::store::group::Day;
 use crate::retention::Retention;
 
-/// How long another process may hold the append lock, and how long another prune may still take: a day's files of
-/// thousands of users.
+/// How long to wait for the append lock and for another prune: enough for the files that thousands of users have for
+/// one day.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Files that are removed under one hold of the append lock: whoever appends waits for them.
+/// The most files that are removed while the append lock is held once. Writers wait for the lock meanwhile.
 const FILES_AT_ONCE: usize = 64;
 
-/// How often, and how long apart, a prune looks whether other processes have flushed what they wrote into files that are
-/// to go: they do it each second.
+/// How often, and with which pause, a prune checks whether other processes have flushed their lines in files that are
+/// to be removed. They flush every second.
 const FLUSH_TRIES: usize = 13;
 const FLUSH_PAUSE: Duration = Duration::from_millis(250);
 
 impl Recorder {
-    /// Removes the days that the retention does not keep, the oldest first; returns what went.
+    /// Removes the days that the retention does not keep, oldest first. Returns the removed days.
     ///
-    /// For each day a `tooltrail.prune` is durable before the first of its files goes, so that whoever is killed in the
-    /// middle has told it. The next prune tells and removes what is left of that day, also where it is within the caps by
-    /// then, but for days that are to be kept in any case. Only plain day files without a second name are touched; a
-    /// user's empty folder stays, as another may be about to write there.
+    /// For each day, a `tooltrail.prune` entry is durable before the first of its files is removed, so that a killed
+    /// prune has still been recorded. The next prune records and removes the rest of such a day, even if that is within
+    /// the limits by then, but not if the day must be kept in any case. Only regular day files with one hard link are
+    /// removed. An empty user folder stays, because another process may be about to write there.
     ///
-    /// A file that grew after it was told, or of which lines still wait in a journal for their flush, stays until the
-    /// next prune: its writer would bring it back.
+    /// A file that has grown after it was recorded, or that has lines in a journal that are not flushed, stays until
+    /// the next prune, because its writer would create it again.
     ///
     /// # Errors
-    /// [`Error::Input`] as [`Retention::check`]; [`Error::Io`] where the home cannot be read, a file not be removed, or
-    /// another prune is under way for long; [`Error::Unwritten`] where it could not be recorded. Nothing more is removed
-    /// then.
+    /// [`Error::Input`] as [`Retention::check`]; [`Error::Io`] if the home cannot be read, a file cannot be removed, or
+    /// another prune takes too long; [`Error::Unwritten`] if the prune could not be recorded. No further file is
+    /// removed after an error.
     pub fn prune(&self, retention: &Retention, by: &str) -> Result<Vec<PrunedDay>, Error> {
         retention.check()?;
         let home = self.home();
         let lock_path = home.root().join(OWN_FOLDER).join("prune.lock");
-        // Two at once would tell and count the same files twice.
+        // Two prunes at the same time would record and count the same files twice.
         let lock = home.disk().lock(&[OWN_FOLDER, "prune.lock"], LOCK_WAIT);
         let _lock = lock.map_err(Error::io("lock (another prune may be under way)", &lock_path))?;
-        // A file of which something still waits would come again. What was lost before is told by a gap, and stops
-        // nothing here.
+        // A file with lines that are not flushed yet would be created again. Earlier losses are reported by a gap and
+        // do not stop the prune.
         match self.flush() {
             Ok(()) | Err(Error::Unwritten { .. }) => {}
             Err(error) => return Err(error),
@@ -63,7 +63,7 @@ impl Recorder {
         let held = await_flushes(home, &chosen)?;
         let Chosen { days, folders, resumed } = chosen;
         if resumed {
-            // Whoever was killed in the middle may have removed files whose folders nobody else would sync.
+            // The killed prune may have removed files without syncing their folders.
             sync_folders(home, &folder_names(home)?)?;
         }
         let mut gone = Vec::new();
@@ -88,7 +88,7 @@ impl Recorder {
     }
 }
 
-/// Waits a while for the flush of lines that stood in these files and wait in a journal; returns the files of all that do.
+/// Waits a while until no journal has unflushed lines for these days. Returns all day files with unflushed lines.
 fn await_flushes(home: &Home, chosen: &Chosen) -> Result<BTreeSet<Day>, Error> {
     let path = home.root().join(OWN_FOLDER).join("journal");
     let days = chosen.days.iter().map(|(day, _)| day.day).collect::<BTreeSet<_>>();
@@ -103,17 +103,18 @@ fn await_flushes(home: &Home, chosen: &Chosen) -> Result<BTreeSet<Day>, Error> {
     }
 }
 
-/// Notes the day that was told and whose files go now.
+/// Writes the note of the day that was recorded and whose files are removed now.
 fn note(home: &Home, day: &PrunedDay) -> Result<(), Error> {
     let text = format!("{} {}\n", day.day, day.limit.as_str());
     match home.disk().replace(&UNDER_WAY, text.as_bytes()) {
-        // A full disk is what a prune is for; without a note only a kill in the middle would show.
+        // A full disk must not stop a prune, because the prune frees space. The note is needed only if the prune is
+        // killed.
         Err(error) if error.kind() == io::ErrorKind::StorageFull => Ok(()),
         noted => noted.map_err(Error::io("write", &home.root().join(UNDER_WAY.join("/")))),
     }
 }
 
-/// Removes the files of a day, some at a time; returns how many stay.
+/// Removes the files of a day in several steps. Returns the number of files that stay.
 fn remove(
     home: &Home,
     day: &PrunedDay,
@@ -128,7 +129,7 @@ fn remove(
             let folder = &*folders[file.folder];
             let failed = |error| Error::io("remove", &home.day_path(folder, day.day))(error);
             match day_file(home, folder, day.day).map_err(failed)? {
-                // What came after it was told stays until the next prune tells it.
+                // The file has grown after it was recorded, or has unflushed lines. It stays until the next prune.
                 Some((_, len)) if len != file.bytes || held.contains(&(folder.to_owned(), day.day)) => left += 1,
                 Some(_) => {
                     home.disk().remove(&[folder, TRAIL_FOLDER, &day_name(day.day)]).map_err(failed)?;
@@ -138,23 +139,24 @@ fn remove(
             }
         }
     }
-    // Not under the lock, which is never held across a sync; what a power cut brings back before is still noted.
+    // The append lock is not held during this sync. If a power cut brings the files back before it, the note is still
+    // there.
     sync_folders(home, files.iter().map(|file| &folders[file.folder]))?;
     forget_lateness(home, day, (files, folders))?;
     Ok(left)
 }
 
-/// Makes durable which files these users' folders have.
+/// Syncs the trail folders of these users, so that the removal of files is durable.
 fn sync_folders<'a>(home: &Home, folders: impl IntoIterator<Item = &'a String>) -> Result<(), Error> {
     for folder in folders {
         let path = home.root().join(folder).join(TRAIL_FOLDER);
-        // What is no folder of ours has no file that went.
+        // If the name is not a folder, no file was removed there.
         plain(home.disk().sync_folder(&[folder, TRAIL_FOLDER])).map_err(Error::io("sync", &path))?;
     }
     Ok(())
 }
 
-/// Removes what is noted of how late the day's lines come, unless some came again.
+/// Removes the lateness note of the day, unless one of its files exists again.
 fn forget_lateness(home: &Home, day: &PrunedDay, (files, folders): (&[PrunableFile], &[String])) -> Result<(), Error> {
     let (disk, date) = (&**home.disk(), day.day.to_string());
     let note = [OWN_FOLDER, "late", &*date];

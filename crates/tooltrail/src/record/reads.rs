@@ -1,14 +1,15 @@
-//! Reads of the trail, recorded without letting the log feed on itself: the first at once, repeats once a minute.
+//! Reads of the trail are recorded too. The first read is recorded at once, equal reads after it are counted into one
+//! entry per minute, so that frequent reads do not fill the trail.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::record::event::Event;
 
-/// How long equal reads are counted into one entry.
+/// The time for which equal reads are counted into one entry.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Different reads counted at once; beyond them each is recorded by itself.
+/// The most different reads that are counted at the same time. Each further read is recorded by itself.
 const READS_MAX: usize = 1_024;
 
 /// The reads of the last minute.
@@ -25,7 +26,7 @@ struct Window {
 }
 
 impl Reads {
-    /// Returns the event if it is to be recorded now; otherwise it was counted.
+    /// Returns the event if it must be recorded now; otherwise counts it.
     pub(crate) fn first(&mut self, event: Event, now: Duration) -> Option<Event> {
         let Event::Read { token, what, query, .. } = &event else { return Some(event) };
         let key = (token.clone(), what.clone(), query.clone());
@@ -39,7 +40,7 @@ impl Reads {
         Some(event)
     }
 
-    /// Returns the repeats whose minute has ended (with `all`, of every minute), each with its count.
+    /// Returns the repeated reads whose minute has ended, each with its count; with `all`, all repeated reads.
     pub(crate) fn ended(&mut self, now: Duration, all: bool) -> Vec<(Event, u64)> {
         let mut ended = Vec::new();
         self.windows.retain(|_, window| {
@@ -52,7 +53,7 @@ impl Reads {
         ended
     }
 
-    /// Returns how long until the next minute ends, `None` if none is open.
+    /// Returns the time until the next minute ends; `None` if no read is being counted.
     pub(crate) fn next(&self, now: Duration) -> Option<Duration> {
         self.windows.values().map(|window| (window.began + WINDOW).saturating_sub(now)).min()
     }

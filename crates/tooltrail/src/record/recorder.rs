@@ -1,4 +1,4 @@
-//! The recorder: what callers hold.
+//! The recorder: the object with which callers record entries.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -28,28 +28,29 @@ use crate::record::store::waiting::WaitingFolders;
 use crate::redact::Redactor;
 use crate::retention::Retention;
 
-/// What to do about a call whose day is older than the retention.
+/// The hint for a call whose day is older than the retention.
 const TOO_LATE_HINT: &str = "its day would be pruned at once: keep more days, or leave it out";
 
-/// Longest wait for a flush: a full queue on a slow disk.
+/// The longest wait for a flush: enough for a full queue on a slow disk.
 const FLUSH_WAIT: Duration = Duration::from_secs(30);
 
-/// Longest wait until what was taken as buffered can be read: a full queue on a machine that is busy otherwise.
+/// The longest wait until buffered entries can be read: enough for a full queue on a busy machine.
 const SEEN_WAIT: Duration = Duration::from_secs(2);
 
-/// Longest wait of a reader for acknowledged lines whose day files cannot be appended to just now: a process that was
-/// stopped while it holds the append lock must not hold up those who read.
+/// The longest wait of a reader for acknowledged lines whose day files cannot be appended to at the moment. A process
+/// that is stopped while it holds the append lock must not block readers.
 const DEFERRED_WAIT: Duration = Duration::from_millis(250);
 
-/// How long the disk may take for a batch or a flush before something is wrong: a little less than an acknowledgement
-/// is waited for, so that whoever waited in vain finds it told.
+/// How long the disk may take for a batch or a flush before the health check reports it. It is a little less than
+/// `DURABLE_WAIT`, so that a caller whose wait timed out finds the reason in the health check.
 const STUCK_AFTER: Duration = Duration::from_millis(1_800);
 
-/// Bytes of a call that is moved into the queue as it is; of a larger one only what can reach its line waits there, or
-/// a crowd of large results would fill the queue with what nobody will see.
+/// The most bytes of a call that is moved into the queue as it is. Of a larger call, only the parts that can reach its
+/// line are put into the queue; otherwise many large results would fill it with bytes that are never written.
 const MOVED_BYTES_MAX: usize = 16 * 1024;
 
-/// Writes entries. One per process and home; share it between threads, `&self` is all it needs.
+/// Writes entries to a home. Open one recorder per process and home, and share it between threads; its methods need
+/// only `&self`.
 ///
 /// ```
 /// # let home = tempfile::tempdir().unwrap();
@@ -71,23 +72,27 @@ pub struct Recorder {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the recorder and its writer share.
+/// The state that the recorder and its writer thread share.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) queue: Queue,
+    // Set by the writer thread, read by the recorder.
     /// Why the last batch could not be written.
     pub(crate) trouble: Mutex<Option<String>>,
-    /// Why something of a dead process could not be brought into its day file yet.
+    /// Why lines of a dead process could not be recovered yet.
     pub(crate) unrecovered: Mutex<Option<String>>,
+    // Used by both.
     pub(crate) reads: Mutex<Reads>,
     pub(crate) meters: Arc<Meters>,
-    /// Whether lines that were accepted wait for their day files, which cannot be appended to just now.
+    // Set by the writer thread, read by the recorder.
+    /// Whether accepted lines wait because their day files cannot be appended to at the moment.
     pub(crate) deferred: AtomicBool,
-    /// Folders whose lines wait for day files, for whatever reason.
+    /// The folders with lines that are not in their day files yet, for any reason.
     pub(crate) waiting: Arc<WaitingFolders>,
-    /// Ids of open calls that were given.
+    // Used only by the recorder.
+    /// The number of ids given to open calls.
     begun: AtomicU64,
-    /// How often buffered entries were acknowledged, and how many of these times they are known to be in day files.
+    /// The number of requests with buffered entries, and how many of them are known to be in day files.
     buffered: AtomicU64,
     seen: AtomicU64,
 }
@@ -108,16 +113,17 @@ impl Recorder {
         Options::new(home).open()
     }
 
-    /// Records a call and returns at once: never waits, never fails.
+    /// Records a call and returns at once. It never waits for the disk and never fails.
     ///
-    /// Where the queue is full the call is counted, and the count becomes a `tooltrail.gap`.
+    /// If the queue is full, the call is counted as lost, and a `tooltrail.gap` entry reports the count.
     pub fn record(&self, call: &Call) {
         self.take(call, None);
     }
 
-    /// As [`Recorder::record`], of a call that is given away.
+    /// Like [`Recorder::record`], but takes the call by value.
     ///
-    /// Unless it is large nothing of it is copied or looked at before it is with the writer, which costs its caller least.
+    /// Unless the call is large, nothing of it is copied or processed on the caller's thread. This is the cheapest way
+    /// for the caller.
     #[inline]
     pub fn record_owned(&self, mut call: Call) {
         if call.ts.is_none() {
@@ -128,18 +134,18 @@ impl Recorder {
         if call_bytes(&call) <= MOVED_BYTES_MAX { self.state.queue.offer(call, None) } else { self.record(&call) }
     }
 
-    /// Takes all of these calls or none; the acknowledgement resolves when all are durable, and in their day files
-    /// wherever those can be written.
+    /// Accepts all of these calls or none. The acknowledgement resolves when all are durable. They are then also in
+    /// their day files, unless a file cannot be written at the moment.
     ///
     /// # Errors
-    /// [`Error::Busy`] if they do not fit the queue, [`Error::Input`] if the day of one is too old to be kept,
-    /// [`Error::Closed`].
+    /// [`Error::Busy`] if they do not fit into the queue; [`Error::Input`] if the day of one of them is too old to be
+    /// kept; [`Error::Closed`].
     pub fn record_durable(&self, calls: Vec<Call>) -> Result<Ack, Error> {
         self.take_durable(calls, None)
     }
 
-    /// Takes all of these calls or none, each with the durability of its tool: as [`Recorder::record_durable`], but the
-    /// acknowledgement does not wait for the buffered ones, and a loss among them is counted in a gap instead.
+    /// Accepts all of these calls or none, each with the durability of its tool. Like [`Recorder::record_durable`], but
+    /// the acknowledgement does not wait for the buffered calls; if one of them is lost, a gap reports it.
     ///
     /// # Errors
     /// As [`Recorder::record_durable`].
@@ -155,8 +161,8 @@ impl Recorder {
 
     /// Redacts and encodes a call on the caller's thread, for [`Recorder::record_prepared`].
     ///
-    /// What the writer does with calls it does for all senders, so a caller with many calls of others prepares them: it
-    /// alone then waits for what they cost.
+    /// The writer thread serves all senders. A caller that passes on many calls of others should prepare them, so that
+    /// only this caller waits for that work.
     ///
     /// # Errors
     /// [`Error::Input`] if its day is too old to be kept.
@@ -169,10 +175,10 @@ impl Recorder {
         Ok(Prepared { line: self.encoder.finished(call), waits })
     }
 
-    /// As [`Recorder::record_through`], of calls that were prepared before.
+    /// Like [`Recorder::record_through`], for calls that were prepared before.
     ///
     /// # Errors
-    /// [`Error::Busy`] if they do not fit the queue; [`Error::Closed`].
+    /// [`Error::Busy`] if they do not fit into the queue; [`Error::Closed`].
     pub fn record_prepared(&self, calls: Vec<Prepared>) -> Result<Ack, Error> {
         let any_buffered = calls.iter().any(|call| !call.waits);
         let (ack, promises) = promised(calls.len(), calls.iter().map(|call| call.waits));
@@ -184,8 +190,8 @@ impl Recorder {
         Ok(ack)
     }
 
-    /// Waits until what [`Recorder::record_through`] took as buffered before is in its day files or known to be lost,
-    /// at most 2 s; returns whether it is. Costs nothing where nothing of the kind is under way.
+    /// Waits until all buffered calls that [`Recorder::record_through`] accepted before are in their day files or known
+    /// to be lost, at most 2 s. Returns whether they are. It returns at once if there are no such calls.
     pub fn wait_for_buffered(&self) -> bool {
         let taken = self.state.buffered.load(Ordering::Acquire);
         let is_deferred = self.state.deferred.load(Ordering::Acquire);
@@ -200,7 +206,7 @@ impl Recorder {
         settled
     }
 
-    /// Returns the folders of users of whom accepted entries wait for their day files, for [`Trail::lacking`].
+    /// Returns the folders of the users whose accepted entries are not in their day files yet, for [`Trail::lacking`].
     ///
     /// [`Trail::lacking`]: crate::Trail::lacking
     #[must_use]
@@ -208,14 +214,14 @@ impl Recorder {
         self.state.waiting.get()
     }
 
-    /// Returns the first so many characters of a message about a call, without the secrets that the message quotes: those
-    /// that are found in it, and those that are found in the first 64 KiB of what was sent.
+    /// Returns the first `chars_max` characters of a message about a call, without the secrets that the message quotes:
+    /// those that are found in the message, and those that are found in the first 64 KiB of `sent`.
     #[must_use]
     pub fn excerpt(&self, message: &str, sent: &[u8], chars_max: usize) -> String {
         self.redactor.excerpt(message, sent, chars_max)
     }
 
-    /// Says in words that a call's day is older than the retention, and that it would therefore be refused.
+    /// Returns a message if the day of a call is older than the retention, so that the call would be refused.
     #[must_use]
     pub fn too_late(&self, call: &Call) -> Option<String> {
         let day = call.ts?.date();
@@ -223,28 +229,30 @@ impl Recorder {
         (day < first).then(|| format!("older than the retention: of {day}, and kept is what is of {first} or later"))
     }
 
-    /// Notes that a call begins; the guard records how it ends and how long it took.
+    /// Notes that a call begins. The returned guard records how the call ends and how long it took.
     ///
-    /// Nothing is waited for. If the process is killed once the call has been open for 100 ms, it is recorded as
+    /// It does not wait. If the process is killed after the call has been open for 100 ms, the call is recorded as
     /// `error`, `interrupted` when the home is next opened for writing.
     pub fn begin(&self, call: Call) -> Open<'_> {
         let id = self.next_id();
         let begins = Lent::new(&call, self.clock.now(), &self.redactor);
-        // Without room for it only a kill would show: the outcome finds its own way.
+        // If the queue is full, the begin is not noted. This matters only if the process is killed; the outcome is
+        // recorded by itself.
         let taken = self.state.queue.begin(id, begins, None);
         Open::new(self, call, id.filter(|_| taken.is_ok()))
     }
 
-    /// As [`Recorder::begin`], but nothing is noted before the outcome: a kill leaves no trace of the call.
+    /// Like [`Recorder::begin`], but nothing is noted before the outcome. If the process is killed, no trace of the
+    /// call is left.
     pub fn begin_buffered(&self, call: Call) -> Open<'_> {
         Open::new(self, call, None)
     }
 
-    /// As [`Recorder::begin`], but the acknowledgement resolves when it is durable that the call begins: await it
-    /// before the tool runs, and no kill or power cut hides that it ran.
+    /// Like [`Recorder::begin`], but the acknowledgement resolves when the begin of the call is durable. If the caller
+    /// awaits it before the tool runs, neither a kill nor a power cut can hide that the tool ran.
     ///
     /// # Errors
-    /// [`Error::Busy`] if the queue is full, and then the call is counted in the next gap; [`Error::Closed`].
+    /// [`Error::Busy`] if the queue is full; [`Error::Closed`]. In both cases, the call is counted as lost.
     pub fn begin_durable(&self, call: Call) -> Result<(Open<'_>, Ack), Error> {
         let id = self.next_id();
         let begins = Lent::new(&call, self.clock.now(), &self.redactor);
@@ -265,7 +273,7 @@ impl Recorder {
         self.state.queue.offer(entry, None);
     }
 
-    /// Records one of our own events, and waits until it is durable, at most as long as for a flush.
+    /// Records one of our own events and waits until it is durable, at most 30 s.
     pub(crate) fn event_durable(&self, event: Event) -> Result<(), Error> {
         let call = event.into_call(None);
         let (ack, promises) = promise(1);
@@ -274,15 +282,15 @@ impl Recorder {
         ack.wait_for(FLUSH_WAIT)
     }
 
-    /// Waits until all that was accepted before is visible and durable, at most 30 s.
+    /// Waits until all entries accepted before are in their day files and durable, at most 30 s.
     ///
     /// # Errors
-    /// [`Error::Unwritten`] with the count of entries accepted since the last flush that could not be written.
+    /// [`Error::Unwritten`] with the number of entries since the last flush that could not be written.
     pub fn flush(&self) -> Result<(), Error> {
         self.barrier(false)
     }
 
-    /// Flushes, and then takes no more. A later flush or close waits for the first and answers as it does.
+    /// Flushes, and accepts no entry afterwards. A later flush or close waits for this one and returns the same result.
     ///
     /// # Errors
     /// As [`Recorder::flush`].
@@ -297,13 +305,13 @@ impl Recorder {
         }
     }
 
-    /// Says whether the home can be written just now, each of its day files included; tries it with a small file.
+    /// Checks that the home and all of its day files can be written at the moment. It writes a small file as a test.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// A message that says why not.
     pub fn health(&self) -> Result<(), String> {
         self.home.check_stands()?;
-        // Before the probe, which would wait too.
+        // Checked before the probe, because the probe would wait for the same disk.
         let at_work = self.state.meters.at_work(self.clock.monotonic());
         if at_work > STUCK_AFTER {
             return Err(format!(
@@ -325,13 +333,13 @@ impl Recorder {
         trouble.clone().map_or(Ok(()), Err)
     }
 
-    /// Says in words why lines of a process that died still stand in its journal alone; `None` where there are none.
+    /// Returns a message that says why lines of a dead process are still only in its journal; `None` if there are none.
     #[must_use]
     pub fn unrecovered(&self) -> Option<String> {
         self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns in numbers what it has done since it was opened.
+    /// Returns the counters of this recorder since it was opened.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let mut counters = self.state.meters.read();
@@ -342,13 +350,13 @@ impl Recorder {
         counters
     }
 
-    /// Returns the home it writes to.
+    /// Returns the home that the recorder writes to.
     #[must_use]
     pub fn home(&self) -> &Home {
         &self.home
     }
 
-    /// Returns a recorder for which nobody writes yet.
+    /// Returns a recorder that has no writer thread yet.
     pub(crate) fn without_writer(
         home: Home,
         redactor: Arc<Redactor>,
@@ -360,7 +368,7 @@ impl Recorder {
         Self { home, redactor, encoder, retention, clock, state, writer: Mutex::new(None) }
     }
 
-    /// Notes the thread that writes for it.
+    /// Sets the writer thread of the recorder.
     pub(crate) fn run_by(&self, writer: JoinHandle<()>) {
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
     }
@@ -369,7 +377,7 @@ impl Recorder {
         &*self.clock
     }
 
-    /// Takes a call, which ends the open call of this id.
+    /// Records a call without an acknowledgement. With `ends`, it ends that open call.
     pub(crate) fn take(&self, call: &Call, ends: Option<OpenCallId>) {
         if self.too_late(call).is_some() {
             return self.refuse(ends);
@@ -386,12 +394,12 @@ impl Recorder {
         self.state.queue.end(ends);
     }
 
-    /// Takes calls durably; a single one may end an open call.
+    /// Records calls durably. With `ends`, the one call ends that open call.
     pub(crate) fn take_durable(&self, calls: Vec<Call>, ends: Option<OpenCallId>) -> Result<Ack, Error> {
         self.take_all(calls, ends, |_| true)
     }
 
-    /// Takes all of these calls or none; the acknowledgement says nothing of those for which it is not to wait.
+    /// Accepts all of these calls or none. The acknowledgement covers only the calls for which `waits` returns true.
     fn take_all(
         &self,
         mut calls: Vec<Call>,
@@ -421,11 +429,11 @@ impl Recorder {
     }
 
     fn next_id(&self) -> Option<OpenCallId> {
-        // 0 is no call.
+        // Ids begin at 1, because 0 means no call in the journal.
         OpenCallId::new(self.state.begun.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Counts a call that was refused and that nobody brings again.
+    /// Counts a call as lost that was refused and that the caller cannot retry.
     pub(crate) fn count_refused(&self, why: &Error) {
         let why = match why {
             Error::Input { .. } => LossReason::Retention,
@@ -440,14 +448,15 @@ impl Recorder {
     }
 }
 
-/// Returns the acknowledgement of so many calls, and the promise of each for which it waits.
+/// Returns an acknowledgement for this many calls, and a promise for each call that it waits for.
 fn promised(count: usize, waits: impl Iterator<Item = bool>) -> (Ack, Vec<Option<Promise>>) {
     let (ack, promises) = promise(count);
     let promises = promises.into_iter().zip(waits).map(|(promise, waits)| {
         if waits {
             return Some(promise);
         }
-        // Kept already: of what the queue refuses nobody gets the acknowledgement.
+        // Kept at once, although nothing is queued yet. If the queue refuses the calls, the caller gets an error and
+        // never sees this acknowledgement.
         promise.keep();
         None
     });
@@ -456,7 +465,8 @@ fn promised(count: usize, waits: impl Iterator<Item = bool>) -> (Ack, Vec<Option
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        // Nobody is left to tell; whoever wants to know calls `close`. Without a writer nobody would answer either.
+        // The result is ignored; a caller that needs it calls `close`. Without a writer thread, `close` would wait for
+        // an answer that never comes.
         if self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             let _unheard = self.close();
         }

@@ -1,6 +1,25 @@
-//! Recovery: what dead processes left in their journals is brought into the day files.
+//! Recovery after a crash: brings the lines that dead processes left in their journals into the day files.
 //!
-//! Every step may be repeated, and whoever is killed in the middle leaves what the next one needs.
+//! [`recover`] runs when a home is opened for writing, and then at most every ten seconds while the writer thread has
+//! work or lines are left, because other processes may die meanwhile.
+//!
+//! 1. It takes `recover.lock`, so that only one process recovers a home at a time.
+//! 2. It finds the orphans: segments in slots whose lock is free. A process holds the lock of its slots until it ends,
+//!    and the system releases the lock after a crash, so segments of living processes are left alone. Segments of
+//!    another home are only reported.
+//! 3. [`plans`] collects for each day file the lines that are not known to be durable there. A call that is still open
+//!    in the journal is recorded as interrupted. A file with a touch record gets a plan too, possibly without lines.
+//! 4. Damaged bytes of the segments are copied to `fragments/`.
+//! 5. [`reconcile_day`] brings one file up to date. It keeps a copy of a torn tail and, if the system was restarted
+//!    meanwhile, of damaged lines after the durable length. It replaces the damaged bytes with spaces, ends the torn
+//!    tail with a newline, appends every planned line that the file does not contain, and syncs the file.
+//! 6. Only if all of this succeeded, the segments are emptied. Otherwise all of them stay for the next recovery, and
+//!    [`Recovered::left`] says why.
+//! 7. Fragments and problems become incidents, unless the trail already reports them.
+//!
+//! Each step can be repeated after a crash at any point: the journal keeps the lines until the day files are synced,
+//! and a line that is in its file is not appended again, because lines are compared byte by byte and each has its own
+//! id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -15,41 +34,45 @@ use crate::record::event::Event;
 use crate::record::store::files::Change;
 use crate::record::store::group::Day;
 
-/// How long another process may recover before a home is opened without that: time for the journals of a whole home.
-/// Then it is tried again from time to time, as nothing that is recorded depends on it.
+/// How long to wait for the recovery of another process when a home is opened: enough time for all journals of a home.
+/// After that the home is opened without a recovery, which is tried again later, because recording does not depend on
+/// it.
 pub(crate) const RECOVERY_WAIT: Duration = Duration::from_secs(3);
 
-/// Day files of our own events in which it is looked whether an incident was told, and bytes at the end of each.
+/// The most day files of our own events that are searched for reported incidents, and the most bytes at the end of
+/// each.
 const TOLD_DAYS: usize = 3;
 const TOLD_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What recovery found.
+/// The result of a recovery.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    /// What is to be told.
+    /// The events to record.
     pub(crate) events: Vec<Event>,
-    /// Fragments that are to be told, cut off now or before.
+    /// The fragments that the trail does not report yet, of this recovery or of an earlier one.
     pub(crate) fragments: Vec<Fragment>,
-    /// Files whose flush failed, and up to which length they are durable.
+    /// The files whose sync failed, each with its durable length.
     pub(crate) suspect: Vec<(Day, u64)>,
-    /// Why something stays in a journal for the next time.
+    /// Why lines stay in a journal for the next recovery; `None` if none do.
     pub(crate) left: Option<String>,
 }
 
-/// What one day file needs.
+/// The work for one day file.
 #[derive(Debug)]
 struct Plan {
+    /// The offset after which the lines may be: the smallest durable length in the records.
     from: u64,
-    /// The largest length of which a writer knew that it was flushed.
+    /// The largest durable length in the records.
     durable_len: u64,
+    /// Whether the system was restarted after a record was written, so that a power cut may have damaged the file.
     power_cut: bool,
     lines: Vec<Vec<u8>>,
 }
 
-/// Brings the lines of dead processes into their day files, and the calls that were open in them.
+/// Brings the lines of dead processes into their day files, and records the calls that were open in them.
 ///
-/// What cannot be brought there now stays in the journal for the next time, and is told. Another process that recovers
-/// is waited for so long; one that takes longer, or was stopped over it, leaves everything for the next time.
+/// If this fails for some lines, they stay in the journal for the next time, and an incident reports it. Waits at most
+/// `wait` for another process that is recovering; if that takes longer, everything is left for the next time.
 ///
 /// # Errors
 /// [`Error::Io`] if the lock file cannot be opened.
@@ -63,7 +86,7 @@ pub(crate) fn recover(
     let path = home.root().join(OWN_FOLDER).join("recover.lock");
     let mut told = Recovered::default();
     let is_empty = |folder: &str| disk.list(&[OWN_FOLDER, folder]).is_ok_and(|files| files.is_empty());
-    // A home without a journal has nothing to recover, and gets no lock file either.
+    // A home without a journal has nothing to recover, and no lock file is created.
     if is_empty("journal") && is_empty("untold") {
         return Ok(told);
     }
@@ -79,7 +102,7 @@ pub(crate) fn recover(
     let (home_id, boot) = journal.identity();
     found.retain(|orphan| match &orphan.scan.header {
         Some(header) if header.home != home_id => {
-            // Told once: it stays where it is.
+            // Reported only when the home is opened, because the segment stays where it is.
             if !wait.is_zero() {
                 let facts = [("slot", orphan.slot.to_string()), ("home", header.home.clone())];
                 told.events.push(incident("journal of another home", facts));
@@ -116,7 +139,8 @@ pub(crate) fn recover(
         }
     }
     if told.left.is_none() {
-        // In the order in which they were begun: the last says which open calls of the others no longer count.
+        // In the order in which they were begun, because a later segment says which open calls of earlier ones are no
+        // longer valid.
         for orphan in found {
             let salt = journal.salt();
             if let Err(error) = orphan.free(journal.identity().0, salt) {
@@ -137,15 +161,17 @@ pub(crate) fn recover(
     Ok(told)
 }
 
-/// Ends what a process that died had begun to do about these fragments, and returns those of which the trail does not
-/// tell yet. A process that was killed within a second of telling left its note.
+/// Completes the work of a dead process on these fragments, and returns those that the trail does not report yet.
+///
+/// A note does not mean that the incident is missing: a process that is killed within a second after it recorded the
+/// incident leaves the note.
 fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     let disk = &**home.disk();
     if fragments.is_empty() {
         return fragments;
     }
     if let Ok(_append) = home.lock_appends(APPENDS_WAIT) {
-        // What stays is a line that no reader takes for an entry.
+        // If this fails, the damaged bytes stay in the file; readers do not take them for an entry.
         fragments.iter().for_each(|fragment| drop(finish(disk, fragment)));
     }
     let told = told_lately(home);
@@ -157,19 +183,20 @@ fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     if !fragments.iter().any(is_told) {
         return fragments;
     }
-    // Who told it may have died before it was durable: without its note a power cut would leave nothing that tells.
+    // The process that recorded the incident may have died before the entry was durable. If the note were removed now,
+    // a power cut could remove the entry too.
     if sync_told(home).is_err() {
         return fragments;
     }
     let (told, untold) = fragments.into_iter().partition::<Vec<_>, _>(is_told);
     for fragment in told {
-        // Told again, should its note stay.
+        // If the note cannot be removed, the incident is recorded again.
         let _stays = Fragment::told(disk, &fragment.name);
     }
     untold
 }
 
-/// Makes the day files of our own events durable in which it was looked what was told.
+/// Syncs the day files of our own events that were searched for incidents.
 fn sync_told(home: &Home) -> io::Result<()> {
     let (disk, folder) = (&**home.disk(), folder_of(SYSTEM_USER));
     for name in told_days(disk, &folder) {
@@ -178,7 +205,7 @@ fn sync_told(home: &Home) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the names of the last day files of our own events, the newest first.
+/// Returns the names of the last day files of our own events, newest first.
 fn told_days(disk: &dyn Disk, folder: &str) -> Vec<String> {
     let mut days = disk.list(&[folder, TRAIL_FOLDER]).unwrap_or_default();
     days.retain(|day| day_of(&day.name).is_some());
@@ -186,8 +213,8 @@ fn told_days(disk: &dyn Disk, folder: &str) -> Vec<String> {
     days.into_iter().take(TOLD_DAYS).map(|day| day.name).collect()
 }
 
-/// Returns what our own events of the last days say, as far as it can be read: incidents are told once, also by
-/// processes that come one after another.
+/// Returns the content of the last day files of our own events, as far as it can be read. It is used to record an
+/// incident only once, even if several processes find it one after another.
 fn told_lately(home: &Home) -> Vec<Vec<u8>> {
     let (disk, folder) = (&**home.disk(), folder_of(SYSTEM_USER));
     let text = |name: &str| {
@@ -202,9 +229,9 @@ fn told_lately(home: &Home) -> Vec<Vec<u8>> {
     told_days(disk, &folder).iter().filter_map(|name| text(name)).collect()
 }
 
-/// Whether a whole line of a text contains these bytes.
+/// Whether a whole line of `text` contains `needle`.
 ///
-/// A line that a power cut left in part tells nobody anything, although the words may stand in what is left.
+/// A line that a power cut damaged does not count, even if the rest of it contains the needle.
 fn stands_in(text: &[u8], needle: &str) -> bool {
     memchr::memmem::find_iter(text, needle.as_bytes()).any(|at| {
         let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |newline| newline + 1);
@@ -214,12 +241,13 @@ fn stands_in(text: &[u8], needle: &str) -> bool {
     })
 }
 
-/// Brings a file up to date; returns whether it is durable.
+/// Brings a day file up to date. The outer result says whether that succeeded, the inner one whether the sync did.
 fn reconcile_day(home: &Home, lateness: &mut LatenessNotes, (day, plan): (&Day, &Plan)) -> io::Result<io::Result<()>> {
     let disk = &**home.disk();
-    // Without a lock, as a foreign writer may be waited for.
+    // No lock is held here, because this may wait for another writer to complete its line.
     let damage = Damage::find(disk, &day.0, day.1, plan.power_cut.then_some(plan.durable_len))?;
-    // Whoever died may have seen a flush fail, and told nobody; another's flush says nothing about those bytes then.
+    // The bytes from `from` on are written again: a sync of the dead process may have failed, and a later successful
+    // sync by another process does not cover those bytes.
     let (from, durable_len) = (plan.from, plan.durable_len);
     let want = Wanted { folder: &day.0, day: day.1, from, durable_len, again: from, lines: &plan.lines };
     let append = home.lock_appends(APPENDS_WAIT)?;
@@ -228,7 +256,7 @@ fn reconcile_day(home: &Home, lateness: &mut LatenessNotes, (day, plan): (&Day, 
     Ok(redone.file.sync())
 }
 
-/// Collects what each day file needs.
+/// Collects the plan of each day file.
 fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
     let mut plans = BTreeMap::<Day, Plan>::new();
     let mut open = BTreeMap::<(u128, u64), (bool, Record)>::new();
@@ -246,6 +274,7 @@ fn plans(found: &[Orphan], boot: &str) -> BTreeMap<Day, Plan> {
         let mut begun = BTreeSet::new();
         for record in &orphan.scan.records {
             match record.kind {
+                // All open calls were copied into this segment, so calls that are only in earlier segments have ended.
                 Kind::Begun if begun.len() as u64 == record.id => {
                     open.retain(|(of, id), _| *of != owner || begun.contains(id));
                 }
@@ -279,7 +308,7 @@ fn add(plans: &mut BTreeMap<Day, Plan>, record: &Record, power_cut: bool, line: 
     plan.lines.extend(line.map(<[u8]>::to_vec));
 }
 
-/// Keeps what is damaged in a segment.
+/// Copies the damaged bytes of a segment to `fragments/`.
 fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<()> {
     for (offset, bytes) in &orphan.scan.damage {
         let name = format!("journal.{:02}.{offset}.{:08x}", orphan.slot, crc32c::crc32c(bytes));
@@ -289,7 +318,7 @@ fn keep_damage(home: &Home, orphan: &Orphan) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the event of a file that others removed, replaced or cut.
+/// Returns the incident of a file that another program removed, replaced or cut.
 pub(crate) fn changed(day: &Day, change: Change, before: u64) -> Event {
     let (what, now) = match change {
         Change::Removed => ("day file removed", 0),
@@ -304,17 +333,18 @@ pub(crate) fn changed(day: &Day, change: Change, before: u64) -> Event {
     incident(what, facts)
 }
 
-/// Returns the event of a home whose name stands for another folder, or for none.
+/// Returns the incident of a home whose path refers to another folder or to none.
 pub(crate) fn home_moved(why: &str) -> Event {
     incident("home moved", [("why", why.to_owned())])
 }
 
-/// Returns the event of a file to which nothing may be appended, for what stands under its name.
+/// Returns the incident of a day file that cannot be written, because something else has its name.
 pub(crate) fn refused(day: &Day, why: &str) -> Event {
     incident("day file refused", [("folder", day.0.clone()), ("day", day.1.to_string()), ("why", why.to_owned())])
 }
 
-/// Returns the event of lines that were glued to another writer's half line, and appended again.
+/// Returns the incident of lines that were damaged because they directly followed half a line of another writer, and
+/// that were appended again.
 pub(crate) fn spliced(day: &Day, lines: usize) -> Event {
     let facts = [("folder", day.0.clone()), ("day", day.1.to_string()), ("lines", lines.to_string())];
     incident("appended into another writer's line", facts)

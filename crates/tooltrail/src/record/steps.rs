@@ -1,4 +1,5 @@
-//! A recorder whose writer goes step by step, for tests of what a disk may do: no thread, no clock but the test's.
+//! A recorder whose writer runs step by step, for tests with a simulated disk. There is no thread, and the test
+//! controls the clock.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::record::recorder::Recorder;
 use crate::record::writer::Writer;
 use crate::retention::Retention;
 
-/// A recorder and its writer. Dropping it without a closing [`Steps::flush`] is what a kill leaves.
+/// A recorder and its writer. If it is dropped without a [`Steps::flush`] that closes it, the disk is as after a kill.
 #[derive(Debug)]
 pub struct Steps {
     recorder: Recorder,
@@ -20,7 +21,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Recovers a home on any disk and opens it; the options' own home is not looked at.
+    /// Recovers and opens a home on any disk. The home in the options is ignored.
     ///
     /// # Errors
     /// As [`Options::open`].
@@ -29,31 +30,31 @@ impl Steps {
         Ok(Self { recorder, writer })
     }
 
-    /// Returns the recorder; its `flush` and `close` would wait for ever.
+    /// Returns the recorder. Do not call its `flush` or `close`: no writer thread runs that would answer them.
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
     }
 
-    /// Writes one batch of what was recorded.
+    /// Writes one batch of the recorded entries.
     pub fn step(&mut self) {
         let batch = self.recorder.state().queue.take(Some(Duration::ZERO));
         self.writer.step(batch);
     }
 
-    /// Does what an idle writer does after a while.
+    /// Does the work that an idle writer thread does after a while.
     pub fn idle(&mut self) {
         self.writer.step(Batch::default());
     }
 
-    /// Flushes all that was recorded, or with `close` ends; returns what a caller hears.
+    /// Flushes all recorded entries; with `close`, also closes the recorder. Returns the acknowledgement of the caller.
     pub fn flush(&mut self, close: bool) -> Ack {
         let ack = self.recorder.state().queue.flush(close);
         self.step();
         ack
     }
 
-    /// Prunes as [`Recorder::prune`] does, with batches written as it needs them.
+    /// Prunes like [`Recorder::prune`], and writes the batches that the prune waits for.
     ///
     /// # Errors
     /// As [`Recorder::prune`].
@@ -63,7 +64,7 @@ impl Steps {
             let pruning = scope.spawn(|| recorder.prune(retention, by));
             while !pruning.is_finished() {
                 let batch = recorder.state().queue.take(Some(Duration::ZERO));
-                // An idle step would come by chance: only what the prune waits for is written.
+                // Without this check, idle steps would run at random moments.
                 if batch.items.is_empty() && batch.shed.is_empty() {
                     std::thread::yield_now()
                 } else {
@@ -74,7 +75,7 @@ impl Steps {
         })
     }
 
-    /// Says whether all is well, as [`Recorder::health`] does.
+    /// Returns the current problem of the writer, as [`Recorder::health`] reports it; `None` if there is none.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.recorder.state().trouble.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()

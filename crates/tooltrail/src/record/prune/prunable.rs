@@ -1,4 +1,4 @@
-//! Which day files stand, and which of them the retention does not keep.
+//! Finds the day files of a home, and chooses those that the retention does not keep.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,50 +9,51 @@ use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
 use crate::retention::{Limit, Retention, Size};
 
-/// The file that holds the day whose files are being removed: who is killed in the middle of them leaves it.
+/// The path of the note with the day whose files are being removed. A prune that is killed leaves it.
 pub(super) const UNDER_WAY: [&str; 2] = [OWN_FOLDER, "prune"];
 
-/// Bytes read at once to count lines.
+/// The bytes that are read at once to count lines.
 const BLOCK: usize = 1024 * 1024;
 
-/// A day that is to go, or is gone.
+/// A day that a prune removes or has removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrunedDay {
-    /// Which.
+    /// The day.
     pub day: Date,
-    /// Over which limit.
+    /// The limit that the day exceeds.
     pub limit: Limit,
-    /// Its day files, of all users.
+    /// The number of its day files, of all users.
     pub files: u64,
-    /// Their entries.
+    /// The number of entries in these files.
     pub entries: u64,
-    /// Their bytes.
+    /// The number of bytes in these files.
     pub bytes: u64,
-    /// Of its files, those that stay for now: they grew meanwhile, or lines of theirs wait in a journal.
+    /// The number of its files that stay for now, because they have grown meanwhile or have unflushed lines in a
+    /// journal.
     pub left: u64,
 }
 
-/// The days that are to go, the oldest first, each with its files.
+/// The days to remove, oldest first, each with its files.
 #[derive(Debug, Default)]
 pub(super) struct Chosen {
     pub(super) days: Vec<(PrunedDay, Vec<PrunableFile>)>,
-    /// The folders' names: a home of many users and days has each only once.
+    /// The names of the user folders. Each is stored only once, because a home may have many users and days.
     pub(super) folders: Vec<String>,
-    /// Whether somebody began to remove a day's files and did not end.
+    /// Whether an earlier prune was interrupted while it removed the files of a day.
     pub(super) resumed: bool,
 }
 
-/// A day file that is to go.
+/// A day file to remove.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PrunableFile {
-    /// Which of the folders.
+    /// The index of its folder in [`Chosen::folders`].
     pub(super) folder: usize,
     pub(super) bytes: u64,
     pub(super) entries: u64,
 }
 
-/// Returns the days that a prune would remove, and removes nothing.
+/// Returns the days that a prune would remove. Removes nothing.
 ///
 /// # Errors
 /// As [`Recorder::prune`](crate::Recorder::prune).
@@ -60,7 +61,7 @@ pub fn would_prune(home: &Home, retention: &Retention, clock: &dyn Clock) -> Res
     Ok(chosen(home, retention, clock.now().date())?.days.into_iter().map(|(day, _)| day).collect())
 }
 
-/// Returns the days that are to go with their files.
+/// Returns the days to remove, with their files.
 ///
 /// # Errors
 /// As [`Recorder::prune`](crate::Recorder::prune).
@@ -71,7 +72,7 @@ pub(super) fn chosen(home: &Home, retention: &Retention, today: Date) -> Result<
     let mut sizes = BTreeMap::<Date, Size>::new();
     each_folder(home, |folder, days| {
         for day in days {
-            // Age asks for names alone.
+            // A limit by age needs only the names of the files.
             let size = if capped { size(home, folder, day, counted)? } else { Some(Size::default()) };
             if let Some(size) = size {
                 let sum = sizes.entry(day).or_default();
@@ -81,7 +82,7 @@ pub(super) fn chosen(home: &Home, retention: &Retention, today: Date) -> Result<
         Ok(())
     })?;
     let mut limits = retention.choose(&sizes, today);
-    // What is left of a day may be within the caps, and was told as gone all the same.
+    // The rest of an interrupted day may be within the limits now, but the day was already recorded as removed.
     let under_way = under_way(home)?;
     if let Some((day, limit)) = under_way.filter(|(day, _)| retention.may_go(*day, today)) {
         limits.entry(day).or_insert(limit);
@@ -90,7 +91,7 @@ pub(super) fn chosen(home: &Home, retention: &Retention, today: Date) -> Result<
     Ok(Chosen { resumed: under_way.is_some(), ..chosen })
 }
 
-/// Returns the files of these days; a day that has none is left out.
+/// Returns the files of these days. A day without files is left out.
 fn found(home: &Home, limits: &BTreeMap<Date, Limit>) -> Result<Chosen, Error> {
     let mut folders = Vec::<String>::new();
     let mut files = BTreeMap::<Date, Vec<PrunableFile>>::new();
@@ -118,14 +119,14 @@ fn found(home: &Home, limits: &BTreeMap<Date, Limit>) -> Result<Chosen, Error> {
     Ok(Chosen { days: files.into_iter().map(day).collect(), folders, resumed: false })
 }
 
-/// Returns the names of the users' folders.
+/// Returns the names of the user folders.
 pub(super) fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
     let listed = home.disk().list(&[]).map_err(Error::io("list", home.root()))?;
     let users = listed.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER);
     Ok(users.map(|entry| entry.name).collect())
 }
 
-/// Calls with each user's folder and the days that its files are named after.
+/// Calls `call` for each user folder with the days of its files.
 fn each_folder(home: &Home, mut call: impl FnMut(&str, Vec<Date>) -> Result<(), Error>) -> Result<(), Error> {
     let disk = &**home.disk();
     for user in folder_names(home)? {
@@ -137,7 +138,8 @@ fn each_folder(home: &Home, mut call: impl FnMut(&str, Vec<Date>) -> Result<(), 
     Ok(())
 }
 
-/// Returns the size of a day file, its entries only if they are to be counted; what is none of ours has none.
+/// Returns the size of a day file; its entries are 0 unless `counted`. Returns `None` if the name is not a regular file
+/// with one hard link.
 fn size(home: &Home, folder: &str, day: Date, counted: bool) -> Result<Option<Size>, Error> {
     let path = home.day_path(folder, day);
     let Some((file, bytes)) = day_file(home, folder, day).map_err(Error::io("look at", &path))? else {
@@ -147,7 +149,7 @@ fn size(home: &Home, folder: &str, day: Date, counted: bool) -> Result<Option<Si
     Ok(Some(Size { entries, bytes }))
 }
 
-/// Opens a plain day file that has no other name, and returns its length; what else stands there is none of ours.
+/// Opens a day file and returns it with its length; `None` if the name is not a regular file with one hard link.
 pub(super) fn day_file(home: &Home, folder: &str, day: Date) -> io::Result<Option<(Box<dyn DiskFile>, u64)>> {
     let opened = plain(home.disk().open(&[folder, TRAIL_FOLDER, &day_name(day)]))?.flatten();
     let Some(file) = opened else { return Ok(None) };
@@ -168,7 +170,7 @@ fn count(file: &dyn DiskFile) -> io::Result<u64> {
     }
 }
 
-/// Returns the day whose files somebody began to remove and did not end.
+/// Returns the day that an interrupted prune was removing, with its limit.
 fn under_way(home: &Home) -> Result<Option<(Date, Limit)>, Error> {
     let read = || {
         let Some(file) = home.disk().open(&UNDER_WAY)? else { return Ok(None) };
@@ -181,7 +183,7 @@ fn under_way(home: &Home) -> Result<Option<(Date, Limit)>, Error> {
     read().map_err(Error::io("read", &home.root().join(UNDER_WAY.join("/"))))
 }
 
-/// Takes what is no plain file or folder for nothing.
+/// Returns `None` instead of an error if the name is not a regular file or folder.
 pub(super) fn plain<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
     match looked {
         Ok(found) => Ok(Some(found)),

@@ -17,8 +17,8 @@ use crate::record::store::group::Day;
 pub(crate) struct CompletedFlush {
     /// The files that were synced.
     pub(crate) files: Vec<DurableFile>,
-    /// The end of the journal when the flush began: all lines of the frames before it are durable in their day files.
-    /// `None` where some of them are not; then the journal stays as it is.
+    /// The end of the journal when the flush began. All lines in the frames before it are durable in their day files.
+    /// `None` if some of them are not; then the journal is not freed.
     pub(crate) journal_end: Option<(u64, u64)>,
     /// The number of the flush.
     pub(crate) epoch: u64,
@@ -41,14 +41,15 @@ impl Store {
         self.free_journal(flush, now);
     }
 
-    /// Remembers how much of each file is durable: later records in the journal carry it.
+    /// Remembers the durable length of each file, which later records in the journal carry.
     fn note_durable_lengths(&mut self, flush: &CompletedFlush) {
         for file in &flush.files {
             self.flusher.set_durable_len(file.day.clone(), file.len);
         }
     }
 
-    /// Frees the journal up to where it ended when the flush began, and forgets fragments whose incidents are durable.
+    /// Frees the journal up to its end at the begin of the flush, and removes the notes of fragments whose incidents
+    /// are durable.
     fn free_journal(&mut self, flush: &CompletedFlush, now: Duration) {
         let Some(end) = flush.journal_end else { return };
         match self.journal.flushed(end, now) {

@@ -70,7 +70,7 @@ impl Files {
         self.handles_max
     }
 
-    /// Opens files at their ends, in the order of the days. The caller holds the home's append lock.
+    /// Opens files at their ends and returns them in the order of `days`. The caller holds the home's append lock.
     pub(crate) fn open(&mut self, days: Vec<Day>) -> Vec<Opened> {
         self.turn += 1;
         let found = days.into_iter().map(|day| {
