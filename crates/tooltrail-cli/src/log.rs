@@ -57,7 +57,7 @@ pub(crate) fn start(level: Level, format: Format) {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a thread panicked");
     }));
-    let _kept = match format {
+    let _ = match format {
         Format::Text => log.with_ansi(stderr_is_terminal()).try_init(),
         Format::Json => log.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
     };

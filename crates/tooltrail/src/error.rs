@@ -52,6 +52,11 @@ pub enum Error {
     },
     /// The recorder's queue is full; it accepted no call of this request.
     Busy,
+    /// The home cannot be written at the moment.
+    Unhealthy {
+        /// Why.
+        why: String,
+    },
     /// The recorder was closed.
     Closed,
     /// Entries could not be made durable in time or at all.
@@ -85,6 +90,7 @@ impl Error {
             Self::Format { path, offset, what } => format!("{} at byte {offset}: {what}", path.display()),
             Self::Input { what, .. } => what.clone(),
             Self::Busy => "the recorder's queue is full".to_owned(),
+            Self::Unhealthy { why } => why.clone(),
             Self::Closed => "the recorder is closed".to_owned(),
             Self::Unwritten { entries, why, .. } => format!("{entries} entries could not be written: {why}"),
             Self::Network { path, name } => format!("{} lies on a network file system ({name})", path.display()),
@@ -112,7 +118,7 @@ impl Error {
             }
             Self::KeysBelowHome { .. } => Some("keep keys where agents cannot read"),
             Self::Busy => Some("try again in a second"),
-            Self::Format { .. } | Self::Closed | Self::Unwritten { .. } => None,
+            Self::Format { .. } | Self::Unhealthy { .. } | Self::Closed | Self::Unwritten { .. } => None,
         }
     }
 }

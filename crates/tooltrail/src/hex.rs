@@ -12,7 +12,7 @@ pub fn hex(bytes: &[u8]) -> String {
     let mut digits = String::with_capacity(2 * bytes.len());
     for byte in bytes {
         // Writing to a string cannot fail.
-        let _written = write!(digits, "{byte:02x}");
+        let _ = write!(digits, "{byte:02x}");
     }
     digits
 }

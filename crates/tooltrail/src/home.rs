@@ -170,16 +170,17 @@ impl Home {
     /// Checks that the home's path still refers to the folder that was opened.
     ///
     /// # Errors
-    /// A message for the operator: the folder was renamed or removed, or something else is mounted there.
-    pub(crate) fn check_stands(&self) -> Result<(), String> {
-        match self.disk.stands() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(format!(
+    /// [`Error::Unhealthy`]: the folder was renamed or removed, or something else is mounted there.
+    pub(crate) fn check_stands(&self) -> Result<(), Error> {
+        let why = match self.disk.stands() {
+            Ok(true) => return Ok(()),
+            Ok(false) => format!(
                 "{} is not the folder any more that was opened: it was moved, or something is mounted over it; put it back or start again",
                 self.root.display()
-            )),
-            Err(error) => Err(format!("could not look at {}: {error}", self.root.display())),
-        }
+            ),
+            Err(error) => format!("could not look at {}: {error}", self.root.display()),
+        };
+        Err(Error::Unhealthy { why })
     }
 
     /// Creates the folder of the home's keys and its missing parents with mode 0700. If this runs as root, the new

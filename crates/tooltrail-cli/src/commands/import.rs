@@ -70,7 +70,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     }
     let closed = recorder.close();
     // State files that cannot be removed now are removed after the next import.
-    let _next_time = remove_old(home.disk().as_ref(), crate::clock::now());
+    let _ = remove_old(home.disk().as_ref(), crate::clock::now());
     if let Some(failure) = failed {
         return Err(failure);
     }

@@ -95,9 +95,9 @@ fn whole(line: &str) -> String {
         };
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        let _infallible = writeln!(out, "{name:width$}  {}", output::escaped(first));
+        let _ = writeln!(out, "{name:width$}  {}", output::escaped(first));
         for more in lines {
-            let _infallible = writeln!(out, "{:width$}  {}", "", output::escaped(more));
+            let _ = writeln!(out, "{:width$}  {}", "", output::escaped(more));
         }
     }
     out

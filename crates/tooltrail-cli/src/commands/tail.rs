@@ -120,7 +120,7 @@ async fn reader_is_gone() {
     let copy = std::io::stdout().as_fd().try_clone_to_owned();
     match copy.and_then(Sender::from_owned_fd_unchecked) {
         Ok(pipe) => {
-            let _closed = pipe.ready(Interest::ERROR).await;
+            let _ = pipe.ready(Interest::ERROR).await;
         }
         Err(_) => std::future::pending().await,
     }

@@ -66,7 +66,7 @@ pub(crate) fn replay(recorder: Recorder, durability: DurabilityPolicy) -> Result
             ctx.session = Some(call.session.clone());
             ctx.agent = Some("demo".to_owned());
             // The answer is not needed here, because the trail has it.
-            let _answer = toolbox.call(&ctx, &call.tool, call.args.get()).await;
+            let _ = toolbox.call(&ctx, &call.tool, call.args.get()).await;
         }
     });
     recorder.close()?;

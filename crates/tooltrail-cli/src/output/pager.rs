@@ -43,7 +43,7 @@ fn through(pager: &str, text: &str) -> bool {
         let coloured = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         let text = if coloured { text.to_owned() } else { strip_str(text).to_string() };
         // A write error means that the person has left the pager, which is not a failure.
-        let _left = stdin.write_all(text.as_bytes());
+        let _ = stdin.write_all(text.as_bytes());
     }
     // The shell exits with 127 if there is no such command.
     child.wait().is_ok_and(|status| status.code() != Some(127))

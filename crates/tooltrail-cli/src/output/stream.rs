@@ -68,7 +68,7 @@ impl EchoOff {
         let before = tcgetattr(&stdin).ok();
         if let Some(mut quiet) = before.clone() {
             quiet.local_modes.remove(LocalModes::ECHO);
-            let _shows = tcsetattr(&stdin, OptionalActions::Flush, &quiet);
+            let _ = tcsetattr(&stdin, OptionalActions::Flush, &quiet);
         }
         Self(before)
     }
@@ -77,7 +77,7 @@ impl EchoOff {
 impl Drop for EchoOff {
     fn drop(&mut self) {
         if let Some(before) = &self.0 {
-            let _gone = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
+            let _ = rustix::termios::tcsetattr(io::stdin(), rustix::termios::OptionalActions::Now, before);
         }
     }
 }

@@ -246,7 +246,7 @@ impl Service {
         let read = tokio::task::spawn_blocking(move || {
             // A read must find every acknowledged entry, so wait for the buffered ones. If the disk hangs, the wait
             // times out and the read continues.
-            let _in_time = recorder.wait_for_buffered();
+            let _ = recorder.wait_for_buffered();
             let read = work(&trail.with_cancel(&cancel).lacking(recorder.waiting_folders()));
             drop(permit);
             read
@@ -324,8 +324,8 @@ impl Service {
         });
         match tokio::time::timeout(PROBE_WAIT, probe).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(why))) => {
-                tracing::warn!(why, "the home can't be written");
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(why = error.message(), "the home can't be written");
                 Err(Refusal::Busy("the home can't be written"))
             }
             Ok(Err(_)) | Err(_) => Err(Refusal::Busy("the home does not answer")),

@@ -20,7 +20,7 @@ pub(super) fn quoted(json: &str) -> String {
     for c in json.chars() {
         if poses(c) {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                let _infallible = write!(quoted, "\\u{unit:04x}");
+                let _ = write!(quoted, "\\u{unit:04x}");
             }
         } else {
             quoted.push(c);

@@ -82,7 +82,7 @@ impl Fragment {
         append_once(&*file, before, bytes).inspect_err(|_| {
             // Undo the attempt: a retry writes the note again. Errors are ignored, because what remains is reported
             // anyway.
-            let _stays = match before {
+            let _ = match before {
                 0 => self.discard(disk),
                 _ => file.cut(before).and_then(|()| Self::told(disk, &self.name)),
             };

@@ -61,7 +61,7 @@ pub(crate) fn encode(out: &mut String, mut call: Clipped, bits: [u8; 10], salt: 
 fn clipped_line(out: &mut String, call: &Clipped, bits: [u8; 10], salt: [u8; SALT_BYTES]) {
     let (args, extra) = (Body::Encoded(call.args()), call.extra().map(Body::Encoded));
     // `line` returns `None` only for a body that is not clipped yet, so this call always succeeds.
-    let _always = line(out, call.redacted().fields(), args, extra, bits, salt);
+    let _ = line(out, call.redacted().fields(), args, extra, bits, salt);
 }
 
 /// The args or `extra` before they are written into the line.

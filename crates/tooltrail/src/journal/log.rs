@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES};
-use crate::journal::segment::{Header, SEGMENT_BYTES, SEGMENT_BYTES_FIRST, Segment};
+use crate::journal::segment::{Header, SEGMENT_BYTES, SEGMENT_BYTES_FIRST, Segment, SyncMode};
 use crate::journal::slots::begin;
 use crate::random::Random;
 
@@ -119,7 +119,7 @@ impl Journal {
     /// # Errors
     /// Any I/O error of the operating system; [`io::ErrorKind::QuotaExceeded`] if all slots are in use, or if too many
     /// calls are open.
-    pub(crate) fn write(&mut self, entries: &[Entry<'_>], sync: bool, now: Duration) -> io::Result<()> {
+    pub(crate) fn write(&mut self, entries: &[Entry<'_>], sync: SyncMode, now: Duration) -> io::Result<()> {
         let bytes = entries.iter().map(Entry::frame_bytes).sum::<usize>() as u64;
         let opened = entries.iter().filter(|entry| entry.kind == Kind::Intent);
         if self.open_bytes + opened.map(Entry::frame_bytes).sum::<usize>() > OPEN_BYTES_MAX {
@@ -192,7 +192,7 @@ impl Journal {
         self.number += 1;
         let mut entries = self.open.values().map(borrowed).collect::<Vec<_>>();
         entries.push(own(Kind::Begun, entries.len() as u64));
-        let written = segment.write(&entries, false);
+        let written = segment.write(&entries, SyncMode::Later);
         // A broken segment is kept too: it holds its lock, so that recovery does not take it for a segment of a dead
         // process.
         self.segments.push(segment);
@@ -231,7 +231,7 @@ impl Journal {
         if self.segments.last().is_some_and(|segment| segment.broken) && !self.open.is_empty() {
             self.begin(now)?;
             if let Some(segment) = self.segments.last_mut() {
-                segment.write(&[], true)?;
+                segment.write(&[], SyncMode::Now)?;
             }
         }
         // A broken segment gets no more frames; entries written after it broke are in a later segment.
@@ -244,7 +244,7 @@ impl Journal {
             && let Some(last) = self.segments.last_mut().filter(|segment| !segment.broken)
         {
             // The open calls were copied into the last segment; that copy must be durable before the others are freed.
-            last.write(&[], true)?;
+            last.write(&[], SyncMode::Now)?;
         }
         for _ in 0..free {
             // Oldest first, because the last segment says which open calls of the others are no longer valid.
@@ -262,7 +262,7 @@ impl Journal {
                 self.number += 1;
                 last.restart(self.number, salt)
             }
-            Some(segment) if sequence > 1 => segment.write(&[own(Kind::Flushed, sequence)], false),
+            Some(segment) if sequence > 1 => segment.write(&[own(Kind::Flushed, sequence)], SyncMode::Later),
             _ => Ok(()),
         }
     }

@@ -7,4 +7,5 @@ mod slots;
 
 pub(crate) use frame::{Kind, Record};
 pub(crate) use log::{Entry, Journal};
+pub(crate) use segment::SyncMode;
 pub(crate) use slots::{Orphan, orphans, waiting};

@@ -6,6 +6,15 @@ use crate::disk::{Disk, DiskFile, Lock};
 use crate::home::OWN_FOLDER;
 use crate::journal::frame::{Body, Kind, Record, SALT_BYTES, decode, may_begin};
 
+/// Whether a write to the journal is synced before it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyncMode {
+    /// The bytes are durable when the write returns.
+    Now,
+    /// A later sync makes them durable.
+    Later,
+}
+
 /// The bytes of a full segment: about 40,000 entries, which are read back within a second.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -148,12 +157,12 @@ impl Segment {
         self.sequence
     }
 
-    /// Writes frames together and, with `sync`, makes them durable. If it marks the segment as broken, nothing more may
+    /// Writes frames together and, with [`SyncMode::Now`], makes them durable. If it marks the segment as broken, nothing more may
     /// be written to it.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(crate) fn write(&mut self, bodies: &[Body<'_>], sync: bool) -> io::Result<()> {
+    pub(crate) fn write(&mut self, bodies: &[Body<'_>], sync: SyncMode) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(bodies.iter().map(Body::frame_bytes).sum());
         for (sequence, body) in (self.sequence..).zip(bodies) {
             body.encode(&mut bytes, &self.header.salt, sequence);
@@ -163,8 +172,8 @@ impl Segment {
             // A full disk is noticed here, before a frame is written, so the segment is not broken by it.
             self.allocate((self.allocated * 2).max(end).min(self.bytes_max.max(end)))?;
         }
-        let written =
-            write_all(&*self.file, &bytes, self.at).and_then(|()| if sync { self.file.sync() } else { Ok(()) });
+        let written = write_all(&*self.file, &bytes, self.at)
+            .and_then(|()| if sync == SyncMode::Now { self.file.sync() } else { Ok(()) });
         self.broken = written.is_err();
         written?;
         self.at = end;

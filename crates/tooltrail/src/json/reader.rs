@@ -205,11 +205,11 @@ impl<'a> JsonReader<'a> {
                     self.at += 1;
                 }
                 Some(b'"') => {
-                    let _inner = self.string();
+                    let _ = self.string();
                 }
                 Some(b',' | b':' | b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
                 _ => {
-                    let _checked = self.scalar();
+                    let _ = self.scalar();
                 }
             }
             if depth == 0 {

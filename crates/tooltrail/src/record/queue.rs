@@ -218,10 +218,15 @@ impl Queue {
         self.barrier(ItemKind::Seen)
     }
 
-    /// Adds a barrier. Its acknowledgement resolves when all items accepted before it are durable. With `close`, the
-    /// queue accepts no entry after it.
-    pub(crate) fn flush(&self, close: bool) -> Ack {
-        self.barrier(if close { ItemKind::Close } else { ItemKind::Flush })
+    /// Adds a barrier. Its acknowledgement resolves when all items accepted before it are durable.
+    pub(crate) fn flush(&self) -> Ack {
+        self.barrier(ItemKind::Flush)
+    }
+
+    /// Adds a barrier that nothing may follow: calls that come later are shed, because the recorder is closed. The
+    /// acknowledgement resolves when all before it is durable.
+    pub(crate) fn close(&self) -> Ack {
+        self.barrier(ItemKind::Close)
     }
 
     fn barrier(&self, kind: ItemKind) -> Ack {

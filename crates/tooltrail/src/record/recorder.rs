@@ -287,7 +287,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::Unwritten`] with the number of entries since the last flush that could not be written.
     pub fn flush(&self) -> Result<(), Error> {
-        self.barrier(false)
+        self.state.queue.flush().wait_for(FLUSH_WAIT)
     }
 
     /// Flushes, and accepts no entry afterwards. A later flush or close waits for this one and returns the same result.
@@ -295,7 +295,7 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::flush`].
     pub fn close(&self) -> Result<(), Error> {
-        let flushed = self.barrier(true);
+        let flushed = self.state.queue.close().wait_for(FLUSH_WAIT);
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (flushed, writer.map(JoinHandle::join)) {
             (Ok(()), Some(Err(_))) => {
@@ -308,29 +308,32 @@ impl Recorder {
     /// Checks that the home and all of its day files can be written at the moment. It writes a small file as a test.
     ///
     /// # Errors
-    /// A message that says why not.
-    pub fn health(&self) -> Result<(), String> {
+    /// [`Error::Unhealthy`], which says why not.
+    pub fn health(&self) -> Result<(), Error> {
+        let unhealthy = |why: String| Err(Error::Unhealthy { why });
         self.home.check_stands()?;
         // Checked before the probe, because the probe would wait for the same disk.
         let at_work = self.state.meters.at_work(self.clock.monotonic());
         if at_work > STUCK_AFTER {
-            return Err(format!(
+            return unhealthy(format!(
                 "the disk of {} has not answered for {} s",
                 self.home.root().display(),
                 at_work.as_secs()
             ));
         }
         let probe = self.home.disk().replace(&[OWN_FOLDER, "probe"], b"ok\n");
-        probe.map_err(|error| format!("could not write to {}: {error}", self.home.root().display()))?;
+        if let Err(error) = probe {
+            return unhealthy(format!("could not write to {}: {error}", self.home.root().display()));
+        }
         let stopped = match &*self.writer.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(writer) => writer.is_finished(),
             None => true,
         };
         if stopped {
-            return Err("the writer has stopped".to_owned());
+            return unhealthy("the writer has stopped".to_owned());
         }
         let trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.clone().map_or(Ok(()), Err)
+        trouble.clone().map_or(Ok(()), unhealthy)
     }
 
     /// Returns a message that says why lines of a dead process are still only in its journal; `None` if there are none.
@@ -442,10 +445,6 @@ impl Recorder {
         };
         self.state.queue.count_shed(why, 1);
     }
-
-    fn barrier(&self, close: bool) -> Result<(), Error> {
-        self.state.queue.flush(close).wait_for(FLUSH_WAIT)
-    }
 }
 
 /// Returns an acknowledgement for this many calls, and a promise for each call that it waits for.
@@ -468,7 +467,7 @@ impl Drop for Recorder {
         // The result is ignored; a caller that needs it calls `close`. Without a writer thread, `close` would wait for
         // an answer that never comes.
         if self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
-            let _unheard = self.close();
+            let _ = self.close();
         }
     }
 }

@@ -191,7 +191,7 @@ fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     let (told, untold) = fragments.into_iter().partition::<Vec<_>, _>(is_told);
     for fragment in told {
         // If the note cannot be removed, the incident is recorded again.
-        let _stays = Fragment::told(disk, &fragment.name);
+        let _ = Fragment::told(disk, &fragment.name);
     }
     untold
 }

@@ -47,9 +47,16 @@ impl Steps {
         self.writer.step(Batch::default());
     }
 
-    /// Flushes all recorded entries; with `close`, also closes the recorder. Returns the acknowledgement of the caller.
-    pub fn flush(&mut self, close: bool) -> Ack {
-        let ack = self.recorder.state().queue.flush(close);
+    /// Closes the recorder and flushes all recorded entries. Returns the acknowledgement of the caller.
+    pub fn close(&mut self) -> Ack {
+        let ack = self.recorder.state().queue.close();
+        self.step();
+        ack
+    }
+
+    /// Flushes all recorded entries. Returns the acknowledgement of the caller.
+    pub fn flush(&mut self) -> Ack {
+        let ack = self.recorder.state().queue.flush();
         self.step();
         ack
     }

@@ -190,7 +190,7 @@ impl Store {
         };
         store.take_in(recovered);
         // If this fails, old fragments are removed at the next start.
-        let _next_time = Fragment::remove_old(&**store.home.disk(), store.clock.now().as_millis() / 1_000);
+        let _ = Fragment::remove_old(&**store.home.disk(), store.clock.now().as_millis() / 1_000);
         Ok(store)
     }
 

@@ -71,7 +71,7 @@ impl Numbers {
         self.max = self.max.max(other.max);
         if let Some(other) = &other.sketch {
             // All sketches have the same configuration, so merging cannot fail.
-            let _same = self.sketched().merge(other);
+            let _ = self.sketched().merge(other);
         }
         other.exact.iter().for_each(|number| self.add(*number));
     }

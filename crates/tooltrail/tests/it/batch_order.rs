@@ -59,7 +59,7 @@ fn a_held_batch_is_stored_before_the_next() {
     }
     assert!(held >= 2, "{held} batches were held");
     // A waiting caller gets no answer before the held batch is durable.
-    let flushed = steps.flush(true);
+    let flushed = steps.close();
     steps.step();
     flushed.wait_for(Duration::ZERO).unwrap();
     let numbers = stored(folder.path());
@@ -73,7 +73,7 @@ fn who_waits_behind_a_crowd_is_answered_after_it_is_stored() {
     let (folder, mut steps) = crowded();
     steps.step();
     assert!(steps.recorder().counters().writing_entries > 0, "the first batch is held");
-    let flushed = steps.flush(false);
+    let flushed = steps.flush();
     while steps.recorder().counters().queued_entries > 0 {
         steps.step();
     }

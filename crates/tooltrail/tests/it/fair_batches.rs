@@ -41,7 +41,7 @@ fn a_quiet_user_neither_waits_nor_finds_the_queue_full() {
     steps.step();
     other.wait_for(Duration::ZERO).unwrap();
     // At the end all accepted calls are stored, and a gap entry reports the call that was refused.
-    let flushed = steps.flush(true);
+    let flushed = steps.close();
     for _ in 0..100 {
         steps.step();
     }

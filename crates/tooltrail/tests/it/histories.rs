@@ -145,7 +145,7 @@ impl World {
         }
         match self.dice.below(6) {
             0 => {
-                let flushed = steps.flush(false).wait_for(Duration::ZERO);
+                let flushed = steps.flush().wait_for(Duration::ZERO);
                 self.log.push(format!("{writer} flush {flushed:?}"));
                 if flushed.is_ok() {
                     self.known.acknowledged.extend(sure);
@@ -308,7 +308,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
             if let Some(mut steps) = writers[n].take() {
                 world.act(n, &mut steps);
                 if world.dice.below(12) == 0 {
-                    let closed = steps.flush(true).wait_for(Duration::ZERO);
+                    let closed = steps.close().wait_for(Duration::ZERO);
                     world.log.push(format!("{n} close {closed:?}"));
                 } else {
                     writers[n] = Some(steps);
@@ -355,7 +355,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
     last.step();
     ack.wait_for(Duration::ZERO).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
     world.known.acknowledged.insert(id);
-    let closed = last.flush(true).wait_for(Duration::ZERO);
+    let closed = last.close().wait_for(Duration::ZERO);
     closed.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
     drop(last);
     // A power cut may remove data that was not synced, so foreign lines are checked only without one.
@@ -371,7 +371,7 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
     if crowded {
         // A foreign writer does not sync, so the power cut can damage its lines; the next batch reports this damage.
         after.step();
-        let told = after.flush(true).wait_for(Duration::ZERO);
+        let told = after.close().wait_for(Duration::ZERO);
         told.unwrap_or_else(|error| panic!("seed {seed}: {error}\n{}", world.log.join("\n")));
     }
     drop(after);

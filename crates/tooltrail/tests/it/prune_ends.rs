@@ -46,7 +46,7 @@ impl World {
         let ack = steps.recorder().record_durable((0..USERS).flat_map(of).collect()).unwrap();
         steps.step();
         ack.wait_for(Duration::ZERO).unwrap();
-        steps.flush(true).wait_for(Duration::ZERO).unwrap();
+        steps.close().wait_for(Duration::ZERO).unwrap();
         world
     }
 
@@ -98,7 +98,7 @@ fn undisturbed(seed: u64) -> (BTreeMap<String, usize>, BTreeMap<String, usize>, 
     assert_eq!(files, [(USERS, USERS * ENTRIES as u64, 0); 2]);
     let days = gone.iter().map(|day| day.day.to_string()).collect::<BTreeSet<_>>();
     assert_eq!(world.told().into_keys().collect::<BTreeSet<_>>(), days);
-    steps.flush(true).wait_for(Duration::ZERO).unwrap();
+    steps.close().wait_for(Duration::ZERO).unwrap();
     // The result is also durable.
     world.machine.cut_power();
     drop(world.open());
@@ -123,7 +123,7 @@ fn a_prune_that_was_ended_has_told_what_went_and_the_next_completes_it() {
             world.check_told(&all, &what);
             halves += u32::from(!(all.len() - world.files().len()).is_multiple_of(USERS as usize));
             steps.prune(&RETENTION, "test").unwrap_or_else(|error| panic!("{what}: {first:?}, then {error}"));
-            steps.flush(true).wait_for(Duration::ZERO).unwrap();
+            steps.close().wait_for(Duration::ZERO).unwrap();
             drop(steps);
             world.machine.cut_power();
             drop(world.open());
@@ -189,7 +189,7 @@ fn what_waits_in_the_journal_of_another_stays_and_goes_once_it_is_flushed() {
     let gone = pruner.prune(&retention, "test").unwrap();
     assert_eq!(gone.iter().map(|day| day.left).collect::<Vec<_>>(), [1, 0, 0, 0]);
     assert_eq!(world.files().len(), USERS as usize + 1);
-    writer.flush(true).wait_for(Duration::ZERO).unwrap();
+    writer.close().wait_for(Duration::ZERO).unwrap();
     let gone = pruner.prune(&retention, "test").unwrap();
     assert_eq!(gone.iter().map(|day| (day.files, day.entries, day.left)).collect::<Vec<_>>(), [(1, 5, 0)]);
     assert_eq!(world.files().len(), USERS as usize);

@@ -53,7 +53,7 @@ fn check(what: &[&str], before: u64, expected: &[u64], change: impl FnOnce(&Path
     found.sort_unstable();
     assert_eq!(found, expected, "{what:?}");
     assert_eq!(incidents(home.path()), what);
-    assert_eq!(recorder.health(), Ok(()));
+    assert!(recorder.health().is_ok());
     recorder.close().unwrap();
     // Nothing is left that another process would recover again.
     Recorder::open(home.path()).unwrap().close().unwrap();
@@ -131,7 +131,7 @@ fn a_file_with_a_second_name_is_refused_and_taken_again() {
     let other = Call::new("bob", "t", "{}").ok("done");
     recorder.record_durable(vec![other]).unwrap().wait().unwrap();
     recorder.flush().unwrap();
-    assert!(recorder.health().is_err_and(|why| why.contains("second name")));
+    assert!(recorder.health().is_err_and(|error| error.message().contains("second name")));
     assert_eq!(incidents(home.path()), ["day file refused"], "told once, not with every line");
     fs::remove_file(second).unwrap();
     let begun = Instant::now();
@@ -140,7 +140,7 @@ fn a_file_with_a_second_name_is_refused_and_taken_again() {
         std::thread::sleep(Duration::from_millis(20));
     }
     record(&recorder, 5).unwrap();
-    assert_eq!((numbers(home.path()), recorder.health()), (vec![0, 5], Ok(())));
+    assert_eq!((numbers(home.path()), recorder.health().is_ok()), (vec![0, 5], true));
     recorder.close().unwrap();
     let gaps = lines(home.path(), "_system").into_iter().filter(|line| line["tool"] == "tooltrail.gap");
     assert_eq!(gaps.map(|gap| gap["args"]["lost"].as_u64().unwrap()).sum::<u64>(), 1);
@@ -179,17 +179,17 @@ fn a_home_that_was_moved_is_noticed_and_goes_on_where_it_is() {
     fs::rename(&home, &moved).unwrap();
     record(&recorder, 1).unwrap();
     recorder.flush().unwrap();
-    assert!(recorder.health().unwrap_err().contains("not the folder any more"));
+    assert!(recorder.health().unwrap_err().message().contains("not the folder any more"));
     // Another folder with the same name, for example one that is mounted there, is not accepted either.
     fs::create_dir(&home).unwrap();
     record(&recorder, 2).unwrap();
     recorder.flush().unwrap();
-    assert!(recorder.health().unwrap_err().contains("not the folder any more"));
+    assert!(recorder.health().unwrap_err().message().contains("not the folder any more"));
     fs::remove_dir(&home).unwrap();
     fs::rename(&moved, &home).unwrap();
     record(&recorder, 3).unwrap();
     recorder.flush().unwrap();
-    assert_eq!(recorder.health(), Ok(()));
+    assert!(recorder.health().is_ok());
     recorder.close().unwrap();
     assert_eq!((numbers(&home), incidents(&home)), (vec![0, 1, 2, 3], vec!["home moved".to_owned()]));
 }

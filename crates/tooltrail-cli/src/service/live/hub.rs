@@ -88,7 +88,7 @@ impl Drop for Hub {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // If the thread panicked, there is nothing more to do.
-            let _ended = thread.join();
+            let _ = thread.join();
         }
     }
 }

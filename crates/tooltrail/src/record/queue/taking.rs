@@ -66,10 +66,10 @@ impl Queue {
             self.wait(longest);
             self.linger();
         }
-        // The counts are read before the shards are swept, so every item that was accepted before these entries were
-        // shed is swept too. Entries that are shed later are reported with the next batch.
-        let shed = std::mem::take(&mut spin_lock(&self.shed).unreported);
         self.sweep(&mut swept);
+        // The counts are read after the sweep. If the sweep found a caller's flush, it also sees what this caller lost
+        // before it: the flush must not answer that all is durable.
+        let shed = std::mem::take(&mut spin_lock(&self.shed).unreported);
         let items = self.batch(&mut swept);
         Batch { items, shed, closed: swept.ended }
     }

@@ -145,7 +145,7 @@ fn every_callers_order_stays() {
                 for n in 0..EACH {
                     offer(queue, &call(&format!("{caller}-{n}"), "{}".to_owned()), n % 5 == 0);
                     if n % 100 == 99 {
-                        queue.flush(false).wait().unwrap();
+                        queue.flush().wait().unwrap();
                     }
                 }
             })
@@ -155,7 +155,7 @@ fn every_callers_order_stays() {
             see(queue.take(Some(Duration::ZERO)));
         }
     });
-    let _ack = queue.flush(true);
+    let _ack = queue.close();
     offer(&queue, &call("late", "{}".to_owned()), false);
     while !see(queue.take(Some(Duration::ZERO))) {}
     assert_eq!((next, flushes), ([EACH; CALLERS], CALLERS * EACH / 100));

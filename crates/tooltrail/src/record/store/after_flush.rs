@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::day::Fragment;
-use crate::journal::{Entry, Kind};
+use crate::journal::{Entry, Kind, SyncMode};
 use crate::record::store::Store;
 use crate::record::store::group::Day;
 
@@ -56,7 +56,7 @@ impl Store {
             Ok(()) => {
                 for name in self.unreported.flushed(flush.epoch) {
                     // If the note stays, the incident is reported once more at the next start.
-                    let _stays = Fragment::told(&**self.home.disk(), &name);
+                    let _ = Fragment::told(&**self.home.disk(), &name);
                 }
                 let unjournaled = flush.files.iter().filter(|file| file.unjournaled > 0);
                 self.touch_again(flush.epoch, unjournaled.map(|file| file.day.clone()).collect());
@@ -81,7 +81,7 @@ impl Store {
             }
         });
         let entries = entries.collect::<Vec<_>>();
-        if !entries.is_empty() && self.try_frames(&entries, true).is_ok() {
+        if !entries.is_empty() && self.try_frames(&entries, SyncMode::Now).is_ok() {
             let epoch = self.epoch;
             for day in days {
                 self.touched.entry(day).or_insert(epoch);

@@ -154,16 +154,16 @@ impl Flusher {
     }
 
     /// Returns the result of the running flush if it is done. With `wait`, waits for it.
-    pub(crate) fn done(&mut self, wait: bool) -> Option<Flushed> {
+    pub(crate) fn done(&mut self) -> Option<Flushed> {
+        let is_under_way = matches!(&self.running, Some(Running::Thread(thread)) if !thread.is_finished());
+        if is_under_way { None } else { self.wait() }
+    }
+
+    /// Waits for the flush that is under way, if there is one, and returns it.
+    pub(crate) fn wait(&mut self) -> Option<Flushed> {
         let flushed = match self.running.take()? {
             Running::Here(job) => job.run(&*self.clock, &self.meters),
-            Running::Thread(thread) if wait || thread.is_finished() => {
-                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            }
-            running => {
-                self.running = Some(running);
-                return None;
-            }
+            Running::Thread(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         };
         self.meters.ended(Work::Flush);
         Some(flushed)

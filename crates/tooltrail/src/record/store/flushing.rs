@@ -26,7 +26,7 @@ pub(super) const RECOVER_EVERY: Duration = Duration::from_secs(10);
 impl Store {
     /// Handles the result of a completed flush, and begins a new one if `every` has passed or the journal is crowded.
     pub(crate) fn maintain(&mut self, every: Duration) {
-        if let Some(done) = self.flusher.done(false) {
+        if let Some(done) = self.flusher.done() {
             self.flushed(done);
         }
         let due = self.clock.monotonic() >= self.flusher.begun_at() + every;
@@ -46,7 +46,7 @@ impl Store {
     }
 
     fn begin_flush(&mut self) {
-        let moved = self.home.check_stands().err();
+        let moved = self.home.check_stands().err().map(|error| error.message());
         if let (None, Some(why)) = (&self.moved, &moved) {
             self.events.push(home_moved(why));
         }
@@ -60,11 +60,11 @@ impl Store {
 
     /// Makes all appended lines durable in their day files, and frees the journal of them. Waits until this is done.
     pub(crate) fn flush(&mut self) {
-        if let Some(done) = self.flusher.done(true) {
+        if let Some(done) = self.flusher.wait() {
             self.flushed(done);
         }
         self.begin_flush();
-        if let Some(done) = self.flusher.done(true) {
+        if let Some(done) = self.flusher.wait() {
             self.flushed(done);
         }
     }

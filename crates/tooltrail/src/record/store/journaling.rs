@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use crate::journal::{Entry, Kind};
+use crate::journal::{Entry, Kind, SyncMode};
 use crate::record::open_call_id::{OpenCallId, number};
 use crate::record::store::Store;
 use crate::record::store::appending::PENDING_BYTES_MAX;
@@ -37,7 +37,8 @@ impl Store {
             }
         });
         let entries = entries.collect::<Vec<_>>();
-        let sync = calls.iter().any(|call| call.promise.is_some());
+        let is_awaited = calls.iter().any(|call| call.promise.is_some());
+        let sync = if is_awaited { SyncMode::Now } else { SyncMode::Later };
         let written = self.write_frames(&entries, sync);
         for promise in calls.into_iter().filter_map(|call| call.promise) {
             match &written {
@@ -58,7 +59,7 @@ impl Store {
             pending.lines.iter().map(move |line| entry(line.as_slice()))
         });
         let entries = entries.collect::<Vec<_>>();
-        let is_written = !entries.is_empty() && self.try_frames(&entries, true).is_ok();
+        let is_written = !entries.is_empty() && self.try_frames(&entries, SyncMode::Now).is_ok();
         self.pending = pending;
         if is_written {
             self.pending.values_mut().for_each(|pending| pending.unjournaled = 0);
@@ -67,7 +68,7 @@ impl Store {
 
     /// Notes that calls have ended although no entry says so. The journal is not synced.
     pub(crate) fn end(&mut self, ids: &[OpenCallId]) {
-        self.note_ended(ids, false);
+        self.note_ended(ids, SyncMode::Later);
     }
 
     /// Notes durably that calls have ended whose lines are in their day files but not in the journal. Otherwise the
@@ -75,17 +76,17 @@ impl Store {
     pub(super) fn end_stored(&mut self, lines: &[Row]) {
         let ended = lines.iter().filter(|line| !line.journaled && self.journal.has_open(number(line.ends)));
         let ids = ended.filter_map(|line| line.ends).collect::<Vec<_>>();
-        self.note_ended(&ids, true);
+        self.note_ended(&ids, SyncMode::Now);
     }
 
-    fn note_ended(&mut self, ids: &[OpenCallId], sync: bool) {
+    fn note_ended(&mut self, ids: &[OpenCallId], sync: SyncMode) {
         let day = self.clock.now().date();
         let ended =
             |id: &OpenCallId| Entry { kind: Kind::Ended, id: id.get(), durable_len: 0, folder: "", day, line: b"" };
         let entries = ids.iter().filter(|id| self.journal.has_open(id.get())).map(ended).collect::<Vec<_>>();
         if !entries.is_empty() {
             // If this fails, the next process records these calls as interrupted.
-            let _told_by_the_next = self.journal.write(&entries, sync, self.clock.monotonic());
+            let _ = self.journal.write(&entries, sync, self.clock.monotonic());
         }
     }
 
@@ -128,7 +129,7 @@ impl Store {
         {
             return false;
         }
-        let written = self.write_frames(&entries, true).is_ok();
+        let written = self.write_frames(&entries, SyncMode::Now).is_ok();
         if written {
             self.touched.extend(touched.into_iter().map(|day| (day, self.epoch)));
         }
@@ -137,7 +138,7 @@ impl Store {
 
     /// Writes frames. If the journal has no room, flushes the day files to free segments, and tries once more. The
     /// flush need not cover the lines of these frames, because they are not in a day file yet.
-    fn write_frames(&mut self, entries: &[Entry<'_>], sync: bool) -> io::Result<()> {
+    fn write_frames(&mut self, entries: &[Entry<'_>], sync: SyncMode) -> io::Result<()> {
         let written = self.try_frames(entries, sync);
         if written.is_ok() || !self.journal.is_begun() {
             return written;
@@ -146,10 +147,10 @@ impl Store {
         self.try_frames(entries, sync)
     }
 
-    pub(super) fn try_frames(&mut self, entries: &[Entry<'_>], sync: bool) -> io::Result<()> {
+    pub(super) fn try_frames(&mut self, entries: &[Entry<'_>], sync: SyncMode) -> io::Result<()> {
         let began = self.clock.monotonic();
         let written = self.journal.write(entries, sync, began);
-        if sync {
+        if sync == SyncMode::Now {
             self.meters.sync(written.is_ok(), self.clock.monotonic().saturating_sub(began));
         }
         written
