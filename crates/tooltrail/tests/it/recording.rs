@@ -367,7 +367,7 @@ fn keys_below_the_home_are_refused() {
     let mut options = Options::new(home.path());
     options.keys = Some(home.path().join("keys"));
     let refused = options.open();
-    assert!(matches!(refused, Err(Error::Input { .. })));
+    assert!(matches!(refused, Err(Error::KeysBelowHome { .. })));
 }
 
 #[test]
