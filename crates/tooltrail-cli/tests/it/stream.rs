@@ -25,7 +25,7 @@ pub(crate) struct SseEvent {
 impl Stream {
     pub(crate) fn open(service: &Service, token: &str, target: &str, last: Option<&str>) -> Self {
         let mut stream = service.connect();
-        let last = last.map_or_else(String::new, |id| format!("Last-SseEvent-ID: {id}\r\n"));
+        let last = last.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
         let head = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{last}\r\n");
         stream.write_all(head.as_bytes()).unwrap();
         let mut stream = Self { reader: BufReader::new(stream) };
