@@ -34,7 +34,7 @@ async fn the_handler_gets_the_type_and_nothing_else_reaches_it() {
         let more = args.even.unwrap_or_default() as usize;
         Ok::<_, ToolError>(args.text.repeat(usize::from(args.times) + more))
     });
-    assert_eq!(repeat.schema()["properties"]["text"]["description"], "What is repeated.");
+    assert_eq!(repeat.schema()["properties"]["text"]["description"], "The text to repeat.");
     let toolbox = Toolbox::builder(Arc::clone(&fixture.recorder)).tool(repeat).build().unwrap();
     for (args, expected) in [
         (r#"{"text":"ab","times":2}"#, Some("abab")),
