@@ -13,6 +13,11 @@ impl OpenCallId {
         NonZeroU64::new(number).map(Self)
     }
 
+    /// Returns the id of a recorder's call after so many others.
+    pub(crate) fn after(earlier: u64) -> Self {
+        Self(NonZeroU64::MIN.saturating_add(earlier))
+    }
+
     /// Returns the number as the journal writes it.
     pub(crate) fn get(self) -> u64 {
         self.0.get()

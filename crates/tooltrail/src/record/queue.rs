@@ -192,18 +192,13 @@ impl Queue {
     ///
     /// # Errors
     /// [`Error::Busy`] if the queue is full; [`Error::Closed`].
-    pub(crate) fn begin(
-        &self,
-        id: Option<OpenCallId>,
-        call: impl Offer,
-        promise: Option<Promise>,
-    ) -> Result<(), Error> {
+    pub(crate) fn begin(&self, id: OpenCallId, call: impl Offer, promise: Option<Promise>) -> Result<(), Error> {
         let mut shard = self.shards.any();
         if self.is_closed() {
             return Err(Error::Closed);
         }
         let awaited = promise.is_some();
-        self.put(&mut shard, call, ItemKind::Begin, id, promise)?;
+        self.put(&mut shard, call, ItemKind::Begin, Some(id), promise)?;
         drop(shard);
         if awaited {
             self.wake.come_now()

@@ -239,7 +239,7 @@ impl Recorder {
         // If the queue is full, the begin is not noted. This matters only if the process is killed; the outcome is
         // recorded by itself.
         let taken = self.state.queue.begin(id, begins, None);
-        Open::new(self, call, id.filter(|_| taken.is_ok()))
+        Open::new(self, call, taken.is_ok().then_some(id))
     }
 
     /// Like [`Recorder::begin`], but nothing is noted before the outcome. If the process is killed, no trace of the
@@ -259,7 +259,7 @@ impl Recorder {
         let (ack, promises) = promise(1);
         let promise = promises.into_iter().next();
         self.state.queue.begin(id, begins, promise).inspect_err(|why| self.count_refused(why))?;
-        Ok((Open::new(self, call, id), ack))
+        Ok((Open::new(self, call, Some(id)), ack))
     }
 
     /// Records one of our own events.
@@ -431,9 +431,9 @@ impl Recorder {
         &self.state
     }
 
-    fn next_id(&self) -> Option<OpenCallId> {
+    fn next_id(&self) -> OpenCallId {
         // Ids begin at 1, because 0 means no call in the journal.
-        OpenCallId::new(self.state.begun.fetch_add(1, Ordering::Relaxed) + 1)
+        OpenCallId::after(self.state.begun.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Counts a call as lost that was refused and that the caller cannot retry.

@@ -117,9 +117,9 @@ impl ConnectionLimit {
     /// unused.
     fn clear_some(&self, now: Instant) {
         let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let connection_limit = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
+        let permits = taken.iter().filter_map(Weak::upgrade).collect::<Vec<_>>();
         let (mut unused, mut slow) = (Vec::new(), Vec::new());
-        for permit in &connection_limit {
+        for permit in &permits {
             match (permit.look(State::unused_since), permit.idle_since(now)) {
                 (Some(since), _) => unused.push((since, permit)),
                 (None, Some(since)) => slow.push((since, permit)),
@@ -294,18 +294,18 @@ mod tests {
 
     #[tokio::test]
     async fn the_longest_idle_makes_room_and_who_is_at_work_stays() {
-        let connection_limit = ConnectionLimit::new(std::sync::Arc::default());
+        let limit = ConnectionLimit::new(std::sync::Arc::default());
         let mut taken = Vec::new();
         for _ in 0..CONNECTIONS_MAX {
-            taken.push(connection_limit.take().await);
+            taken.push(limit.take().await);
         }
         let at_work = taken[0].begin();
         // No connection has been idle long enough.
-        assert!(tokio::time::timeout(IDLE_MIN / 4, connection_limit.take()).await.is_err());
+        assert!(tokio::time::timeout(IDLE_MIN / 4, limit.take()).await.is_err());
         tokio::time::sleep(IDLE_MIN).await;
         let second = taken.remove(1);
         let leaving = tokio::spawn(async move { second.must_leave().await });
-        tokio::time::timeout(Duration::from_secs(5), connection_limit.take()).await.expect("the second made room");
+        tokio::time::timeout(Duration::from_secs(5), limit.take()).await.expect("the second made room");
         leaving.await.unwrap();
         drop(at_work);
     }

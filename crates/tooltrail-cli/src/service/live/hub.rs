@@ -67,8 +67,8 @@ impl Hub {
     /// Returns a new subscriber.
     pub(crate) fn subscribe(&self, since: &Since) -> Subscriber {
         let news = self.shared.newest.subscribe();
-        let place = self.shared.ring().place(since);
-        Subscriber { shared: Arc::clone(&self.shared), news, place }
+        let position = self.shared.ring().position(since);
+        Subscriber { shared: Arc::clone(&self.shared), news, position }
     }
 
     /// Returns the mask of the event ids that one token sees.
@@ -135,7 +135,7 @@ impl Shared {
 pub(crate) struct Subscriber {
     shared: Arc<Shared>,
     news: watch::Receiver<Option<u64>>,
-    place: RingPosition,
+    position: RingPosition,
 }
 
 impl Subscriber {
@@ -145,7 +145,7 @@ impl Subscriber {
     pub(crate) async fn next(&mut self) -> Option<Vec<(EventId, StreamEvent)>> {
         loop {
             let ended = self.news.borrow_and_update().is_none();
-            let events = self.shared.ring().after(&mut self.place, HANDED_MAX);
+            let events = self.shared.ring().after(&mut self.position, HANDED_MAX);
             if !events.is_empty() {
                 return Some(events);
             }

@@ -115,7 +115,7 @@ impl Ring {
     }
 
     /// Returns the position from which a subscriber begins.
-    pub(super) fn place(&self, since: &Since) -> RingPosition {
+    pub(super) fn position(&self, since: &Since) -> RingPosition {
         match since {
             Since::Now => RingPosition(Some(self.newest())),
             Since::After(id) if id.start == self.start && id.n <= self.newest() => RingPosition(Some(id.n)),
@@ -126,11 +126,11 @@ impl Ring {
     /// Returns at most `most` events after a position and moves the position behind them.
     ///
     /// If events after the position were already removed, the first returned event is [`StreamEvent::Lost`].
-    pub(super) fn after(&self, place: &mut RingPosition, most: usize) -> Vec<(EventId, StreamEvent)> {
+    pub(super) fn after(&self, position: &mut RingPosition, most: usize) -> Vec<(EventId, StreamEvent)> {
         let id = |n| EventId { start: Arc::clone(&self.start), n };
         let mut found = Vec::new();
         let before = self.first - 1;
-        let reached = match place.0 {
+        let reached = match position.0 {
             Some(n) if n >= before => n,
             known => {
                 found.push((id(before), StreamEvent::Lost(known.map(|n| before - n))));
@@ -140,7 +140,7 @@ impl Ring {
         let skip = usize::try_from(reached - before).unwrap_or(usize::MAX);
         let events = self.events.iter().skip(skip).zip(reached + 1..).take(most.saturating_sub(found.len()));
         found.extend(events.map(|(event, n)| (id(n), event.clone())));
-        *place = RingPosition(Some(found.last().map_or(reached, |(id, _)| id.n)));
+        *position = RingPosition(Some(found.last().map_or(reached, |(id, _)| id.n)));
         found
     }
 }
@@ -188,9 +188,9 @@ mod tests {
                 "now" => Since::Now,
                 id => EventId::parse(id).map_or(Since::Unknown, Since::After),
             };
-            let mut place = ring.place(&since);
-            assert_eq!(shown(&ring.after(&mut place, 10)), expected, "{since:?}");
-            assert_eq!(shown(&ring.after(&mut place, 10)), "", "{since:?}");
+            let mut position = ring.position(&since);
+            assert_eq!(shown(&ring.after(&mut position, 10)), expected, "{since:?}");
+            assert_eq!(shown(&ring.after(&mut position, 10)), "", "{since:?}");
         };
         check("now", "");
         check("s-5", "");
@@ -207,12 +207,12 @@ mod tests {
     #[test]
     fn few_at_a_time_is_the_same() {
         let mut ring = ring(5, 3, BYTES_MAX);
-        let mut place = ring.place(&Since::After(EventId { start: "s".into(), n: 1 }));
-        assert_eq!(shown(&ring.after(&mut place, 1)), "s-2 lost 1");
-        assert_eq!(shown(&ring.after(&mut place, 2)), "s-3 u3, s-4 u4");
+        let mut position = ring.position(&Since::After(EventId { start: "s".into(), n: 1 }));
+        assert_eq!(shown(&ring.after(&mut position, 1)), "s-2 lost 1");
+        assert_eq!(shown(&ring.after(&mut position, 2)), "s-3 u3, s-4 u4");
         (6..=9).for_each(|n| ring.push(gap(n)));
-        assert_eq!(shown(&ring.after(&mut place, 2)), "s-6 lost 2, s-7 u7");
-        assert_eq!(shown(&ring.after(&mut place, 9)), "s-8 u8, s-9 u9");
+        assert_eq!(shown(&ring.after(&mut position, 2)), "s-6 lost 2, s-7 u7");
+        assert_eq!(shown(&ring.after(&mut position, 9)), "s-8 u8, s-9 u9");
     }
 
     #[test]

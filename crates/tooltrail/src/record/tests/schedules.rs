@@ -224,7 +224,7 @@ impl Caller {
         let numbers = self.numbers(2);
         let id = numbers[0];
         let (ack, mut promises) = promise(1);
-        if self.world.queue.begin(OpenCallId::new(id), entry(id), promises.pop()).is_err() {
+        if self.world.queue.begin(OpenCallId::after(id - 1), entry(id), promises.pop()).is_err() {
             return;
         }
         is_answer(ack.wait(), &numbers[..1]);
@@ -294,7 +294,7 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
         world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), None),
         Err(Error::Closed)
     ));
-    assert!(matches!(world.queue.begin(OpenCallId::new(1), entry(1), None), Err(Error::Closed)));
+    assert!(matches!(world.queue.begin(OpenCallId::after(1 - 1), entry(1), None), Err(Error::Closed)));
 }
 
 /// Checks that no entry is lost, none was taken twice, and the entries of each caller are in order.
