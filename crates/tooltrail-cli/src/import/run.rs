@@ -246,12 +246,12 @@ impl Job<'_> {
         let (mut typos, mut begins) = (Typos::default(), Begins::Other);
         let mut part = self.part(0);
         let mut line = Vec::new();
-        while let Some(place) = source.next(&mut line)? {
+        while let Some(source_line) = source.next(&mut line)? {
             if source.known() > known {
                 // All lines so far were imported when the file was shorter, except a line that was incomplete then.
                 known = source.known();
-                let whole = place.offset + u64::from(place.len) <= known;
-                (first, part) = (None, self.part(place.number - u64::from(!whole)));
+                let whole = source_line.offset + u64::from(source_line.len) <= known;
+                (first, part) = (None, self.part(source_line.number - u64::from(!whole)));
                 if whole {
                     continue;
                 }
@@ -259,18 +259,21 @@ impl Job<'_> {
             match source.cut().filter(|(bytes, _)| first.is_none() && *bytes > known) {
                 Some((bytes, hash)) => {
                     // The content whose import was cut short ends within this line, or at the end of it.
-                    let len = usize::try_from(bytes.saturating_sub(place.offset)).unwrap_or(usize::MAX);
+                    let len = usize::try_from(bytes.saturating_sub(source_line.offset)).unwrap_or(usize::MAX);
                     let whole = len >= line.len();
-                    let begun = SourceLine { len: u32::try_from(len).unwrap_or(place.len).min(place.len), ..place };
+                    let begun = SourceLine {
+                        len: u32::try_from(len).unwrap_or(source_line.len).min(source_line.len),
+                        ..source_line
+                    };
                     let text = &line[..len.min(line.len())];
                     self.take(&mut part, begun, text, (&mut typos, &mut begins))?;
-                    let rest = self.part(place.number - u64::from(!whole));
+                    let rest = self.part(source_line.number - u64::from(!whole));
                     first = Some((Content { hash, bytes }, std::mem::replace(&mut part, rest)));
                     if !whole {
-                        self.take(&mut part, place, &line, (&mut typos, &mut begins))?;
+                        self.take(&mut part, source_line, &line, (&mut typos, &mut begins))?;
                     }
                 }
-                None => self.take(&mut part, place, &line, (&mut typos, &mut begins))?,
+                None => self.take(&mut part, source_line, &line, (&mut typos, &mut begins))?,
             }
         }
         let (hash, bytes, again) = source.finish()?;
@@ -289,12 +292,12 @@ impl Job<'_> {
     fn take(
         &self,
         part: &mut Part,
-        place: SourceLine,
+        source_line: SourceLine,
         line: &[u8],
         (typos, begins): (&mut Typos, &mut Begins),
     ) -> io::Result<()> {
-        if place.too_long {
-            part.rejected.push(place.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
+        if source_line.too_long {
+            part.rejected.push(source_line.number, format!("longer than {} MiB", LINE_BYTES_MAX >> 20));
             return Ok(());
         }
         if line.trim_ascii().is_empty() {
@@ -306,29 +309,29 @@ impl Job<'_> {
                 if part.entries == 0 && part.rejected.count == 0 {
                     *begins = begin_of(line);
                 }
-                part.rejected.push(place.number, self.recorder.excerpt(&error, line, REFUSAL_CHARS_MAX));
+                part.rejected.push(source_line.number, self.recorder.excerpt(&error, line, REFUSAL_CHARS_MAX));
                 return Ok(());
             }
         };
         let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
         if let Some(ts) = call.ts.filter(|ts| ts.as_millis() > latest_ms) {
-            part.rejected.push(place.number, format!("ts {ts} lies in the future"));
+            part.rejected.push(source_line.number, format!("ts {ts} lies in the future"));
             return Ok(());
         }
-        typos.look(place.number, &call);
+        typos.look(source_line.number, &call);
         match self.recorder.too_late(&call) {
-            Some(why) => part.late.push(place.number, why),
+            Some(why) => part.late.push(source_line.number, why),
             None => part.kept += 1,
         }
         let ts_ms = call.ts.map(|ts| ts.as_millis());
         let note = Note {
             ts_ms: ts_ms.unwrap_or(0),
-            number: place.number,
-            offset: place.offset,
-            len: place.len,
+            number: source_line.number,
+            offset: source_line.offset,
+            len: source_line.len,
             check: check(line),
         };
-        part.plan.update(place.number.to_be_bytes());
+        part.plan.update(source_line.number.to_be_bytes());
         part.plan.update(ts_ms.unwrap_or(-1).to_be_bytes());
         part.entries += 1;
         if ts_ms.is_some() { part.notes.push_timed(note) } else { part.notes.push_untimed(note) }

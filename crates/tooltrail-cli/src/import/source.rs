@@ -207,14 +207,14 @@ mod tests {
                 std::fs::write(&path, bytes).unwrap();
                 let mut source = Source::open(&path, home.disk().as_ref(), |_, input| input).unwrap();
                 let (mut line, mut places) = (Vec::new(), Vec::new());
-                while let Some(place) = source.next(&mut line).unwrap() {
-                    places.push(place);
+                while let Some(source_line) = source.next(&mut line).unwrap() {
+                    places.push(source_line);
                 }
                 let (hash, _, again) = source.finish().unwrap();
                 assert_eq!(hash, <[u8; 32]>::from(sha2::Sha256::digest(content)));
-                let lines = places.iter().map(|place| again.read(place.offset, place.len).unwrap());
+                let lines = places.iter().map(|source_line| again.read(source_line.offset, source_line.len).unwrap());
                 assert_eq!(lines.collect::<Vec<_>>(), expected);
-                assert!(places.iter().zip(1..).all(|(place, number)| place.number == number));
+                assert!(places.iter().zip(1..).all(|(source_line, number)| source_line.number == number));
             }
         };
         check(b"", &[]);

@@ -314,12 +314,12 @@ impl Service {
     /// Checks that the service can take queries and entries now.
     pub(crate) async fn ready(&self) -> Result<(), Refusal> {
         let recorder = Arc::clone(&self.opened()?.recorder);
-        let Ok(place) = Arc::clone(&self.probes).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.probes).try_acquire_owned() else {
             return Err(Refusal::Busy("another look at the home is under way"));
         };
         let probe = tokio::task::spawn_blocking(move || {
             let health = recorder.health();
-            drop(place);
+            drop(permit);
             health
         });
         match tokio::time::timeout(PROBE_WAIT, probe).await {

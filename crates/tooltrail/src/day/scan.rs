@@ -69,8 +69,8 @@ pub(super) fn scan(
         let (mut done, mut looked) = (0, kept);
         while let Some(newline) = memchr::memchr(b'\n', &buffer[looked..]) {
             let end = looked + newline + 1;
-            let place = begin + done as u64 - passed..begin + end as u64;
-            found(place, (passed == 0).then_some(&buffer[done..end]));
+            let position = begin + done as u64 - passed..begin + end as u64;
+            found(position, (passed == 0).then_some(&buffer[done..end]));
             (done, looked, passed) = (end, end, 0);
         }
         buffer.drain(..done);

@@ -69,9 +69,9 @@ pub(crate) struct TailCursor {
 impl TailCursor {
     /// Returns the cursor after the last whole line of a file.
     pub(crate) fn at_end(file: &dyn DiskFile, stat: Stat) -> io::Result<Self> {
-        let mut place = Self { file_id: Some(stat.file_id()), ..Self::default() };
-        place.go_to_end(file, stat.len)?;
-        Ok(place)
+        let mut cursor = Self { file_id: Some(stat.file_id()), ..Self::default() };
+        cursor.go_to_end(file, stat.len)?;
+        Ok(cursor)
     }
 
     /// Whether anything was read or skipped.

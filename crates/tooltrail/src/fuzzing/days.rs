@@ -33,7 +33,7 @@ pub(super) fn day(data: &[u8]) {
         // Reading may begin at the end of any line.
         let (from, line) = &lines[usize::try_from(at).unwrap_or(0) % lines.len()];
         let end = from + line.len() as u64 + 1;
-        let before = lines.iter().filter(|(place, _)| *place < end).cloned().collect::<Vec<_>>();
+        let before = lines.iter().filter(|(position, _)| *position < end).cloned().collect::<Vec<_>>();
         comes_backwards(&bytes, &before, torn && end == bytes.len() as u64, Some(end));
     }
     comes_forwards(&bytes, start, steps);
@@ -62,14 +62,14 @@ fn comes_backwards(bytes: &[u8], expected: &[(u64, Vec<u8>)], torn: bool, from: 
 /// Reads a file that grows in `steps` steps; checks that everything up to its last newline is read, each byte once.
 fn comes_forwards(bytes: &[u8], whole: usize, steps: usize) {
     let file = Memory::default();
-    let (mut place, mut found, mut buffer) = (TailCursor::default(), Vec::new(), Vec::new());
+    let (mut position, mut found, mut buffer) = (TailCursor::default(), Vec::new(), Vec::new());
     for step in 1..=steps {
         let upto = bytes.len() * step / steps;
         *file.bytes() = bytes[..upto].to_vec();
         let stat = DiskFile::stat(&file).unwrap();
-        assert_eq!(place.check(&file, stat).unwrap(), None, "a file that only grew");
+        assert_eq!(position.check(&file, stat).unwrap(), None, "a file that only grew");
         loop {
-            match place.ahead(&file, stat.len, &mut buffer).unwrap().0 {
+            match position.ahead(&file, stat.len, &mut buffer).unwrap().0 {
                 NextChunk::Lines(from, lines) => {
                     assert_eq!(from, found.len() as u64);
                     found.extend_from_slice(lines);

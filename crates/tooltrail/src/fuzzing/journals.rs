@@ -95,8 +95,8 @@ fn are_found_around_damage(draw: &mut Draw<'_>) {
         bytes.extend(encoded(record, &OLD_SALT, sequence));
     }
     let damaged = damage(&mut bytes, &places, draw);
-    let hit = |place: &Range<usize>| place.start < damaged.end && damaged.start < place.end;
-    let expected = (0_u64..).zip(&records).zip(&places).filter(|(_, place)| !hit(place));
+    let hit = |position: &Range<usize>| position.start < damaged.end && damaged.start < position.end;
+    let expected = (0_u64..).zip(&records).zip(&places).filter(|(_, position)| !hit(position));
     let scan = read(bytes);
     let found = || scan.sequences.iter().copied().zip(&scan.records);
     for ((sequence, record), _) in expected {
@@ -143,9 +143,9 @@ fn damage(bytes: &mut Vec<u8>, places: &[Range<usize>], draw: &mut Draw<'_>) -> 
             start..end
         }
         4 if !places.is_empty() => {
-            let place = places[draw.below(places.len())].clone();
-            bytes[place.clone()].fill(0);
-            place
+            let position = places[draw.below(places.len())].clone();
+            bytes[position.clone()].fill(0);
+            position
         }
         _ => {
             let end = bytes.len().min(start + draw.below(600));

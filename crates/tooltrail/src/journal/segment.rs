@@ -324,8 +324,10 @@ fn after_damage(
     // Only zeros follow: the usual end of a segment, where nothing was written yet.
     let from = at + bytes[at..end].iter().position(|byte| *byte != 0)?;
     let from = from.saturating_sub(4).max(at) + 1;
-    (from..end).filter(|place| may_begin(&bytes[*place..])).find_map(|place| {
+    (from..end).filter(|position| may_begin(&bytes[*position..])).find_map(|position| {
         let sequences = sequence + 1..=sequence + DAMAGED_FRAMES_MAX;
-        sequences.into_iter().find_map(|sequence| Some((place, sequence, decode(&bytes[place..], salt, sequence)?)))
+        sequences
+            .into_iter()
+            .find_map(|sequence| Some((position, sequence, decode(&bytes[position..], salt, sequence)?)))
     })
 }

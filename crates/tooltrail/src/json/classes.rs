@@ -131,17 +131,17 @@ mod tests {
     #[test]
     fn the_first_that_matters_is_found_at_any_place() {
         for (byte, odd) in [(b'"', false), (b'\\', false), (0x1F, false), (0x7F, true), (0xC2, true), (0xE2, true)] {
-            for place in 0..50 {
+            for position in 0..50 {
                 let mut bytes = vec![b'a'; 50];
-                bytes[place] = byte;
-                assert_eq!(unescaped(&bytes), place);
-                assert_eq!(plain(&bytes), if odd { (50, true) } else { (place, false) });
+                bytes[position] = byte;
+                assert_eq!(unescaped(&bytes), position);
+                assert_eq!(plain(&bytes), if odd { (50, true) } else { (position, false) });
             }
         }
-        for place in 0..150 {
+        for position in 0..150 {
             let mut bytes = vec![b']'; 150];
-            bytes[place] = b'\\';
-            assert_eq!(before_backslash(&bytes), place);
+            bytes[position] = b'\\';
+            assert_eq!(before_backslash(&bytes), position);
         }
         assert_eq!(before_backslash(&[b'a'; 99]), 99);
         assert_eq!((unescaped(&[b'~'; 40]), plain(&[0xF0; 40])), (40, (40, false)));

@@ -88,8 +88,8 @@ impl<'a> Parser<'a> {
     }
 
     fn refuse(&self, at: usize, what: &str, hint: &'static str) -> Error {
-        let place = self.text[..at].chars().count() + 1;
-        Error::input(format!("query, character {place}: {what}"), hint)
+        let position = self.text[..at].chars().count() + 1;
+        Error::input(format!("query, character {position}: {what}"), hint)
     }
 
     /// Reads one term. The current character must exist and not be white space.

@@ -244,15 +244,15 @@ impl Follow {
     /// skipped.
     fn begin_at_end(&mut self, key: Key) {
         let opened = self.open(&key);
-        let place = match opened {
+        let cursor = match opened {
             Ok(opened) => opened.and_then(|(file, stat)| self.or_none(&key, TailCursor::at_end(&*file, stat))),
             Err(()) => {
                 self.schedule.file(&key).unread = true;
                 return;
             }
         };
-        if let Some(place) = place {
-            self.schedule.file(&key).cursor = place;
+        if let Some(cursor) = cursor {
+            self.schedule.file(&key).cursor = cursor;
         }
     }
 
@@ -291,8 +291,8 @@ impl Follow {
             return Ok(true);
         };
         if std::mem::take(&mut self.schedule.file(&look.key).unread) {
-            if let Some(place) = self.or_none(&look.key, TailCursor::at_end(&*file, stat)) {
-                self.schedule.file(&look.key).cursor = place;
+            if let Some(cursor) = self.or_none(&look.key, TailCursor::at_end(&*file, stat)) {
+                self.schedule.file(&look.key).cursor = cursor;
             }
             return Ok(true);
         }
@@ -323,8 +323,8 @@ impl Follow {
         let path = [&*key.0, TRAIL_FOLDER, &day_name(key.1)];
         let mut done = false;
         while !done && !batch.is_full() {
-            let place = &mut schedule.file(key).cursor;
-            let ahead = place.ahead(file, upto, buffer);
+            let cursor = &mut schedule.file(key).cursor;
+            let ahead = cursor.ahead(file, upto, buffer);
             let Some((ahead, read)) = unreadable.or_none(&path, ahead) else { return Ok(true) };
             batch.read_bytes += read;
             match ahead {

@@ -280,6 +280,6 @@ impl Redactor {
 /// the decoded text extends to the end of the original.
 fn placed(hit: Hit, levels: &[&Plain], bytes: usize, cut: bool) -> Option<Hit> {
     let open = cut && levels.last().is_some_and(|last| hit.end == last.text.len());
-    let place = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.place(part))?;
-    Some(Hit { start: place.start, end: if open { bytes } else { place.end }, ..hit })
+    let span = levels.iter().rev().try_fold(hit.start..hit.end, |part, level| level.span(part))?;
+    Some(Hit { start: span.start, end: if open { bytes } else { span.end }, ..hit })
 }

@@ -49,8 +49,8 @@ fn body(page: Page) -> String {
     let bytes = page.lines.iter().map(|line| line.len() + 1).sum::<usize>();
     let mut body = String::with_capacity(bytes + tail.len() + 16);
     body.push_str(r#"{"entries":["#);
-    for (place, line) in page.lines.iter().enumerate() {
-        if place > 0 {
+    for (index, line) in page.lines.iter().enumerate() {
+        if index > 0 {
             body.push(',');
         }
         body.push_str(line);

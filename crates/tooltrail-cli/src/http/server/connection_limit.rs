@@ -88,21 +88,20 @@ impl ConnectionLimit {
 
     /// Takes a slot. If none is free, closes idle connections; waits while all connections are in use.
     pub(crate) async fn take(&self) -> Arc<ConnectionPermit> {
-        let place = loop {
-            if let Ok(place) = Arc::clone(&self.free).try_acquire_owned() {
-                break place;
+        let slot = loop {
+            if let Ok(slot) = Arc::clone(&self.free).try_acquire_owned() {
+                break slot;
             }
             self.clear_some(Instant::now());
             // The closed connections free their slots a moment later, and others end by themselves.
-            if let Ok(Ok(place)) = tokio::time::timeout(LOOK_PAUSE, Arc::clone(&self.free).acquire_owned()).await {
-                break place;
+            if let Ok(Ok(slot)) = tokio::time::timeout(LOOK_PAUSE, Arc::clone(&self.free).acquire_owned()).await {
+                break slot;
             }
         };
         let state = State { busy: 0, idle_since: Instant::now(), waits_until: None };
         self.meters.connected();
         let meters = Arc::clone(&self.meters);
-        let permit =
-            Arc::new(ConnectionPermit { state: Mutex::new(state), leave: Notify::new(), meters, _slot: place });
+        let permit = Arc::new(ConnectionPermit { state: Mutex::new(state), leave: Notify::new(), meters, _slot: slot });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.retain(|permit| permit.strong_count() > 0);
         taken.push(Arc::downgrade(&permit));

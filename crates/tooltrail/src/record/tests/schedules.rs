@@ -294,7 +294,7 @@ fn scene(callers: &[&'static [Step]], patience: Option<Duration>) {
         world.queue.offer_all(vec![entry(1)], promises.into_iter().map(Some).collect(), None),
         Err(Error::Closed)
     ));
-    assert!(matches!(world.queue.begin(OpenCallId::after(1 - 1), entry(1), None), Err(Error::Closed)));
+    assert!(matches!(world.queue.begin(OpenCallId::after(0), entry(1), None), Err(Error::Closed)));
 }
 
 /// Checks that no entry is lost, none was taken twice, and the entries of each caller are in order.

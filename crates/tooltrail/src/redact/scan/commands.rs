@@ -205,7 +205,7 @@ pub(in crate::redact) fn list(text: &str, at: usize, hits: &mut Vec<Hit>) -> Opt
         return None;
     }
     hits.extend(listed(&arguments).into_iter().map(|(n, from, until)| {
-        let start = places.get(n).map_or(0, |place| place.0);
+        let start = places.get(n).map_or(0, |position| position.0);
         Hit::new(start + from, start + until, "flag")
     }));
     Some(end)
@@ -259,10 +259,10 @@ fn secrets(word: &str, tokens: &[&str]) -> Vec<(usize, usize, usize)> {
             found.extend(value.and_then(|(index, from, until)| part(tokens[index], index, from, until, command)));
         }
     }
-    for (_, place) in PLACED.iter().filter(|placed| placed.0 == word) {
+    for (_, position) in PLACED.iter().filter(|placed| placed.0 == word) {
         let words = tokens.iter().enumerate().filter(|(_, token)| !token.starts_with(['-', '/']));
         let batch = word != "htpasswd" || tokens.iter().any(|token| token.starts_with('-') && token.contains('b'));
-        if let Some((index, token)) = words.clone().nth(*place).filter(|_| batch) {
+        if let Some((index, token)) = words.clone().nth(*position).filter(|_| batch) {
             found.extend(part(token, index, 0, token.len(), &PLACE));
         }
     }

@@ -32,7 +32,7 @@ const READER: GeneralPurpose = GeneralPurpose::new(
 
 /// A block of base64 in a text: one run, or several lines of equal width and a shorter last line.
 struct Block {
-    place: Range<usize>,
+    span: Range<usize>,
     /// The base64 characters, without line ends.
     text: String,
     /// The line width and the number of full lines, if there are several lines.
@@ -60,10 +60,10 @@ pub(in crate::redact) fn hidden(text: &str, rule: &mut dyn FnMut(&str) -> Option
             continue;
         }
         let block = block(text, from, run);
-        (at, done) = (block.place.end + STEP, block.place.end);
+        (at, done) = (block.span.end + STEP, block.span.end);
         let found = starts(text, from..run, block.lines.is_some()).find_map(|start| {
             let inner = undone(&block.text[start - from..])?;
-            rule(&inner).map(|rule| Hit::new(start, block.place.end, rule))
+            rule(&inner).map(|rule| Hit::new(start, block.span.end, rule))
         });
         hits.extend(found.or_else(|| key_part(text, &block)));
     }
@@ -101,10 +101,10 @@ fn may_be_text(run: &[u8]) -> bool {
 
 /// Returns the run and the lines that continue it.
 fn block(text: &str, from: usize, run: usize) -> Block {
-    let mut block = Block { place: from..run, text: text[from..run].to_owned(), lines: None };
+    let mut block = Block { span: from..run, text: text[from..run].to_owned(), lines: None };
     let width = run - from;
     while width >= LINE_MIN && block.text.len() < RUN_MAX {
-        let Some(start) = next_line(text, block.place.end).filter(|start| !text[*start..].starts_with("--")) else {
+        let Some(start) = next_line(text, block.span.end).filter(|start| !text[*start..].starts_with("--")) else {
             break;
         };
         let end = right(&text[..floor(text, start + width + 1)], start, is_base64);
@@ -112,14 +112,14 @@ fn block(text: &str, from: usize, run: usize) -> Block {
             break;
         }
         block.text.push_str(&text[start..end]);
-        block.place.end = end;
+        block.span.end = end;
         let full = block.lines.map_or(1, |lines| lines.1) + usize::from(end - start == width);
         block.lines = Some((width, full));
         if end - start < width {
             break;
         }
     }
-    block.place.end = right(text, block.place.end, |byte| byte == b'=');
+    block.span.end = right(text, block.span.end, |byte| byte == b'=');
     block
 }
 
@@ -173,13 +173,13 @@ fn key_part(text: &str, block: &Block) -> Option<Hit> {
     }
     // Inside an element, or after a `BEGIN` line, the surroundings say what the block is.
     let edge = |side: &str| side.trim_matches(|c: char| c.is_whitespace()).starts_with('<');
-    if text[..block.place.start].trim_end().ends_with('>') || edge(&text[block.place.end..]) {
+    if text[..block.span.start].trim_end().ends_with('>') || edge(&text[block.span.end..]) {
         return None;
     }
-    let before = text[..block.place.start].rfind("-----BEGIN").is_some();
-    let after = text[block.place.end..].find("-----END").map(|at| &text[block.place.end + at..]);
+    let before = text[..block.span.start].rfind("-----BEGIN").is_some();
+    let after = text[block.span.end..].find("-----END").map(|at| &text[block.span.end + at..]);
     let private = after.is_none_or(|end| end[..floor(end, 48)].contains("PRIVATE KEY"));
-    (!before && private).then(|| Hit::new(block.place.start, block.place.end, "private-key"))
+    (!before && private).then(|| Hit::new(block.span.start, block.span.end, "private-key"))
 }
 
 /// Returns the last lines of a private key before its `END` line, if its `BEGIN` line is not in the text.

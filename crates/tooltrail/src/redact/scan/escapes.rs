@@ -68,7 +68,7 @@ impl Plain {
     }
 
     /// Returns the range in the original text for a range of the decoded text.
-    pub(in crate::redact) fn place(&self, part: Range<usize>) -> Option<Range<usize>> {
+    pub(in crate::redact) fn span(&self, part: Range<usize>) -> Option<Range<usize>> {
         let piece = |at: usize| self.pieces[..self.pieces.partition_point(|piece| piece.at <= at)].last();
         let (first, last) = (piece(part.start)?, piece(part.end.checked_sub(1)?)?);
         let start = first.from + if first.escape == 0 { part.start - first.at } else { 0 };
@@ -241,10 +241,10 @@ fn octets(rest: &str, next: impl Fn(&str) -> Option<(usize, u8)>) -> Option<(usi
         _ => return None,
     };
     let mut bytes = [first, 0, 0, 0];
-    for place in &mut bytes[1..=more] {
+    for position in &mut bytes[1..=more] {
         let (step, byte) = next(&rest[length..])?;
         length += step;
-        *place = byte;
+        *position = byte;
     }
     Some((length, std::str::from_utf8(&bytes[..=more]).ok()?.chars().next()?))
 }
@@ -297,8 +297,8 @@ mod tests {
         let plain = undo(text, "");
         assert_eq!(plain.text, expected, "{text}");
         for (at, char) in plain.text.char_indices() {
-            let place = plain.place(at..at + char.len_utf8()).unwrap();
-            let source = &text[place];
+            let span = plain.span(at..at + char.len_utf8()).unwrap();
+            let source = &text[span];
             assert!(source.starts_with(char) || source.starts_with(['\\', '%', '&']), "{char} from {source}");
         }
     }
@@ -319,7 +319,7 @@ mod tests {
         let one = Plain::of(text).unwrap();
         let two = Plain::of(&one.text).unwrap();
         assert_eq!(two.text, "a \"b\" c");
-        let quoted = one.place(two.place(2..5).unwrap()).unwrap();
+        let quoted = one.span(two.span(2..5).unwrap()).unwrap();
         assert_eq!(&text[quoted], "\\\\u0022b\\\\u0022");
         assert!(Plain::of("plain \"text\\n\" 5 % & more").is_none());
     }

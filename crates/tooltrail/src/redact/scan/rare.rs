@@ -32,7 +32,7 @@ impl Rare {
             }
             slots[slot] = slots[slot].min(n);
         }
-        let twos = places.iter().map(|place| place.0).filter(|value| *value <= 0xFFFF).collect();
+        let twos = places.iter().map(|position| position.0).filter(|value| *value <= 0xFFFF).collect();
         Self { slots, places, twos }
     }
 
@@ -48,7 +48,7 @@ impl Rare {
             let Some(first) = self.places.get(usize::from(self.slots[slot])) else { return &[] };
             if first.0 == value {
                 let from = &self.places[usize::from(self.slots[slot])..];
-                return &from[..from.iter().position(|place| place.0 != value).unwrap_or(from.len())];
+                return &from[..from.iter().position(|position| position.0 != value).unwrap_or(from.len())];
             }
             slot = (slot + 1) % SLOTS;
         }

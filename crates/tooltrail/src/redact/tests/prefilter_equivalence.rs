@@ -116,8 +116,8 @@ fn every_form_is_met_at_every_place() {
         }
         let word = shape.words.first().map_or(String::new(), |word| format!("{word}_x\" => '"));
         for before in ["", " ", "\\n", "%0a", "a", "é/"] {
-            for place in PLACES {
-                check(&format!("{}{word}{before}{token}{}", ".".repeat(place), [" tail", ""][place % 2]));
+            for position in PLACES {
+                check(&format!("{}{word}{before}{token}{}", ".".repeat(position), [" tail", ""][position % 2]));
             }
         }
     }
@@ -128,10 +128,10 @@ fn every_form_is_met_at_every_place() {
 fn every_word_is_met_at_every_place() {
     let words = names::TRIGGERS.iter().copied().chain(leads().into_iter().map(|(word, _)| word));
     for word in words {
-        for place in PLACES {
+        for position in PLACES {
             let upper = word.to_ascii_uppercase();
-            let word = if place % 2 == 0 { word } else { &upper };
-            check(&format!("{}{word}=s3cr3tW0rd99 -p hunter2x 482913", " ".repeat(place)));
+            let word = if position % 2 == 0 { word } else { &upper };
+            check(&format!("{}{word}=s3cr3tW0rd99 -p hunter2x 482913", " ".repeat(position)));
         }
     }
 }

@@ -26,7 +26,7 @@ impl CleanCache {
         if text.len() > BYTES_MAX {
             return passes();
         }
-        let first = place(text);
+        let first = position(text);
         let places = || (0..TRIES).map(|n| &self.0[(first + n) % SLOTS]);
         if places().any(|known| known.get().is_some_and(|known| **known == *text)) {
             return true;
@@ -40,7 +40,7 @@ impl CleanCache {
     }
 }
 
-fn place(text: &str) -> usize {
+fn position(text: &str) -> usize {
     let (eights, rest) = text.as_bytes().as_chunks::<8>();
     let rest = rest.iter().fold(text.len() as u64, |rest, byte| rest << 8 | u64::from(*byte));
     let mixed = eights.iter().fold(rest, |all, eight| {

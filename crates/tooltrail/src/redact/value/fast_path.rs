@@ -260,8 +260,8 @@ impl<'a> Walk<'_, 'a> {
             if count >= MEMBERS_MAX || is_flag(last) && !matches!(value, Value::Other) && !off {
                 return None;
             }
-            if let Some(place) = head.get_mut(count) {
-                *place = value;
+            if let Some(position) = head.get_mut(count) {
+                *position = value;
             }
             (count, last) = (count + 1, value);
             self.space();

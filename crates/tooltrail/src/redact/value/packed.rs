@@ -313,11 +313,11 @@ mod tests {
             |call| &mut call.claimed_user,
             |call| &mut call.rule,
         ];
-        for (n, place) in places.into_iter().enumerate() {
-            *place(&mut whole) = Some(format!("field {n}"));
+        for (n, position) in places.into_iter().enumerate() {
+            *position(&mut whole) = Some(format!("field {n}"));
             check(&whole, true);
             let mut long = whole.clone();
-            *place(&mut long) = Some("x".repeat(FIELD_BYTES_MAX + 1));
+            *position(&mut long) = Some("x".repeat(FIELD_BYTES_MAX + 1));
             check(&long, false);
         }
     }
