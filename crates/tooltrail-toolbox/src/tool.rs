@@ -56,6 +56,8 @@ impl Tool {
     /// Arguments that match the schema but cannot be deserialized (for example a number out of range) get the same
     /// answer as arguments that do not match the schema.
     ///
+    /// The derives below need `serde` with its feature `derive`, and `schemars` of version 1, among your dependencies.
+    ///
     /// ```
     /// use tooltrail_toolbox::{Tool, ToolError};
     ///

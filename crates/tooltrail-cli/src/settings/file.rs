@@ -143,7 +143,7 @@ fn read(path: &Path) -> std::io::Result<String> {
 /// Deserializes the name of a time zone and checks that it exists.
 fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let name = String::deserialize(deserializer)?;
-    Zone::named(&name).map_err(D::Error::custom)?;
+    Zone::named(&name).map_err(|error| D::Error::custom(error.message()))?;
     Ok(Some(name))
 }
 

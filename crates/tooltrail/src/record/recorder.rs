@@ -287,7 +287,7 @@ impl Recorder {
     /// # Errors
     /// [`Error::Unwritten`] with the number of entries since the last flush that could not be written.
     pub fn flush(&self) -> Result<(), Error> {
-        self.state.queue.flush().wait_for(FLUSH_WAIT)
+        flushed(self.state.queue.flush().wait_for(FLUSH_WAIT))
     }
 
     /// Flushes, and accepts no entry afterwards. A later flush or close waits for this one and returns the same result.
@@ -295,7 +295,7 @@ impl Recorder {
     /// # Errors
     /// As [`Recorder::flush`].
     pub fn close(&self) -> Result<(), Error> {
-        let flushed = self.state.queue.close().wait_for(FLUSH_WAIT);
+        let flushed = flushed(self.state.queue.close().wait_for(FLUSH_WAIT));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match (flushed, writer.map(JoinHandle::join)) {
             (Ok(()), Some(Err(_))) => {
@@ -445,6 +445,14 @@ impl Recorder {
         };
         self.state.queue.count_shed(why, 1);
     }
+}
+
+/// Returns the answer of a flush. It concerns no request, so that it names none of a request's calls.
+fn flushed(answer: Result<(), Error>) -> Result<(), Error> {
+    answer.map_err(|error| match error {
+        Error::Unwritten { entries, why, .. } => Error::Unwritten { entries, why, which: Vec::new() },
+        error => error,
+    })
 }
 
 /// Returns an acknowledgement for this many calls, and a promise for each call that it waits for.
