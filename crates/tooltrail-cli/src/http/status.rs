@@ -207,7 +207,7 @@ pub(crate) enum Taken {
 }
 
 /// Returns the answer to a request that sent entries.
-pub(crate) fn taken(taken: Taken, body: String) -> Response {
+pub(crate) fn taken(taken: Taken, body: impl Into<axum::body::Body>) -> Response {
     let status = match taken {
         Taken::All => StatusCode::OK,
         Taken::Some => StatusCode::MULTI_STATUS,

@@ -204,3 +204,26 @@ fn costly_requests_of_one_token_shut_nobody_out() {
         });
     }
 }
+
+#[test]
+fn answers_to_senders_that_nobody_reads_have_a_bound() {
+    let attacked = Attacked::new();
+    // An answer of 6 MB, more than the system takes for a connection.
+    let refused = json!({ "user": "u", "tool": "t", "status": "😀".repeat(280), "args": {} });
+    let body = format!("{refused}\n").repeat(5_000);
+    let sent = attacked.head("POST", "/api/audit/entries", &format!("Content-Length: {}\r\n", body.len())) + &body;
+    let mut unread = Vec::new();
+    let statuses = (0..4).map(|_| {
+        let mut stream = TcpStream::connect(&attacked.service.address).unwrap();
+        // The smallest receive buffer leaves the answer with the service.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 4_096).unwrap();
+        stream.write_all(sent.as_bytes()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        unread.push(stream);
+        String::from_utf8_lossy(&status).into_owned()
+    });
+    let statuses = statuses.collect::<Vec<_>>();
+    // One token may have 18 MiB of answers on their way.
+    assert!(statuses[0].ends_with("400") && statuses[3].ends_with("503"), "{statuses:?}");
+}

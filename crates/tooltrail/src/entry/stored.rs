@@ -80,23 +80,17 @@ impl StoredEntry {
     /// [`Error::Input`] for a line that is not a JSON object or lacks one of the seven fields that every entry has.
     pub fn parse(line: &str, zone: &Zone) -> Result<Self, Error> {
         let members = members(line).map_err(|_| refuse("not a JSON object"))?;
-        let mut rest = members.into_iter().map(|(key, value)| (key.into_owned(), value)).collect::<Vec<_>>();
-        let mut take = |name: &str| {
-            let at = rest.iter().position(|(key, _)| key == name)?;
-            Some(rest.remove(at).1)
-        };
-        let required = |name: &'static str, value: Option<&str>| {
-            value.and_then(|value| Some(string(value)?.into_owned())).ok_or_else(|| refuse(name))
-        };
-        let ts = Timestamp::parse(&required("ts", take("ts"))?, zone)?;
-        let user = required("user", take("user"))?;
-        let tool = required("tool", take("tool"))?;
-        let args = take("args").ok_or_else(|| refuse("args"))?.to_owned();
-        let status = Status::parse(&required("status", take("status"))?).ok_or_else(|| refuse("status"))?;
-        let result_chars =
-            take("result_chars").and_then(|text| text.parse().ok()).ok_or_else(|| refuse("result_chars"))?;
-        let result_snippet = required("result_snippet", take("result_snippet"))?;
-        let mut text = |name: &str| take(name).and_then(|value| Some(string(value)?.into_owned()));
+        let mut members = members.into_iter().map(|(key, value)| (key.into_owned(), value)).collect::<Vec<_>>();
+        let rest = &mut members;
+        let required = |rest: &mut Vec<_>, name| take(rest, name, written).ok_or_else(|| refuse(name));
+        let ts = Timestamp::parse(&required(rest, "ts")?, zone)?;
+        let user = required(rest, "user")?;
+        let tool = required(rest, "tool")?;
+        let args = take(rest, "args", |value| Some(value.to_owned())).ok_or_else(|| refuse("args"))?;
+        let status = take(rest, "status", |value| Status::parse(&string(value)?)).ok_or_else(|| refuse("status"))?;
+        let result_chars = take(rest, "result_chars", |value| value.parse().ok());
+        let result_chars = result_chars.ok_or_else(|| refuse("result_chars"))?;
+        let result_snippet = required(rest, "result_snippet")?;
         let mut entry = Self {
             ts,
             user,
@@ -105,27 +99,44 @@ impl StoredEntry {
             status,
             result_chars,
             result_snippet,
-            id: text("id").and_then(|id| EntryId::parse(&id)),
-            reason: text("reason").and_then(|word| Reason::parse(&word)),
-            duration_ms: None,
-            session: text("session"),
-            call_id: text("call_id"),
-            parent: text("parent"),
-            agent: text("agent"),
-            model: text("model"),
-            client: text("client"),
-            server: text("server"),
-            trace_id: text("trace_id"),
-            span_id: text("span_id"),
-            rule: text("rule"),
-            via: text("via").and_then(|word| Via::parse(&word)),
-            identity: text("identity").and_then(|word| Identity::parse(&word)),
+            id: take(rest, "id", |value| EntryId::parse(&string(value)?)),
+            reason: take(rest, "reason", |value| Reason::parse(&string(value)?)),
+            duration_ms: take(rest, "duration_ms", DurationMs::received),
+            session: take(rest, "session", text),
+            call_id: take(rest, "call_id", text),
+            parent: take(rest, "parent", text),
+            agent: take(rest, "agent", text),
+            model: take(rest, "model", text),
+            client: take(rest, "client", text),
+            server: take(rest, "server", text),
+            trace_id: take(rest, "trace_id", text),
+            span_id: take(rest, "span_id", text),
+            rule: take(rest, "rule", text),
+            via: take(rest, "via", |value| Via::parse(&string(value)?)),
+            identity: take(rest, "identity", |value| Identity::parse(&string(value)?)),
             other: Vec::new(),
         };
-        entry.duration_ms = take("duration_ms").and_then(DurationMs::received);
-        entry.other = rest.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
+        entry.other = members.into_iter().map(|(key, value)| (key, value.to_owned())).collect();
         Ok(entry)
     }
+}
+
+/// Takes the first member of this name out of the others, if its value can be read; else it stays with them.
+fn take<T>(rest: &mut Vec<(String, &str)>, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let at = rest.iter().position(|(key, _)| key == name)?;
+    let value = read(rest[at].1)?;
+    rest.remove(at);
+    Some(value)
+}
+
+/// Returns the text of a JSON string.
+fn text(value: &str) -> Option<String> {
+    Some(string(value)?.into_owned())
+}
+
+/// Returns the text of a JSON string; one with half a surrogate pair, which no text can hold, as it is written.
+fn written(value: &str) -> Option<String> {
+    text(value).or_else(|| Some(value.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
 }
 
 fn refuse(what: &str) -> Error {
@@ -158,11 +169,34 @@ mod tests {
 
     #[test]
     fn known_fields_are_typed_and_others_are_kept() {
-        let line = r#"{"ts":"2026-11-23 12:00:00","user":"a","tool":"t","args":[1.50],"status":"denied","result_chars":3,"result_snippet":"n\u006f!","reason":"gate","duration_ms":1.5,"via":"http","session":"s","later":{"x":1}}"#;
+        let line = r#"{"ts":"2026-11-23 12:00:00","user":"a","tool":"t","args":[1.50],"status":"denied","result_chars":3,"result_snippet":"n\u006f!","reason":"policy","duration_ms":1.5,"via":"http","session":"s","later":{"x":1}}"#;
         let entry = StoredEntry::parse(line, &Zone::UTC).unwrap();
         assert_eq!((entry.status, &*entry.args, &*entry.result_snippet), (Status::Denied, "[1.50]", "no!"));
         assert_eq!((entry.via, entry.session.as_deref()), (Some(Via::Http), Some("s")));
         assert_eq!(entry.duration_ms.map(|took| took.as_str().to_owned()).as_deref(), Some("1.5"));
         assert_eq!(entry.other, [("later".to_owned(), r#"{"x":1}"#.to_owned())]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_stays_among_the_others() {
+        let line = |more: &str| {
+            format!(
+                r#"{{"ts":"2026-11-23T12:00:00.000Z","user":"\ud800","tool":"t","args":{{}},"status":"ok","result_chars":0,"result_snippet":"",{more}}}"#
+            )
+        };
+        for (key, value) in [
+            ("session", "5"),
+            ("session", r#""\ud800""#),
+            ("reason", r#""weird""#),
+            ("via", r#""odd""#),
+            ("id", r#""zz""#),
+            ("duration_ms", "-5"),
+            ("duration_ms", "1e400"),
+            ("user", r#""second""#),
+        ] {
+            let entry = StoredEntry::parse(&line(&format!("\"{key}\":{value}")), &Zone::UTC).unwrap();
+            assert_eq!(entry.user, r"\ud800");
+            assert_eq!(entry.other, [(key.to_owned(), value.to_owned())], "{key}");
+        }
     }
 }

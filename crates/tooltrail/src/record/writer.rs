@@ -406,11 +406,15 @@ impl Writer {
     /// Answers the flushes and updates the state from which the recorder reports its health.
     fn report_flushes(&mut self, flushes: Vec<Promise>) {
         let trouble = self.store.trouble();
-        for flush in flushes {
+        if !flushes.is_empty() {
+            // All flushes of a batch get the same answer: any of their callers may have lost the entries.
             let (lost, why) = self.store.losses.take_since_flush();
-            match lost + self.store.unsure() {
-                0 => flush.keep(),
-                lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
+            let lost = lost + self.store.unsure();
+            for flush in flushes {
+                match lost {
+                    0 => flush.keep(),
+                    lost => flush.fail(lost, trouble.as_deref().unwrap_or(&why)),
+                }
             }
         }
         self.state.deferred.store(self.store.is_deferred(), Ordering::Release);

@@ -19,10 +19,11 @@ use tooltrail::entry::receive;
 use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, LossReason, Prepared, Recorder, Timestamp, Via};
 
 use crate::http::api::params::Params;
+use crate::http::api::reserved_body::ReservedBody;
 use crate::http::auth::Caller;
 use crate::http::status::{Problem, Taken, taken};
 use crate::service::quota::Permit;
-use crate::service::{GiveUp, Service};
+use crate::service::{GiveUp, PAGE_BYTES_MAX, Service};
 use crate::tokens::Token;
 use crate::typos::Typos;
 
@@ -38,6 +39,9 @@ const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
 
 /// How late an entry may arrive before its time of arrival is stored in it too.
 const BEHIND_MS_MAX: i64 = 60 * 1_000;
+
+/// Bytes of a line of the answer beside its text: keys, a number and brackets.
+const ANSWER_LINE_BYTES: usize = 48;
 
 /// Bytes that are reserved first for a body.
 const BODY_BYTES_FIRST: usize = 16 << 10;
@@ -56,6 +60,7 @@ const BODY_BYTES_RESERVED: usize = 33 << 20;
 const SORTED_HERE_BYTES_MAX: usize = 2 << 10;
 
 /// Longest pause between two parts of a body.
+/// Bytes
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 /// Longest time for a whole body: enough for the largest one over a slow connection.
@@ -103,6 +108,8 @@ pub(crate) async fn entries(
     };
     drop(given_up);
     let Sorted { calls, lines, mut rejected, late, typos } = sorted.ok_or(Problem::Broken)??;
+    // Taken before anything is recorded: a request that is refused later would be sent, and stored, again.
+    let room = service.answer_permit(&caller.0, answer_bytes(&rejected, &typos))?;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
     let accepted = lines.len() - unwritten.len();
     // The other entries are in the trail, so only these are rejected; a retry of all would store the others twice.
@@ -132,7 +139,15 @@ pub(crate) async fn entries(
         let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": recorder.excerpt(warning, b"", REFUSAL_CHARS_MAX) });
         answer["warnings"] = typos.warnings.iter().map(warning).collect();
     }
-    Ok(taken(how_much, answer.to_string()))
+    Ok(taken(how_much, ReservedBody::body(answer.to_string(), room)))
+}
+
+/// Returns about how many bytes the answer takes: clients that do not read their answers must not fill the memory.
+fn answer_bytes(rejected: &[Refused], typos: &Typos) -> usize {
+    let text = |text: &str| text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+    let lines = rejected.iter().map(|refused| ANSWER_LINE_BYTES + text(&refused.error)).sum::<usize>();
+    let warnings = typos.warnings.iter().map(|(_, warning)| ANSWER_LINE_BYTES + text(warning)).sum::<usize>();
+    (ANSWER_LINE_BYTES + lines + warnings).min(PAGE_BYTES_MAX)
 }
 
 /// Records the calls and waits until all calls are synced that are not buffered. If only some day files could not be

@@ -21,7 +21,11 @@ pub(in crate::redact) fn column(text: &str, start: usize, end: usize, name: Name
         return None;
     }
     let line = text[line_start..line_end].trim_end_matches('\r');
-    let row_at = |at: usize| &text[at.min(text.len())..right(&text[..floor(text, at + ROW_MAX)], at, |b| b != b'\n')];
+    // Behind a row that was cut, an offset may lie within a character: there is no further row then.
+    let row_at = |at: usize| {
+        let row = text.get(at..right(&text[..floor(text, at + ROW_MAX)], at, |b| b != b'\n'));
+        row.unwrap_or_default()
+    };
     let under = row_at(line_end + 1);
     let ruled = is_rule(under);
     let next = if ruled { row_at(line_end + 1 + under.len() + 1) } else { under };

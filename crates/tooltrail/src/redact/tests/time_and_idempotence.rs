@@ -205,3 +205,36 @@ proptest! {
         prop_assert_eq!(&redactor.text(&once), &once);
     }
 }
+
+/// Every search looks at a window of so many bytes, and a window can end within a character.
+#[test]
+fn a_window_that_ends_within_a_character_harms_nothing() {
+    let redactor = Redactor::new(None);
+    let units = [
+        "|password|\n",
+        "password\tuser\n",
+        "password: ",
+        "password = [",
+        "password: string = \"",
+        "curl -u ",
+        "sudo -S <<EOF\n",
+        "[\"--password\",\"",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "://",
+        "data:",
+        "ghp_",
+        "Authorization: Basic ",
+        "token=",
+    ];
+    for unit in units {
+        for window in [64_usize, 128, 256, 400, 512, 4_096, 8_192] {
+            for fill in ["-", "a", "="] {
+                for length in window.saturating_sub(unit.len() + 3)..=window + 3 {
+                    // Four bytes: whatever the offset, one of the lengths ends within it.
+                    let text = format!("{unit}{}\u{1F600}\n|x|\n", fill.repeat(length));
+                    let _ = redactor.text(&text);
+                }
+            }
+        }
+    }
+}
