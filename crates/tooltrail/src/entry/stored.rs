@@ -69,7 +69,8 @@ pub struct StoredEntry {
     pub via: Option<Via>,
     /// Whether the user was verified by a token or only claimed by the sender.
     pub identity: Option<Identity>,
-    /// All other members as pairs of name and JSON text, in the order of the line.
+    /// All other members as pairs of name and JSON text, in the order of the line: fields that this version does not
+    /// know, values that it cannot read, and of equal names all but the first.
     pub other: Vec<(String, String)>,
 }
 

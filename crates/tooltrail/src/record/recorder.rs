@@ -285,7 +285,8 @@ impl Recorder {
     /// Waits until all entries accepted before are in their day files and durable, at most 30 s.
     ///
     /// # Errors
-    /// [`Error::Unwritten`] with the number of entries since the last flush that could not be written.
+    /// [`Error::Unwritten`] with the number of entries, of all callers, that were lost since the last flush. Each loss is
+    /// reported to one flush, or to all that run at the same time.
     pub fn flush(&self) -> Result<(), Error> {
         flushed(self.state.queue.flush().wait_for(FLUSH_WAIT))
     }
