@@ -113,7 +113,7 @@ class Trail:
         """The entries in the files, oldest first, read without the module; the service's own events are left out."""
         lines: List[Entry] = []
         for path in sorted(self.home.glob("*/tool_audit/*.jsonl")):
-            lines += [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+            lines += [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip(" ")]
         return [entry for entry in lines if entry["tool"] not in ("tooltrail.start", "tooltrail.stop", "tooltrail.read")]
 
     def gaps(self) -> int:

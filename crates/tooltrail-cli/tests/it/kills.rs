@@ -86,7 +86,7 @@ fn send(address: &str, token: &str, round: u64, sender: u64, seen: &mpsc::Sender
 }
 
 /// Returns how often each id is stored, and how many files end in an incomplete line. Every complete line must be an
-/// entry.
+/// entry, or spaces in place of an incomplete line that an earlier kill left.
 fn stored(place: &TestHome) -> (HashMap<String, u32>, usize) {
     let (mut found, mut torn) = (HashMap::new(), 0);
     for user in std::fs::read_dir(place.home()).unwrap().flatten() {
@@ -94,7 +94,7 @@ fn stored(place: &TestHome) -> (HashMap<String, u32>, usize) {
             let bytes = std::fs::read(day.path()).unwrap();
             let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             torn += usize::from(whole < bytes.len());
-            for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| line.iter().any(|byte| *byte != b' ')) {
                 let entry: serde_json::Value = serde_json::from_slice(line).unwrap_or_else(|error| {
                     panic!("{}: {error}: {}", day.path().display(), String::from_utf8_lossy(line))
                 });
