@@ -118,7 +118,7 @@ impl Context {
     pub(crate) fn asks<'a>(&'a self, tool: &'a str) -> GateRequest<'a> {
         // Rules see the same user name that is stored in the entry.
         let user = if self.user.is_empty() { UNKNOWN_USER } else { &self.user };
-        GateRequest { user, role: self.role.as_deref(), tool }
+        GateRequest { user, role: self.role.as_deref(), tool, alias: None }
     }
 
     /// Returns the call to record, without an outcome yet.

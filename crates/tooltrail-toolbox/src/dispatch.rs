@@ -134,7 +134,7 @@ impl Toolbox {
         let verdict = self.gate.decide(ctx.asks(name));
         match verdict.effect {
             Effect::Allow => (Ok(registered), verdict.rule),
-            Effect::Deny => (Err(Reason::Policy), verdict.rule),
+            Effect::Deny | Effect::Hide => (Err(Reason::Policy), verdict.rule),
         }
     }
 

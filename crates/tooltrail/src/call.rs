@@ -26,6 +26,10 @@ pub struct Call {
     /// The arguments as JSON text, as they were sent; an empty string means no arguments. Text that is not valid JSON
     /// is stored as plain text.
     pub args: String,
+    /// The characters of the whole arguments, if `args` has only their first characters, because a capture does not keep
+    /// arguments of any size in memory. Such arguments are stored as clipped text. At least the first 8,192 characters
+    /// should be there; the line holds fewer, but a secret may begin before the end of what the line holds.
+    pub args_chars: Option<u64>,
     /// How the call ended; `None` is stored as status `error` with reason `interrupted`.
     pub outcome: Option<Outcome>,
     /// How long the call took.

@@ -4,7 +4,7 @@ use crate::glob::glob_matches;
 
 /// The rules that allow or deny a call before it runs.
 ///
-/// If any matching rule denies, the call is refused, regardless of the order of the rules. Otherwise, if any matching
+/// If any matching rule denies or hides, the call is refused, regardless of the order of the rules. Otherwise, if any matching
 /// rule allows, the call may run. Without a matching rule, `default` applies. The empty gate allows everything.
 ///
 /// ```
@@ -14,7 +14,7 @@ use crate::glob::glob_matches;
 /// no_shell.tools = vec!["shell.*".to_owned()];
 /// let gate = Gate { rules: vec![no_shell], default: Effect::Allow };
 ///
-/// let verdict = gate.decide(GateRequest { user: "alice", role: None, tool: "shell.run" });
+/// let verdict = gate.decide(GateRequest { user: "alice", tool: "shell.run", ..GateRequest::default() });
 /// assert_eq!((verdict.effect, verdict.rule), (Effect::Deny, Some("no-shell")));
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,13 +28,23 @@ pub struct Gate {
 
 /// What a rule does with a call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a call runs or it does not")]
+#[expect(clippy::exhaustive_enums, reason = "a call runs or it does not, and then its tool is listed or not")]
 pub enum Effect {
     /// The call may run.
     #[default]
     Allow,
     /// The call is refused.
     Deny,
+    /// The call is refused, and the tool is left out where tools are listed.
+    Hide,
+}
+
+impl Effect {
+    /// Whether a call with this effect is refused.
+    #[must_use]
+    pub const fn refuses(self) -> bool {
+        matches!(self, Self::Deny | Self::Hide)
+    }
 }
 
 /// One rule. It matches a call if each of its three lists is empty or contains a glob that matches.
@@ -74,13 +84,14 @@ impl Rule {
     pub fn matches(&self, asked: GateRequest<'_>) -> bool {
         any_glob_matches(&self.users, asked.user)
             && any_glob_matches(&self.roles, asked.role.unwrap_or_default())
-            && any_glob_matches(&self.tools, asked.tool)
+            && (any_glob_matches(&self.tools, asked.tool)
+                || asked.alias.is_some_and(|alias| any_glob_matches(&self.tools, alias)))
     }
 }
 
 /// The question to a gate: may this user call this tool?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "the three things a rule may name")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the things a rule may name")]
 pub struct GateRequest<'a> {
     /// The user whose agent makes the call.
     pub user: &'a str,
@@ -88,6 +99,9 @@ pub struct GateRequest<'a> {
     pub role: Option<&'a str>,
     /// The tool's name as the caller wrote it.
     pub tool: &'a str,
+    /// Another name of the same tool, by which a rule may name it too. For a tool of an MCP server this is
+    /// `mcp__SERVER__TOOL`, as the hooks of coding agents call it.
+    pub alias: Option<&'a str>,
 }
 
 /// The answer of a gate.
@@ -105,7 +119,8 @@ impl Gate {
     #[must_use]
     pub fn decide(&self, asked: GateRequest<'_>) -> Verdict<'_> {
         let first = |effect| self.rules.iter().find(|rule| rule.effect == effect && rule.matches(asked));
-        match first(Effect::Deny).or_else(|| first(Effect::Allow)) {
+        // A hidden tool stays out of the list even if another rule denies it too.
+        match first(Effect::Hide).or_else(|| first(Effect::Deny)).or_else(|| first(Effect::Allow)) {
             Some(rule) => {
                 let name = rule.name.as_str();
                 Verdict { effect: rule.effect, rule: (!name.is_empty()).then_some(name) }

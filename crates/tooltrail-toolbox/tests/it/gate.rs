@@ -15,7 +15,7 @@ fn rule(name: &str, users: &str, roles: &str, tools: &str) -> Rule {
 fn check(gate: &Gate, asked: &str, want: &str) {
     let parts: Vec<_> = asked.split('/').collect();
     let role = (!parts[1].is_empty()).then_some(parts[1]);
-    let verdict = gate.decide(GateRequest { user: parts[0], role, tool: parts[2] });
+    let verdict = gate.decide(GateRequest { user: parts[0], role, tool: parts[2], alias: None });
     let sign = if verdict.effect == Effect::Allow { "+" } else { "-" };
     assert_eq!(format!("{sign}{}", verdict.rule.unwrap_or_default()), want, "{asked}");
 }
@@ -64,7 +64,7 @@ fn deny_wins_in_any_order() {
             })
             .collect();
         let (user, role, tool) = (pick(&["alice", "bob"]), pick(&["admin", "guest"]), pick(&["fs.read", "shell.run"]));
-        let asked = GateRequest { user: &user, role: Some(&role), tool: &tool };
+        let asked = GateRequest { user: &user, role: Some(&role), tool: &tool, alias: None };
 
         let matching: Vec<_> = rules.iter().filter(|rule| rule.matches(asked)).map(|rule| rule.effect).collect();
         let want = if matching.contains(&Effect::Deny) || matching.is_empty() { Effect::Deny } else { Effect::Allow };

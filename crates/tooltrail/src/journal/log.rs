@@ -102,6 +102,12 @@ impl Journal {
         !self.segments.is_empty()
     }
 
+    /// Whether the journal has a segment and no call is open in it, so that it can be closed once its lines are durable
+    /// in the day files.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.segments.is_empty() && self.open.is_empty()
+    }
+
     /// Whether the call with this id is open in the journal.
     pub(crate) fn has_open(&self, id: u64) -> bool {
         id > 0 && self.open.contains_key(&id)
@@ -258,7 +264,9 @@ impl Journal {
         let salt = self.salt();
         let is_only = self.segments.len() == 1;
         match self.segments.iter_mut().find(|segment| segment.number() == number && !segment.broken) {
-            Some(last) if is_only && last.sequence() == sequence && last.is_half_full() && self.open.is_empty() => {
+            Some(last)
+                if is_only && last.sequence() == sequence && last.is_worth_a_restart() && self.open.is_empty() =>
+            {
                 self.number += 1;
                 last.restart(self.number, salt)
             }

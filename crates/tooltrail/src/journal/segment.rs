@@ -18,8 +18,12 @@ pub(crate) enum SyncMode {
 /// The bytes of a full segment: about 40,000 entries, which are read back within a second.
 pub(crate) const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The bytes of a new segment. The size is doubled each time it is full, so that a small home stays small.
-pub(crate) const SEGMENT_BYTES_FIRST: u64 = 1024 * 1024;
+/// The bytes of a new segment. The size is doubled each time it is full, so that a home with many small writers, such as
+/// a proxy for each of an agent's tool servers, stays small.
+pub(crate) const SEGMENT_BYTES_FIRST: u64 = 64 * 1024;
+
+/// The bytes of frames after which a restart of the segment is worth a sync.
+const RESTART_BYTES: u64 = 512 * 1024;
 
 /// The bytes of zeros in one write.
 const ZEROS: usize = 256 * 1024;
@@ -198,8 +202,8 @@ impl Segment {
     }
 
     /// Whether enough of the segment is used to make a restart worth a sync.
-    pub(crate) fn is_half_full(&self) -> bool {
-        self.at > SEGMENT_BYTES_FIRST / 2
+    pub(crate) fn is_worth_a_restart(&self) -> bool {
+        self.at > RESTART_BYTES
     }
 
     /// Restarts the segment with a new number and syncs it; all its frames become invalid.
@@ -248,6 +252,19 @@ fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut offset: u64) -> io::Resu
         offset += taken as u64;
     }
     Ok(())
+}
+
+/// Whether a segment has no owner, so that it holds no frames. Reads only its header, unless the header is unreadable.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn is_unowned(file: &dyn DiskFile) -> io::Result<bool> {
+    let mut header = vec![0; HEADER_BYTES as usize];
+    let read = file.read_at(&mut header, 0)?;
+    match Header::decode(&header[..read]) {
+        Some(header) => Ok(header.owner == 0),
+        None => Scan::of(file).map(|scan| scan.damage.is_empty()),
+    }
 }
 
 /// The content of a segment.

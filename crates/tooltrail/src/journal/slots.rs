@@ -9,11 +9,12 @@ use crate::clock::Date;
 use crate::disk::{Disk, DiskFile, Lock, is_trouble};
 use crate::home::OWN_FOLDER;
 use crate::journal::frame::{Kind, SALT_BYTES};
-use crate::journal::segment::{Header, Scan, Segment, empty};
+use crate::journal::segment::{Header, Scan, Segment, empty, is_unowned};
 
-/// The slots of a home: enough for a few services and commands at the same time, two slots each. A process that finds
-/// no free slot syncs the day files instead.
-pub(crate) const SLOTS_MAX: u32 = 16;
+/// The slots of a home: enough for 128 proxies that record at the same time, two slots each. A writer uses a second slot
+/// only while the first is full, and an idle writer gives its slot back. A process that finds no free slot syncs the day
+/// files instead.
+pub(crate) const SLOTS_MAX: u32 = 256;
 
 fn name(slot: u32) -> String {
     format!("{slot:02}.segment")
@@ -39,8 +40,8 @@ fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
 pub(crate) fn begin(disk: &dyn Disk, header: &Header, bytes_max: u64) -> io::Result<Option<Segment>> {
     let is_empty = |slot| match disk.open(&[OWN_FOLDER, "journal", &name(slot)]) {
         Ok(None) => Ok(true),
-        // Not empty: frames of another process or unreadable bytes, which recovery must handle first.
-        Ok(Some(file)) => Scan::of(&*file).map(|scan| scan.records.is_empty() && scan.damage.is_empty()),
+        // Not empty: the segment has an owner, or unreadable bytes, which recovery must handle first.
+        Ok(Some(file)) => is_unowned(&*file),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
         Err(error) => Err(error),
     };

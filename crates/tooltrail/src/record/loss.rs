@@ -20,11 +20,13 @@ pub enum LossReason {
     Unsynced,
     /// The entry was written, but another program removed, replaced or cut its day file before the entry was durable.
     Removed,
+    /// The home could not be opened for writing, so that there was no recorder.
+    Unopened,
 }
 
 impl LossReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::QueueFull,
         Self::Closed,
         Self::Retention,
@@ -33,6 +35,7 @@ impl LossReason {
         Self::Unwritten,
         Self::Unsynced,
         Self::Removed,
+        Self::Unopened,
     ];
 
     /// Returns the name that gaps and metrics use.
@@ -47,6 +50,7 @@ impl LossReason {
             Self::Unwritten => "unwritten",
             Self::Unsynced => "unsynced",
             Self::Removed => "removed",
+            Self::Unopened => "unopened",
         }
     }
 }

@@ -24,6 +24,11 @@ impl<'a> Open<'a> {
         Self { recorder, call: Some(call), began: recorder.clock().monotonic(), id }
     }
 
+    /// Returns the call, so that what becomes known only at its end can be added before it is finished.
+    pub fn call_mut(&mut self) -> Option<&mut Call> {
+        self.call.as_mut()
+    }
+
     /// Records the outcome durably. To not wait for it, drop the acknowledgement.
     ///
     /// # Errors

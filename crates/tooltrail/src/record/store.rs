@@ -61,6 +61,10 @@ const FLUSH_POLL: Duration = Duration::from_millis(20);
 /// milliseconds.
 const LOCKED_MAX: Duration = Duration::from_secs(1);
 
+/// How long after the last flush an idle writer gives its journal slot back: longer than the pauses of an agent that
+/// calls one tool after another, because a slot that is given back costs a sync.
+const IDLE_AFTER: Duration = Duration::from_secs(2);
+
 /// Stores lines in the journal and in the day files. Used only by the writer thread.
 #[derive(Debug)]
 pub(crate) struct Store {
@@ -279,6 +283,8 @@ impl Store {
             Some(FLUSH_POLL)
         } else if self.is_unflushed() || !self.losses.is_empty() {
             Some(settle)
+        } else if self.journal.is_idle() {
+            Some(IDLE_AFTER)
         } else if !self.blocked.is_empty() {
             Some(LOOK_EVERY)
         } else {
@@ -331,11 +337,25 @@ impl Store {
         self.await_deferred();
         self.journal_pending();
         self.flush();
-        if self.suspect.is_empty()
-            && self.pending.is_empty()
-            && self.journal.open_calls().is_empty()
-            && let Err(error) = self.journal.close()
-        {
+        if self.suspect.is_empty() && self.pending.is_empty() && self.journal.open_calls().is_empty() {
+            self.close_journal();
+        }
+    }
+
+    /// Gives the journal slot back if the writer has been idle for a while, so that hundreds of idle writers can share a
+    /// home. The next line that needs the journal takes a slot again.
+    pub(crate) fn rest(&mut self) {
+        let is_due = self.clock.monotonic() >= self.flusher.begun_at() + IDLE_AFTER;
+        if is_due && self.journal.is_idle() && !self.is_unflushed() {
+            self.close_journal();
+        }
+    }
+
+    /// Empties the journal. All lines must be durable in their day files, and no call may be open.
+    fn close_journal(&mut self) {
+        // The notes of appends are in the segments that are emptied.
+        self.touched.clear();
+        if let Err(error) = self.journal.close() {
             self.trouble = Some(format!("could not empty the journal: {error}"));
         }
     }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::home::Home;
+use crate::journal::Record;
 use crate::record::counters::Work;
 use crate::record::encoder::{Encoder, Lines};
 use crate::record::event::Event;
@@ -372,7 +373,11 @@ impl Writer {
     /// Records the calls that are still open as interrupted, because the recorder is closed before their outcomes come.
     fn interrupt(&mut self, commit: &mut Commit) {
         self.note_begun(commit);
-        for call in self.store.open_calls() {
+        // The ends in this commit are not in the journal yet, so their calls still seem open there.
+        let lines = commit.groups.values().flat_map(|group| &group.lines);
+        let ended = lines.filter_map(|line| line.ends).collect::<BTreeSet<_>>();
+        let is_open = |call: &Record| OpenCallId::new(call.id).is_none_or(|id| !ended.contains(&id));
+        for call in self.store.open_calls().into_iter().filter(is_open) {
             let group = commit.groups.entry((call.folder, call.day)).or_default();
             group.add(&call.line, Waiting::Nobody, OpenCallId::new(call.id));
         }

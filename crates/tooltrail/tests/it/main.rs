@@ -13,6 +13,7 @@ mod histories;
 mod late_lines;
 mod layers;
 mod linear;
+mod many_writers;
 mod open_calls;
 mod prune_ends;
 mod pruning;

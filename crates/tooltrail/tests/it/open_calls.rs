@@ -126,3 +126,21 @@ fn calls_open_at_a_close_are_interrupted_and_quick_ones_leave_one_entry() {
     assert!(open.finish(Outcome::ok("late")).is_err());
     assert_eq!(entries(home.path()), expected(&[("dropped", "cancelled"), ("open", "interrupted"), ("quick", "ok")]));
 }
+
+/// The end of a call and the end of the recorder often come together, when a program ends.
+#[test]
+fn calls_that_end_just_before_the_recorder_is_closed_are_recorded_once() {
+    for _ in 0..20 {
+        let home = tempfile::tempdir().unwrap();
+        let recorder = Recorder::open(home.path()).unwrap();
+        let begun = (0..50).map(|_| recorder.begin_durable(call("strict")).unwrap()).collect::<Vec<_>>();
+        let mut open = Vec::new();
+        for (call, noted) in begun {
+            noted.wait().unwrap();
+            open.push(call);
+        }
+        open.into_iter().for_each(|call| call.finish_buffered(Outcome::ok("")));
+        recorder.close().unwrap();
+        assert_eq!(entries(home.path()), expected(&[("strict", "ok"); 50]));
+    }
+}

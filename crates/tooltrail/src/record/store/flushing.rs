@@ -33,6 +33,7 @@ impl Store {
         if self.is_unflushed() && !self.flusher.is_running() && (due || self.journal.is_crowded()) {
             self.begin_flush();
         }
+        self.rest();
         let now = self.clock.monotonic();
         self.blocked.look(&**self.home.disk(), now, self.clock.now().date());
         if now >= self.recover_at {

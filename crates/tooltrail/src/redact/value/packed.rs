@@ -75,7 +75,7 @@ const HEAD_WORDS: usize = Head::Lens as usize + FIRST;
 
 impl<'a> Plan<'a> {
     /// Returns the plan for a call, or `None` if the call cannot be packed because it has something that few calls
-    /// have: a long field, other received members, a malformed trace id or a large JSON result.
+    /// have: a long field, cut arguments, other received members, a malformed trace id or a large JSON result.
     #[inline]
     pub(crate) fn of(call: &'a Call) -> Option<Self> {
         let outcome = call.outcome.as_ref();
@@ -96,6 +96,7 @@ impl<'a> Plan<'a> {
             && user.len() <= FIELD_BYTES_MAX
             && call.tool.len() <= FIELD_BYTES_MAX
             && call.args.len() <= CALL_BYTES_MAX
+            && call.args_chars.is_none()
             && !(json && text.is_some_and(|text| text.len() > JSON_BYTES_MAX))
             && call.extra.is_empty()
             && outcome.is_none_or(|outcome| outcome.kept.is_none())

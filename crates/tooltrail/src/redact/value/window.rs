@@ -135,7 +135,7 @@ impl BoundedCall {
             id: call.id,
             user,
             tool: WindowedText::copy(&call.tool, FIELD_CHARS_MAX),
-            args: Structure::copy(&call.args),
+            args: Structure::beginning(&call.args, call.args_chars),
             status: outcome.status,
             reason: outcome.reason,
             result_chars,
@@ -176,6 +176,12 @@ impl Structure {
         }
         let seen = WindowedText::copy(text, ARG_CHARS_MAX);
         Self { text: seen.text, chars: seen.chars, cut: true }
+    }
+
+    /// Copies a text. With `chars`, it is only the beginning of a text of so many characters.
+    fn beginning(text: &str, chars: Option<u64>) -> Self {
+        let Some(chars) = chars else { return Self::copy(text) };
+        Self { text: WindowedText::copy(text, ARG_CHARS_MAX).text, chars, cut: true }
     }
 
     /// Copies a text of at most `CALL_BYTES_MAX` bytes into the existing buffer.
