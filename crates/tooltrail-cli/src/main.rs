@@ -9,6 +9,7 @@ mod http;
 mod import;
 mod key_exposure;
 mod log;
+mod mcp;
 mod output;
 mod question;
 mod service;
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
         }
     };
     output::choose_colour(cli.flags.color);
-    lift_open_files();
+    if !cli.starts_a_server() {
+        lift_open_files();
+    }
     match cli.run() {
         Ok(code) => code,
         Err(failure) => output::report(failure),

@@ -178,6 +178,7 @@ fn gate(gate: &Gate) -> Value {
     let word = |effect| match effect {
         Effect::Allow => "allow",
         Effect::Deny => "deny",
+        Effect::Hide => "hide",
     };
     let rules = gate.rules.iter().map(|rule| {
         json!({

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod find_secret;
 mod import;
+mod mcp;
 mod prune;
 mod recent;
 mod redact;
@@ -44,6 +45,7 @@ const EXAMPLES: &str = "Examples:
   tooltrail recent status=error --days 30        what failed this month
   tooltrail tail -f status=error                 see what fails, as it happens
   tooltrail import calls.jsonl.zst --user alice  take in calls recorded elsewhere
+  tooltrail mcp -- COMMAND                       record the calls of an MCP server
 
 Exit codes: 0 yes (an empty answer too), 1 no (a line was rejected), 2 could not.
 stdout carries data, stderr everything else; --json makes the data JSON.";
@@ -57,6 +59,7 @@ enum Command {
     Stats(stats::Args),
     Serve(serve::Args),
     Import(import::Args),
+    Mcp(mcp::Args),
     Prune(prune::Args),
     Redact(redact::Args),
     FindSecret(find_secret::Args),
@@ -82,6 +85,11 @@ impl Cli {
         without_empty_variables(Self::command()).try_get_matches()
     }
 
+    /// Whether the command starts a program of somebody else, which must find this process's limits unchanged.
+    pub(crate) fn starts_a_server(&self) -> bool {
+        matches!(self.command, Command::Mcp(_))
+    }
+
     /// Runs the command.
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let settings = &Settings::new(self.flags);
@@ -92,6 +100,7 @@ impl Cli {
             Command::Stats(args) => stats::run(args, settings),
             Command::Serve(args) => serve::run(args, settings),
             Command::Import(args) => import::run(args, settings),
+            Command::Mcp(args) => mcp::run(args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),

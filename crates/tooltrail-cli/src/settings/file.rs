@@ -1,5 +1,6 @@
 //! The configuration file. Unknown keys are errors.
 
+use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,24 @@ pub(crate) struct ConfigFile {
     /// The rules that allow or deny a call before it runs.
     #[serde(default, deserialize_with = "gate")]
     pub(crate) gate: Option<Gate>,
+    /// What applies to one MCP server behind `tooltrail mcp --server NAME`, by its name.
+    #[serde(default)]
+    pub(crate) mcp: BTreeMap<String, McpFile>,
+}
+
+/// What the file says about one MCP server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct McpFile {
+    /// The effect when no rule matches, instead of the gate's.
+    #[serde(default, deserialize_with = "effect")]
+    pub(crate) default: Option<Effect>,
+    /// The rules for this server, in addition to the gate's.
+    #[serde(default, deserialize_with = "rules")]
+    pub(crate) rules: Vec<Rule>,
+    /// How durable an entry must be, instead of the file's `durability`.
+    #[serde(default, deserialize_with = "durability::read")]
+    pub(crate) durability: Option<DurabilityPolicy>,
 }
 
 /// The log settings in the file.
@@ -161,46 +180,67 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     }
 }
 
+/// The effect of a rule as it is written.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum WrittenEffect {
+    Allow,
+    Deny,
+    Hide,
+}
+
+impl From<WrittenEffect> for Effect {
+    fn from(written: WrittenEffect) -> Self {
+        match written {
+            WrittenEffect::Allow => Self::Allow,
+            WrittenEffect::Deny => Self::Deny,
+            WrittenEffect::Hide => Self::Hide,
+        }
+    }
+}
+
+/// A rule as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    name: String,
+    effect: WrittenEffect,
+    #[serde(default)]
+    users: Vec<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    tools: Vec<String>,
+}
+
+impl From<WrittenRule> for Rule {
+    fn from(written: WrittenRule) -> Self {
+        let WrittenRule { name, effect, users, roles, tools } = written;
+        Self { name, effect: effect.into(), users, roles, tools }
+    }
+}
+
+/// Deserializes the effect of a rule.
+fn effect<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Effect>, D::Error> {
+    WrittenEffect::deserialize(deserializer).map(|effect| Some(effect.into()))
+}
+
+/// Deserializes a list of rules.
+fn rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Rule>, D::Error> {
+    Ok(Vec::<WrittenRule>::deserialize(deserializer)?.into_iter().map(Rule::from).collect())
+}
+
 /// Deserializes a gate.
 fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::Error> {
-    #[derive(Clone, Copy, Deserialize)]
-    #[serde(rename_all = "lowercase")]
-    enum Word {
-        Allow,
-        Deny,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Rules {
-        default: Option<Word>,
-        #[serde(default)]
-        rules: Vec<Written>,
-    }
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Written {
-        name: String,
-        effect: Word,
-        #[serde(default)]
-        users: Vec<String>,
-        #[serde(default)]
-        roles: Vec<String>,
-        #[serde(default)]
-        tools: Vec<String>,
+        default: Option<WrittenEffect>,
+        #[serde(default, deserialize_with = "rules")]
+        rules: Vec<Rule>,
     }
-    let effect = |word| match word {
-        Word::Allow => Effect::Allow,
-        Word::Deny => Effect::Deny,
-    };
-    let Rules { default, rules } = Rules::deserialize(deserializer)?;
-    let rules = rules.into_iter().map(|Written { name, effect: word, users, roles, tools }| Rule {
-        name,
-        effect: effect(word),
-        users,
-        roles,
-        tools,
-    });
-    Ok(Some(Gate { rules: rules.collect(), default: default.map_or_else(Effect::default, effect) }))
+    let Written { default, rules } = Written::deserialize(deserializer)?;
+    Ok(Some(Gate { rules, default: default.map_or_else(Effect::default, Effect::from) }))
 }
 
 #[cfg(test)]
@@ -252,7 +292,7 @@ mod tests {
         assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
         assert_eq!((config.redact.env.len(), config.redact.rules[0].name.as_str()), (1, "badge"));
         let gate = config.gate.unwrap();
-        let decide = |user, role, tool| gate.decide(GateRequest { user, role, tool }).effect;
+        let decide = |user, role, tool| gate.decide(GateRequest { user, role, tool, alias: None }).effect;
         assert_eq!(decide("bob", Some("reader"), "fs.read"), Effect::Allow);
         assert_eq!(decide("bob", Some("reader"), "fs.write"), Effect::Deny);
         assert_eq!(decide("bob", None, "fs.read"), Effect::Deny);
@@ -304,7 +344,7 @@ mod tests {
         );
         check("[[gate.rules]]\neffect = \"deny\"", "missing field `name`");
         check("[[gate.rules]]\nname = \"x\"\neffect = \"deny\"\ntool = [\"a\"]", "line 4: unknown field `tool`");
-        check("[mcp.fs]\ncommand = \"x\"", "unknown field `mcp`");
+        check("[mcp.fs]\ncommand = \"x\"", "line 2: unknown field `command`");
     }
 
     #[test]

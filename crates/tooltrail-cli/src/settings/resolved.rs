@@ -27,6 +27,11 @@ impl Settings {
         Self { flags, file: OnceLock::new() }
     }
 
+    /// Returns the same settings without a configuration file, for one that cannot be read.
+    pub(crate) fn without_file(&self) -> Self {
+        Self { flags: self.flags.clone(), file: OnceLock::from(ConfigFile::default()) }
+    }
+
     /// Returns the path of the home, which may not exist yet.
     pub(crate) fn home_path(&self) -> Result<PathBuf, Failure> {
         match named(self.flags.home.as_deref()) {

@@ -94,7 +94,8 @@ fn stored(place: &TestHome) -> (HashMap<String, u32>, usize) {
             let bytes = std::fs::read(day.path()).unwrap();
             let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             torn += usize::from(whole < bytes.len());
-            for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| line.iter().any(|byte| *byte != b' ')) {
+            for line in bytes[..whole].split(|byte| *byte == b'\n').filter(|line| line.iter().any(|byte| *byte != b' '))
+            {
                 let entry: serde_json::Value = serde_json::from_slice(line).unwrap_or_else(|error| {
                     panic!("{}: {error}: {}", day.path().display(), String::from_utf8_lossy(line))
                 });

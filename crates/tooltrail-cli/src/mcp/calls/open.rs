@@ -1,0 +1,460 @@
+//! The calls that have begun and not ended, found again by the id of their request.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tooltrail::{Call, DurationMs, Outcome, Reason, Timestamp, Via};
+
+use crate::mcp::calls::about::{About, Meta, name, name_and_version};
+use crate::mcp::calls::outcome::{outcome, task_outcome};
+use crate::mcp::read::{Answer, Id, Message};
+
+/// The most calls that are open at the same time. A client that leaves more without an answer is broken; the oldest is
+/// then recorded as interrupted.
+const OPEN_MAX: usize = 10_000;
+
+/// The most bytes of arguments of open calls that are kept whole; of further ones only the beginning is kept.
+const OPEN_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The most other requests whose answers are looked at, such as `initialize`.
+const ASKED_MAX: usize = 10_000;
+
+/// The most answers that are kept because they came before their request was looked at.
+const EARLY_MAX: usize = 1_000;
+
+/// How long an answer to a cancelled call may still come and be noted.
+const CANCELLED_WAIT: Duration = Duration::from_secs(2);
+
+/// An instant: the time of day, and a time that only goes forward.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) ts: Timestamp,
+    pub(crate) monotonic: Duration,
+}
+
+/// What a message changed.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    /// A call begins. The key is given to no other call.
+    Begin { key: u64, call: Box<Call> },
+    /// The call of this key has ended.
+    End { key: u64, ended: Box<Ended> },
+    /// A call whose end is known when it begins.
+    Whole(Box<Call>),
+}
+
+/// How and when a call ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    pub(crate) tool: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) ts: Timestamp,
+    pub(crate) duration: DurationMs,
+    /// Other facts, as pairs of name and JSON text.
+    pub(crate) extra: Vec<(String, String)>,
+    /// The server's own name, if only its answer told it.
+    pub(crate) server: Option<String>,
+}
+
+/// How the server ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ServerEnd {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+    /// It lives, or nobody knows.
+    Unknown,
+}
+
+/// The calls of one connection.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    about: About,
+    /// The client's name and version, and the server's own name, as far as they were told.
+    client: Option<String>,
+    server: Option<String>,
+    open: BTreeMap<u64, Open>,
+    args_bytes: usize,
+    by_id: HashMap<Id, VecDeque<u64>>,
+    by_task: HashMap<String, u64>,
+    /// Calls that wait for input from the client, by the state that the server gave them, or by tool and arguments.
+    by_state: HashMap<[u8; 32], VecDeque<u64>>,
+    /// Cancelled calls and until when their answers are waited for, in order.
+    cancelled: VecDeque<(Duration, u64)>,
+    asked: HashMap<Id, Asked>,
+    early: HashMap<Id, Box<Message>>,
+    next_key: u64,
+}
+
+/// A call that has begun.
+#[derive(Debug)]
+struct Open {
+    tool: String,
+    began: Duration,
+    args_bytes: usize,
+    /// The hash of tool and arguments.
+    identity: [u8; 32],
+    state: State,
+}
+
+/// What an open call waits for.
+#[derive(Debug)]
+enum State {
+    Answer(Id),
+    Input([u8; 32]),
+    Task(String),
+    /// It was cancelled at this moment, for this reason. Its answer may still come.
+    Cancelled(Id, Moment, String),
+}
+
+/// A request that is no call and whose answer is looked at.
+#[derive(Debug)]
+enum Asked {
+    Server,
+    List,
+    Task(String),
+}
+
+impl Calls {
+    pub(crate) fn new(about: About) -> Self {
+        Self {
+            about,
+            client: None,
+            server: None,
+            open: BTreeMap::new(),
+            args_bytes: 0,
+            by_id: HashMap::new(),
+            by_task: HashMap::new(),
+            by_state: HashMap::new(),
+            cancelled: VecDeque::new(),
+            asked: HashMap::new(),
+            early: HashMap::new(),
+            next_key: 1,
+        }
+    }
+
+    /// Returns the server's name: the chosen one, else its own.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.about.server.as_deref().or(self.server.as_deref())
+    }
+
+    /// Returns the user whose agent makes the calls.
+    pub(crate) fn user(&self) -> &str {
+        &self.about.user
+    }
+
+    /// Takes in a message of the client that goes on to the server.
+    pub(crate) fn client(&mut self, message: Message, now: Moment, changes: &mut Vec<Change>) {
+        let Some(method) = message.method.as_deref() else { return };
+        let asked = match method {
+            "tools/call" => return self.begin(message, now, changes),
+            "notifications/cancelled" => return self.cancel(message, now, changes),
+            "initialize" => {
+                let info = message.params.client_info.whole().and_then(|info| serde_json::from_str(&info).ok());
+                self.client = info.as_ref().and_then(name_and_version).or(self.client.take());
+                Asked::Server
+            }
+            "server/discover" => Asked::Server,
+            "tools/list" => Asked::List,
+            "tasks/get" | "tasks/result" | "tasks/cancel" => match message.params.task_id {
+                Some(task) if self.by_task.contains_key(&task) => Asked::Task(task),
+                _ => return,
+            },
+            _ => return,
+        };
+        let Some(id) = message.id else { return };
+        if self.asked.len() < ASKED_MAX {
+            self.asked.insert(id.clone(), asked);
+        }
+        self.take_early(&id, now, changes);
+    }
+
+    /// Returns the entry of a call that is refused and does not go on to the server.
+    pub(crate) fn refused(&self, message: &Message, rule: Option<&str>, now: Moment) -> Change {
+        let (mut call, _) = self.call(message);
+        call.ts = Some(now.ts);
+        call.rule = rule.map(str::to_owned);
+        Change::Whole(Box::new(call.denied(Reason::Policy)))
+    }
+
+    /// Takes in a message of the server. With `is_behind`, requests may be under way that were not taken in yet.
+    /// Returns whether it answers `tools/list`.
+    pub(crate) fn server(&mut self, message: Message, now: Moment, is_behind: bool, changes: &mut Vec<Change>) -> bool {
+        if message.method.is_some() {
+            if let (Some(task), Some(status)) = (&message.params.task_id, &message.params.status)
+                && message.method.as_deref() == Some("notifications/tasks/status")
+                && let Some(outcome) = task_outcome(status, None)
+                && let Some(key) = self.by_task.get(task)
+            {
+                self.end(*key, outcome, now, changes);
+            }
+            return false;
+        }
+        let (Some(id), Some(answer)) = (&message.id, &message.outcome) else { return false };
+        if let Some(key) = self.by_id.get(id).and_then(VecDeque::front) {
+            self.answered(*key, answer, now, changes);
+            return false;
+        }
+        match self.asked.remove(id) {
+            Some(Asked::List) => return true,
+            Some(Asked::Server) => self.learn_server(answer),
+            Some(Asked::Task(task)) => {
+                let status = answer.status.as_deref();
+                // `tasks/result` gives the result of the call itself, which has no status.
+                let is_result = answer.task_id.is_none() && (answer.text.has_parts() || answer.is_error);
+                let outcome = match status {
+                    Some(status) => task_outcome(status, Some(answer)),
+                    None => is_result.then(|| outcome(answer)),
+                };
+                if let (Some(outcome), Some(key)) = (outcome, self.by_task.get(&task)) {
+                    self.end(*key, outcome, now, changes);
+                }
+            }
+            None if is_behind && self.early.len() < EARLY_MAX => {
+                self.early.insert(id.clone(), Box::new(message));
+            }
+            None => {}
+        }
+        false
+    }
+
+    /// Gives up a call whose request did not go on to the server.
+    pub(crate) fn withdraw(&mut self, key: u64) {
+        // Its end is recorded elsewhere.
+        let now = Moment { ts: Timestamp::from_millis(0), monotonic: Duration::ZERO };
+        self.end(key, Outcome::default(), now, &mut Vec::new());
+    }
+
+    /// Takes note that all requests which the server may have seen were taken in.
+    pub(crate) fn caught_up(&mut self) {
+        self.early.clear();
+    }
+
+    /// Records cancelled calls whose answers did not come in time.
+    pub(crate) fn tick(&mut self, now: Moment, changes: &mut Vec<Change>) {
+        while let Some((_, key)) = self.cancelled.front().copied().filter(|(until, _)| *until <= now.monotonic) {
+            self.cancelled.pop_front();
+            self.end_cancelled(key, false, changes);
+        }
+    }
+
+    /// Returns when [`Calls::tick`] has something to do.
+    pub(crate) fn next_tick(&self) -> Option<Duration> {
+        self.cancelled.front().map(|(until, _)| *until)
+    }
+
+    /// Ends all calls, because the server gives no answer any more.
+    pub(crate) fn end_all(&mut self, server: ServerEnd, now: Moment, changes: &mut Vec<Change>) {
+        for key in self.open.keys().copied().collect::<Vec<_>>() {
+            self.interrupt(key, server, now, changes);
+        }
+    }
+
+    fn begin(&mut self, message: Message, now: Moment, changes: &mut Vec<Change>) {
+        let identity = identity(&message);
+        let Some(id) = message.id.clone() else {
+            // Without an id there is no answer, so the end is never known.
+            let (mut call, _) = self.call(&message);
+            call.ts = Some(now.ts);
+            call.add_extra("notification", "true".to_owned());
+            changes.push(Change::Whole(Box::new(call.ended(Outcome::failed(Reason::Interrupted, "")))));
+            return;
+        };
+        // An id that comes again means that the cancelled call of that id is over.
+        if let Some(key) = self.by_id.get(&id).and_then(VecDeque::front).copied()
+            && matches!(self.open.get(&key), Some(Open { state: State::Cancelled(..), .. }))
+        {
+            self.end_cancelled(key, false, changes);
+        }
+        let repeats = message.params.request_state.or(message.params.has_input.then_some(identity));
+        let asking = repeats.and_then(|state| self.by_state.get(&state)).and_then(VecDeque::front).copied();
+        if let Some(key) = asking {
+            self.forget_state(key);
+            if let Some(open) = self.open.get_mut(&key) {
+                open.state = State::Answer(id.clone());
+            }
+            self.by_id.entry(id.clone()).or_default().push_back(key);
+            return self.take_early(&id, now, changes);
+        }
+        if self.open.len() >= OPEN_MAX
+            && let Some(oldest) = self.open.keys().next().copied()
+        {
+            self.interrupt(oldest, ServerEnd::Unknown, now, changes);
+        }
+        let (mut call, mut args_bytes) = self.call(&message);
+        if self.args_bytes + args_bytes > OPEN_BYTES_MAX
+            && let Some(mut arguments) = message.params.arguments
+        {
+            arguments.shorten();
+            (call.args, call.args_chars) = arguments.text();
+            args_bytes = arguments.len();
+        }
+        self.args_bytes += args_bytes;
+        let key = self.next_key;
+        self.next_key += 1;
+        let (tool, state) = (call.tool.clone(), State::Answer(id.clone()));
+        self.open.insert(key, Open { tool, began: now.monotonic, args_bytes, identity, state });
+        self.by_id.entry(id.clone()).or_default().push_back(key);
+        changes.push(Change::Begin { key, call: Box::new(call) });
+        self.take_early(&id, now, changes);
+    }
+
+    /// Returns the call that a request asks for, and the bytes of its arguments.
+    fn call(&self, message: &Message) -> (Call, usize) {
+        let (args, args_chars) =
+            message.params.arguments.as_ref().map(|arguments| arguments.text()).unwrap_or_default();
+        let args_bytes = args.len();
+        let mut call = Call::new(&*self.about.user, message.params.name.as_deref().unwrap_or_default(), args);
+        let meta = Meta::parse(message.params.meta.whole().as_deref());
+        call.args_chars = args_chars;
+        call.via = Via::Proxy;
+        call.server = self.server_name().map(str::to_owned);
+        call.client = meta.client().or_else(|| self.client.clone());
+        let session = self.about.session.clone().or_else(|| meta.session());
+        call.session = Some(session.unwrap_or_else(|| self.about.session_default.clone()));
+        call.call_id = meta.call_id();
+        (call.trace_id, call.span_id) = meta.trace().unzip();
+        (call, args_bytes)
+    }
+
+    fn cancel(&mut self, message: Message, now: Moment, changes: &mut Vec<Change>) {
+        let Some(id) = message.params.request_id else { return };
+        let Some(key) = self.by_id.get(&id).and_then(VecDeque::back).copied() else { return };
+        let Some(open) = self.open.get_mut(&key) else { return };
+        if matches!(open.state, State::Answer(_)) {
+            open.state = State::Cancelled(id, now, message.params.reason.unwrap_or_default());
+            self.cancelled.push_back((now.monotonic + CANCELLED_WAIT, key));
+        }
+        self.tick(now, changes);
+    }
+
+    fn take_early(&mut self, id: &Id, now: Moment, changes: &mut Vec<Change>) {
+        if let Some(message) = self.early.remove(id) {
+            self.server(*message, now, false, changes);
+        }
+    }
+
+    fn answered(&mut self, key: u64, answer: &Answer, now: Moment, changes: &mut Vec<Change>) {
+        self.learn_server(answer);
+        let Some(open) = self.open.get_mut(&key) else { return };
+        if matches!(open.state, State::Cancelled(..)) {
+            self.cancelled.retain(|(_, cancelled)| *cancelled != key);
+            return self.end_cancelled(key, true, changes);
+        }
+        let waits =
+            answer.error.is_none() && !answer.text.has_parts() && answer.result_type.as_deref() != Some("complete");
+        let ended = match (&answer.task_id, answer.result_type.as_deref()) {
+            (_, Some("input_required")) => {
+                let state = answer.request_state.unwrap_or(open.identity);
+                self.by_state.entry(state).or_default().push_back(key);
+                self.wait_for(key, State::Input(state));
+                None
+            }
+            (Some(task), _) if waits => {
+                self.by_task.insert(task.clone(), key);
+                self.wait_for(key, State::Task(task.clone()));
+                answer.status.as_deref().and_then(|status| task_outcome(status, Some(answer)))
+            }
+            _ => Some(outcome(answer)),
+        };
+        if let Some(outcome) = ended {
+            self.end(key, outcome, now, changes);
+        }
+    }
+
+    /// Lets an open call wait for something else than the answer to its request.
+    fn wait_for(&mut self, key: u64, state: State) {
+        let Some(open) = self.open.get_mut(&key) else { return };
+        if let State::Answer(id) = std::mem::replace(&mut open.state, state) {
+            self.forget_id(&id, key);
+        }
+    }
+
+    fn learn_server(&mut self, answer: &Answer) {
+        let info = answer.server_info.whole().filter(|info| !info.is_empty());
+        let told = info.and_then(|info| serde_json::from_str(&info).ok()).as_ref().and_then(name);
+        let told = told.or_else(|| Meta::parse(answer.meta.whole().as_deref()).server());
+        self.server = told.or(self.server.take());
+    }
+
+    fn end(&mut self, key: u64, outcome: Outcome, now: Moment, changes: &mut Vec<Change>) {
+        self.end_with(key, outcome, now, Vec::new(), changes);
+    }
+
+    fn end_cancelled(&mut self, key: u64, is_answered: bool, changes: &mut Vec<Change>) {
+        let Some(Open { state: State::Cancelled(_, at, why), .. }) = self.open.get(&key) else { return };
+        let (at, outcome) = (*at, Outcome::failed(Reason::Cancelled, why));
+        let extra = is_answered.then(|| ("answered".to_owned(), "true".to_owned()));
+        self.end_with(key, outcome, at, extra.into_iter().collect(), changes);
+    }
+
+    fn interrupt(&mut self, key: u64, server: ServerEnd, now: Moment, changes: &mut Vec<Change>) {
+        if matches!(self.open.get(&key), Some(Open { state: State::Cancelled(..), .. })) {
+            return self.end_cancelled(key, false, changes);
+        }
+        let extra = match server {
+            ServerEnd::Code(code) => vec![("exit_code".to_owned(), code.to_string())],
+            ServerEnd::Signal(signal) => vec![("signal".to_owned(), signal.to_string())],
+            ServerEnd::Unknown => Vec::new(),
+        };
+        self.end_with(key, Outcome::failed(Reason::Interrupted, ""), now, extra, changes);
+    }
+
+    fn end_with(
+        &mut self,
+        key: u64,
+        outcome: Outcome,
+        at: Moment,
+        extra: Vec<(String, String)>,
+        changes: &mut Vec<Change>,
+    ) {
+        self.forget_state(key);
+        let Some(open) = self.open.remove(&key) else { return };
+        self.args_bytes -= open.args_bytes;
+        match &open.state {
+            State::Answer(id) | State::Cancelled(id, ..) => self.forget_id(id, key),
+            State::Task(task) => {
+                self.by_task.remove(task);
+            }
+            State::Input(_) => {}
+        }
+        let duration = DurationMs::measured(at.monotonic.saturating_sub(open.began));
+        let server = self.about.server.is_none().then(|| self.server.clone()).flatten();
+        let ended = Ended { tool: open.tool, outcome, ts: at.ts, duration, extra, server };
+        changes.push(Change::End { key, ended: Box::new(ended) });
+    }
+
+    fn forget_id(&mut self, id: &Id, key: u64) {
+        if let Some(keys) = self.by_id.get_mut(id) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.by_id.remove(id);
+            }
+        }
+    }
+
+    fn forget_state(&mut self, key: u64) {
+        let Some(Open { state: State::Input(state), .. }) = self.open.get(&key) else { return };
+        if let Some(keys) = self.by_state.get_mut(state) {
+            keys.retain(|other| *other != key);
+            if keys.is_empty() {
+                self.by_state.remove(state);
+            }
+        }
+    }
+}
+
+/// Returns the hash of tool and arguments, by which the repetition of a call is known if the server gave it no state.
+fn identity(message: &Message) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(message.params.name.as_deref().unwrap_or_default());
+    hash.update([0]);
+    if let Some(arguments) = &message.params.arguments {
+        let (text, chars) = arguments.text();
+        hash.update(text);
+        hash.update(chars.unwrap_or_default().to_le_bytes());
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,199 @@
+//! Decides whether the messages of one line may go on to the server.
+
+use tooltrail::{Effect, Gate, GateRequest};
+
+use crate::mcp::calls::Calls;
+use crate::mcp::read::{LineEnd, Message};
+
+/// The rules of one proxy.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    gate: Gate,
+    /// Why the configuration could not be read; then every call is refused.
+    broken: Option<String>,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The name of the rule, if one decided.
+    pub(crate) rule: Option<String>,
+    /// What the caller is told.
+    pub(crate) text: String,
+}
+
+/// What happens to a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It goes on.
+    Pass,
+    /// A call in it is refused, and so are all requests of the line.
+    Refuse(Refusal),
+    /// It is not JSON, or readers disagree about where it ends, and a lenient server could find a call in it.
+    Unreadable(&'static str),
+}
+
+impl Rules {
+    /// Returns rules with this gate.
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, broken: None }
+    }
+
+    /// Returns rules that refuse every call, because the configuration could not be read.
+    pub(crate) fn broken(why: String) -> Self {
+        Self { gate: Gate::default(), broken: Some(why) }
+    }
+
+    /// Whether a call can be refused at all.
+    pub(crate) fn can_refuse(&self) -> bool {
+        self.broken.is_some() || self.gate.default.refuses() || self.gate.rules.iter().any(|rule| rule.effect.refuses())
+    }
+
+    /// Whether the configuration could not be read.
+    pub(crate) fn are_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Whether a tool can be hidden.
+    pub(crate) fn can_hide(&self) -> bool {
+        self.gate.default == Effect::Hide || self.gate.rules.iter().any(|rule| rule.effect == Effect::Hide)
+    }
+
+    /// Decides about a line that was read to its end.
+    pub(crate) fn line(&self, bytes: &[u8], end: LineEnd, messages: &[Message], calls: &Calls) -> Verdict {
+        if end.is_blank {
+            return Verdict::Pass;
+        }
+        let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        // `call` is in the name of the method, unless it is written with escapes.
+        let may_call = memchr::memmem::find(text, b"call").is_some() || memchr::memmem::find(text, b"\\u").is_some();
+        if may_call && memchr::memchr(b'\r', text).is_some() {
+            return Verdict::Unreadable(
+                "it has a carriage return inside, which some servers take for the end of a line",
+            );
+        }
+        if may_call && !end.is_valid {
+            return Verdict::Unreadable("it is not JSON");
+        }
+        messages.iter().find_map(|message| self.message(message, calls)).map_or(Verdict::Pass, Verdict::Refuse)
+    }
+
+    /// Returns why a message is refused; `None` if it may go on. It may be a part of a message that is still read.
+    pub(crate) fn message(&self, message: &Message, calls: &Calls) -> Option<Refusal> {
+        if message.method.as_deref() != Some("tools/call") {
+            return (message.ambiguous && message.method.is_some()).then(ambiguous);
+        }
+        if let Some(why) = &self.broken {
+            return Some(Refusal { rule: None, text: format!("Denied: tooltrail cannot read its rules. {why}") });
+        }
+        if message.ambiguous {
+            return Some(ambiguous());
+        }
+        let Some(tool) = message.params.name.as_deref() else {
+            return Some(Refusal { rule: None, text: "Denied: the call names no tool.".to_owned() });
+        };
+        self.tool(tool, calls)
+    }
+
+    /// Returns why calls of a tool are refused; `None` if they may go on.
+    fn tool(&self, tool: &str, calls: &Calls) -> Option<Refusal> {
+        let verdict = self.decide(tool, calls);
+        verdict.effect.refuses().then(|| {
+            let text = match verdict.rule {
+                Some(rule) => format!("Denied by the rule \"{rule}\" of tooltrail's gate: {tool} may not be called."),
+                None => format!("Denied by tooltrail's gate: no rule allows {tool}."),
+            };
+            Refusal { rule: verdict.rule.map(str::to_owned), text }
+        })
+    }
+
+    /// Whether a tool is left out of lists of tools.
+    pub(crate) fn hides(&self, tool: &str, calls: &Calls) -> bool {
+        self.decide(tool, calls).effect == Effect::Hide
+    }
+
+    fn decide(&self, tool: &str, calls: &Calls) -> tooltrail::Verdict<'_> {
+        let alias = calls.server_name().map(|server| hook_name(server, tool));
+        let asked = GateRequest { user: calls.user(), role: None, tool, alias: alias.as_deref() };
+        self.gate.decide(asked)
+    }
+}
+
+fn ambiguous() -> Refusal {
+    let text = "Denied: servers could understand this message differently than tooltrail's gate, because a member comes \
+                twice or is written with capital letters.";
+    Refusal { rule: None, text: text.to_owned() }
+}
+
+/// Returns the name under which the hooks of coding agents call a server's tool. They replace characters of the server's
+/// name that are no letters, digits, `_` or `-`.
+pub(crate) fn hook_name(server: &str, tool: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
+    format!("mcp__{}__{tool}", server.chars().map(plain).collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::calls::About;
+    use crate::mcp::read::Scanner;
+    use tooltrail::Rule;
+
+    fn rule(name: &str, effect: Effect, tool: &str) -> Rule {
+        Rule { effect, tools: vec![tool.to_owned()], ..Rule::deny(name) }
+    }
+
+    fn verdict(rules: &Rules, line: &str) -> Verdict {
+        let calls =
+            Calls::new(About { user: "alice".to_owned(), server: Some("my hub".to_owned()), ..About::default() });
+        let mut messages = Vec::new();
+        let (_, end) = Scanner::new().feed(line.as_bytes(), &mut messages);
+        rules.line(line.as_bytes(), end.unwrap(), &messages, &calls)
+    }
+
+    #[test]
+    fn a_line_is_refused_for_a_call_in_it() {
+        let gate = Gate {
+            rules: vec![rule("no-shell", Effect::Deny, "shell*"), rule("hooked", Effect::Hide, "mcp__my_hub__drop")],
+            default: Effect::Allow,
+        };
+        let rules = Rules::new(gate);
+        assert!(rules.can_refuse() && rules.can_hide());
+        let check = |line: &str, expected: &str| {
+            let found = match verdict(&rules, &format!("{line}\n")) {
+                Verdict::Pass => "pass".to_owned(),
+                Verdict::Refuse(refusal) => refusal.rule.unwrap_or_else(|| "none".to_owned()),
+                Verdict::Unreadable(_) => "unreadable".to_owned(),
+            };
+            assert_eq!(found, expected, "{line}");
+        };
+        let call = |name: &str| format!(r#"{{"id":1,"method":"tools/call","params":{{"name":"{name}"}}}}"#);
+        check(&call("echo"), "pass");
+        check(&call("shell.run"), "no-shell");
+        check(&call("sh\\u0065ll"), "no-shell");
+        check(&call("drop"), "hooked");
+        check(r#"{"id":1,"method":"tools\/call","params":{"name":"shell"}}"#, "no-shell");
+        check(r#"{"params":{"name":"shell"},"method":"tools/call","id":1}"#, "no-shell");
+        check(&format!("[{},{}]", call("echo"), call("shell")), "no-shell");
+        check(r#"{"id":1,"method":"tools/call","params":{}}"#, "none");
+        check(r#"{"id":1,"method":"tools/call","params":{"name":"echo","name":"shell"}}"#, "none");
+        check(r#"{"id":1,"method":"tools/call","params":{"name":"echo","Name":"shell"}}"#, "none");
+        check(r#"{"id":1,"method":"ping","METHOD":"tools/call","params":{"name":"shell"}}"#, "none");
+        check(r#"{"id":1,"method":"tools/list"}"#, "pass");
+        check(r#"{"id":1,"result":{"content":[]}}"#, "pass");
+        check("not json", "pass");
+        check("", "pass");
+        check(&format!("{} garbage", call("shell")), "unreadable");
+        check(&format!("{{\"a\":\"\r{}", call("shell")), "unreadable");
+        check(&format!("{}\r", call("echo")), "pass");
+    }
+
+    #[test]
+    fn rules_that_cannot_be_read_refuse_every_call() {
+        let rules = Rules::broken("tooltrail.toml, line 3: invalid".to_owned());
+        let found = verdict(&rules, "{\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"}}\n");
+        assert!(matches!(found, Verdict::Refuse(refusal) if refusal.text.contains("tooltrail.toml, line 3")));
+        assert_eq!(verdict(&rules, "{\"id\":1,\"method\":\"tools/list\"}\n"), Verdict::Pass);
+    }
+}

@@ -1,0 +1,11 @@
+//! The proxy in front of an MCP server: records each `tools/call` and lets everything else pass untouched.
+//!
+//! `read` takes messages from bytes, `calls` finds out which calls begin and end, and `gate` decides and answers for
+//! the server. These three know no pipes, no files and no time of their own. `trail` records, and `stdio` connects the
+//! pipes of a client and a server.
+
+pub(crate) mod calls;
+pub(crate) mod gate;
+pub(crate) mod read;
+pub(crate) mod stdio;
+pub(crate) mod trail;

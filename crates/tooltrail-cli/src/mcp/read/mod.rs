@@ -1,0 +1,9 @@
+//! Reads JSON-RPC messages from a stream of bytes, in constant memory and whatever the order of their members.
+
+mod buffers;
+mod members;
+mod message;
+mod scanner;
+
+pub(crate) use message::{Answer, Id, Message};
+pub(crate) use scanner::{LineEnd, Scanner};

@@ -1,0 +1,311 @@
+//! What the threads of a proxy share: the open calls, the trail, the rules and our stdout.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tooltrail::{Ack, Clock, Durability, Recorder};
+
+use crate::mcp::calls::{Calls, Change, Moment, ServerEnd};
+use crate::mcp::gate::{Refusal, Rules};
+use crate::mcp::read::{Id, Message};
+use crate::mcp::stdio::event::Event;
+use crate::mcp::stdio::output::Output;
+use crate::mcp::trail::{Loss, NotRecorded, Opened, StatusFolder, Trail};
+
+/// How long a call in `strict` waits until the home is open: longer than a recovery that waits for another process.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
+
+/// How long the end of the proxy may be delayed until its last entries are written.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// Opens the recorder, or says why it cannot.
+pub(super) type Opener = Box<dyn Fn() -> Result<Recorder, String> + Send + Sync>;
+
+/// What the threads of a proxy share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    opened: Condvar,
+    pub(super) rules: Rules,
+    pub(super) output: Output,
+    pub(super) holds_requests: bool,
+    pub(super) holds_answers: bool,
+    clock: Arc<dyn Clock>,
+    events: Mutex<Sender<Event>>,
+    /// Whether bytes of the client were passed on that were not looked at yet.
+    is_behind: AtomicBool,
+    open: Opener,
+    home: PathBuf,
+    status: StatusFolder,
+}
+
+struct State {
+    calls: Calls,
+    trail: Trail,
+}
+
+/// A call whose beginning or end must be durable before its message goes on.
+pub(super) struct Awaited {
+    /// The key of a call that begins; `None` for one that ends.
+    pub(super) begins: Option<u64>,
+    /// Resolves when it is durable; or why it is not recorded.
+    ack: Result<Ack, NotRecorded>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        calls: Calls,
+        trail: Trail,
+        rules: Rules,
+        clock: Arc<dyn Clock>,
+        events: Sender<Event>,
+        open: Opener,
+        (home, status): (PathBuf, StatusFolder),
+    ) -> Self {
+        let is_strict = trail.may_be_strict();
+        Self {
+            holds_requests: is_strict || rules.can_refuse(),
+            holds_answers: is_strict || rules.can_hide(),
+            state: Mutex::new(State { calls, trail }),
+            opened: Condvar::new(),
+            rules,
+            output: Output::default(),
+            clock,
+            events: Mutex::new(events),
+            is_behind: AtomicBool::new(false),
+            open,
+            home,
+            status,
+        }
+    }
+
+    /// Tells the main thread about an event.
+    pub(super) fn tell(&self, event: Event) {
+        // It is gone only while the process ends.
+        let _ = self.events.lock().unwrap_or_else(PoisonError::into_inner).send(event);
+    }
+
+    /// Uses the open calls.
+    pub(super) fn with_calls<T>(&self, use_them: impl FnOnce(&mut Calls) -> T) -> T {
+        use_them(&mut self.lock().calls)
+    }
+
+    /// Takes note that bytes of the client are passed on before they are looked at.
+    pub(super) fn passing_on(&self) {
+        self.is_behind.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes in messages of the client. In `strict`, it returns what must be waited for.
+    pub(super) fn client(self: &Arc<Self>, messages: Vec<Message>) -> Vec<Awaited> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let now = self.now();
+        let mut state = self.lock();
+        let had_tick = state.calls.next_tick().is_some();
+        let mut changes = Vec::new();
+        for message in messages {
+            state.calls.client(message, now, &mut changes);
+        }
+        if !had_tick && state.calls.next_tick().is_some() {
+            self.tell(Event::Tick);
+        }
+        self.apply(state, changes)
+    }
+
+    /// Takes note that all bytes of the client which were passed on were looked at.
+    pub(super) fn caught_up(&self) {
+        let mut state = self.lock();
+        self.is_behind.store(false, Ordering::SeqCst);
+        state.calls.caught_up();
+    }
+
+    /// Takes in a message of the server. Returns whether it answers `tools/list`, and what must be waited for.
+    pub(super) fn server(self: &Arc<Self>, message: Message) -> (bool, Vec<Awaited>) {
+        let now = self.now();
+        let mut state = self.lock();
+        let mut changes = Vec::new();
+        let is_list = state.calls.server(message, now, self.is_behind.load(Ordering::SeqCst), &mut changes);
+        (is_list, self.apply(state, changes))
+    }
+
+    /// Records the calls of a line that is refused.
+    pub(super) fn refused(self: &Arc<Self>, messages: &[Message], refusal: &Refusal) {
+        let now = self.now();
+        let state = self.lock();
+        let calls = messages.iter().filter(|message| message.method.as_deref() == Some("tools/call"));
+        let mut changes = calls.map(|call| state.calls.refused(call, refusal.rule.as_deref(), now)).collect::<Vec<_>>();
+        if self.rules.are_broken() {
+            // Secrets that only the rules of the unreadable file would find must not be stored.
+            for change in &mut changes {
+                if let Change::Whole(call) = change {
+                    (call.args, call.args_chars) = (String::new(), None);
+                    call.add_extra("args", "\"left out: the configuration could not be read\"".to_owned());
+                }
+            }
+        }
+        self.apply(state, changes);
+    }
+
+    /// Gives up calls that were not passed on, because their beginning could not be recorded.
+    pub(super) fn not_made(&self, keys: &[u64], why: &str) {
+        let mut state = self.lock();
+        for key in keys {
+            state.calls.withdraw(*key);
+            state.trail.not_made(*key, why);
+        }
+    }
+
+    /// Records cancelled calls whose answers did not come. Returns how long until there is something to do again.
+    pub(super) fn tick(self: &Arc<Self>) -> Option<Duration> {
+        let now = self.now();
+        let mut state = self.lock();
+        let mut changes = Vec::new();
+        state.calls.tick(now, &mut changes);
+        let next = state.calls.next_tick().map(|next| next.saturating_sub(now.monotonic));
+        self.apply(state, changes);
+        next
+    }
+
+    /// Ends all open calls, because the server gives no answer any more.
+    pub(super) fn end_all(self: &Arc<Self>, server: ServerEnd) {
+        let now = self.now();
+        let mut state = self.lock();
+        let mut changes = Vec::new();
+        state.calls.end_all(server, now, &mut changes);
+        self.apply(state, changes);
+    }
+
+    /// Writes the last entries, and the status file if some could not be recorded. Waits some seconds at most.
+    pub(super) fn close(self: &Arc<Self>) {
+        let (done, closed) = std::sync::mpsc::channel();
+        let shared = Arc::clone(self);
+        let closing = std::thread::Builder::new().name("tooltrail-close".to_owned()).spawn(move || {
+            shared.close_now();
+            let _ = done.send(());
+        });
+        if closing.is_ok() {
+            let _ = closed.recv_timeout(CLOSE_WAIT);
+        }
+    }
+
+    fn close_now(self: &Arc<Self>) {
+        let mut state = self.until_open(self.lock(), CLOSE_WAIT);
+        if state.trail.recorder().is_none() && state.trail.has_untold() {
+            // One more attempt, whenever the last one was.
+            drop(state);
+            self.open_now();
+            state = self.lock();
+        }
+        let recorder = state.trail.recorder();
+        let (untold, why) = state.trail.untold();
+        drop(state);
+        let Some(recorder) = recorder else {
+            if untold > 0 {
+                self.write_status(untold, &why);
+            }
+            return;
+        };
+        match recorder.close() {
+            // While the disk is in trouble, no gap could be written.
+            Err(tooltrail::Error::Unwritten { entries, why, .. }) if entries > 0 && recorder.counters().in_trouble => {
+                self.write_status(entries, &why);
+            }
+            _ => self.status.remove(std::process::id()),
+        }
+    }
+
+    /// Records changes. If the home is not open, it is opened in a thread of its own.
+    fn apply(self: &Arc<Self>, mut state: MutexGuard<'_, State>, changes: Vec<Change>) -> Vec<Awaited> {
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        if state.trail.begin_opening(self.clock.monotonic()) {
+            let shared = Arc::clone(self);
+            let opening = std::thread::Builder::new().name("tooltrail-open".to_owned());
+            if let Err(error) = opening.spawn(move || shared.open_now()) {
+                let recorder = Err(format!("could not start a thread: {error}"));
+                state.trail.opened(Opened { recorder, lost_before: 0, now: self.clock.monotonic() });
+            }
+        }
+        let is_strict = |change: &Change| {
+            let tool = match change {
+                Change::Begin { call, .. } => &call.tool,
+                Change::Whole(call) => &call.tool,
+                Change::End { ended, .. } => &ended.tool,
+            };
+            state.trail.durability(tool) == Durability::Strict
+        };
+        if state.trail.is_opening() && changes.iter().any(is_strict) {
+            state = self.until_open(state, OPEN_WAIT);
+        }
+        let mut awaited = Vec::new();
+        for change in changes {
+            let begins = match &change {
+                Change::Begin { key, .. } => Some(*key),
+                _ => None,
+            };
+            match state.trail.apply(change) {
+                Ok(Some(ack)) => awaited.push(Awaited { begins, ack: Ok(ack) }),
+                Ok(None) => {}
+                Err(why) => awaited.push(Awaited { begins, ack: Err(why) }),
+            }
+        }
+        awaited
+    }
+
+    fn until_open<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
+        let waited = self.opened.wait_timeout_while(state, longest, |state| state.trail.is_opening());
+        waited.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
+    }
+
+    fn open_now(&self) {
+        // The recorder lives as long as the process: open calls refer to it.
+        let recorder = (self.open)().map(|recorder| &*Box::leak(Box::new(recorder)));
+        let lost_before = if recorder.is_ok() { self.status.take(&self.home) } else { 0 };
+        let mut state = self.lock();
+        state.trail.opened(Opened { recorder, lost_before, now: self.clock.monotonic() });
+        let (untold, why) = state.trail.untold();
+        let is_open = state.trail.recorder().is_some();
+        drop(state);
+        self.opened.notify_all();
+        if !is_open {
+            self.write_status(untold, &why);
+        }
+    }
+
+    fn write_status(&self, lost: u64, why: &str) {
+        let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
+        let (at, pid, home) = (self.clock.now().to_string(), std::process::id(), self.home.clone());
+        self.status.write(&Loss { at, pid, home, user, server, why: why.to_owned(), lost });
+    }
+
+    fn now(&self) -> Moment {
+        Moment { ts: self.clock.now(), monotonic: self.clock.monotonic() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until all calls are durable. Returns the keys of those that begin, and why one of them is not recorded.
+pub(super) fn wait(awaited: Vec<Awaited>) -> (Vec<u64>, Option<String>) {
+    let (mut begun, mut failed) = (Vec::new(), None);
+    for Awaited { begins, ack } in awaited {
+        begun.extend(begins);
+        let recorded = ack.and_then(|ack| ack.wait().map_err(|error| NotRecorded(error.message())));
+        if let Err(NotRecorded(why)) = recorded {
+            failed.get_or_insert(why);
+        }
+    }
+    (begun, failed)
+}
+
+/// Returns the ids of the requests, or of the answers, among the messages.
+pub(super) fn ids(messages: &[Message], are_requests: bool) -> Vec<Id> {
+    let wanted = messages.iter().filter(|message| message.method.is_some() == are_requests);
+    wanted.filter_map(|message| message.id.clone()).collect()
+}

@@ -1,0 +1,38 @@
+//! Passes signals on to the server.
+
+use std::sync::Arc;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::origin::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Sent};
+
+use crate::mcp::stdio::server::Running;
+
+/// The signals that would end us before the server.
+const SIGNALS: [i32; 4] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
+
+/// The signals that are waited for. Begun before the server is started, so that none is missed.
+#[derive(Debug)]
+pub(super) struct Signals(SignalsInfo<WithOrigin>);
+
+impl Signals {
+    /// Begins to wait for signals.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(super) fn begin() -> std::io::Result<Self> {
+        SignalsInfo::new(SIGNALS).map(Self)
+    }
+
+    /// Passes signals on to the server for ever. A signal of the terminal reaches the server without us, because it is
+    /// in the same process group; only SIGTERM is passed on whoever sent it.
+    pub(super) fn pass_on(mut self, server: &Arc<Running>) {
+        for origin in &mut self.0 {
+            let is_for_us = matches!(origin.cause, Cause::Sent(Sent::User | Sent::TKill | Sent::Queue));
+            if origin.signal == SIGTERM || is_for_us {
+                server.signal(origin.signal);
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! What becomes of calls before the home is open, while it is, and while it cannot be opened.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tooltrail::{Ack, Call, Durability, DurabilityPolicy, Event, LossReason, Open, Outcome, Reason, Recorder};
+
+use crate::mcp::calls::{Change, Ended};
+
+/// The pause before another attempt to open a home that could not be opened. Each attempt is made for a call, so that an
+/// idle proxy does nothing.
+const OPEN_PAUSE: Duration = Duration::from_secs(5);
+
+/// The most ended calls, and the most bytes of their arguments, that wait until the home is open. Opening takes
+/// milliseconds, or some seconds after a crash.
+const WAITING_MAX: usize = 1_000;
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// Records the calls of one proxy.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    user: String,
+    policy: DurabilityPolicy,
+    recording: Recording,
+    /// The calls that have begun, by their keys.
+    open: HashMap<u64, Begun>,
+    /// Ended calls that wait until the home is open.
+    waiting: Vec<Call>,
+    waiting_bytes: usize,
+    /// Calls that were lost because the home could not be opened and that no gap has told.
+    lost: u64,
+}
+
+/// Whether there is a recorder.
+#[derive(Debug)]
+enum Recording {
+    Closed,
+    Opening,
+    Open(&'static Recorder),
+    Failed { at: Duration, why: String },
+}
+
+/// A call that has begun.
+#[derive(Debug)]
+enum Begun {
+    /// The recorder knows it.
+    Noted(Box<Open<'static>>),
+    /// It began before the home was open.
+    Kept(Box<Call>),
+}
+
+/// The result of an attempt to open the home.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// The recorder, or why there is none.
+    pub(crate) recorder: Result<&'static Recorder, String>,
+    /// Calls that earlier proxies of this home lost and could not tell.
+    pub(crate) lost_before: u64,
+    pub(crate) now: Duration,
+}
+
+/// Why a call is not recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NotRecorded(pub(crate) String);
+
+impl Trail {
+    pub(crate) fn new(user: String, policy: DurabilityPolicy) -> Self {
+        let (open, waiting) = (HashMap::new(), Vec::new());
+        Self { user, policy, recording: Recording::Closed, open, waiting, waiting_bytes: 0, lost: 0 }
+    }
+
+    /// Returns how durable the entries of a tool are.
+    pub(crate) fn durability(&self, tool: &str) -> Durability {
+        self.policy.of(tool)
+    }
+
+    /// Whether some tool's calls wait until they are durable.
+    pub(crate) fn may_be_strict(&self) -> bool {
+        self.policy.default == Durability::Strict
+            || self.policy.tools.iter().any(|(_, durability)| *durability == Durability::Strict)
+    }
+
+    /// Whether the home should be opened now. The caller then opens it and calls [`Trail::opened`].
+    pub(crate) fn begin_opening(&mut self, now: Duration) -> bool {
+        let is_due = match &self.recording {
+            Recording::Closed => true,
+            Recording::Failed { at, .. } => now >= *at + OPEN_PAUSE,
+            Recording::Opening | Recording::Open(_) => false,
+        };
+        if is_due {
+            self.recording = Recording::Opening;
+        }
+        is_due
+    }
+
+    /// Whether an attempt to open the home is under way.
+    pub(crate) fn is_opening(&self) -> bool {
+        matches!(self.recording, Recording::Opening)
+    }
+
+    /// Returns the recorder, if the home is open.
+    pub(crate) fn recorder(&self) -> Option<&'static Recorder> {
+        match &self.recording {
+            Recording::Open(recorder) => Some(recorder),
+            _ => None,
+        }
+    }
+
+    /// Returns the calls that were lost and that no gap has told, and why.
+    pub(crate) fn untold(&self) -> (u64, String) {
+        let why = match &self.recording {
+            Recording::Failed { why, .. } => why.clone(),
+            _ => String::new(),
+        };
+        (self.lost + self.waiting.len() as u64, why)
+    }
+
+    /// Whether there is something that an open home could take.
+    pub(crate) fn has_untold(&self) -> bool {
+        self.lost > 0 || !self.waiting.is_empty()
+    }
+
+    /// Takes the result of an attempt to open the home.
+    pub(crate) fn opened(&mut self, opened: Opened) {
+        let recorder = match opened.recorder {
+            Ok(recorder) => recorder,
+            Err(why) => {
+                self.lost += self.waiting.len() as u64;
+                self.waiting.clear();
+                self.waiting_bytes = 0;
+                self.recording = Recording::Failed { at: opened.now, why };
+                return;
+            }
+        };
+        self.recording = Recording::Open(recorder);
+        for begun in self.open.values_mut() {
+            if let Begun::Kept(call) = begun {
+                *begun = Begun::Noted(Box::new(noted(recorder, self.policy.of(&call.tool), std::mem::take(call))));
+            }
+        }
+        for call in std::mem::take(&mut self.waiting) {
+            let _ = self.record(recorder, call);
+        }
+        self.waiting_bytes = 0;
+        let lost = std::mem::take(&mut self.lost) + opened.lost_before;
+        if lost > 0 {
+            let why = vec![(LossReason::Unopened, lost)];
+            recorder.event(Event::Gap { user: Some(self.user.clone()), lost, why, token: None });
+        }
+    }
+
+    /// Records a change. In `strict`, it returns what must be waited for before the message goes on.
+    ///
+    /// # Errors
+    /// In `strict` only: why the call is not recorded, so that its message must not go on.
+    pub(crate) fn apply(&mut self, change: Change) -> Result<Option<Ack>, NotRecorded> {
+        match change {
+            Change::Begin { key, call } => self.begin(key, call),
+            Change::End { key, ended } => self.end(key, *ended),
+            Change::Whole(call) => self.whole(*call),
+        }
+    }
+
+    /// Records that a call whose beginning could not be noted was not made.
+    pub(crate) fn not_made(&mut self, key: u64, why: &str) {
+        if let Some(Begun::Noted(open)) = self.open.remove(&key) {
+            open.finish_buffered(Outcome::failed(Reason::Cancelled, why));
+        }
+    }
+
+    fn begin(&mut self, key: u64, call: Box<Call>) -> Result<Option<Ack>, NotRecorded> {
+        let durability = self.policy.of(&call.tool);
+        let is_strict = durability == Durability::Strict;
+        let recorder = match (&self.recording, is_strict) {
+            (Recording::Open(recorder), _) => recorder,
+            (_, false) => {
+                self.open.insert(key, Begun::Kept(call));
+                return Ok(None);
+            }
+            (recording, true) => {
+                let why = recording.why();
+                self.lost += 1;
+                return Err(why);
+            }
+        };
+        if !is_strict {
+            self.open.insert(key, Begun::Noted(Box::new(noted(recorder, durability, *call))));
+            return Ok(None);
+        }
+        let (open, ack) = recorder.begin_durable(*call).map_err(|error| NotRecorded(error.message()))?;
+        self.open.insert(key, Begun::Noted(Box::new(open)));
+        Ok(Some(ack))
+    }
+
+    fn end(&mut self, key: u64, ended: Ended) -> Result<Option<Ack>, NotRecorded> {
+        let durability = self.policy.of(&ended.tool);
+        match self.open.remove(&key) {
+            None => Ok(None),
+            Some(Begun::Noted(mut open)) => {
+                let outcome = ended.outcome.clone();
+                if let Some(call) = open.call_mut() {
+                    complete(call, ended);
+                }
+                if durability == Durability::Buffered {
+                    open.finish_buffered(outcome);
+                    return Ok(None);
+                }
+                let ack = open.finish(outcome).map_err(|error| NotRecorded(error.message()));
+                if durability == Durability::Strict { ack.map(Some) } else { Ok(None) }
+            }
+            Some(Begun::Kept(mut call)) => {
+                let outcome = ended.outcome.clone();
+                complete(&mut call, ended);
+                self.whole(call.ended(outcome))
+            }
+        }
+    }
+
+    fn whole(&mut self, call: Call) -> Result<Option<Ack>, NotRecorded> {
+        let is_strict = self.policy.of(&call.tool) == Durability::Strict;
+        match &self.recording {
+            Recording::Open(recorder) => {
+                let ack = self.record(recorder, call);
+                if is_strict { ack } else { Ok(None) }
+            }
+            Recording::Closed | Recording::Opening
+                if self.waiting.len() < WAITING_MAX && self.waiting_bytes + call.args.len() <= WAITING_BYTES_MAX =>
+            {
+                self.waiting_bytes += call.args.len();
+                self.waiting.push(call);
+                Ok(None)
+            }
+            recording => {
+                let why = recording.why();
+                self.lost += 1;
+                if is_strict { Err(why) } else { Ok(None) }
+            }
+        }
+    }
+
+    /// Records a call that has ended.
+    fn record(&self, recorder: &Recorder, call: Call) -> Result<Option<Ack>, NotRecorded> {
+        if self.policy.of(&call.tool) == Durability::Buffered {
+            recorder.record_owned(call);
+            return Ok(None);
+        }
+        let kept = call.clone();
+        recorder.record_durable(vec![call]).map(Some).map_err(|error| {
+            // The queue is full: `record` counts the loss, and a gap tells it.
+            recorder.record_owned(kept);
+            NotRecorded(error.message())
+        })
+    }
+}
+
+impl Recording {
+    fn why(&self) -> NotRecorded {
+        NotRecorded(match self {
+            Self::Failed { why, .. } => why.clone(),
+            _ => "the home is still being opened".to_owned(),
+        })
+    }
+}
+
+/// Notes that a call begins, without waiting.
+fn noted(recorder: &'static Recorder, durability: Durability, call: Call) -> Open<'static> {
+    if durability == Durability::Buffered { recorder.begin_buffered(call) } else { recorder.begin(call) }
+}
+
+/// Adds to a call what its end told.
+fn complete(call: &mut Call, ended: Ended) {
+    call.ts = Some(ended.ts);
+    call.duration_ms = Some(ended.duration);
+    call.server = call.server.take().or(ended.server);
+    for (name, json) in ended.extra {
+        call.add_extra(&name, json);
+    }
+}
