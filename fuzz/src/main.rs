@@ -2,6 +2,8 @@
 //! first inputs of all targets and exits.
 #![no_main]
 
+mod mcp;
+
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -10,16 +12,25 @@ use tooltrail::fuzzing::{TARGETS, Target, seeds};
 
 static TARGET: LazyLock<Target> = LazyLock::new(|| {
     let name = std::env::var("TARGET").unwrap_or_default();
-    let found = TARGETS.into_iter().find(|(known, _)| *known == name);
+    let found = targets().find(|(known, _)| *known == name);
     found.unwrap_or_else(|| panic!("TARGET={name}: no such target")).1
 });
 
+/// Returns all targets with their names: those of the library, and that of the proxy.
+fn targets() -> impl Iterator<Item = (&'static str, Target)> {
+    TARGETS.into_iter().chain([(MCP, mcp::fuzzing::conversation as Target)])
+}
+
+/// The target that reads conversations of MCP.
+const MCP: &str = "mcp";
+
 /// Writes the first inputs of each target into `root/TARGET/` and prints the names of the targets.
 fn write_seeds(root: &Path) -> std::io::Result<()> {
-    for (name, _) in TARGETS {
+    for (name, _) in targets() {
         let folder = root.join(name);
         std::fs::create_dir_all(&folder)?;
-        for (n, input) in seeds(name).into_iter().enumerate() {
+        let inputs = if name == MCP { mcp::fuzzing::seeds() } else { seeds(name) };
+        for (n, input) in inputs.into_iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{n:04}")), input)?;
         }
         println!("{name}");

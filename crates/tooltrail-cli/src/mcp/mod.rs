@@ -5,6 +5,8 @@
 //! pipes of a client and a server.
 
 pub(crate) mod calls;
+#[cfg(test)]
+mod fuzzing;
 pub(crate) mod gate;
 pub(crate) mod read;
 pub(crate) mod stdio;

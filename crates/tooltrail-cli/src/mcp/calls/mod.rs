@@ -6,3 +6,6 @@ mod outcome;
 
 pub(crate) use about::{About, is_stateless};
 pub(crate) use open::{Calls, Change, Ended, Moment, ServerEnd};
+
+#[cfg(test)]
+mod tests;

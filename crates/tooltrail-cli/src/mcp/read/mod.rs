@@ -7,3 +7,6 @@ mod scanner;
 
 pub(crate) use message::{Answer, Id, Message};
 pub(crate) use scanner::{LineEnd, Scanner};
+
+#[cfg(test)]
+mod tests;
