@@ -12,6 +12,7 @@ use crate::commands::{Cli, serve};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Data, Table, print_json};
 use crate::settings::Settings;
+use crate::settings::file::McpFile;
 use crate::settings::redaction::{self, Redact};
 use crate::settings::retention;
 
@@ -75,8 +76,8 @@ fn verdict(broken: &[String]) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Where the gate has an effect: not in the commands, because no command runs tools yet.
-const GATE_HOLDS: &str = "only in programs that use the toolbox: no command of tooltrail runs tools, so none obeys it";
+/// Where the gate has an effect.
+const GATE_HOLDS: &str = "behind `tooltrail mcp`, and in programs that use the toolbox";
 
 /// One effective value.
 struct Row {
@@ -125,6 +126,9 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
         row("redact.rules", "", !file.redact.rules.is_empty(), redact_rules(&file.redact)),
         row("gate", "", file.gate.is_some(), gate(&file.gate.clone().unwrap_or_default())),
     ];
+    for (name, server) in &file.mcp {
+        rows.push(row("mcp", "", true, json!({ name: mcp(server) })));
+    }
     if file.gate.is_some() {
         rows.push(row("gate.holds", "", true, json!(GATE_HOLDS)));
     }
@@ -187,6 +191,18 @@ fn gate(gate: &Gate) -> Value {
         })
     });
     json!({ "default": word(gate.default), "rules": rules.collect::<Vec<_>>() })
+}
+
+/// Returns what holds for one MCP server beside the gate.
+fn mcp(server: &McpFile) -> Value {
+    let mut object = gate(&Gate { rules: server.rules.clone(), default: server.default.unwrap_or_default() });
+    if server.default.is_none() {
+        object["default"] = json!("the gate's");
+    }
+    if let Some(durability) = &server.durability {
+        object["durability"] = json!({ "default": durability.default.as_str(), "tools": tools(durability) });
+    }
+    object
 }
 
 /// Returns a value as lines for people. The gate, for example, becomes a line for its default and one for each rule.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tooltrail::{Gate, Random as _, SystemRandom, UNKNOWN_USER, hex};
+use tooltrail::{Random as _, SystemRandom, UNKNOWN_USER, hex};
 
 use crate::failure::Failure;
 use crate::mcp::calls::About;
@@ -14,7 +14,6 @@ use crate::mcp::trail::StatusFolder;
 use crate::output::talk_error;
 use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
-use crate::settings::file::McpFile;
 use crate::settings::folders::{resolved, user_folder};
 
 /// The environment variables in which clients tell the session. Clients without them tell it in each message, or not at
@@ -90,12 +89,8 @@ fn for_server(
     let file = settings.file()?;
     // The redaction rules are checked too: without them, secrets could be stored.
     settings.redactor()?;
-    let none = McpFile::default();
-    let own = server.and_then(|server| file.mcp.get(server)).unwrap_or(&none);
-    let shared = file.gate.clone().unwrap_or_default();
-    let rules = own.rules.iter().chain(&shared.rules).cloned().collect();
-    let gate = Gate { rules, default: own.default.unwrap_or(shared.default) };
-    Ok((Rules::new(gate), durability.over(own.durability.as_ref().or(file.durability.as_ref()))))
+    let own = server.and_then(|server| file.mcp.get(server)).and_then(|own| own.durability.as_ref());
+    Ok((Rules::new(file.gate_of(server)), durability.over(own.or(file.durability.as_ref()))))
 }
 
 /// Returns the name of the account that runs this process.

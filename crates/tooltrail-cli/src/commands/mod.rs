@@ -4,6 +4,7 @@ mod completions;
 mod config;
 mod demo;
 mod find_secret;
+mod gate;
 mod import;
 mod mcp;
 mod prune;
@@ -64,6 +65,7 @@ enum Command {
     Redact(redact::Args),
     FindSecret(find_secret::Args),
     Token(token::Args),
+    Gate(gate::Args),
     Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
@@ -105,6 +107,7 @@ impl Cli {
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),
             Command::Token(args) => token::run(args, settings),
+            Command::Gate(args) => gate::run(args, settings),
             Command::Config(args) => config::run(args, settings),
             Command::Demo(args) => demo::run(args, settings),
             Command::Completions(args) => completions::run(args, settings),

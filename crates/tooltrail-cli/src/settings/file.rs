@@ -115,6 +115,14 @@ impl ConfigFile {
         }
     }
 
+    /// Returns the rules for the tools of an MCP server: the server's own, and the gate's. Without a server, the gate's.
+    pub(crate) fn gate_of(&self, server: Option<&str>) -> Gate {
+        let shared = self.gate.clone().unwrap_or_default();
+        let Some(own) = server.and_then(|server| self.mcp.get(server)) else { return shared };
+        let rules = own.rules.iter().chain(&shared.rules).cloned().collect();
+        Gate { rules, default: own.default.unwrap_or(shared.default) }
+    }
+
     /// Parses the text of a file.
     fn parse(text: &str, path: &Path) -> Result<Self, Failure> {
         toml::from_str(text).map_err(|error| {

@@ -9,6 +9,7 @@ mod demo;
 mod dice;
 mod durability;
 mod fairness;
+mod gate;
 mod help;
 mod http_conversation;
 mod http_limits;

@@ -7,4 +7,4 @@ mod rules;
 
 pub(crate) use answers::{not_recorded, refusal, unreadable};
 pub(crate) use hide::without_hidden;
-pub(crate) use rules::{Refusal, Rules, Verdict};
+pub(crate) use rules::{Refusal, Rules, Verdict, hook_name};

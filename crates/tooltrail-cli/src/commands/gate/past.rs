@@ -1,0 +1,118 @@
+//! Recorded calls, as the gate would see them.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+
+use tooltrail::{Cursor, GateRequest, Skipped, Status, StoredEntry};
+
+use crate::failure::Failure;
+use crate::mcp::gate::hook_name;
+use crate::question::QuestionArgs;
+use crate::settings::Settings;
+
+/// The entries of one page: as many as a page may have.
+const PAGE_ENTRIES: usize = 1_000;
+
+/// The shortest `call_id` that joins two entries to one call, in characters, as in statistics.
+const CALL_ID_CHARS_MIN: usize = 16;
+
+/// The tools whose names begin so are tooltrail's own events.
+const OWN_TOOLS: &str = "tooltrail.";
+
+/// A recorded call.
+pub(super) struct PastCall<'a> {
+    pub(super) entry: &'a StoredEntry,
+    /// The stored line.
+    pub(super) line: &'a str,
+    /// The server, if the tool is one of an MCP server.
+    pub(super) server: Option<&'a str>,
+    /// The tool's name at the server.
+    pub(super) tool: &'a str,
+    /// The tool's name as a coding agent's hook calls it, if the server is known.
+    pub(super) hook_name: Option<String>,
+}
+
+/// What was read.
+pub(super) struct Read {
+    pub(super) calls: u64,
+    pub(super) skipped: Skipped,
+    pub(super) unreadable_names: Vec<String>,
+    /// Whether everything that was asked for could be read.
+    pub(super) complete: bool,
+}
+
+impl<'a> PastCall<'a> {
+    fn new(entry: &'a StoredEntry, line: &'a str) -> Self {
+        let of_hook = entry.tool.strip_prefix("mcp__").and_then(|rest| rest.split_once("__"));
+        match (entry.server.as_deref(), of_hook) {
+            (_, Some((server, tool))) => {
+                Self { entry, line, server: Some(server), tool, hook_name: Some(entry.tool.clone()) }
+            }
+            (Some(server), None) => {
+                let hook_name = Some(hook_name(server, &entry.tool));
+                Self { entry, line, server: Some(server), tool: &entry.tool, hook_name }
+            }
+            (None, None) => Self { entry, line, server: None, tool: &entry.tool, hook_name: None },
+        }
+    }
+
+    /// Returns the question to a gate. The trail does not hold roles.
+    pub(super) fn request(&self) -> GateRequest<'_> {
+        GateRequest { user: &self.entry.user, role: None, tool: self.tool, alias: self.hook_name.as_deref() }
+    }
+
+    /// Whether the call was refused when it was made.
+    pub(super) fn was_denied(&self) -> bool {
+        self.entry.status == Status::Denied
+    }
+
+    /// Returns the name that tells tools of several servers apart: the hook's, where there is one.
+    pub(super) fn full_name(&self) -> &str {
+        self.hook_name.as_deref().unwrap_or(self.tool)
+    }
+}
+
+/// Reads the calls that a question asks for, the newest first. A call with several entries is given once.
+///
+/// # Errors
+/// If the question is malformed or the home cannot be read.
+pub(super) fn read(
+    asked: &QuestionArgs,
+    settings: &Settings,
+    mut take: impl FnMut(&PastCall<'_>),
+) -> Result<Read, Failure> {
+    let zone = settings.zone()?;
+    let mut question = asked.question(&zone, true)?;
+    question.limit = PAGE_ENTRIES;
+    question.check()?;
+    let trail = settings.trail()?;
+    let mut read = Read { calls: 0, skipped: Skipped::default(), unreadable_names: Vec::new(), complete: true };
+    let (hasher, mut seen) = (RandomState::new(), HashSet::new());
+    loop {
+        let page = trail.recent(&question)?;
+        for (entry, line) in page.entries(&zone).zip(&page.lines) {
+            let Ok(entry) = entry else { continue };
+            let call_id = entry.call_id.as_deref().filter(|id| id.chars().count() >= CALL_ID_CHARS_MIN);
+            let is_first = call_id.is_none_or(|id| seen.insert(hasher.hash_one((&entry.user, id))));
+            if is_first && !entry.tool.starts_with(OWN_TOOLS) {
+                read.calls += 1;
+                take(&PastCall::new(&entry, line));
+            }
+        }
+        let skipped = &mut read.skipped;
+        skipped.torn += page.skipped.torn;
+        skipped.nul += page.skipped.nul;
+        skipped.invalid_json += page.skipped.invalid_json;
+        skipped.too_long += page.skipped.too_long;
+        if page.skipped.unreadable >= skipped.unreadable {
+            // Each page counts what it cannot read anew.
+            skipped.unreadable = page.skipped.unreadable;
+            read.unreadable_names = page.unreadable_names;
+        }
+        let Some(next) = page.next else {
+            read.complete = page.complete;
+            return Ok(read);
+        };
+        question.cursor = Some(Cursor::parse(&next)?);
+    }
+}
