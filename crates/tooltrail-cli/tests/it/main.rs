@@ -19,6 +19,7 @@ mod import_cut;
 mod import_size;
 mod kills;
 mod licences;
+mod mcp;
 mod metrics;
 mod openapi;
 mod operate;

@@ -1,0 +1,93 @@
+//! A home that cannot be opened or written: nothing is delayed or dropped, and the loss is told later.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::support::{Client, entries, own_events, proxy};
+use crate::support::TestHome;
+
+/// What a call may take behind a proxy that cannot record.
+const CALL_MAX: Duration = Duration::from_secs(2);
+
+/// Returns the status files of proxies.
+fn status(place: &TestHome) -> Vec<Value> {
+    let folder = place.path(".local/state/tooltrail/mcp");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap()).collect()
+}
+
+#[test]
+fn calls_pass_while_the_home_cannot_be_opened_and_one_gap_tells_them() {
+    let place = TestHome::new();
+    // A file where the home should be: nobody can open it, not even root.
+    std::fs::write(place.home(), "in the way").unwrap();
+    for mode in ["buffered", "grouped"] {
+        let mut client = Client::start(proxy(&place, &["--durability", mode, "--user", "alice"]));
+        let since = Instant::now();
+        for n in 0..3 {
+            assert_eq!(client.call("echo", &json!({ "text": n }))["result"]["content"][0]["text"], n.to_string());
+        }
+        assert!(since.elapsed() < CALL_MAX, "{:?}", since.elapsed());
+        let (code, _, stderr) = client.end();
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "nothing on the server's stderr");
+    }
+    let told = status(&place);
+    assert_eq!(told.iter().map(|status| status["lost"].as_u64().unwrap()).sum::<u64>(), 6, "{told:?}");
+    assert!(told.iter().all(|status| !status["why"].as_str().unwrap().is_empty()));
+
+    std::fs::remove_file(place.home()).unwrap();
+    let mut client = Client::start(proxy(&place, &["--user", "alice"]));
+    client.call("echo", &json!({}));
+    client.end();
+    let gaps = own_events(&place, "tooltrail.gap");
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0]["args"], json!({ "lost": 6, "why": { "unopened": 6 } }));
+    assert_eq!((entries(&place).len(), status(&place).len()), (1, 0));
+}
+
+#[test]
+fn a_home_that_can_be_opened_later_gets_the_gap_of_the_same_proxy() {
+    let place = TestHome::new();
+    std::fs::write(place.home(), "in the way").unwrap();
+    let mut client = Client::start(proxy(&place, &[]));
+    client.call("echo", &json!({}));
+    std::thread::sleep(Duration::from_millis(500));
+    std::fs::remove_file(place.home()).unwrap();
+    // The home is tried again for a call, some seconds after the last attempt.
+    std::thread::sleep(Duration::from_secs(5));
+    client.call("echo", &json!({}));
+    client.end();
+    assert_eq!(entries(&place).len(), 1);
+    assert_eq!(own_events(&place, "tooltrail.gap")[0]["args"]["lost"], 1);
+}
+
+#[test]
+fn in_strict_no_call_is_made_that_cannot_be_recorded() {
+    let place = TestHome::new();
+    std::fs::write(place.home(), "in the way").unwrap();
+    let mut command = proxy(&place, &["--durability", "strict"]);
+    command.env("MCP_LOG", place.path("log"));
+    let mut client = Client::start(command);
+    let refused = client.call("echo", &json!({}));
+    let text = refused["error"]["message"].as_str().unwrap();
+    assert!(text.contains("could not record"), "{text}");
+    client.send(r#"{"id":7,"method":"tools/list"}"#);
+    assert!(client.line().contains("secret_tool"), "other requests pass");
+    client.end();
+    assert_eq!(std::fs::read_to_string(place.path("log")).unwrap(), "tools/list \n");
+}
+
+#[test]
+fn a_durability_by_tool_holds_for_each_call() {
+    let place = TestHome::new();
+    let file = place.file(
+        "tooltrail.toml",
+        "[mcp.hub]\ndurability = { default = \"buffered\", tools = [{ tool = \"echo\", durability = \"strict\" }] }\n",
+    );
+    std::fs::write(place.home(), "in the way").unwrap();
+    let mut client = Client::start(proxy(&place, &["--server", "hub", "--config", &file]));
+    assert!(client.call("echo", &json!({}))["error"].is_object());
+    assert_eq!(client.call("fail", &json!({}))["result"]["isError"], true);
+    client.end();
+}
