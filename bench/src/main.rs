@@ -5,6 +5,7 @@ mod caller;
 mod calls;
 mod durable;
 mod home;
+mod mcp;
 mod memory;
 mod paced;
 mod read;
@@ -34,6 +35,10 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench store WHO CALLS SECONDS DIR         rows per second of a store, a thousand to a transaction
   tooltrail-bench memory CALLS SECONDS DIR            memory of the recorder while it is offered too much
   tooltrail-bench stages CALLS COUNT ROUNDS           nanoseconds of each step between queue and line
+  tooltrail-bench mcp-echo                            an MCP server that answers at once
+  tooltrail-bench mcp CALLS IN_FLIGHT COMMAND…        microseconds of a call of an MCP server, and calls per second
+  tooltrail-bench mcp-first COMMAND…                  milliseconds until a server's first answer
+  tooltrail-bench mcp-memory BYTES COMMAND…           KiB of a command that is idle, and while a large answer passes
   tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, a rival's name, and for caller also moved (the call is given away) and clock.";
 
@@ -65,6 +70,10 @@ fn run(args: &[&str]) -> Answer {
         ["throughput", who, calls, count, dir] => {
             throughput::measure(who, Path::new(calls), count.parse()?, Path::new(dir))
         }
+        ["mcp-echo"] => mcp::echo(),
+        ["mcp", calls, in_flight, ref command @ ..] => mcp::measure(calls.parse()?, in_flight.parse()?, command),
+        ["mcp-first", ref command @ ..] => mcp::first(command),
+        ["mcp-memory", bytes, ref command @ ..] => mcp::memory(bytes.parse()?, command),
         ["stages", calls, count, rounds] => stages::measure(Path::new(calls), count.parse()?, rounds.parse()?),
         ["recent", dir, user, limit, query, times] => {
             read::measure(Path::new(dir), user, limit.parse()?, query, times.parse()?)

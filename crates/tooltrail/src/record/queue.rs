@@ -158,6 +158,28 @@ impl Queue {
         promises: Vec<Option<Promise>>,
         ends: Option<OpenCallId>,
     ) -> Result<(), Error> {
+        self.put_all(calls, promises, ends)?;
+        self.wake.come_now();
+        Ok(())
+    }
+
+    /// Like [`Queue::offer_all`] for one call whose acknowledgement nobody waits for: the writer thread finishes its nap
+    /// of a millisecond, so that a caller with many calls does not wake it for each.
+    ///
+    /// # Errors
+    /// As [`Queue::offer_all`].
+    pub(crate) fn offer_unhurried(&self, call: impl Offer, promise: Promise) -> Result<(), Error> {
+        self.put_all(vec![call], vec![Some(promise)], None)?;
+        self.wake.come();
+        Ok(())
+    }
+
+    fn put_all(
+        &self,
+        calls: Vec<impl Offer>,
+        promises: Vec<Option<Promise>>,
+        ends: Option<OpenCallId>,
+    ) -> Result<(), Error> {
         let bytes = calls.iter().map(|call| call.bytes() + size_of::<QueuedItem>()).sum::<usize>();
         let mut shard = self.shards.any();
         if self.is_closed() {
@@ -182,8 +204,6 @@ impl Queue {
             chunk.items.push(QueuedItem { key: position, weight, id: ends, slot, kind: ItemKind::Entry, is_awaited });
             position = position.wrapping_add(weight);
         }
-        drop(shard);
-        self.wake.come_now();
         Ok(())
     }
 

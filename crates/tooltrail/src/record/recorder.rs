@@ -134,6 +134,27 @@ impl Recorder {
         if call_bytes(&call) <= MOVED_BYTES_MAX { self.state.queue.offer(call, None) } else { self.record(&call) }
     }
 
+    /// Records a call with its batch, durably, and returns at once: like [`Recorder::record_durable`] for a caller that
+    /// waits for no acknowledgement.
+    ///
+    /// If the queue is full, or if the call's day is too old to be kept, the call is counted as lost, and a
+    /// `tooltrail.gap` entry reports the count.
+    pub fn record_grouped(&self, mut call: Call) {
+        if self.too_late(&call).is_some() {
+            return self.refuse(None);
+        }
+        let now = *call.ts.get_or_insert_with(|| self.clock.now());
+        let Some(promise) = promise(1).1.into_iter().next() else { return };
+        let taken = if call_bytes(&call) <= MOVED_BYTES_MAX {
+            self.state.queue.offer_unhurried(call, promise)
+        } else {
+            self.state.queue.offer_unhurried(Lent::new(&call, now, &self.redactor), promise)
+        };
+        if let Err(why) = taken {
+            self.count_refused(&why);
+        }
+    }
+
     /// Accepts all of these calls or none. The acknowledgement resolves when all are durable. They are then also in
     /// their day files, unless a file cannot be written at the moment.
     ///

@@ -1,9 +1,9 @@
 //! The calls that have begun and not ended, found again by the id of their request.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use tooltrail::{Call, DurationMs, Outcome, Reason, Timestamp, Via};
 
 use crate::mcp::calls::about::{About, Meta, name, name_and_version};
@@ -80,7 +80,8 @@ pub(crate) struct Calls {
     by_id: HashMap<Id, VecDeque<u64>>,
     by_task: HashMap<String, u64>,
     /// Calls that wait for input from the client, by the state that the server gave them, or by tool and arguments.
-    by_state: HashMap<[u8; 32], VecDeque<u64>>,
+    by_state: HashMap<Asking, VecDeque<u64>>,
+    hasher: RandomState,
     /// Cancelled calls and until when their answers are waited for, in order.
     cancelled: VecDeque<(Duration, u64)>,
     asked: HashMap<Id, Asked>,
@@ -95,7 +96,7 @@ struct Open {
     began: Duration,
     args_bytes: usize,
     /// The hash of tool and arguments.
-    identity: [u8; 32],
+    identity: u64,
     state: State,
 }
 
@@ -103,10 +104,19 @@ struct Open {
 #[derive(Debug)]
 enum State {
     Answer(Id),
-    Input([u8; 32]),
+    Input(Asking),
     Task(String),
     /// It was cancelled at this moment, for this reason. Its answer may still come.
     Cancelled(Id, Moment, String),
+}
+
+/// By what the repetition of a call is known for which the server asked the client for input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Asking {
+    /// By the hash of the state that the server gave the client.
+    State([u8; 32]),
+    /// By the hash of its tool and arguments.
+    Same(u64),
 }
 
 /// A request that is no call and whose answer is looked at.
@@ -128,6 +138,7 @@ impl Calls {
             by_id: HashMap::new(),
             by_task: HashMap::new(),
             by_state: HashMap::new(),
+            hasher: RandomState::new(),
             cancelled: VecDeque::new(),
             asked: HashMap::new(),
             early: HashMap::new(),
@@ -253,7 +264,7 @@ impl Calls {
     }
 
     fn begin(&mut self, message: Message, now: Moment, changes: &mut Vec<Change>) {
-        let identity = identity(&message);
+        let identity = self.identity(&message);
         let Some(id) = message.id.clone() else {
             // Without an id there is no answer, so the end is never known.
             let (mut call, _) = self.call(&message);
@@ -268,7 +279,8 @@ impl Calls {
         {
             self.end_cancelled(key, false, changes);
         }
-        let repeats = message.params.request_state.or(message.params.has_input.then_some(identity));
+        let same = message.params.has_input.then_some(Asking::Same(identity));
+        let repeats = message.params.request_state.map(Asking::State).or(same);
         let asking = repeats.and_then(|state| self.by_state.get(&state)).and_then(VecDeque::front).copied();
         if let Some(key) = asking {
             self.forget_state(key);
@@ -299,6 +311,12 @@ impl Calls {
         self.by_id.entry(id.clone()).or_default().push_back(key);
         changes.push(Change::Begin { key, call: Box::new(call) });
         self.take_early(&id, now, changes);
+    }
+
+    /// Returns the hash of tool and arguments.
+    fn identity(&self, message: &Message) -> u64 {
+        let arguments = message.params.arguments.as_ref().map(|arguments| arguments.parts());
+        self.hasher.hash_one((&message.params.name, arguments))
     }
 
     /// Returns the call that a request asks for, and the bytes of its arguments.
@@ -347,7 +365,7 @@ impl Calls {
             answer.error.is_none() && !answer.text.has_parts() && answer.result_type.as_deref() != Some("complete");
         let ended = match (&answer.task_id, answer.result_type.as_deref()) {
             (_, Some("input_required")) => {
-                let state = answer.request_state.unwrap_or(open.identity);
+                let state = answer.request_state.map_or(Asking::Same(open.identity), Asking::State);
                 self.by_state.entry(state).or_default().push_back(key);
                 self.wait_for(key, State::Input(state));
                 None
@@ -444,17 +462,4 @@ impl Calls {
             }
         }
     }
-}
-
-/// Returns the hash of tool and arguments, by which the repetition of a call is known if the server gave it no state.
-fn identity(message: &Message) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update(message.params.name.as_deref().unwrap_or_default());
-    hash.update([0]);
-    if let Some(arguments) = &message.params.arguments {
-        let (text, chars) = arguments.text();
-        hash.update(text);
-        hash.update(chars.unwrap_or_default().to_le_bytes());
-    }
-    hash.finalize().into()
 }

@@ -84,7 +84,12 @@ impl ArgsText {
         (self.0.text(), self.0.cut.then_some(self.0.chars))
     }
 
-    /// Returns the bytes that are kept.
+    /// Returns the bytes that are kept, and the characters of the whole text.
+    pub(crate) fn parts(&self) -> (&[u8], u64) {
+        (&self.0.bytes, self.0.chars)
+    }
+
+    /// Returns how many bytes are kept.
     pub(crate) fn len(&self) -> usize {
         self.0.bytes.len()
     }

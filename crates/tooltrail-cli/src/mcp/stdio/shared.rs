@@ -44,6 +44,8 @@ pub(super) struct Shared {
 struct State {
     calls: Calls,
     trail: Trail,
+    /// Whether the main thread knows that it has to call [`Shared::tick`].
+    told_tick: bool,
 }
 
 /// A call whose beginning or end must be durable before its message goes on.
@@ -68,7 +70,7 @@ impl Shared {
         Self {
             holds_requests: is_strict || rules.can_refuse(),
             holds_answers: is_strict || rules.can_hide(),
-            state: Mutex::new(State { calls, trail }),
+            state: Mutex::new(State { calls, trail, told_tick: false }),
             opened: Condvar::new(),
             rules,
             output: Output::default(),
@@ -104,13 +106,9 @@ impl Shared {
         }
         let now = self.now();
         let mut state = self.lock();
-        let had_tick = state.calls.next_tick().is_some();
         let mut changes = Vec::new();
         for message in messages {
             state.calls.client(message, now, &mut changes);
-        }
-        if !had_tick && state.calls.next_tick().is_some() {
-            self.tell(Event::Tick);
         }
         self.apply(state, changes)
     }
@@ -158,15 +156,17 @@ impl Shared {
         }
     }
 
-    /// Records cancelled calls whose answers did not come. Returns how long until there is something to do again.
+    /// Notes calls that are open, and records cancelled calls whose answers did not come. Returns how long until there is something to do again.
     pub(super) fn tick(self: &Arc<Self>) -> Option<Duration> {
         let now = self.now();
         let mut state = self.lock();
         let mut changes = Vec::new();
         state.calls.tick(now, &mut changes);
-        let next = state.calls.next_tick().map(|next| next.saturating_sub(now.monotonic));
+        state.trail.tick(now.monotonic);
+        let next = [state.calls.next_tick(), state.trail.next_tick()].into_iter().flatten().min();
+        state.told_tick = next.is_some();
         self.apply(state, changes);
-        next
+        next.map(|next| next.saturating_sub(now.monotonic))
     }
 
     /// Ends all open calls, because the server gives no answer any more.
@@ -222,12 +222,13 @@ impl Shared {
         if changes.is_empty() {
             return Vec::new();
         }
-        if state.trail.begin_opening(self.clock.monotonic()) {
+        let now = self.clock.monotonic();
+        if state.trail.begin_opening(now) {
             let shared = Arc::clone(self);
             let opening = std::thread::Builder::new().name("tooltrail-open".to_owned());
             if let Err(error) = opening.spawn(move || shared.open_now()) {
                 let recorder = Err(format!("could not start a thread: {error}"));
-                state.trail.opened(Opened { recorder, lost_before: 0, now: self.clock.monotonic() });
+                state.trail.opened(Opened { recorder, lost_before: 0, now });
             }
         }
         let is_strict = |change: &Change| {
@@ -247,11 +248,15 @@ impl Shared {
                 Change::Begin { key, .. } => Some(*key),
                 _ => None,
             };
-            match state.trail.apply(change) {
+            match state.trail.apply(change, now) {
                 Ok(Some(ack)) => awaited.push(Awaited { begins, ack: Ok(ack) }),
                 Ok(None) => {}
                 Err(why) => awaited.push(Awaited { begins, ack: Err(why) }),
             }
+        }
+        let is_tick_due = state.calls.next_tick().is_some() || state.trail.next_tick().is_some();
+        if is_tick_due && !std::mem::replace(&mut state.told_tick, true) {
+            self.tell(Event::Tick);
         }
         awaited
     }

@@ -11,6 +11,10 @@ use crate::mcp::calls::{Change, Ended};
 /// idle proxy does nothing.
 const OPEN_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long a call may be open before it is noted that it begins, unless its durability asks for it at once. Most calls
+/// have ended by then, and cost half. The recorder takes its time too, so that a call is noted within 100 ms.
+const NOTE_AFTER: Duration = Duration::from_millis(25);
+
 /// The most ended calls, and the most bytes of their arguments, that wait until the home is open. Opening takes
 /// milliseconds, or some seconds after a crash.
 const WAITING_MAX: usize = 1_000;
@@ -24,6 +28,8 @@ pub(crate) struct Trail {
     recording: Recording,
     /// The calls that have begun, by their keys.
     open: HashMap<u64, Begun>,
+    /// When the next of them is to be noted.
+    next_note: Option<Duration>,
     /// Ended calls that wait until the home is open.
     waiting: Vec<Call>,
     waiting_bytes: usize,
@@ -45,8 +51,8 @@ enum Recording {
 enum Begun {
     /// The recorder knows it.
     Noted(Box<Open<'static>>),
-    /// It began before the home was open.
-    Kept(Box<Call>),
+    /// Nothing is noted yet: it began a moment ago, or before the home was open.
+    Kept { since: Duration, call: Box<Call> },
 }
 
 /// The result of an attempt to open the home.
@@ -66,7 +72,7 @@ pub(crate) struct NotRecorded(pub(crate) String);
 impl Trail {
     pub(crate) fn new(user: String, policy: DurabilityPolicy) -> Self {
         let (open, waiting) = (HashMap::new(), Vec::new());
-        Self { user, policy, recording: Recording::Closed, open, waiting, waiting_bytes: 0, lost: 0 }
+        Self { user, policy, recording: Recording::Closed, open, next_note: None, waiting, waiting_bytes: 0, lost: 0 }
     }
 
     /// Returns how durable the entries of a tool are.
@@ -134,10 +140,11 @@ impl Trail {
         };
         self.recording = Recording::Open(recorder);
         for begun in self.open.values_mut() {
-            if let Begun::Kept(call) = begun {
+            if let Begun::Kept { call, .. } = begun {
                 *begun = Begun::Noted(Box::new(noted(recorder, self.policy.of(&call.tool), std::mem::take(call))));
             }
         }
+        self.next_note = None;
         for call in std::mem::take(&mut self.waiting) {
             let _ = self.record(recorder, call);
         }
@@ -153,12 +160,39 @@ impl Trail {
     ///
     /// # Errors
     /// In `strict` only: why the call is not recorded, so that its message must not go on.
-    pub(crate) fn apply(&mut self, change: Change) -> Result<Option<Ack>, NotRecorded> {
+    pub(crate) fn apply(&mut self, change: Change, now: Duration) -> Result<Option<Ack>, NotRecorded> {
         match change {
-            Change::Begin { key, call } => self.begin(key, call),
+            Change::Begin { key, call } => self.begin(key, call, now),
             Change::End { key, ended } => self.end(key, *ended),
             Change::Whole(call) => self.whole(*call),
         }
+    }
+
+    /// Notes the calls that have been open for a moment.
+    pub(crate) fn tick(&mut self, now: Duration) {
+        if self.next_note.is_none_or(|next| next > now) {
+            return;
+        }
+        self.next_note = None;
+        let Recording::Open(recorder) = self.recording else { return };
+        for begun in self.open.values_mut() {
+            let Begun::Kept { since, call } = begun else { continue };
+            let durability = self.policy.of(&call.tool);
+            if durability == Durability::Buffered {
+                continue;
+            }
+            if *since + NOTE_AFTER <= now {
+                *begun = Begun::Noted(Box::new(noted(recorder, durability, std::mem::take(call))));
+            } else {
+                let next = *since + NOTE_AFTER;
+                self.next_note = Some(self.next_note.map_or(next, |other| other.min(next)));
+            }
+        }
+    }
+
+    /// Returns when [`Trail::tick`] has something to do.
+    pub(crate) fn next_tick(&self) -> Option<Duration> {
+        self.next_note
     }
 
     /// Records that a call whose beginning could not be noted was not made.
@@ -168,25 +202,19 @@ impl Trail {
         }
     }
 
-    fn begin(&mut self, key: u64, call: Box<Call>) -> Result<Option<Ack>, NotRecorded> {
+    fn begin(&mut self, key: u64, call: Box<Call>, now: Duration) -> Result<Option<Ack>, NotRecorded> {
         let durability = self.policy.of(&call.tool);
-        let is_strict = durability == Durability::Strict;
-        let recorder = match (&self.recording, is_strict) {
-            (Recording::Open(recorder), _) => recorder,
-            (_, false) => {
-                self.open.insert(key, Begun::Kept(call));
-                return Ok(None);
+        if durability != Durability::Strict {
+            if durability == Durability::Grouped && self.recorder().is_some() {
+                self.next_note.get_or_insert(now + NOTE_AFTER);
             }
-            (recording, true) => {
-                let why = recording.why();
-                self.lost += 1;
-                return Err(why);
-            }
-        };
-        if !is_strict {
-            self.open.insert(key, Begun::Noted(Box::new(noted(recorder, durability, *call))));
+            self.open.insert(key, Begun::Kept { since: now, call });
             return Ok(None);
         }
+        let Recording::Open(recorder) = self.recording else {
+            self.lost += 1;
+            return Err(self.recording.why());
+        };
         let (open, ack) = recorder.begin_durable(*call).map_err(|error| NotRecorded(error.message()))?;
         self.open.insert(key, Begun::Noted(Box::new(open)));
         Ok(Some(ack))
@@ -208,7 +236,7 @@ impl Trail {
                 let ack = open.finish(outcome).map_err(|error| NotRecorded(error.message()));
                 if durability == Durability::Strict { ack.map(Some) } else { Ok(None) }
             }
-            Some(Begun::Kept(mut call)) => {
+            Some(Begun::Kept { mut call, .. }) => {
                 let outcome = ended.outcome.clone();
                 complete(&mut call, ended);
                 self.whole(call.ended(outcome))
@@ -240,16 +268,15 @@ impl Trail {
 
     /// Records a call that has ended.
     fn record(&self, recorder: &Recorder, call: Call) -> Result<Option<Ack>, NotRecorded> {
-        if self.policy.of(&call.tool) == Durability::Buffered {
-            recorder.record_owned(call);
-            return Ok(None);
+        match self.policy.of(&call.tool) {
+            Durability::Buffered => recorder.record_owned(call),
+            Durability::Strict => {
+                let ack = recorder.record_durable(vec![call]);
+                return ack.map(Some).map_err(|error| NotRecorded(error.message()));
+            }
+            _ => recorder.record_grouped(call),
         }
-        let kept = call.clone();
-        recorder.record_durable(vec![call]).map(Some).map_err(|error| {
-            // The queue is full: `record` counts the loss, and a gap tells it.
-            recorder.record_owned(kept);
-            NotRecorded(error.message())
-        })
+        Ok(None)
     }
 }
 

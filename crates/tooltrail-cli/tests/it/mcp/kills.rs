@@ -83,11 +83,10 @@ fn in_strict_every_answered_call_is_there_after_a_kill() {
         let entries = entries(&place);
         let stored = entries.iter().map(|entry| entry["args"]["n"].as_u64().unwrap()).collect::<Vec<_>>();
         let expected = (0..=answered).collect::<Vec<_>>();
-        assert!(
-            answered > 3 && stored.starts_with(&expected) && stored.len() as u64 <= begun + 1,
-            "{answered} {stored:?}"
-        );
+        assert!(stored.starts_with(&expected) && stored.len() as u64 <= begun + 1, "{answered} {stored:?}");
+        total += answered;
     }
+    assert!(total > 0, "no call was answered before its kill: the test shows nothing");
 }
 
 #[test]
