@@ -90,7 +90,7 @@ fn for_server(
     // The redaction rules are checked too: without them, secrets could be stored.
     file.redact.rules().map_err(|failure| settings.in_config(failure))?;
     let own = server.and_then(|server| file.mcp.get(server)).and_then(|own| own.durability.as_ref());
-    Ok((Rules::new(file.gate_of(server)), durability.over(own.or(file.durability.as_ref()))))
+    Ok((Rules::new(file.gate_of(server), server.is_some()), durability.over(own.or(file.durability.as_ref()))))
 }
 
 /// Returns the name of the account that runs this process.

@@ -113,10 +113,10 @@ fn other_tools_operators_are_refused_everywhere() {
 }
 
 #[test]
-fn a_gate_that_nothing_obeys_is_not_printed_as_holding() {
+fn the_configuration_says_where_the_gate_holds() {
     let place = TestHome::new();
     let file = place.file("tooltrail.toml", "[gate]\ndefault = \"deny\"\n");
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("no command of tooltrail runs tools, so none obeys it"), "{}", ran.out);
+    assert!(ran.out.contains("behind `tooltrail mcp`, and in programs that use the toolbox"), "{}", ran.out);
 }

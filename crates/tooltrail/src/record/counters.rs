@@ -34,6 +34,8 @@ pub struct Counters {
     pub written_bytes: u64,
     /// The number of lost entries that no caller waited for, by reason. Gaps report the same entries.
     pub lost_entries: BTreeMap<LossReason, u64>,
+    /// The number of lost entries that no gap reports yet.
+    pub untold_entries: u64,
     /// The number of entries whose caller waited and got the error that they are not durable.
     pub refused_entries: u64,
     /// The number of failed syncs.
@@ -87,6 +89,7 @@ pub(crate) struct Meters {
     written_bytes: AtomicU64,
     refused_entries: AtomicU64,
     failed_syncs: AtomicU64,
+    untold_entries: AtomicU64,
     pruned_files: AtomicU64,
     pruned_entries: AtomicU64,
     pruned_bytes: AtomicU64,
@@ -115,6 +118,7 @@ impl Default for Meters {
             written_bytes: AtomicU64::default(),
             refused_entries: AtomicU64::default(),
             failed_syncs: AtomicU64::default(),
+            untold_entries: AtomicU64::default(),
             pruned_files: AtomicU64::default(),
             pruned_entries: AtomicU64::default(),
             pruned_bytes: AtomicU64::default(),
@@ -187,6 +191,11 @@ impl Meters {
         self.pruned_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
+    /// Sets the number of losses that no gap reports yet.
+    pub(crate) fn untold(&self, entries: u64) {
+        self.untold_entries.store(entries, Ordering::Relaxed);
+    }
+
     /// Returns the current values. The counters of the queue are 0; the caller adds them.
     pub(crate) fn read(&self) -> Counters {
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
@@ -201,6 +210,7 @@ impl Meters {
             pruned_entries: number(&self.pruned_entries),
             pruned_bytes: number(&self.pruned_bytes),
             lost_entries: lost.collect(),
+            untold_entries: number(&self.untold_entries),
             batch_entries: self.batch_entries.read(),
             batch_micros: self.batch_micros.read(),
             sync_micros: self.sync_micros.read(),

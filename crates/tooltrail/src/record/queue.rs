@@ -270,6 +270,11 @@ impl Queue {
         ack
     }
 
+    /// Returns the number of shed entries that the writer thread has not been told about yet.
+    pub(crate) fn unreported_shed(&self) -> u64 {
+        spin_lock(&self.shed).unreported.values().sum()
+    }
+
     /// Adds that an open call has ended, although the entry of its outcome is not recorded and counted as lost.
     pub(crate) fn end(&self, id: Option<OpenCallId>) {
         self.end_in(&mut self.shards.any(), id);

@@ -283,6 +283,13 @@ impl Recorder {
         Ok((Open::new(self, call, Some(id)), ack))
     }
 
+    /// Counts entries that a capture could not hand over, so that a `tooltrail.gap` entry reports them.
+    pub fn count_lost(&self, why: LossReason, entries: u64) {
+        if entries > 0 {
+            self.state.queue.count_shed(why, entries);
+        }
+    }
+
     /// Records one of our own events.
     pub fn event(&self, event: Event) {
         let now = self.clock.monotonic();
@@ -371,6 +378,7 @@ impl Recorder {
         let (entries, bytes, shed) = self.state.queue.counts();
         (counters.queued_entries, counters.queued_bytes) = (entries as u64, bytes as u64);
         counters.lost_entries.extend(shed);
+        counters.untold_entries += self.state.queue.unreported_shed();
         counters.in_trouble = self.state.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         counters
     }

@@ -422,6 +422,7 @@ impl Writer {
                 }
             }
         }
+        self.state.meters.untold(self.store.losses.untold());
         self.state.deferred.store(self.store.is_deferred(), Ordering::Release);
         self.state.waiting.set(self.store.waiting_folders());
         *self.state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = self.store.unrecovered();

@@ -20,11 +20,8 @@ const OPEN_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most other requests whose answers are looked at, such as `initialize`.
 const ASKED_MAX: usize = 10_000;
 
-/// The most answers that are kept because they came before their request was looked at.
-const EARLY_MAX: usize = 1_000;
-
-/// How long an answer to a cancelled call may still come and be noted.
-const CANCELLED_WAIT: Duration = Duration::from_secs(2);
+/// How long an answer to a cancelled call may still come and be noted, and the result of a task that is completed.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// An instant: the time of day, and a time that only goes forward.
 #[derive(Clone, Copy, Debug)]
@@ -82,10 +79,9 @@ pub(crate) struct Calls {
     /// Calls that wait for input from the client, by the state that the server gave them, or by tool and arguments.
     by_state: HashMap<Asking, VecDeque<u64>>,
     hasher: RandomState,
-    /// Cancelled calls and until when their answers are waited for, in order.
-    cancelled: VecDeque<(Duration, u64)>,
+    /// Calls that have ended but for a late answer, and until when it is waited for, in order.
+    grace: VecDeque<(Duration, u64)>,
     asked: HashMap<Id, Asked>,
-    early: HashMap<Id, Box<Message>>,
     next_key: u64,
 }
 
@@ -108,6 +104,8 @@ enum State {
     Task(String),
     /// It was cancelled at this moment, for this reason. Its answer may still come.
     Cancelled(Id, Moment, String),
+    /// It is this task, which was completed at this moment. Its result may still be fetched.
+    Completed(String, Moment),
 }
 
 /// By what the repetition of a call is known for which the server asked the client for input.
@@ -124,7 +122,11 @@ enum Asking {
 enum Asked {
     Server,
     List,
-    Task(String),
+    /// The status of a task, or its result.
+    Task {
+        task: String,
+        is_result: bool,
+    },
 }
 
 impl Calls {
@@ -139,9 +141,8 @@ impl Calls {
             by_task: HashMap::new(),
             by_state: HashMap::new(),
             hasher: RandomState::new(),
-            cancelled: VecDeque::new(),
+            grace: VecDeque::new(),
             asked: HashMap::new(),
-            early: HashMap::new(),
             next_key: 1,
         }
     }
@@ -170,16 +171,17 @@ impl Calls {
             "server/discover" => Asked::Server,
             "tools/list" => Asked::List,
             "tasks/get" | "tasks/result" | "tasks/cancel" => match message.params.task_id {
-                Some(task) if self.by_task.contains_key(&task) => Asked::Task(task),
+                Some(task) if self.by_task.contains_key(&task) => {
+                    Asked::Task { task, is_result: method == "tasks/result" }
+                }
                 _ => return,
             },
             _ => return,
         };
         let Some(id) = message.id else { return };
         if self.asked.len() < ASKED_MAX {
-            self.asked.insert(id.clone(), asked);
+            self.asked.insert(id, asked);
         }
-        self.take_early(&id, now, changes);
     }
 
     /// Returns the entry of a call that is refused and does not go on to the server.
@@ -190,16 +192,22 @@ impl Calls {
         Change::Whole(Box::new(call.denied(Reason::Policy)))
     }
 
-    /// Takes in a message of the server. With `is_behind`, requests may be under way that were not taken in yet.
-    /// Returns whether it answers `tools/list`.
-    pub(crate) fn server(&mut self, message: Message, now: Moment, is_behind: bool, changes: &mut Vec<Change>) -> bool {
-        if message.method.is_some() {
+    /// Gives up a call whose request did not go on to the server.
+    pub(crate) fn withdraw(&mut self, key: u64) {
+        // Its end is recorded elsewhere.
+        let now = Moment { ts: Timestamp::from_millis(0), monotonic: Duration::ZERO };
+        self.end(key, Outcome::default(), now, &mut Vec::new());
+    }
+
+    /// Takes in a message of the server. Returns whether it answers `tools/list`.
+    pub(crate) fn server(&mut self, message: &Message, now: Moment, changes: &mut Vec<Change>) -> bool {
+        if let Some(method) = &message.method {
+            // `notifications/tasks/status` in 2025-11-25, `notifications/tasks` later.
             if let (Some(task), Some(status)) = (&message.params.task_id, &message.params.status)
-                && message.method.as_deref() == Some("notifications/tasks/status")
-                && let Some(outcome) = task_outcome(status, None)
+                && method.starts_with("notifications/tasks")
                 && let Some(key) = self.by_task.get(task)
             {
-                self.end(*key, outcome, now, changes);
+                self.task_told(*key, status, None, now, changes);
             }
             return false;
         }
@@ -211,49 +219,48 @@ impl Calls {
         match self.asked.remove(id) {
             Some(Asked::List) => return true,
             Some(Asked::Server) => self.learn_server(answer),
-            Some(Asked::Task(task)) => {
-                let status = answer.status.as_deref();
-                // `tasks/result` gives the result of the call itself, which has no status.
-                let is_result = answer.task_id.is_none() && (answer.text.has_parts() || answer.is_error);
-                let outcome = match status {
-                    Some(status) => task_outcome(status, Some(answer)),
-                    None => is_result.then(|| outcome(answer)),
-                };
-                if let (Some(outcome), Some(key)) = (outcome, self.by_task.get(&task)) {
-                    self.end(*key, outcome, now, changes);
+            Some(Asked::Task { task, is_result }) => {
+                let Some(key) = self.by_task.get(&task).copied() else { return false };
+                match &answer.status {
+                    Some(status) => self.task_told(key, status, Some(answer), now, changes),
+                    // `tasks/result` gives the result of the call itself, which has no status.
+                    None if is_result && (answer.error.is_some() || answer.text.has_parts() || answer.is_error) => {
+                        self.end(key, outcome(answer), now, changes);
+                    }
+                    None => {}
                 }
-            }
-            None if is_behind && self.early.len() < EARLY_MAX => {
-                self.early.insert(id.clone(), Box::new(message));
             }
             None => {}
         }
         false
     }
 
-    /// Gives up a call whose request did not go on to the server.
-    pub(crate) fn withdraw(&mut self, key: u64) {
-        // Its end is recorded elsewhere.
-        let now = Moment { ts: Timestamp::from_millis(0), monotonic: Duration::ZERO };
-        self.end(key, Outcome::default(), now, &mut Vec::new());
+    /// Takes the status of a task. A completed one whose result did not come with the status may still be asked for it.
+    fn task_told(&mut self, key: u64, status: &str, answer: Option<&Answer>, now: Moment, changes: &mut Vec<Change>) {
+        let Some(outcome) = task_outcome(status, answer) else { return };
+        let has_result = answer.is_some_and(|answer| answer.text.has_parts() || answer.is_error);
+        let Some(open) = self.open.get_mut(&key) else { return };
+        match &open.state {
+            State::Task(task) if outcome.reason.is_none() && !has_result => {
+                open.state = State::Completed(task.clone(), now);
+                self.grace.push_back((now.monotonic + GRACE, key));
+            }
+            State::Completed(..) if !has_result => {}
+            _ => self.end(key, outcome, now, changes),
+        }
     }
 
-    /// Takes note that all requests which the server may have seen were taken in.
-    pub(crate) fn caught_up(&mut self) {
-        self.early.clear();
-    }
-
-    /// Records cancelled calls whose answers did not come in time.
+    /// Records calls whose late answers did not come in time.
     pub(crate) fn tick(&mut self, now: Moment, changes: &mut Vec<Change>) {
-        while let Some((_, key)) = self.cancelled.front().copied().filter(|(until, _)| *until <= now.monotonic) {
-            self.cancelled.pop_front();
-            self.end_cancelled(key, false, changes);
+        while let Some((_, key)) = self.grace.front().copied().filter(|(until, _)| *until <= now.monotonic) {
+            self.grace.pop_front();
+            self.end_grace(key, false, changes);
         }
     }
 
     /// Returns when [`Calls::tick`] has something to do.
     pub(crate) fn next_tick(&self) -> Option<Duration> {
-        self.cancelled.front().map(|(until, _)| *until)
+        self.grace.front().map(|(until, _)| *until)
     }
 
     /// Ends all calls, because the server gives no answer any more.
@@ -277,18 +284,20 @@ impl Calls {
         if let Some(key) = self.by_id.get(&id).and_then(VecDeque::front).copied()
             && matches!(self.open.get(&key), Some(Open { state: State::Cancelled(..), .. }))
         {
-            self.end_cancelled(key, false, changes);
+            self.end_grace(key, false, changes);
         }
         let same = message.params.has_input.then_some(Asking::Same(identity));
         let repeats = message.params.request_state.map(Asking::State).or(same);
-        let asking = repeats.and_then(|state| self.by_state.get(&state)).and_then(VecDeque::front).copied();
-        if let Some(key) = asking {
+        // The state alone is not enough: with that of another call, a client would hide what it calls.
+        let is_same = |key: &&u64| self.open.get(key).is_some_and(|open| open.identity == identity);
+        let asking = repeats.and_then(|state| self.by_state.get(&state)).and_then(|keys| keys.iter().find(is_same));
+        if let Some(key) = asking.copied() {
             self.forget_state(key);
             if let Some(open) = self.open.get_mut(&key) {
                 open.state = State::Answer(id.clone());
             }
-            self.by_id.entry(id.clone()).or_default().push_back(key);
-            return self.take_early(&id, now, changes);
+            self.by_id.entry(id).or_default().push_back(key);
+            return;
         }
         if self.open.len() >= OPEN_MAX
             && let Some(oldest) = self.open.keys().next().copied()
@@ -308,9 +317,8 @@ impl Calls {
         self.next_key += 1;
         let (tool, state) = (call.tool.clone(), State::Answer(id.clone()));
         self.open.insert(key, Open { tool, began: now.monotonic, args_bytes, identity, state });
-        self.by_id.entry(id.clone()).or_default().push_back(key);
+        self.by_id.entry(id).or_default().push_back(key);
         changes.push(Change::Begin { key, call: Box::new(call) });
-        self.take_early(&id, now, changes);
     }
 
     /// Returns the hash of tool and arguments.
@@ -343,42 +351,31 @@ impl Calls {
         let Some(open) = self.open.get_mut(&key) else { return };
         if matches!(open.state, State::Answer(_)) {
             open.state = State::Cancelled(id, now, message.params.reason.unwrap_or_default());
-            self.cancelled.push_back((now.monotonic + CANCELLED_WAIT, key));
+            self.grace.push_back((now.monotonic + GRACE, key));
         }
         self.tick(now, changes);
-    }
-
-    fn take_early(&mut self, id: &Id, now: Moment, changes: &mut Vec<Change>) {
-        if let Some(message) = self.early.remove(id) {
-            self.server(*message, now, false, changes);
-        }
     }
 
     fn answered(&mut self, key: u64, answer: &Answer, now: Moment, changes: &mut Vec<Change>) {
         self.learn_server(answer);
         let Some(open) = self.open.get_mut(&key) else { return };
         if matches!(open.state, State::Cancelled(..)) {
-            self.cancelled.retain(|(_, cancelled)| *cancelled != key);
-            return self.end_cancelled(key, true, changes);
+            return self.end_grace(key, true, changes);
         }
         let waits =
             answer.error.is_none() && !answer.text.has_parts() && answer.result_type.as_deref() != Some("complete");
-        let ended = match (&answer.task_id, answer.result_type.as_deref()) {
+        match (&answer.task_id, answer.result_type.as_deref()) {
             (_, Some("input_required")) => {
                 let state = answer.request_state.map_or(Asking::Same(open.identity), Asking::State);
                 self.by_state.entry(state).or_default().push_back(key);
                 self.wait_for(key, State::Input(state));
-                None
             }
             (Some(task), _) if waits => {
                 self.by_task.insert(task.clone(), key);
                 self.wait_for(key, State::Task(task.clone()));
-                answer.status.as_deref().and_then(|status| task_outcome(status, Some(answer)))
+                self.task_told(key, answer.status.as_deref().unwrap_or_default(), Some(answer), now, changes);
             }
-            _ => Some(outcome(answer)),
-        };
-        if let Some(outcome) = ended {
-            self.end(key, outcome, now, changes);
+            _ => self.end(key, outcome(answer), now, changes),
         }
     }
 
@@ -401,16 +398,20 @@ impl Calls {
         self.end_with(key, outcome, now, Vec::new(), changes);
     }
 
-    fn end_cancelled(&mut self, key: u64, is_answered: bool, changes: &mut Vec<Change>) {
-        let Some(Open { state: State::Cancelled(_, at, why), .. }) = self.open.get(&key) else { return };
-        let (at, outcome) = (*at, Outcome::failed(Reason::Cancelled, why));
+    /// Ends a call that waits for a late answer only.
+    fn end_grace(&mut self, key: u64, is_answered: bool, changes: &mut Vec<Change>) {
+        let (at, outcome) = match self.open.get(&key).map(|open| &open.state) {
+            Some(State::Cancelled(_, at, why)) => (*at, Outcome::failed(Reason::Cancelled, why)),
+            Some(State::Completed(_, at)) => (*at, Outcome::ok("")),
+            _ => return,
+        };
         let extra = is_answered.then(|| ("answered".to_owned(), "true".to_owned()));
         self.end_with(key, outcome, at, extra.into_iter().collect(), changes);
     }
 
     fn interrupt(&mut self, key: u64, server: ServerEnd, now: Moment, changes: &mut Vec<Change>) {
-        if matches!(self.open.get(&key), Some(Open { state: State::Cancelled(..), .. })) {
-            return self.end_cancelled(key, false, changes);
+        if matches!(self.open.get(&key), Some(Open { state: State::Cancelled(..) | State::Completed(..), .. })) {
+            return self.end_grace(key, false, changes);
         }
         let extra = match server {
             ServerEnd::Code(code) => vec![("exit_code".to_owned(), code.to_string())],
@@ -433,10 +434,13 @@ impl Calls {
         self.args_bytes -= open.args_bytes;
         match &open.state {
             State::Answer(id) | State::Cancelled(id, ..) => self.forget_id(id, key),
-            State::Task(task) => {
+            State::Task(task) | State::Completed(task, _) => {
                 self.by_task.remove(task);
             }
             State::Input(_) => {}
+        }
+        if matches!(open.state, State::Cancelled(..) | State::Completed(..)) {
+            self.grace.retain(|(_, other)| *other != key);
         }
         let duration = DurationMs::measured(at.monotonic.saturating_sub(open.began));
         let server = self.about.server.is_none().then(|| self.server.clone()).flatten();

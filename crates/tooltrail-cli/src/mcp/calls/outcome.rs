@@ -39,7 +39,7 @@ fn reason(code: i64, message: &str) -> Reason {
 /// Returns how a task ended; `None` while it has not.
 pub(super) fn task_outcome(status: &str, answer: Option<&Answer>) -> Option<Outcome> {
     let given = answer.map(outcome);
-    let text = || answer.map(|answer| answer.text.text().0).unwrap_or_default();
+    let text = || answer.and_then(|answer| answer.task_error.clone()).unwrap_or_default();
     match status {
         "completed" => Some(given.unwrap_or_else(|| Outcome::ok(""))),
         "failed" => Some(given.filter(|given| given.reason.is_some()).unwrap_or_else(|| Outcome::error(text()))),

@@ -32,17 +32,16 @@ impl Connection {
         Moment { ts, monotonic: Duration::from_secs(self.seconds) }
     }
 
-    /// Takes a step: `> MESSAGE` from the client, `< MESSAGE` from the server, `? MESSAGE` from the server before the
-    /// client's last bytes were looked at, `caught up`, `tick`, or `exit CODE`.
+    /// Takes a step: `> MESSAGE` from the client, `< MESSAGE` from the server, `tick`, `end`, or the server's exit code.
     fn step(&mut self, step: &str) {
         self.seconds += 1;
         let (now, mut changes) = (self.now(), Vec::new());
         match step.split_at_checked(2).unwrap_or((step, "")) {
             ("> ", text) => self.calls.client(message(text), now, &mut changes),
-            ("< ", text) => drop(self.calls.server(message(text), now, false, &mut changes)),
-            ("? ", text) => drop(self.calls.server(message(text), now, true, &mut changes)),
+            ("< ", text) => {
+                self.calls.server(&message(text), now, &mut changes);
+            }
             _ => match step {
-                "caught up" => self.calls.caught_up(),
                 "tick" => self.calls.tick(now, &mut changes),
                 "end" => self.calls.end_all(ServerEnd::Unknown, now, &mut changes),
                 code => self.calls.end_all(ServerEnd::Code(code.parse().unwrap()), now, &mut changes),
@@ -112,6 +111,9 @@ fn an_answer_ends_the_call_of_its_id() {
 fn failures_have_their_reasons() {
     let failed = r#"< {"id":1,"result":{"isError":true,"content":[]}}"#;
     check(&[&call("1", "a"), failed], &["a tool_error 1000"]);
+    check(&[&call("1", "a"), r#"< {"id":1,"result":null}"#], &["a ok 1000"]);
+    check(&[&call("1", "a"), r#"< {"id":1,"result":[5]}"#], &["a ok 1000"]);
+    check(&[&call("1", "a"), r#"< {"id":1,"error":"no"}"#], &["a protocol_error 1000"]);
     let error = |code: i64, message: &str| format!(r#"< {{"id":1,"error":{{"code":{code},"message":"{message}"}}}}"#);
     check(&[&call("1", "a"), &error(-32602, "Unknown tool: a")], &["a unknown_tool 1000"]);
     check(&[&call("1", "a"), &error(-32602, "Invalid params")], &["a invalid_args 1000"]);
@@ -130,13 +132,6 @@ fn a_cancelled_call_waits_for_a_late_answer() {
     check(&[cancel, &call("1", "a"), &ok("1")], &["a ok 1000"]);
     // The id is used again before the time is over.
     check(&[&call("1", "a"), cancel, &call("1", "b"), &ok("1")], &["a cancelled 1000", "b ok 1000"]);
-}
-
-#[test]
-fn an_answer_may_be_seen_before_its_request() {
-    let early = ok("1").replace("< ", "? ");
-    check(&[&early, &call("1", "a"), "caught up", "end"], &["a ok 0"]);
-    check(&[&early, "caught up", &call("1", "a"), "end"], &["a interrupted 1000"]);
 }
 
 #[test]
@@ -163,6 +158,13 @@ fn a_call_that_is_asked_for_input_is_one_call() {
         &[&call("1", "a"), &asks("1", ""), &repeat("2", "b", input), &ok("2"), "end"],
         &["b ok 1000", "a interrupted 4000"],
     );
+    // The state of one call does not hide another call.
+    let other = [&call("1", "a"), &asks("1", state), &repeat("2", "b", state), &ok("2")];
+    check(&[&other.map(String::as_str)[..], &["end"]].concat(), &["b ok 1000", "a interrupted 4000"]);
+    // A server that gives every call the same state.
+    let both = [&call("1", "a"), &call("2", "b"), &asks("1", state), &asks("2", state)];
+    let repeats = [&repeat("3", "b", state), &repeat("4", "a", state), &ok("3"), &ok("4")];
+    check(&[both.map(String::as_str), repeats.map(String::as_str)].concat(), &["b ok 5000", "a ok 7000"]);
     let twice = [
         &call("1", "a"),
         &asks("1", state),
@@ -186,15 +188,26 @@ fn a_task_ends_when_its_status_says_so() {
     for begins in [task, old] {
         let working = [&call("1", "a"), begins, &get("2", "get"), &status("2", "working")];
         check(&[&working[..], &["end"]].concat(), &["a interrupted 4000"]);
-        for (word, expected) in
-            [("completed", "a ok 5000"), ("failed", "a tool_error 5000"), ("cancelled", "a cancelled 5000")]
-        {
+        for (word, expected) in [("failed", "a tool_error 5000"), ("cancelled", "a cancelled 5000")] {
             check(&[&working[..], &[&get("3", "get"), &status("3", word)]].concat(), &[expected]);
         }
         check(&[&working[..], &[&get("3", "result"), &ok("3")]].concat(), &["a ok 5000"]);
+        let failed = ok("3").replace("result\":{", "result\":{\"isError\":true,");
+        check(&[&working[..], &[&get("3", "result"), &failed]].concat(), &["a tool_error 5000"]);
+        // The result of a completed task is usually fetched after its status.
+        let (ask, told, fetch) = (get("3", "get"), status("3", "completed"), get("3", "result"));
+        let completed = [&working[..], &[&ask, &told]].concat();
+        check(&[&completed[..], &[&fetch, &failed]].concat(), &["a tool_error 7000"]);
+        check(&[&completed[..], &["tick"]].concat(), &[]);
+        check(&[&completed[..], &["tick", "tick"]].concat(), &["a ok 5000"]);
+        check(&[&completed[..], &["end"]].concat(), &["a ok 5000"]);
     }
     let told = r#"< {"method":"notifications/tasks/status","params":{"taskId":"t","status":"failed"}}"#;
     check(&[&call("1", "a"), task, told], &["a tool_error 2000"]);
+    let told = told.replace("tasks/status", "tasks");
+    check(&[&call("1", "a"), task, &told], &["a tool_error 2000"]);
+    let why = r#"< {"id":2,"result":{"taskId":"t","status":"failed","error":{"code":1,"message":"no"}}}"#;
+    check(&[&call("1", "a"), task, &get("2", "get"), why], &["a tool_error 3000"]);
 }
 
 #[test]
@@ -220,7 +233,7 @@ fn the_client_the_server_and_the_session_are_told() {
     connection.step(&call("1", "a"));
     let (now, mut changes) = (connection.now(), Vec::new());
     let answer = r#"{"id":1,"result":{"content":[],"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"late"}}}}"#;
-    connection.calls.server(message(answer), now, false, &mut changes);
+    connection.calls.server(&message(answer), now, &mut changes);
     assert!(matches!(&changes[..], [Change::End { ended, .. }] if ended.server == text("late")));
 }
 

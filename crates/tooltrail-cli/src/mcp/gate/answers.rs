@@ -38,8 +38,8 @@ pub(crate) fn unreadable(why: &str) -> Vec<u8> {
     format!("{}\n", error(None, PARSE_ERROR, &text)).into_bytes()
 }
 
-/// Returns the line that answers requests whose calls could not be recorded.
-pub(crate) fn not_recorded(ids: &[Id], is_batch: bool, text: &str) -> Option<Vec<u8>> {
+/// Returns the line that answers requests with an error; `None` if there are none.
+pub(crate) fn error_line(ids: &[Id], is_batch: bool, text: &str) -> Option<Vec<u8>> {
     line(ids.iter().map(|id| error(Some(id), INTERNAL_ERROR, text)).collect(), is_batch)
 }
 

@@ -23,8 +23,12 @@ struct Listed<'a> {
 
 #[derive(Deserialize)]
 struct Tool {
-    #[serde(default)]
     name: String,
+}
+
+/// Whether a line may be an answer to `tools/list`.
+pub(crate) fn may_list(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"tools").is_some() || memchr::memmem::find(line, b"\\u").is_some()
 }
 
 /// Returns the line without the tools that the rules hide. The line is a message or a list of messages; `None` if it
@@ -40,8 +44,9 @@ pub(crate) fn without_hidden(line: &[u8], rules: &Rules, calls: &Calls) -> Optio
     let mut from = 0;
     for tools in answers.into_iter().filter_map(|answer| answer.result).map(|result| result.tools) {
         let ranges = tools.iter().map(|tool| range(text, tool.get())).collect::<Vec<_>>();
+        // A tool whose name cannot be read goes too: a client that reads it otherwise would show it.
         let is_hidden = |tool: &&RawValue| {
-            serde_json::from_str::<Tool>(tool.get()).is_ok_and(|tool| rules.hides(&tool.name, calls))
+            serde_json::from_str::<Tool>(tool.get()).map_or(true, |tool| rules.hides(&tool.name, calls))
         };
         let hidden = tools.iter().map(is_hidden).collect::<Vec<_>>();
         for (n, range) in ranges.iter().enumerate().filter(|(n, _)| hidden[*n]) {
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn only_hidden_tools_and_their_commas_go() {
         let hidden = Rule { effect: Effect::Hide, tools: vec!["x*".to_owned()], ..Rule::deny("quiet") };
-        let rules = Rules::new(Gate { rules: vec![hidden], default: Effect::Allow });
+        let rules = Rules::new(Gate { rules: vec![hidden], default: Effect::Allow }, true);
         let calls = Calls::new(About::default());
         let check = |tools: &str, expected: &str| {
             let line = |tools: &str| format!("{{\"id\": 1, \"result\": {{\"tools\": [{tools}], \"next\":\"a\"}} }}\n");
@@ -93,6 +98,7 @@ mod tests {
         check(&format!("{x},{y}"), "");
         check(&format!("{x},{y},{b}"), &b);
         check(&format!("{a},{x},{y}"), &a);
+        check(&format!("{a},{{\"Name\":\"xy\"}},{b},5"), &format!("{a},{b}"));
         check(&format!("{a},{x},{y},{b},{x}"), &format!("{a},{b}"));
         let batch = format!("[{{\"id\":1,\"result\":{{\"tools\":[{x}]}}}},{{\"id\":2,\"error\":{{}}}}]");
         assert_eq!(

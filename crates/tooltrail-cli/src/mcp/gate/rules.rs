@@ -34,8 +34,15 @@ pub(crate) enum Verdict {
 }
 
 impl Rules {
-    /// Returns rules with this gate.
-    pub(crate) fn new(gate: Gate) -> Self {
+    /// Returns rules with this gate. Unless the server's name was chosen, rules that refuse a tool of a named server hold
+    /// for any server: nobody but the server itself would say whether it is the one.
+    pub(crate) fn new(mut gate: Gate, server_is_chosen: bool) -> Self {
+        if !server_is_chosen {
+            for rule in gate.rules.iter_mut().filter(|rule| rule.effect.refuses()) {
+                let of_any = rule.tools.iter().filter_map(|pattern| tool_of(pattern)).collect::<Vec<_>>();
+                rule.tools.extend(of_any);
+            }
+        }
         Self { gate, broken: None }
     }
 
@@ -66,15 +73,16 @@ impl Rules {
         }
         let text = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        // `call` is in the name of the method, unless it is written with escapes.
-        let may_call = memchr::memmem::find(text, b"call").is_some() || memchr::memmem::find(text, b"\\u").is_some();
+        let may_call = may_call(text);
         if may_call && memchr::memchr(b'\r', text).is_some() {
             return Verdict::Unreadable(
                 "it has a carriage return inside, which some servers take for the end of a line",
             );
         }
-        if may_call && !end.is_valid {
-            return Verdict::Unreadable("it is not JSON");
+        // Some servers read a message that is spread over lines, or one in another encoding. The method's name can then
+        // come only in a line that is no message by itself.
+        if may_call && !(end.is_valid && end.is_structure) {
+            return Verdict::Unreadable("it is no JSON message");
         }
         messages.iter().find_map(|message| self.message(message, calls)).map_or(Verdict::Pass, Verdict::Refuse)
     }
@@ -82,7 +90,7 @@ impl Rules {
     /// Returns why a message is refused; `None` if it may go on. It may be a part of a message that is still read.
     pub(crate) fn message(&self, message: &Message, calls: &Calls) -> Option<Refusal> {
         if message.method.as_deref() != Some("tools/call") {
-            return (message.ambiguous && message.method.is_some()).then(ambiguous);
+            return message.ambiguous.then(ambiguous);
         }
         if let Some(why) = &self.broken {
             return Some(Refusal { rule: None, text: format!("Denied: tooltrail cannot read its rules. {why}") });
@@ -120,10 +128,28 @@ impl Rules {
     }
 }
 
+/// Whether the name of the method `tools/call` may stand in a text: as it is, with escapes, or in an encoding with zero
+/// bytes between the letters.
+fn may_call(text: &[u8]) -> bool {
+    let finds =
+        |text: &[u8]| memchr::memmem::find(text, b"call").is_some() || memchr::memmem::find(text, b"\\u").is_some();
+    match memchr::memchr(0, text) {
+        None => finds(text),
+        Some(_) => finds(&text.iter().copied().filter(|byte| *byte != 0).collect::<Vec<_>>()),
+    }
+}
+
 fn ambiguous() -> Refusal {
     let text = "Denied: servers could understand this message differently than tooltrail's gate, because a member comes \
                 twice or is written with capital letters.";
     Refusal { rule: None, text: text.to_owned() }
+}
+
+/// Returns the pattern for the tool in a pattern for `mcp__SERVER__TOOL`.
+fn tool_of(pattern: &str) -> Option<String> {
+    let rest = pattern.strip_prefix("mcp__")?;
+    let tool = rest.split_once("__").map_or(if rest.contains('*') { "*" } else { "" }, |(_, tool)| tool);
+    (!tool.is_empty()).then(|| tool.to_owned())
 }
 
 /// Returns the name under which the hooks of coding agents call a server's tool. They replace characters of the server's
@@ -158,7 +184,7 @@ mod tests {
             rules: vec![rule("no-shell", Effect::Deny, "shell*"), rule("hooked", Effect::Hide, "mcp__my_hub__drop")],
             default: Effect::Allow,
         };
-        let rules = Rules::new(gate);
+        let rules = Rules::new(gate, true);
         assert!(rules.can_refuse() && rules.can_hide());
         let check = |line: &str, expected: &str| {
             let found = match verdict(&rules, &format!("{line}\n")) {
@@ -180,6 +206,18 @@ mod tests {
         check(r#"{"id":1,"method":"tools/call","params":{"name":"echo","name":"shell"}}"#, "none");
         check(r#"{"id":1,"method":"tools/call","params":{"name":"echo","Name":"shell"}}"#, "none");
         check(r#"{"id":1,"method":"ping","METHOD":"tools/call","params":{"name":"shell"}}"#, "none");
+        check(r#"{"id":1,"Method":"tools/call","params":{"name":"shell"}}"#, "none");
+        check(r#"{"id":1,"METHOD":"tools/call","Params":{"Name":"shell"}}"#, "none");
+        check(
+            "{\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\"},\"param\u{17f}\":{\"name\":\"shell\"}}",
+            "none",
+        );
+        check(r#"{"id":1,"method":"tools/call","params":{"name":"echo"},"param\u017f":{"name":"shell"}}"#, "none");
+        // A message that is spread over lines, or in another encoding.
+        check(r#"{"jsonrpc":"2.0","id":1,"method""#, "pass");
+        check(r#""tools/call""#, "unreadable");
+        check(r#","params":{"name""#, "pass");
+        check(&call("shell").chars().flat_map(|c| ['\0', c]).collect::<String>(), "unreadable");
         check(r#"{"id":1,"method":"tools/list"}"#, "pass");
         check(r#"{"id":1,"result":{"content":[]}}"#, "pass");
         check("not json", "pass");
@@ -187,6 +225,21 @@ mod tests {
         check(&format!("{} garbage", call("shell")), "unreadable");
         check(&format!("{{\"a\":\"\r{}", call("shell")), "unreadable");
         check(&format!("{}\r", call("echo")), "pass");
+    }
+
+    #[test]
+    fn a_rule_for_a_named_server_holds_for_one_whose_name_nobody_chose() {
+        let refuses = |pattern: &str, server: Option<&str>| {
+            let gate = Gate { rules: vec![rule("r", Effect::Deny, pattern)], default: Effect::Allow };
+            let rules = Rules::new(gate, server.is_some());
+            let about = About { server: server.map(str::to_owned), ..About::default() };
+            rules.tool("delete_repo", &Calls::new(about)).is_some()
+        };
+        assert!(refuses("mcp__github__delete_repo", None) && refuses("mcp__*__delete_*", None));
+        assert!(refuses("mcp__github__*", None) && refuses("mcp__*", None));
+        assert!(!refuses("mcp__github__create_*", None) && !refuses("mcp__github", None));
+        assert!(refuses("mcp__github__delete_repo", Some("github")));
+        assert!(!refuses("mcp__github__delete_repo", Some("gitlab")));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) enum Place {
     /// The resource in a content block.
     Resource,
     Error,
+    /// The error in the answer about a task that failed.
+    TaskError,
     /// The task in an answer of 2025-11-25.
     Task,
 }
@@ -103,8 +105,9 @@ pub(super) fn slot(place: Place, key: &[u8]) -> Slot {
         (P::Block | P::Resource, b"mimeType") => Slot::Text(Part::Mime),
         (P::Block, b"data") | (P::Resource, b"blob") => Slot::Text(Part::Data),
         (P::Block, b"resource") => Slot::Enter(P::Resource),
+        (P::Answer, b"error") => Slot::Enter(P::TaskError),
         (P::Error, b"code") => Slot::Json(Part::Code),
-        (P::Error, b"message") => Slot::Text(Part::ErrorMessage),
+        (P::Error | P::TaskError, b"message") => Slot::Text(Part::ErrorMessage),
         _ => Slot::Skip,
     }
 }
@@ -119,6 +122,19 @@ const DECISIVE: [(Place, &[u8]); 5] = [
     (Place::Params, b"arguments"),
 ];
 
+/// Whether a name differs from a known one at most in the case of its letters. Readers that ignore the case also take
+/// the long s (U+017F) for an s; no known name has a letter k, for which there is another such character.
+fn is_alike(known: &[u8], key: &[u8]) -> bool {
+    if !key.contains(&LONG_S[0]) {
+        return known.eq_ignore_ascii_case(key);
+    }
+    let text = String::from_utf8_lossy(key).replace('\u{17F}', "s");
+    known.eq_ignore_ascii_case(text.as_bytes())
+}
+
+/// The long s in UTF-8.
+const LONG_S: [u8; 2] = [0xC5, 0xBF];
+
 /// The message that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -131,8 +147,15 @@ pub(super) struct Draft {
 impl Draft {
     /// Takes note of the name of a member.
     pub(super) fn key(&mut self, place: Place, key: &[u8]) {
+        if place == Place::Message && matches!(key, b"result" | b"error") {
+            // An answer, whatever the value is.
+            let answer = self.message.outcome.get_or_insert_default();
+            if key == b"error" {
+                answer.error.get_or_insert_default();
+            }
+        }
         for (n, (known_place, known)) in DECISIVE.iter().enumerate() {
-            if *known_place == place && known.eq_ignore_ascii_case(key) {
+            if *known_place == place && is_alike(known, key) {
                 self.message.ambiguous |= self.seen & 1 << n != 0 || *known != key;
                 self.seen |= 1 << n;
             }
@@ -162,6 +185,10 @@ impl Draft {
                 if let Some(answer) = &mut self.message.outcome {
                     answer.add(&self.parts.block);
                 }
+            }
+            Place::TaskError => {
+                let message = self.parts.error_message.text();
+                self.message.outcome.get_or_insert_default().task_error = Some(message);
             }
             Place::Error => {
                 let code = self.parts.code.text().trim().parse::<f64>().unwrap_or_default() as i64;

@@ -17,7 +17,7 @@ impl Id {
         let json = json.trim();
         match json.as_bytes().first()? {
             b'"' => serde_json::from_str(json).ok().map(Self::Text),
-            b'-' | b'0'..=b'9' => Some(Self::Number(integer(json).unwrap_or(json).to_owned())),
+            b'-' | b'0'..=b'9' => Some(Self::Number(integer(json).unwrap_or_else(|| json.to_owned()))),
             _ => None,
         }
     }
@@ -31,10 +31,28 @@ impl Id {
     }
 }
 
-/// Returns the digits of a number that is written with a fraction of zeros, because servers answer `1` to `1.0`.
-fn integer(number: &str) -> Option<&str> {
-    let (whole, fraction) = number.split_once('.')?;
-    fraction.bytes().all(|digit| digit == b'0').then_some(whole)
+/// The largest exponent of an id that is written out.
+const EXPONENT_MAX: usize = 30;
+
+/// Returns the digits of a number that is a whole one although it is written with a fraction or an exponent: servers
+/// answer `1` to `1.0`, and `10` to `1e1`.
+fn integer(number: &str) -> Option<String> {
+    let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("-", digits));
+    if digits == "0" {
+        return Some("0".to_owned());
+    }
+    let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+    let exponent =
+        exponent.strip_prefix('+').unwrap_or(exponent).parse::<usize>().ok().filter(|e| *e <= EXPONENT_MAX)?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > exponent {
+        return None;
+    }
+    let zeros = "0".repeat(exponent - fraction.len());
+    let all = format!("{whole}{fraction}{zeros}");
+    let all = all.trim_start_matches('0');
+    Some(if all.is_empty() { "0".to_owned() } else { format!("{sign}{all}") })
 }
 
 /// What is kept of one JSON-RPC message: a request, a notification or an answer.
@@ -87,6 +105,8 @@ pub(crate) struct Answer {
     pub(crate) meta: Kept,
     pub(crate) task_id: Option<String>,
     pub(crate) status: Option<String>,
+    /// The message of the error of a task that failed.
+    pub(crate) task_error: Option<String>,
     /// The code and message of a JSON-RPC error.
     pub(crate) error: Option<(i64, String)>,
 }
@@ -147,6 +167,12 @@ mod tests {
         };
         check("1", Some("1"));
         check("1.0", Some("1"));
+        check("-0", Some("0"));
+        check("1e1", Some("10"));
+        check("1.50e2", Some("150"));
+        check("1.5", Some("1.5"));
+        check("1e400", Some("1e400"));
+        check("-2.0", Some("-2"));
         check("\"1\"", Some("\"1\""));
         check("\"\\u0061\"", Some("\"a\""));
         check("9007199254740993", Some("9007199254740993"));

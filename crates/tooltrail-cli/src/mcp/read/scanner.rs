@@ -48,6 +48,8 @@ pub(crate) struct Scanner {
 pub(crate) struct LineEnd {
     /// Whether the line is one JSON value; a blank line is not.
     pub(crate) is_valid: bool,
+    /// Whether the value is an object or a list, as messages are.
+    pub(crate) is_structure: bool,
     /// Whether it is a list of messages.
     pub(crate) is_batch: bool,
     /// Whether it holds spaces only.
@@ -235,6 +237,7 @@ impl Scanner {
             b'{' | b'[' => {
                 self.levels.push(byte);
                 self.expect = if byte == b'{' { Expect::FirstKey } else { Expect::FirstItem };
+                self.line.is_structure |= self.levels.len() == 1;
                 if let Slot::Enter(place) = slot
                     && self.capture.is_none()
                     && place.is_list() == (byte == b'[')

@@ -5,10 +5,11 @@ use std::os::fd::AsFd as _;
 use std::process::ChildStdout;
 use std::sync::Arc;
 
-use crate::mcp::gate::{not_recorded, without_hidden};
+use crate::mcp::gate::{error_line, may_list, without_hidden};
 use crate::mcp::read::{LineEnd, Message, Scanner};
 use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
+use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read};
 use crate::mcp::stdio::shared::{Shared, ids, wait};
 
@@ -41,17 +42,19 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdout) -> io::Result<()> {
     let mut messages = Vec::new();
     loop {
         let length = read(server.as_fd(), &mut buffer).unwrap_or(0);
+        let ticket = shared.passing_on(Side::Server);
         let written = shared.output.pass(&buffer[..length]);
         let mut bytes = &buffer[..length];
         while !bytes.is_empty() {
             let (taken, _) = scanner.feed(bytes, &mut messages);
             bytes = &bytes[taken..];
-            messages.drain(..).for_each(|message| drop(shared.server(message)));
         }
-        written?;
         if length == 0 {
             scanner.finish(&mut messages);
-            messages.drain(..).for_each(|message| drop(shared.server(message)));
+        }
+        shared.looked_at(Side::Server, ticket, std::mem::take(&mut messages));
+        written?;
+        if length == 0 {
             return Ok(());
         }
     }
@@ -103,24 +106,37 @@ impl<'a> Holding<'a> {
         let answers = ids(&messages, false);
         let (mut awaited, mut has_list) = (Vec::new(), false);
         for message in messages {
-            let (is_list, waits) = self.shared.server(message);
+            let (is_list, waits) = self.shared.server(&message);
             has_list |= is_list;
             awaited.extend(waits);
         }
         let (_, failed) = wait(awaited);
         if let Some(why) = failed {
+            self.shared.not_stored();
             if was_sent {
                 self.shared.output.pass(CUT_SHORT)?;
             }
             let text =
                 format!("The tool ran, but tooltrail withholds its result, because it could not record it: {why}");
-            let error = not_recorded(&answers, end.is_batch, &text);
+            let error = error_line(&answers, end.is_batch, &text);
             return error.map_or(Ok(()), |error| self.shared.output.pass(&error));
         }
-        if has_list && !was_sent && self.shared.rules.can_hide() {
-            let listed = self.shared.with_calls(|calls| without_hidden(&line, &self.shared.rules, calls));
-            return self.shared.output.pass(&listed.unwrap_or(line));
+        if !self.shared.rules.can_hide() || !(has_list || may_list(&line)) {
+            return self.shared.output.pass(&line);
         }
-        self.shared.output.pass(&line)
+        let rules = &self.shared.rules;
+        let listed = if was_sent { None } else { self.shared.with_calls(|calls| without_hidden(&line, rules, calls)) };
+        match listed {
+            Some(listed) => self.shared.output.pass(&listed),
+            None if !has_list => self.shared.output.pass(&line),
+            None => {
+                if was_sent {
+                    self.shared.output.pass(CUT_SHORT)?;
+                }
+                let text = "tooltrail cannot read this list of tools, from which its rules hide some.";
+                let error = error_line(&answers, end.is_batch, text);
+                error.map_or(Ok(()), |error| self.shared.output.pass(&error))
+            }
+        }
     }
 }

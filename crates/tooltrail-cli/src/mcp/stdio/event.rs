@@ -13,6 +13,8 @@ pub(super) enum Event {
     OutputGone,
     /// The server has ended.
     Exited(ServerEnd),
-    /// A cancelled call waits for its answer.
+    /// Somebody asked this process to end.
+    Terminated,
+    /// There is something to do soon for open or cancelled calls.
     Tick,
 }

@@ -8,6 +8,7 @@
 mod answers;
 mod event;
 mod held;
+mod order;
 mod output;
 mod requests;
 mod run;

@@ -1,6 +1,7 @@
 //! Our stdout: bytes of the server, and between its lines the answers that tooltrail gives itself.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -11,7 +12,11 @@ pub(super) const READ_BYTES: usize = 64 * 1024;
 
 /// Our stdout, which two threads write to.
 #[derive(Debug, Default)]
-pub(super) struct Output(Mutex<State>);
+pub(super) struct Output {
+    state: Mutex<State>,
+    /// How often bytes of the server began and ended to be written.
+    steps: AtomicU64,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -27,12 +32,20 @@ impl Output {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(super) fn pass(&self, bytes: &[u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write_all(rustix::stdio::stdout(), bytes)?;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.steps.fetch_add(1, Ordering::SeqCst);
+        let written = write_all(rustix::stdio::stdout(), bytes);
+        self.steps.fetch_add(1, Ordering::SeqCst);
+        written?;
         if let Some(last) = bytes.last() {
             state.is_within_line = *last != b'\n';
         }
         state.write_waiting()
+    }
+
+    /// Returns a number that changes with all bytes of the server that are written, and is odd while some are.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps.load(Ordering::SeqCst)
     }
 
     /// Writes a line of our own, at the next end of a line.
@@ -40,7 +53,7 @@ impl Output {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(super) fn answer(&self, line: &[u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.waiting.extend_from_slice(line);
         state.write_waiting()
     }
@@ -50,7 +63,7 @@ impl Output {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(super) fn end(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.is_within_line && !state.waiting.is_empty() {
             write_all(rustix::stdio::stdout(), b"\n")?;
         }

@@ -5,10 +5,11 @@ use std::os::fd::AsFd as _;
 use std::process::ChildStdin;
 use std::sync::Arc;
 
-use crate::mcp::gate::{Refusal, Verdict, not_recorded, refusal, unreadable};
+use crate::mcp::gate::{Refusal, Verdict, error_line, refusal, unreadable};
 use crate::mcp::read::{LineEnd, Message, Scanner};
 use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
+use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read, write_all};
 use crate::mcp::stdio::shared::{Shared, ids, wait};
 
@@ -44,14 +45,13 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdin) -> io::Result<()> {
             return Ok(());
         }
         let mut bytes = &buffer[..length];
-        shared.passing_on();
+        let ticket = shared.passing_on(Side::Client);
         let written = write_all(server.as_fd(), bytes);
         while !bytes.is_empty() {
             let (taken, _) = scanner.feed(bytes, &mut messages);
             bytes = &bytes[taken..];
-            shared.client(std::mem::take(&mut messages));
         }
-        shared.caught_up();
+        shared.looked_at(Side::Client, ticket, std::mem::take(&mut messages));
         written?;
     }
 }
@@ -139,6 +139,8 @@ impl<'a> Holding<'a> {
             return refused("Denied: the line is long and has a carriage return inside.");
         }
         match seen.method.as_deref() {
+            // An answer of the client is no call. If it turns out to be one too, it is cut short.
+            None if seen.outcome.is_some() => None,
             None => refused("Denied: the message has more than 16 MiB and has not named its method by then."),
             Some("tools/call") if seen.params.name.is_none() => {
                 refused("Denied: the call has more than 16 MiB and has not named its tool by then.")
@@ -167,7 +169,7 @@ impl<'a> Holding<'a> {
                 self.cut_short(was_sent)?;
                 self.shared.not_made(&begun, &why);
                 let text = format!("The call was not made, because tooltrail could not record that it begins: {why}");
-                self.send(not_recorded(&requests, end.is_batch, &text));
+                self.send(error_line(&requests, end.is_batch, &text));
                 Ok(())
             }
             Verdict::Refuse(refused) => {

@@ -27,6 +27,10 @@ const KILL_AFTER: Duration = Duration::from_secs(5);
 /// How long to wait for the exit code of a server that has closed its stdout.
 const EXIT_WAIT: Duration = Duration::from_secs(1);
 
+/// How long the last bytes of a server that has ended are waited for, if a process that it left holds its stdout and the
+/// client sends nothing more.
+const DRAIN_WAIT: Duration = Duration::from_millis(500);
+
 /// The bytes of a thread's stack: the threads of a proxy call nothing deep.
 const STACK_BYTES: usize = 256 * 1024;
 
@@ -54,7 +58,7 @@ pub(crate) fn run(command: &[OsString], home: PathBuf, settings: impl FnOnce() -
     let server = Arc::new(Running::new(&child));
     let (events, happened) = channel();
     let Start { about, policy, rules, clock, open, status } = settings();
-    let trail = Trail::new(about.user.clone(), policy);
+    let trail = Trail::new(policy);
     let place = (home, status);
     let shared = Arc::new(Shared::new(Calls::new(about), trail, rules, clock, events, open, place));
 
@@ -62,7 +66,8 @@ pub(crate) fn run(command: &[OsString], home: PathBuf, settings: impl FnOnce() -
     let (signalled, waited) = (Arc::clone(&server), Arc::clone(&server));
     spawn("tooltrail-requests", move || requests::pass(&of_requests, stdin))?;
     spawn("tooltrail-answers", move || answers::pass(&of_answers, stdout))?;
-    spawn("tooltrail-signals", move || signals.pass_on(&signalled))?;
+    let of_signals = Arc::clone(&shared);
+    spawn("tooltrail-signals", move || signals.pass_on(&signalled, &of_signals))?;
     spawn("tooltrail-wait", move || of_wait.tell(Event::Exited(end_of(waited.wait(child)))))?;
 
     let end = until_ended(&shared, &server, &happened);
@@ -78,8 +83,9 @@ fn until_ended(shared: &Arc<Shared>, server: &Running, happened: &Receiver<Event
     let mut next_tick = None::<Instant>;
     let mut kill_at = None::<Instant>;
     let mut interrupt_at = None::<Instant>;
+    let (mut terminated, mut drained_at, mut steps) = (false, None::<Instant>, 0);
     loop {
-        match until(happened, [next_tick, kill_at, interrupt_at].into_iter().flatten().min()) {
+        match until(happened, [next_tick, kill_at, interrupt_at, drained_at].into_iter().flatten().min()) {
             Some(Event::InputEnded) => {
                 input_ended = true;
                 let watched = Arc::clone(shared);
@@ -96,11 +102,23 @@ fn until_ended(shared: &Arc<Shared>, server: &Running, happened: &Receiver<Event
             }
             Some(Event::OutputGone) => output_gone = true,
             Some(Event::Exited(end)) => exited = Some(end),
+            Some(Event::Terminated) => terminated = true,
             Some(Event::Tick) | None => {}
         }
         let now = Instant::now();
         if let Some(end) = exited.filter(|_| output_ended || output_gone) {
             return end;
+        }
+        if exited.is_some() && (input_ended || terminated) && drained_at.is_none() {
+            drained_at = Some(now + DRAIN_WAIT);
+        }
+        if let Some(end) = exited.filter(|_| drained_at.is_some_and(|at| at <= now)) {
+            let is_same = steps == shared.output.steps();
+            steps = shared.output.steps();
+            if is_same && steps % 2 == 0 {
+                return end;
+            }
+            drained_at = Some(now + DRAIN_WAIT);
         }
         if input_ended && output_gone && kill_at.is_none() && exited.is_none() {
             server.signal(SIGTERM);

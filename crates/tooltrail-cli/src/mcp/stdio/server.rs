@@ -14,9 +14,9 @@ use crate::mcp::calls::ServerEnd;
 /// The exit code of a command that could not be started, as shells give it.
 pub(crate) const NOT_STARTED: u8 = 127;
 
-/// The environment variable with the homes of the proxies above a server. A proxy that finds its own home there only
-/// passes bytes, so that a call is not recorded twice.
-pub(super) const ABOVE: &str = "TOOLTRAIL_MCP_HOMES";
+/// The environment variable by which a server knows the proxy that started it: its process number, a colon, its home. A
+/// proxy that is started by a proxy of the same home only passes bytes, so that a call is not recorded twice.
+const ABOVE: &str = "TOOLTRAIL_MCP_PROXY";
 
 /// A server that was started.
 #[derive(Debug)]
@@ -41,12 +41,7 @@ pub(super) fn start(command: &[OsString], home: Option<&Path>) -> io::Result<(Ch
     let mut server = Command::new(program);
     server.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
     if let Some(home) = home {
-        let above = std::env::var_os(ABOVE).map(|above| std::env::split_paths(&above).collect::<Vec<_>>());
-        let homes = above.into_iter().flatten().chain([home.to_owned()]);
-        // A path with a colon cannot be in the list; then a proxy below would record too.
-        if let Ok(homes) = std::env::join_paths(homes) {
-            server.env(ABOVE, homes);
-        }
+        server.env(ABOVE, above(std::process::id(), home));
     }
     let mut child = server.spawn()?;
     match (child.stdin.take(), child.stdout.take()) {
@@ -55,9 +50,17 @@ pub(super) fn start(command: &[OsString], home: Option<&Path>) -> io::Result<(Ch
     }
 }
 
-/// Whether a proxy above records into this home.
+/// Whether our parent is a proxy that records into this home. A proxy further above has other calls: those of an agent
+/// that is itself a server.
 pub(super) fn is_below(home: &Path) -> bool {
-    std::env::var_os(ABOVE).is_some_and(|homes| std::env::split_paths(&homes).any(|above| above == home))
+    let parent = std::os::unix::process::parent_id();
+    std::env::var_os(ABOVE).is_some_and(|told| told == above(parent, home))
+}
+
+fn above(pid: u32, home: &Path) -> OsString {
+    let mut text = OsString::from(format!("{pid}:"));
+    text.push(home);
+    text
 }
 
 impl Running {

@@ -1,7 +1,6 @@
 //! What the threads of a proxy share: the open calls, the trail, the rules and our stdout.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use crate::mcp::calls::{Calls, Change, Moment, ServerEnd};
 use crate::mcp::gate::{Refusal, Rules};
 use crate::mcp::read::{Id, Message};
 use crate::mcp::stdio::event::Event;
+use crate::mcp::stdio::order::{Side, Tickets, Waiting};
 use crate::mcp::stdio::output::Output;
 use crate::mcp::trail::{Loss, NotRecorded, Opened, StatusFolder, Trail};
 
@@ -34,8 +34,7 @@ pub(super) struct Shared {
     pub(super) holds_answers: bool,
     clock: Arc<dyn Clock>,
     events: Mutex<Sender<Event>>,
-    /// Whether bytes of the client were passed on that were not looked at yet.
-    is_behind: AtomicBool,
+    tickets: Tickets,
     open: Opener,
     home: PathBuf,
     status: StatusFolder,
@@ -46,6 +45,8 @@ struct State {
     trail: Trail,
     /// Whether the main thread knows that it has to call [`Shared::tick`].
     told_tick: bool,
+    /// Messages that were looked at before what they answer.
+    waiting: Waiting,
 }
 
 /// A call whose beginning or end must be durable before its message goes on.
@@ -70,13 +71,13 @@ impl Shared {
         Self {
             holds_requests: is_strict || rules.can_refuse(),
             holds_answers: is_strict || rules.can_hide(),
-            state: Mutex::new(State { calls, trail, told_tick: false }),
+            state: Mutex::new(State { calls, trail, told_tick: false, waiting: Waiting::default() }),
             opened: Condvar::new(),
             rules,
             output: Output::default(),
             clock,
             events: Mutex::new(events),
-            is_behind: AtomicBool::new(false),
+            tickets: Tickets::default(),
             open,
             home,
             status,
@@ -94,9 +95,24 @@ impl Shared {
         use_them(&mut self.lock().calls)
     }
 
-    /// Takes note that bytes of the client are passed on before they are looked at.
-    pub(super) fn passing_on(&self) {
-        self.is_behind.store(true, Ordering::SeqCst);
+    /// Takes note that bytes of a side are passed on before they are looked at. Returns their ticket.
+    pub(super) fn passing_on(&self, side: Side) -> u64 {
+        self.tickets.take(side)
+    }
+
+    /// Takes in the messages of bytes that were passed on with this ticket.
+    pub(super) fn looked_at(self: &Arc<Self>, side: Side, ticket: u64, messages: Vec<Message>) {
+        let now = self.now();
+        let mut state = self.lock();
+        self.tickets.give_back(side);
+        if !messages.is_empty() {
+            state.waiting.add(ticket, (side, now, messages));
+        }
+        let mut changes = Vec::new();
+        while let Some((side, at, messages)) = state.waiting.next(&self.tickets) {
+            state.take_in(side, at, messages, &mut changes);
+        }
+        self.apply(state, changes);
     }
 
     /// Takes in messages of the client. In `strict`, it returns what must be waited for.
@@ -113,19 +129,12 @@ impl Shared {
         self.apply(state, changes)
     }
 
-    /// Takes note that all bytes of the client which were passed on were looked at.
-    pub(super) fn caught_up(&self) {
-        let mut state = self.lock();
-        self.is_behind.store(false, Ordering::SeqCst);
-        state.calls.caught_up();
-    }
-
     /// Takes in a message of the server. Returns whether it answers `tools/list`, and what must be waited for.
-    pub(super) fn server(self: &Arc<Self>, message: Message) -> (bool, Vec<Awaited>) {
+    pub(super) fn server(self: &Arc<Self>, message: &Message) -> (bool, Vec<Awaited>) {
         let now = self.now();
         let mut state = self.lock();
         let mut changes = Vec::new();
-        let is_list = state.calls.server(message, now, self.is_behind.load(Ordering::SeqCst), &mut changes);
+        let is_list = state.calls.server(message, now, &mut changes);
         (is_list, self.apply(state, changes))
     }
 
@@ -133,7 +142,8 @@ impl Shared {
     pub(super) fn refused(self: &Arc<Self>, messages: &[Message], refusal: &Refusal) {
         let now = self.now();
         let state = self.lock();
-        let calls = messages.iter().filter(|message| message.method.as_deref() == Some("tools/call"));
+        let is_call = |message: &&Message| message.ambiguous || message.method.as_deref() == Some("tools/call");
+        let calls = messages.iter().filter(is_call);
         let mut changes = calls.map(|call| state.calls.refused(call, refusal.rule.as_deref(), now)).collect::<Vec<_>>();
         if self.rules.are_broken() {
             // Secrets that only the rules of the unreadable file would find must not be stored.
@@ -156,6 +166,11 @@ impl Shared {
         }
     }
 
+    /// Counts a call whose end could not be recorded before its answer went on.
+    pub(super) fn not_stored(&self) {
+        self.lock().trail.count_unwritten();
+    }
+
     /// Notes calls that are open, and records cancelled calls whose answers did not come. Returns how long until there is something to do again.
     pub(super) fn tick(self: &Arc<Self>) -> Option<Duration> {
         let now = self.now();
@@ -174,6 +189,9 @@ impl Shared {
         let now = self.now();
         let mut state = self.lock();
         let mut changes = Vec::new();
+        while let Some((side, at, messages)) = state.waiting.rest() {
+            state.take_in(side, at, messages, &mut changes);
+        }
         state.calls.end_all(server, now, &mut changes);
         self.apply(state, changes);
     }
@@ -208,12 +226,13 @@ impl Shared {
             }
             return;
         };
-        match recorder.close() {
-            // While the disk is in trouble, no gap could be written.
-            Err(tooltrail::Error::Unwritten { entries, why, .. }) if entries > 0 && recorder.counters().in_trouble => {
-                self.write_status(entries, &why);
-            }
-            _ => self.status.remove(std::process::id()),
+        let closed = recorder.close();
+        // What the recorder could not tell in a gap either.
+        let untold = untold + recorder.counters().untold_entries;
+        match closed {
+            _ if untold == 0 => self.status.remove(std::process::id()),
+            Err(error) => self.write_status(untold, &error.message()),
+            Ok(()) => self.write_status(untold, &why),
         }
     }
 
@@ -254,6 +273,16 @@ impl Shared {
                 Err(why) => awaited.push(Awaited { begins, ack: Err(why) }),
             }
         }
+        if state.trail.begin_writing_status() {
+            let shared = Arc::clone(self);
+            // In a thread of its own, because this folder may be on a slow disk too.
+            let writing = std::thread::Builder::new().name("tooltrail-status".to_owned());
+            let _ = writing.spawn(move || {
+                let (untold, why) = shared.lock().trail.untold();
+                shared.write_status(untold, &why);
+                shared.lock().trail.status_written();
+            });
+        }
         let is_tick_due = state.calls.next_tick().is_some() || state.trail.next_tick().is_some();
         if is_tick_due && !std::mem::replace(&mut state.told_tick, true) {
             self.tell(Event::Tick);
@@ -293,6 +322,19 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take_in(&mut self, side: Side, at: Moment, messages: Vec<Message>, changes: &mut Vec<Change>) {
+        for message in messages {
+            match side {
+                Side::Client => self.calls.client(message, at, changes),
+                Side::Server => {
+                    self.calls.server(&message, at, changes);
+                }
+            }
+        }
     }
 }
 

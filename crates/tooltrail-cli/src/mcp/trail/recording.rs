@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tooltrail::{Ack, Call, Durability, DurabilityPolicy, Event, LossReason, Open, Outcome, Reason, Recorder};
+use tooltrail::{Ack, Call, Durability, DurabilityPolicy, LossReason, Open, Outcome, Reason, Recorder};
 
 use crate::mcp::calls::{Change, Ended};
 
@@ -23,7 +23,6 @@ const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Records the calls of one proxy.
 #[derive(Debug)]
 pub(crate) struct Trail {
-    user: String,
     policy: DurabilityPolicy,
     recording: Recording,
     /// The calls that have begun, by their keys.
@@ -35,6 +34,9 @@ pub(crate) struct Trail {
     waiting_bytes: usize,
     /// Calls that were lost because the home could not be opened and that no gap has told.
     lost: u64,
+    /// Whether a loss was counted that the status file does not tell yet, and whether the file is being written.
+    is_status_old: bool,
+    is_status_written: bool,
 }
 
 /// Whether there is a recorder.
@@ -70,9 +72,19 @@ pub(crate) struct Opened {
 pub(crate) struct NotRecorded(pub(crate) String);
 
 impl Trail {
-    pub(crate) fn new(user: String, policy: DurabilityPolicy) -> Self {
+    pub(crate) fn new(policy: DurabilityPolicy) -> Self {
         let (open, waiting) = (HashMap::new(), Vec::new());
-        Self { user, policy, recording: Recording::Closed, open, next_note: None, waiting, waiting_bytes: 0, lost: 0 }
+        Self {
+            policy,
+            recording: Recording::Closed,
+            open,
+            next_note: None,
+            waiting,
+            waiting_bytes: 0,
+            lost: 0,
+            is_status_old: false,
+            is_status_written: false,
+        }
     }
 
     /// Returns how durable the entries of a tool are.
@@ -149,11 +161,35 @@ impl Trail {
             let _ = self.record(recorder, call);
         }
         self.waiting_bytes = 0;
-        let lost = std::mem::take(&mut self.lost) + opened.lost_before;
-        if lost > 0 {
-            let why = vec![(LossReason::Unopened, lost)];
-            recorder.event(Event::Gap { user: Some(self.user.clone()), lost, why, token: None });
+        recorder.count_lost(LossReason::Unopened, std::mem::take(&mut self.lost) + opened.lost_before);
+    }
+
+    /// Whether the status file should be written now. The caller then writes it and calls [`Trail::status_written`].
+    pub(crate) fn begin_writing_status(&mut self) -> bool {
+        let is_due =
+            self.is_status_old && !self.is_status_written && matches!(self.recording, Recording::Failed { .. });
+        if is_due {
+            (self.is_status_old, self.is_status_written) = (false, true);
         }
+        is_due
+    }
+
+    /// Takes note that the status file was written.
+    pub(crate) fn status_written(&mut self) {
+        self.is_status_written = false;
+    }
+
+    /// Counts a call that was to be durable before its message went on, and is not recorded.
+    pub(crate) fn count_unwritten(&mut self) {
+        match self.recording {
+            Recording::Open(recorder) => recorder.count_lost(LossReason::Unwritten, 1),
+            _ => self.lose(),
+        }
+    }
+
+    fn lose(&mut self) {
+        self.lost += 1;
+        self.is_status_old = true;
     }
 
     /// Records a change. In `strict`, it returns what must be waited for before the message goes on.
@@ -212,7 +248,7 @@ impl Trail {
             return Ok(None);
         }
         let Recording::Open(recorder) = self.recording else {
-            self.lost += 1;
+            self.lose();
             return Err(self.recording.why());
         };
         let (open, ack) = recorder.begin_durable(*call).map_err(|error| NotRecorded(error.message()))?;
@@ -260,7 +296,7 @@ impl Trail {
             }
             recording => {
                 let why = recording.why();
-                self.lost += 1;
+                self.lose();
                 if is_strict { Err(why) } else { Ok(None) }
             }
         }

@@ -153,6 +153,32 @@ fn a_server_that_closes_its_output_leaves_its_calls_interrupted() {
 }
 
 #[test]
+fn a_process_that_the_server_left_does_not_hold_the_end_up() {
+    let place = TestHome::new();
+    let script = "sleep 30 & cat > /dev/null; exit 3";
+    let start = || {
+        let mut command = place.command(&["mcp", "--", "sh", "-c", script]);
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        Client::start(command)
+    };
+    let since = Instant::now();
+    let mut client = start();
+    drop(client.input.take());
+    assert_eq!(client.child.wait().unwrap().code(), Some(3));
+    // The server has ended by itself, and the client still talks.
+    let mut client = start();
+    let pid = client.child.id();
+    until("the server runs", || child_of(pid).is_some());
+    std::thread::sleep(Duration::from_millis(200));
+    signal(child_of(pid).unwrap(), Signal::KILL);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(client.child.try_wait().unwrap().is_none(), "the left process may still answer");
+    signal(client.child.id(), Signal::TERM);
+    assert_eq!(client.child.wait().unwrap().code(), None);
+    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
+}
+
+#[test]
 fn a_proxy_below_a_proxy_of_the_same_home_only_passes_bytes() {
     let place = TestHome::new();
     let other = TestHome::new();

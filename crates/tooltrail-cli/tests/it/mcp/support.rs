@@ -116,10 +116,15 @@ pub(super) fn outcomes(entries: &[Value]) -> Vec<String> {
 }
 
 /// Waits until a condition holds.
-pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, holds: impl FnMut() -> bool) {
+    within(WAIT, what, holds);
+}
+
+/// Waits until a condition holds, at most for some time.
+pub(super) fn within(longest: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
-        assert!(since.elapsed() < WAIT, "{what}: not within {WAIT:?}");
+        assert!(since.elapsed() < longest, "{what}: not within {longest:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -78,6 +78,98 @@ fn in_strict_no_call_is_made_that_cannot_be_recorded() {
     assert_eq!(std::fs::read_to_string(place.path("log")).unwrap(), "tools/list \n");
 }
 
+/// Returns how many calls all gaps together tell.
+fn told(place: &TestHome) -> u64 {
+    own_events(place, "tooltrail.gap").iter().map(|gap| gap["args"]["lost"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn calls_of_a_day_file_that_takes_nothing_are_told_once() {
+    for (mode, in_the_way) in
+        [("buffered", "day"), ("grouped", "day"), ("strict", "day"), ("grouped", "user"), ("strict", "user")]
+    {
+        let place = TestHome::new();
+        let today = crate::support::now().to_string()[..10].to_owned();
+        let blocked = match in_the_way {
+            "day" => place.home().join("alice/tool_audit").join(format!("{today}.jsonl")),
+            _ => place.home().join("alice"),
+        };
+        std::fs::create_dir_all(blocked.parent().unwrap()).unwrap();
+        if in_the_way == "day" {
+            std::fs::create_dir(&blocked).unwrap()
+        } else {
+            std::fs::write(&blocked, "").unwrap()
+        }
+        let mut command = proxy(&place, &["--durability", mode, "--user", "alice"]);
+        command.env("MCP_LOG", place.path("log"));
+        let mut client = Client::start(command);
+        let mut answered = 0;
+        for n in 0..3 {
+            answered += u64::from(client.call("echo", &json!({ "n": n }))["result"].is_object());
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        client.end();
+        let ran = std::fs::read_to_string(place.path("log")).unwrap_or_default().lines().count();
+        // In `strict`, the first call shows that the file takes nothing; after that, no tool runs.
+        assert_eq!((answered, ran), if mode == "strict" { (0, 1) } else { (3, 3) }, "{mode} {in_the_way}");
+
+        if in_the_way == "day" {
+            std::fs::remove_dir(&blocked).unwrap()
+        } else {
+            std::fs::remove_file(&blocked).unwrap()
+        }
+        let mut client = Client::start(proxy(&place, &["--durability", mode, "--user", "alice"]));
+        client.call("echo", &json!({ "n": 4 }));
+        client.end();
+        let stored = entries(&place).iter().filter(|entry| entry["args"]["n"] != 4).count() as u64;
+        assert_eq!(told(&place) + stored, 3, "{mode} {in_the_way}: {:?}", own_events(&place, "tooltrail.gap"));
+        assert!(status(&place).is_empty(), "{mode} {in_the_way}");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_grow_does_not_end_the_proxy() {
+    let place = TestHome::new();
+    let server = super::support::server();
+    let script = format!("ulimit -f 0; exec {} mcp -- python3 {server} tools", env!("CARGO_BIN_EXE_tooltrail"));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("HOME", place.path("")).env("TOOLTRAIL_HOME", place.home());
+    let mut client = Client::start(command);
+    for n in 0..3 {
+        assert_eq!(client.call("echo", &json!({ "text": n }))["result"]["content"][0]["text"], n.to_string());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(client.end().0, Some(0));
+}
+
+#[test]
+fn few_open_files_lose_no_call_silently() {
+    for limit in [10, 11, 12, 14] {
+        let place = TestHome::new();
+        let server = super::support::server();
+        let script =
+            format!("ulimit -n {limit}; exec {} mcp -- python3 {server} tools", env!("CARGO_BIN_EXE_tooltrail"));
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &script]).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("HOME", place.path("")).env("TOOLTRAIL_HOME", place.home());
+        let mut client = Client::start(command);
+        (0..20).for_each(|n| drop(client.call("echo", &json!({ "n": n }))));
+        client.end();
+        let mut client = Client::start(proxy(&place, &[]));
+        client.call("fail", &json!({}));
+        client.end();
+        let stored = entries(&place).iter().filter(|entry| entry["tool"] == "echo").count() as u64;
+        let waiting = status(&place).iter().map(|status| status["lost"].as_u64().unwrap()).sum::<u64>();
+        assert_eq!(
+            stored + told(&place) + waiting,
+            20,
+            "limit {limit}: {stored} stored, {} told, {waiting} noted",
+            told(&place)
+        );
+    }
+}
+
 #[test]
 fn a_durability_by_tool_holds_for_each_call() {
     let place = TestHome::new();

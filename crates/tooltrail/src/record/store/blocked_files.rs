@@ -44,6 +44,11 @@ impl BlockedFiles {
         self.files.remove(day);
     }
 
+    /// Returns why a file is blocked; `None` if it is not.
+    pub(crate) fn why_of(&self, day: &Day) -> Option<&str> {
+        self.files.get(day).map(String::as_str)
+    }
+
     /// Returns a message about the blocked files.
     pub(crate) fn why(&self) -> Option<String> {
         let first = self.files.values().next()?;

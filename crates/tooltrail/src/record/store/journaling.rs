@@ -24,7 +24,17 @@ use crate::record::store::group::{Begun, Day, Group, Row, Waiting};
 
 impl Store {
     /// Notes calls that begin. If a caller waits for one of them, the journal is synced before the promises are kept.
+    ///
+    /// If a caller waits, and the day file takes nothing at the moment, the note is refused: the call should not be made,
+    /// because its end could not be recorded either.
     pub(crate) fn begin(&mut self, calls: Vec<Begun>) {
+        let (refused, calls) = calls
+            .into_iter()
+            .partition::<Vec<_>, _>(|call| call.promise.is_some() && self.blocked.why_of(&call.day).is_some());
+        for Begun { day, promise, .. } in refused {
+            let why = self.blocked.why_of(&day).unwrap_or_default();
+            promise.into_iter().for_each(|promise| promise.fail(1, why));
+        }
         let entries = calls.iter().map(|call| {
             let (folder, day) = (&*call.day.0, call.day.1);
             Entry {

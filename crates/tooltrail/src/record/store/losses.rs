@@ -69,6 +69,11 @@ impl Losses {
         self.unreported.is_empty()
     }
 
+    /// Returns the number of losses that no gap reports yet.
+    pub(crate) fn untold(&self) -> u64 {
+        self.unreported.values().sum()
+    }
+
     /// Takes the counts for a gap.
     pub(crate) fn take(&mut self) -> BTreeMap<LossReason, u64> {
         std::mem::take(&mut self.unreported)
