@@ -5,7 +5,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tooltrail::{Ack, Clock, Durability, Recorder};
+use tooltrail::{Ack, Clock, Durability, Recorder, RedactionRules, Redactor};
 
 use crate::mcp::calls::{Calls, Change, Moment, ServerEnd};
 use crate::mcp::gate::{Refusal, Rules};
@@ -20,6 +20,9 @@ const OPEN_WAIT: Duration = Duration::from_secs(5);
 
 /// How long the end of the proxy may be delayed until its last entries are written.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest name or reason in the status file, in characters.
+const STATUS_CHARS_MAX: usize = 300;
 
 /// Opens the recorder, or says why it cannot.
 pub(super) type Opener = Box<dyn Fn() -> Result<Recorder, String> + Send + Sync>;
@@ -313,7 +316,11 @@ impl Shared {
     fn write_status(&self, lost: u64, why: &str) {
         let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
         let (at, pid, home) = (self.clock.now().to_string(), std::process::id(), self.home.clone());
-        self.status.write(&Loss { at, pid, home, user, server, why: why.to_owned(), lost });
+        // A name or a reason may hold a secret, and this file is not redacted by the recorder.
+        let redactor = Redactor::with(None, &RedactionRules::default());
+        let safe = |text: &str| redactor.excerpt(text, &[], STATUS_CHARS_MAX);
+        let (user, server, why) = (safe(&user), server.as_deref().map(safe), safe(why));
+        self.status.write(&Loss { at, pid, home, user, server, why, lost });
     }
 
     fn now(&self) -> Moment {
