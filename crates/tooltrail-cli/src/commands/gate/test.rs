@@ -25,7 +25,7 @@ const DEFAULT: &str = "(default)";
 
 /// Try rules on recorded calls: say which ones they would have denied
 ///
-/// FILE is a configuration file; its [gate] and [mcp.NAME] are used. Rules for roles match only callers without a role,
+/// FILE is a configuration file; its `[gate]` and `[mcp.NAME]` are used. Rules for roles match only callers without a role,
 /// because the trail does not hold roles.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
