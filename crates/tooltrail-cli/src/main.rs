@@ -15,6 +15,7 @@ mod question;
 mod service;
 mod settings;
 mod tokens;
+mod transcripts;
 mod typos;
 mod web;
 

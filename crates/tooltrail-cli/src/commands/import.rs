@@ -1,15 +1,19 @@
 //! `tooltrail import`: stores calls that other programs recorded.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use tooltrail::Date;
 
 use crate::failure::{Exit, Failure};
 use crate::import::{Begins, Job, Outcome, Report, name_of, remove_old};
 use crate::output;
 use crate::settings::Settings;
+use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
+use crate::transcripts::{self, Format, Found, Run, files_below, find, look, recognise};
 
 /// Maximum rejected lines that are printed one by one for people.
 const REJECTED_TOLD_MAX: usize = 10;
@@ -23,23 +27,39 @@ const REJECTED_TOLD_MAX: usize = 10;
 /// A ts without a zone is in that of --zone; without a ts, a call counts as of now. Lines may come in any order. An
 /// import that was cut short goes on when the same command is run again, and stores nothing twice; of a file that has
 /// grown since it was imported only what is new is stored.
+///
+/// Session files of Claude Code, Codex and pi are recognised, and so are folders of them. Each of their calls is stored
+/// once, also if several files hold it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  tooltrail import --agents                       what the coding agents on this machine did
   tooltrail import calls.jsonl.zst --user alice   lines without a user are alice's
   jq -c '.calls[]' log.json | tooltrail import -  from another program
   tooltrail import calls.jsonl --again            the same content once more
 
 Exit codes: 0 all lines were taken in, 1 a line was rejected or a file refused, 2 could not.")]
 pub(crate) struct Args {
-    /// Files of JSON lines, plain, gzip or zstd; - is stdin
-    #[arg(value_name = "FILE", required = true)]
+    /// Files of JSON lines, plain, gzip or zstd, or folders of session files; - is stdin
+    #[arg(value_name = "FILE", required_unless_present = "agents")]
     files: Vec<PathBuf>,
 
-    /// The user of lines that name none
-    #[arg(long, short, value_name = "USER", default_value = "imported")]
-    user: String,
+    /// Find the session files of the coding agents on this machine, say what they hold, and ask before taking it in
+    #[arg(long, conflicts_with = "files")]
+    agents: bool,
 
-    /// Import content again that was imported before
+    /// Take in what --agents finds without asking
+    #[arg(long, requires = "agents")]
+    yes: bool,
+
+    /// What the files are, where it is not recognised
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = FormatArg::Auto)]
+    format: FormatArg,
+
+    /// The user of lines that name none [default: imported; for session files the name of the account]
+    #[arg(long, short, value_name = "USER")]
+    user: Option<String>,
+
+    /// Import content again that was imported before; calls of session files stay once
     #[arg(long)]
     again: bool,
 
@@ -47,20 +67,67 @@ pub(crate) struct Args {
     durability: DurabilityArgs,
 }
 
+/// What the files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum FormatArg {
+    /// Recognise session files; anything else is lines
+    Auto,
+    /// A call in each line
+    Lines,
+    ClaudeCode,
+    Codex,
+    Pi,
+}
+
+impl FormatArg {
+    /// Returns the format of a file; `None` for lines.
+    fn of(self, path: &Path) -> Result<Option<Format>, Failure> {
+        match self {
+            Self::Lines => Ok(None),
+            Self::ClaudeCode => Ok(Some(Format::ClaudeCode)),
+            Self::Codex => Ok(Some(Format::Codex)),
+            Self::Pi => Ok(Some(Format::Pi)),
+            // Only a file can be read twice.
+            Self::Auto if !path.is_file() => Ok(None),
+            Self::Auto => recognise(path).map_err(|error| Failure::io("read", name_of(path), &error)),
+        }
+    }
+}
+
+/// A file, and what was done with it.
+enum Done {
+    Lines(PathBuf, Report),
+    Session(PathBuf, Format, transcripts::Report),
+}
+
+/// The user of lines that name none.
+const LINES_USER: &str = "imported";
+
 /// Imports the files one after another.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let files = if args.agents { agents_files(&args)? } else { files(&args)? };
+    if files.is_empty() {
+        return Ok(Exit::Yes.into());
+    }
     let zone = settings.zone()?;
     let home = settings.create_home()?;
     let recorder = settings.recorder(&home)?;
     let durability = &args.durability.over(settings.file()?.durability.as_ref());
-    let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: &args.user, again: args.again };
+    let lines_user = args.user.as_deref().unwrap_or(LINES_USER);
+    let sessions_user = args.user.clone().unwrap_or_else(account);
+    let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: lines_user, again: args.again };
+    let mut sessions = Run::new(&home, &recorder, &sessions_user);
     let mut reports = Vec::new();
     let mut failed = None;
-    for path in &args.files {
-        match job.import(path) {
-            Ok(report) => {
-                print_report(path, &report, settings.flags.json);
-                reports.push((path, report));
+    for (path, format) in files {
+        let done = match format {
+            None => job.import(&path).map(|report| Done::Lines(path, report)),
+            Some(format) => sessions.import(&path, format).map(|report| Done::Session(path, format, report)),
+        };
+        match done {
+            Ok(done) => {
+                print_done(&done, settings.flags.json);
+                reports.push(done);
             }
             Err(failure) => {
                 failed = Some(failure);
@@ -77,9 +144,119 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     closed?;
     if settings.flags.json {
         output::print_json(&answer(&reports))?;
+    } else {
+        print_sum(&reports);
     }
-    let no = reports.iter().any(|(_, report)| report.rejected.count > 0 || report.outcome == Outcome::Refused);
+    let no = reports.iter().any(|done| match done {
+        Done::Lines(_, report) => report.rejected.count > 0 || report.outcome == Outcome::Refused,
+        Done::Session(.., report) => !report.malformed.is_empty(),
+    });
     Ok(if no { Exit::No } else { Exit::Yes }.into())
+}
+
+/// Returns the files that were named, and of folders the session files in them.
+fn files(args: &Args) -> Result<Vec<(PathBuf, Option<Format>)>, Failure> {
+    let mut files = Vec::new();
+    for path in &args.files {
+        if !path.is_dir() {
+            files.push((path.clone(), args.format.of(path)?));
+            continue;
+        }
+        let failed = |error| Failure::io("read", path.display(), &error);
+        let before = files.len();
+        for file in files_below(path).map_err(failed)? {
+            files.extend(args.format.of(&file)?.map(|format| (file, Some(format))));
+        }
+        if files.len() == before {
+            return Err(Failure::could_not(
+                format!("{} is a folder without session files of a coding agent", path.display()),
+                format!("name the files in it, as in `tooltrail import {}/*.jsonl`", path.display()),
+            ));
+        }
+    }
+    Ok(files)
+}
+
+/// Returns the session files of the agents on this machine, after the person has agreed.
+fn agents_files(args: &Args) -> Result<Vec<(PathBuf, Option<Format>)>, Failure> {
+    let found = find(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from));
+    if found.is_empty() {
+        output::talk("no session files of Claude Code, Codex or pi were found");
+        return Ok(Vec::new());
+    }
+    for Found { format, folder, files } in &found {
+        let (mut calls, mut days) = (0, None::<(Date, Date)>);
+        for file in files {
+            // A file that cannot be read is told when it is taken in.
+            let (more, span) = look(file, *format).unwrap_or_default();
+            calls += more;
+            days = [days, span].into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        }
+        let days = days.map_or_else(String::new, |(first, last)| format!(", {first} to {last}"));
+        output::talk(&format!(
+            "{}: {}, {}{days}, in {}",
+            format.client(),
+            output::unit(files.len() as u64, "session file", "session files"),
+            output::unit(calls, "call", "calls"),
+            folder.display(),
+        ));
+    }
+    if !args.yes && !agreed()? {
+        output::talk("nothing was taken in");
+        return Ok(Vec::new());
+    }
+    let files = found.into_iter().flat_map(|found| found.files.into_iter().map(move |file| (file, Some(found.format))));
+    Ok(files.collect())
+}
+
+/// Asks whether to go on.
+fn agreed() -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::could_not("nobody is there to ask", "give --yes to take them in without asking"));
+    }
+    output::talk("Take them in? Secrets are hidden, and the files stay as they are. [y/N]");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(|error| Failure::io("read", "stdin", &error))?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes"))
+}
+
+/// Prints the result of a file on stderr.
+fn print_done(done: &Done, json: bool) {
+    match done {
+        Done::Lines(path, report) => print_report(path, report, json),
+        Done::Session(path, format, report) => print_session(path, *format, report, json),
+    }
+}
+
+/// Prints the result of a session file on stderr, if there is something to say about it.
+fn print_session(path: &Path, format: Format, report: &transcripts::Report, json: bool) {
+    let name = name_of(path);
+    for (line, why) in report.malformed.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
+        output::talk(&format!("{name} line {line}: {why}"));
+    }
+    if report.stored + report.before + report.open + report.late == 0 {
+        return;
+    }
+    let mut words = vec![format!("{} stored", output::unit(report.stored, "call", "calls"))];
+    let mut add = |count: u64, what: &str| words.extend((count > 0).then(|| format!("{count} {what}")));
+    add(report.before, "in the trail already");
+    add(report.open, "without a result yet");
+    add(report.late, "too old to be kept");
+    output::talk(&format!("{name} ({}): {}", format.client(), words.join(", ")));
+}
+
+/// Prints what was stored of all session files together, if there are several.
+fn print_sum(reports: &[Done]) {
+    let sessions = reports.iter().filter_map(|done| match done {
+        Done::Session(.., report) => Some(report),
+        Done::Lines(..) => None,
+    });
+    let sessions = sessions.collect::<Vec<_>>();
+    if sessions.len() > 1 {
+        let stored = sessions.iter().map(|report| report.stored).sum();
+        let files = output::unit(sessions.len() as u64, "session file", "session files");
+        output::talk(&format!("{files}: {} stored", output::unit(stored, "call", "calls")));
+    }
 }
 
 /// Prints the result of a file on stderr. With `--json`, leaves out single lines, warnings and hints.
@@ -138,37 +315,63 @@ fn print_report(path: &Path, report: &Report, json: bool) {
 }
 
 /// Returns the JSON answer for programs.
-fn answer(reports: &[(&PathBuf, Report)]) -> Value {
-    let accepted = |report: &Report| match report.outcome {
-        Outcome::Stored { accepted, .. } => accepted,
-        Outcome::Nothing | Outcome::Refused => 0,
-    };
-    let rejected = reports.iter().flat_map(|(path, report)| {
+fn answer(reports: &[Done]) -> Value {
+    let rejected = reports.iter().flat_map(|done| {
+        let (path, named) = match done {
+            Done::Lines(path, report) => (path, &report.rejected.named),
+            Done::Session(path, _, report) => (path, &report.malformed),
+        };
         let name = name_of(path);
-        report.rejected.named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error }))
+        named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error }))
     });
-    let files = reports.iter().map(|(path, report)| {
-        let mut file = json!({
+    let accepted = reports.iter().map(|done| match done {
+        Done::Lines(_, report) => accepted(report),
+        Done::Session(.., report) => report.stored,
+    });
+    let files = reports.iter().map(|done| match done {
+        Done::Lines(path, report) => lines_answer(path, report),
+        Done::Session(path, format, report) => json!({
             "file": name_of(path),
-            "sha256": report.sha256,
-            "accepted": accepted(report),
-            "rejected": report.rejected.count,
-            "refused": report.outcome == Outcome::Refused,
-        });
-        if !report.warnings.is_empty() {
-            let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": warning });
-            file["warnings"] = report.warnings.iter().map(warning).collect();
-        }
-        if let Outcome::Stored { run, before, earlier, .. } = report.outcome {
-            file["run"] = run.into();
-            file["before"] = before.into();
-            file["earlier_lines"] = earlier.into();
-        }
-        file
+            "format": format.client(),
+            "accepted": report.stored,
+            "rejected": report.malformed.len(),
+            "before": report.before,
+            "open": report.open,
+            "late": report.late,
+            "other_lines": report.other_lines,
+        }),
     });
     json!({
-        "accepted": reports.iter().map(|(_, report)| accepted(report)).sum::<u64>(),
+        "accepted": accepted.sum::<u64>(),
         "rejected": rejected.collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
     })
+}
+
+fn accepted(report: &Report) -> u64 {
+    match report.outcome {
+        Outcome::Stored { accepted, .. } => accepted,
+        Outcome::Nothing | Outcome::Refused => 0,
+    }
+}
+
+/// Returns the answer about a file of lines.
+fn lines_answer(path: &Path, report: &Report) -> Value {
+    let mut file = json!({
+        "file": name_of(path),
+        "sha256": report.sha256,
+        "accepted": accepted(report),
+        "rejected": report.rejected.count,
+        "refused": report.outcome == Outcome::Refused,
+    });
+    if !report.warnings.is_empty() {
+        let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": warning });
+        file["warnings"] = report.warnings.iter().map(warning).collect();
+    }
+    if let Outcome::Stored { run, before, earlier, .. } = report.outcome {
+        file["run"] = run.into();
+        file["before"] = before.into();
+        file["earlier_lines"] = earlier.into();
+    }
+    file
 }

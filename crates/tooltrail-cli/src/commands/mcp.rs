@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tooltrail::{Random as _, SystemRandom, UNKNOWN_USER, hex};
+use tooltrail::{Random as _, SystemRandom, hex};
 
 use crate::failure::Failure;
 use crate::mcp::calls::About;
@@ -13,6 +13,7 @@ use crate::mcp::stdio::{NOT_STARTED, Start, run as run_server};
 use crate::mcp::trail::StatusFolder;
 use crate::output::talk_error;
 use crate::settings::Settings;
+use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::folders::{resolved, user_folder};
 
@@ -39,7 +40,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME")]
     server: Option<String>,
 
-    /// The session of the calls [default: what the client tells, else one per process]
+    /// The session of the calls [default: what the client tells in its messages, else GROK_SESSION_ID or
+    /// CLAUDE_CODE_SESSION_ID, else one per process]
     #[arg(long, value_name = "SESSION")]
     session: Option<String>,
 
@@ -91,12 +93,6 @@ fn for_server(
     file.redact.rules().map_err(|failure| settings.in_config(failure))?;
     let own = server.and_then(|server| file.mcp.get(server)).and_then(|own| own.durability.as_ref());
     Ok((Rules::new(file.gate_of(server), server.is_some()), durability.over(own.or(file.durability.as_ref()))))
-}
-
-/// Returns the name of the account that runs this process.
-fn account() -> String {
-    let account = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
-    account.map_or_else(|| UNKNOWN_USER.to_owned(), |account| account.name)
 }
 
 /// Returns the session that the environment tells, else a new one.

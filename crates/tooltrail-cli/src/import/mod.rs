@@ -15,5 +15,7 @@ mod source;
 mod state;
 mod store;
 
+pub(crate) use already::count as count_stored;
 pub(crate) use run::{Begins, Job, Outcome, Report, name_of};
+pub(crate) use source::decompressed;
 pub(crate) use state::remove_old;

@@ -58,6 +58,31 @@ pub(crate) struct SourceLine {
     pub(crate) too_long: bool,
 }
 
+/// Returns a reader of the uncompressed content, whether the input is plain, gzip or zstd.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn decompressed(input: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
+    decompress(input).map(|(reader, _)| reader)
+}
+
+/// Returns a reader of the uncompressed content, and whether the input is compressed.
+fn decompress(mut input: Box<dyn Read>) -> io::Result<(Box<dyn Read>, bool)> {
+    let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
+    input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
+    let (is_zstd, is_gzip) = (first == ZSTD_MAGIC, first.starts_with(&GZIP_MAGIC));
+    let whole: Box<dyn Read> = Box::new(io::Cursor::new(first).chain(input));
+    let reader: Box<dyn Read> = if is_zstd {
+        Box::new(zstd::stream::read::Decoder::new(whole)?)
+    } else if is_gzip {
+        // A gzip file has several members if something was appended to it.
+        Box::new(MultiGzDecoder::new(whole))
+    } else {
+        whole
+    };
+    Ok((reader, is_zstd || is_gzip))
+}
+
 impl Source {
     /// Opens a file or stdin. `watch` gets the length of the input, if known, and wraps the raw input to show progress.
     pub(crate) fn open(
@@ -76,21 +101,9 @@ impl Source {
             (Box::new(file.try_clone()?), kind.is_file().then_some(file))
         };
         let len = file.as_ref().map(|file| file.metadata().map(|meta| meta.len())).transpose()?;
-        let mut input = watch(len, input);
-        let mut first = Vec::with_capacity(ZSTD_MAGIC.len());
-        input.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
-        let (is_zstd, is_gzip) = (first == ZSTD_MAGIC, first.starts_with(&GZIP_MAGIC));
-        let whole: Box<dyn Read> = Box::new(io::Cursor::new(first).chain(input));
-        let reader: Box<dyn Read> = if is_zstd {
-            Box::new(zstd::stream::read::Decoder::new(whole)?)
-        } else if is_gzip {
-            // A gzip file has several members if something was appended to it.
-            Box::new(MultiGzDecoder::new(whole))
-        } else {
-            whole
-        };
+        let (reader, is_compressed) = decompress(watch(len, input))?;
         let kept = match file {
-            Some(file) if !is_zstd && !is_gzip => RereadFrom::File(file),
+            Some(file) if !is_compressed => RereadFrom::File(file),
             _ => RereadFrom::Spool(Scratch::new(disk)?),
         };
         let reader = BufReader::with_capacity(READ_BYTES, reader);

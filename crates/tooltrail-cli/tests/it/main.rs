@@ -39,5 +39,6 @@ mod tail;
 mod terminal;
 mod tokens;
 mod traces;
+mod transcripts;
 mod unreadable;
 mod web;

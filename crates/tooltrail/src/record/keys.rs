@@ -21,6 +21,10 @@ pub(crate) fn redaction_key(home: &Home, folder: &Path, random: &dyn Random) -> 
     home.make_keys_folder(folder)?;
     let path = folder.join(FILE);
     let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
+    // A key that exists is read without the lock, so that many processes can start at the same time.
+    if let Some(key) = read(&disk, folder)? {
+        return Ok(key);
+    }
     let _lock = disk.lock(&["redact.lock"], LOCK_WAIT).map_err(Error::io("lock", &path))?;
     if let Some(key) = read(&disk, folder)? {
         return Ok(key);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tooltrail::glob_matches;
+use tooltrail::{Reason, glob_matches};
 
 use crate::commands::gate::cover::cover;
 use crate::commands::gate::past;
@@ -17,7 +17,7 @@ use crate::settings::Settings;
 /// Write the shortest list of rules that allows what was used, as TOML
 ///
 /// Each rule has the users and the tools that it allows, and a comment with the number of calls behind it. Calls that
-/// were denied do not count. Tools of MCP servers are written as mcp__SERVER__TOOL, so that the same rule holds behind
+/// were denied, and calls of unknown tools, do not count. Tools of MCP servers are written as mcp__SERVER__TOOL, so that the same rule holds behind
 /// `tooltrail mcp` and in a coding agent's hook.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -41,13 +41,17 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let mut used = BTreeMap::<(String, String), u64>::new();
     let mut denied = 0;
     let read = past::read(&args.asked, settings, |call| {
-        if call.was_denied() {
+        // A tool that the server does not have needs no rule.
+        if call.was_denied() || call.entry.reason == Some(Reason::UnknownTool) {
             denied += 1;
             return;
         }
         *used.entry((call.entry.user.clone(), call.full_name().to_owned())).or_default() += 1;
     })?;
     let rules = rules(&used);
+    if used.is_empty() {
+        output::talk("no call was found, so these rules deny everything: ask about other days or users");
+    }
     if settings.flags.json {
         let rows = rules.iter().enumerate().map(|(n, rule)| {
             json!({ "name": name(n), "effect": "allow", "users": rule.users, "tools": rule.tools, "calls": rule.calls })
@@ -78,15 +82,19 @@ fn rules(used: &BTreeMap<(String, String), u64>) -> Vec<Allowed> {
             rows[row].insert(column);
         }
     }
-    let mut rules = cover(&rows).into_iter().map(|(rows, columns)| {
-        let users = rows.into_iter().map(|row| users[row].clone()).collect::<BTreeSet<_>>();
-        let tools = columns.into_iter().map(|column| tools[column].clone()).collect::<BTreeSet<_>>();
-        let covered = used.iter().filter(|((user, tool), _)| users.contains(user) && tools.contains(tool));
-        let calls = covered.map(|(_, calls)| calls).sum();
-        Allowed { users, tools, calls }
+    let rules = cover(&rows).into_iter().map(|(rows, columns)| {
+        let users = rows.into_iter().map(|row| users[row].clone()).collect();
+        let tools = columns.into_iter().map(|column| tools[column].clone()).collect();
+        Allowed { users, tools, calls: 0 }
     });
-    let mut rules = rules.by_ref().collect::<Vec<_>>();
-    rules.sort_by_key(|rule| std::cmp::Reverse(rule.calls));
+    let mut rules = rules.collect::<Vec<_>>();
+    rules.sort_by_key(|rule| std::cmp::Reverse(rule.users.len() * rule.tools.len()));
+    // Rules may overlap; a call counts for the first that allows it.
+    for ((user, tool), calls) in used {
+        if let Some(rule) = rules.iter_mut().find(|rule| rule.users.contains(user) && rule.tools.contains(tool)) {
+            rule.calls += calls;
+        }
+    }
     rules
 }
 
@@ -98,7 +106,7 @@ fn name(n: usize) -> String {
 fn toml(rules: &[Allowed], calls: u64, denied: u64) -> String {
     let mut out = format!("# What {} used", output::unit(calls - denied, "call", "calls"));
     let left_out = if denied > 0 {
-        format!("; {} left out that were denied", output::unit(denied, "call", "calls"))
+        format!("; {} left out: denied, or of an unknown tool", output::unit(denied, "call", "calls"))
     } else {
         String::new()
     };
@@ -139,7 +147,7 @@ mod tests {
             [("alice", "read"), ("alice", "mcp__g__x"), ("bob", "read"), ("it's \"b\"\n\u{1b}", "odd \\ 'tool'")];
         let used = pairs.map(|(user, tool)| ((user.to_owned(), tool.to_owned()), 2)).into_iter().collect();
         let text = toml(&rules(&used), 9, 1);
-        assert!(text.starts_with("# What 8 calls used; 1 call left out that were denied.\n"), "{text}");
+        assert!(text.starts_with("# What 8 calls used; 1 call left out: denied, or of an unknown tool.\n"), "{text}");
         let config = toml::from_str::<ConfigFile>(&text).unwrap();
         let gate = config.gate_of(None);
         let allows = |user: &str, tool: &str| {

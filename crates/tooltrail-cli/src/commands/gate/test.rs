@@ -25,8 +25,8 @@ const DEFAULT: &str = "(default)";
 
 /// Try rules on recorded calls: say which ones they would have denied
 ///
-/// FILE is a configuration file; its `[gate]` and `[mcp.NAME]` are used. Rules for roles match only callers without a role,
-/// because the trail does not hold roles.
+/// FILE is a configuration file; its `[gate]` and `[mcp.NAME]` are used. A [mcp.NAME] is tried on
+/// the calls whose entry has this server. The trail has no roles, so rules with `roles` match nothing here.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail gate test new.toml                        the last week, everybody
@@ -104,7 +104,7 @@ impl Report {
         }
         let before = match self.denied_before {
             0 => String::new(),
-            before => format!(", {before} of them were denied before"),
+            before => format!(", {before} of them denied before"),
         };
         let head = format!("{calls}, {} would have been denied{before}\n", self.denied);
         let tables = [("rule", &self.by_rule), ("tool", &self.by_tool), ("user", &self.by_user)];

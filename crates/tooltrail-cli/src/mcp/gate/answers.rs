@@ -20,7 +20,8 @@ pub(crate) fn refusal(messages: &[Message], is_batch: bool, refusal: &Refusal) -
         let id = message.id.as_ref().filter(|_| message.method.is_some())?;
         Some(match message.method.as_deref() {
             Some("tools/call") => {
-                let mut result = json!({ "content": [{ "type": "text", "text": refusal.text }], "isError": true });
+                let text = refusal.text_for(message.params.name.as_deref());
+                let mut result = json!({ "content": [{ "type": "text", "text": text }], "isError": true });
                 if is_stateless(message) {
                     result["resultType"] = json!("complete");
                 }
@@ -81,7 +82,7 @@ mod tests {
     #[test]
     fn each_request_of_a_refused_line_is_answered() {
         let check = |line: &str, is_batch: bool, expected: Option<&str>| {
-            let why = Refusal { rule: None, text: "No.".to_owned() };
+            let why = Refusal::new("No.");
             let answer = refusal(&messages(line), is_batch, &why).map(|line| String::from_utf8(line).unwrap());
             assert_eq!(answer.as_deref(), expected.map(|line| format!("{line}\n")).as_deref(), "{line}");
         };

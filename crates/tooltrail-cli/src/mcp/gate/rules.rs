@@ -1,9 +1,12 @@
 //! Decides whether the messages of one line may go on to the server.
 
-use tooltrail::{Effect, Gate, GateRequest};
+use tooltrail::{Effect, Gate, GateRequest, Rule};
 
 use crate::mcp::calls::Calls;
 use crate::mcp::read::{LineEnd, Message};
+
+/// How the hooks of coding agents begin the names of tools of MCP servers.
+const HOOK_PREFIX: &str = "mcp__";
 
 /// The rules of one proxy.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +14,8 @@ pub(crate) struct Rules {
     gate: Gate,
     /// Why the configuration could not be read; then every call is refused.
     broken: Option<String>,
+    /// Whether a rule names tools of a named server and only the server tells its name.
+    need_name: bool,
 }
 
 /// Why a call is refused.
@@ -18,8 +23,27 @@ pub(crate) struct Rules {
 pub(crate) struct Refusal {
     /// The name of the rule, if one decided.
     pub(crate) rule: Option<String>,
+    /// The tool that may not be called, if it is known.
+    pub(crate) tool: Option<String>,
     /// What the caller is told.
     pub(crate) text: String,
+}
+
+impl Refusal {
+    /// Returns a refusal that no rule decided.
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self { rule: None, tool: None, text: text.into() }
+    }
+
+    /// Returns what the caller of one call of the refused line is told.
+    pub(crate) fn text_for(&self, tool: Option<&str>) -> String {
+        match (&self.tool, tool) {
+            (Some(refused), Some(tool)) if refused != tool => {
+                format!("Not called with the rest of its batch. {}", self.text)
+            }
+            _ => self.text.clone(),
+        }
+    }
 }
 
 /// What happens to a line.
@@ -43,12 +67,14 @@ impl Rules {
                 rule.tools.extend(of_any);
             }
         }
-        Self { gate, broken: None }
+        let names_server = |rule: &Rule| rule.tools.iter().any(|pattern| pattern.starts_with(HOOK_PREFIX));
+        let need_name = !server_is_chosen && gate.rules.iter().any(names_server);
+        Self { gate, broken: None, need_name }
     }
 
     /// Returns rules that refuse every call, because the configuration could not be read.
     pub(crate) fn broken(why: String) -> Self {
-        Self { gate: Gate::default(), broken: Some(why) }
+        Self { gate: Gate::default(), broken: Some(why), need_name: false }
     }
 
     /// Whether a call can be refused at all.
@@ -59,6 +85,12 @@ impl Rules {
     /// Whether the configuration could not be read.
     pub(crate) fn are_broken(&self) -> bool {
         self.broken.is_some()
+    }
+
+    /// Whether answers must be looked at before they are passed on, so that the server's name is known when the client's
+    /// next message comes.
+    pub(crate) fn need_name(&self) -> bool {
+        self.need_name
     }
 
     /// Whether a tool can be hidden.
@@ -93,13 +125,13 @@ impl Rules {
             return message.ambiguous.then(ambiguous);
         }
         if let Some(why) = &self.broken {
-            return Some(Refusal { rule: None, text: format!("Denied: tooltrail cannot read its rules. {why}") });
+            return Some(Refusal::new(format!("Denied: tooltrail cannot read its rules. {why}")));
         }
         if message.ambiguous {
             return Some(ambiguous());
         }
         let Some(tool) = message.params.name.as_deref() else {
-            return Some(Refusal { rule: None, text: "Denied: the call names no tool.".to_owned() });
+            return Some(Refusal::new("Denied: the call names no tool."));
         };
         self.tool(tool, calls)
     }
@@ -112,7 +144,7 @@ impl Rules {
                 Some(rule) => format!("Denied by the rule \"{rule}\" of tooltrail's gate: {tool} may not be called."),
                 None => format!("Denied by tooltrail's gate: no rule allows {tool}."),
             };
-            Refusal { rule: verdict.rule.map(str::to_owned), text }
+            Refusal { rule: verdict.rule.map(str::to_owned), tool: Some(tool.to_owned()), text }
         })
     }
 
@@ -142,12 +174,12 @@ fn may_call(text: &[u8]) -> bool {
 fn ambiguous() -> Refusal {
     let text = "Denied: servers could understand this message differently than tooltrail's gate, because a member comes \
                 twice or is written with capital letters.";
-    Refusal { rule: None, text: text.to_owned() }
+    Refusal::new(text)
 }
 
 /// Returns the pattern for the tool in a pattern for `mcp__SERVER__TOOL`.
 fn tool_of(pattern: &str) -> Option<String> {
-    let rest = pattern.strip_prefix("mcp__")?;
+    let rest = pattern.strip_prefix(HOOK_PREFIX)?;
     let tool = rest.split_once("__").map_or(if rest.contains('*') { "*" } else { "" }, |(_, tool)| tool);
     (!tool.is_empty()).then(|| tool.to_owned())
 }
@@ -164,7 +196,6 @@ mod tests {
     use super::*;
     use crate::mcp::calls::About;
     use crate::mcp::read::Scanner;
-    use tooltrail::Rule;
 
     fn rule(name: &str, effect: Effect, tool: &str) -> Rule {
         Rule { effect, tools: vec![tool.to_owned()], ..Rule::deny(name) }

@@ -164,7 +164,7 @@ impl ResultText {
 }
 
 /// Returns a size for people, in decimal units without decimals.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
         1_000..1_000_000 => format!("{} kB", (bytes + 500) / 1_000),

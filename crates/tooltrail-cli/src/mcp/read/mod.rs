@@ -5,6 +5,7 @@ mod members;
 mod message;
 mod scanner;
 
+pub(crate) use buffers::size;
 pub(crate) use message::{Answer, Id, Message};
 pub(crate) use scanner::{LineEnd, Scanner};
 

@@ -126,7 +126,7 @@ impl<'a> Holding<'a> {
     /// Returns why a line that is too long to be held is refused.
     fn why_refused(&self) -> Option<Refusal> {
         let seen = self.scanner.seen();
-        let refused = |text: &str| Some(Refusal { rule: None, text: text.to_owned() });
+        let refused = |text: &str| Some(Refusal::new(text));
         if !self.shared.rules.can_refuse() {
             return (self.messages.len() > BATCH_MAX)
                 .then(|| refused("Denied: the batch has too many messages."))

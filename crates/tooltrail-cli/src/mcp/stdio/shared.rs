@@ -73,7 +73,7 @@ impl Shared {
         let is_strict = trail.may_be_strict();
         Self {
             holds_requests: is_strict || rules.can_refuse(),
-            holds_answers: is_strict || rules.can_hide(),
+            holds_answers: is_strict || rules.can_hide() || rules.need_name(),
             state: Mutex::new(State { calls, trail, told_tick: false, waiting: Waiting::default() }),
             opened: Condvar::new(),
             rules,
@@ -98,18 +98,17 @@ impl Shared {
         use_them(&mut self.lock().calls)
     }
 
-    /// Takes note that bytes of a side are passed on before they are looked at. Returns their ticket.
-    pub(super) fn passing_on(&self, side: Side) -> u64 {
-        self.tickets.take(side)
+    /// Takes note that bytes of a side are passed on before they are looked at. Returns their ticket and the moment.
+    pub(super) fn passing_on(&self, side: Side) -> (u64, Moment) {
+        (self.tickets.take(side), self.now())
     }
 
-    /// Takes in the messages of bytes that were passed on with this ticket.
-    pub(super) fn looked_at(self: &Arc<Self>, side: Side, ticket: u64, messages: Vec<Message>) {
-        let now = self.now();
+    /// Takes in the messages of bytes that were passed on with this ticket, at this moment.
+    pub(super) fn looked_at(self: &Arc<Self>, side: Side, (ticket, at): (u64, Moment), messages: Vec<Message>) {
         let mut state = self.lock();
         self.tickets.give_back(side);
         if !messages.is_empty() {
-            state.waiting.add(ticket, (side, now, messages));
+            state.waiting.add(ticket, (side, at, messages));
         }
         let mut changes = Vec::new();
         while let Some((side, at, messages)) = state.waiting.next(&self.tickets) {
@@ -148,6 +147,13 @@ impl Shared {
         let is_call = |message: &&Message| message.ambiguous || message.method.as_deref() == Some("tools/call");
         let calls = messages.iter().filter(is_call);
         let mut changes = calls.map(|call| state.calls.refused(call, refusal.rule.as_deref(), now)).collect::<Vec<_>>();
+        if refusal.rule.is_none() {
+            for change in &mut changes {
+                if let Change::Whole(call) = change {
+                    call.add_extra("why", serde_json::Value::from(refusal.text.as_str()).to_string());
+                }
+            }
+        }
         if self.rules.are_broken() {
             // Secrets that only the rules of the unreadable file would find must not be stored.
             for change in &mut changes {
@@ -241,11 +247,8 @@ impl Shared {
 
     /// Records changes. If the home is not open, it is opened in a thread of its own.
     fn apply(self: &Arc<Self>, mut state: MutexGuard<'_, State>, changes: Vec<Change>) -> Vec<Awaited> {
-        if changes.is_empty() {
-            return Vec::new();
-        }
         let now = self.clock.monotonic();
-        if state.trail.begin_opening(now) {
+        if !changes.is_empty() && state.trail.begin_opening(now) {
             let shared = Arc::clone(self);
             let opening = std::thread::Builder::new().name("tooltrail-open".to_owned());
             if let Err(error) = opening.spawn(move || shared.open_now()) {

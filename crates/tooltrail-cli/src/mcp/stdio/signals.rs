@@ -26,8 +26,11 @@ impl Signals {
     /// Any I/O error of the operating system.
     pub(super) fn begin() -> std::io::Result<Self> {
         // A file that may not grow is a failed write, as a full disk is. The server gets the usual effect of the signal.
-        signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
-        SignalsInfo::new(SIGNALS).map(Self)
+        let ignored = ignored();
+        if !ignored.contains(&SIGXFSZ) {
+            signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        }
+        SignalsInfo::new(SIGNALS.iter().filter(|signal| !ignored.contains(signal))).map(Self)
     }
 
     /// Passes signals on to the server for ever. A signal of the terminal reaches the server without us, because it is
@@ -43,4 +46,13 @@ impl Signals {
             }
         }
     }
+}
+
+/// Returns the signals that this process ignores because whoever started it does. The server must find them ignored too,
+/// which it would not if we handled them. Other systems than Linux do not tell; there none counts as ignored.
+fn ignored() -> Vec<i32> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    SIGNALS.into_iter().chain([SIGXFSZ]).filter(|signal| mask & 1 << (signal - 1) != 0).collect()
 }

@@ -16,7 +16,7 @@ const OPEN_PAUSE: Duration = Duration::from_secs(5);
 const NOTE_AFTER: Duration = Duration::from_millis(25);
 
 /// The most ended calls, and the most bytes of their arguments, that wait until the home is open. Opening takes
-/// milliseconds, or some seconds after a crash.
+/// milliseconds, or some seconds after a crash; a home that cannot be opened is tried again.
 const WAITING_MAX: usize = 1_000;
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -32,7 +32,7 @@ pub(crate) struct Trail {
     /// Ended calls that wait until the home is open.
     waiting: Vec<Call>,
     waiting_bytes: usize,
-    /// Calls that were lost because the home could not be opened and that no gap has told.
+    /// Calls that were lost because the home could not be opened and too many waited, and that no gap has told.
     lost: u64,
     /// Whether a loss was counted that the status file does not tell yet, and whether the file is being written.
     is_status_old: bool,
@@ -143,9 +143,8 @@ impl Trail {
         let recorder = match opened.recorder {
             Ok(recorder) => recorder,
             Err(why) => {
-                self.lost += self.waiting.len() as u64;
-                self.waiting.clear();
-                self.waiting_bytes = 0;
+                // What waits is recorded if a later attempt works.
+                self.is_status_old = true;
                 self.recording = Recording::Failed { at: opened.now, why };
                 return;
             }
@@ -287,11 +286,13 @@ impl Trail {
                 let ack = self.record(recorder, call);
                 if is_strict { ack } else { Ok(None) }
             }
-            Recording::Closed | Recording::Opening
-                if self.waiting.len() < WAITING_MAX && self.waiting_bytes + call.args.len() <= WAITING_BYTES_MAX =>
+            _ if !is_strict
+                && self.waiting.len() < WAITING_MAX
+                && self.waiting_bytes + call.args.len() <= WAITING_BYTES_MAX =>
             {
                 self.waiting_bytes += call.args.len();
                 self.waiting.push(call);
+                self.is_status_old = true;
                 Ok(None)
             }
             recording => {

@@ -78,6 +78,41 @@ fn the_exit_code_is_the_servers() {
 }
 
 #[test]
+fn a_cancelled_call_is_recorded_although_nothing_else_happens() {
+    let place = TestHome::new();
+    let mut client = Client::start(proxy(&place, &[]));
+    client.call("echo", &json!({}));
+    let id = client.begin("hang", &json!({}));
+    let why = "the person pressed escape";
+    client.send(
+        &json!({ "method": "notifications/cancelled", "params": { "requestId": id, "reason": why } }).to_string(),
+    );
+    until("the call is recorded", || entries(&place).len() == 2);
+    let entries = entries(&place);
+    assert_eq!(outcomes(&entries), ["echo ok -", "hang error cancelled"]);
+    assert_eq!((&entries[1]["result_snippet"], &entries[1]["extra"]), (&json!(why), &json!(null)));
+    client.end();
+}
+
+#[test]
+fn a_duration_is_the_time_that_the_client_waited() {
+    let place = TestHome::new();
+    let mut client = Client::start(proxy(&place, &[]));
+    let mut waited = Vec::new();
+    for n in 0..20 {
+        let since = Instant::now();
+        client.call("echo", &json!({ "n": n, "sleep_ms": 5 }));
+        waited.push(since.elapsed().as_secs_f64() * 1e3);
+    }
+    client.end();
+    for entry in entries(&place) {
+        let (took, waited) =
+            (entry["duration_ms"].as_f64().unwrap(), waited[entry["args"]["n"].as_u64().unwrap() as usize]);
+        assert!((5.0..=waited).contains(&took), "{took} of {waited}");
+    }
+}
+
+#[test]
 fn a_server_that_cannot_be_started_is_told_in_one_line() {
     let place = TestHome::new();
     let told = place.run(&["mcp", "--", "/no/such/server", "argument"]);
@@ -213,9 +248,15 @@ fn the_server_finds_the_process_as_without_a_proxy() {
         let out = command.stdin(Stdio::null()).output().unwrap();
         String::from_utf8(out.stdout).unwrap()
     };
+    let binary = env!("CARGO_BIN_EXE_tooltrail");
     let direct = run(&["sh", "-c", script]);
-    let proxied = run(&[env!("CARGO_BIN_EXE_tooltrail"), "mcp", "--", "sh", "-c", script]);
+    let proxied = run(&[binary, "mcp", "--", "sh", "-c", script]);
     assert_eq!(direct, proxied);
+    // Signals that whoever started us ignores stay ignored.
+    let direct = run(&["sh", "-c", &format!("trap '' HUP INT; sh -c \"{}\"", script.replace('$', "\\$"))]);
+    let ours = format!("trap '' HUP INT; {binary} mcp -- sh -c \"{}\"", script.replace('$', "\\$"));
+    assert_eq!(direct, run(&["sh", "-c", &ours]));
+    assert!(direct.contains("0000003"), "{direct}");
 }
 
 #[test]

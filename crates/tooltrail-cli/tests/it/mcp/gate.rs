@@ -92,6 +92,24 @@ fn a_batch_with_a_denied_call_is_refused_whole() {
 }
 
 #[test]
+fn a_rule_for_the_servers_own_name_holds_from_the_first_call() {
+    let rules = "[gate]\ndefault = \"deny\"\n[[gate.rules]]\nname = \"used\"\neffect = \"allow\"\ntools = [\"mcp__fixture__echo\"]\n";
+    for _ in 0..10 {
+        let place = TestHome::new();
+        let mut client = client(&place, rules, &[]);
+        client.send(r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{}}"#);
+        client.line();
+        assert_eq!(client.call("echo", &json!({ "text": "x" }))["result"]["isError"], false);
+        assert_eq!(client.call("fail", &json!({}))["result"]["isError"], true);
+        client.end();
+        let entries = entries(&place);
+        assert_eq!(outcomes(&entries), ["echo ok -", "fail denied policy"]);
+        let denied = entries.iter().find(|entry| entry["tool"] == "fail").unwrap();
+        assert!(denied["extra"]["why"].as_str().unwrap().contains("no rule allows"), "{denied}");
+    }
+}
+
+#[test]
 fn a_configuration_that_cannot_be_read_denies_every_call() {
     let place = TestHome::new();
     let mut client = client(&place, "[gate]\n\ndefualt = \"deny\"\n", &[]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::{Client, entries, own_events, proxy, status_of, within};
+use super::support::{Client, entries, own_events, proxy, status, status_of, within};
 use crate::support::TestHome;
 
 /// Five clients with ten servers each, and room to spare.
@@ -66,7 +66,9 @@ fn every_call_of_many_proxies_is_recorded_once_and_idle_ones_sleep() {
         *counts.entry((entry["args"]["n"].as_u64().unwrap(), entry["args"]["call"].as_u64().unwrap())).or_default() +=
             1;
     }
-    assert_eq!(counts.len(), PROXIES * CALLS);
+    let missing = (0..PROXIES as u64).filter(|n| !counts.keys().any(|(found, _)| found == n)).collect::<Vec<_>>();
+    let gaps = own_events(&place, "tooltrail.gap");
+    assert_eq!(counts.len(), PROXIES * CALLS, "nothing of {missing:?}; {gaps:?}; {:?}", status(&place));
     assert!(counts.values().all(|count| *count == 1));
     assert!(own_events(&place, "tooltrail.gap").is_empty() && own_events(&place, "tooltrail.incident").is_empty());
 }

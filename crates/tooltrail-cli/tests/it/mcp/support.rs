@@ -115,6 +115,13 @@ pub(super) fn outcomes(entries: &[Value]) -> Vec<String> {
     all
 }
 
+/// Returns the status files of proxies.
+pub(super) fn status(place: &TestHome) -> Vec<Value> {
+    let folder = place.path(".local/state/tooltrail/mcp");
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    files.map(|file| serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap()).collect()
+}
+
 /// Waits until a condition holds.
 pub(super) fn until(what: &str, holds: impl FnMut() -> bool) {
     within(WAIT, what, holds);

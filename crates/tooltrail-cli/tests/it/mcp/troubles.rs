@@ -2,20 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::support::{Client, entries, own_events, proxy};
+use super::support::{Client, entries, own_events, proxy, status};
 use crate::support::TestHome;
 
 /// What a call may take behind a proxy that cannot record.
 const CALL_MAX: Duration = Duration::from_secs(2);
-
-/// Returns the status files of proxies.
-fn status(place: &TestHome) -> Vec<Value> {
-    let folder = place.path(".local/state/tooltrail/mcp");
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    files.map(|file| serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap()).collect()
-}
 
 #[test]
 fn calls_pass_while_the_home_cannot_be_opened_and_one_gap_tells_them() {
@@ -49,7 +42,7 @@ fn calls_pass_while_the_home_cannot_be_opened_and_one_gap_tells_them() {
 }
 
 #[test]
-fn a_home_that_can_be_opened_later_gets_the_gap_of_the_same_proxy() {
+fn a_home_that_can_be_opened_later_gets_the_calls_that_waited() {
     let place = TestHome::new();
     std::fs::write(place.home(), "in the way").unwrap();
     let mut client = Client::start(proxy(&place, &[]));
@@ -60,8 +53,20 @@ fn a_home_that_can_be_opened_later_gets_the_gap_of_the_same_proxy() {
     std::thread::sleep(Duration::from_secs(5));
     client.call("echo", &json!({}));
     client.end();
-    assert_eq!(entries(&place).len(), 1);
-    assert_eq!(own_events(&place, "tooltrail.gap")[0]["args"]["lost"], 1);
+    assert_eq!((entries(&place).len(), told(&place), status(&place).len()), (2, 0, 0));
+}
+
+#[test]
+fn calls_that_are_too_many_to_wait_are_told_in_one_gap() {
+    const CALLS: u64 = 1_200;
+    let place = TestHome::new();
+    std::fs::write(place.home(), "in the way").unwrap();
+    let mut client = Client::start(proxy(&place, &[]));
+    (0..CALLS).for_each(|_| drop(client.call("echo", &json!({}))));
+    std::fs::remove_file(place.home()).unwrap();
+    client.end();
+    let gaps = own_events(&place, "tooltrail.gap");
+    assert_eq!((entries(&place).len() as u64 + told(&place), gaps.len()), (CALLS, 1), "{gaps:?}");
 }
 
 #[test]

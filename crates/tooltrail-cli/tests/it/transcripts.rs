@@ -1,0 +1,249 @@
+//! Session files of coding agents: each call once, with its outcome, whatever the files repeat.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::support::TestHome;
+
+/// Two calls of Claude Code, one of them refused by a person, and one without a result.
+fn claude_code() -> String {
+    let head = json!({ "sessionId": "s-1", "version": "2.1.0", "cwd": "/w", "uuid": "u", "parentUuid": "p" });
+    let line = |kind: &str, second: u32, content: Value| {
+        let mut line = head.clone();
+        line["type"] = json!(kind);
+        line["timestamp"] = json!(format!("2026-11-20T10:00:{second:02}.500Z"));
+        line["message"] = json!({ "role": kind, "model": "claude-x", "content": content });
+        line.to_string() + "\n"
+    };
+    let call =
+        |id: &str, name: &str, input: Value| json!([{ "type": "tool_use", "id": id, "name": name, "input": input }]);
+    let result = |id: &str, text: &str, is_error: bool| json!([{ "type": "tool_result", "tool_use_id": id, "content": text, "is_error": is_error }]);
+    [
+        json!({ "type": "summary", "summary": "a session" }).to_string() + "\n",
+        line("user", 0, json!("please look")),
+        line(
+            "assistant",
+            1,
+            call("toolu_01aaaaaaaaaaaaaaaaaa", "Bash", json!({ "command": "ls", "password": "hunter2hunter2" })),
+        ),
+        line("user", 3, result("toolu_01aaaaaaaaaaaaaaaaaa", "a.txt", false)),
+        line("assistant", 4, call("toolu_01bbbbbbbbbbbbbbbbbb", "mcp__git__git_log", json!({}))),
+        line(
+            "user",
+            5,
+            result(
+                "toolu_01bbbbbbbbbbbbbbbbbb",
+                "The user doesn't want to proceed with this tool use. It was rejected",
+                true,
+            ),
+        ),
+        line("assistant", 6, call("toolu_01cccccccccccccccccc", "Nope", json!({}))),
+        line(
+            "user",
+            7,
+            result(
+                "toolu_01cccccccccccccccccc",
+                "<tool_use_error>Error: No such tool available: Nope</tool_use_error>",
+                true,
+            ),
+        ),
+        line("assistant", 8, call("toolu_01dddddddddddddddddd", "Bash", json!({ "command": "sleep 9" }))),
+    ]
+    .concat()
+}
+
+fn codex() -> String {
+    let line = |kind: &str, second: u32, payload: Value| {
+        json!({ "timestamp": format!("2026-11-20T11:00:{second:02}.000Z"), "type": kind, "payload": payload })
+            .to_string()
+            + "\n"
+    };
+    let call =
+        |id: &str, args: &str| json!({ "type": "function_call", "name": "shell", "arguments": args, "call_id": id });
+    let output = |id: &str, output: Value| json!({ "type": "function_call_output", "call_id": id, "output": output });
+    [
+        line("session_meta", 0, json!({ "id": "c-1", "cli_version": "0.9", "cwd": "/w" })),
+        line("turn_context", 1, json!({ "model": "gpt-x" })),
+        line("response_item", 2, call("call_aaaaaaaaaaaaaaaa", r#"{"command":["ls"]}"#)),
+        line(
+            "response_item",
+            3,
+            output("call_aaaaaaaaaaaaaaaa", json!(r#"{"output":"done","metadata":{"exit_code":0}}"#)),
+        ),
+        line("response_item", 4, call("call_bbbbbbbbbbbbbbbb", r#"{"command":["false"]}"#)),
+        line(
+            "response_item",
+            5,
+            output("call_bbbbbbbbbbbbbbbb", json!("Chunk\nProcess exited with code 1\nOutput:\n")),
+        ),
+        line("response_item", 6, json!({ "type": "reasoning" })),
+    ]
+    .concat()
+}
+
+fn pi() -> String {
+    let line = |second: u32, message: Value| {
+        json!({ "type": "message", "timestamp": format!("2026-11-20T12:00:{second:02}.000Z"), "message": message })
+            .to_string()
+    };
+    let call = |id: &str| json!({ "role": "assistant", "model": "m", "content": [{ "type": "toolCall", "id": id, "name": "read", "arguments": { "path": id } }] });
+    let result = |id: &str, is_error: bool| json!({ "role": "toolResult", "toolCallId": id, "content": [{ "type": "text", "text": "t" }], "isError": is_error });
+    // Two objects in one line, as two processes left them.
+    format!(
+        "{}\n{}{}\n{}\n{}\n",
+        json!({ "type": "session", "id": "p-1", "timestamp": "2026-11-20T12:00:00.000Z", "cwd": "/w" }),
+        line(1, call("tool-1")),
+        line(2, result("tool-1", false)),
+        line(3, call("tool-2")),
+        line(4, result("tool-2", true)),
+    )
+}
+
+/// Returns the imported calls as `client tool status reason`, in the order of time.
+fn calls(place: &TestHome) -> Vec<String> {
+    let mut entries = place.stored();
+    entries.retain(|entry| entry["via"] == "import");
+    entries.sort_by_key(|entry| entry["ts"].as_str().unwrap().to_owned());
+    let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or("-").to_owned();
+    let all =
+        entries.iter().map(|entry| ["client", "tool", "status", "reason"].map(|name| text(entry, name)).join(" "));
+    all.collect()
+}
+
+const CLAUDE_CODE: [&str; 3] = [
+    "claude-code/2.1.0 Bash ok -",
+    "claude-code/2.1.0 mcp__git__git_log denied user_refused",
+    "claude-code/2.1.0 Nope error unknown_tool",
+];
+
+#[test]
+fn each_agents_calls_are_understood() {
+    let check = |file: String, expected: &[&str]| {
+        let place = TestHome::new();
+        let path = place.file("session.jsonl", file);
+        let told = place.run(&["import", &path, "--user", "ada"]);
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        assert_eq!(calls(&place), expected, "{}", told.err);
+        place
+    };
+    let place = check(claude_code(), &CLAUDE_CODE);
+    let entry = place.stored().into_iter().find(|entry| entry["tool"] == "Bash").unwrap();
+    for (name, value) in [
+        ("user", json!("ada")),
+        ("ts", json!("2026-11-20T10:00:03.500Z")),
+        ("args", json!({ "command": "ls", "password": "[redacted:password]" })),
+        ("result_snippet", json!("a.txt")),
+        ("duration_ms", json!(2_000)),
+        ("session", json!("s-1")),
+        ("call_id", json!("toolu_01aaaaaaaaaaaaaaaaaa")),
+        ("model", json!("claude-x")),
+        ("extra", json!({ "cwd": "/w" })),
+    ] {
+        assert_eq!(entry[name], value, "{name}");
+    }
+    let server = place.stored().into_iter().find(|entry| entry["tool"] == "mcp__git__git_log").unwrap();
+    assert_eq!(server["server"], "git");
+    check(codex(), &["codex/0.9 shell ok -", "codex/0.9 shell error tool_error"]);
+    check(pi(), &["pi read ok -", "pi read error tool_error"]);
+}
+
+#[test]
+fn calls_that_come_again_are_stored_once() {
+    let place = TestHome::new();
+    let whole = claude_code();
+    let path = place.file("a.jsonl", &whole[..whole.find("toolu_01bbbb").unwrap()]);
+    // A file that ends within a line, then the whole file, then a fork that begins with the same calls.
+    assert_eq!(place.run(&["import", &path]).code, Some(1));
+    let path = place.file("a.jsonl", &whole);
+    assert_eq!(place.run(&["import", &path]).code, Some(0));
+    let fork = place.file("b.jsonl", whole.replace("s-1", "s-2") + &whole);
+    let told = place.run(&["import", &fork, &path, "--json"]);
+    let answer = serde_json::from_str::<Value>(&told.out).unwrap();
+    assert_eq!((&answer["accepted"], &answer["files"][0]["format"]), (&json!(0), &json!("claude-code")), "{answer}");
+    assert_eq!(answer["files"][1]["before"], 3, "{answer}");
+    assert_eq!(calls(&place), CLAUDE_CODE);
+    // Short ids of other sessions are other calls.
+    for session in ["p-1", "p-2"] {
+        let path = place.file("pi.jsonl", pi().replace("p-1", session));
+        assert_eq!(place.run(&["import", &path]).code, Some(0));
+    }
+    assert_eq!(calls(&place).len(), CLAUDE_CODE.len() + 4);
+}
+
+#[test]
+fn a_call_without_a_result_waits_until_its_file_has_rested() {
+    let place = TestHome::new();
+    let path = place.file("a.jsonl", claude_code());
+    let told = place.run(&["import", &path]);
+    assert!(told.err.contains("3 calls stored, 1 without a result yet"), "{}", told.err);
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(25 * 60 * 60)).unwrap();
+    let told = place.run(&["import", &path]);
+    assert!(told.err.contains("1 call stored, 3 in the trail already"), "{}", told.err);
+    assert_eq!(calls(&place)[3], "claude-code/2.1.0 Bash error interrupted");
+}
+
+#[test]
+fn the_agents_on_this_machine_are_found() {
+    let place = TestHome::new();
+    let write = |path: &str, text: &str| {
+        let path = place.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(".claude/projects/-w/s-1.jsonl", &claude_code());
+    write(".claude/projects/-w/s-1/subagents/agent.jsonl", "{\"type\":\"summary\"}\n");
+    write(".codex/sessions/2026/11/20/rollout.jsonl", &codex());
+    let asked = place.run(&["import", "--agents"]);
+    assert_eq!(asked.code, Some(2), "{}", asked.err);
+    assert!(asked.err.contains("claude-code: 2 session files, 4 calls, 2026-11-20 to 2026-11-20"), "{}", asked.err);
+    assert!(asked.err.contains("--yes") && calls(&place).is_empty(), "{}", asked.err);
+    let taken = place.run(&["import", "--agents", "--yes"]);
+    assert_eq!(taken.code, Some(0), "{}", taken.err);
+    assert!(taken.err.contains("3 session files: 5 calls stored"), "{}", taken.err);
+    assert_eq!(calls(&place).len(), 5);
+    let folder = place.path(".codex");
+    let again = place.run(&["import", folder.to_str().unwrap()]);
+    assert!(again.code == Some(0) && again.err.contains("2 in the trail already"), "{}", again.err);
+    let empty = place.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let none = place.run(&["import", empty.to_str().unwrap()]);
+    assert!(none.code == Some(2) && none.err.contains("session files"), "{}", none.err);
+}
+
+#[test]
+fn damaged_and_foreign_lines_are_told() {
+    let place = TestHome::new();
+    let file = format!("{}{{\"type\":\n\n{}\n", claude_code(), json!({ "type": "progress" }));
+    let path = place.file("a.jsonl", file);
+    let told = place.run(&["import", &path, "--json"]);
+    assert_eq!(told.code, Some(1));
+    let answer = serde_json::from_str::<Value>(&told.out).unwrap();
+    assert_eq!((&answer["accepted"], &answer["rejected"][0]["line"]), (&json!(3), &json!(10)), "{answer}");
+    assert_eq!(answer["files"][0]["other_lines"], json!({ "summary": 1, "user": 1, "progress": 1 }), "{answer}");
+    // What is no session file is lines of calls, as before.
+    let lines = place.file("calls.jsonl", "{\"tool\":\"t\",\"user\":\"u\"}\n");
+    assert_eq!(place.run(&["import", &lines]).code, Some(0));
+}
+
+#[test]
+fn real_sessions_have_the_calls_that_were_counted_otherwise() {
+    let Some(traces) = std::env::var_os("TOOLTRAIL_TRACES").filter(|traces| !traces.is_empty()) else {
+        eprintln!("skipped: TOOLTRAIL_TRACES names no folder with recorded sessions");
+        return;
+    };
+    let raw = std::path::Path::new(&traces).join("raw");
+    let place = TestHome::new();
+    let told = place.run(&["import", raw.to_str().unwrap(), "--json"]);
+    let answer = serde_json::from_str::<Value>(&told.out).unwrap();
+    // Counted by the person who collected them; calls without a result count only after a day.
+    let entries = place.stored();
+    let count = |status: &str| {
+        entries
+            .iter()
+            .filter(|entry| entry["client"] == "pi" && entry["status"] == status && entry["reason"] != "interrupted")
+            .count()
+    };
+    assert_eq!((count("ok"), count("error")), (1_379 + 2, 60), "{answer}");
+}
