@@ -19,7 +19,7 @@ fn what_cannot_be_read_is_said() {
     };
     check(&["import"], "FILE");
     let keys = place.home().join("keys").to_str().unwrap().to_owned();
-    check(&["import", &folder, "--keys", &keys], "below the home");
+    check(&["import", &torn, "--keys", &keys], "below the home");
     check(&["import", &folder], "is a folder without session files");
     check(&["import", "no-such-file"], "hint: check the name");
     check(&["import", &torn], "torn.zst");

@@ -292,13 +292,13 @@ impl Scan {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn of(file: &dyn DiskFile) -> io::Result<Self> {
-        let length = file.stat()?.len.min(2 * SEGMENT_BYTES);
         let mut header = vec![0; HEADER_BYTES as usize];
         let read = file.read_at(&mut header, 0)?;
         let header = Header::decode(&header[..read]);
         if header.as_ref().is_some_and(|header| header.owner == 0) {
             return Ok(Self { header, ..Self::default() });
         }
+        let length = file.stat()?.len.min(2 * SEGMENT_BYTES);
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
@@ -313,7 +313,9 @@ impl Scan {
         };
         let (mut at, mut sequence) = (HEADER_BYTES as usize, 0);
         loop {
-            let next = match decode(&bytes[at..], &header.salt, sequence) {
+            // Another process may be writing the segment, so its length may not fit to its header.
+            let Some(rest) = bytes.get(at..) else { break };
+            let next = match decode(rest, &header.salt, sequence) {
                 Some(frame) => Some((at, sequence, frame)),
                 None => after_damage(&bytes, at, &header.salt, sequence),
             };
@@ -347,4 +349,52 @@ fn after_damage(
             .into_iter()
             .find_map(|sequence| Some((position, sequence, decode(&bytes[position..], salt, sequence)?)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Landed, Stat};
+
+    /// A segment that another process is creating: what was read of it before does not fit to its length now.
+    #[derive(Debug)]
+    struct Growing {
+        header: Vec<u8>,
+        len: u64,
+    }
+
+    impl DiskFile for Growing {
+        fn stat(&self) -> io::Result<Stat> {
+            Ok(Stat { len: self.len, device: 0, inode: 0, links: 1, modified_s: 0 })
+        }
+        fn read_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
+            let read = buffer.len().min(self.header.len());
+            buffer[..read].copy_from_slice(&self.header[..read]);
+            Ok(read)
+        }
+        fn append(&self, _bytes: &[u8]) -> io::Result<Landed> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn write_at(&self, _bytes: &[u8], _offset: u64) -> io::Result<usize> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn cut(&self, _len: u64) -> io::Result<()> {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_segment_that_another_process_creates_has_no_frames_yet() {
+        let header = Header { home: "h".to_owned(), boot: String::new(), owner: 7, number: 1, salt: [1; SALT_BYTES] };
+        for len in [0, 1, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 1] {
+            for read in [0, 1, HEADER_BYTES as usize] {
+                let file = Growing { header: header.encode()[..read].to_vec(), len };
+                assert!(Scan::of(&file).unwrap().records.is_empty(), "{len} {read}");
+                is_unowned(&file).unwrap();
+            }
+        }
+    }
 }

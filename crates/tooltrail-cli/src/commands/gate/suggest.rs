@@ -131,8 +131,22 @@ fn is_pattern(name: &str) -> bool {
 
 /// Returns names as a list in TOML.
 fn list(names: &BTreeSet<String>) -> String {
-    let value = toml::Value::Array(names.iter().map(|name| toml::Value::from(name.as_str())).collect());
-    value.to_string()
+    format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", "))
+}
+
+/// Returns a text as a basic string of TOML, in which characters that could deceive a reader are escaped.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => out.extend(['\\', character]),
+            _ if character.is_control() || output::is_hostile(character) => {
+                let _ = write!(out, "\\U{:08X}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out + "\""
 }
 
 #[cfg(test)]
@@ -143,8 +157,12 @@ mod tests {
 
     #[test]
     fn the_rules_allow_what_was_used_and_nothing_else() {
-        let pairs =
-            [("alice", "read"), ("alice", "mcp__g__x"), ("bob", "read"), ("it's \"b\"\n\u{1b}", "odd \\ 'tool'")];
+        let pairs = [
+            ("alice", "read"),
+            ("alice", "mcp__g__x"),
+            ("bob", "read"),
+            ("it's \"b\"\n\u{1b}\u{202e}", "odd \\ 'tool'"),
+        ];
         let used = pairs.map(|(user, tool)| ((user.to_owned(), tool.to_owned()), 2)).into_iter().collect();
         let text = toml(&rules(&used), 9, 1);
         assert!(text.starts_with("# What 8 calls used; 1 call left out: denied, or of an unknown tool.\n"), "{text}");
@@ -154,6 +172,7 @@ mod tests {
             !gate.decide(GateRequest { user, tool, ..GateRequest::default() }).effect.refuses()
         };
         assert!(pairs.iter().all(|(user, tool)| allows(user, tool)), "{text}");
+        assert!(!text.contains('\u{202e}'), "{text}");
         assert!(!allows("bob", "mcp__g__x") && !allows("carol", "read"), "{text}");
     }
 }

@@ -27,7 +27,8 @@ pub(crate) fn refusal(messages: &[Message], is_batch: bool, refusal: &Refusal) -
                 }
                 answer(id, "result", &result)
             }
-            _ => error(Some(id), INTERNAL_ERROR, &format!("Refused with its batch. {}", refusal.text)),
+            _ if is_batch => error(Some(id), INTERNAL_ERROR, &format!("Refused with its batch. {}", refusal.text)),
+            _ => error(Some(id), INTERNAL_ERROR, &refusal.text),
         })
     });
     line(answers.collect(), is_batch)

@@ -113,6 +113,9 @@ impl Rules {
         }
         // Some servers read a message that is spread over lines, or one in another encoding. The method's name can then
         // come only in a line that is no message by itself.
+        if may_call && std::str::from_utf8(text).is_err() {
+            return Verdict::Unreadable("it is not UTF-8");
+        }
         if may_call && !(end.is_valid && end.is_structure) {
             return Verdict::Unreadable("it is no JSON message");
         }
@@ -121,13 +124,18 @@ impl Rules {
 
     /// Returns why a message is refused; `None` if it may go on. It may be a part of a message that is still read.
     pub(crate) fn message(&self, message: &Message, calls: &Calls) -> Option<Refusal> {
+        // Readers that take a zero character for the end of a text would read another method.
+        let has_zero = message.method.as_ref().is_some_and(|method| method.contains('\0'));
+        if message.ambiguous_method || has_zero {
+            return Some(ambiguous());
+        }
         if message.method.as_deref() != Some("tools/call") {
-            return message.ambiguous.then(ambiguous);
+            return None;
         }
         if let Some(why) = &self.broken {
             return Some(Refusal::new(format!("Denied: tooltrail cannot read its rules. {why}")));
         }
-        if message.ambiguous {
+        if message.ambiguous_tool {
             return Some(ambiguous());
         }
         let Some(tool) = message.params.name.as_deref() else {
@@ -249,6 +257,9 @@ mod tests {
         check(r#""tools/call""#, "unreadable");
         check(r#","params":{"name""#, "pass");
         check(&call("shell").chars().flat_map(|c| ['\0', c]).collect::<String>(), "unreadable");
+        check(r#"{"id":1,"method":"tools/call\u0000","params":{"name":"shell"}}"#, "none");
+        check(r#"{"id":1,"id":2,"method":"acme/x","params":{"Name":"n","name":"a"}}"#, "pass");
+        check(r#"{"id":1,"result":{},"ID":1,"Params":{}}"#, "pass");
         check(r#"{"id":1,"method":"tools/list"}"#, "pass");
         check(r#"{"id":1,"result":{"content":[]}}"#, "pass");
         check("not json", "pass");

@@ -112,15 +112,10 @@ pub(super) fn slot(place: Place, key: &[u8]) -> Slot {
     }
 }
 
-/// The members that decide what a message is. Readers disagree about one that comes twice, and some take a name in
-/// capital letters for it.
-const DECISIVE: [(Place, &[u8]); 5] = [
-    (Place::Message, b"id"),
-    (Place::Message, b"method"),
-    (Place::Message, b"params"),
-    (Place::Params, b"name"),
-    (Place::Params, b"arguments"),
-];
+/// The members that decide whether a message is a call, and of which tool. Readers disagree about one that comes twice,
+/// and some take a name in capital letters for it.
+const DECISIVE: [(Place, &[u8]); 3] =
+    [(Place::Message, b"method"), (Place::Message, b"params"), (Place::Params, b"name")];
 
 /// Whether a name differs from a known one at most in the case of its letters. Readers that ignore the case also take
 /// the long s (U+017F) for an s; no known name has a letter k, for which there is another such character.
@@ -156,7 +151,9 @@ impl Draft {
         }
         for (n, (known_place, known)) in DECISIVE.iter().enumerate() {
             if *known_place == place && is_alike(known, key) {
-                self.message.ambiguous |= self.seen & 1 << n != 0 || *known != key;
+                let is_odd = self.seen & 1 << n != 0 || *known != key;
+                self.message.ambiguous_method |= is_odd && *known == b"method";
+                self.message.ambiguous_tool |= is_odd && *known != b"method";
                 self.seen |= 1 << n;
             }
         }

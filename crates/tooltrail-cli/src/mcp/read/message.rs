@@ -62,9 +62,11 @@ pub(crate) struct Message {
     pub(crate) method: Option<String>,
     pub(crate) params: Params,
     pub(crate) outcome: Option<Answer>,
-    /// Whether different readers may understand the message differently: a member of it that names the method, the
-    /// parameters or the tool comes twice, or with capital letters.
-    pub(crate) ambiguous: bool,
+    /// Whether different readers may take the message for different methods, because the member that names it comes
+    /// twice or with capital letters.
+    pub(crate) ambiguous_method: bool,
+    /// Whether they may take it for calls of different tools, if it is a call.
+    pub(crate) ambiguous_tool: bool,
 }
 
 /// What is kept of the parameters of a request or notification.

@@ -168,9 +168,13 @@ fn a_line_is_valid_if_it_is_json() {
 
 #[test]
 fn a_member_that_decides_may_come_once_and_in_small_letters() {
-    let check = |line: &str, expected: bool| assert_eq!(one(line).ambiguous, expected, "{line}");
+    let check = |line: &str, expected: bool| {
+        let message = one(line);
+        assert_eq!(message.ambiguous_method || message.ambiguous_tool, expected, "{line}");
+    };
     check(r#"{"id":1,"method":"a","params":{"name":"b","arguments":{"name":"c","Name":"d"}}}"#, false);
-    check(r#"{"id":1,"id":1}"#, true);
+    check(r#"{"id":1,"id":1,"params":{"arguments":1,"Arguments":2}}"#, false);
+    check(r#"{"params":{"name":"a","name":"b"}}"#, true);
     check(r#"{"method":"a","m\u0065thod":"a"}"#, true);
     check(r#"{"Method":"a"}"#, true);
     check(r#"{"params":{"NAME":"a"}}"#, true);

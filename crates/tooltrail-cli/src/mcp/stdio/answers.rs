@@ -11,7 +11,7 @@ use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
 use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read};
-use crate::mcp::stdio::shared::{Shared, ids, wait};
+use crate::mcp::stdio::shared::{Shared, Waited, ids, wait};
 
 /// The longest answer that is held whole. A longer one is passed on but for its last bytes.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
@@ -110,9 +110,9 @@ impl<'a> Holding<'a> {
             has_list |= is_list;
             awaited.extend(waits);
         }
-        let (_, failed) = wait(awaited);
+        let Waited { failed, unwritten, .. } = wait(awaited);
         if let Some(why) = failed {
-            self.shared.not_stored();
+            self.shared.not_stored(unwritten);
             if was_sent {
                 self.shared.output.pass(CUT_SHORT)?;
             }

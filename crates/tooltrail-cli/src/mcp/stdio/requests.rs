@@ -11,7 +11,7 @@ use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
 use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read, write_all};
-use crate::mcp::stdio::shared::{Shared, ids, wait};
+use crate::mcp::stdio::shared::{Shared, Waited, ids, wait};
 
 /// The longest line that is held whole. Of a longer one, the tool's name must have come by then.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -164,10 +164,12 @@ impl<'a> Holding<'a> {
         match verdict {
             Verdict::Pass => {
                 let requests = ids(&self.messages, true);
-                let (begun, failed) = wait(self.shared.client(std::mem::take(&mut self.messages)));
+                let waited = wait(self.shared.client(std::mem::take(&mut self.messages)));
+                let Waited { begun, failed, unwritten } = waited;
                 let Some(why) = failed else { return write_all(self.server.as_fd(), &line) };
                 self.cut_short(was_sent)?;
                 self.shared.not_made(&begun, &why);
+                self.shared.not_stored(unwritten);
                 let text = format!("The call was not made, because tooltrail could not record that it begins: {why}");
                 self.send(error_line(&requests, end.is_batch, &text));
                 Ok(())

@@ -18,8 +18,9 @@ use crate::mcp::trail::{Loss, NotRecorded, Opened, StatusFolder, Trail};
 /// How long a call in `strict` waits until the home is open: longer than a recovery that waits for another process.
 const OPEN_WAIT: Duration = Duration::from_secs(5);
 
-/// How long the end of the proxy may be delayed until its last entries are written.
-const CLOSE_WAIT: Duration = Duration::from_secs(5);
+/// How long the end of the proxy may be delayed until its last entries are written: as long as the recorder waits for a
+/// slow disk. Usually it takes milliseconds.
+const CLOSE_WAIT: Duration = Duration::from_secs(35);
 
 /// The longest name or reason in the status file, in characters.
 const STATUS_CHARS_MAX: usize = 300;
@@ -41,6 +42,7 @@ pub(super) struct Shared {
     open: Opener,
     home: PathBuf,
     status: StatusFolder,
+    status_turn: Mutex<()>,
 }
 
 struct State {
@@ -84,6 +86,7 @@ impl Shared {
             open,
             home,
             status,
+            status_turn: Mutex::new(()),
         }
     }
 
@@ -144,7 +147,7 @@ impl Shared {
     pub(super) fn refused(self: &Arc<Self>, messages: &[Message], refusal: &Refusal) {
         let now = self.now();
         let state = self.lock();
-        let is_call = |message: &&Message| message.ambiguous || message.method.as_deref() == Some("tools/call");
+        let is_call = |message: &&Message| message.ambiguous_method || message.method.as_deref() == Some("tools/call");
         let calls = messages.iter().filter(is_call);
         let mut changes = calls.map(|call| state.calls.refused(call, refusal.rule.as_deref(), now)).collect::<Vec<_>>();
         if refusal.rule.is_none() {
@@ -175,9 +178,9 @@ impl Shared {
         }
     }
 
-    /// Counts a call whose end could not be recorded before its answer went on.
-    pub(super) fn not_stored(&self) {
-        self.lock().trail.count_unwritten();
+    /// Counts calls whose ends could not be recorded before their answers went on.
+    pub(super) fn not_stored(&self, calls: u64) {
+        self.lock().trail.count_unwritten(calls);
     }
 
     /// Notes calls that are open, and records cancelled calls whose answers did not come. Returns how long until there is something to do again.
@@ -219,7 +222,7 @@ impl Shared {
     }
 
     fn close_now(self: &Arc<Self>) {
-        let mut state = self.until_open(self.lock(), CLOSE_WAIT);
+        let mut state = self.until_open(self.lock(), OPEN_WAIT);
         if state.trail.recorder().is_none() && state.trail.has_untold() {
             // One more attempt, whenever the last one was.
             drop(state);
@@ -231,17 +234,18 @@ impl Shared {
         drop(state);
         let Some(recorder) = recorder else {
             if untold > 0 {
-                self.write_status(untold, &why);
+                self.write_status();
             }
             return;
         };
         let closed = recorder.close();
-        // What the recorder could not tell in a gap either.
-        let untold = untold + recorder.counters().untold_entries;
+        // What the recorder could not tell in a gap either, and what a writer that has died never took.
+        let counters = recorder.counters();
+        let untold = untold + counters.untold_entries + counters.queued_entries + counters.writing_entries;
         match closed {
             _ if untold == 0 => self.status.remove(std::process::id()),
-            Err(error) => self.write_status(untold, &error.message()),
-            Ok(()) => self.write_status(untold, &why),
+            Err(error) => self.write_status_of(untold, &error.message()),
+            Ok(()) => self.write_status_of(untold, &why),
         }
     }
 
@@ -284,9 +288,11 @@ impl Shared {
             // In a thread of its own, because this folder may be on a slow disk too.
             let writing = std::thread::Builder::new().name("tooltrail-status".to_owned());
             let _ = writing.spawn(move || {
-                let (untold, why) = shared.lock().trail.untold();
-                shared.write_status(untold, &why);
-                shared.lock().trail.status_written();
+                shared.write_status();
+                // More calls may have been lost meanwhile.
+                while shared.lock().trail.go_on_writing_status() {
+                    shared.write_status();
+                }
             });
         }
         let is_tick_due = state.calls.next_tick().is_some() || state.trail.next_tick().is_some();
@@ -307,16 +313,23 @@ impl Shared {
         let lost_before = if recorder.is_ok() { self.status.take(&self.home) } else { 0 };
         let mut state = self.lock();
         state.trail.opened(Opened { recorder, lost_before, now: self.clock.monotonic() });
-        let (untold, why) = state.trail.untold();
         let is_open = state.trail.recorder().is_some();
         drop(state);
         self.opened.notify_all();
         if !is_open {
-            self.write_status(untold, &why);
+            self.write_status();
         }
     }
 
-    fn write_status(&self, lost: u64, why: &str) {
+    /// Writes the status file with what is lost by now.
+    fn write_status(&self) {
+        // One after the other, so that an older number never replaces a newer one.
+        let _turn = self.status_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let (untold, why) = self.lock().trail.untold();
+        self.write_status_of(untold, &why);
+    }
+
+    fn write_status_of(&self, lost: u64, why: &str) {
         let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
         let (at, pid, home) = (self.clock.now().to_string(), std::process::id(), self.home.clone());
         // A name or a reason may hold a secret, and this file is not redacted by the recorder.
@@ -348,17 +361,29 @@ impl State {
     }
 }
 
-/// Waits until all calls are durable. Returns the keys of those that begin, and why one of them is not recorded.
-pub(super) fn wait(awaited: Vec<Awaited>) -> (Vec<u64>, Option<String>) {
-    let (mut begun, mut failed) = (Vec::new(), None);
+/// What became of calls that were to be durable before their message went on.
+#[derive(Debug, Default)]
+pub(super) struct Waited {
+    /// The keys of the calls that begin.
+    pub(super) begun: Vec<u64>,
+    /// Why one of the calls is not recorded.
+    pub(super) failed: Option<String>,
+    /// How many calls have ended and are not recorded.
+    pub(super) unwritten: u64,
+}
+
+/// Waits until all calls are durable.
+pub(super) fn wait(awaited: Vec<Awaited>) -> Waited {
+    let mut waited = Waited::default();
     for Awaited { begins, ack } in awaited {
-        begun.extend(begins);
+        waited.begun.extend(begins);
         let recorded = ack.and_then(|ack| ack.wait().map_err(|error| NotRecorded(error.message())));
         if let Err(NotRecorded(why)) = recorded {
-            failed.get_or_insert(why);
+            waited.failed.get_or_insert(why);
+            waited.unwritten += u64::from(begins.is_none());
         }
     }
-    (begun, failed)
+    waited
 }
 
 /// Returns the ids of the requests, or of the answers, among the messages.

@@ -163,7 +163,8 @@ impl Trail {
         recorder.count_lost(LossReason::Unopened, std::mem::take(&mut self.lost) + opened.lost_before);
     }
 
-    /// Whether the status file should be written now. The caller then writes it and calls [`Trail::status_written`].
+    /// Whether the status file should be written now. The caller then writes it and asks
+    /// [`Trail::go_on_writing_status`].
     pub(crate) fn begin_writing_status(&mut self) -> bool {
         let is_due =
             self.is_status_old && !self.is_status_written && matches!(self.recording, Recording::Failed { .. });
@@ -173,16 +174,17 @@ impl Trail {
         is_due
     }
 
-    /// Takes note that the status file was written.
-    pub(crate) fn status_written(&mut self) {
+    /// Whether the status file that is being written is old already, so that it must be written once more.
+    pub(crate) fn go_on_writing_status(&mut self) -> bool {
         self.is_status_written = false;
+        self.begin_writing_status()
     }
 
-    /// Counts a call that was to be durable before its message went on, and is not recorded.
-    pub(crate) fn count_unwritten(&mut self) {
-        match self.recording {
-            Recording::Open(recorder) => recorder.count_lost(LossReason::Unwritten, 1),
-            _ => self.lose(),
+    /// Counts calls that were to be durable before their message went on, and are not recorded. While the home is not
+    /// open, they are counted already.
+    pub(crate) fn count_unwritten(&mut self, calls: u64) {
+        if let Recording::Open(recorder) = self.recording {
+            recorder.count_lost(LossReason::Unwritten, calls);
         }
     }
 

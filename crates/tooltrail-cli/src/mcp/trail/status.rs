@@ -60,6 +60,7 @@ impl StatusFolder {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten().take(FILES_MAX);
         let mut lost = 0;
         for file in files.map(|file| file.path()) {
+            remove_leftover(&file);
             let Some(loss) = read(&file).filter(|loss| loss.home == home && !is_alive(loss.pid)) else { continue };
             // Only one proxy can give the file another name, so its losses are told once.
             let mine = folder.join(format!("{}.taken-by-{}", loss.pid, std::process::id()));
@@ -69,6 +70,15 @@ impl StatusFolder {
             }
         }
         lost
+    }
+}
+
+/// Removes what a proxy left that ended while it wrote.
+fn remove_leftover(file: &Path) {
+    let is_new = file.extension().is_some_and(|extension| extension == "new");
+    let pid = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+    if is_new && pid.is_some_and(|pid| !is_alive(pid)) {
+        let _ = std::fs::remove_file(file);
     }
 }
 

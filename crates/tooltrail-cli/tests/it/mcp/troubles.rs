@@ -135,6 +135,27 @@ fn calls_of_a_day_file_that_takes_nothing_are_told_once() {
 }
 
 #[test]
+fn each_call_of_a_strict_batch_is_told() {
+    let place = TestHome::new();
+    let today = crate::support::now().to_string()[..10].to_owned();
+    let blocked = place.home().join("alice/tool_audit").join(format!("{today}.jsonl"));
+    std::fs::create_dir_all(&blocked).unwrap();
+    let mut client = Client::start(proxy(&place, &["--durability", "strict", "--user", "alice"]));
+    let call = |id: u64| json!({ "id": id, "method": "tools/call", "params": { "name": "echo" } });
+    client.send(&json!([call(1), call(2), call(3)]).to_string());
+    let answers = serde_json::from_str::<serde_json::Value>(&client.line()).unwrap();
+    assert!(answers.as_array().unwrap().iter().all(|answer| answer["error"].is_object()), "{answers}");
+    // Now that the file is known to take nothing, a call without an id is not made either, and told.
+    client.send(r#"{"method":"tools/call","params":{"name":"echo"}}"#);
+    client.end();
+    std::fs::remove_dir(&blocked).unwrap();
+    let mut client = Client::start(proxy(&place, &["--user", "alice"]));
+    client.call("echo", &json!({ "last": true }));
+    client.end();
+    assert_eq!((entries(&place).len(), told(&place)), (1, 4), "{:?}", own_events(&place, "tooltrail.gap"));
+}
+
+#[test]
 fn a_file_that_may_not_grow_does_not_end_the_proxy() {
     let place = TestHome::new();
     let server = super::support::server();
