@@ -312,9 +312,8 @@ impl Scan {
             return Ok(scan);
         };
         let (mut at, mut sequence) = (HEADER_BYTES as usize, 0);
-        loop {
-            // Another process may be writing the segment, so its length may not fit to its header.
-            let Some(rest) = bytes.get(at..) else { break };
+        // Another process may be writing the segment, so its length may not fit to its header.
+        while let Some(rest) = bytes.get(at..) {
             let next = match decode(rest, &header.salt, sequence) {
                 Some(frame) => Some((at, sequence, frame)),
                 None => after_damage(&bytes, at, &header.salt, sequence),
