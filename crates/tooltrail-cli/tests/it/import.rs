@@ -19,7 +19,8 @@ fn what_cannot_be_read_is_said() {
     };
     check(&["import"], "FILE");
     let keys = place.home().join("keys").to_str().unwrap().to_owned();
-    check(&["import", &torn, "--keys", &keys], "below the home");
+    let good = place.file("good.jsonl", "{\"tool\":\"t\"}\n");
+    check(&["import", &good, "--keys", &keys], "below the home");
     check(&["import", &folder], "is a folder without session files");
     check(&["import", "no-such-file"], "hint: check the name");
     check(&["import", &torn], "torn.zst");

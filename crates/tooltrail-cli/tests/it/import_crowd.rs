@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
-use crate::support::{Ran, TestHome, lines, minutes_ago};
+use crate::support::{Ran, TestHome, crowd, lines, minutes_ago};
 
 /// Processes of the first test, and the entries of each.
 const PROCESSES: u64 = 8;
@@ -11,6 +11,7 @@ const ENTRIES: u64 = 10_000;
 
 /// Starts the imports of all files at the same time, and waits for all of them.
 fn at_once(place: &TestHome, files: &[String]) -> Vec<Ran> {
+    let _alone = crowd();
     let start = |file: &String| {
         let mut command = place.command(&["import", file]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

@@ -3,8 +3,18 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tooltrail::{Clock as _, SystemClock, Timestamp};
+
+/// Held by tests that start many processes: two of them at once would wait for each other's disk and processors, and
+/// some look at how long that takes.
+static CROWD: Mutex<()> = Mutex::new(());
+
+/// Waits until no other test has many processes.
+pub(crate) fn crowd() -> MutexGuard<'static, ()> {
+    CROWD.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A temporary folder with a home.
 pub(crate) struct TestHome {

@@ -245,5 +245,5 @@ fn real_sessions_have_the_calls_that_were_counted_otherwise() {
             .filter(|entry| entry["client"] == "pi" && entry["status"] == status && entry["reason"] != "interrupted")
             .count()
     };
-    assert_eq!((count("ok"), count("error")), (1_379 + 2, 60), "{answer}");
+    assert_eq!((count("ok"), count("error")), (1_379 + 1, 60), "{answer}");
 }

@@ -256,7 +256,8 @@ fn the_server_finds_the_process_as_without_a_proxy() {
     let direct = run(&["sh", "-c", &format!("trap '' HUP INT; sh -c \"{}\"", script.replace('$', "\\$"))]);
     let ours = format!("trap '' HUP INT; {binary} mcp -- sh -c \"{}\"", script.replace('$', "\\$"));
     assert_eq!(direct, run(&["sh", "-c", &ours]));
-    assert!(direct.contains("0000003"), "{direct}");
+    // HUP and INT are the lowest two bits; whoever runs the tests may ignore others.
+    assert!(direct.trim_end().ends_with(['3', '7']), "{direct}");
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn sleeps(pid: u32) -> u64 {
 
 #[test]
 fn every_call_of_many_proxies_is_recorded_once_and_idle_ones_sleep() {
+    let _alone = crate::support::crowd();
     let place = TestHome::new();
     let mut clients = (0..PROXIES)
         .map(|n| Client::start(proxy(&place, &["--server", &format!("s{n}"), "--durability", "grouped"])))
