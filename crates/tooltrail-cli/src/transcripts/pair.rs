@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sha2::{Digest as _, Sha256};
 use tooltrail::{Call, DurationMs, EntryId, Outcome, Reason, Timestamp, Via};
 
+use crate::mcp::gate::hook_name_parts;
 use crate::transcripts::formats::{Answered, Asked, Format, Said, Session};
 
 /// The shortest call id that is unique by itself, in characters. Shorter ones, such as `call_0`, come again in other
@@ -17,15 +18,14 @@ pub(super) struct Pairs {
     format: Format,
     user: String,
     pub(super) session: Session,
-    open: HashMap<String, Asked>,
-    /// The ids of `open` in their order.
-    order: Vec<String>,
+    /// The calls without a result by their ids, with the number of calls before them.
+    open: HashMap<String, (u64, Asked)>,
+    asked: u64,
 }
 
 impl Pairs {
     pub(super) fn new(format: Format, user: &str) -> Self {
-        let (session, open, order) = (Session::default(), HashMap::new(), Vec::new());
-        Self { format, user: user.to_owned(), session, open, order }
+        Self { format, user: user.to_owned(), session: Session::default(), open: HashMap::new(), asked: 0 }
     }
 
     /// Takes what a line says. Returns the call that has ended, if one has.
@@ -33,14 +33,12 @@ impl Pairs {
         match said {
             Said::Call(asked) => {
                 // A message that was appended again says the same once more.
-                if !self.open.contains_key(&asked.call_id) {
-                    self.order.push(asked.call_id.clone());
-                    self.open.insert(asked.call_id.clone(), asked);
-                }
+                self.open.entry(asked.call_id.clone()).or_insert((self.asked, asked));
+                self.asked += 1;
                 None
             }
             Said::Result(answered) => {
-                let asked = self.open.remove(&answered.call_id)?;
+                let (_, asked) = self.open.remove(&answered.call_id)?;
                 self.ended(asked, Some(answered))
             }
         }
@@ -48,9 +46,9 @@ impl Pairs {
 
     /// Returns the calls that have no result, in their order.
     pub(super) fn unanswered(&mut self) -> Vec<Call> {
-        let order = std::mem::take(&mut self.order);
-        let open = order.into_iter().filter_map(|id| self.open.remove(&id)).collect::<Vec<_>>();
-        open.into_iter().filter_map(|asked| self.ended(asked, None)).collect()
+        let mut open = std::mem::take(&mut self.open).into_values().collect::<Vec<_>>();
+        open.sort_by_key(|(before, _)| *before);
+        open.into_iter().filter_map(|(_, asked)| self.ended(asked, None)).collect()
     }
 
     fn ended(&self, asked: Asked, answered: Option<Answered>) -> Option<Call> {
@@ -62,7 +60,7 @@ impl Pairs {
         call.session.clone_from(&self.session.id);
         call.model = asked.model.or_else(|| self.session.model.clone());
         call.agent = asked.agent;
-        call.server = server_of(&asked.tool);
+        call.server = hook_name_parts(&asked.tool).map(|(server, _)| server.to_owned());
         let client = self.format.client();
         call.client =
             Some(self.session.version.as_ref().map_or_else(|| client.to_owned(), |v| format!("{client}/{v}")));
@@ -109,10 +107,4 @@ fn outcome(answered: Option<Answered>) -> Outcome {
 fn took(began: Timestamp, ended: Timestamp) -> Option<DurationMs> {
     let millis = u64::try_from(ended.as_millis() - began.as_millis()).ok()?;
     Some(DurationMs::measured(std::time::Duration::from_millis(millis)))
-}
-
-/// Returns the server in the name of a tool of an MCP server, `mcp__SERVER__TOOL`.
-fn server_of(tool: &str) -> Option<String> {
-    let (server, tool) = tool.strip_prefix("mcp__")?.split_once("__")?;
-    (!server.is_empty() && !tool.is_empty()).then(|| server.to_owned())
 }

@@ -64,6 +64,27 @@ fn rules_are_tried_on_recorded_calls() {
 }
 
 #[test]
+fn only_random_ids_join_entries_to_one_call() {
+    let place = TestHome::new();
+    let call = |session: &str, second: u32, status: &str, id: &str| {
+        json!({ "user": "alice", "tool": "Bash", "status": status, "session": session, "call_id": id,
+            "ts": format!("2026-11-20T10:00:0{second}Z") })
+        .to_string()
+    };
+    let lines = [
+        call("a", 0, "ok", "functions.Bash:0"),
+        call("b", 1, "ok", "functions.Bash:0"),
+        call("a", 2, "ok", "toolu_01ABCDEFGHIJKLMNOP"),
+        call("b", 3, "ok", "toolu_01ABCDEFGHIJKLMNOP"),
+        call("b", 4, "denied", "toolu_01ABCDEFGHIJKLMNOP"),
+    ];
+    let imported = place.run(&["import", &place.file("calls.jsonl", lines.join("\n"))]);
+    assert_eq!(imported.code, Some(0), "{}", imported.err);
+    let told = place.run(&["gate", "test", &place.file("rules.toml", ""), QUESTION]);
+    assert_eq!(told.out, "4 calls, none would have been denied\n");
+}
+
+#[test]
 fn rules_are_derived_from_what_was_used() {
     let place = place();
     let told = place.run(&["gate", "suggest", QUESTION]);

@@ -7,3 +7,4 @@ mod sightings;
 
 pub use answer::{Stats, ToolStats};
 pub use numbers::Quantiles;
+pub use sightings::is_random_call_id;

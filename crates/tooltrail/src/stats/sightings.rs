@@ -128,9 +128,15 @@ fn are_one_session(a: &Sighting, b: &Sighting) -> bool {
     a.session.is_none() || b.session.is_none() || a.session == b.session
 }
 
-/// Whether an id has enough random characters that two calls do not share it by chance.
-fn is_random(id: &str) -> bool {
-    let letters = id.bytes().filter(|byte| *byte != b'-').collect::<Vec<_>>();
+/// Whether a call id has enough random characters that two calls do not share it by chance: 16 letters and digits in a
+/// row, of which 8 differ. Entries with such an id are one call, also if they come from different captures.
+///
+/// ```
+/// assert!(tooltrail::is_random_call_id("toolu_01A09q90qw90lq917835lq9"));
+/// assert!(!tooltrail::is_random_call_id("functions.read_file:12"));
+/// ```
+pub fn is_random_call_id(call_id: &str) -> bool {
+    let letters = call_id.bytes().filter(|byte| *byte != b'-').collect::<Vec<_>>();
     letters.split(|byte| !byte.is_ascii_alphanumeric()).any(|run| {
         let mut distinct = run.to_vec();
         distinct.sort_unstable();
@@ -154,7 +160,7 @@ impl Sightings {
     /// Adds a sighting; returns it if it counts as a call of its own now.
     pub(super) fn add(&mut self, sighting: Sighting) -> Option<Sighting> {
         let Some(call_id) = &sighting.call_id else { return Some(sighting) };
-        let is_random = is_random(call_id);
+        let is_random = is_random_call_id(call_id);
         let name = (&sighting.user, call_id);
         let key = u128::from(self.hashers.0.hash_one(name)) << 64 | u128::from(self.hashers.1.hash_one(name));
         let calls = self.waiting.entry(key).or_default();
@@ -249,11 +255,11 @@ mod tests {
     fn random_ids_are_known() {
         for yes in ["toolu_01A09q90qw90lq917835lq9", "call_Abcdefghijklmnopqr", "550e8400-e29b-41d4-a716-446655440000"]
         {
-            assert!(is_random(yes), "{yes}");
+            assert!(is_random_call_id(yes), "{yes}");
         }
         for no in ["call_0", "search", "call_0000000000000001", "read_file_from_the_disk", "functions.read_file:12", ""]
         {
-            assert!(!is_random(no), "{no}");
+            assert!(!is_random_call_id(no), "{no}");
         }
     }
 }

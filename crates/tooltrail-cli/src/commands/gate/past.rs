@@ -3,18 +3,15 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-use tooltrail::{Cursor, GateRequest, Skipped, Status, StoredEntry};
+use tooltrail::{Cursor, GateRequest, Skipped, Status, StoredEntry, is_random_call_id};
 
 use crate::failure::Failure;
-use crate::mcp::gate::hook_name;
+use crate::mcp::gate::{hook_name, hook_name_parts};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
 
 /// The entries of one page: as many as a page may have.
 const PAGE_ENTRIES: usize = 1_000;
-
-/// The shortest `call_id` that joins two entries to one call, in characters, as in statistics.
-const CALL_ID_CHARS_MIN: usize = 16;
 
 /// The tools whose names begin so are tooltrail's own events.
 const OWN_TOOLS: &str = "tooltrail.";
@@ -43,7 +40,7 @@ pub(super) struct Read {
 
 impl<'a> PastCall<'a> {
     fn new(entry: &'a StoredEntry, line: &'a str) -> Self {
-        let of_hook = entry.tool.strip_prefix("mcp__").and_then(|rest| rest.split_once("__"));
+        let of_hook = hook_name_parts(&entry.tool);
         match (entry.server.as_deref(), of_hook) {
             (_, Some((server, tool))) => {
                 Self { entry, line, server: Some(server), tool, hook_name: Some(entry.tool.clone()) }
@@ -92,8 +89,9 @@ pub(super) fn read(
         let page = trail.recent(&question)?;
         for (entry, line) in page.entries(&zone).zip(&page.lines) {
             let Ok(entry) = entry else { continue };
-            let call_id = entry.call_id.as_deref().filter(|id| id.chars().count() >= CALL_ID_CHARS_MIN);
-            let is_first = call_id.is_none_or(|id| seen.insert(hasher.hash_one((&entry.user, id))));
+            let call_id = entry.call_id.as_deref().filter(|id| is_random_call_id(id));
+            let is_first = call_id
+                .is_none_or(|id| seen.insert(hasher.hash_one((&entry.user, id, entry.status == Status::Denied))));
             if is_first && !entry.tool.starts_with(OWN_TOOLS) {
                 read.calls += 1;
                 take(&PastCall::new(&entry, line));

@@ -196,7 +196,12 @@ fn tool_of(pattern: &str) -> Option<String> {
 /// name that are no letters, digits, `_` or `-`.
 pub(crate) fn hook_name(server: &str, tool: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
-    format!("mcp__{}__{tool}", server.chars().map(plain).collect::<String>())
+    format!("{HOOK_PREFIX}{}__{tool}", server.chars().map(plain).collect::<String>())
+}
+
+/// Returns the server and the tool in a name that hooks use.
+pub(crate) fn hook_name_parts(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix(HOOK_PREFIX)?.split_once("__").filter(|(server, tool)| !server.is_empty() && !tool.is_empty())
 }
 
 #[cfg(test)]
