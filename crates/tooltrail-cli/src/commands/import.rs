@@ -37,7 +37,8 @@ const REJECTED_TOLD_MAX: usize = 10;
   jq -c '.calls[]' log.json | tooltrail import -  from another program
   tooltrail import calls.jsonl --again            the same content once more
 
-Exit codes: 0 all lines were taken in, 1 a line was rejected or a file refused, 2 could not.")]
+Exit codes: 0 all lines were taken in, 1 a line was rejected, a file refused or a session file not read to its end,
+2 could not.")]
 pub(crate) struct Args {
     /// Files of JSON lines, plain, gzip or zstd, or folders of session files; - is stdin
     #[arg(value_name = "FILE", required_unless_present = "agents")]
@@ -149,7 +150,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     }
     let no = reports.iter().any(|done| match done {
         Done::Lines(_, report) => report.rejected.count > 0 || report.outcome == Outcome::Refused,
-        Done::Session(.., report) => !report.malformed.is_empty(),
+        Done::Session(.., report) => report.malformed > 0 || report.unread.is_some(),
     });
     Ok(if no { Exit::No } else { Exit::Yes }.into())
 }
@@ -231,8 +232,14 @@ fn print_done(done: &Done, json: bool) {
 /// Prints the result of a session file on stderr, if there is something to say about it.
 fn print_session(path: &Path, format: Format, report: &transcripts::Report, json: bool) {
     let name = name_of(path);
-    for (line, why) in report.malformed.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
+    for (line, why) in report.malformed_named.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
         output::talk(&format!("{name} line {line}: {why}"));
+    }
+    if report.malformed > REJECTED_TOLD_MAX as u64 {
+        output::talk(&format!("{name}: {} lines rejected in all", report.malformed));
+    }
+    if let Some(why) = &report.unread {
+        output::talk_error(&format!("could not read {name} to its end: {why}"));
     }
     if report.stored + report.before + report.open + report.late == 0 {
         return;
@@ -319,7 +326,7 @@ fn answer(reports: &[Done]) -> Value {
     let rejected = reports.iter().flat_map(|done| {
         let (path, named) = match done {
             Done::Lines(path, report) => (path, &report.rejected.named),
-            Done::Session(path, _, report) => (path, &report.malformed),
+            Done::Session(path, _, report) => (path, &report.malformed_named),
         };
         let name = name_of(path);
         named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error }))
@@ -334,11 +341,12 @@ fn answer(reports: &[Done]) -> Value {
             "file": name_of(path),
             "format": format.client(),
             "accepted": report.stored,
-            "rejected": report.malformed.len(),
+            "rejected": report.malformed,
             "before": report.before,
             "open": report.open,
             "late": report.late,
             "other_lines": report.other_lines,
+            "unread": report.unread,
         }),
     });
     json!({

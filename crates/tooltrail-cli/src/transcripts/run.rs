@@ -42,14 +42,19 @@ pub(crate) struct Report {
     pub(crate) late: u64,
     /// The lines that say nothing about calls, by kind.
     pub(crate) other_lines: BTreeMap<String, u64>,
-    /// The numbers of malformed lines, and what is wrong.
-    pub(crate) malformed: Vec<(u64, String)>,
-    /// The first and last day of the calls.
-    pub(crate) days: Option<(Date, Date)>,
+    /// The malformed lines.
+    pub(crate) malformed: u64,
+    /// The numbers of the first of them, and what is wrong.
+    pub(crate) malformed_named: Vec<(u64, String)>,
+    /// Why the file, or the rest of it, could not be read.
+    pub(crate) unread: Option<String>,
 }
 
 /// The most malformed lines that are named, and the most kinds of other lines that are counted by name.
 const NAMED_MAX: usize = 100;
+
+/// The longest reason why a line is malformed, in characters.
+const WHY_CHARS_MAX: usize = 200;
 
 /// Imports session files into a home.
 pub(crate) struct Run<'a> {
@@ -107,20 +112,34 @@ impl<'a> Run<'a> {
         Self { home, recorder, user, stored: HashSet::new() }
     }
 
-    /// Imports a session file.
+    /// Imports a session file. Of a file that cannot be read to its end, what comes before is stored.
+    ///
+    /// # Errors
+    /// If calls cannot be stored.
     pub(crate) fn import(&mut self, path: &Path, format: Format) -> Result<Report, Failure> {
-        let failed = |error: io::Error| Failure::io("read", path.display(), &error);
-        let mut reader = Reader::open(path).map_err(failed)?;
-        let mut pairs = Pairs::new(format, self.user);
         let mut report = Report::default();
+        let mut reader = match Reader::open(path) {
+            Ok(reader) => reader,
+            Err(error) => return Ok(Report { unread: Some(error.to_string()), ..report }),
+        };
+        let mut pairs = Pairs::new(format, self.user);
         let (mut calls, mut bytes) = (Vec::new(), 0);
-        while let Some(line) = reader.next().map_err(failed)? {
+        loop {
+            let line = match reader.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(error) => {
+                    report.unread = Some(error.to_string());
+                    break;
+                }
+            };
             let objects = match line {
                 Ok(objects) => objects,
                 Err(why) => {
-                    if report.malformed.len() < NAMED_MAX {
-                        let why = self.recorder.excerpt(&why, &[], 200);
-                        report.malformed.push((reader.line, why));
+                    report.malformed += 1;
+                    if report.malformed_named.len() < NAMED_MAX {
+                        let why = self.recorder.excerpt(&why, &[], WHY_CHARS_MAX);
+                        report.malformed_named.push((reader.line, why));
                     }
                     continue;
                 }
@@ -144,7 +163,8 @@ impl<'a> Run<'a> {
             }
         }
         let unanswered = pairs.unanswered();
-        if rests(path) {
+        // A call whose result stands in the part that was not read is not interrupted.
+        if report.unread.is_none() && rests(path) {
             calls.extend(unanswered);
         } else {
             report.open = unanswered.len() as u64;
@@ -168,10 +188,6 @@ impl<'a> Run<'a> {
             } else if self.recorder.too_late(&call).is_some() {
                 report.late += 1;
             } else {
-                if let Some(day) = call.ts.map(|ts| ts.date()) {
-                    let (first, last) = report.days.unwrap_or((day, day));
-                    report.days = Some((first.min(day), last.max(day)));
-                }
                 new.push(call);
             }
         }

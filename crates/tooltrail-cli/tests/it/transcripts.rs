@@ -228,6 +228,32 @@ fn damaged_and_foreign_lines_are_told() {
 }
 
 #[test]
+fn a_damaged_file_is_in_no_other_files_way() {
+    let place = TestHome::new();
+    let folder = place.path("sessions");
+    std::fs::create_dir(&folder).unwrap();
+    // More than one block of zstd, so that the calls come out before the cut.
+    let filler = json!({ "type": "progress", "text": "x".repeat(300_000) }).to_string() + "\n";
+    let packed = zstd::encode_all((claude_code() + &filler).as_bytes(), 1).unwrap();
+    std::fs::write(folder.join("a.jsonl.zst"), &packed[..packed.len() - 5]).unwrap();
+    std::fs::write(folder.join("b.jsonl"), codex() + &"broken\n".repeat(150)).unwrap();
+    let told = place.run(&["import", folder.to_str().unwrap(), "--json"]);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    let answer = serde_json::from_str::<Value>(&told.out).unwrap();
+    assert_eq!(answer["accepted"], 5, "{answer}");
+    let [cut, whole] = [&answer["files"][0], &answer["files"][1]];
+    assert!(cut["unread"].is_string() && whole["unread"].is_null(), "{answer}");
+    assert_eq!((&whole["rejected"], answer["rejected"].as_array().map(Vec::len)), (&json!(150), Some(100)));
+    assert!(told.err.contains("could not read") && told.err.contains("a.jsonl.zst to its end"), "{}", told.err);
+    // A call whose result may stand behind the cut is not interrupted, however old the file is.
+    let file = std::fs::File::options().append(true).open(folder.join("a.jsonl.zst")).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(48 * 60 * 60)).unwrap();
+    let again = place.run(&["import", folder.to_str().unwrap()]);
+    assert!(again.err.contains("150 lines rejected in all"), "{}", again.err);
+    assert_eq!(calls(&place).len(), 5);
+}
+
+#[test]
 fn real_sessions_have_the_calls_that_were_counted_otherwise() {
     let Some(traces) = std::env::var_os("TOOLTRAIL_TRACES").filter(|traces| !traces.is_empty()) else {
         eprintln!("skipped: TOOLTRAIL_TRACES names no folder with recorded sessions");
