@@ -153,6 +153,14 @@ impl Scanner {
         (at, None)
     }
 
+    /// Reads bytes of any number of lines, and adds the messages that are complete.
+    pub(crate) fn feed_all(&mut self, mut bytes: &[u8], messages: &mut Vec<Message>) {
+        while !bytes.is_empty() {
+            let (taken, _) = self.feed(bytes, messages);
+            bytes = &bytes[taken..];
+        }
+    }
+
     /// Ends the last line, which has no newline.
     pub(crate) fn finish(&mut self, messages: &mut Vec<Message>) -> LineEnd {
         self.end_line(messages)

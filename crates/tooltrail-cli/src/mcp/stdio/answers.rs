@@ -44,11 +44,7 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdout) -> io::Result<()> {
         let length = read(server.as_fd(), &mut buffer).unwrap_or(0);
         let ticket = shared.passing_on(Side::Server);
         let written = shared.output.pass(&buffer[..length]);
-        let mut bytes = &buffer[..length];
-        while !bytes.is_empty() {
-            let (taken, _) = scanner.feed(bytes, &mut messages);
-            bytes = &bytes[taken..];
-        }
+        scanner.feed_all(&buffer[..length], &mut messages);
         if length == 0 {
             scanner.finish(&mut messages);
         }

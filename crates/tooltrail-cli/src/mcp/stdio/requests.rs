@@ -44,13 +44,9 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdin) -> io::Result<()> {
             shared.client(messages);
             return Ok(());
         }
-        let mut bytes = &buffer[..length];
         let ticket = shared.passing_on(Side::Client);
-        let written = write_all(server.as_fd(), bytes);
-        while !bytes.is_empty() {
-            let (taken, _) = scanner.feed(bytes, &mut messages);
-            bytes = &bytes[taken..];
-        }
+        let written = write_all(server.as_fd(), &buffer[..length]);
+        scanner.feed_all(&buffer[..length], &mut messages);
         shared.looked_at(Side::Client, ticket, std::mem::take(&mut messages));
         written?;
     }
@@ -128,9 +124,8 @@ impl<'a> Holding<'a> {
         let seen = self.scanner.seen();
         let refused = |text: &str| Some(Refusal::new(text));
         if !self.shared.rules.can_refuse() {
-            return (self.messages.len() > BATCH_MAX)
-                .then(|| refused("Denied: the batch has too many messages."))
-                .flatten();
+            let is_large = self.messages.len() > BATCH_MAX;
+            return if is_large { refused("Denied: the batch has too many messages.") } else { None };
         }
         if !self.messages.is_empty() {
             return refused("Denied: the batch is too large to be checked against tooltrail's gate.");

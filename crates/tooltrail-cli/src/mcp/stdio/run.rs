@@ -54,7 +54,7 @@ pub(crate) fn run(command: &[OsString], home: PathBuf, settings: impl FnOnce() -
         return Err(replace_by(command));
     }
     let signals = Signals::begin()?;
-    let (child, stdin, stdout) = start(command, Some(&home))?;
+    let (child, stdin, stdout) = start(command, &home)?;
     let server = Arc::new(Running::new(&child));
     let (events, happened) = channel();
     let Start { about, policy, rules, clock, open, status } = settings();

@@ -36,13 +36,11 @@ pub(crate) fn replace_by(command: &[OsString]) -> io::Error {
 ///
 /// # Errors
 /// Any I/O error of the operating system.
-pub(super) fn start(command: &[OsString], home: Option<&Path>) -> io::Result<(Child, ChildStdin, ChildStdout)> {
+pub(super) fn start(command: &[OsString], home: &Path) -> io::Result<(Child, ChildStdin, ChildStdout)> {
     let Some((program, args)) = command.split_first() else { return Err(io::ErrorKind::InvalidInput.into()) };
     let mut server = Command::new(program);
     server.args(args).stdin(Stdio::piped()).stdout(Stdio::piped());
-    if let Some(home) = home {
-        server.env(ABOVE, above(std::process::id(), home));
-    }
+    server.env(ABOVE, above(std::process::id(), home));
     let mut child = server.spawn()?;
     match (child.stdin.take(), child.stdout.take()) {
         (Some(stdin), Some(stdout)) => Ok((child, stdin, stdout)),

@@ -150,20 +150,15 @@ impl Shared {
         let is_call = |message: &&Message| message.ambiguous_method || message.method.as_deref() == Some("tools/call");
         let calls = messages.iter().filter(is_call);
         let mut changes = calls.map(|call| state.calls.refused(call, refusal.rule.as_deref(), now)).collect::<Vec<_>>();
-        if refusal.rule.is_none() {
-            for change in &mut changes {
-                if let Change::Whole(call) = change {
-                    call.add_extra("why", serde_json::Value::from(refusal.text.as_str()).to_string());
-                }
+        for change in &mut changes {
+            let Change::Whole(call) = change else { continue };
+            if refusal.rule.is_none() {
+                call.add_extra("why", serde_json::Value::from(refusal.text.as_str()).to_string());
             }
-        }
-        if self.rules.are_broken() {
-            // Secrets that only the rules of the unreadable file would find must not be stored.
-            for change in &mut changes {
-                if let Change::Whole(call) = change {
-                    (call.args, call.args_chars) = (String::new(), None);
-                    call.add_extra("args", "\"left out: the configuration could not be read\"".to_owned());
-                }
+            if self.rules.are_broken() {
+                // Secrets that only the rules of the unreadable file would find must not be stored.
+                (call.args, call.args_chars) = (String::new(), None);
+                call.add_extra("args", "\"left out: the configuration could not be read\"".to_owned());
             }
         }
         self.apply(state, changes);
@@ -183,7 +178,8 @@ impl Shared {
         self.lock().trail.count_unwritten(calls);
     }
 
-    /// Notes calls that are open, and records cancelled calls whose answers did not come. Returns how long until there is something to do again.
+    /// Notes calls that are open, and records cancelled calls whose answers did not come. Returns how long until there is
+    /// something to do again.
     pub(super) fn tick(self: &Arc<Self>) -> Option<Duration> {
         let now = self.now();
         let mut state = self.lock();
@@ -223,7 +219,7 @@ impl Shared {
 
     fn close_now(self: &Arc<Self>) {
         let mut state = self.until_open(self.lock(), OPEN_WAIT);
-        if state.trail.recorder().is_none() && state.trail.has_untold() {
+        if state.trail.recorder().is_none() && state.trail.untold().0 > 0 {
             // One more attempt, whenever the last one was.
             drop(state);
             self.open_now();
@@ -242,6 +238,8 @@ impl Shared {
         // What the recorder could not tell in a gap either, and what a writer that has died never took.
         let counters = recorder.counters();
         let untold = untold + counters.untold_entries + counters.queued_entries + counters.writing_entries;
+        // The status thread may still be writing an older number.
+        let _turn = self.status_turn();
         match closed {
             _ if untold == 0 => self.status.remove(std::process::id()),
             Err(error) => self.write_status_of(untold, &error.message()),
@@ -321,10 +319,15 @@ impl Shared {
         }
     }
 
+    /// Waits until nobody writes the status file. One writes after the other, so that an older number never replaces a
+    /// newer one.
+    fn status_turn(&self) -> MutexGuard<'_, ()> {
+        self.status_turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes the status file with what is lost by now.
     fn write_status(&self) {
-        // One after the other, so that an older number never replaces a newer one.
-        let _turn = self.status_turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.status_turn();
         let (untold, why) = self.lock().trail.untold();
         self.write_status_of(untold, &why);
     }

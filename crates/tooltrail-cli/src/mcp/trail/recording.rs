@@ -133,11 +133,6 @@ impl Trail {
         (self.lost + self.waiting.len() as u64, why)
     }
 
-    /// Whether there is something that an open home could take.
-    pub(crate) fn has_untold(&self) -> bool {
-        self.lost > 0 || !self.waiting.is_empty()
-    }
-
     /// Takes the result of an attempt to open the home.
     pub(crate) fn opened(&mut self, opened: Opened) {
         let recorder = match opened.recorder {

@@ -60,8 +60,13 @@ impl StatusFolder {
         let files = std::fs::read_dir(folder).into_iter().flatten().flatten().take(FILES_MAX);
         let mut lost = 0;
         for file in files.map(|file| file.path()) {
-            remove_leftover(&file);
-            let Some(loss) = read(&file).filter(|loss| loss.home == home && !is_alive(loss.pid)) else { continue };
+            let Some(loss) = read(&file) else {
+                remove_leftover(&file);
+                continue;
+            };
+            if loss.home != home || is_alive(loss.pid) {
+                continue;
+            }
             // Only one proxy can give the file another name, so its losses are told once.
             let mine = folder.join(format!("{}.taken-by-{}", loss.pid, std::process::id()));
             if std::fs::rename(&file, &mine).is_ok() {
@@ -73,11 +78,12 @@ impl StatusFolder {
     }
 }
 
-/// Removes what a proxy left that ended while it wrote.
+/// Removes what a proxy left that ended while it wrote: a file under its first name, or one that cannot be read because
+/// the disk was full.
 fn remove_leftover(file: &Path) {
-    let is_new = file.extension().is_some_and(|extension| extension == "new");
+    let is_ours = file.extension().is_some_and(|extension| extension == "new" || extension == "json");
     let pid = file.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
-    if is_new && pid.is_some_and(|pid| !is_alive(pid)) {
+    if is_ours && pid.is_some_and(|pid| !is_alive(pid)) {
         let _ = std::fs::remove_file(file);
     }
 }
@@ -130,10 +136,15 @@ mod tests {
         };
         status.write(&loss(child.id(), "/h", 3));
         status.write(&loss(std::process::id(), "/h", 5));
-        std::fs::write(folder.path().join("a/b/7.json"), "nonsense").unwrap();
+        let write = |name: &str| std::fs::write(folder.path().join("a/b").join(name), "nonsense").unwrap();
+        let unreadable = [format!("{}.new", child.id()), "4194304.json".to_owned(), "notes.json".to_owned()];
+        unreadable.iter().for_each(|name| write(name));
         assert_eq!(status.take(Path::new("/other")), 0);
         assert_eq!(status.take(Path::new("/h")), 3);
         assert_eq!(status.take(Path::new("/h")), 0);
+        // What no living process can be writing is removed; what is not ours stays.
+        let left = unreadable.map(|name| folder.path().join("a/b").join(name).exists());
+        assert_eq!(left, [false, false, true]);
         status.remove(std::process::id());
         assert!(!folder.path().join(format!("a/b/{}.json", std::process::id())).exists());
         StatusFolder::new(None).write(&loss(1, "/h", 1));
