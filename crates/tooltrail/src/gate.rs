@@ -4,8 +4,8 @@ use crate::glob::glob_matches;
 
 /// The rules that allow or deny a call before it runs.
 ///
-/// If any matching rule denies or hides, the call is refused, regardless of the order of the rules. Otherwise, if any matching
-/// rule allows, the call may run. Without a matching rule, `default` applies. The empty gate allows everything.
+/// If any matching rule denies or hides, the call is refused, regardless of the order of the rules. Otherwise, if any
+/// matching rule allows, the call may run. Without a matching rule, `default` applies. The empty gate allows everything.
 ///
 /// ```
 /// use tooltrail::{GateRequest, Effect, Gate, Rule};

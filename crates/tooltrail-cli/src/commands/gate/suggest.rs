@@ -17,8 +17,8 @@ use crate::settings::Settings;
 /// Write the shortest list of rules that allows what was used, as TOML
 ///
 /// Each rule has the users and the tools that it allows, and a comment with the number of calls behind it. Calls that
-/// were denied, and calls of unknown tools, do not count. Tools of MCP servers are written as mcp__SERVER__TOOL, so that the same rule holds behind
-/// `tooltrail mcp` and in a coding agent's hook.
+/// were denied, and calls of unknown tools, do not count. Tools of MCP servers are written as mcp__SERVER__TOOL, so that
+/// the same rule holds behind `tooltrail mcp` and in a coding agent's hook.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail gate suggest last=30d > rules.toml
