@@ -1,6 +1,6 @@
 //! `tooltrail import`: stores calls that other programs recorded.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -40,7 +40,7 @@ const REJECTED_TOLD_MAX: usize = 10;
 Exit codes: 0 all lines were taken in, 1 a line was rejected, a file refused or a session file not read to its end,
 2 could not.")]
 pub(crate) struct Args {
-    /// Files of JSON lines, plain, gzip or zstd, or folders of session files; - is stdin
+    /// Files of JSON lines, plain, gzip or zstd, or folders of session files; - is stdin, for lines only
     #[arg(value_name = "FILE", required_unless_present = "agents")]
     files: Vec<PathBuf>,
 
@@ -82,7 +82,7 @@ enum FormatArg {
 
 impl FormatArg {
     /// Returns the format of a file; `None` for lines.
-    fn of(self, path: &Path) -> Result<Option<Format>, Failure> {
+    fn of(self, path: &Path) -> io::Result<Option<Format>> {
         match self {
             Self::Lines => Ok(None),
             Self::ClaudeCode => Ok(Some(Format::ClaudeCode)),
@@ -90,15 +90,30 @@ impl FormatArg {
             Self::Pi => Ok(Some(Format::Pi)),
             // Only a file can be read twice.
             Self::Auto if !path.is_file() => Ok(None),
-            Self::Auto => recognise(path).map_err(|error| Failure::io("read", name_of(path), &error)),
+            Self::Auto => recognise(path),
         }
     }
+}
+
+/// A file to be imported.
+struct Input {
+    path: PathBuf,
+    kind: Kind,
+}
+
+/// What a file holds.
+enum Kind {
+    Lines,
+    Session(Format),
+    /// It could not be read, and neither could a folder below a folder that was named.
+    Unreadable(String),
 }
 
 /// A file, and what was done with it.
 enum Done {
     Lines(PathBuf, Report),
     Session(PathBuf, Format, transcripts::Report),
+    Unreadable(PathBuf, String),
 }
 
 /// The user of lines that name none.
@@ -106,8 +121,12 @@ const LINES_USER: &str = "imported";
 
 /// Imports the files one after another.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
-    let files = if args.agents { agents_files(&args)? } else { files(&args)? };
-    if files.is_empty() {
+    let inputs = if args.agents { agents_files(&args)? } else { files(&args)? };
+    let json = settings.flags.json;
+    if inputs.is_empty() {
+        if json {
+            output::print_json(&answer(&[]))?;
+        }
         return Ok(Exit::Yes.into());
     }
     let zone = settings.zone()?;
@@ -117,77 +136,105 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let lines_user = args.user.as_deref().unwrap_or(LINES_USER);
     let sessions_user = args.user.clone().unwrap_or_else(account);
     let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: lines_user, again: args.again };
-    let mut sessions = Run::new(&home, &recorder, &sessions_user);
-    let mut reports = Vec::new();
-    let mut failed = None;
-    for (path, format) in files {
-        let done = match format {
-            None => job.import(&path).map(|report| Done::Lines(path, report)),
-            Some(format) => sessions.import(&path, format).map(|report| Done::Session(path, format, report)),
-        };
-        match done {
-            Ok(done) => {
-                print_done(&done, settings.flags.json);
-                reports.push(done);
-            }
-            Err(failure) => {
-                failed = Some(failure);
-                break;
-            }
-        }
-    }
+    let mut done = Vec::new();
+    let imported = import(inputs, &job, &sessions_user, json, &mut done);
     let closed = recorder.close();
     // State files that cannot be removed now are removed after the next import.
     let _ = remove_old(home.disk().as_ref(), crate::clock::now());
-    if let Some(failure) = failed {
-        return Err(failure);
-    }
+    imported?;
     closed?;
-    if settings.flags.json {
-        output::print_json(&answer(&reports))?;
+    if json {
+        output::print_json(&answer(&done))?;
     } else {
-        print_sum(&reports);
+        print_sum(&done);
     }
-    let no = reports.iter().any(|done| match done {
+    let no = done.iter().any(|done| match done {
         Done::Lines(_, report) => report.rejected.count > 0 || report.outcome == Outcome::Refused,
-        Done::Session(.., report) => report.malformed > 0 || report.unread.is_some(),
+        Done::Session(.., report) => report.rejected.count > 0 || report.unread.is_some(),
+        Done::Unreadable(..) => true,
     });
     Ok(if no { Exit::No } else { Exit::Yes }.into())
 }
 
+/// Imports the files and adds what was done with each. Files of lines come first.
+fn import(
+    inputs: Vec<Input>,
+    job: &Job<'_>,
+    sessions_user: &str,
+    json: bool,
+    all: &mut Vec<Done>,
+) -> Result<(), Failure> {
+    let mut sessions = Vec::new();
+    for Input { path, kind } in inputs {
+        let done = match kind {
+            Kind::Session(format) => {
+                sessions.push((path, format));
+                continue;
+            }
+            Kind::Lines => job.import(&path).map(|report| Done::Lines(path, report))?,
+            Kind::Unreadable(why) => Done::Unreadable(path, why),
+        };
+        print_done(&done, json);
+        all.push(done);
+    }
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let mut run = Run::new(job.home, job.recorder, sessions_user)?;
+    for (path, format) in &sessions {
+        run.import(path, *format)?;
+    }
+    for ((path, format), report) in sessions.into_iter().zip(run.finish()?) {
+        let done = Done::Session(path, format, report);
+        print_done(&done, json);
+        all.push(done);
+    }
+    Ok(())
+}
+
 /// Returns the files that were named, and of folders the session files in them.
-fn files(args: &Args) -> Result<Vec<(PathBuf, Option<Format>)>, Failure> {
-    let mut files = Vec::new();
+fn files(args: &Args) -> Result<Vec<Input>, Failure> {
+    let mut inputs = Vec::new();
     for path in &args.files {
         if !path.is_dir() {
-            files.push((path.clone(), args.format.of(path)?));
+            let kind = args.format.of(path).map_err(|error| Failure::io("read", name_of(path), &error))?;
+            inputs.push(Input { path: path.clone(), kind: kind.map_or(Kind::Lines, Kind::Session) });
             continue;
         }
-        let failed = |error| Failure::io("read", path.display(), &error);
-        let before = files.len();
-        for file in files_below(path).map_err(failed)? {
-            files.extend(args.format.of(&file)?.map(|format| (file, Some(format))));
+        let before = inputs.len();
+        let below = files_below(path).map_err(|error| Failure::io("read", path.display(), &error))?;
+        for path in below.files {
+            match args.format.of(&path) {
+                Ok(Some(format)) => inputs.push(Input { path, kind: Kind::Session(format) }),
+                Ok(None) => {}
+                Err(error) => inputs.push(Input { path, kind: Kind::Unreadable(error.to_string()) }),
+            }
         }
-        if files.len() == before {
+        inputs.extend(unreadable(below.unreadable));
+        if inputs.len() == before {
             return Err(Failure::could_not(
                 format!("{} is a folder without session files of a coding agent", path.display()),
                 format!("name the files in it, as in `tooltrail import {}/*.jsonl`", path.display()),
             ));
         }
     }
-    Ok(files)
+    Ok(inputs)
+}
+
+fn unreadable(folders: Vec<(PathBuf, String)>) -> impl Iterator<Item = Input> {
+    folders.into_iter().map(|(path, why)| Input { path, kind: Kind::Unreadable(why) })
 }
 
 /// Returns the session files of the agents on this machine, after the person has agreed.
-fn agents_files(args: &Args) -> Result<Vec<(PathBuf, Option<Format>)>, Failure> {
+fn agents_files(args: &Args) -> Result<Vec<Input>, Failure> {
     let found = find(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from));
     if found.is_empty() {
         output::talk("no session files of Claude Code, Codex or pi were found");
         return Ok(Vec::new());
     }
-    for Found { format, folder, files } in &found {
+    for Found { format, folder, below } in &found {
         let (mut calls, mut days) = (0, None::<(Date, Date)>);
-        for file in files {
+        for file in &below.files {
             // A file that cannot be read is told when it is taken in.
             let (more, span) = look(file, *format).unwrap_or_default();
             calls += more;
@@ -197,17 +244,21 @@ fn agents_files(args: &Args) -> Result<Vec<(PathBuf, Option<Format>)>, Failure> 
         output::talk(&format!(
             "{}: {}, {}{days}, in {}",
             format.client(),
-            output::unit(files.len() as u64, "session file", "session files"),
+            output::unit(below.files.len() as u64, "session file", "session files"),
             output::unit(calls, "call", "calls"),
-            folder.display(),
+            shown(folder),
         ));
     }
     if !args.yes && !agreed()? {
         output::talk("nothing was taken in");
         return Ok(Vec::new());
     }
-    let files = found.into_iter().flat_map(|found| found.files.into_iter().map(move |file| (file, Some(found.format))));
-    Ok(files.collect())
+    let mut inputs = Vec::new();
+    for Found { format, below, .. } in found {
+        inputs.extend(below.files.into_iter().map(|path| Input { path, kind: Kind::Session(format) }));
+        inputs.extend(unreadable(below.unreadable));
+    }
+    Ok(inputs)
 }
 
 /// Asks whether to go on.
@@ -226,22 +277,23 @@ fn print_done(done: &Done, json: bool) {
     match done {
         Done::Lines(path, report) => print_report(path, report, json),
         Done::Session(path, format, report) => print_session(path, *format, report, json),
+        Done::Unreadable(path, why) => output::talk_error(&format!("could not read {}: {why}", shown(path))),
     }
 }
 
-/// Prints the result of a session file on stderr, if there is something to say about it.
+/// Prints the result of a session file on stderr. A file without calls is told only if something else is wrong with it.
 fn print_session(path: &Path, format: Format, report: &transcripts::Report, json: bool) {
-    let name = name_of(path);
-    for (line, why) in report.malformed_named.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
+    let name = shown(path);
+    for (line, why) in report.rejected.named.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
         output::talk(&format!("{name} line {line}: {why}"));
     }
-    if report.malformed > REJECTED_TOLD_MAX as u64 {
-        output::talk(&format!("{name}: {} lines rejected in all", report.malformed));
+    if report.rejected.count > REJECTED_TOLD_MAX as u64 {
+        output::talk(&format!("{name}: {} lines rejected in all", report.rejected.count));
     }
     if let Some(why) = &report.unread {
         output::talk_error(&format!("could not read {name} to its end: {why}"));
     }
-    if report.stored + report.before + report.open + report.late == 0 {
+    if !has_calls(report) {
         return;
     }
     let mut words = vec![format!("{} stored", output::unit(report.stored, "call", "calls"))];
@@ -252,23 +304,37 @@ fn print_session(path: &Path, format: Format, report: &transcripts::Report, json
     output::talk(&format!("{name} ({}): {}", format.client(), words.join(", ")));
 }
 
-/// Prints what was stored of all session files together, if there are several.
-fn print_sum(reports: &[Done]) {
-    let sessions = reports.iter().filter_map(|done| match done {
+/// Returns a file's name on one line, so that a name with a line break cannot pretend to be a message.
+fn shown(path: &Path) -> String {
+    output::escaped(&name_of(path)).into_owned()
+}
+
+fn has_calls(report: &transcripts::Report) -> bool {
+    report.stored + report.before + report.open + report.late > 0
+}
+
+/// Prints what was stored of all session files together, if there are several or there was nothing in them.
+fn print_sum(done: &[Done]) {
+    let sessions = done.iter().filter_map(|done| match done {
         Done::Session(.., report) => Some(report),
-        Done::Lines(..) => None,
+        Done::Lines(..) | Done::Unreadable(..) => None,
     });
     let sessions = sessions.collect::<Vec<_>>();
-    if sessions.len() > 1 {
+    let without = sessions.iter().filter(|report| !has_calls(report)).count();
+    if sessions.len() > 1 || without > 0 {
         let stored = sessions.iter().map(|report| report.stored).sum();
         let files = output::unit(sessions.len() as u64, "session file", "session files");
-        output::talk(&format!("{files}: {} stored", output::unit(stored, "call", "calls")));
+        let without = match without {
+            0 => String::new(),
+            _ => format!(", {} without calls", output::unit(without as u64, "file", "files")),
+        };
+        output::talk(&format!("{files}: {} stored{without}", output::unit(stored, "call", "calls")));
     }
 }
 
 /// Prints the result of a file on stderr. With `--json`, leaves out single lines, warnings and hints.
 fn print_report(path: &Path, report: &Report, json: bool) {
-    let name = name_of(path);
+    let name = shown(path);
     let hint = match report.begins {
         Begins::List => Some(format!("it is a list, not an object a line: `jq -c '.[]' {name} | tooltrail import -`")),
         Begins::Object => Some(format!("its objects go over several lines: `jq -c . {name} | tooltrail import -`")),
@@ -322,36 +388,39 @@ fn print_report(path: &Path, report: &Report, json: bool) {
 }
 
 /// Returns the JSON answer for programs.
-fn answer(reports: &[Done]) -> Value {
-    let rejected = reports.iter().flat_map(|done| {
+fn answer(done: &[Done]) -> Value {
+    let rejected = done.iter().filter_map(|done| {
         let (path, named) = match done {
             Done::Lines(path, report) => (path, &report.rejected.named),
-            Done::Session(path, _, report) => (path, &report.malformed_named),
+            Done::Session(path, _, report) => (path, &report.rejected.named),
+            Done::Unreadable(..) => return None,
         };
         let name = name_of(path);
-        named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error }))
+        Some(named.iter().map(move |(line, error)| json!({ "file": name, "line": line, "error": error })))
     });
-    let accepted = reports.iter().map(|done| match done {
+    let accepted = done.iter().map(|done| match done {
         Done::Lines(_, report) => accepted(report),
         Done::Session(.., report) => report.stored,
+        Done::Unreadable(..) => 0,
     });
-    let files = reports.iter().map(|done| match done {
+    let files = done.iter().map(|done| match done {
         Done::Lines(path, report) => lines_answer(path, report),
         Done::Session(path, format, report) => json!({
             "file": name_of(path),
             "format": format.client(),
             "accepted": report.stored,
-            "rejected": report.malformed,
+            "rejected": report.rejected.count,
             "before": report.before,
             "open": report.open,
             "late": report.late,
             "other_lines": report.other_lines,
             "unread": report.unread,
         }),
+        Done::Unreadable(path, why) => json!({ "file": name_of(path), "accepted": 0, "rejected": 0, "unread": why }),
     });
     json!({
         "accepted": accepted.sum::<u64>(),
-        "rejected": rejected.collect::<Vec<_>>(),
+        "rejected": rejected.flatten().collect::<Vec<_>>(),
         "files": files.collect::<Vec<_>>(),
     })
 }

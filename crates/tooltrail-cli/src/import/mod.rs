@@ -16,6 +16,6 @@ mod state;
 mod store;
 
 pub(crate) use already::count as count_stored;
-pub(crate) use run::{Begins, Job, Outcome, Report, name_of};
+pub(crate) use run::{Begins, Job, Outcome, Rejected, Report, name_of, why_ahead};
 pub(crate) use source::decompressed;
-pub(crate) use state::remove_old;
+pub(crate) use state::{lock_sessions, remove_old};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest as _, Sha256};
-use tooltrail::{DurabilityPolicy, Home, Recorder, Zone, hex};
+use tooltrail::{DurabilityPolicy, Home, Recorder, Timestamp, Zone, hex};
 
 use crate::failure::Failure;
 use crate::import::line::{check, read_line};
@@ -90,7 +90,7 @@ pub(crate) struct Rejected {
 }
 
 impl Rejected {
-    pub(super) fn push(&mut self, number: u64, error: String) {
+    pub(crate) fn push(&mut self, number: u64, error: String) {
         self.count += 1;
         if self.named.len() < REJECTED_NAMED_MAX {
             self.named.push((number, error));
@@ -313,9 +313,8 @@ impl Job<'_> {
                 return Ok(());
             }
         };
-        let latest_ms = crate::clock::now().as_millis() + AHEAD_MS_MAX;
-        if let Some(ts) = call.ts.filter(|ts| ts.as_millis() > latest_ms) {
-            part.rejected.push(source_line.number, format!("ts {ts} lies in the future"));
+        if let Some(why) = call.ts.and_then(why_ahead) {
+            part.rejected.push(source_line.number, why);
             return Ok(());
         }
         typos.look(source_line.number, &call);
@@ -356,6 +355,12 @@ fn begin_of(line: &[u8]) -> Begins {
 /// Returns the name of a file for messages.
 pub(crate) fn name_of(path: &Path) -> String {
     if path.as_os_str() == STDIN { "stdin".to_owned() } else { path.display().to_string() }
+}
+
+/// Returns why a time cannot be that of a call that has ended; `None` if it can.
+pub(crate) fn why_ahead(ts: Timestamp) -> Option<String> {
+    let is_ahead = ts.as_millis() > crate::clock::now().as_millis() + AHEAD_MS_MAX;
+    is_ahead.then(|| format!("ts {ts} lies in the future"))
 }
 
 /// Returns a progress bar, which is hidden if stderr is not a terminal.

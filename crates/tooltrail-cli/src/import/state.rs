@@ -111,6 +111,14 @@ pub(crate) fn remove_old(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps other processes from importing session files, whose calls would be stored twice, while the lock is held.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`] while another process imports session files.
+pub(crate) fn lock_sessions(disk: &dyn Disk) -> io::Result<Box<dyn Lock>> {
+    disk.lock(&[FOLDER[0], FOLDER[1], "sessions.lock"], LOCK_WAIT)
+}
+
 /// The imports of one content, with the lock that keeps other processes from importing it.
 #[derive(Debug)]
 pub(crate) struct Runs {

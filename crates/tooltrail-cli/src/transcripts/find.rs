@@ -1,5 +1,6 @@
 //! Finds session files: those of the agents on this machine, and those in a folder.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +17,18 @@ const ENDS: [&str; 3] = [".jsonl", ".jsonl.zst", ".jsonl.gz"];
 pub(crate) struct Found {
     pub(crate) format: Format,
     pub(crate) folder: PathBuf,
+    pub(crate) below: Below,
+}
+
+/// What is below a folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Below {
+    /// The files whose names are those of session files, in order.
     pub(crate) files: Vec<PathBuf>,
+    /// The folders that cannot be read, and why.
+    pub(crate) unreadable: Vec<(PathBuf, String)>,
+    /// The real paths of the folders that were looked into.
+    known: HashSet<PathBuf>,
 }
 
 /// Returns the session files of the agents that have some on this machine. `variable` looks up an environment variable.
@@ -33,31 +45,44 @@ pub(crate) fn find(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Found> {
     ];
     let found = folders.into_iter().filter_map(|(format, folder)| {
         let folder = folder?;
-        let files = files_below(&folder).ok().filter(|files| !files.is_empty())?;
-        Some(Found { format, folder, files })
+        let below = match files_below(&folder) {
+            Ok(below) => below,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Below { unreadable: vec![(folder.clone(), error.to_string())], ..Below::default() },
+        };
+        let is_empty = below.files.is_empty() && below.unreadable.is_empty();
+        (!is_empty).then_some(Found { format, folder, below })
     });
     found.collect()
 }
 
-/// Returns the files below a folder whose names are those of session files, in order. Links are not followed.
+/// Returns the session files below a folder. Links are followed, and each folder is looked into once.
 ///
 /// # Errors
-/// If the folder itself cannot be read; folders below it that cannot be read are left out.
-pub(crate) fn files_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    collect(folder, LEVELS_MAX, &mut files)?;
-    files.sort();
-    Ok(files)
+/// If the folder itself cannot be read.
+pub(crate) fn files_below(folder: &Path) -> io::Result<Below> {
+    let mut below = Below::default();
+    collect(folder, LEVELS_MAX, &mut below)?;
+    below.files.sort();
+    below.unreadable.sort();
+    Ok(below)
 }
 
-fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in std::fs::read_dir(folder)?.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let path = entry.path();
-        if kind.is_dir() && levels > 0 {
-            let _ = collect(&path, levels - 1, files);
-        } else if kind.is_file() && ENDS.iter().any(|end| entry.file_name().to_string_lossy().ends_with(end)) {
-            files.push(path);
+fn collect(folder: &Path, levels: usize, below: &mut Below) -> io::Result<()> {
+    if !below.known.insert(folder.canonicalize()?) {
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        // A link to nothing is no file.
+        let Ok(file) = path.metadata() else { continue };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if file.is_dir() && levels > 0 {
+            if let Err(error) = collect(&path, levels - 1, below) {
+                below.unreadable.push((path, error.to_string()));
+            }
+        } else if file.is_file() && ENDS.iter().any(|end| name.ends_with(end)) {
+            below.files.push(path);
         }
     }
     Ok(())
@@ -79,12 +104,16 @@ mod tests {
         write(".claude/projects/-w/a/subagents/b.jsonl");
         write(".claude/projects/-w/notes.md");
         write("elsewhere/sessions/2026/01/02/rollout.jsonl.zst");
+        // A link is followed, also into a circle.
+        write("moved/c.jsonl");
+        std::os::unix::fs::symlink(home.path().join("moved"), home.path().join(".claude/projects/-x")).unwrap();
+        std::os::unix::fs::symlink(home.path().join(".claude"), home.path().join("moved/circle")).unwrap();
         let found = find(|name| match name {
             "HOME" => Some(home.path().to_owned()),
             "CODEX_HOME" => Some(home.path().join("elsewhere")),
             _ => None,
         });
-        let counts = found.iter().map(|found| (found.format, found.files.len())).collect::<Vec<_>>();
-        assert_eq!(counts, [(Format::ClaudeCode, 2), (Format::Codex, 1)]);
+        let counts = found.iter().map(|found| (found.format, found.below.files.len())).collect::<Vec<_>>();
+        assert_eq!(counts, [(Format::ClaudeCode, 3), (Format::Codex, 1)]);
     }
 }

@@ -11,6 +11,9 @@ use crate::import::decompressed;
 /// Longest line that is read, in bytes. Lines with pictures have some megabytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// What some editors write at the beginning of a file.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Reads the JSON objects of a file, one after another.
 pub(super) struct Reader {
     input: BufReader<Box<dyn Read>>,
@@ -44,8 +47,9 @@ impl Reader {
                 self.skip_line()?;
                 return Ok(Some(Err(format!("longer than {} MiB", LINE_BYTES_MAX >> 20))));
             }
+            let text = text.strip_prefix(BYTE_ORDER_MARK).filter(|_| self.line == 1).unwrap_or(&text);
             if !text.trim_ascii().is_empty() {
-                let objects = Deserializer::from_slice(&text).into_iter::<Value>().collect::<Result<Vec<_>, _>>();
+                let objects = Deserializer::from_slice(text).into_iter::<Value>().collect::<Result<Vec<_>, _>>();
                 return Ok(Some(objects.map_err(|error| format!("not JSON: {error}"))));
             }
         }

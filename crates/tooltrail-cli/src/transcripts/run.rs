@@ -5,12 +5,14 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
+use serde_json::Value;
+use tooltrail::disk::Lock;
 use tooltrail::{Call, Date, EntryId, Error, Home, Recorder};
 
 use crate::failure::Failure;
-use crate::import::count_stored;
+use crate::import::{Rejected, count_stored, lock_sessions, why_ahead};
 use crate::transcripts::formats::Format;
-use crate::transcripts::pair::Pairs;
+use crate::transcripts::pair::{FoundCall, Pairs};
 use crate::transcripts::reader::Reader;
 
 /// The lines of a file that are looked at to recognise it.
@@ -30,7 +32,7 @@ const DURABLE_WAIT_MAX: Duration = Duration::from_secs(30);
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// What was done with one file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Report {
     /// The calls that were stored now.
     pub(crate) stored: u64,
@@ -42,16 +44,15 @@ pub(crate) struct Report {
     pub(crate) late: u64,
     /// The lines that say nothing about calls, by kind.
     pub(crate) other_lines: BTreeMap<String, u64>,
-    /// The malformed lines.
-    pub(crate) malformed: u64,
-    /// The numbers of the first of them, and what is wrong.
-    pub(crate) malformed_named: Vec<(u64, String)>,
+    /// Malformed lines, and lines with a call that cannot be stored.
+    pub(crate) rejected: Rejected,
     /// Why the file, or the rest of it, could not be read.
     pub(crate) unread: Option<String>,
 }
 
-/// The most malformed lines that are named, and the most kinds of other lines that are counted by name.
-const NAMED_MAX: usize = 100;
+/// The most kinds of other lines that are counted by name, and the most characters of a kind.
+const KINDS_MAX: usize = 100;
+const KIND_CHARS_MAX: usize = 60;
 
 /// The longest reason why a line is malformed, in characters.
 const WHY_CHARS_MAX: usize = 200;
@@ -61,8 +62,16 @@ pub(crate) struct Run<'a> {
     home: &'a Home,
     recorder: &'a Recorder,
     user: &'a str,
-    /// The entries that this run has stored.
-    stored: HashSet<EntryId>,
+    /// The entries that this run has met.
+    met: HashSet<EntryId>,
+    /// The calls that this run has met and whose ids alone tell them from all others. A fork of a session may hold them
+    /// with other times.
+    met_unique: HashSet<[u8; 10]>,
+    /// Calls without a result of files that have rested, with the number of their file. They are stored last, because
+    /// another file may have the result.
+    unanswered: Vec<(usize, FoundCall)>,
+    reports: Vec<Report>,
+    _lock: Box<dyn Lock>,
 }
 
 /// Returns whose session file this is; `None` if it is no session file.
@@ -73,9 +82,12 @@ pub(crate) fn recognise(path: &Path) -> io::Result<Option<Format>> {
     let mut reader = Reader::open(path)?;
     for _ in 0..LINES_TO_RECOGNISE {
         let Some(line) = reader.next()? else { return Ok(None) };
-        let Ok(objects) = line else { continue };
-        for object in &objects {
-            if let Some(format) = Format::ALL.into_iter().find(|format| format.is_sure_of(object)) {
+        for object in line.iter().flatten() {
+            if object["tool"].is_string() {
+                // A line of a call, in whatever company.
+                return Ok(None);
+            }
+            if let Some(format) = Format::of_line(object) {
                 return Ok(Some(format));
             }
         }
@@ -90,9 +102,9 @@ pub(crate) fn recognise(path: &Path) -> io::Result<Option<Format>> {
 pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date, Date)>)> {
     let (mut reader, mut pairs) = (Reader::open(path)?, Pairs::new(format, ""));
     let (mut count, mut days) = (0, None::<(Date, Date)>);
-    let mut add = |call: &Call| {
+    let mut add = |found: FoundCall| {
         count += 1;
-        if let Some(day) = call.ts.map(|ts| ts.date()) {
+        if let Some(day) = found.call.ts.map(|ts| ts.date()) {
             let (first, last) = days.unwrap_or((day, day));
             days = Some((first.min(day), last.max(day)));
         }
@@ -100,29 +112,80 @@ pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date
     while let Some(line) = reader.next()? {
         for object in line.into_iter().flatten() {
             let said = format.read(&object, &mut pairs.session);
-            said.into_iter().flatten().filter_map(|said| pairs.take(said)).for_each(|call| add(&call));
+            said.into_iter().flatten().filter_map(|said| pairs.take(said).ok()?).for_each(&mut add);
         }
     }
-    pairs.unanswered().iter().for_each(add);
+    pairs.unanswered().into_iter().flatten().for_each(add);
     Ok((count, days))
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn new(home: &'a Home, recorder: &'a Recorder, user: &'a str) -> Self {
-        Self { home, recorder, user, stored: HashSet::new() }
+    /// Returns a run, during which no other process imports session files.
+    ///
+    /// # Errors
+    /// If another process does, or if the journal of a process that has ended cannot be read yet.
+    pub(crate) fn new(home: &'a Home, recorder: &'a Recorder, user: &'a str) -> Result<Self, Failure> {
+        // A call that is only in a journal would be stored twice.
+        if let Some(why) = recorder.unrecovered() {
+            return Err(Failure::could_not(
+                format!("what an earlier process left cannot be settled yet: {why}"),
+                "run the same command again later",
+            ));
+        }
+        let lock = lock_sessions(home.disk().as_ref()).map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Failure::could_not(
+                "another process imports session files into this home now",
+                "run the same command again when it has ended",
+            ),
+            _ => Failure::io("lock", "the home's imports", &error),
+        })?;
+        let (met, met_unique) = (HashSet::new(), HashSet::new());
+        let (unanswered, reports) = (Vec::new(), Vec::new());
+        Ok(Self { home, recorder, user, met, met_unique, unanswered, reports, _lock: lock })
     }
 
     /// Imports a session file. Of a file that cannot be read to its end, what comes before is stored.
     ///
     /// # Errors
     /// If calls cannot be stored.
-    pub(crate) fn import(&mut self, path: &Path, format: Format) -> Result<Report, Failure> {
+    pub(crate) fn import(&mut self, path: &Path, format: Format) -> Result<(), Failure> {
         let mut report = Report::default();
-        let mut reader = match Reader::open(path) {
-            Ok(reader) => reader,
-            Err(error) => return Ok(Report { unread: Some(error.to_string()), ..report }),
-        };
-        let mut pairs = Pairs::new(format, self.user);
+        let read = Reader::open(path).map(|reader| (reader, Pairs::new(format, self.user)));
+        match read {
+            Ok((mut reader, mut pairs)) => self.read(path, &mut reader, &mut pairs, &mut report)?,
+            Err(error) => report.unread = Some(error.to_string()),
+        }
+        self.reports.push(report);
+        Ok(())
+    }
+
+    /// Stores the calls that have no result in any of the files. Returns what was done with each file, in the order in
+    /// which they were imported.
+    ///
+    /// # Errors
+    /// If calls cannot be stored.
+    pub(crate) fn finish(mut self) -> Result<Vec<Report>, Failure> {
+        let mut reports = std::mem::take(&mut self.reports);
+        let mut unanswered = std::mem::take(&mut self.unanswered).into_iter().peekable();
+        while let Some((number, first)) = unanswered.next() {
+            let mut calls = vec![first];
+            while calls.len() < CALLS_MAX
+                && let Some((_, found)) = unanswered.next_if(|(other, _)| *other == number)
+            {
+                calls.push(found);
+            }
+            self.store(calls, &mut reports[number])?;
+        }
+        Ok(reports)
+    }
+
+    fn read(
+        &mut self,
+        path: &Path,
+        reader: &mut Reader,
+        pairs: &mut Pairs,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
         let (mut calls, mut bytes) = (Vec::new(), 0);
         loop {
             let line = match reader.next() {
@@ -133,57 +196,70 @@ impl<'a> Run<'a> {
                     break;
                 }
             };
-            let objects = match line {
-                Ok(objects) => objects,
-                Err(why) => {
-                    report.malformed += 1;
-                    if report.malformed_named.len() < NAMED_MAX {
-                        let why = self.recorder.excerpt(&why, &[], WHY_CHARS_MAX);
-                        report.malformed_named.push((reader.line, why));
+            match line {
+                Err(why) => report.rejected.push(reader.line, self.recorder.excerpt(&why, &[], WHY_CHARS_MAX)),
+                Ok(objects) => {
+                    for object in objects {
+                        let ended = self.take(&object, reader.line, pairs, report);
+                        bytes += ended.iter().map(size).sum::<usize>();
+                        calls.extend(ended);
                     }
-                    continue;
-                }
-            };
-            for object in objects {
-                let said = format.read(&object, &mut pairs.session);
-                if said.as_ref().is_none_or(Vec::is_empty) {
-                    let kind = object["type"].as_str().unwrap_or("without a type");
-                    if report.other_lines.len() < NAMED_MAX || report.other_lines.contains_key(kind) {
-                        *report.other_lines.entry(kind.to_owned()).or_default() += 1;
-                    }
-                }
-                for call in said.into_iter().flatten().filter_map(|said| pairs.take(said)) {
-                    bytes += size(&call);
-                    calls.push(call);
                 }
             }
             if calls.len() >= CALLS_MAX || bytes >= CALLS_BYTES_MAX {
-                self.store(path, std::mem::take(&mut calls), &mut report)?;
+                self.store(std::mem::take(&mut calls), report)?;
                 bytes = 0;
             }
         }
-        let unanswered = pairs.unanswered();
+        self.store(calls, report)?;
         // A call whose result stands in the part that was not read is not interrupted.
-        if report.unread.is_none() && rests(path) {
-            calls.extend(unanswered);
-        } else {
-            report.open = unanswered.len() as u64;
+        let is_over = report.unread.is_none() && rests(path);
+        for found in pairs.unanswered() {
+            match found {
+                Err(why) => report.rejected.push(reader.line, why.to_owned()),
+                Ok(found) if is_over => self.unanswered.push((self.reports.len(), found)),
+                Ok(_) => report.open += 1,
+            }
         }
-        self.store(path, calls, &mut report)?;
-        Ok(report)
+        Ok(())
+    }
+
+    /// Takes in an object of a line. Returns the calls that have ended.
+    fn take(&self, object: &Value, line: u64, pairs: &mut Pairs, report: &mut Report) -> Vec<FoundCall> {
+        let said = pairs.format.read(object, &mut pairs.session).unwrap_or_default();
+        if said.is_empty() {
+            let kind = object["type"].as_str().unwrap_or("without a type");
+            let kind = self.recorder.excerpt(kind, &[], KIND_CHARS_MAX);
+            if report.other_lines.len() < KINDS_MAX || report.other_lines.contains_key(&kind) {
+                *report.other_lines.entry(kind).or_default() += 1;
+            }
+        }
+        let mut ended = Vec::new();
+        for said in said {
+            let found = pairs.take(said).map_err(str::to_owned).and_then(|found| {
+                let ahead = found.as_ref().and_then(|found| why_ahead(found.call.ts?));
+                ahead.map_or(Ok(found), Err)
+            });
+            match found {
+                Ok(found) => ended.extend(found),
+                Err(why) => report.rejected.push(line, why),
+            }
+        }
+        ended
     }
 
     /// Stores calls that are not in the trail, in the order of time.
-    fn store(&mut self, path: &Path, mut calls: Vec<Call>, report: &mut Report) -> Result<(), Failure> {
-        calls.sort_by_key(|call| call.ts);
-        let dates = calls.iter().filter_map(|call| call.ts).map(|ts| ts.date()).collect::<BTreeSet<_>>();
-        let ids = calls.iter().filter_map(|call| call.id).map(|id| (id, 0)).collect::<HashMap<_, _>>();
+    fn store(&mut self, mut calls: Vec<FoundCall>, report: &mut Report) -> Result<(), Failure> {
+        calls.sort_by_key(|found| found.call.ts);
+        let dates = calls.iter().filter_map(|found| found.call.ts).map(|ts| ts.date()).collect::<BTreeSet<_>>();
+        let ids = calls.iter().filter_map(|found| found.call.id).map(|id| (id, 0)).collect::<HashMap<_, _>>();
         let there = count_stored(self.home.disk().as_ref(), &dates, ids);
-        let there = there.map_err(|error| Failure::io("compare with the trail", path.display(), &error))?;
+        let there = there.map_err(|error| Failure::io("read", "the day files of the home", &error))?;
         let mut new = Vec::new();
-        for call in calls {
+        for FoundCall { call, unique } in calls {
             let Some(id) = call.id else { continue };
-            if there.get(&id).is_some_and(|times| *times > 0) || !self.stored.insert(id) {
+            let was_met = unique.is_some_and(|unique| !self.met_unique.insert(unique)) | !self.met.insert(id);
+            if was_met || there.get(&id).is_some_and(|times| *times > 0) {
                 report.before += 1;
             } else if self.recorder.too_late(&call).is_some() {
                 report.late += 1;
@@ -191,8 +267,10 @@ impl<'a> Run<'a> {
                 new.push(call);
             }
         }
-        report.stored += new.len() as u64;
-        self.record(new)
+        let stored = new.len() as u64;
+        self.record(new)?;
+        report.stored += stored;
+        Ok(())
     }
 
     fn record(&self, calls: Vec<Call>) -> Result<(), Failure> {
@@ -212,7 +290,8 @@ impl<'a> Run<'a> {
 }
 
 /// Returns about how many bytes the texts of a call have.
-fn size(call: &Call) -> usize {
+fn size(found: &FoundCall) -> usize {
+    let call = &found.call;
     let outcome = call.outcome.as_ref();
     let result = outcome.and_then(|outcome| outcome.result.as_ref()).map_or(0, |result| match result {
         tooltrail::Payload::Text(text) | tooltrail::Payload::Json(text) => text.len(),

@@ -236,21 +236,84 @@ fn a_damaged_file_is_in_no_other_files_way() {
     let filler = json!({ "type": "progress", "text": "x".repeat(300_000) }).to_string() + "\n";
     let packed = zstd::encode_all((claude_code() + &filler).as_bytes(), 1).unwrap();
     std::fs::write(folder.join("a.jsonl.zst"), &packed[..packed.len() - 5]).unwrap();
-    std::fs::write(folder.join("b.jsonl"), codex() + &"broken\n".repeat(150)).unwrap();
+    std::fs::write(folder.join("b.jsonl"), codex() + &"broken\n".repeat(1_500)).unwrap();
     let told = place.run(&["import", folder.to_str().unwrap(), "--json"]);
     assert_eq!(told.code, Some(1), "{}", told.err);
     let answer = serde_json::from_str::<Value>(&told.out).unwrap();
     assert_eq!(answer["accepted"], 5, "{answer}");
     let [cut, whole] = [&answer["files"][0], &answer["files"][1]];
     assert!(cut["unread"].is_string() && whole["unread"].is_null(), "{answer}");
-    assert_eq!((&whole["rejected"], answer["rejected"].as_array().map(Vec::len)), (&json!(150), Some(100)));
+    assert_eq!((&whole["rejected"], answer["rejected"].as_array().map(Vec::len)), (&json!(1_500), Some(1_000)));
     assert!(told.err.contains("could not read") && told.err.contains("a.jsonl.zst to its end"), "{}", told.err);
     // A call whose result may stand behind the cut is not interrupted, however old the file is.
     let file = std::fs::File::options().append(true).open(folder.join("a.jsonl.zst")).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(48 * 60 * 60)).unwrap();
     let again = place.run(&["import", folder.to_str().unwrap()]);
-    assert!(again.err.contains("150 lines rejected in all"), "{}", again.err);
+    assert!(again.err.contains("1500 lines rejected in all"), "{}", again.err);
     assert_eq!(calls(&place).len(), 5);
+}
+
+#[test]
+fn no_call_is_lost_or_told_twice() {
+    let line = |second: &str, kind: &str, block: Value| {
+        json!({ "type": kind, "sessionId": "s", "timestamp": second, "message": { "content": [block] } }).to_string()
+            + "\n"
+    };
+    let at = |second: u32| format!("2026-11-20T10:00:{second:02}.000Z");
+    let call = |ts: &str, id: &str, path: &str| {
+        line(ts, "assistant", json!({ "type": "tool_use", "id": id, "name": "Read", "input": { "path": path } }))
+    };
+    let result =
+        |ts: &str, id: &str| line(ts, "user", json!({ "type": "tool_result", "tool_use_id": id, "content": "t" }));
+    const ID: &str = "toolu_01A09q90qw90lq917835lq9";
+    // Each with its files, oldest name first, the calls that are stored, and the lines that are rejected.
+    let check = |files: &[String], stored: &[&str], rejected: u64| {
+        let place = TestHome::new();
+        let folder = place.path("sessions");
+        std::fs::create_dir(&folder).unwrap();
+        for (n, text) in files.iter().enumerate() {
+            let path = folder.join(format!("{n}.jsonl"));
+            std::fs::write(&path, text).unwrap();
+            let file = std::fs::File::options().append(true).open(path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(48 * 60 * 60)).unwrap();
+        }
+        for round in 0..2 {
+            let told = place.run(&["import", folder.to_str().unwrap(), "--json"]);
+            let answer = serde_json::from_str::<Value>(&told.out).unwrap();
+            let count = answer["files"].as_array().unwrap().iter().map(|file| file["rejected"].as_u64().unwrap());
+            assert_eq!(count.sum::<u64>(), rejected, "{answer}");
+            let found = calls(&place).into_iter().map(|call| call.replace("claude-code Read ", ""));
+            assert_eq!(found.collect::<Vec<_>>(), stored, "{files:?} {answer}, round {round}");
+        }
+    };
+    // A time that cannot be read is that of the line before.
+    check(&[call(&at(1), ID, "a") + &result("yesterday", ID)], &["ok -"], 0);
+    check(&[call("", ID, "a") + &result("", ID)], &[], 1);
+    check(&[call("2099-01-01T00:00:00Z", ID, "a") + &result("2099-01-01T00:00:01Z", ID)], &[], 1);
+    // Calls without an id or a name.
+    check(&[call(&at(1), "", "a") + &result(&at(2), "")], &[], 2);
+    // A fork, whose lines have other times, and one that ends before the result.
+    let whole = call(&at(1), ID, "a") + &result(&at(2), ID);
+    check(&[whole.clone(), call(&at(11), ID, "a") + &result(&at(12), ID)], &["ok -"], 0);
+    check(&[call(&at(1), ID, "a"), whole], &["ok -"], 0);
+    // Two calls of one message with the same id.
+    let both = call(&at(1), "call_0", "a") + &call(&at(1), "call_0", "b");
+    check(&[both + &result(&at(2), "call_0") + &result(&at(2), "call_0")], &["ok -", "ok -"], 0);
+    // A file that begins with a byte order mark.
+    check(&[format!("\u{FEFF}{}{}", call(&at(1), ID, "a"), result(&at(2), ID))], &["ok -"], 0);
+}
+
+#[test]
+fn lines_of_calls_are_no_session_file_and_kinds_hide_secrets() {
+    let place = TestHome::new();
+    let lines = json!({ "tool": "t", "user": "u", "type": "user", "sessionId": "s", "message": {} }).to_string();
+    let told = place.run(&["import", &place.file("calls.jsonl", lines)]);
+    assert!(told.code == Some(0) && place.stored().iter().any(|entry| entry["tool"] == "t"), "{}", told.err);
+    let secret = json!({ "type": "password=hunter2hunter2" }).to_string() + "\n" + &claude_code();
+    let told = place.run(&["import", &place.file("session.jsonl", secret), "--json"]);
+    assert!(told.code == Some(0) && !told.out.contains("hunter2hunter2"), "{}", told.out);
+    let forged = place.run(&["import", &place.file("a.jsonl\nerror: forged", claude_code())]);
+    assert!(!forged.err.lines().any(|line| line.starts_with("error: forged")), "{}", forged.err);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Claude Code: `~/.claude/projects/**/*.jsonl`, one object per message.
 
 use serde_json::Value;
-use tooltrail::Reason;
+use tooltrail::{Reason, Timestamp};
 
-use crate::transcripts::formats::{Answered, Asked, Said, Session, keep, text, text_of, time};
+use crate::transcripts::formats::{
+    Answered, Asked, CALL_LACKS, RESULT_LACKS, Said, Session, keep, text, text_of, time,
+};
 
 /// How Claude Code words the refusal of a person.
 const REFUSED_BY_USER: [&str; 2] =
@@ -30,26 +32,33 @@ pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
     keep(&mut session.id, text(line, "sessionId"));
     keep(&mut session.version, text(line, "version"));
     keep(&mut session.cwd, text(line, "cwd"));
-    let message = &line["message"];
-    let blocks = message["content"].as_array();
+    let blocks = line["message"]["content"].as_array();
     let ts = time(line, "timestamp");
     let said = blocks.into_iter().flatten().filter_map(|block| match (kind, block["type"].as_str()?) {
-        ("assistant", "tool_use") => Some(Said::Call(Asked {
-            call_id: text(block, "id")?,
-            tool: text(block, "name")?,
-            args: block["input"].to_string(),
-            ts,
-            model: text(message, "model"),
-            agent: text(line, "agentId"),
-        })),
-        ("user", "tool_result") => {
-            let given = text_of(&block["content"]);
-            let (reason, denied) = reason(&given, block["is_error"].as_bool().unwrap_or(false));
-            Some(Said::Result(Answered { call_id: text(block, "tool_use_id")?, text: given, ts, reason, denied }))
-        }
+        ("assistant", "tool_use") => Some(call(line, block, ts).map_or(Said::Malformed(CALL_LACKS), Said::Call)),
+        ("user", "tool_result") => Some(answer(block, ts).map_or(Said::Malformed(RESULT_LACKS), Said::Result)),
         _ => None,
     });
     Some(said.collect())
+}
+
+fn call(line: &Value, block: &Value, ts: Option<Timestamp>) -> Option<Asked> {
+    Some(Asked {
+        call_id: text(block, "id")?,
+        tool: text(block, "name")?,
+        args: block["input"].to_string(),
+        ts,
+        model: text(&line["message"], "model"),
+        agent: text(line, "agentId"),
+        ..Asked::default()
+    })
+}
+
+fn answer(block: &Value, ts: Option<Timestamp>) -> Option<Answered> {
+    let call_id = text(block, "tool_use_id")?;
+    let text = text_of(&block["content"]);
+    let (reason, denied) = reason(&text, block["is_error"].as_bool().unwrap_or(false));
+    Some(Answered { call_id, text, ts, reason, denied })
 }
 
 /// Returns why a call is not ok, and whether it was refused.

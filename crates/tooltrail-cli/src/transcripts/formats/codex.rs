@@ -3,7 +3,9 @@
 use serde_json::Value;
 use tooltrail::Reason;
 
-use crate::transcripts::formats::{Answered, Asked, Said, Session, keep, text, text_of, time};
+use crate::transcripts::formats::{
+    Answered, Asked, CALL_LACKS, RESULT_LACKS, Said, Session, keep, text, text_of, time,
+};
 
 /// How Codex words the exit code of a command.
 const EXIT_CODES: [&str; 2] = ["Process exited with code ", "Exit code: "];
@@ -32,10 +34,12 @@ pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
             let ts = time(line, "timestamp");
             let said = match payload["type"].as_str()? {
                 "function_call" | "custom_tool_call" | "local_shell_call" => {
-                    call(payload, session).map(|asked| Said::Call(Asked { ts, ..asked }))
+                    let asked = call(payload, session).map(|asked| Said::Call(Asked { ts, ..asked }));
+                    Some(asked.unwrap_or(Said::Malformed(CALL_LACKS)))
                 }
                 "function_call_output" | "custom_tool_call_output" | "local_shell_call_output" => {
-                    answer(payload).map(|answered| Said::Result(Answered { ts, ..answered }))
+                    let answered = answer(payload).map(|answered| Said::Result(Answered { ts, ..answered }));
+                    Some(answered.unwrap_or(Said::Malformed(RESULT_LACKS)))
                 }
                 _ => None,
             };
@@ -67,7 +71,9 @@ fn answer(payload: &Value) -> Option<Answered> {
     let given = object.get("output").or_else(|| object.get("content")).map(text_of);
     let given = given.unwrap_or_else(|| text_of(output));
     let code = object["metadata"]["exit_code"].as_i64().or_else(|| exit_code(&given));
-    let failed = object["success"] == Value::Bool(false) || code.is_some_and(|code| code != 0);
+    let failed = object["success"] == Value::Bool(false)
+        || object["isError"] == Value::Bool(true)
+        || code.is_some_and(|code| code != 0);
     let starts = |words: &str| given.starts_with(words);
     let (reason, denied) = if REFUSED_BY_USER.iter().any(|words| starts(words)) {
         (Some(Reason::UserRefused), true)

@@ -23,7 +23,13 @@ pub(crate) enum Format {
 pub(super) enum Said {
     Call(Asked),
     Result(Answered),
+    /// A call or a result that lacks something, and what it lacks.
+    Malformed(&'static str),
 }
+
+/// What is said of a call and of a result that cannot be joined with anything.
+pub(super) const CALL_LACKS: &str = "a tool call without an id or a name";
+pub(super) const RESULT_LACKS: &str = "a result that does not say of which call";
 
 /// A call that the model asked for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +38,8 @@ pub(super) struct Asked {
     pub(super) tool: String,
     /// The arguments as JSON text.
     pub(super) args: String,
+    /// The characters of the whole arguments, if only their beginning is kept.
+    pub(super) args_chars: Option<u64>,
     pub(super) ts: Option<Timestamp>,
     pub(super) model: Option<String>,
     /// The sub-agent that made the call.
@@ -57,6 +65,8 @@ pub(super) struct Session {
     pub(super) version: Option<String>,
     pub(super) cwd: Option<String>,
     pub(super) model: Option<String>,
+    /// The time of the last line that has one.
+    pub(super) last_ts: Option<Timestamp>,
 }
 
 impl Format {
@@ -72,8 +82,12 @@ impl Format {
         }
     }
 
-    /// Whether a line is one of this agent's session files and of nothing else.
-    pub(super) fn is_sure_of(self, line: &Value) -> bool {
+    /// Returns whose session files have such a line, and nothing else has.
+    pub(super) fn of_line(line: &Value) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.is_sure_of(line))
+    }
+
+    fn is_sure_of(self, line: &Value) -> bool {
         match self {
             Self::ClaudeCode => claude_code::is_line(line),
             Self::Codex => codex::is_line(line),
@@ -83,6 +97,7 @@ impl Format {
 
     /// Reads a line: what it says about calls, and about the session. Returns `None` if the line is of no known kind.
     pub(super) fn read(self, line: &Value, session: &mut Session) -> Option<Vec<Said>> {
+        session.last_ts = time(line, "timestamp").or(session.last_ts);
         match self {
             Self::ClaudeCode => claude_code::read(line, session),
             Self::Codex => codex::read(line, session),

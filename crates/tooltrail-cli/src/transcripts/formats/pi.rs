@@ -3,7 +3,9 @@
 use serde_json::Value;
 use tooltrail::Reason;
 
-use crate::transcripts::formats::{Answered, Asked, Said, Session, keep, text, text_of, time};
+use crate::transcripts::formats::{
+    Answered, Asked, CALL_LACKS, RESULT_LACKS, Said, Session, keep, text, text_of, time,
+};
 
 pub(super) fn is_line(line: &Value) -> bool {
     let message = &line["message"];
@@ -29,22 +31,22 @@ fn message(line: &Value, session: &Session) -> Vec<Said> {
     let (message, ts) = (&line["message"], time(line, "timestamp"));
     if message["role"] == "toolResult" {
         let reason = (message["isError"] == Value::Bool(true)).then_some(Reason::ToolError);
-        let call_id = text(message, "toolCallId");
-        let said = call_id.map(|call_id| {
+        let said = text(message, "toolCallId").map_or(Said::Malformed(RESULT_LACKS), |call_id| {
             Said::Result(Answered { call_id, text: text_of(&message["content"]), ts, reason, denied: false })
         });
-        return said.into_iter().collect();
+        return vec![said];
     }
     let blocks = message["content"].as_array().into_iter().flatten();
-    let calls = blocks.filter(|block| block["type"] == "toolCall").filter_map(|block| {
-        Some(Said::Call(Asked {
+    let call = |block: &Value| {
+        Some(Asked {
             call_id: text(block, "id")?,
             tool: text(block, "name")?,
             args: block["arguments"].to_string(),
             ts,
             model: text(message, "model").or_else(|| session.model.clone()),
-            agent: None,
-        }))
-    });
-    calls.collect()
+            ..Asked::default()
+        })
+    };
+    let calls = blocks.filter(|block| block["type"] == "toolCall");
+    calls.map(|block| call(block).map_or(Said::Malformed(CALL_LACKS), Said::Call)).collect()
 }
