@@ -100,7 +100,7 @@ impl Pairs {
     fn ended(&self, asked: Asked, answered: Option<Answered>) -> Result<FoundCall, &'static str> {
         // A line without a readable time was written after the lines before it.
         let ts = answered.as_ref().and_then(|answered| answered.ts).or(asked.ts).or(self.session.last_ts);
-        let ts = ts.ok_or("a call without a time, in a file without any")?;
+        let ts = ts.ok_or("a call without a time, and no line before has one")?;
         let is_random = is_random_call_id(&asked.call_id);
         let bits = self.bits(&asked, is_random);
         let mut call = Call::new(&*self.user, &*asked.tool, asked.args);
