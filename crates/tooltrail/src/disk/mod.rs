@@ -61,12 +61,33 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// Any I/O error of the operating system.
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()>;
 
+    /// Creates a small file with this content, atomically: if several processes try it, exactly one succeeds, and a
+    /// reader finds the whole content or no file. Returns false if the name exists already. With `sync`, the file and
+    /// its name are durable afterwards.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    fn create(&self, file: &[&str], bytes: &[u8], sync: bool) -> io::Result<bool>;
+
+    /// Gives a file another name, and replaces a file that has this name. Returns false if there is no such file. The
+    /// names are not synced.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    fn rename(&self, file: &[&str], to: &[&str]) -> io::Result<bool>;
+
     /// Removes a file; a missing file is not an error. A power cut may restore it until [`Disk::sync_folder`] is
     /// called.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
     fn remove(&self, file: &[&str]) -> io::Result<()>;
+
+    /// Removes a folder if it is empty; a missing folder is not an error.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system; also if the folder is not empty.
+    fn remove_folder(&self, folder: &[&str]) -> io::Result<()>;
 
     /// Makes the list of names in a folder durable; does nothing for a missing folder.
     ///

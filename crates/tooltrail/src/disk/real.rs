@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
@@ -22,6 +23,9 @@ const HANDLES: (usize, usize) = (32, 4_096);
 
 /// The file with the boot id on Linux; other systems do not have it.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The number of files that this process has created with [`Disk::create`], for their first names.
+static CREATED: AtomicU64 = AtomicU64::new(0);
 
 /// Files and folders below a root on the machine's file system.
 #[derive(Debug)]
@@ -256,6 +260,54 @@ impl Disk for RealDisk {
         Ok(rustix::fs::fsync(&folder)?)
     }
 
+    fn create(&self, file: &[&str], bytes: &[u8], sync: bool) -> io::Result<bool> {
+        let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let (folder, parents) = self.unsynced_folder(folder, true)?;
+        // The content is written under another name first, which no other thread or process uses.
+        let count = CREATED.fetch_add(1, Ordering::Relaxed);
+        let (name, temporary) = (plain(name)?, format!(".{}.{}.{count}.new", name, std::process::id()));
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let new = File::from(rustix::fs::openat(&folder, &*temporary, flags, self.file_mode)?);
+        let written = self
+            .set_up(&new, self.file_mode)
+            .and_then(|()| io::Write::write_all(&mut &new, bytes))
+            .and_then(|()| if sync { new.sync_data() } else { Ok(()) })
+            .and_then(|()| link_or_rename(&folder, &temporary, name));
+        let _ = rustix::fs::unlinkat(&folder, &*temporary, AtFlags::empty());
+        let is_created = written?;
+        if sync && is_created {
+            rustix::fs::fsync(&folder)?;
+            sync_all(&parents)?;
+        }
+        Ok(is_created)
+    }
+
+    fn rename(&self, file: &[&str], to: &[&str]) -> io::Result<bool> {
+        let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let (to_name, to_folder) = to.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let folder = match self.folder(folder, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        let (to_folder, _) = self.unsynced_folder(to_folder, true)?;
+        match rustix::fs::renameat(&folder, plain(name)?, &to_folder, plain(to_name)?) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn remove_folder(&self, folder: &[&str]) -> io::Result<()> {
+        let (name, parent) = folder.split_last().ok_or(io::ErrorKind::InvalidInput)?;
+        let removed = self
+            .folder(parent, false)
+            .and_then(|parent| Ok(rustix::fs::unlinkat(&parent, plain(name)?, AtFlags::REMOVEDIR)?));
+        match removed {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     fn remove(&self, file: &[&str]) -> io::Result<()> {
         let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let removed = self
@@ -385,6 +437,24 @@ impl DiskFile for File {
 
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+/// Gives a file a second name that must not exist yet. Returns false if it exists. On a file system without second names
+/// the file is renamed, which cannot be done there without the risk that two processes both believe to have been first.
+fn link_or_rename(folder: &OwnedFd, from: &str, to: &str) -> io::Result<bool> {
+    use rustix::io::Errno;
+    match rustix::fs::linkat(folder, from, folder, to, AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK) => {
+            match rustix::fs::statat(folder, to, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(_) => Ok(false),
+                Err(Errno::NOENT) => Ok(rustix::fs::renameat(folder, from, folder, to).map(|()| true)?),
+                Err(error) => Err(error.into()),
+            }
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -89,6 +89,18 @@ impl Disk for Memory {
         Ok(())
     }
 
+    fn create(&self, _: &[&str], _: &[u8], _: bool) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn rename(&self, _: &[&str], _: &[&str]) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn remove_folder(&self, _: &[&str]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn remove(&self, _: &[&str]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }

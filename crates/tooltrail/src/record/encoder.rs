@@ -112,9 +112,19 @@ impl Encoder {
     /// Encodes a call into a finished line, on the caller's thread.
     pub(crate) fn finished(&self, call: Call) -> Line {
         let user = user_of(&call).to_owned();
+        self.finished_source(Source::Moved(Box::new(call)), user)
+    }
+
+    /// Encodes one of our own events into a finished line, on the caller's thread.
+    pub(crate) fn finished_own(&self, call: &Call, now: Timestamp) -> Line {
+        let source = self.own(call, now);
+        self.finished_source(source, user_of(call).to_owned())
+    }
+
+    fn finished_source(&self, source: Source, user: String) -> Line {
         let mut random = [0; RANDOM_BYTES];
         self.random.fill(&mut random);
-        let Lines { text, mut rows } = self.lines(vec![(Source::Moved(Box::new(call)), ())], &random);
+        let Lines { text, mut rows } = self.lines(vec![(source, ())], &random);
         Line { day: rows.pop().and_then(|(day, ..)| day), text, user }
     }
 

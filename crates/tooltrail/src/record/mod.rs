@@ -15,6 +15,7 @@ mod queue;
 mod reads;
 mod recorder;
 mod recovery;
+mod sessions;
 mod steps;
 mod store;
 #[cfg(all(test, feature = "schedules"))]
@@ -30,5 +31,6 @@ pub use options::Options;
 pub use prune::prunable::{PrunedDay, would_prune};
 pub use queue::promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Prepared, Recorder};
+pub use sessions::{CallKey, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]
 pub use steps::Steps;

@@ -7,8 +7,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
 use crate::home::Home;
 use crate::random::{Random, SystemRandom};
+use crate::record::encoder::Encoder;
 use crate::record::keys::redaction_key;
 use crate::record::recorder::{Recorder, State};
+use crate::record::sessions::{SessionRecorder, settle};
 use crate::record::writer::Writer;
 use crate::redact::{RedactionRules, Redactor};
 use crate::retention::Retention;
@@ -69,11 +71,7 @@ impl Options {
     /// [`Error::KeysBelowHome`] if the keys are below the home, where agents may read them; otherwise as
     /// [`Home::create`].
     pub fn open(self) -> Result<Recorder, Error> {
-        let home = if self.force_network_home {
-            Home::create_even_on_network(&self.home, self.group)?
-        } else {
-            Home::create(&self.home, self.group)?
-        };
+        let home = self.create_home()?;
         let (recorder, writer) = self.open_on(home, true)?;
         let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(Error::io("start a writer for", recorder.home().root()))?;
@@ -81,19 +79,53 @@ impl Options {
         Ok(recorder)
     }
 
-    /// Recovers a home, and returns a recorder and its writer. The writer does nothing until it is run. With
-    /// `background`, it flushes in a thread of its own.
-    pub(crate) fn open_on(self, home: Home, background: bool) -> Result<(Recorder, Writer), Error> {
+    /// Opens the home for a short-lived process that records calls of sessions: without a writer thread, and without the
+    /// recovery of what other processes left in the journal.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open_sessions(self) -> Result<SessionRecorder, Error> {
+        let home = self.create_home()?;
+        self.sessions_on(home)
+    }
+
+    /// Like [`Options::open_sessions`], on a home that is open, for tests that simulate disk failures.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    #[doc(hidden)]
+    pub fn sessions_on(self, home: Home) -> Result<SessionRecorder, Error> {
+        let encoder = Encoder::new(self.redactor(&home)?, Arc::clone(&self.random));
+        Ok(SessionRecorder::new(home, encoder, self.clock, self.random))
+    }
+
+    fn create_home(&self) -> Result<Home, Error> {
+        if self.force_network_home {
+            Home::create_even_on_network(&self.home, self.group)
+        } else {
+            Home::create(&self.home, self.group)
+        }
+    }
+
+    fn redactor(&self, home: &Home) -> Result<Arc<Redactor>, Error> {
         let key = match &self.keys {
             None => None,
             Some(keys) if lies_below(keys, home.root()) => {
                 return Err(Error::KeysBelowHome { keys: keys.clone() });
             }
-            Some(keys) => Some(redaction_key(&home, keys, &*self.random)?),
+            Some(keys) => Some(redaction_key(home, keys, &*self.random)?),
         };
-        let redactor = Arc::new(if self.unredacted { Redactor::off() } else { Redactor::with(key, &self.rules) });
+        Ok(Arc::new(if self.unredacted { Redactor::off() } else { Redactor::with(key, &self.rules) }))
+    }
+
+    /// Recovers a home, and returns a recorder and its writer. The writer does nothing until it is run. With
+    /// `background`, it flushes in a thread of its own.
+    pub(crate) fn open_on(self, home: Home, background: bool) -> Result<(Recorder, Writer), Error> {
+        let redactor = self.redactor(&home)?;
         let state = Arc::new(State::default());
         let writer = Writer::open(home.clone(), Arc::clone(&redactor), &self, Arc::clone(&state), background)?;
+        // A failure is no reason to record nothing: the calls wait for the next process.
+        let _ = settle(&home, self.clock.now());
         let retention = self.retention;
         let encoder = writer.encoder();
         Ok((Recorder::without_writer(home, redactor, encoder, retention, self.clock, state), writer))

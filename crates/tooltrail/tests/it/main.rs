@@ -21,5 +21,6 @@ mod reading;
 mod recording;
 mod redaction;
 mod replaced_files;
+mod session_calls;
 mod sim_disk;
 mod unusual_files;

@@ -450,6 +450,45 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn create(&self, file: &[&str], bytes: &[u8], sync: bool) -> io::Result<bool> {
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let name = file.join("/");
+        if inner.files.contains_key(&name) {
+            return Ok(false);
+        }
+        inner.next += 1;
+        let id = inner.next;
+        let mut content = Content::default();
+        content.write(bytes, 0);
+        if sync {
+            content.sync();
+        }
+        inner.contents.insert(id, content);
+        inner.files.insert(name, id);
+        Ok(true)
+    }
+
+    fn rename(&self, file: &[&str], to: &[&str]) -> io::Result<bool> {
+        let mut inner = self.machine.inner();
+        match inner.act(self.process)? {
+            Act::Goes | Act::Fails(Fails::Sync | Fails::Space) => {}
+            Act::Fails(fails) => return Err(fails.error()),
+            Act::Killed(kill) => return Err(inner.end(self.process, kill)),
+        }
+        let Some(content) = inner.files.remove(&file.join("/")) else { return Ok(false) };
+        inner.files.insert(to.join("/"), content);
+        Ok(true)
+    }
+
+    fn remove_folder(&self, _folder: &[&str]) -> io::Result<()> {
+        Ok(())
+    }
+
     fn remove(&self, file: &[&str]) -> io::Result<()> {
         let mut inner = self.machine.inner();
         match inner.act(self.process)? {

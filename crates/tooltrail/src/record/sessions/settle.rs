@@ -1,0 +1,190 @@
+//! Appends the finished lines of calls to their day files, also those that a killed process left.
+
+use std::io;
+use std::time::Duration;
+
+use crate::clock::{Date, Timestamp, Zone};
+use crate::day::{Damage, LatenessNotes, Wanted, reconcile};
+use crate::disk::Disk;
+use crate::durability::Durability;
+use crate::home::{Home, OWN_FOLDER};
+use crate::record::sessions::note::{CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER};
+use crate::record::sessions::touched;
+
+/// How long a process waits for the append lock. Many hooks may run at once, and each holds it for a moment.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(3);
+
+/// The age at which the process of a claim counts as killed: a hook runs for milliseconds, and its client ends it after
+/// some seconds.
+const CLAIM_AGE_MS: i64 = 60 * 1_000;
+
+/// The age at which an open call counts as interrupted, and a day's signs of recorded calls are no longer needed.
+const OPEN_AGE_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// The pause between two searches for open calls that are too old.
+const SEARCH_EVERY_S: i64 = 10 * 60;
+
+/// The most claims, open calls and signs that one process settles, so that a hook stays short.
+const SETTLED_MAX: usize = 64;
+const SIGNS_REMOVED_MAX: usize = 1_000;
+
+/// The file whose time says when open calls were last searched.
+const SEARCHED: &str = "open.searched";
+
+/// What is in the sign of a recorded call whose outcome nobody told.
+const INTERRUPTED: &[u8] = b"interrupted\n";
+
+/// Appends the lines of claims.
+pub(super) struct Appender<'a> {
+    home: &'a Home,
+    disk: &'a dyn Disk,
+    lateness: LatenessNotes,
+}
+
+impl<'a> Appender<'a> {
+    pub(super) fn new(home: &'a Home) -> Self {
+        Self { home, disk: &**home.disk(), lateness: LatenessNotes::new(Zone::system()) }
+    }
+
+    /// Appends the line of a claim to its day file, unless it is there already, and removes the claim.
+    ///
+    /// The claim is removed only after the line is durable. While the append lock is held, nobody else can append the
+    /// same line; if the claim is gone then, another process has done so.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system. The claim stays for a later process then.
+    pub(super) fn append(&mut self, name: &str, note: &Note, now: Timestamp, durability: Durability) -> io::Result<()> {
+        let (folder, day) = (&*note.day.0, note.day.1);
+        let claim = [OWN_FOLDER, CLAIMS_FOLDER, name];
+        touched::touch(self.disk, (folder, day))?;
+        // A torn tail is waited for without the lock.
+        let damage = Damage::find(self.disk, folder, day, None)?;
+        let lock = self.home.lock_appends(LOCK_WAIT)?;
+        if self.disk.stat(&claim)?.is_none() {
+            return damage.discard(self.disk);
+        }
+        let lines = [note.line.clone()];
+        let want = Wanted { folder, day, from: note.from, durable_len: 0, again: u64::MAX, lines: &lines };
+        let done = reconcile(self.disk, &mut self.lateness, &want, damage)?;
+        drop(lock);
+        if durability != Durability::Buffered {
+            done.file.sync()?;
+        }
+        let sign = [OWN_FOLDER, ENDED_FOLDER, &day_folder(now), name];
+        if note.is_finished {
+            self.disk.rename(&claim, &sign)?;
+        } else {
+            self.disk.create(&sign, INTERRUPTED, false)?;
+            self.disk.remove(&claim)?;
+        }
+        // Last, so that a power cut before the sync leaves at least the note that the call began.
+        self.disk.remove(&[OWN_FOLDER, OPEN_FOLDER, name])
+    }
+}
+
+/// Returns whether the call of this name was recorded within the last day, and if so, whether with its outcome.
+pub(super) fn ended_in(disk: &dyn Disk, name: &str, now: Timestamp) -> io::Result<Option<bool>> {
+    for day in [now, Timestamp::from_millis(now.as_millis() - OPEN_AGE_MS)] {
+        let stat = disk.stat(&[OWN_FOLDER, ENDED_FOLDER, &day_folder(day), name])?;
+        if let Some(stat) = stat {
+            return Ok(Some(stat.len != INTERRUPTED.len() as u64));
+        }
+    }
+    Ok(None)
+}
+
+/// Mends what a power cut damaged, appends the lines of old claims, records open calls that are too old as interrupted, and removes signs that are no
+/// longer needed.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn settle(home: &Home, now: Timestamp) -> io::Result<()> {
+    let disk = &**home.disk();
+    let settled = touched::mend(home).and(settle_claims(home, now));
+    let searched = [OWN_FOLDER, SEARCHED];
+    let is_recent = |stat: crate::disk::Stat| (now.as_millis() / 1_000 - stat.modified_s).abs() < SEARCH_EVERY_S;
+    if disk.list(&[OWN_FOLDER, OPEN_FOLDER])?.is_empty() && disk.list(&[OWN_FOLDER, ENDED_FOLDER])?.is_empty()
+        || disk.stat(&searched)?.is_some_and(is_recent)
+    {
+        return settled;
+    }
+    disk.write(&searched)?.write_at(b"\n", 0)?;
+    settle_open(home, now)?;
+    remove_signs(disk, now)?;
+    settled
+}
+
+fn settle_claims(home: &Home, now: Timestamp) -> io::Result<()> {
+    let disk = &**home.disk();
+    let mut settled = Ok(());
+    for listed in disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?.into_iter().take(SETTLED_MAX) {
+        let path = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
+        if !is_old(disk, &path, now, CLAIM_AGE_MS)? {
+            continue;
+        }
+        let note = disk.open(&path)?.map_or(Ok(None), |file| Note::read(&*file))?;
+        match note.filter(|_| !listed.name.starts_with('.')) {
+            Some(note) if ended_in(disk, &listed.name, now)?.is_none() => {
+                // One day file that cannot be written is no reason to leave the others.
+                settled = settled.and(Appender::new(home).append(&listed.name, &note, now, Durability::Grouped));
+            }
+            // It was recorded already, or its process was killed while it wrote.
+            _ => disk.remove(&path)?,
+        }
+    }
+    settled
+}
+
+fn settle_open(home: &Home, now: Timestamp) -> io::Result<()> {
+    let disk = &**home.disk();
+    let mut settled = 0;
+    for listed in disk.list(&[OWN_FOLDER, OPEN_FOLDER])? {
+        let path = [OWN_FOLDER, OPEN_FOLDER, &*listed.name];
+        if settled >= SETTLED_MAX || !is_old(disk, &path, now, OPEN_AGE_MS)? {
+            continue;
+        }
+        settled += 1;
+        let note = disk.open(&path)?.map_or(Ok(None), |file| Note::read(&*file))?;
+        let note = note.filter(|_| !listed.name.starts_with('.'));
+        if let (Some(note), None) = (note, ended_in(disk, &listed.name, now)?) {
+            let claim = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
+            if disk.create(&claim, &note.encode(), false)? {
+                Appender::new(home).append(&listed.name, &note, now, Durability::Grouped)?;
+            }
+        }
+        disk.remove(&path)?;
+    }
+    Ok(())
+}
+
+/// Removes the signs of calls that were recorded before yesterday.
+fn remove_signs(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
+    let yesterday = day_folder(Timestamp::from_millis(now.as_millis() - OPEN_AGE_MS));
+    let mut removed = 0;
+    for day in disk.list(&[OWN_FOLDER, ENDED_FOLDER])? {
+        if !day.folder || day.name >= yesterday || Date::parse(&day.name).is_none() {
+            continue;
+        }
+        let signs = disk.list(&[OWN_FOLDER, ENDED_FOLDER, &day.name])?;
+        let is_last = removed + signs.len() <= SIGNS_REMOVED_MAX;
+        for sign in signs.iter().take(SIGNS_REMOVED_MAX - removed) {
+            disk.remove(&[OWN_FOLDER, ENDED_FOLDER, &day.name, &sign.name])?;
+            removed += 1;
+        }
+        if !is_last {
+            return Ok(());
+        }
+        disk.remove_folder(&[OWN_FOLDER, ENDED_FOLDER, &day.name])?;
+    }
+    Ok(())
+}
+
+/// Whether a file was last changed so long ago.
+fn is_old(disk: &dyn Disk, path: &[&str], now: Timestamp, age_ms: i64) -> io::Result<bool> {
+    let stat = disk.stat(path)?;
+    Ok(stat.is_some_and(|stat| now.as_millis() - stat.modified_s * 1_000 > age_ms))
+}
+
+fn day_folder(now: Timestamp) -> String {
+    now.date().to_string()
+}
