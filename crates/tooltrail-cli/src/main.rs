@@ -5,6 +5,7 @@ mod clock;
 mod commands;
 mod demo;
 mod failure;
+mod hook;
 mod http;
 mod import;
 mod key_exposure;
@@ -25,6 +26,10 @@ use crate::commands::Cli;
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
+    if let Some(args) = commands::hook_args() {
+        hook::run(args);
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(refused) => {

@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod find_secret;
 mod gate;
+mod hook;
 mod import;
 mod mcp;
 mod prune;
@@ -22,6 +23,8 @@ use std::process::ExitCode;
 
 use clap::builder::Resettable;
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+
+pub(crate) use hook::args as hook_args;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -61,6 +64,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Mcp(mcp::Args),
+    Hook(hook::Args),
     Prune(prune::Args),
     Redact(redact::Args),
     FindSecret(find_secret::Args),
@@ -103,6 +107,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, settings),
             Command::Import(args) => import::run(args, settings),
             Command::Mcp(args) => mcp::run(args, settings),
+            Command::Hook(args) => hook::run(args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),

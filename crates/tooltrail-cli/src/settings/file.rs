@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
-use tooltrail::{DurabilityPolicy, Effect, Gate, Rule, Zone};
+use tooltrail::{DurabilityPolicy, Effect, Gate, Rule, Zone, glob_matches};
 
 use crate::failure::Failure;
 use crate::log::{Format, Level};
@@ -54,6 +54,38 @@ pub(crate) struct ConfigFile {
     /// What applies to one MCP server behind `tooltrail mcp --server NAME`, by its name.
     #[serde(default)]
     pub(crate) mcp: BTreeMap<String, McpFile>,
+    /// What applies to the hooks of coding agents.
+    #[serde(default)]
+    pub(crate) agents: AgentsFile,
+}
+
+/// What the file says about the hooks of coding agents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AgentsFile {
+    /// Patterns for the folders of projects that are left out. `~` at the beginning is the user's home folder.
+    #[serde(default)]
+    pub(crate) exclude: Vec<String>,
+}
+
+impl AgentsFile {
+    /// Whether the calls of an agent that works in this folder are left out.
+    pub(crate) fn excludes(&self, folder: &str) -> bool {
+        let folder = folder.trim_end_matches('/');
+        let home = std::env::var("HOME").unwrap_or_default();
+        self.exclude.iter().any(|pattern| {
+            let pattern = match pattern.strip_prefix('~') {
+                Some(rest) if rest.is_empty() || rest.starts_with('/') => {
+                    format!("{}{rest}", home.trim_end_matches('/'))
+                }
+                _ => pattern.clone(),
+            };
+            // A pattern for what is below a folder is meant for the folder too.
+            let above = pattern.trim_end_matches('*').trim_end_matches('/');
+            let is_below = pattern.ends_with("/**") || pattern.ends_with("/*");
+            glob_matches(&pattern, folder) || is_below && glob_matches(above, folder)
+        })
+    }
 }
 
 /// What the file says about one MCP server.
@@ -137,6 +169,11 @@ impl ConfigFile {
             Failure::could_not(what, hint)
         })
     }
+}
+
+/// Whether a file that is no valid configuration could name secrets to redact: it has the word, or cannot be read.
+pub(crate) fn may_name_secrets(path: Option<&str>) -> bool {
+    path.is_none_or(|path| read(Path::new(path)).map_or(true, |text| text.contains("redact")))
 }
 
 /// Returns the path of the user's default file; `None` if no home folder is known.
@@ -260,6 +297,23 @@ mod tests {
 
     fn parse(text: &str) -> Result<ConfigFile, String> {
         ConfigFile::parse(text, Path::new("t.toml")).map_err(|failure| failure.to_string())
+    }
+
+    #[test]
+    fn patterns_name_the_folders_of_projects() {
+        let agents = |pattern: &str| super::AgentsFile { exclude: vec![pattern.to_owned()] };
+        let home = std::env::var("HOME").unwrap();
+        for (pattern, folder, is_excluded) in [
+            ("~/private/**", format!("{home}/private/a/b"), true),
+            ("~/private/**", format!("{home}/private/"), true),
+            ("~/private/**", format!("{home}/privateer"), false),
+            ("/srv/*/secret", "/srv/a/secret".to_owned(), true),
+            ("/srv/secret", "/srv/secret/a".to_owned(), false),
+            ("*/vault/*", "/x/vault/y".to_owned(), true),
+            ("~other/**", format!("{home}other/a"), false),
+        ] {
+            assert_eq!(agents(pattern).excludes(&folder), is_excluded, "{pattern} {folder}");
+        }
     }
 
     #[test]

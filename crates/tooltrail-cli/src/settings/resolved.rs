@@ -130,6 +130,11 @@ impl Settings {
 
     /// Opens the recorder of a home.
     pub(crate) fn recorder(&self, home: &Home) -> Result<Recorder, Failure> {
+        Ok(self.options(home)?.open()?)
+    }
+
+    /// Returns the options with which a home is opened for recording.
+    pub(crate) fn options(&self, home: &Home) -> Result<Options, Failure> {
         let mut options = Options::new(home.root());
         options.keys = Some(self.keys_path(home)?);
         options.clock = crate::clock::clock();
@@ -137,7 +142,7 @@ impl Settings {
         options.force_network_home = self.force_network_home()?;
         options.rules = self.file()?.redact.rules().map_err(|failure| self.in_config(failure))?;
         options.retention = self.retention()?;
-        Ok(options.open()?)
+        Ok(options)
     }
 }
 

@@ -12,6 +12,12 @@ const LEVELS_MAX: usize = 8;
 /// The ends of the names of session files.
 const ENDS: [&str; 3] = [".jsonl", ".jsonl.zst", ".jsonl.gz"];
 
+/// The beginning and the end of the names of session files of older versions of Gemini CLI.
+const DOCUMENT: (&str, &str) = ("session-", ".json");
+
+/// The only session file in a folder of Copilot CLI.
+const COPILOT_FILE: &str = "events.jsonl";
+
 /// The folder of an agent's session files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -41,15 +47,23 @@ pub(crate) fn find(variable: impl Fn(&str) -> Option<PathBuf>) -> Vec<Found> {
         (Format::ClaudeCode, claude),
         (Format::Codex, codex.as_ref().map(|folder| folder.join("sessions"))),
         (Format::Codex, codex.as_ref().map(|folder| folder.join("archived_sessions"))),
+        (Format::Gemini, variable("GEMINI_CLI_HOME").or_else(|| home.clone()).map(|home| home.join(".gemini/tmp"))),
+        (Format::Copilot, variable("COPILOT_HOME").or_else(|| in_home(".copilot")).map(|f| f.join("session-state"))),
         (Format::Pi, in_home(".pi/agent/sessions")),
     ];
     let found = folders.into_iter().filter_map(|(format, folder)| {
         let folder = folder?;
-        let below = match files_below(&folder) {
+        let mut below = match files_below(&folder) {
             Ok(below) => below,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => Below { unreadable: vec![(folder.clone(), error.to_string())], ..Below::default() },
         };
+        // Beside their session files, these agents keep other files of such names.
+        below.files.retain(|file| match format {
+            Format::Gemini => file.components().any(|name| name.as_os_str() == "chats"),
+            Format::Copilot => file.file_name().is_some_and(|name| name == COPILOT_FILE),
+            Format::ClaudeCode | Format::Codex | Format::Pi => true,
+        });
         let is_empty = below.files.is_empty() && below.unreadable.is_empty();
         (!is_empty).then_some(Found { format, folder, below })
     });
@@ -81,11 +95,15 @@ fn collect(folder: &Path, levels: usize, below: &mut Below) -> io::Result<()> {
             if let Err(error) = collect(&path, levels - 1, below) {
                 below.unreadable.push((path, error.to_string()));
             }
-        } else if file.is_file() && ENDS.iter().any(|end| name.ends_with(end)) {
+        } else if file.is_file() && is_named_like_one(&name) {
             below.files.push(path);
         }
     }
     Ok(())
+}
+
+fn is_named_like_one(name: &str) -> bool {
+    ENDS.iter().any(|end| name.ends_with(end)) || name.starts_with(DOCUMENT.0) && name.ends_with(DOCUMENT.1)
 }
 
 #[cfg(test)]
@@ -103,6 +121,11 @@ mod tests {
         write(".claude/projects/-w/a.jsonl");
         write(".claude/projects/-w/a/subagents/b.jsonl");
         write(".claude/projects/-w/notes.md");
+        write(".gemini/tmp/w/chats/session-2026-11-30T12-07-1a2b3c4d.jsonl");
+        write(".gemini/tmp/w/chats/session-2025-11-30T12-07-1a2b3c4d.json");
+        write(".gemini/tmp/w/logs.json");
+        write(".copilot/session-state/s-1/events.jsonl");
+        write(".copilot/session-state/s-1/notes.jsonl");
         write("elsewhere/sessions/2026/01/02/rollout.jsonl.zst");
         // A link is followed, also into a circle.
         write("moved/c.jsonl");
@@ -114,6 +137,6 @@ mod tests {
             _ => None,
         });
         let counts = found.iter().map(|found| (found.format, found.below.files.len())).collect::<Vec<_>>();
-        assert_eq!(counts, [(Format::ClaudeCode, 3), (Format::Codex, 1)]);
+        assert_eq!(counts, [(Format::ClaudeCode, 3), (Format::Codex, 1), (Format::Gemini, 2), (Format::Copilot, 1)]);
     }
 }

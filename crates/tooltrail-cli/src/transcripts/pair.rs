@@ -110,8 +110,8 @@ impl Pairs {
         call.via = Via::Import;
         call.session.clone_from(&self.session.id);
         call.model = asked.model.or_else(|| self.session.model.clone());
-        call.agent = asked.agent;
-        call.server = hook_name_parts(&asked.tool).map(|(server, _)| server.to_owned());
+        call.agent = asked.agent.or_else(|| self.session.agent.clone());
+        call.server = asked.server.or_else(|| hook_name_parts(&asked.tool).map(|(server, _)| server.to_owned()));
         let client = self.format.client();
         call.client =
             Some(self.session.version.as_ref().map_or_else(|| client.to_owned(), |v| format!("{client}/{v}")));

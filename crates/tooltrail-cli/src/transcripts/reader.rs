@@ -18,6 +18,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 pub(super) struct Reader {
     input: BufReader<Box<dyn Read>>,
     pub(super) line: u64,
+    /// Whether the file is one document that may stand on many lines.
+    is_document: bool,
 }
 
 /// The objects of one line, or why it has none.
@@ -29,7 +31,8 @@ impl Reader {
         if file.metadata()?.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        Ok(Self { input: BufReader::new(decompressed(Box::new(file))?), line: 0 })
+        let is_document = path.extension().is_some_and(|extension| extension == "json");
+        Ok(Self { input: BufReader::new(decompressed(Box::new(file))?), line: 0, is_document })
     }
 
     /// Returns the objects of the next line that is not blank. Two programs that wrote at once may have left several in
@@ -39,7 +42,11 @@ impl Reader {
         loop {
             text.clear();
             self.line += 1;
-            let read = self.input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
+            let mut input = self.input.by_ref().take(LINE_BYTES_MAX);
+            let read = match self.is_document {
+                true => input.read_to_end(&mut text)?,
+                false => input.read_until(b'\n', &mut text)?,
+            };
             if read == 0 {
                 return Ok(None);
             }

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::LazyLock;
 
 use crate::clock::{Date, Zone};
 use crate::day::append::End;
@@ -152,7 +153,8 @@ impl Span {
 #[derive(Debug)]
 pub(crate) struct LatenessNotes {
     known: HashMap<Date, HashMap<String, FileLateness>>,
-    zone: Zone,
+    /// For the times of other writers. The system's zone takes a millisecond to find, and is seldom needed.
+    zone: LazyLock<Zone>,
 }
 
 /// What is known about a file with this length.
@@ -165,9 +167,10 @@ struct FileLateness {
 }
 
 impl LatenessNotes {
-    /// Returns an empty memory. Times of other writers that name no zone are read in `zone`.
-    pub(crate) fn new(zone: Zone) -> Self {
-        Self { known: HashMap::new(), zone }
+    /// Returns an empty memory. Times of other writers that name no zone are read in `zone`, which is asked for when the
+    /// first such time is met.
+    pub(crate) fn new(zone: fn() -> Zone) -> Self {
+        Self { known: HashMap::new(), zone: LazyLock::new(zone) }
     }
 
     /// Returns an upper bound of how late these lines are if they are appended to a file.
@@ -250,7 +253,7 @@ impl LatenessNotes {
 }
 
 /// Returns the times of the whole lines in a part of a file that ends with a newline.
-fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &Zone) -> io::Result<Span> {
+fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &LazyLock<Zone>) -> io::Result<Span> {
     let mut span = Span::default();
     if from == to {
         return Ok(span);
@@ -259,7 +262,7 @@ fn seen(file: &dyn DiskFile, (from, to): (u64, u64), day: Date, zone: &Zone) -> 
     let read = file.read_at(&mut bytes, from)?;
     let start = day.start().as_millis();
     // The first line may start before this part; then its rest has no readable time.
-    for line in bytes[..read].split(|byte| *byte == b'\n') {
+    for line in bytes[..read].split(|byte| *byte == b'\n').filter(|line| line.trim_ascii_start().starts_with(b"{")) {
         let ts = head(line).or_else(|| foreign_head(line, zone)).map(|ts| ts.as_millis());
         // Ignore a line of another day: it does not affect the order in this file.
         if let Some(ts) = ts.filter(|ts| (start - DAY_MS..start + 2 * DAY_MS).contains(ts)) {

@@ -186,7 +186,7 @@ mod tests {
         let lines = wanted.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
         let want =
             Wanted { folder: "alice", day, from: 0, durable_len: durable_len.unwrap_or(0), again: 0, lines: &lines };
-        let mut largest = LatenessNotes::new(Zone::UTC);
+        let mut largest = LatenessNotes::new(|| Zone::UTC);
         for again in [false, true] {
             let damage = Damage::find(&disk, "alice", day, durable_len).unwrap();
             let done = reconcile(&disk, &mut largest, &want, damage).unwrap();

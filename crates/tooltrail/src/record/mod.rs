@@ -31,6 +31,6 @@ pub use options::Options;
 pub use prune::prunable::{PrunedDay, would_prune};
 pub use queue::promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Prepared, Recorder};
-pub use sessions::{CallKey, Ended, OpenCalls, SessionCall, SessionRecorder};
+pub use sessions::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]
 pub use steps::Steps;

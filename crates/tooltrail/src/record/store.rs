@@ -163,7 +163,7 @@ impl Store {
         background: bool,
     ) -> Result<Self, Error> {
         let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
-        let mut lateness = LatenessNotes::new(Zone::system());
+        let mut lateness = LatenessNotes::new(Zone::system);
         let now = clock.monotonic();
         let recovered = recover(&home, &mut journal, &mut lateness, RECOVERY_WAIT)?;
         let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);

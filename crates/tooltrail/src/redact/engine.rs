@@ -1,6 +1,7 @@
 //! The redaction engine: built once and shared. It finds secrets in texts and replaces them with marks.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::redact::WindowedText;
 use crate::redact::marks::{mark_across, marks};
@@ -31,7 +32,8 @@ const SENT_MAX: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Redactor {
     key: Option<RedactionKey>,
-    pub(in crate::redact) matcher: Matcher,
+    /// Its tables take a millisecond to build, so they are built when the first text is looked at.
+    pub(in crate::redact) matcher: LazyLock<Matcher>,
     off: bool,
     own: Own,
     plain_keys: CleanCache,
@@ -44,7 +46,7 @@ impl Redactor {
     pub fn new(key: Option<RedactionKey>) -> Self {
         Self {
             key,
-            matcher: Matcher::new(),
+            matcher: LazyLock::new(Matcher::new),
             off: false,
             own: Own::default(),
             plain_keys: CleanCache::default(),
@@ -73,9 +75,12 @@ impl Redactor {
     /// Builds an engine that looks at every byte. Tests compare the fast prefilter with it.
     #[cfg(test)]
     pub(crate) fn thorough(key: Option<RedactionKey>) -> Self {
-        let mut redactor = Self::new(key);
-        redactor.matcher.prefilter.look_everywhere();
-        redactor
+        let thorough = || {
+            let mut matcher = Matcher::new();
+            matcher.prefilter.look_everywhere();
+            matcher
+        };
+        Self { matcher: LazyLock::new(thorough), ..Self::new(key) }
     }
 
     /// Returns the text with marks instead of secrets; borrowed if there are none.

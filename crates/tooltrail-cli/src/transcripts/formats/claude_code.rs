@@ -12,7 +12,18 @@ const REFUSED_BY_USER: [&str; 2] =
     ["The user doesn't want to proceed with this tool use", "The user doesn't want to take this action right now"];
 
 /// How it words the refusal of a rule.
-const REFUSED_BY_RULE: [&str; 2] = ["Permission to use ", "Claude requested permissions to "];
+const REFUSED_BY_RULE: [&str; 3] = [
+    "Permission to use ",
+    "Claude requested permissions to ",
+    "<tool_use_error>File is in a directory that is denied by your permission settings",
+];
+
+/// How it words the refusal of a hook: the event, the tool, and this.
+const HOOK_EVENT: &str = "PreToolUse:";
+const REFUSED_BY_HOOK: &str = " hook error: ";
+
+/// How it words an error of its own, not of the tool.
+const OWN_ERROR: &str = "<tool_use_error>";
 
 /// How it words an interruption by a person.
 const INTERRUPTED: &str = "[Request interrupted by user";
@@ -36,7 +47,7 @@ pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
     let ts = time(line, "timestamp");
     let said = blocks.into_iter().flatten().filter_map(|block| match (kind, block["type"].as_str()?) {
         ("assistant", "tool_use") => Some(call(line, block, ts).map_or(Said::Malformed(CALL_LACKS), Said::Call)),
-        ("user", "tool_result") => Some(answer(block, ts).map_or(Said::Malformed(RESULT_LACKS), Said::Result)),
+        ("user", "tool_result") => Some(answer(line, block, ts).map_or(Said::Malformed(RESULT_LACKS), Said::Result)),
         _ => None,
     });
     Some(said.collect())
@@ -54,29 +65,50 @@ fn call(line: &Value, block: &Value, ts: Option<Timestamp>) -> Option<Asked> {
     })
 }
 
-fn answer(block: &Value, ts: Option<Timestamp>) -> Option<Answered> {
+fn answer(line: &Value, block: &Value, ts: Option<Timestamp>) -> Option<Answered> {
     let call_id = text(block, "tool_use_id")?;
     let text = text_of(&block["content"]);
-    let (reason, denied) = reason(&text, block["is_error"].as_bool().unwrap_or(false));
+    let (reason, denied) = reason(line, &text, block["is_error"].as_bool().unwrap_or(false));
     Some(Answered { call_id, text, ts, reason, denied })
 }
 
 /// Returns why a call is not ok, and whether it was refused.
-fn reason(text: &str, is_error: bool) -> (Option<Reason>, bool) {
+fn reason(line: &Value, text: &str, is_error: bool) -> (Option<Reason>, bool) {
+    let is_refused_by_user = REFUSED_BY_USER.iter().any(|words| text.starts_with(words));
+    if !is_error && !is_refused_by_user {
+        return (None, false);
+    }
+    if let Some((reason, denied)) = words(text) {
+        return (Some(reason), denied);
+    }
+    // Newer versions say who refused a call. Without a terminal, nobody is there to refuse, but the word is the same.
+    match line["toolDenialKind"].as_str() {
+        Some("interrupted") => (Some(Reason::Interrupted), false),
+        Some(_) if line["permissionDecision"]["source"] == "hook" => (Some(Reason::Hook), true),
+        Some(_) => (Some(Reason::Policy), true),
+        None => (Some(Reason::ToolError), false),
+    }
+}
+
+/// Returns why a call was not made, or not made to its end, and whether it was refused, if the result says so in fixed
+/// words.
+pub(crate) fn words(text: &str) -> Option<(Reason, bool)> {
     let starts = |words: &[&str]| words.iter().any(|words| text.starts_with(words));
     if starts(&REFUSED_BY_USER) {
-        (Some(Reason::UserRefused), true)
-    } else if !is_error {
-        (None, false)
+        Some((Reason::UserRefused, true))
     } else if starts(&REFUSED_BY_RULE) {
-        (Some(Reason::Policy), true)
+        Some((Reason::Policy, true))
+    } else if text.starts_with(HOOK_EVENT) && text.contains(REFUSED_BY_HOOK) {
+        Some((Reason::Hook, true))
     } else if text.starts_with(INTERRUPTED) {
-        (Some(Reason::Cancelled), false)
-    } else if text.contains(UNKNOWN_TOOL) {
-        (Some(Reason::UnknownTool), false)
-    } else if text.contains(INVALID_ARGS) {
-        (Some(Reason::InvalidArgs), false)
+        Some((Reason::Cancelled, false))
+    } else if text.contains(UNKNOWN_TOOL) && text.trim_start_matches(OWN_ERROR).starts_with("Error: ") {
+        Some((Reason::UnknownTool, false))
+    } else if text.trim_start_matches(OWN_ERROR).starts_with(INVALID_ARGS) {
+        Some((Reason::InvalidArgs, false))
+    } else if text.starts_with(OWN_ERROR) {
+        Some((Reason::ToolError, false))
     } else {
-        (Some(Reason::ToolError), false)
+        None
     }
 }

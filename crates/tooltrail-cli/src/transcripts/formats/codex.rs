@@ -11,13 +11,19 @@ use crate::transcripts::formats::{
 const EXIT_CODES: [&str; 2] = ["Process exited with code ", "Exit code: "];
 
 /// How it words a call of a tool that it does not have, and the refusal of a person.
-const UNKNOWN_TOOL: &str = "unsupported call: ";
-const REFUSED_BY_USER: [&str; 2] = ["exec command rejected by user", "patch rejected by user"];
+const UNKNOWN_TOOL: [&str; 2] = ["unsupported call: ", "unsupported custom tool call: "];
+const REFUSED_BY_USER: [&str; 3] =
+    ["exec command rejected by user", "patch rejected by user", "user rejected MCP tool call"];
 const ABORTED: &str = "aborted by user";
+
+/// How it words the refusal of a hook and of a rule, and arguments that do not fit.
+const REFUSED_BY_HOOK: &str = "Command blocked by PreToolUse hook: ";
+const REFUSED_BY_RULE: [&str; 2] = ["exec_command failed: CreateProcess { message: \"Rejected(", "approval policy is "];
+const INVALID_ARGS: &str = "failed to parse function arguments";
 
 pub(super) fn is_line(line: &Value) -> bool {
     let kind = line["type"].as_str();
-    matches!(kind, Some("session_meta" | "response_item" | "turn_context")) && line["payload"].is_object()
+    matches!(kind, Some("session_meta" | "response_item" | "turn_context" | "event_msg")) && line["payload"].is_object()
 }
 
 pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
@@ -38,12 +44,16 @@ pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
                     Some(asked.unwrap_or(Said::Malformed(CALL_LACKS)))
                 }
                 "function_call_output" | "custom_tool_call_output" | "local_shell_call_output" => {
-                    let answered = answer(payload).map(|answered| Said::Result(Answered { ts, ..answered }));
+                    let answered = answer(payload, session).map(|answered| Said::Result(Answered { ts, ..answered }));
                     Some(answered.unwrap_or(Said::Malformed(RESULT_LACKS)))
                 }
                 _ => None,
             };
             return Some(said.into_iter().collect());
+        }
+        // Newer versions tell here, before the result, that a call failed.
+        "event_msg" if payload["type"] == "item_completed" && payload["item"]["status"] == "failed" => {
+            session.failed.extend(text(&payload["item"], "id"));
         }
         _ => {}
     }
@@ -59,10 +69,13 @@ fn call(payload: &Value, session: &Session) -> Option<Asked> {
         "custom_tool_call" => (text(payload, "name")?, serde_json::json!({ "input": payload["input"] }).to_string()),
         _ => (text(payload, "name")?, payload["arguments"].as_str().unwrap_or_default().to_owned()),
     };
+    // A tool of an MCP server, in the form in which all clients name it.
+    let namespace = text(payload, "namespace").filter(|namespace| namespace.starts_with("mcp__"));
+    let tool = namespace.map_or_else(|| tool.clone(), |namespace| format!("{namespace}__{tool}"));
     Some(Asked { call_id, tool, args, model, ..Asked::default() })
 }
 
-fn answer(payload: &Value) -> Option<Answered> {
+fn answer(payload: &Value, session: &mut Session) -> Option<Answered> {
     let call_id = text(payload, "call_id").or_else(|| text(payload, "id"))?;
     let output = &payload["output"];
     // The output is a text, an object with a content, or a text that holds such an object.
@@ -73,13 +86,20 @@ fn answer(payload: &Value) -> Option<Answered> {
     let code = object["metadata"]["exit_code"].as_i64().or_else(|| exit_code(&given));
     let failed = object["success"] == Value::Bool(false)
         || object["isError"] == Value::Bool(true)
+        || session.failed.remove(&call_id)
         || code.is_some_and(|code| code != 0);
     let starts = |words: &str| given.starts_with(words);
     let (reason, denied) = if REFUSED_BY_USER.iter().any(|words| starts(words)) {
         (Some(Reason::UserRefused), true)
-    } else if starts(UNKNOWN_TOOL) {
+    } else if starts(REFUSED_BY_HOOK) {
+        (Some(Reason::Hook), true)
+    } else if REFUSED_BY_RULE.iter().any(|words| starts(words)) {
+        (Some(Reason::Policy), true)
+    } else if UNKNOWN_TOOL.iter().any(|words| starts(words)) {
         (Some(Reason::UnknownTool), false)
-    } else if starts(ABORTED) {
+    } else if starts(INVALID_ARGS) {
+        (Some(Reason::InvalidArgs), false)
+    } else if starts(ABORTED) || given.lines().take(2).any(|line| line == ABORTED) {
         (Some(Reason::Cancelled), false)
     } else {
         (failed.then_some(Reason::ToolError), false)

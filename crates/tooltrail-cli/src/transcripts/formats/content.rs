@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Returns the text of a content: a string as it is, texts of blocks joined by newlines, and other blocks by type and
 /// size, as for results of MCP servers.
-pub(in crate::transcripts) fn text_of(content: &Value) -> String {
+pub(crate) fn text_of(content: &Value) -> String {
     match content {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

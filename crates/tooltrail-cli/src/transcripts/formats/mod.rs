@@ -3,18 +3,25 @@
 mod claude_code;
 mod codex;
 mod content;
+mod copilot;
+mod gemini;
 mod pi;
+
+use std::collections::HashSet;
 
 use serde_json::Value;
 use tooltrail::{Reason, Timestamp, Zone};
 
-pub(super) use content::text_of;
+pub(crate) use claude_code::words as claude_code_words;
+pub(crate) use content::text_of;
 
 /// An agent whose session files are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Format {
     ClaudeCode,
     Codex,
+    Gemini,
+    Copilot,
     Pi,
 }
 
@@ -44,6 +51,8 @@ pub(super) struct Asked {
     pub(super) model: Option<String>,
     /// The sub-agent that made the call.
     pub(super) agent: Option<String>,
+    /// The server of the tool, where the line names it.
+    pub(super) server: Option<String>,
 }
 
 /// The result of a call.
@@ -65,19 +74,29 @@ pub(super) struct Session {
     pub(super) version: Option<String>,
     pub(super) cwd: Option<String>,
     pub(super) model: Option<String>,
+    /// The sub-agent whose file it is.
+    pub(super) agent: Option<String>,
+    /// The calls that failed, of which the result does not say so.
+    pub(super) failed: HashSet<String>,
+    /// The calls that a person refused, of which the result does not say so.
+    pub(super) refused: HashSet<String>,
+    /// The calls that were told, in a file that tells the same calls several times.
+    pub(super) told: HashSet<String>,
     /// The time of the last line that has one.
     pub(super) last_ts: Option<Timestamp>,
 }
 
 impl Format {
     /// All formats.
-    pub(crate) const ALL: [Self; 3] = [Self::ClaudeCode, Self::Codex, Self::Pi];
+    pub(crate) const ALL: [Self; 5] = [Self::ClaudeCode, Self::Codex, Self::Gemini, Self::Copilot, Self::Pi];
 
     /// Returns the name of the agent, as `client` has it in the trail.
     pub(crate) const fn client(self) -> &'static str {
         match self {
             Self::ClaudeCode => "claude-code",
             Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Copilot => "copilot",
             Self::Pi => "pi",
         }
     }
@@ -91,6 +110,8 @@ impl Format {
         match self {
             Self::ClaudeCode => claude_code::is_line(line),
             Self::Codex => codex::is_line(line),
+            Self::Gemini => gemini::is_line(line),
+            Self::Copilot => copilot::is_line(line),
             Self::Pi => pi::is_line(line),
         }
     }
@@ -101,6 +122,8 @@ impl Format {
         match self {
             Self::ClaudeCode => claude_code::read(line, session),
             Self::Codex => codex::read(line, session),
+            Self::Gemini => gemini::read(line, session),
+            Self::Copilot => copilot::read(line, session),
             Self::Pi => pi::read(line, session),
         }
     }

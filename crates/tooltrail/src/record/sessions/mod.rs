@@ -12,5 +12,5 @@ mod requested;
 mod settle;
 mod touched;
 
-pub use recorder::{CallKey, Ended, OpenCalls, SessionCall, SessionRecorder};
+pub use recorder::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 pub(crate) use settle::settle;

@@ -71,6 +71,18 @@ pub enum Ended {
     Waits,
 }
 
+/// What is known about a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CallState {
+    /// Nothing was told of it within the last day, or only that it was interrupted.
+    Unknown,
+    /// It has begun.
+    Open,
+    /// It is recorded with its outcome.
+    Ended,
+}
+
 /// Records calls that begin in one process and end in another. Each method is complete when it returns; there is no
 /// thread and nothing to close.
 ///
@@ -146,14 +158,36 @@ impl SessionRecorder {
         }
     }
 
-    /// Whether a call is open, or was recorded within the last day. Only for calls with an id.
+    /// Like [`SessionRecorder::end`], but does nothing if no such call is open. Returns whether one was ended.
+    ///
+    /// # Errors
+    /// As [`SessionRecorder::end`].
+    pub fn end_if_open(&self, of: SessionCall<'_>, call: Call, durability: Durability) -> Result<bool, Error> {
+        let mut names = match of.key {
+            CallKey::Id(id) => vec![call_name(of.session, "id", id)],
+            CallKey::Alike(text) => self.open_names(&call_name(of.session, "alike", text))?,
+        };
+        names.sort();
+        for name in names {
+            let is_open = self.open_note(&name)?.is_some();
+            if is_open && self.end_known(of, name, call.clone(), durability)? != Ended::Before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns what is known about the call to which the client gave this id.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub fn is_known(&self, session: &str, id: &str) -> Result<bool, Error> {
+    pub fn state(&self, session: &str, id: &str) -> Result<CallState, Error> {
         let name = call_name(session, "id", id);
-        let is_open = || self.stat(&[OWN_FOLDER, OPEN_FOLDER, &*name]).map(|stat| stat.is_some());
-        Ok(self.ended(&name)?.is_some() || self.is_claimed(&name)? || is_open()?)
+        if self.ended(&name)? == Some(true) || self.is_claimed(&name)? {
+            return Ok(CallState::Ended);
+        }
+        let is_open = self.stat(&[OWN_FOLDER, OPEN_FOLDER, &*name])?.is_some();
+        Ok(if is_open { CallState::Open } else { CallState::Unknown })
     }
 
     /// Records open calls of a session as `interrupted`, because their agent or session has ended. Returns how many.

@@ -43,7 +43,7 @@ pub(super) struct Appender<'a> {
 
 impl<'a> Appender<'a> {
     pub(super) fn new(home: &'a Home) -> Self {
-        Self { home, disk: &**home.disk(), lateness: LatenessNotes::new(Zone::system()) }
+        Self { home, disk: &**home.disk(), lateness: LatenessNotes::new(Zone::system) }
     }
 
     /// Appends the line of a claim to its day file, unless it is there already, and removes the claim.

@@ -70,7 +70,7 @@ fn mend_day(home: &Home, (folder, day): (&str, Date), durable_len: u64) -> io::R
     }
     let want = Wanted { folder, day, from: durable_len, durable_len, again: u64::MAX, lines: &[] };
     let lock = home.lock_appends(LOCK_WAIT)?;
-    let mended = reconcile(disk, &mut LatenessNotes::new(Zone::system()), &want, damage)?;
+    let mended = reconcile(disk, &mut LatenessNotes::new(Zone::system), &want, damage)?;
     drop(lock);
     mended.file.sync()
 }

@@ -21,6 +21,8 @@
 //! Without AVX2, [`Prefilter::candidates`] compares all words at every byte by means of `WordIndex`, and reports that
 //! card numbers, base64 and escapes may be present. This is slower; it misses nothing that the AVX2 path finds.
 
+use std::sync::OnceLock;
+
 use crate::redact::rules::shapes::{PREFIXED, Piece, VENDORS};
 use crate::redact::scan::boundaries::VENDOR_NAME_MAX;
 use crate::redact::scan::byte_classes::{self, BLOCK, ByteClasses, Masks, Set};
@@ -73,7 +75,7 @@ pub(in crate::redact) struct Prefilter {
     /// Sorted by length, so that a shorter word is reported before a longer one at the same position.
     words: Vec<Word>,
     /// All words; used when every byte is looked at.
-    all: WordIndex<u16>,
+    all: OnceLock<WordIndex<u16>>,
     /// The literals at the beginning of tokens.
     heads: WordIndex<u16>,
     /// A bit table of the first two folded bytes of `heads`.
@@ -106,15 +108,18 @@ const PAIRS: usize = 1 << 10;
 /// Folds three bytes to lower case.
 const FOLDED: u32 = 0x20_2020;
 
+/// Returns the index of the words whose trigger fits.
+fn index(words: &[Word], fits: &dyn Fn(&Trigger) -> bool) -> WordIndex<u16> {
+    let fitting = (0_u16..).zip(words).filter(|(_, word)| fits(&word.trigger));
+    WordIndex::new(fitting.map(|(n, word)| (String::from_utf8_lossy(&word.bytes).into_owned(), n)).collect())
+}
+
 impl Prefilter {
     pub(in crate::redact) fn new(words: Vec<(String, Trigger)>) -> Self {
         let mut words: Vec<Word> =
             words.into_iter().map(|(text, trigger)| Word { bytes: text.into_bytes().into(), trigger }).collect();
         words.sort_by_key(|word| word.bytes.len());
-        let of = |fits: &dyn Fn(&Trigger) -> bool| {
-            let all = (0_u16..).zip(&words).filter(|(_, word)| fits(&word.trigger));
-            WordIndex::new(all.map(|(n, word)| (String::from_utf8_lossy(&word.bytes).into_owned(), n)).collect())
-        };
+        let of = |fits: &dyn Fn(&Trigger) -> bool| index(&words, fits);
         let before = |trigger: &Trigger| match trigger {
             Trigger::Shape(index) => PREFIXED[*index].inner.map(|(_, before)| before).filter(|before| *before > 0),
             _ => None,
@@ -132,7 +137,7 @@ impl Prefilter {
             pairs[usize::from(two >> 6)] |= 1 << (two & 63);
         }
         Self {
-            all: of(&|_| true),
+            all: OnceLock::new(),
             heads: of(&is_head),
             pairs,
             inner: (0..)
@@ -149,6 +154,11 @@ impl Prefilter {
         }
     }
 
+    /// Returns the index of all words, which few texts need.
+    fn all(&self) -> &WordIndex<u16> {
+        self.all.get_or_init(|| index(&self.words, &|_| true))
+    }
+
     /// Switches to the search at every byte. Tests compare the AVX2 path with it.
     #[cfg(test)]
     pub(in crate::redact) fn look_everywhere(&mut self) {
@@ -160,7 +170,7 @@ impl Prefilter {
     pub(in crate::redact) fn candidates(&self, text: &str, cut: bool, candidates: &mut Vec<Candidate>) -> May {
         candidates.clear();
         if !self.able {
-            self.all.each(text, |start, _, word| candidates.push(Candidate { start, word }));
+            self.all().each(text, |start, _, word| candidates.push(Candidate { start, word }));
             candidates.sort_unstable();
             return May { numbers: true, encoded: true, escapes: true };
         }
@@ -200,7 +210,7 @@ impl Prefilter {
             // The last run may be a token that was cut, so it is searched without the minimum length.
             let from =
                 bytes.iter().rposition(|b| !b.is_ascii_graphic() || b"\"'`<>".contains(b)).map_or(0, |at| at + 1);
-            self.all.each(&text[from..], |start, _, word| {
+            self.all().each(&text[from..], |start, _, word| {
                 if matches!(self.words[usize::from(word)].trigger, Trigger::Shape(_)) {
                     candidates.push(Candidate { start: from + start, word });
                 }
@@ -221,7 +231,7 @@ impl Prefilter {
 
     /// Calls `call` with the start, the end and the reason of every word in a short text, by position.
     pub(in crate::redact) fn each(&self, text: &str, mut call: impl FnMut(usize, usize, Trigger)) {
-        self.all.each(text, |start, end, word| call(start, end, self.words[usize::from(word)].trigger));
+        self.all().each(text, |start, end, word| call(start, end, self.words[usize::from(word)].trigger));
     }
 
     /// Adds the words that contain the three, or two, rare bytes at a position.

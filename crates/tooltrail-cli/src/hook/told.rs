@@ -1,0 +1,116 @@
+//! What an event tells.
+
+use std::path::PathBuf;
+
+use tooltrail::{Call, DurationMs, Outcome, Reason, Via};
+
+use crate::hook::event::Event;
+use crate::mcp::gate::hook_name_parts;
+
+/// What an event tells.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// The session, as the client calls it.
+    pub(crate) session: Option<String>,
+    /// The sub-agent whose calls these are.
+    pub(crate) agent: Option<String>,
+    /// The folder in which the client works.
+    pub(crate) cwd: Option<String>,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One thing that an event tells.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// A call is about to be made. Rules may refuse it.
+    Begin(Key, Box<Call>),
+    /// A call has ended.
+    End(Key, Box<Call>),
+    /// A call has ended, but the event does not tell how. The session file may.
+    EndAsTold(Key, Box<Call>, Option<PathBuf>),
+    /// Something has ended, and with it the calls whose outcome nobody told.
+    Interrupt(Ends),
+    /// The session file may tell of calls that no event tells of.
+    LookInto(PathBuf),
+}
+
+/// What tells a call from the others of its session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// The client's id of the call.
+    Id(String),
+    /// The client gives no id, but this is the same in all events of a call.
+    Alike(String),
+}
+
+/// What has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// The session.
+    Session,
+    /// The turn of the main agent, or of the sub-agent that the event names.
+    Turn,
+}
+
+/// Returns a call of a tool with these arguments, as JSON text.
+pub(crate) fn call(event: &Event<'_>, tool: String, args: &str) -> Call {
+    let mut call = Call::new("", tool, args);
+    call.via = Via::Hook;
+    call.session = event.first_text(&["session_id", "sessionId", "conversation_id"]);
+    call.model = event.text("model");
+    call.agent = agent(event);
+    call.server = hook_name_parts(&call.tool).map(|(server, _)| server.to_owned());
+    for name in ["cwd", "permission_mode", "prompt_id"] {
+        if let Some(text) = event.text(name) {
+            call.add_extra(name, serde_json::Value::from(text).to_string());
+        }
+    }
+    call
+}
+
+/// Returns the key of a call: the client's id, else what is the same in all its events.
+pub(crate) fn key(id: Option<&str>, tool: &str, args: &str) -> Key {
+    match id {
+        Some(id) => Key::Id(id.to_owned()),
+        None => {
+            // Clients may change the order of members.
+            let args = serde_json::from_str(args).map_or_else(|_| args.to_owned(), |args| sorted(&args).to_string());
+            Key::Alike(format!("{tool} {args}"))
+        }
+    }
+}
+
+/// Returns the name and the id of the sub-agent that makes the call.
+fn agent(event: &Event<'_>) -> Option<String> {
+    let id = event.first_text(&["agent_id", "agentId", "subagent_id"]);
+    let kind = event.first_text(&["agent_type", "agentType", "subagent_type"]);
+    match (kind, id) {
+        (Some(kind), Some(id)) => Some(format!("{kind}/{id}")),
+        (kind, id) => id.or(kind),
+    }
+}
+
+/// Returns the duration in a member that is a number of milliseconds.
+pub(crate) fn duration(event: &Event<'_>, name: &str) -> Option<DurationMs> {
+    DurationMs::received(event.json(name)?)
+}
+
+/// Returns an outcome with a text that was given as the result: a refusal, or an error.
+pub(crate) fn refused(reason: Reason, text: String) -> Outcome {
+    let mut outcome = Outcome::denied(reason);
+    outcome.error = Some(text);
+    outcome
+}
+
+fn sorted(value: &serde_json::Value) -> serde_json::Value {
+    use serde_json::Value;
+    match value {
+        Value::Object(members) => {
+            let mut members = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect::<Vec<_>>();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(members.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}
