@@ -1,6 +1,7 @@
 //! The command-line program: parses the arguments, runs the command and sets the exit code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod agents;
 mod clock;
 mod commands;
 mod demo;

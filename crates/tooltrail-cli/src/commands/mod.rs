@@ -1,5 +1,6 @@
 //! The commands. Each has one file with its help, its arguments and its function.
 
+mod agent;
 mod completions;
 mod config;
 mod demo;
@@ -64,6 +65,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Mcp(mcp::Args),
+    Agent(agent::Args),
     Hook(hook::Args),
     Prune(prune::Args),
     Redact(redact::Args),
@@ -107,6 +109,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, settings),
             Command::Import(args) => import::run(args, settings),
             Command::Mcp(args) => mcp::run(args, settings),
+            Command::Agent(args) => agent::run(args, settings),
             Command::Hook(args) => hook::run(args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),

@@ -110,7 +110,7 @@ mod tests {
             told
         };
         assert_eq!(take("/h", true), None);
-        ["/h", "/other", "/h"].map(|home| losses.add(lost(home)));
+        ["/h", "/other", "/h"].into_iter().for_each(|home| losses.add(lost(home)));
         assert_eq!(take("/h", false), Some(2));
         assert_eq!(take("/h", true), Some(2));
         assert_eq!(take("/h", true), None);

@@ -17,8 +17,8 @@ mod transcript;
 
 pub(crate) use args::HookArgs;
 pub(crate) use client::Client;
-pub(crate) use losses::{LossFile, Lost};
+pub(crate) use losses::LossFile;
 pub(crate) use paused::PauseFile;
-pub(crate) use run::run;
+pub(crate) use run::{COPILOT_HOOKS, run, state_folder};
 #[cfg(test)]
 mod tests;

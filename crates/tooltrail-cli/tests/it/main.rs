@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test says what it measured or skipped")]
 
+mod agents;
 mod cli;
 mod clock;
 mod demo;
@@ -11,6 +12,7 @@ mod durability;
 mod fairness;
 mod gate;
 mod help;
+mod hooks;
 mod http_conversation;
 mod http_limits;
 mod import;

@@ -60,7 +60,7 @@ fn mcp(event: &Event<'_>) -> Option<(Key, Call)> {
 }
 
 fn file(event: &Event<'_>, tool: &str, members: &[&str]) -> Option<(Key, Call)> {
-    let args = members.iter().filter_map(|name| Some(((*name).to_owned(), event.value(name)))).collect();
+    let args = members.iter().map(|name| ((*name).to_owned(), event.value(name))).collect();
     event.text("file_path")?;
     Some(keyed(event, None, tool.to_owned(), &serde_json::Value::Object(args).to_string()))
 }
