@@ -2,6 +2,7 @@
 
 use tooltrail::{Call, Effect, GateRequest};
 
+use crate::hook::client::Client;
 use crate::mcp::gate::{hook_name, hook_name_parts};
 use crate::settings::file::ConfigFile;
 
@@ -15,14 +16,11 @@ pub(super) struct Refusal {
 
 /// Returns why a call is refused; `None` if it may be made. A rule may name the tool of an MCP server as the server
 /// calls it, or as hooks do.
-pub(super) fn refusal(file: &ConfigFile, call: &Call) -> Option<Refusal> {
-    let plain = plain_name(call);
-    let alias = call.server.as_deref().map(|server| hook_name(server, plain)).filter(|alias| *alias != call.tool);
+pub(super) fn refusal(client: Client, file: &ConfigFile, call: &Call) -> Option<Refusal> {
     let gate = file.gate_of(call.server.as_deref());
-    let names = [Some(plain), alias.as_deref()];
-    let verdicts = names.into_iter().flatten().filter(|name| *name != call.tool || names[0] == Some(&call.tool));
-    let verdicts = verdicts
-        .map(|name| gate.decide(GateRequest { user: &call.user, role: None, tool: &call.tool, alias: Some(name) }));
+    let verdicts = names(client, call).into_iter().map(|name| {
+        gate.decide(GateRequest { user: &call.user, role: None, tool: &call.tool, alias: name.as_deref() })
+    });
     let verdicts = verdicts.collect::<Vec<_>>();
     // A rule that names the tool decides; only if no name has one does the default.
     let refused = verdicts.iter().find(|verdict| verdict.effect.refuses() && verdict.rule.is_some());
@@ -36,6 +34,23 @@ pub(super) fn refusal(file: &ConfigFile, call: &Call) -> Option<Refusal> {
         },
         None => Refusal { rule: None, text: format!("Denied by tooltrail's gate: no rule allows {tool}.") },
     })
+}
+
+/// Returns the other names by which a rule may name the tool of a call; at least one, which may be `None`.
+fn names(client: Client, call: &Call) -> Vec<Option<String>> {
+    let plain = plain_name(call);
+    let mut names = vec![(plain != call.tool).then(|| plain.to_owned())];
+    names.extend(call.server.as_deref().map(|server| Some(hook_name(server, plain))));
+    if client == Client::Copilot && call.server.is_none() {
+        // Its events do not tell where the server's name ends: `SERVER-TOOL`.
+        for (at, _) in call.tool.match_indices(['-', '/']) {
+            let (server, tool) = (&call.tool[..at], &call.tool[at + 1..]);
+            if !server.is_empty() && !tool.is_empty() {
+                names.extend([Some(tool.to_owned()), Some(hook_name(server, tool))]);
+            }
+        }
+    }
+    names
 }
 
 /// Returns the tool's name as its server calls it.

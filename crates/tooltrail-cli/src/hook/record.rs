@@ -1,13 +1,20 @@
 //! Records what an event tells.
 
+use std::time::Duration;
+
 use tooltrail::{
     Call, CallKey, CallState, Clock, DurabilityPolicy, Error, OpenCalls, Outcome, Payload, Reason, SessionCall,
     SessionRecorder,
 };
 
 use crate::hook::client::Client;
+use crate::hook::clients::copilot_key;
 use crate::hook::told::{Ends, Key, Step, Told, key};
 use crate::hook::transcript;
+
+/// How often, and after which pause, a session file is looked into again.
+const LOOKS_MAX: usize = 15;
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Records the events of one client.
 pub(super) struct Records<'a> {
@@ -33,6 +40,10 @@ impl Records<'_> {
             let step_done = match step {
                 Step::Begin(key, call) => self.begin(of(&session, key, agent), call),
                 Step::End(key, call) => self.end(of(&session, key, agent), (**call).clone()),
+                Step::EndIfOpen(key, call) => {
+                    let (of, durability) = (of(&session, key, agent), self.durability.of(&call.tool));
+                    self.recorder.end_if_open(of, self.complete((**call).clone()), durability).map(|_| ())
+                }
                 Step::EndAsTold(Key::Id(id), call, Some(file)) => {
                     self.end_as_told(&session, (id, agent), call, || transcript::call(self.client, file, id))
                 }
@@ -45,7 +56,7 @@ impl Records<'_> {
                     };
                     self.recorder.interrupt(&session, which, self.durability.default).map(|_| ())
                 }
-                Step::LookInto(file) => self.look_into(&session, told, file),
+                Step::LookInto(file) => self.look_until_it_is_there(&session, told, file),
             };
             done = done.and(step_done);
         }
@@ -97,6 +108,20 @@ impl Records<'_> {
         self.end(of(session, &Key::Id(id.to_owned()), agent), call)
     }
 
+    /// Looks into the session file, and again while calls are open that it may still tell of. Copilot writes what has
+    /// happened some 100 ms later.
+    fn look_until_it_is_there(&self, session: &str, told: &Told, file: &std::path::Path) -> Result<(), Error> {
+        let which = told.agent.as_deref().map_or(OpenCalls::OfMainAgent, OpenCalls::OfAgent);
+        for _ in 0..LOOKS_MAX {
+            self.look_into(session, told, file)?;
+            if self.client != Client::Copilot || !self.recorder.has_open(session, which)? {
+                break;
+            }
+            std::thread::sleep(LOOK_PAUSE);
+        }
+        Ok(())
+    }
+
     /// Records the calls of a session file that no event has told of.
     fn look_into(&self, session: &str, told: &Told, file: &std::path::Path) -> Result<(), Error> {
         let agent = told.agent.as_deref();
@@ -107,9 +132,10 @@ impl Records<'_> {
                 call.add_extra("cwd", serde_json::Value::from(cwd).to_string());
             }
             call.session = told.session.clone().or(call.session);
+            let of_agent = std::mem::replace(&mut call.agent, told.label.clone());
             let ended = match self.client {
                 // Their hooks do not know the ids of the session file, so only a call that began is looked for.
-                Client::Gemini | Client::Copilot => self.end_alike(session, agent, call),
+                Client::Gemini | Client::Copilot => self.end_alike(session, agent, of_agent.as_deref(), call),
                 Client::ClaudeCode | Client::Codex | Client::Cursor => match self.recorder.state(session, &id) {
                     Ok(CallState::Ended) => Ok(()),
                     Ok(_) => self.end(of(session, &Key::Id(id), agent), call),
@@ -121,7 +147,13 @@ impl Records<'_> {
         done
     }
 
-    fn end_alike(&self, session: &str, agent: Option<&str>, mut call: Call) -> Result<(), Error> {
+    fn end_alike(
+        &self,
+        session: &str,
+        agent: Option<&str>,
+        of_agent: Option<&str>,
+        mut call: Call,
+    ) -> Result<(), Error> {
         let reason = call.outcome.as_ref().and_then(|outcome| outcome.reason);
         // An event tells of each call that ended well.
         let Some(reason) = reason else { return Ok(()) };
@@ -131,7 +163,12 @@ impl Records<'_> {
             // No event tells of a call that was never made.
             return self.end(of(session, &Key::Id(id), agent), call);
         }
-        let key = key(None, &call.tool, &call.args);
+        let key = match self.client {
+            Client::Copilot => copilot_key(of_agent, &call.tool, &call.args),
+            _ => key(None, &call.tool, &call.args),
+        };
+        // The events of its begin know more of its agent.
+        call.agent = None;
         let durability = self.durability.of(&call.tool);
         self.recorder.end_if_open(of(session, &key, agent), self.complete(call), durability).map(|_| ())
     }

@@ -113,7 +113,7 @@ fn refuse(client: Client, file: &ConfigFile, user: &str, told: &mut Told) -> Opt
     let refused = told.steps.iter_mut().find_map(|step| match step {
         Step::Begin(_, call) => {
             user.clone_into(&mut call.user);
-            refusal(file, call)
+            refusal(client, file, call)
         }
         _ => None,
     })?;

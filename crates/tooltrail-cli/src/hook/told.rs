@@ -14,6 +14,8 @@ pub(crate) struct Told {
     pub(crate) session: Option<String>,
     /// The sub-agent whose calls these are.
     pub(crate) agent: Option<String>,
+    /// The name and the id of the sub-agent, as entries have them.
+    pub(crate) label: Option<String>,
     /// The folder in which the client works.
     pub(crate) cwd: Option<String>,
     pub(crate) steps: Vec<Step>,
@@ -26,6 +28,8 @@ pub(crate) enum Step {
     Begin(Key, Box<Call>),
     /// A call has ended.
     End(Key, Box<Call>),
+    /// Like [`Step::End`], but nothing is known of a call that is not open.
+    EndIfOpen(Key, Box<Call>),
     /// A call has ended, but the event does not tell how. The session file may.
     EndAsTold(Key, Box<Call>, Option<PathBuf>),
     /// Something has ended, and with it the calls whose outcome nobody told.
@@ -58,7 +62,7 @@ pub(crate) fn call(event: &Event<'_>, tool: String, args: &str) -> Call {
     call.via = Via::Hook;
     call.session = event.first_text(&["session_id", "sessionId", "conversation_id"]);
     call.model = event.text("model");
-    call.agent = agent(event);
+    call.agent = label(event);
     call.server = hook_name_parts(&call.tool).map(|(server, _)| server.to_owned());
     for name in ["cwd", "permission_mode", "prompt_id"] {
         if let Some(text) = event.text(name) {
@@ -81,7 +85,7 @@ pub(crate) fn key(id: Option<&str>, tool: &str, args: &str) -> Key {
 }
 
 /// Returns the name and the id of the sub-agent that makes the call.
-fn agent(event: &Event<'_>) -> Option<String> {
+pub(crate) fn label(event: &Event<'_>) -> Option<String> {
     let id = event.first_text(&["agent_id", "agentId", "subagent_id"]);
     let kind = event.first_text(&["agent_type", "agentType", "subagent_type"]);
     match (kind, id) {

@@ -6,7 +6,7 @@ use tooltrail::{Call, Outcome, Reason};
 
 use crate::hook::clients::result;
 use crate::hook::event::{Event, text};
-use crate::hook::told::{Ends, Key, Step, Told, call, duration, key, refused};
+use crate::hook::told::{Ends, Key, Step, Told, call, duration, key, label, refused};
 use crate::transcripts::claude_code_words;
 
 pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
@@ -20,14 +20,22 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         }
         // It comes after the other events of its calls, and it alone tells of calls that were never made.
         "PostToolBatch" => event.objects("tool_calls").iter().filter_map(|told| of_batch(event, told)).collect(),
-        "Stop" | "StopFailure" | "SubagentStop" => vec![Step::Interrupt(Ends::Turn)],
+        "Stop" | "StopFailure" => vec![Step::Interrupt(Ends::Turn)],
+        // After a compaction it comes without the id of an agent, and then no agent of ours has ended.
+        "SubagentStop" if event.text("agent_id").is_some() => vec![Step::Interrupt(Ends::Turn)],
         "SessionEnd" => vec![Step::Interrupt(Ends::Session)],
         "SessionStart" if event.text("source").as_deref() != Some("compact") => {
             vec![Step::Interrupt(Ends::Session)]
         }
         _ => Vec::new(),
     };
-    Told { session: event.text("session_id"), agent: event.text("agent_id"), cwd: event.text("cwd"), steps }
+    Told {
+        session: event.text("session_id"),
+        agent: event.text("agent_id"),
+        cwd: event.text("cwd"),
+        label: label(event),
+        steps,
+    }
 }
 
 fn begin(event: &Event<'_>) -> Option<Step> {
@@ -73,8 +81,14 @@ fn of_batch(event: &Event<'_>, told: &Event<'_>) -> Option<Step> {
     let said = said.unwrap_or_default();
     let Some((reason, is_denied)) = claude_code_words(&said) else {
         let path = event.text("transcript_path").map(PathBuf::from);
-        return Some(Step::EndAsTold(key, Box::new(call.ended(result::ok(response))), path));
+        let call = Box::new(call.ended(result::ok(response)));
+        return Some(match key {
+            Key::Id(_) => Step::EndAsTold(key, call, path),
+            Key::Alike(_) => Step::EndIfOpen(key, call),
+        });
     };
     let outcome = if is_denied { refused(reason, said) } else { Outcome::failed(reason, said) };
-    Some(Step::End(key, Box::new(call.ended(outcome))))
+    let call = Box::new(call.ended(outcome));
+    // Without an id, a call that is recorded already cannot be told from one that never began.
+    Some(if matches!(key, Key::Id(_)) { Step::End(key, call) } else { Step::EndIfOpen(key, call) })
 }

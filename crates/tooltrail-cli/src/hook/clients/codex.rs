@@ -7,14 +7,16 @@ use tooltrail::Call;
 
 use crate::hook::clients::result;
 use crate::hook::event::Event;
-use crate::hook::told::{Ends, Step, Told, call, key};
+use crate::hook::told::{Ends, Step, Told, call, key, label};
 
 /// The tools with which the model runs a command; hooks call all of them `Bash`.
 const SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
 
 pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
     let file = event.text("transcript_path").map(PathBuf::from);
-    let look = file.clone().map(Step::LookInto);
+    // The calls of a sub-agent are in a file of its own.
+    let of_agent = event.text("agent_transcript_path").map(PathBuf::from);
+    let look = of_agent.or_else(|| file.clone()).map(Step::LookInto);
     let asked = || {
         let tool = event.text("tool_name")?;
         let args = event.json("tool_input").unwrap_or_default();
@@ -34,6 +36,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
             let call = call.ended(result::ok(event.json("tool_response")));
             Step::EndAsTold(key, Box::new(call), file)
         })),
+        "SubagentStop" if event.text("agent_id").is_none() => {}
         "Stop" | "SubagentStop" | "Interrupt" => {
             steps.extend(look);
             steps.push(Step::Interrupt(Ends::Turn));
@@ -47,7 +50,13 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         }
         _ => {}
     }
-    Told { session: event.text("session_id"), agent: event.text("agent_id"), cwd: event.text("cwd"), steps }
+    Told {
+        session: event.text("session_id"),
+        agent: event.text("agent_id"),
+        cwd: event.text("cwd"),
+        label: label(event),
+        steps,
+    }
 }
 
 /// Changes a call of the session file into what the hooks call it.

@@ -7,10 +7,10 @@ use tooltrail::{Call, Outcome, Reason};
 use crate::hook::client::Client;
 use crate::hook::clients::result;
 use crate::hook::event::Event;
-use crate::hook::told::{Ends, Key, Step, Told, call, key};
+use crate::hook::told::{Ends, Key, Step, Told, call, key, label};
 
 /// How the output of a command tells its exit code.
-const EXIT_CODE: &str = " completed with exit code ";
+const EXIT_CODE: (&str, &str) = (" completed with exit code ", ">");
 
 /// How the errors of calls that were never made begin or end.
 const UNKNOWN_TOOL: &str = " does not exist";
@@ -18,7 +18,7 @@ const UNKNOWN_TOOL: &str = " does not exist";
 /// Whether this is an event that Copilot sends to the hooks of Claude Code in a repository: it has the names of Claude
 /// Code's members, but a time and no id of the call.
 pub(super) fn is_its_event_for_claude(event: &Event<'_>) -> bool {
-    event.json("timestamp").is_some() && event.json("tool_use_id").is_none() && event.json("transcript_path").is_none()
+    event.json("timestamp").is_some() && event.json("tool_use_id").is_none()
 }
 
 /// Returns the name of an event that does not tell it.
@@ -49,6 +49,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         }
         "postToolUse" | "PostToolUse" => steps.extend(end(outcome(event))),
         "postToolUseFailure" | "PostToolUseFailure" => steps.extend(end(failure(event))),
+        "subagentStop" | "SubagentStop" if event.first_text(&["agentId", "agent_id"]).is_none() => {}
         "agentStop" | "Stop" | "subagentStop" | "SubagentStop" => {
             steps.extend(look);
             steps.push(Step::Interrupt(Ends::Turn));
@@ -57,7 +58,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         _ => {}
     }
     let agent = event.first_text(&["agentId", "agent_id"]);
-    Told { session: event.first_text(&["sessionId", "session_id"]), agent, cwd: event.text("cwd"), steps }
+    Told { session: session(event), agent, cwd: event.text("cwd"), label: label(event), steps }
 }
 
 fn asked(event: &Event<'_>) -> Option<(Key, Call)> {
@@ -66,8 +67,24 @@ fn asked(event: &Event<'_>) -> Option<(Key, Call)> {
     // Older versions send the arguments as a text that holds JSON.
     let held = crate::hook::event::text(args).filter(|text| text.starts_with('{'));
     let args = held.as_deref().unwrap_or(args);
-    let key = key(None, &tool, args);
-    Some((key, call(event, tool, args)))
+    let agent = event.first_text(&["agentId", "agent_id"]);
+    let key = key_of(agent.as_deref(), &tool, args);
+    let mut call = call(event, tool, args);
+    call.session = session(event);
+    Some((key, call))
+}
+
+/// Returns the key of a call. The main agent and a sub-agent may make equal calls at the same time.
+pub(crate) fn key_of(agent: Option<&str>, tool: &str, args: &str) -> Key {
+    key(None, &format!("{} {tool}", agent.unwrap_or_default()), args)
+}
+
+/// Returns the session. The calls of a sub-agent have its own id there, and beside it that of the main agent's session.
+fn session(event: &Event<'_>) -> Option<String> {
+    let session = event.first_text(&["sessionId", "session_id"]);
+    let parent = event.first_text(&["parentAgentId", "parent_agent_id"]);
+    let is_own = session.is_some() && session == event.first_text(&["agentId", "agent_id"]);
+    parent.filter(|_| is_own).or(session)
 }
 
 fn outcome(event: &Event<'_>) -> Outcome {
@@ -81,7 +98,7 @@ fn outcome(event: &Event<'_>) -> Outcome {
         Some("failure" | "error") => Outcome::error(text),
         Some("timeout") => Outcome::failed(Reason::Timeout, text),
         // The last line tells how a command of the shell ended.
-        _ if text.ends_with('>') && result::failed_with(&text, EXIT_CODE) => Outcome::error(text),
+        _ if result::failed_with(&text, EXIT_CODE, 1) => Outcome::error(text),
         _ => Outcome::ok(text),
     }
 }

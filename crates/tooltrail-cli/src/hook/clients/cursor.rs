@@ -2,11 +2,11 @@
 //!
 //! Newer versions send an event for every tool. Older ones send events for commands, MCP servers and files alone.
 
-use tooltrail::{Call, Outcome, Reason};
+use tooltrail::{Call, Outcome, Payload, Reason};
 
 use crate::hook::clients::result;
 use crate::hook::event::{Event, text};
-use crate::hook::told::{Ends, Key, Step, Told, call, duration, key, refused};
+use crate::hook::told::{Ends, Key, Step, Told, call, duration, key, label, refused};
 
 pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
     let begin = |asked: Option<(Key, Call)>| asked.map(|(key, call)| Step::Begin(key, Box::new(call)));
@@ -32,13 +32,14 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
             let edit = file(event, "Edit", &["file_path", "edits"]);
             steps.extend(end(edit, Outcome::ok("")));
         }
+        "subagentStop" | "SubagentStop" if event.first_text(&["subagent_id", "agent_id"]).is_none() => {}
         "stop" | "Stop" | "subagentStop" | "SubagentStop" => steps.push(Step::Interrupt(Ends::Turn)),
         "sessionStart" | "SessionStart" | "sessionEnd" | "SessionEnd" => steps.push(Step::Interrupt(Ends::Session)),
         _ => {}
     }
     let session = event.first_text(&["conversation_id", "session_id"]);
     let agent = event.first_text(&["subagent_id", "agent_id"]);
-    Told { session, agent, cwd: event.text("cwd"), steps }
+    Told { session, agent, cwd: event.text("cwd"), label: label(event), steps }
 }
 
 /// Returns the call that an event for every tool names.
@@ -56,7 +57,9 @@ fn shell(event: &Event<'_>) -> Option<(Key, Call)> {
 
 fn mcp(event: &Event<'_>) -> Option<(Key, Call)> {
     let tool = event.text("tool_name")?;
-    Some(keyed(event, None, tool, &json_in(event.json("tool_input"))))
+    let (key, mut call) = keyed(event, None, tool, &json_in(event.json("tool_input")));
+    call.server = event.text("mcp_server_name").or(call.server);
+    Some((key, call))
 }
 
 fn file(event: &Event<'_>, tool: &str, members: &[&str]) -> Option<(Key, Call)> {
@@ -88,7 +91,12 @@ fn json_in(json: Option<&str>) -> String {
 /// Returns the outcome of a result that is a text, which may hold JSON.
 fn held(json: Option<&str>) -> Outcome {
     let json = json_in(json);
-    result::ok(Some(&json).filter(|json| !json.is_empty()).map(String::as_str))
+    let code = Event::parse(&json).and_then(|output| output.json("exitCode")?.parse::<i64>().ok());
+    let outcome = result::ok(Some(&json).filter(|json| !json.is_empty()).map(String::as_str));
+    match outcome.result {
+        Some(Payload::Text(text) | Payload::Json(text)) if code.is_some_and(|code| code != 0) => Outcome::error(text),
+        _ => outcome,
+    }
 }
 
 fn mcp_outcome(event: &Event<'_>) -> Outcome {
@@ -96,7 +104,7 @@ fn mcp_outcome(event: &Event<'_>) -> Outcome {
     let is_error = Event::parse(&json).is_some_and(|result| result.is_true("isError"));
     let outcome = result::ok(Some(&json).filter(|json| !json.is_empty()).map(String::as_str));
     match outcome.result {
-        Some(tooltrail::Payload::Text(text) | tooltrail::Payload::Json(text)) if is_error => Outcome::error(text),
+        Some(Payload::Text(text) | Payload::Json(text)) if is_error => Outcome::error(text),
         _ => outcome,
     }
 }

@@ -6,11 +6,13 @@ use tooltrail::{Call, Outcome, Reason};
 
 use crate::hook::clients::result;
 use crate::hook::event::Event;
-use crate::hook::told::{Ends, Key, Step, Told, call, key};
+use crate::hook::told::{Ends, Key, Step, Told, call, key, label};
 use crate::transcripts::text_of;
 
-/// How the output of a command tells its exit code.
-const EXIT_CODE: &str = "Exit Code: ";
+/// The tool that runs commands, how its output tells the exit code, and in how many last lines.
+const SHELL: &str = "run_shell_command";
+const EXIT_CODE: (&str, &str) = ("Exit Code: ", "");
+const LINES: usize = 5;
 
 /// The wrapping of the output of a command.
 const WRAPPING: (&str, &str) = ("<untrusted_context>", "</untrusted_context>");
@@ -35,7 +37,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         "SessionStart" => steps.push(Step::Interrupt(Ends::Session)),
         _ => {}
     }
-    Told { session: event.text("session_id"), agent: None, cwd: event.text("cwd"), steps }
+    Told { session: event.text("session_id"), agent: None, cwd: event.text("cwd"), label: label(event), steps }
 }
 
 fn asked(event: &Event<'_>) -> Option<(Key, Call)> {
@@ -60,10 +62,10 @@ fn outcome(event: &Event<'_>) -> Outcome {
     if content.is_null() {
         return result::ok(event.json("tool_response"));
     }
-    let text = text_of(&content);
+    let text = if content.is_object() { text_of(&serde_json::Value::Array(vec![content])) } else { text_of(&content) };
     let text = text.trim().strip_prefix(WRAPPING.0).and_then(|text| text.strip_suffix(WRAPPING.1)).unwrap_or(&text);
     let text = text.trim_matches('\n');
-    if result::failed_with(text, EXIT_CODE) {
+    if event.text("tool_name").as_deref() == Some(SHELL) && result::failed_with(text, EXIT_CODE, LINES) {
         return Outcome::failed(Reason::ToolError, text);
     }
     Outcome::ok(text)

@@ -12,6 +12,7 @@ use crate::hook::event::Event;
 use crate::hook::told::Told;
 
 pub(super) use codex::as_hook_calls_it;
+pub(super) use copilot::key_of as copilot_key;
 
 /// Returns whose event it is: Cursor sends its own events to hooks that were installed for Claude Code, and so does
 /// Copilot.

@@ -13,8 +13,8 @@ pub(super) fn ok(json: Option<&str>) -> Outcome {
             Some(text) => Outcome::ok(text),
             None => Outcome::ok_json(json),
         },
-        // Nested too deeply to be looked at, or half a surrogate: it is kept as its text.
-        Err(_) => Outcome::ok_json(json),
+        // Half a surrogate, or nested too deeply to be looked at: that is kept as its text.
+        Err(_) => crate::hook::event::text(json).map_or_else(|| Outcome::ok_json(json), Outcome::ok),
     }
 }
 
@@ -36,18 +36,24 @@ pub(super) fn text(value: &Value) -> Option<String> {
             if content.as_array().is_some_and(|blocks| !blocks.is_empty() && blocks.iter().all(Value::is_object)) {
                 return Some(text_of(content));
             }
+            let structured = &value["structuredContent"];
+            if !structured.is_null() {
+                return Some(structured.to_string());
+            }
             value["file"]["content"].as_str().map(str::to_owned)
         }
         _ => None,
     }
 }
 
-/// Returns the exit code that follows these words in a text, if it is not 0.
-pub(super) fn failed_with(text: &str, words: &str) -> bool {
-    let Some((_, rest)) = text.rsplit_once(words) else { return false };
-    let digits = rest.trim_start();
-    let end = digits.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(digits.len());
-    digits[..end].parse::<i64>().is_ok_and(|code| code != 0)
+/// Whether one of the last lines of a text tells an exit code other than 0 between these words.
+pub(super) fn failed_with(text: &str, (before, after): (&str, &str), lines: usize) -> bool {
+    let last = text.trim_end().lines().rev().take(lines);
+    let codes = last.filter_map(|line| {
+        let (_, rest) = line.split_once(before).filter(|(head, _)| head.is_empty() || line.starts_with('<'))?;
+        rest.strip_suffix(after)?.trim().parse::<i64>().ok()
+    });
+    codes.into_iter().next().is_some_and(|code| code != 0)
 }
 
 #[cfg(test)]
@@ -72,7 +78,14 @@ mod tests {
         check(r#"{"filePath":"/a","content":"one"}"#, None);
         check("7", None);
         check(r#"[1,2]"#, None);
-        assert!(failed_with("Output: x\nExit Code: 1\n", "Exit Code: "));
-        assert!(!failed_with("Exit Code: 0", "Exit Code: ") && !failed_with("x", "Exit Code: "));
+        check(r#"{"content":[],"structuredContent":{"b":1}}"#, Some(r#"{"b":1}"#));
+        let failed = |text: &str| failed_with(text, ("Exit Code: ", ""), 3);
+        assert!(failed("Output: x\nExit Code: 1\nMore: 2\n") && failed("Exit Code: -1"));
+        assert!(
+            !failed("Exit Code: 0") && !failed("x") && !failed("see Exit Code: 1") && !failed("Exit Code: 1\na\nb\nc")
+        );
+        let shell = |text: &str| failed_with(text, (" completed with exit code ", ">"), 1);
+        assert!(shell("x\n<shellId: 0 completed with exit code 2>"));
+        assert!(!shell("<shellId: 0 completed with exit code 2>\nx") && !shell("a completed with exit code 2>"));
     }
 }

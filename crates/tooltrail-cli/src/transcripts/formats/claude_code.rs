@@ -12,8 +12,11 @@ const REFUSED_BY_USER: [&str; 2] =
     ["The user doesn't want to proceed with this tool use", "The user doesn't want to take this action right now"];
 
 /// How it words the refusal of a rule.
-const REFUSED_BY_RULE: [&str; 3] = [
+const REFUSED_BY_RULE: [&str; 6] = [
     "Permission to use ",
+    "Permission for this action was denied by the Claude Code auto mode classifier",
+    "Permission for this action has been denied",
+    "Permission denied for <",
     "Claude requested permissions to ",
     "<tool_use_error>File is in a directory that is denied by your permission settings",
 ];
@@ -25,8 +28,19 @@ const REFUSED_BY_HOOK: &str = " hook error: ";
 /// How it words an error of its own, not of the tool.
 const OWN_ERROR: &str = "<tool_use_error>";
 
+/// How it words the refusal of an agent: the type of the agent comes between.
+const REFUSED_AGENT: (&str, &str) = ("Agent type '", "has been denied by permission rule");
+
 /// How it words an interruption by a person.
-const INTERRUPTED: &str = "[Request interrupted by user";
+const CANCELLED: &str = "[Request interrupted by user";
+
+/// How it words that a call has no result.
+const INTERRUPTED: [&str; 4] = [
+    "[Tool call did not complete: ",
+    "[Tool call interrupted: ",
+    "[Tool result missing due to internal error]",
+    "A safety monitor blocked this turn, so this tool call was cancelled",
+];
 
 /// How it words calls that it never made.
 const UNKNOWN_TOOL: &str = "No such tool available";
@@ -96,12 +110,14 @@ pub(crate) fn words(text: &str) -> Option<(Reason, bool)> {
     let starts = |words: &[&str]| words.iter().any(|words| text.starts_with(words));
     if starts(&REFUSED_BY_USER) {
         Some((Reason::UserRefused, true))
-    } else if starts(&REFUSED_BY_RULE) {
+    } else if starts(&REFUSED_BY_RULE) || text.starts_with(REFUSED_AGENT.0) && text.contains(REFUSED_AGENT.1) {
         Some((Reason::Policy, true))
     } else if text.starts_with(HOOK_EVENT) && text.contains(REFUSED_BY_HOOK) {
         Some((Reason::Hook, true))
-    } else if text.starts_with(INTERRUPTED) {
+    } else if text.starts_with(CANCELLED) {
         Some((Reason::Cancelled, false))
+    } else if starts(&INTERRUPTED) {
+        Some((Reason::Interrupted, false))
     } else if text.contains(UNKNOWN_TOOL) && text.trim_start_matches(OWN_ERROR).starts_with("Error: ") {
         Some((Reason::UnknownTool, false))
     } else if text.trim_start_matches(OWN_ERROR).starts_with(INVALID_ARGS) {

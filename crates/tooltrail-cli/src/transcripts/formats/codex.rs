@@ -17,9 +17,17 @@ const REFUSED_BY_USER: [&str; 3] =
 const ABORTED: &str = "aborted by user";
 
 /// How it words the refusal of a hook and of a rule, and arguments that do not fit.
-const REFUSED_BY_HOOK: &str = "Command blocked by PreToolUse hook: ";
-const REFUSED_BY_RULE: [&str; 2] = ["exec_command failed: CreateProcess { message: \"Rejected(", "approval policy is "];
+const REFUSED_BY_HOOK: [&str; 2] = ["Command blocked by PreToolUse hook: ", "Tool call blocked by PreToolUse hook: "];
+const REFUSED_BY_RULE: [&str; 4] = [
+    "writing outside of the project; rejected by user approval settings",
+    "Command denied by sandbox: ",
+    "exec_command failed: CreateProcess { message: \"Rejected(",
+    "approval policy is ",
+];
 const INVALID_ARGS: &str = "failed to parse function arguments";
+
+/// How it words that the tool for pictures failed.
+const NO_IMAGE: [&str; 2] = ["unable to locate image at ", "unable to process image"];
 
 pub(super) fn is_line(line: &Value) -> bool {
     let kind = line["type"].as_str();
@@ -91,7 +99,7 @@ fn answer(payload: &Value, session: &mut Session) -> Option<Answered> {
     let starts = |words: &str| given.starts_with(words);
     let (reason, denied) = if REFUSED_BY_USER.iter().any(|words| starts(words)) {
         (Some(Reason::UserRefused), true)
-    } else if starts(REFUSED_BY_HOOK) {
+    } else if REFUSED_BY_HOOK.iter().any(|words| starts(words)) {
         (Some(Reason::Hook), true)
     } else if REFUSED_BY_RULE.iter().any(|words| starts(words)) {
         (Some(Reason::Policy), true)
@@ -102,6 +110,7 @@ fn answer(payload: &Value, session: &mut Session) -> Option<Answered> {
     } else if starts(ABORTED) || given.lines().take(2).any(|line| line == ABORTED) {
         (Some(Reason::Cancelled), false)
     } else {
+        let failed = failed || NO_IMAGE.iter().any(|words| starts(words));
         (failed.then_some(Reason::ToolError), false)
     };
     Some(Answered { call_id, text: given, ts: None, reason, denied })

@@ -18,7 +18,7 @@ fn block(block: &Value) -> String {
         return text.to_owned();
     }
     let kind = block.get("type").and_then(Value::as_str).unwrap_or("content");
-    let source = block.get("source").unwrap_or(block);
+    let source = ["source", "inlineData"].iter().find_map(|name| block.get(*name)).unwrap_or(block);
     let mime = ["media_type", "mimeType"].iter().find_map(|name| source.get(name).and_then(Value::as_str));
     let bytes = source.get("data").and_then(Value::as_str).map(|data| data.len() as u64 * 3 / 4);
     let label = mime.unwrap_or(kind);

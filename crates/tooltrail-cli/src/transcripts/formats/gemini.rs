@@ -6,11 +6,13 @@ use tooltrail::Reason;
 
 use crate::transcripts::formats::{Answered, Asked, CALL_LACKS, Said, Session, keep, text, time};
 
-/// How the output of a command tells its exit code.
+/// The tool that runs commands, and how its output tells the exit code.
+const SHELL: &str = "run_shell_command";
 const EXIT_CODE: &str = "Exit Code: ";
 
 /// How Gemini CLI words calls that were refused or never made.
 const REFUSED_BY_RULE: &str = "Tool execution denied by policy";
+const NOBODY_TO_ASK: &str = "requires user confirmation, which is not supported in non-interactive mode";
 const REFUSED_BY_HOOK: &str = "Tool execution blocked: ";
 const REFUSED_BY_USER: [&str; 2] = ["User denied execution", "User did not allow tool call"];
 const INVALID_ARGS: &str = "params must ";
@@ -78,14 +80,18 @@ fn outcome(call: &Value) -> (String, Option<Reason>, bool) {
             failed(Reason::UserRefused, true)
         }
         Some("cancelled") => failed(Reason::Cancelled, false),
-        Some("error") if given.starts_with(REFUSED_BY_RULE) => failed(Reason::Policy, true),
+        Some("error") if given.starts_with(REFUSED_BY_RULE) || given.contains(NOBODY_TO_ASK) => {
+            failed(Reason::Policy, true)
+        }
         Some("error") if given.starts_with(REFUSED_BY_HOOK) => failed(Reason::Hook, true),
         Some("error") if given.starts_with("Tool \"") && given.contains("\" not found") => {
             failed(Reason::UnknownTool, false)
         }
         Some("error") if given.starts_with(INVALID_ARGS) => failed(Reason::InvalidArgs, false),
         Some("error") => failed(Reason::ToolError, false),
-        _ if exit_code(&given).is_some_and(|code| code != 0) => failed(Reason::ToolError, false),
+        _ if call["name"] == SHELL && exit_code(&given).is_some_and(|code| code != 0) => {
+            failed(Reason::ToolError, false)
+        }
         _ => (None, false),
     };
     (given, reason, denied)

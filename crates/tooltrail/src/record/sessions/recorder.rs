@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::{Call, DurationMs, Reason, Status};
-use crate::clock::Clock;
+use crate::clock::{Clock, Zone};
 use crate::disk::Disk;
 use crate::durability::Durability;
+use crate::entry::StoredEntry;
 use crate::error::Error;
 use crate::hex::hex;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
+use crate::json::members;
 use crate::random::Random;
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
@@ -57,6 +59,16 @@ pub enum OpenCalls<'a> {
     OfMainAgent,
     /// Those of this sub-agent.
     OfAgent(&'a str),
+}
+
+impl OpenCalls<'_> {
+    fn holds(self, note: &Note) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfMainAgent => note.agent.is_none(),
+            Self::OfAgent(agent) => note.agent.as_deref() == Some(&*agent_name(agent)),
+        }
+    }
 }
 
 /// What became of a call that ended.
@@ -135,8 +147,9 @@ impl SessionRecorder {
     /// Records how a call ended, once: if it was ended before, nothing is recorded. A call that was recorded as
     /// `interrupted` is recorded a second time, with its outcome.
     ///
-    /// Without a duration in the call, it is the time since its begin. If the arguments differ from those at its begin,
-    /// those are added to `extra` as `requested`.
+    /// Without a duration in the call, it is the time since its begin. What the begin told and the call does not (its
+    /// model, its server and the like) is added. If the arguments differ from those at its begin, those are added to
+    /// `extra` as `requested`.
     ///
     /// # Errors
     /// Any I/O error of the operating system. The call is not recorded then.
@@ -158,7 +171,8 @@ impl SessionRecorder {
         }
     }
 
-    /// Like [`SessionRecorder::end`], but does nothing if no such call is open. Returns whether one was ended.
+    /// Like [`SessionRecorder::end`], but does nothing if no such call is open that began before the time of `call`.
+    /// Returns whether one was ended.
     ///
     /// # Errors
     /// As [`SessionRecorder::end`].
@@ -169,7 +183,8 @@ impl SessionRecorder {
         };
         names.sort();
         for name in names {
-            let is_open = self.open_note(&name)?.is_some();
+            let began = self.open_note(&name)?.map(|note| note.at);
+            let is_open = began.is_some_and(|began| call.ts.is_none_or(|ended| began <= ended));
             if is_open && self.end_known(of, name, call.clone(), durability)? != Ended::Before {
                 return Ok(true);
             }
@@ -190,6 +205,19 @@ impl SessionRecorder {
         Ok(if is_open { CallState::Open } else { CallState::Unknown })
     }
 
+    /// Whether calls of a session are open.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub fn has_open(&self, session: &str, which: OpenCalls<'_>) -> Result<bool, Error> {
+        for name in self.open_names(&session_name(session))? {
+            if self.open_note(&name)?.is_some_and(|note| which.holds(&note)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Records open calls of a session as `interrupted`, because their agent or session has ended. Returns how many.
     ///
     /// # Errors
@@ -198,12 +226,7 @@ impl SessionRecorder {
         let mut interrupted = 0;
         for name in self.open_names(&session_name(session))? {
             let Some(mut note) = self.open_note(&name)? else { continue };
-            let is_meant = match which {
-                OpenCalls::All => true,
-                OpenCalls::OfMainAgent => note.agent.is_none(),
-                OpenCalls::OfAgent(agent) => note.agent.as_deref() == Some(&*agent_name(agent)),
-            };
-            if is_meant && self.ended(&name)?.is_none() {
+            if which.holds(&note) && self.ended(&name)?.is_none() {
                 note.at = self.clock.now();
                 interrupted += u64::from(self.claim(&name, note, durability)? != Ended::Before);
             }
@@ -259,8 +282,12 @@ impl SessionRecorder {
             }
         }
         let open = self.open_note(&name)?;
+        if let Some(open) = &open {
+            fill(&mut call, &open.line);
+        }
         if let (Some(open), None) = (&open, &call.duration_ms) {
-            let took = self.clock.now().as_millis() - open.at.as_millis();
+            let ended = call.ts.unwrap_or_else(|| self.clock.now());
+            let took = ended.as_millis() - open.at.as_millis();
             call.duration_ms = u64::try_from(took).ok().map(|ms| DurationMs::measured(Duration::from_millis(ms)));
         }
         let is_finished = !is_interrupted(&call);
@@ -347,6 +374,33 @@ impl SessionRecorder {
 
     fn disk(&self) -> &dyn Disk {
         &**self.home.disk()
+    }
+}
+
+/// Adds to a call what the line of its begin tells and the call does not.
+fn fill(call: &mut Call, begun: &[u8]) {
+    let begun = std::str::from_utf8(begun).ok().and_then(|line| StoredEntry::parse(line.trim_end(), &Zone::UTC).ok());
+    let Some(begun) = begun else { return };
+    let fields = [
+        (&mut call.session, begun.session),
+        (&mut call.call_id, begun.call_id),
+        (&mut call.agent, begun.agent),
+        (&mut call.model, begun.model),
+        (&mut call.client, begun.client),
+        (&mut call.server, begun.server),
+    ];
+    for (field, known) in fields {
+        if field.is_none() {
+            *field = known;
+        }
+    }
+    let extra = begun.other.into_iter().filter(|(name, _)| name == "extra");
+    for (_, json) in extra {
+        for (name, value) in members(&json).into_iter().flatten() {
+            if !call.extra.iter().any(|(known, _)| *known == name) {
+                call.add_extra(&name, value.to_owned());
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::clock::Zone;
 use crate::entry::StoredEntry;
-use crate::json::members;
+use crate::json::{DEPTH_MAX, Json};
 use crate::limits::ARG_CHARS_MAX;
 
 /// How the end of a clipped string begins.
@@ -24,15 +24,20 @@ pub(super) fn requested(begun: &[u8], ended: &[u8]) -> Option<String> {
 
 /// Whether two JSON texts say the same. Clients change the order of members.
 fn is_same(a: &str, b: &str) -> bool {
-    if a == b {
-        return true;
+    let sorted = |text: &str| Json::read(text, DEPTH_MAX).map(sorted);
+    a == b || matches!((sorted(a), sorted(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+fn sorted(json: Json) -> Json {
+    match json {
+        Json::Array(items) => Json::Array(items.into_iter().map(sorted).collect()),
+        Json::Object(members) => {
+            let mut members = members.into_iter().map(|(key, value)| (key, sorted(value))).collect::<Vec<_>>();
+            members.sort_by(|a, b| a.0.cmp(&b.0));
+            Json::Object(members)
+        }
+        other => other,
     }
-    let (Ok(mut a_members), Ok(mut b_members)) = (members(a), members(b)) else { return false };
-    a_members.sort();
-    b_members.sort();
-    let pairs = a_members.iter().zip(&b_members);
-    a_members.len() == b_members.len()
-        && pairs.into_iter().all(|(a, b)| a.0 == b.0 && (a.1 == b.1 || is_same(a.1, b.1)))
 }
 
 /// Shortens the clipped strings in a JSON text until each has no more characters than a string may have. Otherwise they
@@ -113,6 +118,8 @@ mod tests {
     fn only_arguments_that_were_changed_are_told() {
         check(r#"{"a":1}"#, r#"{"a":1}"#, None);
         check(r#"{"a":1,"b":{"c":2,"d":[3]}}"#, r#"{"b":{"d":[3],"c":2},"a":1}"#, None);
+        check(r#"{"a":[{"b":1,"c":2}]}"#, r#"{"a":[{"c":2,"b":1}]}"#, None);
+        check(r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#, Some(r#"{"a":[1,2]}"#));
         check(r#"{"a":"x\"y"}"#, r#"{"a":2}"#, Some(r#"{"a":"x\"y"}"#));
         let long = "x".repeat(499);
         let clipped = format!(r#"{{"a":"{long}\n …[900 chars total]","b":"\\"}}"#);

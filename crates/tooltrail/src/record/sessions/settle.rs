@@ -119,11 +119,8 @@ fn settle_claims(home: &Home, now: Timestamp) -> io::Result<()> {
     let mut settled = Ok(());
     for listed in disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?.into_iter().take(SETTLED_MAX) {
         let path = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
-        if !is_old(disk, &path, now, CLAIM_AGE_MS)? {
-            continue;
-        }
-        let note = disk.open(&path)?.map_or(Ok(None), |file| Note::read(&*file))?;
-        match note.filter(|_| !listed.name.starts_with('.')) {
+        let Some(note) = old_note(disk, &path, now, CLAIM_AGE_MS)? else { continue };
+        match note {
             Some(note) if ended_in(disk, &listed.name, now)?.is_none() => {
                 // One day file that cannot be written is no reason to leave the others.
                 settled = settled.and(Appender::new(home).append(&listed.name, &note, now, Durability::Grouped));
@@ -140,12 +137,11 @@ fn settle_open(home: &Home, now: Timestamp) -> io::Result<()> {
     let mut settled = 0;
     for listed in disk.list(&[OWN_FOLDER, OPEN_FOLDER])? {
         let path = [OWN_FOLDER, OPEN_FOLDER, &*listed.name];
-        if settled >= SETTLED_MAX || !is_old(disk, &path, now, OPEN_AGE_MS)? {
-            continue;
+        if settled >= SETTLED_MAX {
+            break;
         }
+        let Some(note) = old_note(disk, &path, now, OPEN_AGE_MS)? else { continue };
         settled += 1;
-        let note = disk.open(&path)?.map_or(Ok(None), |file| Note::read(&*file))?;
-        let note = note.filter(|_| !listed.name.starts_with('.'));
         if let (Some(note), None) = (note, ended_in(disk, &listed.name, now)?) {
             let claim = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
             if disk.create(&claim, &note.encode(), false)? {
@@ -179,10 +175,14 @@ fn remove_signs(disk: &dyn Disk, now: Timestamp) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file was last changed so long ago.
-fn is_old(disk: &dyn Disk, path: &[&str], now: Timestamp, age_ms: i64) -> io::Result<bool> {
-    let stat = disk.stat(path)?;
-    Ok(stat.is_some_and(|stat| now.as_millis() - stat.modified_s * 1_000 > age_ms))
+/// Reads a file that was written so long ago. The outer `None` means that there is no such file; the inner one that it is
+/// not whole, because its process was killed. The age of a whole file stands in it, because a copy of a home has new times.
+fn old_note(disk: &dyn Disk, path: &[&str], now: Timestamp, age_ms: i64) -> io::Result<Option<Option<Note>>> {
+    let Some(file) = disk.open(path)? else { return Ok(None) };
+    let is_temporary = path.last().is_some_and(|name| name.starts_with('.'));
+    let note = Note::read(&*file)?.filter(|_| !is_temporary);
+    let written = note.as_ref().map_or(file.stat()?.modified_s * 1_000, |note| note.at.as_millis());
+    Ok((now.as_millis() - written > age_ms).then_some(note))
 }
 
 fn day_folder(now: Timestamp) -> String {
