@@ -9,10 +9,13 @@ mod gate;
 mod hook;
 mod import;
 mod mcp;
+mod pages;
 mod prune;
 mod recent;
+mod reconcile;
 mod redact;
 mod serve;
+mod sessions;
 mod show;
 mod stats;
 mod tail;
@@ -62,6 +65,8 @@ enum Command {
     Show(show::Args),
     Tail(tail::Args),
     Stats(stats::Args),
+    Sessions(sessions::Args),
+    Reconcile(reconcile::Args),
     Serve(serve::Args),
     Import(import::Args),
     Mcp(mcp::Args),
@@ -106,6 +111,8 @@ impl Cli {
             Command::Show(args) => show::run(&args, settings),
             Command::Tail(args) => tail::run(args, settings),
             Command::Stats(args) => stats::run(args, settings),
+            Command::Sessions(args) => sessions::run(&args, settings),
+            Command::Reconcile(args) => reconcile::run(&args, settings),
             Command::Serve(args) => serve::run(args, settings),
             Command::Import(args) => import::run(args, settings),
             Command::Mcp(args) => mcp::run(args, settings),

@@ -1,20 +1,24 @@
 //! `tooltrail show`: prints one complete entry.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tooltrail::{EntryId, Query, Question};
+use tooltrail::{EntryId, Query, Question, StoredEntry, Timestamp, Zone};
 
+use crate::commands::pages::{each_entry, exactly};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Data};
+use crate::output::{self, Data, Shown, Table};
 use crate::question::DAYS_MAX;
 use crate::settings::Settings;
 
 /// Show one entry whole, with its arguments
 ///
-/// Each field stands on a line of its own, arguments as indented JSON; with --json the stored line as it stands. The end
-/// of an id, as `recent` shows it, will do, unless several entries have it. Exit 1 if no entry has this id.
+/// Each field stands on a line of its own, arguments as indented JSON, and then what came directly before and after it in
+/// its session; with --json the stored line as it stands. The end of an id, as `recent` shows it, will do, unless several
+/// entries have it. Exit 1 if no entry has this id.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail recent                                    the column id has the end of each entry's id
@@ -23,10 +27,27 @@ use crate::settings::Settings;
 pub(crate) struct Args {
     /// The entry's id, or at least the last six characters of it
     id: String,
+
+    /// How many entries of its session before and after it are shown [default: 3; with --json none, and with N the answer
+    /// is one object: entry, before, after]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
+    around: Option<u32>,
+}
+
+/// The entries before and after the one that is shown.
+const AROUND: u32 = 3;
+
+/// The entries of a session around an entry, each list in the order of time.
+#[derive(Debug, Default)]
+struct Around {
+    before: Vec<String>,
+    after: Vec<String>,
 }
 
 /// Minimum characters of the end of an id, because fewer would match too many ids.
 const END_CHARS_MIN: usize = 6;
+/// How far before and after an entry its session is looked at: three days.
+const SESSION_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 /// Maximum entries with the same end of the id that the error names.
 const LIKE_MAX: usize = 10;
 
@@ -63,13 +84,76 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     }
     let terminal = output::stdout_is_terminal();
     if !settings.flags.json {
-        output::print_paged(&whole(line))?;
+        let around = around(line, args.around.unwrap_or(AROUND), settings)?;
+        output::print_paged(&(whole(line) + &around.table(&settings.zone()?)))?;
+        return Ok(Exit::Yes.into());
+    }
+    if let Some(count) = args.around {
+        let around = around(line, count, settings)?;
+        let json = |line: &String| serde_json::from_str::<Value>(line).unwrap_or_default();
+        output::print_json(&serde_json::json!({
+            "entry": json(line),
+            "before": around.before.iter().map(json).collect::<Vec<_>>(),
+            "after": around.after.iter().map(json).collect::<Vec<_>>(),
+        }))?;
         return Ok(Exit::Yes.into());
     }
     let mut data = Data::exact();
     data.line(&output::stored(line, terminal))?;
     data.finish()?;
     Ok(Exit::Yes.into())
+}
+
+/// Returns the entries of the same session that come directly before and after an entry.
+fn around(line: &str, count: u32, settings: &Settings) -> Result<Around, Failure> {
+    let mut around = Around::default();
+    let trail = settings.trail()?;
+    let Ok(entry) = StoredEntry::parse(line, trail.zone()) else { return Ok(around) };
+    let Some(session) = entry.session.filter(|_| count > 0) else { return Ok(around) };
+    let count = count as usize;
+    // A session that lasts longer is cut here, so that the question has a bound.
+    let at = |ms: i64| Timestamp::from_millis(entry.ts.as_millis() + ms);
+    let (since, until) = (at(-SESSION_MS), at(SESSION_MS));
+    let (session, user) = (exactly(&session), exactly(&entry.user));
+    let query = format!("session={session} user={user} since={since} until={until}");
+    let mut question = Question::new();
+    question.query = Query::parse(&query)?.without_own_reads();
+    let mut is_found = false;
+    let mut after = VecDeque::new();
+    // The newest come first: those after it, then the entry itself, then those before it.
+    each_entry(&trail, question, |_, other| {
+        if other == line {
+            is_found = true;
+        } else if is_found {
+            around.before.push(other.to_owned());
+        } else {
+            after.push_back(other.to_owned());
+            if after.len() > count {
+                after.pop_front();
+            }
+        }
+        if around.before.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    around.before.reverse();
+    around.after = after.into_iter().rev().collect();
+    Ok(around)
+}
+
+impl Around {
+    /// Returns both lists as a table; nothing if they are empty.
+    fn table(&self, zone: &Zone) -> String {
+        let mut out = String::new();
+        for (title, lines) in [("before", &self.before), ("after", &self.after)] {
+            if lines.is_empty() {
+                continue;
+            }
+            let _ = writeln!(out, "\n{title}, in the same session");
+            let mut table = Table::new(&Shown::COLUMNS);
+            lines.iter().for_each(|line| table.row(Shown::read(line).cells(zone, false)));
+            out += &table.render();
+        }
+        out
+    }
 }
 
 /// Returns the id in a stored line.

@@ -13,4 +13,4 @@ mod run;
 pub(crate) use file_end::FileEnd;
 pub(crate) use find::{Found, files_below, find};
 pub(crate) use formats::{Format, claude_code_words, text_of};
-pub(crate) use run::{Report, Run, look, recognise};
+pub(crate) use run::{Report, Run, calls_of, look, recognise};

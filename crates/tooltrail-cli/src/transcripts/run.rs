@@ -100,15 +100,37 @@ pub(crate) fn recognise(path: &Path) -> io::Result<Option<Format>> {
 /// # Errors
 /// Any I/O error of the operating system.
 pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date, Date)>)> {
-    let (mut reader, mut pairs) = (Reader::open(path)?, Pairs::new(format, ""));
     let (mut count, mut days) = (0, None::<(Date, Date)>);
-    let mut add = |found: FoundCall| {
+    each_call(path, format, |call| {
         count += 1;
-        if let Some(day) = found.call.ts.map(|ts| ts.date()) {
+        if let Some(day) = call.ts.map(|ts| ts.date()) {
             let (first, last) = days.unwrap_or((day, day));
             days = Some((first.min(day), last.max(day)));
         }
-    };
+    })?;
+    Ok((count, days))
+}
+
+/// Returns the calls of a session file, without their arguments and results.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn calls_of(path: &Path, format: Format) -> io::Result<Vec<Call>> {
+    let mut calls = Vec::new();
+    each_call(path, format, |mut call| {
+        call.args = String::new();
+        if let Some(outcome) = &mut call.outcome {
+            (outcome.result, outcome.error) = (None, None);
+        }
+        calls.push(call);
+    })?;
+    Ok(calls)
+}
+
+/// Calls `take` with each call of a session file.
+fn each_call(path: &Path, format: Format, mut take: impl FnMut(Call)) -> io::Result<()> {
+    let (mut reader, mut pairs) = (Reader::open(path)?, Pairs::new(format, ""));
+    let mut add = |found: FoundCall| take(found.call);
     while let Some(line) = reader.next()? {
         for object in line.into_iter().flatten() {
             let said = format.read(&object, &mut pairs.session);
@@ -116,7 +138,7 @@ pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date
         }
     }
     pairs.unanswered().into_iter().flatten().for_each(add);
-    Ok((count, days))
+    Ok(())
 }
 
 impl<'a> Run<'a> {

@@ -33,6 +33,7 @@ mod secrets;
 mod security;
 mod seed;
 mod service;
+mod sessions;
 mod show;
 mod stats;
 mod stream;

@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::ops::ControlFlow;
 
-use tooltrail::{Cursor, GateRequest, Skipped, Status, StoredEntry, is_random_call_id};
+use tooltrail::{GateRequest, Status, StoredEntry, is_random_call_id};
 
+use crate::commands::pages::{Read, each_entry};
 use crate::failure::Failure;
 use crate::mcp::gate::{hook_name, hook_name_parts};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
-
-/// The entries of one page: as many as a page may have.
-const PAGE_ENTRIES: usize = 1_000;
 
 /// The tools whose names begin so are tooltrail's own events.
 const OWN_TOOLS: &str = "tooltrail.";
@@ -30,12 +29,9 @@ pub(super) struct PastCall<'a> {
 }
 
 /// What was read.
-pub(super) struct Read {
+pub(super) struct Past {
     pub(super) calls: u64,
-    pub(super) skipped: Skipped,
-    pub(super) unreadable_names: Vec<String>,
-    /// Whether everything that was asked for could be read.
-    pub(super) complete: bool,
+    pub(super) read: Read,
 }
 
 impl<'a> PastCall<'a> {
@@ -77,40 +73,19 @@ pub(super) fn read(
     asked: &QuestionArgs,
     settings: &Settings,
     mut take: impl FnMut(&PastCall<'_>),
-) -> Result<Read, Failure> {
-    let zone = settings.zone()?;
-    let mut question = asked.question(&zone, true)?;
-    question.limit = PAGE_ENTRIES;
-    question.check()?;
-    let trail = settings.trail()?;
-    let mut read = Read { calls: 0, skipped: Skipped::default(), unreadable_names: Vec::new(), complete: true };
+) -> Result<Past, Failure> {
+    let question = asked.question(&settings.zone()?, true)?;
     let (hasher, mut seen) = (RandomState::new(), HashSet::new());
-    loop {
-        let page = trail.recent(&question)?;
-        for (entry, line) in page.entries(&zone).zip(&page.lines) {
-            let Ok(entry) = entry else { continue };
-            let call_id = entry.call_id.as_deref().filter(|id| is_random_call_id(id));
-            let is_first = call_id
-                .is_none_or(|id| seen.insert(hasher.hash_one((&entry.user, id, entry.status == Status::Denied))));
-            if is_first && !entry.tool.starts_with(OWN_TOOLS) {
-                read.calls += 1;
-                take(&PastCall::new(&entry, line));
-            }
+    let mut calls = 0;
+    let read = each_entry(&settings.trail()?, question, |entry, line| {
+        let call_id = entry.call_id.as_deref().filter(|id| is_random_call_id(id));
+        let is_first =
+            call_id.is_none_or(|id| seen.insert(hasher.hash_one((&entry.user, id, entry.status == Status::Denied))));
+        if is_first && !entry.tool.starts_with(OWN_TOOLS) {
+            calls += 1;
+            take(&PastCall::new(entry, line));
         }
-        let skipped = &mut read.skipped;
-        skipped.torn += page.skipped.torn;
-        skipped.nul += page.skipped.nul;
-        skipped.invalid_json += page.skipped.invalid_json;
-        skipped.too_long += page.skipped.too_long;
-        if page.skipped.unreadable >= skipped.unreadable {
-            // Each page counts what it cannot read anew.
-            skipped.unreadable = page.skipped.unreadable;
-            read.unreadable_names = page.unreadable_names;
-        }
-        let Some(next) = page.next else {
-            read.complete = page.complete;
-            return Ok(read);
-        };
-        question.cursor = Some(Cursor::parse(&next)?);
-    }
+        ControlFlow::Continue(())
+    })?;
+    Ok(Past { calls, read })
 }

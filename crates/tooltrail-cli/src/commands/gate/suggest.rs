@@ -40,7 +40,7 @@ struct Allowed {
 pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let mut used = BTreeMap::<(String, String), u64>::new();
     let mut denied = 0;
-    let read = past::read(&args.asked, settings, |call| {
+    let past = past::read(&args.asked, settings, |call| {
         // A tool that the server does not have needs no rule.
         if call.was_denied() || call.entry.reason == Some(Reason::UnknownTool) {
             denied += 1;
@@ -58,17 +58,17 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         });
         let rows = rows.collect::<Vec<Value>>();
         output::print_json(&json!({
-            "default": "deny", "rules": rows, "calls": read.calls, "denied": denied,
-            "skipped": output::skipped_json(&read.skipped), "complete": read.complete,
+            "default": "deny", "rules": rows, "calls": past.calls, "denied": denied,
+            "skipped": output::skipped_json(&past.read.skipped), "complete": past.read.complete,
         }))?;
     } else {
         let mut data = Data::styled();
-        for line in toml(&rules, read.calls, denied).lines() {
+        for line in toml(&rules, past.calls, denied).lines() {
             data.line(line)?;
         }
         data.finish()?;
     }
-    output::tell_skipped(&read.skipped, &read.unreadable_names);
+    output::tell_skipped(&past.read.skipped, &past.read.unreadable_names);
     Ok(Exit::Yes.into())
 }
 

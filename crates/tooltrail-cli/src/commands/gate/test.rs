@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let file = ConfigFile::load(Some(&args.file))?;
     let mut gates = BTreeMap::<Option<String>, Gate>::new();
     let mut report = Report::default();
-    let read = past::read(&args.asked, settings, |call| {
+    let past = past::read(&args.asked, settings, |call| {
         let server = call.server.filter(|server| file.mcp.contains_key(*server)).map(str::to_owned);
         let gate = gates.entry(server).or_insert_with_key(|server| file.gate_of(server.as_deref()));
         let verdict = gate.decide(call.request());
@@ -73,32 +73,32 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         }
     })?;
     if settings.flags.json {
-        output::print_json(&report.json(&read))?;
+        output::print_json(&report.json(&past))?;
     } else {
-        output::print_paged(&report.text(&read))?;
+        output::print_paged(&report.text(&past))?;
     }
-    output::tell_skipped(&read.skipped, &read.unreadable_names);
+    output::tell_skipped(&past.read.skipped, &past.read.unreadable_names);
     Ok(Exit::Yes.into())
 }
 
 impl Report {
-    fn json(&self, read: &past::Read) -> Value {
+    fn json(&self, past: &past::Past) -> Value {
         let newest = self.newest.iter().map(|line| serde_json::from_str::<Value>(line).unwrap_or_default());
         json!({
-            "calls": read.calls,
+            "calls": past.calls,
             "denied": self.denied,
             "denied_before": self.denied_before,
             "by_rule": self.by_rule,
             "by_tool": self.by_tool,
             "by_user": self.by_user,
             "newest": newest.collect::<Vec<_>>(),
-            "skipped": output::skipped_json(&read.skipped),
-            "complete": read.complete,
+            "skipped": output::skipped_json(&past.read.skipped),
+            "complete": past.read.complete,
         })
     }
 
-    fn text(&self, read: &past::Read) -> String {
-        let calls = output::unit(read.calls, "call", "calls");
+    fn text(&self, past: &past::Past) -> String {
+        let calls = output::unit(past.calls, "call", "calls");
         if self.denied == 0 {
             return format!("{calls}, none would have been denied\n");
         }
