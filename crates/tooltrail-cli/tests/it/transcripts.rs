@@ -100,6 +100,101 @@ fn pi() -> String {
     )
 }
 
+/// A log of changes to one document: a message is written again when it has grown, and the whole list once more.
+fn gemini() -> String {
+    let result = |id: &str, name: &str, response: Value| json!([{ "functionResponse": { "id": id, "name": name, "response": response } }]);
+    let call = |id: &str, name: &str, second: u32, status: &str, response: Value| {
+        json!({ "id": id, "name": name, "args": { "n": second }, "status": status,
+            "timestamp": format!("2026-11-20T13:00:{second:02}.000Z"), "result": result(id, name, response) })
+    };
+    let shell = "run_shell_command";
+    let calls = json!([
+        call(
+            "run_shell_command__run_shell_command_1764_0",
+            shell,
+            1,
+            "success",
+            json!({ "output": "Output: x\nExit Code: 1" })
+        ),
+        call("read_file__read_file_1764_1", "read_file", 2, "success", json!({ "output": "Exit Code: 1" })),
+        call(
+            "run_shell_command__run_shell_command_1764_2",
+            shell,
+            3,
+            "error",
+            json!({ "error": "Tool execution denied by policy. no rm" })
+        ),
+        call("nope__nope_1764_3", "nope", 4, "error", json!({ "error": "Tool \"nope\" not found. Did you mean" })),
+        call(
+            "write_file__write_file_1764_4",
+            "write_file",
+            5,
+            "cancelled",
+            json!({ "error": "[Operation Cancelled] Reason: User denied execution." })
+        ),
+    ]);
+    let message = json!({ "id": "m-2", "timestamp": "2026-11-20T13:00:00.000Z", "type": "gemini", "content": "", "model": "gemini-x" });
+    let mut grown = message.clone();
+    grown["toolCalls"] = calls;
+    let lines = [
+        json!({ "sessionId": "g-1", "projectHash": "h", "startTime": "2026-11-20T13:00:00.000Z", "kind": "main" }),
+        json!({ "id": "m-1", "timestamp": "2026-11-20T13:00:00.000Z", "type": "user", "content": [{ "text": "please" }] }),
+        message,
+        grown.clone(),
+        json!({ "$set": { "lastUpdated": "2026-11-20T13:00:06.000Z" } }),
+        json!({ "$set": { "messages": [grown] } }),
+    ];
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn copilot() -> String {
+    let line = |kind: &str, second: u32, data: Value| {
+        json!({ "type": kind, "data": data, "id": format!("e-{second}"), "parentId": null, "timestamp": format!("2026-11-20T14:00:{second:02}.000Z") })
+            .to_string()
+            + "\n"
+    };
+    let start = |second: u32, id: &str, tool: &str| {
+        line(
+            "tool.execution_start",
+            second,
+            json!({ "toolCallId": id, "toolName": tool, "arguments": { "n": second }, "model": "m" }),
+        )
+    };
+    let complete = |second: u32, id: &str, mut data: Value| {
+        data["toolCallId"] = json!(id);
+        line("tool.execution_complete", second, data)
+    };
+    let failed = |code: &str, message: &str| json!({ "success": false, "error": { "code": code, "message": message } });
+    [
+        line(
+            "session.start",
+            0,
+            json!({ "sessionId": "k-1", "copilotVersion": "1.0.102", "context": { "cwd": "/w" } }),
+        ),
+        line("assistant.message", 1, json!({ "messageId": "x", "toolRequests": [] })),
+        start(2, "call_1", "bash"),
+        complete(
+            3,
+            "call_1",
+            json!({ "success": true, "result": { "content": "out" }, "shellExecution": { "exitCode": 1 } }),
+        ),
+        start(4, "call_2", "view"),
+        complete(5, "call_2", json!({ "success": true, "result": { "content": "text" } })),
+        start(6, "call_3", "bash"),
+        complete(7, "call_3", failed("denied", "Denied by preToolUse hook: no")),
+        start(8, "call_4", "bash"),
+        line(
+            "permission.completed",
+            9,
+            json!({ "toolCallId": "call_4", "result": { "kind": "denied-interactively-by-user" } }),
+        ),
+        complete(10, "call_4", failed("denied", "The user rejected this tool call.")),
+        start(11, "call_5", "nope"),
+        complete(12, "call_5", failed("failure", "Tool 'nope' does not exist.")),
+    ]
+    .concat()
+}
+
 /// Returns the imported calls as `client tool status reason`, in the order of time.
 fn calls(place: &TestHome) -> Vec<String> {
     let mut entries = place.stored();
@@ -127,6 +222,27 @@ fn each_agents_calls_are_understood() {
         assert_eq!(calls(&place), expected, "{}", told.err);
         place
     };
+    check(
+        gemini(),
+        &[
+            "gemini run_shell_command error tool_error",
+            "gemini read_file ok -",
+            "gemini run_shell_command denied policy",
+            "gemini nope error unknown_tool",
+            "gemini write_file denied user_refused",
+        ],
+    );
+    let place = check(
+        copilot(),
+        &[
+            "copilot/1.0.102 bash error tool_error",
+            "copilot/1.0.102 view ok -",
+            "copilot/1.0.102 bash denied hook",
+            "copilot/1.0.102 bash denied user_refused",
+            "copilot/1.0.102 nope error unknown_tool",
+        ],
+    );
+    assert_eq!((&place.stored()[0]["duration_ms"], &place.stored()[0]["extra"]["cwd"]), (&json!(1000), &json!("/w")));
     let place = check(claude_code(), &CLAUDE_CODE);
     let entry = place.stored().into_iter().find(|entry| entry["tool"] == "Bash").unwrap();
     for (name, value) in [
