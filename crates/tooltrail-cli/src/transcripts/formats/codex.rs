@@ -38,7 +38,11 @@ pub(super) fn read(line: &Value, session: &mut Session) -> Option<Vec<Said>> {
     let payload = &line["payload"];
     match line["type"].as_str()? {
         "session_meta" => {
-            keep(&mut session.id, text(payload, "id"));
+            // The file of a sub-agent names the session of the main agent, and the sub-agent by its own id.
+            keep(&mut session.id, text(payload, "session_id").or_else(|| text(payload, "id")));
+            if payload["parent_thread_id"].is_string() {
+                keep(&mut session.agent, text(payload, "id"));
+            }
             keep(&mut session.version, text(payload, "cli_version"));
             keep(&mut session.cwd, text(payload, "cwd"));
         }

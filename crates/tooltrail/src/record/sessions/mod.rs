@@ -6,6 +6,7 @@
 //! claim to `ended/`, where it stays for a day as the sign that this call is recorded. If the process is killed before
 //! that, the next one appends the line of the claim, unless it is in the day file already.
 
+mod append;
 mod note;
 mod recorder;
 mod requested;

@@ -1,5 +1,7 @@
 //! The files of the calls of sessions: their names, and what is in them.
 
+use std::time::Duration;
+
 use sha2::{Digest as _, Sha256};
 
 use crate::clock::{Date, Timestamp};
@@ -12,6 +14,9 @@ use crate::record::store::group::Day;
 pub(super) const OPEN_FOLDER: &str = "open";
 pub(super) const CLAIMS_FOLDER: &str = "claims";
 pub(super) const ENDED_FOLDER: &str = "ended";
+
+/// How long a process waits for the append lock. Many hooks may run at once, and each holds it for a moment.
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// The most bytes of a file: the longest line and the facts before it.
 const NOTE_BYTES_MAX: usize = LINE_BYTES_MAX + 1_024;

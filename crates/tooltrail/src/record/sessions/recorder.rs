@@ -16,11 +16,12 @@ use crate::random::Random;
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
+use crate::record::sessions::append::{Appender, ended_in};
 use crate::record::sessions::note::{
     CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER, agent_name, call_name, session_name,
 };
 use crate::record::sessions::requested::requested;
-use crate::record::sessions::settle::{self, Appender, ended_in};
+use crate::record::sessions::settle::settle;
 
 /// The end of the name of a call that is recorded a second time: first as interrupted, and then with its outcome, which
 /// came later than expected.
@@ -240,7 +241,7 @@ impl SessionRecorder {
     /// # Errors
     /// Any I/O error of the operating system.
     pub fn settle(&self) -> Result<(), Error> {
-        let settled = settle::settle(&self.home, self.clock.now());
+        let settled = settle(&self.home, self.clock.now());
         settled.map_err(Error::io("settle the calls of sessions in", self.home.root()))
     }
 

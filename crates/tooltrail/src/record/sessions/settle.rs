@@ -1,18 +1,14 @@
-//! Appends the finished lines of calls to their day files, also those that a killed process left.
+//! Completes what earlier processes left: claims of killed ones, calls that nobody ended, and old signs.
 
 use std::io;
-use std::time::Duration;
 
-use crate::clock::{Date, Timestamp, Zone};
-use crate::day::{Damage, LatenessNotes, Wanted, reconcile};
+use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
 use crate::durability::Durability;
 use crate::home::{Home, OWN_FOLDER};
+use crate::record::sessions::append::{Appender, day_folder, ended_in};
 use crate::record::sessions::note::{CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER};
 use crate::record::sessions::touched;
-
-/// How long a process waits for the append lock. Many hooks may run at once, and each holds it for a moment.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(3);
 
 /// The age at which the process of a claim counts as killed: a hook runs for milliseconds, and its client ends it after
 /// some seconds.
@@ -31,70 +27,8 @@ const SIGNS_REMOVED_MAX: usize = 1_000;
 /// The file whose time says when open calls were last searched.
 const SEARCHED: &str = "open.searched";
 
-/// What is in the sign of a recorded call whose outcome nobody told.
-const INTERRUPTED: &[u8] = b"interrupted\n";
-
-/// Appends the lines of claims.
-pub(super) struct Appender<'a> {
-    home: &'a Home,
-    disk: &'a dyn Disk,
-    lateness: LatenessNotes,
-}
-
-impl<'a> Appender<'a> {
-    pub(super) fn new(home: &'a Home) -> Self {
-        Self { home, disk: &**home.disk(), lateness: LatenessNotes::new(Zone::system) }
-    }
-
-    /// Appends the line of a claim to its day file, unless it is there already, and removes the claim.
-    ///
-    /// The claim is removed only after the line is durable. While the append lock is held, nobody else can append the
-    /// same line; if the claim is gone then, another process has done so.
-    ///
-    /// # Errors
-    /// Any I/O error of the operating system. The claim stays for a later process then.
-    pub(super) fn append(&mut self, name: &str, note: &Note, now: Timestamp, durability: Durability) -> io::Result<()> {
-        let (folder, day) = (&*note.day.0, note.day.1);
-        let claim = [OWN_FOLDER, CLAIMS_FOLDER, name];
-        touched::touch(self.disk, (folder, day))?;
-        // A torn tail is waited for without the lock.
-        let damage = Damage::find(self.disk, folder, day, None)?;
-        let lock = self.home.lock_appends(LOCK_WAIT)?;
-        if self.disk.stat(&claim)?.is_none() {
-            return damage.discard(self.disk);
-        }
-        let lines = [note.line.clone()];
-        let want = Wanted { folder, day, from: note.from, durable_len: 0, again: u64::MAX, lines: &lines };
-        let done = reconcile(self.disk, &mut self.lateness, &want, damage)?;
-        drop(lock);
-        if durability != Durability::Buffered {
-            done.file.sync()?;
-        }
-        let sign = [OWN_FOLDER, ENDED_FOLDER, &day_folder(now), name];
-        if note.is_finished {
-            self.disk.rename(&claim, &sign)?;
-        } else {
-            self.disk.create(&sign, INTERRUPTED, false)?;
-            self.disk.remove(&claim)?;
-        }
-        // Last, so that a power cut before the sync leaves at least the note that the call began.
-        self.disk.remove(&[OWN_FOLDER, OPEN_FOLDER, name])
-    }
-}
-
-/// Returns whether the call of this name was recorded within the last day, and if so, whether with its outcome.
-pub(super) fn ended_in(disk: &dyn Disk, name: &str, now: Timestamp) -> io::Result<Option<bool>> {
-    for day in [now, Timestamp::from_millis(now.as_millis() - OPEN_AGE_MS)] {
-        let stat = disk.stat(&[OWN_FOLDER, ENDED_FOLDER, &day_folder(day), name])?;
-        if let Some(stat) = stat {
-            return Ok(Some(stat.len != INTERRUPTED.len() as u64));
-        }
-    }
-    Ok(None)
-}
-
-/// Mends what a power cut damaged, appends the lines of old claims, records open calls that are too old as interrupted, and removes signs that are no
-/// longer needed.
+/// Mends what a power cut damaged, appends the lines of old claims, records open calls that are too old as interrupted,
+/// and removes signs that are no longer needed.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
@@ -183,8 +117,4 @@ fn old_note(disk: &dyn Disk, path: &[&str], now: Timestamp, age_ms: i64) -> io::
     let note = Note::read(&*file)?.filter(|_| !is_temporary);
     let written = note.as_ref().map_or(file.stat()?.modified_s * 1_000, |note| note.at.as_millis());
     Ok((now.as_millis() - written > age_ms).then_some(note))
-}
-
-fn day_folder(now: Timestamp) -> String {
-    now.date().to_string()
 }

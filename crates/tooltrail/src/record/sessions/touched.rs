@@ -11,8 +11,7 @@ use crate::clock::{Date, Zone};
 use crate::day::{Damage, LatenessNotes, Wanted, reconcile};
 use crate::disk::Disk;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
-use crate::record::sessions::note::short_hash;
-use crate::record::sessions::settle::LOCK_WAIT;
+use crate::record::sessions::note::{LOCK_WAIT, short_hash};
 
 /// The folder of these files below `.tooltrail/`, with one folder for each start of the system.
 const TOUCHED_FOLDER: &str = "touched";
