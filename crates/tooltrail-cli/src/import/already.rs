@@ -1,5 +1,6 @@
 //! Finds out which of the entries that were in flight when an import was cut short are in the day files.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 
@@ -21,28 +22,51 @@ pub(crate) fn count(
     dates: &BTreeSet<Date>,
     mut ids: HashMap<EntryId, u64>,
 ) -> io::Result<HashMap<EntryId, u64>> {
+    each_stored(disk, dates, |stored| {
+        if let Some(times) = stored.entry_id().and_then(|id| ids.get_mut(&id)) {
+            *times += 1;
+        }
+    })?;
+    Ok(ids)
+}
+
+/// Some fields of a stored line.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stored<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a str>,
+    #[serde(borrow, default)]
+    pub(crate) call_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) via: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) reason: Option<Cow<'a, str>>,
+}
+
+impl Stored<'_> {
+    pub(crate) fn entry_id(&self) -> Option<EntryId> {
+        EntryId::parse(self.id?)
+    }
+}
+
+/// Calls `with` for each whole line in the day files of these dates, of all users.
+pub(crate) fn each_stored(
+    disk: &dyn Disk,
+    dates: &BTreeSet<Date>,
+    mut with: impl FnMut(&Stored<'_>),
+) -> io::Result<()> {
     for folder in disk.list(&[])?.iter().filter(|listed| listed.folder && !listed.name.starts_with('.')) {
         for date in dates {
             if let Some(file) = disk.open(&[&folder.name, "tool_audit", &format!("{date}.jsonl")])? {
                 each_line(file.as_ref(), |line| {
-                    if let Some(times) = id_of(line).and_then(|id| ids.get_mut(&id)) {
-                        *times += 1;
+                    if let Ok(stored) = serde_json::from_slice::<Stored<'_>>(line) {
+                        with(&stored);
                     }
                 })?;
             }
         }
     }
-    Ok(ids)
-}
-
-/// Returns the id of a stored line.
-fn id_of(line: &[u8]) -> Option<EntryId> {
-    #[derive(Deserialize)]
-    struct IdOnly<'a> {
-        #[serde(borrow)]
-        id: Option<&'a str>,
-    }
-    EntryId::parse(serde_json::from_slice::<IdOnly<'_>>(line).ok()?.id?)
+    Ok(())
 }
 
 /// Calls `with` for each complete line of a file. Skips an incomplete last line, because the recorder removes it.

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tooltrail::disk::Lock;
-use tooltrail::{Call, Date, EntryId, Error, Home, Recorder};
+use tooltrail::{Call, Date, EntryId, Error, Home, Reason, Recorder, Via};
 
 use crate::failure::Failure;
-use crate::import::{Rejected, count_stored, lock_sessions, why_ahead};
+use crate::import::{Rejected, each_stored, lock_sessions, why_ahead};
 use crate::transcripts::formats::Format;
 use crate::transcripts::pair::{FoundCall, Pairs};
 use crate::transcripts::reader::Reader;
@@ -274,14 +274,27 @@ impl<'a> Run<'a> {
     fn store(&mut self, mut calls: Vec<FoundCall>, report: &mut Report) -> Result<(), Failure> {
         calls.sort_by_key(|found| found.call.ts);
         let dates = calls.iter().filter_map(|found| found.call.ts).map(|ts| ts.date()).collect::<BTreeSet<_>>();
-        let ids = calls.iter().filter_map(|found| found.call.id).map(|id| (id, 0)).collect::<HashMap<_, _>>();
-        let there = count_stored(self.home.disk().as_ref(), &dates, ids);
-        let there = there.map_err(|error| Failure::io("read", "the day files of the home", &error))?;
+        let mut ids = calls.iter().filter_map(|found| found.call.id).map(|id| (id, false)).collect::<HashMap<_, _>>();
+        // A hook has seen these calls. What it could not see is the outcome of a call whose agent ended before.
+        let unique = calls.iter().filter(|found| found.unique.is_some()).filter_map(|found| found.call.call_id.clone());
+        let mut call_ids = unique.map(|id| (id, false)).collect::<HashMap<_, _>>();
+        let read = each_stored(self.home.disk().as_ref(), &dates, |stored| {
+            if let Some(is_there) = stored.entry_id().and_then(|id| ids.get_mut(&id)) {
+                *is_there = true;
+            }
+            let is_seen = stored.via.as_deref() == Some(Via::Hook.as_str())
+                && stored.reason.as_deref() != Some(Reason::Interrupted.as_str());
+            if let Some(is_there) = stored.call_id.as_deref().filter(|_| is_seen).and_then(|id| call_ids.get_mut(id)) {
+                *is_there = true;
+            }
+        });
+        read.map_err(|error| Failure::io("read", "the day files of the home", &error))?;
         let mut new = Vec::new();
         for FoundCall { call, unique } in calls {
             let Some(id) = call.id else { continue };
             let was_met = unique.is_some_and(|unique| !self.met_unique.insert(unique)) | !self.met.insert(id);
-            if was_met || there.get(&id).is_some_and(|times| *times > 0) {
+            let is_hooked = call.call_id.as_ref().is_some_and(|id| call_ids.get(id) == Some(&true));
+            if was_met || is_hooked || ids.get(&id) == Some(&true) {
                 report.before += 1;
             } else if self.recorder.too_late(&call).is_some() {
                 report.late += 1;
