@@ -2,7 +2,9 @@
 //! first inputs of all targets and exits.
 #![no_main]
 
+mod hook;
 mod mcp;
+mod transcripts;
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -16,20 +18,28 @@ static TARGET: LazyLock<Target> = LazyLock::new(|| {
     found.unwrap_or_else(|| panic!("TARGET={name}: no such target")).1
 });
 
-/// Returns all targets with their names: those of the library, and that of the proxy.
+/// Returns all targets with their names: those of the library, that of the proxy, and that of the hooks.
 fn targets() -> impl Iterator<Item = (&'static str, Target)> {
-    TARGETS.into_iter().chain([(MCP, mcp::fuzzing::conversation as Target)])
+    let own = [(MCP, mcp::fuzzing::conversation as Target), (HOOK, hook::fuzzing::events as Target)];
+    TARGETS.into_iter().chain(own)
 }
 
 /// The target that reads conversations of MCP.
 const MCP: &str = "mcp";
+
+/// The target that reads events of hooks.
+const HOOK: &str = "hook";
 
 /// Writes the first inputs of each target into `root/TARGET/` and prints the names of the targets.
 fn write_seeds(root: &Path) -> std::io::Result<()> {
     for (name, _) in targets() {
         let folder = root.join(name);
         std::fs::create_dir_all(&folder)?;
-        let inputs = if name == MCP { mcp::fuzzing::seeds() } else { seeds(name) };
+        let inputs = match name {
+            MCP => mcp::fuzzing::seeds(),
+            HOOK => hook::fuzzing::seeds(),
+            name => seeds(name),
+        };
         for (n, input) in inputs.into_iter().enumerate() {
             std::fs::write(folder.join(format!("seed-{n:04}")), input)?;
         }

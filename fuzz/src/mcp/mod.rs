@@ -6,5 +6,7 @@
 pub(crate) mod calls;
 #[path = "../../../crates/tooltrail-cli/src/mcp/fuzzing.rs"]
 pub(crate) mod fuzzing;
+#[path = "../../../crates/tooltrail-cli/src/mcp/gate/mod.rs"]
+pub(crate) mod gate;
 #[path = "../../../crates/tooltrail-cli/src/mcp/read/mod.rs"]
 pub(crate) mod read;

@@ -7,6 +7,8 @@ mod args;
 mod client;
 mod clients;
 mod event;
+#[cfg(test)]
+mod fuzzing;
 mod gate;
 mod losses;
 mod paused;

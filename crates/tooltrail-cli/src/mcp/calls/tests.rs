@@ -44,6 +44,11 @@ impl Connection {
             _ => match step {
                 "tick" => self.calls.tick(now, &mut changes),
                 "end" => self.calls.end_all(ServerEnd::Unknown, now, &mut changes),
+                // The request of the last call that began did not go on to the server.
+                "withdraw" => {
+                    let (key, _) = self.begun.pop_last().expect("a call has begun");
+                    self.calls.withdraw(key);
+                }
                 code => self.calls.end_all(ServerEnd::Code(code.parse().unwrap()), now, &mut changes),
             },
         }
@@ -105,6 +110,14 @@ fn an_answer_ends_the_call_of_its_id() {
     check(&[&call("1", "a"), r#"< {"id":1,"method":"sampling/createMessage"}"#, &ok("1")], &["a ok 2000"]);
     check(&[&call("1", "a"), r#"> {"id":1,"result":{"content":[]}}"#, &ok("1")], &["a ok 2000"]);
     check(&[r#"> {"method":"tools/call","params":{"name":"n"}}"#], &["n whole Some(Interrupted)"]);
+}
+
+#[test]
+fn a_call_that_did_not_go_on_to_the_server_is_not_open() {
+    // What the server answers to its id later belongs to another call, or to none.
+    check(&[&call("1", "a"), "withdraw", &ok("1"), "end"], &[]);
+    check(&[&call("1", "a"), "withdraw", &call("1", "b"), &ok("1")], &["b ok 1000"]);
+    check(&[&call("1", "a"), &call("1", "b"), "withdraw", &ok("1"), "7"], &["a ok 3000"]);
 }
 
 #[test]

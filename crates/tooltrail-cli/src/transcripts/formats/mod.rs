@@ -145,3 +145,37 @@ fn keep(known: &mut Option<String>, told: Option<String>) {
         *known = told;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Format, Session};
+
+    /// Lines of each format.
+    const LINES: [&str; 6] = [
+        r#"{"type":"assistant","sessionId":"s","message":{"content":[{"type":"tool_use","id":"t","name":"Bash","input":{}}]}}"#,
+        r#"{"type":"user","sessionId":"s","toolDenialKind":"x","message":{"content":[{"type":"tool_result","tool_use_id":"t","content":"x","is_error":true}]}}"#,
+        r#"{"type":"response_item","payload":{"type":"function_call_output","call_id":"c","output":"unsupported call: x"}}"#,
+        r#"{"type":"event_msg","payload":{"type":"item_completed","item":{"id":"c","status":"failed"}}}"#,
+        r#"{"$set":{"messages":[{"type":"gemini","toolCalls":[{"id":"i","name":"n","args":{},"status":"error","result":[{"functionResponse":{"response":{"error":"e"}}}]}]}]}}"#,
+        r#"{"type":"tool.execution_complete","id":"e","timestamp":"t","data":{"toolCallId":"c","success":false,"error":{"code":"denied","message":"m"}}}"#,
+    ];
+
+    proptest! {
+        /// Lines in which some bytes are changed, as damaged files have them: nothing panics.
+        #[test]
+        fn lines_of_any_shape_are_read(line in 0..LINES.len(), changes: Vec<(u16, u8)>) {
+            let mut bytes = LINES[line].as_bytes().to_vec();
+            let length = bytes.len();
+            for (at, byte) in changes {
+                bytes[usize::from(at) % length] = byte;
+            }
+            if let Ok(value) = serde_json::from_slice(&bytes) {
+                for format in Format::ALL {
+                    format.read(&value, &mut Session::default());
+                }
+            }
+        }
+    }
+}
