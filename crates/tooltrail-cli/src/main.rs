@@ -36,6 +36,9 @@ fn main() -> ExitCode {
         Err(refused) => {
             // A closed pipe while printing the help is not a failure.
             let _ = refused.print();
+            if let Some(hint) = commands::hint_for(&refused) {
+                output::talk_hint(hint);
+            }
             return if refused.use_stderr() { Exit::CouldNot.into() } else { Exit::Yes.into() };
         }
     };

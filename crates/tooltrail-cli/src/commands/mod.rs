@@ -137,3 +137,10 @@ fn without_empty_variables(command: clap::Command) -> clap::Command {
         .mut_args(|arg| if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::Reset) } else { arg })
         .mut_subcommands(without_empty_variables)
 }
+
+/// Returns what the parser of the command line does not know about an error.
+pub(crate) fn hint_for(refused: &clap::Error) -> Option<&'static str> {
+    let is_server = env::args_os().nth(1).is_some_and(|command| command == "mcp");
+    let is_unknown = refused.kind() == clap::error::ErrorKind::UnknownArgument;
+    (is_server && is_unknown).then_some("the server's command comes after `--`: tooltrail mcp -- COMMAND [ARG…]")
+}

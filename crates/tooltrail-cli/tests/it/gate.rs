@@ -49,6 +49,9 @@ fn rules_are_tried_on_recorded_calls() {
     let own = rule("mcp.github.rules", "own", "deny", "delete_*")
         + &rule("gate.rules", "hooked", "hide", "mcp__github__create_issue");
     check(&own, QUESTION, json!({ "denied": 2, "by_rule": { "own": 1, "hooked": 1 } }));
+    // A rule that matches nothing is told: its name may be misspelt.
+    let misspelt = rule("gate.rules", "typo", "deny", "Bsah") + &rule("mcp.nobody.rules", "far", "allow", "x");
+    check(&(own + &misspelt), QUESTION, json!({ "denied": 2, "unused": ["far", "typo"] }));
     check(
         "[gate]\ndefault = \"deny\"\n",
         &format!("{QUESTION} user=bob"),
@@ -58,6 +61,10 @@ fn rules_are_tried_on_recorded_calls() {
     let file = place.file("rules.toml", rule("gate.rules", "no-shell", "deny", "Bash"));
     let told = place.run(&["gate", "test", &file, QUESTION]);
     assert!(told.out.starts_with("5 calls, 2 would have been denied, 1 of them denied before\n"), "{}", told.out);
+    let unused = place.run(&["gate", "test", &place.file("typo.toml", misspelt), QUESTION]);
+    assert!(unused.out.contains("rules that matched no call: far, typo"), "{}", unused.out);
+    let without = place.run(&["mcp", "npx", "server"]);
+    assert!(without.code == Some(2) && without.err.contains("comes after `--`"), "{}", without.err);
     let broken = place.file("broken.toml", "[gate]\n\ndefualt = \"deny\"\n");
     let told = place.run(&["gate", "test", &broken, QUESTION]);
     assert!(told.code == Some(2) && told.err.contains("broken.toml, line 3: unknown field `defualt`"), "{}", told.err);

@@ -1,6 +1,6 @@
 //! `tooltrail gate test`: which recorded calls would some rules have denied?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,16 +49,28 @@ struct Report {
     by_tool: BTreeMap<String, u64>,
     by_user: BTreeMap<String, u64>,
     newest: Vec<String>,
+    /// The rules that matched no call: perhaps a name is misspelt.
+    unused: BTreeSet<String>,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let file = ConfigFile::load(Some(&args.file))?;
     let mut gates = BTreeMap::<Option<String>, Gate>::new();
-    let mut report = Report::default();
+    let of_servers = file.mcp.values().flat_map(|server| &server.rules);
+    let all = file.gate.iter().flat_map(|gate| &gate.rules).chain(of_servers);
+    let mut report = Report {
+        unused: all.map(|rule| rule.name.clone()).filter(|name| !name.is_empty()).collect(),
+        ..Report::default()
+    };
     let past = past::read(&args.asked, settings, |call| {
         let server = call.server.filter(|server| file.mcp.contains_key(*server)).map(str::to_owned);
         let gate = gates.entry(server).or_insert_with_key(|server| file.gate_of(server.as_deref()));
+        if !report.unused.is_empty() {
+            for rule in gate.rules.iter().filter(|rule| rule.matches(call.request())) {
+                report.unused.remove(&rule.name);
+            }
+        }
         let verdict = gate.decide(call.request());
         if !verdict.effect.refuses() {
             return;
@@ -92,6 +104,7 @@ impl Report {
             "by_tool": self.by_tool,
             "by_user": self.by_user,
             "newest": newest.collect::<Vec<_>>(),
+            "unused": self.unused,
             "skipped": output::skipped_json(&past.read.skipped),
             "complete": past.read.complete,
         })
@@ -99,8 +112,13 @@ impl Report {
 
     fn text(&self, past: &past::Past) -> String {
         let calls = output::unit(past.calls, "call", "calls");
+        let unused = self.unused.iter().map(String::as_str).collect::<Vec<_>>();
+        let unused = match unused.is_empty() {
+            true => String::new(),
+            false => format!("rules that matched no call: {}\n", output::escaped(&unused.join(", "))),
+        };
         if self.denied == 0 {
-            return format!("{calls}, none would have been denied\n");
+            return format!("{calls}, none would have been denied\n{unused}");
         }
         let before = match self.denied_before {
             0 => String::new(),
@@ -109,7 +127,7 @@ impl Report {
         let head = format!("{calls}, {} would have been denied{before}\n", self.denied);
         let tables = [("rule", &self.by_rule), ("tool", &self.by_tool), ("user", &self.by_user)];
         let tables = tables.map(|(name, counts)| table(name, counts)).join("\n");
-        format!("{head}\n{tables}\n{}", self.newest_text())
+        format!("{head}{unused}\n{tables}\n{}", self.newest_text())
     }
 
     fn newest_text(&self) -> String {
