@@ -9,6 +9,7 @@ use tooltrail::{Query, Question};
 use crate::agents::{Diagnosis, Doctor, Installer, Kind, Places, Plan, Seen, Undo};
 use crate::failure::{Exit, Failure};
 use crate::hook::{Client, HookArgs, LossFile, PauseFile, state_folder};
+use crate::mcp::trail::{Loss, StatusFolder};
 use crate::output::{self, Data};
 use crate::question::DAYS_MAX;
 use crate::settings::Settings;
@@ -392,6 +393,13 @@ fn general(settings: &Settings, state: &Path) -> Vec<String> {
     if let Some(last) = lost.last() {
         let count = output::unit(lost.len() as u64, "event", "events");
         wrong.push(format!("{count} of hooks could not be recorded; the last at {}: {}", last.at, last.why));
+    }
+    let home = settings.home_path().map(|home| resolved(&home)).unwrap_or_default();
+    for loss in StatusFolder::new(Some(state.join("mcp"))).losses(&home) {
+        let server = loss.server.map(|server| format!(" {server}")).unwrap_or_default();
+        let calls = output::unit(loss.lost, "call", "calls");
+        let Loss { at, pid, why, .. } = loss;
+        wrong.push(format!("{calls} of the MCP server{server} could not be recorded (process {pid}, {at}): {why}"));
     }
     wrong
 }

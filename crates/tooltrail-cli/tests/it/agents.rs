@@ -221,6 +221,14 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     std::fs::write(home.path(".claude/settings.json"), settings.replace("\"PostToolUse\"", "\"Other\"")).unwrap();
     assert!(wrong("claude-code").contains("no hook for PostToolUse"));
     assert_eq!(home.run(&["agent", "doctor", "claude-code", "--fix"]).code, Some(0));
+    // What a proxy of this home could not record, it left in a file for state.
+    let status = home.path(".local/state/tooltrail/mcp");
+    std::fs::create_dir_all(&status).unwrap();
+    let real = home.home().canonicalize().unwrap();
+    let loss = serde_json::json!({ "at": "t", "pid": 4_194_304, "home": real, "user": "u", "server": "files", "why": "full", "lost": 3 });
+    std::fs::write(status.join("4194304.json"), loss.to_string()).unwrap();
+    assert!(wrong("claude-code").contains("3 calls of the MCP server files could not be recorded"));
+    std::fs::remove_dir_all(status).unwrap();
     assert_eq!(home.run(&["agent", "off"]).code, Some(0));
     assert!(wrong("claude-code").contains("the hooks are off"));
     let call = br#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"x","tool_use_id":"1"}"#;

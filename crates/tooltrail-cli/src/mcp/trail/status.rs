@@ -54,6 +54,13 @@ impl StatusFolder {
         }
     }
 
+    /// Returns what proxies of this home could not record and no other one has told yet.
+    pub(crate) fn losses(&self, home: &Path) -> Vec<Loss> {
+        let Some(folder) = &self.0 else { return Vec::new() };
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().take(FILES_MAX);
+        files.filter_map(|file| read(&file.path())).filter(|loss| loss.home == home).collect()
+    }
+
     /// Takes the losses of proxies of this home that have ended, and removes their files. Returns the lost calls.
     pub(crate) fn take(&self, home: &Path) -> u64 {
         let Some(folder) = &self.0 else { return 0 };
@@ -139,6 +146,7 @@ mod tests {
         let write = |name: &str| std::fs::write(folder.path().join("a/b").join(name), "nonsense").unwrap();
         let unreadable = [format!("{}.new", child.id()), "4194304.json".to_owned(), "notes.json".to_owned()];
         unreadable.iter().for_each(|name| write(name));
+        assert_eq!(status.losses(Path::new("/h")).iter().map(|loss| loss.lost).sum::<u64>(), 8);
         assert_eq!(status.take(Path::new("/other")), 0);
         assert_eq!(status.take(Path::new("/h")), 3);
         assert_eq!(status.take(Path::new("/h")), 0);
