@@ -259,6 +259,9 @@ fn tell(
         let failed = outcomes.iter().find(|outcome| outcome.path == change.path).and_then(|o| o.failed.as_ref());
         if let Some(why) = failed {
             output::talk_error(&format!("{}: {shown} is unchanged: {why}", client.title()));
+            if installs {
+                tell_snippet(plan, &change.path, installer);
+            }
             continue;
         }
         if change.is_none() {
@@ -276,9 +279,8 @@ fn tell(
     }
     for (path, why) in &plan.refused {
         output::talk_error(&format!("{}: {} is left alone: {why}", client.title(), places.shown(path)));
-        if installs && places.hooks(client, installer.project.as_deref()).as_ref() == Some(path) {
-            let snippet = serde_json::to_string_pretty(&installer.snippet(client)).unwrap_or_default();
-            output::talk_hint(&format!("paste this into it yourself:\n{snippet}"));
+        if installs {
+            tell_snippet(plan, path, installer);
         }
     }
     for server in &plan.servers {
@@ -297,6 +299,15 @@ fn tell(
         data.line(&format!("  then, as its first call ends: tooltrail tail -f client={}*", client.name()))?;
     }
     Ok(())
+}
+
+/// Prints what somebody can paste into a file with hooks that was left alone.
+fn tell_snippet(plan: &Plan, path: &Path, installer: &Installer) {
+    let hooks = installer.places.hooks(plan.client, installer.project.as_deref());
+    if hooks.is_some_and(|hooks| hooks == path || hooks.canonicalize().is_ok_and(|hooks| hooks == path)) {
+        let snippet = serde_json::to_string_pretty(&installer.snippet(plan.client)).unwrap_or_default();
+        output::talk_hint(&format!("paste this into it yourself:\n{snippet}"));
+    }
 }
 
 /// Returns what a person must do until the hooks of an agent run.

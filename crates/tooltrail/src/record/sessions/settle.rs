@@ -37,9 +37,8 @@ pub(crate) fn settle(home: &Home, now: Timestamp) -> io::Result<()> {
     let settled = touched::mend(home).and(settle_claims(home, now));
     let searched = [OWN_FOLDER, SEARCHED];
     let is_recent = |stat: crate::disk::Stat| (now.as_millis() / 1_000 - stat.modified_s).abs() < SEARCH_EVERY_S;
-    if disk.list(&[OWN_FOLDER, OPEN_FOLDER])?.is_empty() && disk.list(&[OWN_FOLDER, ENDED_FOLDER])?.is_empty()
-        || disk.stat(&searched)?.is_some_and(is_recent)
-    {
+    let is_empty = |folder: &str| disk.list(&[OWN_FOLDER, folder]).map(|files| files.is_empty());
+    if disk.stat(&searched)?.is_some_and(is_recent) || is_empty(OPEN_FOLDER)? && is_empty(ENDED_FOLDER)? {
         return settled;
     }
     disk.write(&searched)?.write_at(b"\n", 0)?;
