@@ -1,0 +1,217 @@
+//! `agent install` and `agent uninstall`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::agents::{Installer, Kind, Outcome, Places, Plan};
+use crate::commands::agent::{installer, parse_client};
+use crate::failure::{Exit, Failure};
+use crate::hook::Client;
+use crate::output::{self, Data};
+use crate::settings::Settings;
+use crate::settings::folders::resolved;
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Which {
+    /// The agents
+    #[arg(value_name = "AGENT", value_parser = parse_client)]
+    clients: Vec<Client>,
+
+    /// All agents that have been used on this machine
+    #[arg(long)]
+    all: bool,
+
+    /// Only in this project: the settings that only you have there (claude-code) [default: the current folder]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
+    project: Option<PathBuf>,
+
+    /// Show the change of each file, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Install {
+    #[command(flatten)]
+    which: Which,
+
+    /// Put `tooltrail mcp` in front of the agent's MCP servers too
+    #[arg(long)]
+    mcp: bool,
+
+    /// Whose agents they are [default: the name of the account]
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Uninstall {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Puts hooks into the settings of agents.
+pub(super) fn install(args: Install, settings: &Settings) -> Result<ExitCode, Failure> {
+    let installer = installer(settings, args.user, args.which.project.as_deref(), args.mcp)?;
+    // The home exists before the first hook runs, and a home that cannot be written is told now.
+    if !args.which.dry_run {
+        settings.create_home()?;
+    }
+    change(&args.which, settings, &installer, true)
+}
+
+/// Takes the hooks out.
+pub(super) fn uninstall(args: &Uninstall, settings: &Settings) -> Result<ExitCode, Failure> {
+    let installer = installer(settings, None, args.which.project.as_deref(), false)?;
+    change(&args.which, settings, &installer, false)
+}
+
+/// Returns the agents that are meant.
+fn clients(which: &Which, places: &Places) -> Result<Vec<Client>, Failure> {
+    let mut clients = which.clients.clone();
+    if which.all {
+        clients.extend(Client::ALL.into_iter().filter(|client| places.is_found(*client)));
+    }
+    clients.sort();
+    clients.dedup();
+    if clients.is_empty() {
+        let found = Client::ALL.into_iter().filter(|client| places.is_found(*client)).map(Client::name);
+        let found = found.collect::<Vec<_>>();
+        let found = if found.is_empty() { "none was used here".to_owned() } else { found.join(", ") };
+        return Err(Failure::could_not(
+            "no agent is named",
+            format!("name one, or give --all for those that were used here: {found}"),
+        ));
+    }
+    Ok(clients)
+}
+
+/// Installs or uninstalls.
+fn change(which: &Which, settings: &Settings, installer: &Installer, installs: bool) -> Result<ExitCode, Failure> {
+    let mut installer = installer.clone();
+    if installs && installer.args.keys.is_none() && !which.dry_run {
+        installer.args.keys = Some(resolved(&settings.keys_path(&settings.open_home()?)?));
+    }
+    let clients = clients(which, &installer.places)?;
+    let plan = |client: &Client| if installs { installer.install(*client) } else { installer.uninstall(*client) };
+    let plans = clients.iter().map(plan).collect::<Vec<_>>();
+    let outcomes = if which.dry_run { Vec::new() } else { installer.apply(&plans) };
+    let failed = |plan: &Plan| {
+        let paths = plan.changes.iter().map(|change| &change.path).collect::<Vec<_>>();
+        outcomes.iter().filter(|outcome| outcome.failed.is_some() && paths.contains(&&outcome.path)).count()
+    };
+    let is_bad = plans.iter().any(|plan| !plan.refused.is_empty() || failed(plan) > 0);
+    if settings.flags.json {
+        let answer = plans.iter().map(|plan| answer(plan, &outcomes)).collect::<Vec<_>>();
+        let mut data = Data::exact();
+        data.line(&json!({ "agents": answer, "dry_run": which.dry_run }).to_string())?;
+        data.finish()?;
+    } else {
+        let mut data = Data::exact();
+        for plan in &plans {
+            tell(plan, &outcomes, &installer, which.dry_run, installs, &mut data)?;
+        }
+        data.finish()?;
+    }
+    Ok(if is_bad { Exit::No.into() } else { Exit::Yes.into() })
+}
+
+fn answer(plan: &Plan, outcomes: &[Outcome]) -> Value {
+    let failed = |path: &Path| outcomes.iter().find(|outcome| outcome.path == path).and_then(|o| o.failed.clone());
+    let files = plan
+        .changes
+        .iter()
+        .map(|change| json!({ "file": change.path, "changes": !change.is_none(), "failed": failed(&change.path) }));
+    let refused = plan.refused.iter().map(|(path, why)| json!({ "file": path, "why": why }));
+    let servers = plan.servers.iter().map(
+        |server| json!({ "name": server.name, "project": server.project, "wrapped": server.kind == Kind::Command }),
+    );
+    json!({
+        "agent": plan.client.name(),
+        "files": files.collect::<Vec<_>>(),
+        "refused": refused.collect::<Vec<_>>(),
+        "servers": servers.collect::<Vec<_>>(),
+    })
+}
+
+/// Prints what became of the settings of one agent.
+fn tell(
+    plan: &Plan,
+    outcomes: &[Outcome],
+    installer: &Installer,
+    dry_run: bool,
+    installs: bool,
+    data: &mut Data,
+) -> Result<(), Failure> {
+    let (client, places) = (plan.client, &installer.places);
+    let mut changed = 0;
+    for change in &plan.changes {
+        let shown = output::escaped(&places.shown(&change.path)).into_owned();
+        let failed = outcomes.iter().find(|outcome| outcome.path == change.path).and_then(|o| o.failed.as_ref());
+        if let Some(why) = failed {
+            output::talk_error(&format!("{}: {shown} is unchanged: {why}", client.title()));
+            if installs {
+                tell_snippet(plan, &change.path, installer);
+            }
+            continue;
+        }
+        if change.is_none() {
+            data.line(&format!("{}: {shown} stays as it is", client.title()))?;
+            continue;
+        }
+        changed += 1;
+        let verb = if dry_run { "would change" } else { "changed" };
+        data.line(&format!("{}: {verb} {shown}", client.title()))?;
+        if dry_run {
+            for (sign, line) in change.diff() {
+                data.line(&format!("  {sign} {}", output::escaped(&line)))?;
+            }
+        }
+    }
+    for (path, why) in &plan.refused {
+        output::talk_error(&format!("{}: {} is left alone: {why}", client.title(), places.shown(path)));
+        if installs {
+            tell_snippet(plan, path, installer);
+        }
+    }
+    for server in &plan.servers {
+        let of = server.project.as_ref().map(|project| format!(" (of {project})")).unwrap_or_default();
+        let name = output::escaped(&server.name);
+        match server.kind {
+            Kind::Command => data.line(&format!("  MCP server {name}{of}: behind tooltrail mcp"))?,
+            Kind::Remote => {
+                data.line(&format!("  MCP server {name}{of}: left alone, it is reached over the network"))?
+            }
+            Kind::Unknown => data.line(&format!("  MCP server {name}{of}: left alone, it has no command"))?,
+        }
+    }
+    if installs && changed > 0 && !dry_run {
+        data.line(&format!("  {}", after_install(client)))?;
+        data.line(&format!("  then, as its first call ends: tooltrail tail -f client={}*", client.name()))?;
+    }
+    Ok(())
+}
+
+/// Prints what somebody can paste into a file with hooks that was left alone.
+fn tell_snippet(plan: &Plan, path: &Path, installer: &Installer) {
+    let hooks = installer.places.hooks(plan.client, installer.project.as_deref());
+    if hooks.is_some_and(|hooks| hooks == path || hooks.canonicalize().is_ok_and(|hooks| hooks == path)) {
+        let snippet = serde_json::to_string_pretty(&installer.snippet(plan.client)).unwrap_or_default();
+        output::talk_hint(&format!("paste this into it yourself:\n{snippet}"));
+    }
+}
+
+/// Returns what a person must do until the hooks of an agent run.
+const fn after_install(client: Client) -> &'static str {
+    match client {
+        Client::ClaudeCode => {
+            "sessions that run take the hooks up by themselves; in a folder that you have not trusted no hook runs"
+        }
+        Client::Codex => "start Codex anew, type /hooks and trust them: until then it skips them in silence",
+        Client::Gemini => "start Gemini CLI anew; in a folder that you have not trusted no hook runs",
+        Client::Copilot => "start Copilot CLI anew",
+        Client::Cursor => "Cursor takes the hooks up when the file is saved; its output channel Hooks shows them",
+    }
+}

@@ -1,0 +1,128 @@
+//! `agent`: hooks in the settings of coding agents.
+
+mod doctor;
+mod install;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use crate::agents::{Installer, Places, Undo};
+use crate::failure::{Exit, Failure};
+use crate::hook::{Client, HookArgs, PauseFile, state_folder};
+use crate::output::{self, Data};
+use crate::settings::Settings;
+use crate::settings::account::account;
+use crate::settings::file::default_path;
+use crate::settings::folders::resolved;
+
+/// Put coding agents on the trail: install, uninstall and examine their hooks
+///
+/// A hook is a command that the agent runs for each call of a tool. Only our own lines in its settings are changed, and
+/// uninstalling gives the files back as they were.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail agent install --all --dry-run   what would be changed
+  tooltrail agent install claude-code --mcp hooks, and its MCP servers too
+  tooltrail agent doctor                    whether it works, and what to do if not
+  tooltrail agent off                       stop recording at once; on goes on
+
+Agents: claude-code, codex, gemini, copilot, cursor.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Put hooks into the settings of agents
+    Install(install::Install),
+    /// Take the hooks out, and give the settings back as they were
+    Uninstall(install::Uninstall),
+    /// Say for each agent whether its hooks work, and what to do next; exit 1 if something is wrong
+    Doctor(doctor::DoctorArgs),
+    /// Stop recording what hooks tell, at once and for all agents
+    Off,
+    /// Record again what hooks tell
+    On,
+}
+
+pub(super) fn parse_client(name: &str) -> Result<Client, String> {
+    Client::parse(name).ok_or_else(|| {
+        let known = Client::ALL.map(Client::name).join(", ");
+        format!("no agent that is known; known are {known}")
+    })
+}
+
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Install(args) => install::install(args, settings),
+        Command::Uninstall(args) => install::uninstall(&args, settings),
+        Command::Doctor(args) => doctor::doctor(&args, settings),
+        Command::Off => switch(true, settings),
+        Command::On => switch(false, settings),
+    }
+}
+
+/// Returns the installer. The hooks get absolute paths, because they run in other folders and with another environment.
+fn installer(
+    settings: &Settings,
+    user: Option<String>,
+    project: Option<&Path>,
+    with_servers: bool,
+) -> Result<Installer, Failure> {
+    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places = Places::new(variable)
+        .ok_or_else(|| Failure::could_not("no home folder is known", "set HOME, and run the same command again"))?;
+    let home = resolved(&settings.home_path()?);
+    let keys = match settings.open_home() {
+        Ok(home) => Some(settings.keys_path(&home)?),
+        // The keys of a home that does not exist yet have the home's id in their path.
+        Err(_) => settings.flags.keys.clone(),
+    };
+    let state = state()?;
+    let args = HookArgs {
+        user: Some(user.unwrap_or_else(account)),
+        home: Some(home),
+        keys: keys.map(|keys| resolved(&keys)),
+        config: settings.config_path().map(PathBuf::from).or_else(default_path).map(|path| resolved(&path)),
+        state: Some(state.clone()),
+        ..HookArgs::default()
+    };
+    let project = project.map(resolved);
+    Ok(Installer { places, program: program()?, args, project, with_servers, undo: Undo::new(&state) })
+}
+
+fn state() -> Result<PathBuf, Failure> {
+    let state = state_folder().map(|state| resolved(&state));
+    state.ok_or_else(|| Failure::could_not("no folder for state is known", "set HOME, and run the same command again"))
+}
+
+/// Returns the path of this program: the one by which a shell finds it, because that stays when the program is updated,
+/// else the file itself.
+fn program() -> Result<PathBuf, Failure> {
+    let file = std::env::current_exe().map_err(|error| Failure::io("find", "this program", &error))?;
+    let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join("tooltrail"))
+        .find(|path| path.canonicalize().is_ok_and(|path| path == real));
+    Ok(found.unwrap_or(file))
+}
+
+fn switch(off: bool, settings: &Settings) -> Result<ExitCode, Failure> {
+    let switch = PauseFile::new(&state()?);
+    switch.set(off).map_err(|error| Failure::io("write", switch.path().display(), &error))?;
+    if settings.flags.json {
+        let mut data = Data::exact();
+        data.line(&json!({ "recording": !off }).to_string())?;
+        data.finish()?;
+    } else if off {
+        output::talk("hooks record nothing from now on; `tooltrail agent on` goes on");
+    } else {
+        output::talk("hooks record again");
+    }
+    Ok(Exit::Yes.into())
+}
