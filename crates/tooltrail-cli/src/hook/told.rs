@@ -72,6 +72,20 @@ pub(crate) fn call(event: &Event<'_>, tool: String, args: &str) -> Call {
     call
 }
 
+/// Returns the call that the members `tool_name`, `tool_input` and `tool_use_id` of `told` name.
+pub(crate) fn asked(event: &Event<'_>, told: &Event<'_>) -> Option<(Key, Call)> {
+    let tool = told.text("tool_name")?;
+    let args = told.json("tool_input").unwrap_or_default();
+    let id = told.text("tool_use_id");
+    let key = key(id.as_deref(), &tool, args);
+    let mut call = call(event, tool, args);
+    call.call_id = id;
+    if let Some(server) = event.object("mcp_server").and_then(|server| server.text("name")) {
+        call.server = Some(server);
+    }
+    Some((key, call))
+}
+
 /// Returns the key of a call: the client's id, else what is the same in all its events.
 pub(crate) fn key(id: Option<&str>, tool: &str, args: &str) -> Key {
     match id {

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use tooltrail::{Call, Outcome, Reason};
+use tooltrail::{Outcome, Reason};
 
 use crate::hook::clients::result;
 use crate::hook::event::{Event, text};
-use crate::hook::told::{Ends, Key, Step, Told, call, duration, key, label, refused};
+use crate::hook::told::{Ends, Key, Step, Told, asked, duration, label, refused};
 use crate::transcripts::claude_code_words;
 
 pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
@@ -47,20 +47,6 @@ fn end(event: &Event<'_>, outcome: Outcome) -> Option<Step> {
     let (key, mut call) = asked(event, event)?;
     call.duration_ms = duration(event, "duration_ms");
     Some(Step::End(key, Box::new(call.ended(outcome))))
-}
-
-/// Returns the call that the members of `told` name.
-fn asked(event: &Event<'_>, told: &Event<'_>) -> Option<(Key, Call)> {
-    let tool = told.text("tool_name")?;
-    let args = told.json("tool_input").unwrap_or_default();
-    let id = told.text("tool_use_id");
-    let key = key(id.as_deref(), &tool, args);
-    let mut call = call(event, tool, args);
-    call.call_id = id;
-    if let Some(server) = event.object("mcp_server").and_then(|server| server.text("name")) {
-        call.server = Some(server);
-    }
-    Some((key, call))
 }
 
 fn failure(event: &Event<'_>) -> Outcome {

@@ -7,7 +7,7 @@ use tooltrail::Call;
 
 use crate::hook::clients::result;
 use crate::hook::event::Event;
-use crate::hook::told::{Ends, Step, Told, call, key, label};
+use crate::hook::told::{Ends, Step, Told, asked, label};
 
 /// The tools with which the model runs a command; hooks call all of them `Bash`.
 const SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
@@ -18,12 +18,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
     let of_agent = event.text("agent_transcript_path").map(PathBuf::from);
     let look = of_agent.or_else(|| file.clone()).map(Step::LookInto);
     let asked = || {
-        let tool = event.text("tool_name")?;
-        let args = event.json("tool_input").unwrap_or_default();
-        let id = event.text("tool_use_id");
-        let key = key(id.as_deref(), &tool, args);
-        let mut call = call(event, tool, args);
-        call.call_id = id;
+        let (key, mut call) = asked(event, event)?;
         if let Some(turn) = event.text("turn_id") {
             call.add_extra("prompt_id", serde_json::Value::from(turn).to_string());
         }
