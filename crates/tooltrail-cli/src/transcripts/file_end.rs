@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use serde_json::Value;
 use tooltrail::{Call, Via};
 
@@ -54,7 +56,7 @@ impl FileEnd {
             Format::ClaudeCode | Format::Pi => last(path, LAST_BYTES).ok()?,
             Format::Codex | Format::Gemini | Format::Copilot => {
                 let mut text = Vec::new();
-                File::open(path).ok()?.take(BEGINNING_BYTES).read_to_end(&mut text).ok()?;
+                open(path).ok()?.take(BEGINNING_BYTES).read_to_end(&mut text).ok()?;
                 String::from_utf8_lossy(&text).into_owned()
             }
         };
@@ -71,14 +73,17 @@ impl FileEnd {
     }
 }
 
+/// Opens a regular file. Anything else, such as a FIFO without a writer, must not make a hook wait.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
+}
+
 /// Returns the last bytes of a file.
 fn last(path: &Path, bytes: u64) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    file.seek(SeekFrom::Start(metadata.len().saturating_sub(bytes)))?;
+    let mut file = open(path)?;
+    file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(bytes)))?;
     let mut text = Vec::new();
     file.take(bytes).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())

@@ -71,6 +71,30 @@ fn a_call_is_recorded_with_what_its_events_tell() {
 }
 
 #[test]
+fn a_session_file_that_is_none_does_not_hold_up_the_agent() {
+    let home = TestHome::new();
+    let fifo = home.path("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let began = std::time::Instant::now();
+    for (n, path) in ["fifo", "none", "", "/dev/zero", "/proc/kmsg"].into_iter().enumerate() {
+        for client in ["claude-code", "codex", "gemini", "copilot"] {
+            let mut told = event("PostToolUse", "s", &format!("toolu_{n}{client}"));
+            told["transcript_path"] = json!(home.path(path));
+            for name in ["PostToolUse", "Stop", "AfterAgent", "agentStop"] {
+                told["hook_event_name"] = json!(name);
+                let mut args = args(&home);
+                client.clone_into(&mut args[1]);
+                let ran =
+                    home.run_with(&args.iter().map(String::as_str).collect::<Vec<_>>(), told.to_string().as_bytes());
+                assert_eq!((ran.code, &*ran.out, &*ran.err), (Some(0), "", ""));
+            }
+        }
+    }
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    assert!(home.stored().len() >= 10);
+}
+
+#[test]
 fn a_thousand_hooks_at_once_record_a_thousand_calls() {
     let _crowd = crowd();
     for sessions in [1, 50] {

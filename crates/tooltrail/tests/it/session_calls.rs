@@ -83,9 +83,13 @@ fn history(world: &World) -> [bool; 3] {
     [ended || again, interrupted.is_some(), alone]
 }
 
+/// How long a machine is not used before the next process runs: a moment and then days, or days at once.
+const SOON: [u64; 3] = [2 * MINUTE_MS, DAY_MS, DAY_MS];
+const AFTER_DAYS: [u64; 3] = [5 * DAY_MS; 3];
+
 /// Lets later processes complete what earlier ones have left.
-fn complete(world: &World) {
-    for wait in [2 * MINUTE_MS, DAY_MS, DAY_MS] {
+fn complete(world: &World, waits: [u64; 3]) {
+    for wait in waits {
         world.wait(wait);
         world.run(SessionRecorder::settle);
     }
@@ -99,18 +103,18 @@ fn each_call_is_recorded_once_whatever_is_killed() {
     let as_expected = |id: &str, why: &str| (id.to_owned(), vec![why.to_owned()]);
     let expected = BTreeMap::from([as_expected("a", "ok"), as_expected("b", "interrupted"), as_expected("c", "ok")]);
     assert_eq!(calm.entries(), expected);
-    complete(&calm);
+    complete(&calm, SOON);
     assert_eq!(calm.entries(), expected);
     let left = calm.machine.files().into_iter().map(|(name, _)| name).filter(|name| name.contains(".tooltrail/"));
     let left = left.filter(|name| ["open/", "claims/", "ended/"].iter().any(|folder| name.contains(folder)));
     assert_eq!(left.collect::<Vec<_>>(), Vec::<String>::new());
     for kill_at in 0..operations {
-        for kill in [Kill::Process, Kill::Power] {
+        for (kill, waits) in [(Kill::Process, SOON), (Kill::Process, AFTER_DAYS), (Kill::Power, SOON)] {
             let world = World::new(kill_at);
             world.machine.kill_after(kill_at, kill);
             let [a, _, c] = history(&world);
             world.machine.calm();
-            complete(&world);
+            complete(&world, waits);
             let found = world.entries();
             let context = format!("{kill:?} at operation {kill_at}: {found:?}");
             for (id, is_acknowledged) in [("a", a), ("c", c)] {
@@ -132,9 +136,39 @@ fn a_process_that_is_stopped_while_it_appends_does_not_hold_up_the_others() {
     let ended = world.run(|recorder| recorder.end(of("a"), call("a").ok(""), Durability::Grouped));
     assert_eq!(ended, Some(Ended::Waits));
     assert_eq!(world.run(|recorder| recorder.end(of("a"), call("a").ok(""), Durability::Grouped)), Some(Ended::Before));
+    // What was interrupted meanwhile gets its outcome too.
+    world.run(|recorder| recorder.begin(of("b"), call("b"), Durability::Grouped));
+    world.run(|recorder| recorder.interrupt("s", OpenCalls::All, Durability::Grouped));
+    let ended = world.run(|recorder| recorder.end(of("b"), call("b").ok(""), Durability::Grouped));
+    assert_eq!(ended, Some(Ended::Waits));
     world.machine.calm();
-    complete(&world);
-    assert_eq!(world.entries()["a"], ["ok"]);
+    complete(&world, SOON);
+    assert_eq!(
+        (&*world.entries()["a"], &*world.entries()["b"]),
+        (&["ok".to_owned()][..], &["interrupted".to_owned(), "ok".to_owned()][..])
+    );
+}
+
+#[test]
+fn what_is_no_file_of_ours_is_in_no_way() {
+    let home = tempfile::tempdir().unwrap();
+    let open = || Options::new(home.path()).open_sessions().unwrap();
+    open().begin(of("a"), call("a"), Durability::Grouped).unwrap();
+    let open_call = std::fs::read_dir(home.path().join(".tooltrail/open")).unwrap().next().unwrap().unwrap();
+    let session = open_call.file_name().into_string().unwrap().split('.').next().unwrap().to_owned();
+    for folder in ["open", "claims", "ended", "touched"] {
+        let folder = home.path().join(".tooltrail").join(folder);
+        std::fs::create_dir_all(folder.join("0dir")).unwrap();
+        std::fs::create_dir_all(folder.join(format!("{session}.0"))).unwrap();
+        std::fs::write(folder.join("nonsense"), "x").unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.join(format!("{session}.1"))).unwrap();
+    }
+    assert_eq!(open().end(of("b"), call("b").ok(""), Durability::Grouped).unwrap(), Ended::Recorded);
+    // The link is told, and the open call is interrupted all the same.
+    assert!(open().interrupt("s", OpenCalls::All, Durability::Grouped).is_err());
+    let _ = open().settle();
+    let reasons = entries(home.path()).iter().map(|entry| entry["reason"].to_string()).collect::<Vec<_>>();
+    assert_eq!(reasons, ["null", "\"interrupted\""]);
 }
 
 #[test]

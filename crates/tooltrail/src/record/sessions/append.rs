@@ -1,13 +1,14 @@
 //! Appends the finished line of a claim to its day file, and leaves the sign that the call is recorded.
 
 use std::io;
+use std::time::Duration;
 
 use crate::clock::{Timestamp, Zone};
 use crate::day::{Damage, LatenessNotes, Wanted, reconcile};
 use crate::disk::Disk;
 use crate::durability::Durability;
 use crate::home::{Home, OWN_FOLDER};
-use crate::record::sessions::note::{CLAIMS_FOLDER, ENDED_FOLDER, LOCK_WAIT, Note, OPEN_FOLDER};
+use crate::record::sessions::note::{CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER};
 use crate::record::sessions::touched;
 
 /// How long signs of recorded calls are asked for.
@@ -20,12 +21,13 @@ const INTERRUPTED: &[u8] = b"interrupted\n";
 pub(super) struct Appender<'a> {
     home: &'a Home,
     disk: &'a dyn Disk,
-    lateness: LatenessNotes,
+    /// How long to wait for the append lock.
+    wait: Duration,
 }
 
 impl<'a> Appender<'a> {
-    pub(super) fn new(home: &'a Home) -> Self {
-        Self { home, disk: &**home.disk(), lateness: LatenessNotes::new(Zone::system) }
+    pub(super) fn new(home: &'a Home, wait: Duration) -> Self {
+        Self { home, disk: &**home.disk(), wait }
     }
 
     /// Appends the line of a claim to its day file, unless it is there already, and removes the claim.
@@ -34,20 +36,21 @@ impl<'a> Appender<'a> {
     /// same line; if the claim is gone then, another process has done so.
     ///
     /// # Errors
-    /// Any I/O error of the operating system. The claim stays for a later process then.
-    pub(super) fn append(&mut self, name: &str, note: &Note, now: Timestamp, durability: Durability) -> io::Result<()> {
+    /// Any I/O error of the operating system; [`io::ErrorKind::TimedOut`] if another process holds the append lock. The
+    /// claim stays for a later process then.
+    pub(super) fn append(&self, name: &str, note: &Note, now: Timestamp, durability: Durability) -> io::Result<()> {
         let (folder, day) = (&*note.day.0, note.day.1);
         let claim = [OWN_FOLDER, CLAIMS_FOLDER, name];
         touched::touch(self.disk, (folder, day))?;
         // A torn tail is waited for without the lock.
         let damage = Damage::find(self.disk, folder, day, None)?;
-        let lock = self.home.lock_appends(LOCK_WAIT)?;
+        let lock = self.home.lock_appends(self.wait)?;
         if self.disk.stat(&claim)?.is_none() {
             return damage.discard(self.disk);
         }
         let lines = [note.line.clone()];
         let want = Wanted { folder, day, from: note.from, durable_len: 0, again: u64::MAX, lines: &lines };
-        let done = reconcile(self.disk, &mut self.lateness, &want, damage)?;
+        let done = reconcile(self.disk, &mut LatenessNotes::new(Zone::system), &want, damage)?;
         drop(lock);
         if durability != Durability::Buffered {
             done.file.sync()?;
@@ -64,9 +67,10 @@ impl<'a> Appender<'a> {
     }
 }
 
-/// Returns whether the call of this name was recorded within the last day, and if so, whether with its outcome.
-pub(super) fn ended_in(disk: &dyn Disk, name: &str, now: Timestamp) -> io::Result<Option<bool>> {
-    for day in [now, Timestamp::from_millis(now.as_millis() - SIGN_AGE_MS)] {
+/// Returns whether the call of this name was recorded on the day of `at` or on the day before, and if so, whether with its
+/// outcome.
+pub(super) fn ended_in(disk: &dyn Disk, name: &str, at: Timestamp) -> io::Result<Option<bool>> {
+    for day in [at, Timestamp::from_millis(at.as_millis() - SIGN_AGE_MS)] {
         let stat = disk.stat(&[OWN_FOLDER, ENDED_FOLDER, &day_folder(day), name])?;
         if let Some(stat) = stat {
             return Ok(Some(stat.len != INTERRUPTED.len() as u64));

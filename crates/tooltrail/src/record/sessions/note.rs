@@ -16,7 +16,7 @@ pub(super) const CLAIMS_FOLDER: &str = "claims";
 pub(super) const ENDED_FOLDER: &str = "ended";
 
 /// How long a process waits for the append lock. Many hooks may run at once, and each holds it for a moment.
-pub(super) const LOCK_WAIT: Duration = Duration::from_secs(3);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The most bytes of a file: the longest line and the facts before it.
 const NOTE_BYTES_MAX: usize = LINE_BYTES_MAX + 1_024;

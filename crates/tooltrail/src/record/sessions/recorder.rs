@@ -1,6 +1,7 @@
 //! The object with which short-lived processes record the calls of sessions.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::call::{Call, DurationMs, Reason, Status};
@@ -18,7 +19,7 @@ use crate::record::event::Event;
 use crate::record::loss::LossReason;
 use crate::record::sessions::append::{Appender, ended_in};
 use crate::record::sessions::note::{
-    CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER, agent_name, call_name, session_name,
+    CLAIMS_FOLDER, ENDED_FOLDER, LOCK_WAIT, Note, OPEN_FOLDER, agent_name, call_name, session_name,
 };
 use crate::record::sessions::requested::requested;
 use crate::record::sessions::settle::settle;
@@ -116,11 +117,13 @@ pub struct SessionRecorder {
     encoder: Encoder,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// Whether this process has waited for the append lock in vain. It does not wait again then.
+    has_waited: AtomicBool,
 }
 
 impl SessionRecorder {
     pub(crate) fn new(home: Home, encoder: Encoder, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { home, encoder, clock, random }
+        Self { home, encoder, clock, random, has_waited: AtomicBool::new(false) }
     }
 
     /// Notes that a call begins. If it is never ended, it is recorded as `error`, `interrupted` when its session ends,
@@ -224,15 +227,31 @@ impl SessionRecorder {
     /// # Errors
     /// Any I/O error of the operating system. Calls that are not recorded then stay open.
     pub fn interrupt(&self, session: &str, which: OpenCalls<'_>, durability: Durability) -> Result<u64, Error> {
-        let mut interrupted = 0;
+        let (mut interrupted, mut done) = (0, Ok(()));
         for name in self.open_names(&session_name(session))? {
-            let Some(mut note) = self.open_note(&name)? else { continue };
-            if which.holds(&note) && self.ended(&name)?.is_none() {
-                note.at = self.clock.now();
-                interrupted += u64::from(self.claim(&name, note, durability)? != Ended::Before);
+            match self.interrupt_call(&name, which, durability) {
+                Ok(was_open) => interrupted += u64::from(was_open),
+                // One file that cannot be read is no reason to leave the others.
+                Err(error) => done = done.and(Err(error)),
             }
         }
-        Ok(interrupted)
+        done.map(|()| interrupted)
+    }
+
+    /// Records an open call as interrupted if it is meant. Returns whether it was open.
+    fn interrupt_call(&self, name: &str, which: OpenCalls<'_>, durability: Durability) -> Result<bool, Error> {
+        let Some(mut note) = self.open_note(name)? else { return Ok(false) };
+        if !which.holds(&note) {
+            return Ok(false);
+        }
+        if self.ended(name)?.is_some() {
+            // The process that recorded it was killed before it removed this file.
+            let path = [OWN_FOLDER, OPEN_FOLDER, name];
+            self.io("remove", &path, self.disk().remove(&path))?;
+            return Ok(false);
+        }
+        note.at = self.clock.now();
+        Ok(self.claim(name, note, durability)? != Ended::Before)
     }
 
     /// Records calls that earlier processes could not record completely: those whose process was killed in the middle,
@@ -281,6 +300,9 @@ impl SessionRecorder {
             if self.ended(&name)?.is_some() {
                 return Ok(Ended::Before);
             }
+        } else if !is_interrupted(&call) && self.is_claimed_unfinished(&name)? {
+            // That it was interrupted is not in the day file yet, and cannot be taken back.
+            name += LATE;
         }
         let open = self.open_note(&name)?;
         if let Some(open) = &open {
@@ -312,9 +334,13 @@ impl SessionRecorder {
             self.io("remove", &path, self.disk().remove(&path))?;
             return Ok(Ended::Before);
         }
-        let appended = Appender::new(&self.home).append(name, &note, self.clock.now(), durability);
-        if appended.is_ok() {
-            return Ok(Ended::Recorded);
+        let wait = if self.has_waited.load(Ordering::Relaxed) { Duration::ZERO } else { LOCK_WAIT };
+        match Appender::new(&self.home, wait).append(name, &note, self.clock.now(), durability) {
+            Ok(()) => return Ok(Ended::Recorded),
+            Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                self.has_waited.store(true, Ordering::Relaxed)
+            }
+            Err(_) => {}
         }
         // The claim is now the only place of the line.
         let synced = self.disk().write(&path).and_then(|claim| claim.sync());
@@ -341,7 +367,8 @@ impl SessionRecorder {
     fn open_names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let path = [OWN_FOLDER, OPEN_FOLDER];
         let listed = self.io("list", &path, self.disk().list(&path))?;
-        Ok(listed.into_iter().map(|file| file.name).filter(|name| name.starts_with(prefix)).collect())
+        let files = listed.into_iter().filter(|listed| !listed.folder).map(|listed| listed.name);
+        Ok(files.filter(|name| name.starts_with(prefix)).collect())
     }
 
     /// Returns a name that sorts after the earlier ones of the same text.
@@ -355,6 +382,13 @@ impl SessionRecorder {
     fn ended(&self, name: &str) -> Result<Option<bool>, Error> {
         let ended = ended_in(self.disk(), name, self.clock.now());
         ended.map_err(Error::io("look into", &self.home.root().join(OWN_FOLDER).join(ENDED_FOLDER)))
+    }
+
+    /// Whether a claim exists whose line does not say how the call ended.
+    fn is_claimed_unfinished(&self, name: &str) -> Result<bool, Error> {
+        let path = [OWN_FOLDER, CLAIMS_FOLDER, name];
+        let read = self.disk().open(&path).and_then(|file| file.map_or(Ok(None), |file| Note::read(&*file)));
+        Ok(self.io("read", &path, read)?.is_some_and(|note| !note.is_finished))
     }
 
     fn is_claimed(&self, name: &str) -> Result<bool, Error> {

@@ -1,6 +1,7 @@
 //! Completes what earlier processes left: claims of killed ones, calls that nobody ended, and old signs.
 
 use std::io;
+use std::time::Duration;
 
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
@@ -24,6 +25,9 @@ const SEARCH_EVERY_S: i64 = 10 * 60;
 const SETTLED_MAX: usize = 64;
 const SIGNS_REMOVED_MAX: usize = 1_000;
 
+/// How long to wait for the append lock: what earlier processes left can wait for another one.
+const SETTLE_WAIT: Duration = Duration::from_millis(100);
+
 /// The file whose time says when open calls were last searched.
 const SEARCHED: &str = "open.searched";
 
@@ -42,48 +46,78 @@ pub(crate) fn settle(home: &Home, now: Timestamp) -> io::Result<()> {
         return settled;
     }
     disk.write(&searched)?.write_at(b"\n", 0)?;
-    settle_open(home, now)?;
-    remove_signs(disk, now)?;
+    // The signs say which of the open calls are recorded already.
+    if settle_open(home, now)? {
+        remove_signs(disk, now)?;
+    }
     settled
 }
 
+/// Appends the lines of claims whose processes were killed. A file that cannot be read is no reason to leave the others,
+/// but if the append lock is held, nothing can be appended now.
 fn settle_claims(home: &Home, now: Timestamp) -> io::Result<()> {
     let disk = &**home.disk();
     let mut settled = Ok(());
-    for listed in disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?.into_iter().take(SETTLED_MAX) {
-        let path = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
-        let Some(note) = old_note(disk, &path, now, CLAIM_AGE_MS)? else { continue };
-        match note {
-            Some(note) if ended_in(disk, &listed.name, now)?.is_none() => {
-                // One day file that cannot be written is no reason to leave the others.
-                settled = settled.and(Appender::new(home).append(&listed.name, &note, now, Durability::Grouped));
-            }
-            // It was recorded already, or its process was killed while it wrote.
-            _ => disk.remove(&path)?,
+    for listed in disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?.iter().filter(|listed| !listed.folder).take(SETTLED_MAX) {
+        match settle_claim(home, &listed.name, now) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+            done => settled = settled.and(done),
         }
     }
     settled
 }
 
-fn settle_open(home: &Home, now: Timestamp) -> io::Result<()> {
+fn settle_claim(home: &Home, name: &str, now: Timestamp) -> io::Result<()> {
     let disk = &**home.disk();
-    let mut settled = 0;
-    for listed in disk.list(&[OWN_FOLDER, OPEN_FOLDER])? {
-        let path = [OWN_FOLDER, OPEN_FOLDER, &*listed.name];
-        if settled >= SETTLED_MAX {
-            break;
+    let path = [OWN_FOLDER, CLAIMS_FOLDER, name];
+    match old_note(disk, &path, now, CLAIM_AGE_MS)? {
+        None => Ok(()),
+        Some(Some(note)) if !is_ended(disk, name, &note, now)? => {
+            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)
         }
-        let Some(note) = old_note(disk, &path, now, OPEN_AGE_MS)? else { continue };
-        settled += 1;
-        if let (Some(note), None) = (note, ended_in(disk, &listed.name, now)?) {
-            let claim = [OWN_FOLDER, CLAIMS_FOLDER, &*listed.name];
-            if disk.create(&claim, &note.encode(), false)? {
-                Appender::new(home).append(&listed.name, &note, now, Durability::Grouped)?;
-            }
-        }
-        disk.remove(&path)?;
+        // It was recorded already, or its process was killed while it wrote.
+        Some(_) => disk.remove(&path),
     }
-    Ok(())
+}
+
+/// Records open calls that are too old as interrupted. Returns whether none is left.
+fn settle_open(home: &Home, now: Timestamp) -> io::Result<bool> {
+    let disk = &**home.disk();
+    let (mut settled, mut failed) = (0, false);
+    for listed in disk.list(&[OWN_FOLDER, OPEN_FOLDER])?.iter().filter(|listed| !listed.folder) {
+        if settled >= SETTLED_MAX {
+            return Ok(false);
+        }
+        match settle_open_call(home, &listed.name, now) {
+            Ok(is_old) => settled += usize::from(is_old),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+            Err(_) => failed = true,
+        }
+    }
+    Ok(!failed)
+}
+
+/// Records an open call if it is too old. Returns whether it is.
+fn settle_open_call(home: &Home, name: &str, now: Timestamp) -> io::Result<bool> {
+    let disk = &**home.disk();
+    let path = [OWN_FOLDER, OPEN_FOLDER, name];
+    let Some(note) = old_note(disk, &path, now, OPEN_AGE_MS)? else { return Ok(false) };
+    if let Some(note) = note
+        && !is_ended(disk, name, &note, now)?
+    {
+        let claim = [OWN_FOLDER, CLAIMS_FOLDER, name];
+        if disk.create(&claim, &note.encode(), false)? {
+            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?;
+        }
+    }
+    disk.remove(&path)?;
+    Ok(true)
+}
+
+/// Whether a call was recorded: in these days, or in those in which its note was written.
+fn is_ended(disk: &dyn Disk, name: &str, note: &Note, now: Timestamp) -> io::Result<bool> {
+    let next_day = Timestamp::from_millis(note.at.as_millis() + OPEN_AGE_MS);
+    Ok(ended_in(disk, name, now)?.is_some() || ended_in(disk, name, next_day)?.is_some())
 }
 
 /// Removes the signs of calls that were recorded before yesterday.
