@@ -14,6 +14,7 @@ mod log;
 mod mcp;
 mod output;
 mod question;
+mod regular_file;
 mod service;
 mod settings;
 mod tokens;

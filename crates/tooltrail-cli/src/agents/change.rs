@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::regular_file::open;
+
 /// The longest settings file, in bytes. Real ones are shorter; Claude Code's state has some megabytes.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -99,16 +101,17 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-fn read(path: &Path) -> io::Result<Option<String>> {
-    let file = match File::open(path) {
+/// Reads a settings file; `None` if there is none.
+///
+/// # Errors
+/// Any I/O error of the operating system, and if it is no regular file, no text, or too long.
+pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
+    let file = match open(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(None);
         }
         file => file?,
     };
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
     let mut text = String::new();
     let read = file.take(BYTES_MAX + 1).read_to_string(&mut text)?;
     if read as u64 > BYTES_MAX {
@@ -176,6 +179,9 @@ mod tests {
         new.write().unwrap();
         assert_eq!(fs::metadata(&new.path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&real, fs::Permissions::from_mode(0o400)).unwrap();
+        let fifo = folder.path().join("fifo");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        assert!(Change::of(&fifo).unwrap_err().contains("no regular file"));
         let read_only = Change { before: Some("other".to_owned()), ..change };
         assert!(read_only.write().unwrap_err().contains("read-only"));
     }

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::agents::change::read;
 use crate::agents::hooks_file::{Installed, installed};
 use crate::agents::install::{Installer, has_line};
 use crate::agents::json::JsonFile;
+use crate::agents::servers::wrapped;
 use crate::hook::Client;
 
 /// The fewest calls after which it is told that none of them has an outcome.
@@ -69,13 +71,13 @@ impl Doctor<'_> {
             next: String::new(),
         };
         let path = places.hooks(client, self.installer.project.as_deref());
-        let text = path.as_ref().map(std::fs::read_to_string);
+        let text = path.as_ref().map(|path| read(path));
         let hooks = match (&path, text) {
-            (Some(path), Some(Ok(text))) => installed(&text, client).unwrap_or_else(|why| {
+            (Some(path), Some(Ok(Some(text)))) => installed(&text, client).unwrap_or_else(|why| {
                 diagnosis.wrong(format!("{} is not understood: {why}", places.shown(path)));
                 Vec::new()
             }),
-            (Some(path), Some(Err(error))) if error.kind() != std::io::ErrorKind::NotFound => {
+            (Some(path), Some(Err(error))) => {
                 diagnosis.wrong(format!("{} cannot be read: {error}", places.shown(path)));
                 Vec::new()
             }
@@ -90,6 +92,7 @@ impl Doctor<'_> {
             }
             diagnosis.examine_calls();
         }
+        self.examine_servers(&mut diagnosis);
         diagnosis.notes.push(cannot_tell(client).to_owned());
         diagnosis.next = diagnosis.what_next();
         diagnosis
@@ -101,6 +104,10 @@ impl Doctor<'_> {
         let missing = wanted.iter().map(|hook| hook.event).filter(lacks).collect::<Vec<_>>();
         if !missing.is_empty() {
             diagnosis.mendable(format!("no hook for {}", missing.join(", ")));
+        }
+        let limited = hooks.iter().filter(|hook| hook.is_limited).map(|hook| &*hook.event).collect::<Vec<_>>();
+        if !limited.is_empty() {
+            diagnosis.mendable(format!("the hook for {} does not run for every tool", limited.join(", ")));
         }
         let mut programs = hooks.iter().map(|hook| &hook.program).collect::<Vec<_>>();
         programs.sort();
@@ -116,6 +123,22 @@ impl Doctor<'_> {
         }
     }
 
+    /// A server whose wrapper is gone does not start.
+    fn examine_servers(&self, diagnosis: &mut Diagnosis) {
+        let places = &self.installer.places;
+        for path in places.servers(diagnosis.client, self.installer.project.as_deref()) {
+            // What is not understood is told where the hooks are examined, or by the agent itself.
+            let Ok(Some(text)) = read(&path) else { continue };
+            for (name, program) in wrapped(&text, &path).unwrap_or_default() {
+                if !is_program(Path::new(&program)) {
+                    diagnosis.mendable(format!(
+                        "the MCP server {name} is started by {program}, which is no program: it was moved or removed"
+                    ));
+                }
+            }
+        }
+    }
+
     fn examine_switches(&self, diagnosis: &mut Diagnosis) {
         let (client, places) = (diagnosis.client, &self.installer.places);
         if let Some(managed) = self.installer.managed_only(client) {
@@ -123,13 +146,13 @@ impl Doctor<'_> {
         }
         let settings = places.switches(client, &self.project).into_iter().chain(places.managed(client));
         for path in settings {
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
+            let Ok(Some(text)) = read(&path) else { continue };
             let shown = places.shown(&path);
             if path.extension().is_some_and(|end| end == "toml") {
-                let is_off =
-                    text.lines().any(|line| line.split('#').next().unwrap_or("").replace(' ', "") == "hooks=false");
-                if is_off {
-                    diagnosis.wrong(format!("{shown} turns hooks off: hooks = false"));
+                let file = text.parse::<toml_edit::DocumentMut>().unwrap_or_default();
+                let feature = |name: &str| file.get("features")?.get(name)?.as_bool();
+                if let Some(name) = ["hooks", "codex_hooks"].into_iter().find(|name| feature(name) == Some(false)) {
+                    diagnosis.wrong(format!("{shown} turns hooks off: features.{name}"));
                 }
                 continue;
             }
@@ -157,7 +180,7 @@ impl Doctor<'_> {
     /// Codex skips hooks that its user has not trusted, and says so only in its own window.
     fn examine_trust(&self, diagnosis: &mut Diagnosis, hooks: &[Installed], path: &Path) {
         let config = self.installer.places.servers(Client::Codex, None).pop();
-        let text = config.and_then(|config| std::fs::read_to_string(config).ok()).unwrap_or_default();
+        let text = config.and_then(|config| read(&config).ok()?).unwrap_or_default();
         let Ok(config) = text.parse::<toml_edit::DocumentMut>() else {
             return diagnosis.wrong("the config.toml of Codex is no TOML".to_owned());
         };
@@ -168,14 +191,17 @@ impl Doctor<'_> {
             let (group, place) = hook.place;
             [path, &*real].iter().any(|path| {
                 let key = format!("{}:{event}:{group}:{place}", path.display());
-                state.and_then(|state| state.get(&key)).is_some_and(|state| state.get("trusted_hash").is_some())
+                let state = state.and_then(|state| state.get(&key));
+                let is_off =
+                    |state: &toml_edit::Item| state.get("enabled").and_then(toml_edit::Item::as_bool) == Some(false);
+                state.is_some_and(|state| state.get("trusted_hash").is_some() && !is_off(state))
             })
         };
         let untrusted = hooks.iter().filter(|hook| !is_trusted(hook)).count();
         let bypasses = has_line(&text, "bypass_hook_trust");
         if untrusted > 0 && !bypasses {
             diagnosis.wrong(format!(
-                "Codex skips {untrusted} of {} hooks in silence, because you have not trusted them: open Codex, type /hooks and trust them",
+                "Codex skips {untrusted} of {} hooks in silence, because you have not trusted them, or turned them off: open Codex, type /hooks and trust them",
                 hooks.len()
             ));
         }
@@ -203,7 +229,7 @@ impl Diagnosis {
         if !self.is_found && !self.is_installed {
             return format!("nothing: {} is not used here", self.client.title());
         }
-        if !self.is_installed {
+        if !self.is_installed && self.wrong.is_empty() {
             return format!("tooltrail agent install {name}");
         }
         if self.wrong.iter().any(|finding| finding.is_mended_by_install) {

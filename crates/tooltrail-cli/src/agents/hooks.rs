@@ -9,6 +9,9 @@ use crate::hook::{Client, HookArgs};
 /// machine.
 const TIME_OUT_S: u64 = 5;
 
+/// The end of each command: whatever happens, it succeeds and says nothing.
+const QUIET: &str = "2>/dev/null || :";
+
 /// How the hooks stand in an agent's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -102,25 +105,36 @@ impl Client {
 fn command(program: &Path, args: &HookArgs) -> String {
     let words = [program.as_os_str().to_owned(), OsString::from("hook")].into_iter().chain(args.to_args());
     let words = words.map(|word| quoted(&word.to_string_lossy())).collect::<Vec<_>>();
-    format!("{} 2>/dev/null || :", words.join(" "))
+    format!("{} {QUIET}", words.join(" "))
 }
 
 /// Returns a word for a shell.
 fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    // No argument of a program holds a NUL, which is all that cannot be quoted.
+    shlex::try_quote(word).unwrap_or_default().into_owned()
 }
 
-/// Returns the program and the agent of a command if it is one of our hooks, whatever its arguments.
+/// Returns the program and the agent of a command if it is one of our hooks and nothing else.
+///
+/// It is ours if its program is called `tooltrail`, or if it has the arguments that [`Client::hooks`] gives: a program may
+/// have any name.
 pub(crate) fn ours(command: &str) -> Option<(String, Client)> {
-    let (program, rest) = command.split_once(" hook ")?;
-    let program = program.trim().trim_matches(['\'', '"']);
-    let name = Path::new(program).file_name()?.to_str()?;
-    let client = Client::parse(rest.split_whitespace().next()?)?;
-    (name == "tooltrail" || name.starts_with("tooltrail-")).then(|| (program.to_owned(), client))
+    let quiet = command.trim().strip_suffix(QUIET);
+    let command = quiet.unwrap_or(command).trim();
+    let words = shlex::split(command)?;
+    let [program, hook, args @ ..] = &*words else { return None };
+    let parsed = HookArgs::parse(args.iter().map(OsString::from));
+    // Arguments that are not ours, and signs by which a shell would do something else too.
+    let pairs = args.iter().filter(|arg| arg.starts_with("--") && arg.contains('=')).count();
+    let is_whole = parsed.to_args().len() == args.len() + pairs;
+    let is_plain = !command.contains([';', '&', '|', '<', '>', '$', '`', '\n'])
+        || words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ") == command;
+    if hook != "hook" || !is_whole || !is_plain {
+        return None;
+    }
+    let is_named_so = Path::new(program).file_name()? == "tooltrail";
+    let is_installed = quiet.is_some() && parsed.state.is_some();
+    (is_named_so || is_installed).then_some((program.to_owned(), parsed.client?))
 }
 
 #[cfg(test)]
@@ -129,19 +143,45 @@ mod tests {
 
     #[test]
     fn a_command_is_found_again() {
-        let args = HookArgs { home: Some("/h o/it's".into()), user: Some("al".to_owned()), ..HookArgs::default() };
-        for client in Client::ALL {
-            for hook in client.hooks(Path::new("/opt/my bin/tooltrail"), &args) {
-                assert_eq!(ours(&hook.command), Some(("/opt/my bin/tooltrail".to_owned(), client)));
-                assert!(hook.command.ends_with("2>/dev/null || :"));
+        let args = HookArgs {
+            home: Some("/h o/it's; $x".into()),
+            user: Some("al".to_owned()),
+            state: Some("/s".into()),
+            ..HookArgs::default()
+        };
+        for program in
+            ["/opt/my bin/tooltrail", "/my hook dir/tooltrail", "/it's \"a\"/tooltrail", "/b/tt", "/b/tooltrail-2"]
+        {
+            for client in Client::ALL {
+                for hook in client.hooks(Path::new(program), &args) {
+                    assert_eq!(ours(&hook.command), Some((program.to_owned(), client)), "{}", hook.command);
+                    assert!(hook.command.ends_with("2>/dev/null || :"));
+                }
             }
         }
-        let first = &Client::Copilot.hooks(Path::new("/b/tooltrail"), &args)[0].command;
+        let first =
+            &Client::Copilot.hooks(Path::new("/b/tooltrail"), &HookArgs { home: Some("/h o".into()), ..args })[0];
         assert_eq!(
-            first,
-            r"/b/tooltrail hook copilot --event preToolUse --user al --home '/h o/it'\''s' 2>/dev/null || :"
+            first.command,
+            "/b/tooltrail hook copilot --event preToolUse --user al --home '/h o' --state /s 2>/dev/null || :"
         );
-        for other in ["echo hook codex", "/b/other hook codex", "/b/tooltrail hook vim", "/b/tooltrail mcp -- x"] {
+        let by_hand = ["tooltrail hook codex", "\"/b/tooltrail\" hook codex --user=me", "/b/tooltrail hook codex || :"];
+        let found = by_hand.map(|command| ours(command).is_some());
+        assert_eq!(found, [true, true, false]);
+        let foreign = [
+            "echo hook codex",
+            "/b/other hook codex",
+            "/b/tooltrail hook vim",
+            "/b/tooltrail mcp -- x",
+            "echo hi; /b/tooltrail hook claude-code | tee -a /tmp/log",
+            "/b/tooltrail hook claude-code | tee -a /tmp/log",
+            "/b/tooltrail hook claude-code --home $HOME/x",
+            "env X=1 /b/tooltrail hook claude-code --home /other",
+            "/b/tooltrail-notify hook claude-code",
+            "/b/tooltrail hook claude-code; rm -rf x",
+            "/b/tooltrail hook claude-code --home /x;rm",
+        ];
+        for other in foreign {
             assert_eq!(ours(other), None, "{other}");
         }
     }

@@ -16,6 +16,8 @@ pub(crate) struct Installed {
     pub(crate) program: String,
     /// The number of the group, and of the hook in it, by which Codex knows what its user trusts.
     pub(crate) place: (usize, usize),
+    /// Whether it holds for some tools only, or is no command at all.
+    pub(crate) is_limited: bool,
 }
 
 /// A hook of ours in a file.
@@ -42,7 +44,7 @@ pub(crate) fn install(text: &str, client: Client, hooks: &[Hook]) -> Result<Stri
         None => root.object_value_or_set("hooks"),
     };
     for hook in hooks {
-        let mut same = found.iter().filter(|found| found.installed.event == hook.event);
+        let mut same = found.iter().filter(|found| found.installed.event == hook.event && !found.installed.is_limited);
         match same.next() {
             Some(first) => set(&first.handler, client, hook),
             None => {
@@ -50,34 +52,41 @@ pub(crate) fn install(text: &str, client: Client, hooks: &[Hook]) -> Result<Stri
                 list.append(input(&group(client, hook)));
             }
         }
-        same.for_each(remove);
+        same.for_each(|found| remove(found, &|_| false));
     }
-    // Hooks of ours for events that are no longer needed.
-    found.iter().filter(|found| !hooks.iter().any(|hook| hook.event == found.installed.event)).for_each(remove);
+    // Hooks of ours for some tools only, and for events that are no longer needed.
+    let is_needed = |found: &&Found| hooks.iter().any(|hook| hook.event == found.installed.event);
+    let spare = found.iter().filter(|found| found.installed.is_limited || !is_needed(found));
+    // The list of an event that is needed has another hook of ours now.
+    spare.for_each(|found| remove(found, &|_| false));
     Ok(file.text())
 }
 
 /// Returns the text without our hooks, and without the lists that only they needed; `None` if nothing else is left.
+/// `before` is the file before we came, where that is known: what it had stays, even if it is empty.
 ///
 /// # Errors
 /// Why the text is not understood.
-pub(crate) fn uninstall(text: &str, client: Client) -> Result<Option<String>, String> {
+pub(crate) fn uninstall(text: &str, client: Client, before: Option<&str>) -> Result<Option<String>, String> {
     let file = JsonFile::parse(text)?;
     let root = file.object();
+    let before = before.and_then(|before| JsonFile::parse(before).ok()).map(|before| before.object());
+    let had = before.as_ref().and_then(|before| object_in(before, "hooks").ok()?);
     let found = find(&root, client)?;
     if found.is_empty() {
         return Ok(Some(text.to_owned()));
     }
-    found.iter().for_each(remove);
+    let keeps = |event: &str| had.as_ref().is_some_and(|had| member(had, event).is_ok_and(|list| list.is_some()));
+    found.iter().for_each(|found| remove(found, &keeps));
     let Some(section) = object_in(&root, "hooks")? else { return Ok(Some(file.text())) };
-    if section.properties().is_empty() {
+    if section.properties().is_empty() && had.is_none() {
         root.properties()
             .into_iter()
             .filter(|member| member.decoded_name().as_deref() == Some("hooks"))
             .for_each(jsonc_parser::cst::CstObjectProp::remove);
     }
     let is_empty = root.properties().iter().all(|member| member.decoded_name().as_deref() == Some("version"));
-    Ok((!is_empty).then(|| file.text()))
+    Ok((!is_empty || before.is_some()).then(|| file.text()))
 }
 
 /// Returns our hooks in a text.
@@ -97,6 +106,7 @@ fn find(root: &CstObject, client: Client) -> Result<Vec<Found>, String> {
         let Some(list) = property.array_value() else { continue };
         for (number, element) in list.elements().into_iter().enumerate() {
             let Some(object) = element.as_object() else { continue };
+            let matches_all = text_in(&object, "matcher").is_none_or(|matcher| ["", "*", ".*"].contains(&&*matcher));
             let handlers = match client.shape() {
                 Shape::Flat { .. } => vec![object],
                 Shape::Grouped => {
@@ -108,9 +118,9 @@ fn find(root: &CstObject, client: Client) -> Result<Vec<Found>, String> {
                 let Some(command) = text_in(&handler, command_name(client)) else { continue };
                 let Some((program, of)) = ours(&command) else { continue };
                 if of == client {
-                    let place = (number, place);
-                    let event = event.clone();
-                    found.push(Found { installed: Installed { event, command, program, place }, handler });
+                    let (place, event) = ((number, place), event.clone());
+                    let is_limited = !matches_all || text_in(&handler, "type").is_some_and(|kind| kind != "command");
+                    found.push(Found { installed: Installed { event, command, program, place, is_limited }, handler });
                 }
             }
         }
@@ -159,8 +169,8 @@ fn list(section: &CstObject, event: &str) -> Result<CstArray, String> {
     }
 }
 
-/// Removes a hook, and what is empty after that: its group, and the list of its event.
-fn remove(found: &Found) {
+/// Removes a hook, and what is empty after that: its group, and the list of its event unless it `keeps` that.
+fn remove(found: &Found, keeps: &dyn Fn(&str) -> bool) {
     let mut node = found.handler.clone();
     loop {
         let Some(CstContainerNode::Array(list)) = node.parent() else { return };
@@ -172,7 +182,9 @@ fn remove(found: &Found) {
         let Some(CstContainerNode::Object(object)) = member.parent() else { return };
         let is_group = member.decoded_name().as_deref() == Some("hooks");
         if !is_group || object.parent().is_none_or(|parent| !parent.is_array()) {
-            member.remove();
+            if !keeps(&found.installed.event) {
+                member.remove();
+            }
             return;
         }
         node = object;
@@ -199,7 +211,7 @@ mod tests {
         let found = installed(&moved, client).unwrap();
         assert_eq!(found.len(), client.events().len());
         assert!(found.iter().all(|hook| hook.program == "/new/tooltrail"));
-        let after = uninstall(&moved, client).unwrap().unwrap_or_default();
+        let after = uninstall(&moved, client, None).unwrap().unwrap_or_default();
         for kept in keeps {
             assert!(moved.contains(kept) && after.contains(kept), "{kept} in {moved} and {after}");
         }
@@ -235,9 +247,40 @@ mod tests {
         let mixed = format!(
             r#"{{"hooks":{{"Stop":[{{"hooks":[{{"type":"command","command":"{ours}"}},{{"type":"command","command":"x"}}]}}]}}}}"#
         );
-        let after = uninstall(&mixed, Client::Codex).unwrap().unwrap();
+        let after = uninstall(&mixed, Client::Codex, None).unwrap().unwrap();
         assert_eq!(after, r#"{"hooks":{"Stop":[{"hooks":[{"type":"command","command":"x"}]}]}}"#);
-        assert_eq!(uninstall(&mixed.replace(r#",{"type":"command","command":"x"}"#, ""), Client::Codex), Ok(None));
+        let alone = mixed.replace(r#",{"type":"command","command":"x"}"#, "");
+        assert_eq!(uninstall(&alone, Client::Codex, None), Ok(None));
+        // What was there before stays, even if it is empty.
+        for (before, expected) in [
+            ("{}", "{}"),
+            (r#"{"hooks":{}}"#, r#"{"hooks":{}}"#),
+            (r#"{"hooks":{"Stop":[]}}"#, r#"{"hooks":{"Stop":[]}}"#),
+        ] {
+            let after = uninstall(&alone, Client::Codex, Some(before)).unwrap().unwrap();
+            assert_eq!(after.split_whitespace().collect::<String>(), expected);
+        }
+    }
+
+    #[test]
+    fn a_hook_of_ours_for_some_tools_only_is_no_hook_for_all() {
+        let command = "/o/tooltrail hook claude-code --state /s 2>/dev/null || :";
+        let limits = [
+            format!(r#"{{"matcher":"Bash","hooks":[{{"type":"command","command":"{command}"}}]}}"#),
+            format!(r#"{{"hooks":[{{"type":"prompt","command":"{command}"}}]}}"#),
+        ];
+        for limited in limits {
+            let before = format!(r#"{{"hooks":{{"PreToolUse":[{limited}]}}}}"#);
+            assert!(installed(&before, Client::ClaudeCode).unwrap()[0].is_limited);
+            let after = install(&before, Client::ClaudeCode, &hooks(Client::ClaudeCode, "/o/tooltrail")).unwrap();
+            let found = installed(&after, Client::ClaudeCode).unwrap();
+            assert!(found.iter().all(|hook| !hook.is_limited) && !after.contains("Bash"), "{after}");
+            assert_eq!(found.len(), Client::ClaudeCode.events().len());
+        }
+        let all = format!(
+            r#"{{"hooks":{{"Stop":[{{"matcher":"*","hooks":[{{"type":"command","command":"{command}"}}]}}]}}}}"#
+        );
+        assert!(!installed(&all, Client::ClaudeCode).unwrap()[0].is_limited);
     }
 
     #[test]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::agents::change::Change;
+use crate::agents::change::{Change, read};
 use crate::agents::hooks::{Hook, Shape};
 use crate::agents::hooks_file;
 use crate::agents::json::JsonFile;
 use crate::agents::places::Places;
 use crate::agents::running::is_running;
-use crate::agents::servers::{Kind, Server, Wrapper, unwrap, wrap};
+use crate::agents::servers::{Kind, Server, Which, Wrapper, unwrap, wrap};
 use crate::agents::undo::Undo;
 use crate::hook::{Client, HookArgs};
 
@@ -70,8 +70,17 @@ impl Installer {
         }
         if self.with_servers {
             for path in self.places.servers(client, self.project.as_deref()) {
-                self.wrap(&mut plan, &path);
+                self.wrap(&mut plan, &path, Which::All);
             }
+        }
+        plan
+    }
+
+    /// Returns the changes that mend the hooks, if there are some, and the servers that are behind `tooltrail mcp` already.
+    pub(crate) fn mend(&self, client: Client, has_hooks: bool) -> Plan {
+        let mut plan = if has_hooks { self.install(client) } else { Plan::new(client) };
+        for path in self.places.servers(client, self.project.as_deref()) {
+            self.wrap(&mut plan, &path, Which::Wrapped);
         }
         plan
     }
@@ -81,7 +90,8 @@ impl Installer {
     pub(crate) fn uninstall(&self, client: Client) -> Plan {
         let mut plan = Plan::new(client);
         if let Some(path) = self.places.hooks(client, self.project.as_deref()) {
-            self.give_back(&mut plan, &path, |text| hooks_file::uninstall(text, client));
+            let before = Change::of(&path).ok().and_then(|change| self.undo.before(&change.path));
+            self.give_back(&mut plan, &path, |text| hooks_file::uninstall(text, client, before.as_deref()));
         }
         for path in self.places.servers(client, self.project.as_deref()) {
             if plan.changes.iter().any(|change| change.path == path && change.before != change.after) {
@@ -151,7 +161,7 @@ impl Installer {
     /// Returns the settings of an administrator that allow no other hooks.
     pub(crate) fn managed_only(&self, client: Client) -> Option<PathBuf> {
         let forbids = |path: &PathBuf| {
-            let text = std::fs::read_to_string(path).unwrap_or_default();
+            let text = read(path).ok().flatten().unwrap_or_default();
             let object = JsonFile::parse(&text).ok().map(|file| crate::agents::json::value(&file.object().into()));
             object.is_some_and(|object| object["allowManagedHooksOnly"] == Value::Bool(true))
                 || path.extension().is_some_and(|end| end == "toml") && has_line(&text, "allow_managed_hooks_only")
@@ -159,7 +169,7 @@ impl Installer {
         self.places.managed(client).into_iter().find(forbids)
     }
 
-    fn wrap(&self, plan: &mut Plan, path: &Path) {
+    fn wrap(&self, plan: &mut Plan, path: &Path, which: Which) {
         let mut args = Vec::new();
         let HookArgs { user, home, keys, config, .. } = &self.args;
         let config = config.as_ref().filter(|config| config.exists());
@@ -170,7 +180,7 @@ impl Installer {
         let wrapper = Wrapper { program: self.program.to_string_lossy().into_owned(), args };
         let mut servers = Vec::new();
         plan.edit_existing(path, |text| {
-            let (text, found) = wrap(text, path, &wrapper)?;
+            let (text, found) = wrap(text, path, &wrapper, which)?;
             servers = found;
             Ok(Some(text))
         });

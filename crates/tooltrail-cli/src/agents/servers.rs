@@ -1,5 +1,6 @@
 //! Puts `tooltrail mcp` in front of the MCP servers in an agent's settings, and takes it away.
 
+use std::cell::RefCell;
 use std::path::Path;
 
 use jsonc_parser::cst::CstObject;
@@ -25,11 +26,23 @@ pub(crate) struct Server {
     pub(crate) kind: Kind,
 }
 
+/// Which servers get a wrapper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that have one of ours, which may be an old one.
+    Wrapped,
+}
+
 /// Whether a server can be put on the trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It is started by a command.
     Command,
+    /// It is behind a `tooltrail mcp` that somebody else wrote.
+    Behind,
+    /// Its arguments are no list of texts, so they cannot be moved behind our command.
+    OddArgs,
     /// It is reached over the network.
     Remote,
     /// Its entry has no command and no address.
@@ -47,10 +60,15 @@ struct Command {
 ///
 /// # Errors
 /// Why the text is not understood.
-pub(crate) fn wrap(text: &str, path: &Path, wrapper: &Wrapper) -> Result<(String, Vec<Server>), String> {
+pub(crate) fn wrap(text: &str, path: &Path, wrapper: &Wrapper, which: Which) -> Result<(String, Vec<Server>), String> {
     change(text, path, &|name, before| {
-        let original = unwrapped(before).unwrap_or_else(|| before.clone());
-        let own = ["mcp".to_owned(), "--server".to_owned(), name.to_owned()];
+        let known = unwrapped(name, before);
+        if known.is_none() && which == Which::Wrapped {
+            return before.clone();
+        }
+        let original = known.unwrap_or_else(|| before.clone());
+        // A name may begin like an option.
+        let own = ["mcp".to_owned(), format!("{SERVER}{name}")];
         let separator = ["--".to_owned(), original.command];
         let args = own.into_iter().chain(wrapper.args.iter().cloned()).chain(separator).chain(original.args);
         Command { command: wrapper.program.clone(), args: args.collect() }
@@ -62,19 +80,60 @@ pub(crate) fn wrap(text: &str, path: &Path, wrapper: &Wrapper) -> Result<(String
 /// # Errors
 /// Why the text is not understood.
 pub(crate) fn unwrap(text: &str, path: &Path) -> Result<String, String> {
-    change(text, path, &|_, before| unwrapped(before).unwrap_or_else(|| before.clone())).map(|(text, _)| text)
+    change(text, path, &|name, before| unwrapped(name, before).unwrap_or_else(|| before.clone())).map(|(text, _)| text)
 }
 
-/// Returns the command of a server behind our wrapper; `None` if there is no wrapper.
-fn unwrapped(command: &Command) -> Option<Command> {
-    let name = Path::new(&command.command).file_name()?.to_str()?;
-    let is_ours = name == "tooltrail" || name.starts_with("tooltrail-");
-    if !is_ours || command.args.first()? != "mcp" {
+/// Returns the names of the servers behind a wrapper of ours, each with the program that it runs.
+///
+/// # Errors
+/// Why the text is not understood.
+pub(crate) fn wrapped(text: &str, path: &Path) -> Result<Vec<(String, String)>, String> {
+    let found = RefCell::new(Vec::new());
+    change(text, path, &|name, before| {
+        if unwrapped(name, before).is_some() {
+            found.borrow_mut().push((name.to_owned(), before.command.clone()));
+        }
+        before.clone()
+    })?;
+    Ok(found.into_inner())
+}
+
+/// The option that names the server, and the others that an installer writes, in their order.
+const SERVER: &str = "--server=";
+const OPTIONS: [&str; 4] = ["--home", "--keys", "--config", "--user"];
+
+/// Returns the command of a server behind our wrapper; `None` if there is none, or one with other options, which somebody
+/// else wrote.
+fn unwrapped(name: &str, command: &Command) -> Option<Command> {
+    let [mcp, server, rest @ ..] = &*command.args else { return None };
+    if mcp != "mcp" || server.strip_prefix(SERVER)? != name {
         return None;
     }
-    let separator = command.args.iter().position(|arg| arg == "--")?;
-    let mut rest = command.args[separator + 1..].iter().cloned();
-    Some(Command { command: rest.next()?, args: rest.collect() })
+    let (mut rest, mut options) = (rest, OPTIONS.iter());
+    loop {
+        match rest {
+            [separator, command, args @ ..] if separator == "--" => {
+                return Some(Command { command: command.clone(), args: args.to_vec() });
+            }
+            [option, _, more @ ..] if options.any(|known| known == option) => rest = more,
+            _ => return None,
+        }
+    }
+}
+
+/// Whether a command is a `tooltrail mcp` that somebody else wrote. It records the server's calls already.
+fn is_behind(command: &Command) -> bool {
+    let is_ours = Path::new(&command.command).file_name().is_some_and(|name| name == "tooltrail");
+    is_ours && command.args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "mcp")
+}
+
+/// Returns the arguments if they are texts; none count as an empty list.
+fn texts(list: &Value) -> Option<Vec<String>> {
+    match list {
+        Value::Null => Some(Vec::new()),
+        Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
 }
 
 fn change(text: &str, path: &Path, to: &dyn Fn(&str, &Command) -> Command) -> Result<(String, Vec<Server>), String> {
@@ -108,17 +167,13 @@ fn change_section(
 ) -> Result<(), String> {
     for entry in section.properties() {
         let (Some(name), Some(server)) = (entry.decoded_name(), entry.object_value()) else { continue };
-        let kind = kind(&|member| value_of(&server, member));
-        let mut is_changed = false;
-        if kind == Kind::Command {
-            let args = member(&server, "args")?.map_or(Value::Null, |args| value(&args));
-            let before = Command { command: text_in(&server, "command").unwrap_or_default(), args: texts(&args) };
-            let after = to(&name, &before);
-            if after != before {
-                set(&server, "command", &json!(after.command));
-                set(&server, "args", &json!(after.args));
-                is_changed = true;
-            }
+        let args = member(&server, "args")?.map_or(Value::Null, |args| value(&args));
+        let (kind, before) = kind(&name, &|member| text_in(&server, member), texts(&args));
+        let after = to(&name, &before);
+        let is_changed = kind == Kind::Command && after != before;
+        if is_changed {
+            set(&server, "command", &json!(after.command));
+            set(&server, "args", &json!(after.args));
         }
         servers.push((Server { name, project: project.map(str::to_owned), kind }, is_changed));
     }
@@ -132,24 +187,23 @@ fn set(object: &CstObject, name: &str, value: &Value) {
     }
 }
 
-fn value_of(object: &CstObject, name: &str) -> Option<String> {
-    text_in(object, name)
-}
-
-fn texts(list: &Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-/// Returns what kind of server has these members.
-fn kind(member: &dyn Fn(&str) -> Option<String>) -> Kind {
+/// Returns what kind of server has these members, and its command.
+fn kind(name: &str, member: &dyn Fn(&str) -> Option<String>, args: Option<Vec<String>>) -> (Kind, Command) {
+    let has_args = args.is_some();
+    let command = Command { command: member("command").unwrap_or_default(), args: args.unwrap_or_default() };
     let is_remote_type = member("type").is_some_and(|kind| !matches!(&*kind, "stdio" | "local"));
-    if is_remote_type || ["url", "httpUrl", "tcp"].iter().any(|name| member(name).is_some()) {
+    let kind = if is_remote_type || ["url", "httpUrl", "tcp"].iter().any(|name| member(name).is_some()) {
         Kind::Remote
-    } else if member("command").is_some() {
-        Kind::Command
-    } else {
+    } else if member("command").is_none() {
         Kind::Unknown
-    }
+    } else if !has_args {
+        Kind::OddArgs
+    } else if is_behind(&command) && unwrapped(name, &command).is_none() {
+        Kind::Behind
+    } else {
+        Kind::Command
+    };
+    (kind, command)
 }
 
 fn change_toml(text: &str, to: &dyn Fn(&str, &Command) -> Command) -> Result<(String, Vec<Server>), String> {
@@ -162,17 +216,18 @@ fn change_toml(text: &str, to: &dyn Fn(&str, &Command) -> Command) -> Result<(St
     for (name, entry) in section.iter_mut() {
         let (name, Some(server)) = (name.get().to_owned(), entry.as_table_like_mut()) else { continue };
         let text_of = |member: &str| server.get(member).and_then(Item::as_str).map(str::to_owned);
-        let kind = kind(&text_of);
-        if kind == Kind::Command {
-            let args = server.get("args").and_then(Item::as_array).into_iter().flatten();
-            let args = args.filter_map(|arg| arg.as_str().map(str::to_owned)).collect();
-            let before = Command { command: text_of("command").unwrap_or_default(), args };
-            let after = to(&name, &before);
-            if after != before {
-                set_toml(server, "command", after.command.into());
-                set_toml(server, "args", after.args.into_iter().collect::<Array>().into());
-                is_changed = true;
+        let args = match server.get("args") {
+            None => Some(Vec::new()),
+            Some(args) => {
+                args.as_array().and_then(|args| args.iter().map(|arg| arg.as_str().map(str::to_owned)).collect())
             }
+        };
+        let (kind, before) = kind(&name, &text_of, args);
+        let after = to(&name, &before);
+        if kind == Kind::Command && after != before {
+            set_toml(server, "command", after.command.into());
+            set_toml(server, "args", after.args.into_iter().collect::<Array>().into());
+            is_changed = true;
         }
         servers.push(Server { name, project: None, kind });
     }
@@ -195,11 +250,18 @@ mod tests {
     fn check(path: &str, before: &str, expected: &[(&str, Kind)], wrapped: &str) {
         let wrapper = Wrapper { program: "/b/tooltrail".to_owned(), args: vec!["--user".to_owned(), "al".to_owned()] };
         let path = Path::new(path);
-        let (first, servers) = wrap(before, path, &wrapper).unwrap();
+        let (first, servers) = wrap(before, path, &wrapper, Which::All).unwrap();
         let found = servers.iter().map(|server| (&*server.name, server.kind)).collect::<Vec<_>>();
         assert_eq!(found, expected);
         assert!(first.contains(wrapped), "{first}");
-        assert_eq!(wrap(&first, path, &wrapper).unwrap().0, first, "wrapping twice changes nothing");
+        assert_eq!(wrap(&first, path, &wrapper, Which::All).unwrap().0, first, "wrapping twice changes nothing");
+        assert_eq!(wrap(before, path, &wrapper, Which::Wrapped).unwrap().0, before);
+        let moved = Wrapper { program: "/new/tt".to_owned(), ..wrapper };
+        let moved = wrap(&first, path, &moved, Which::Wrapped).unwrap().0;
+        assert_eq!(moved, first.replace("/b/tooltrail", "/new/tt"), "only the program changes");
+        let commands = expected.iter().filter(|(_, kind)| *kind == Kind::Command);
+        let programs = commands.map(|(name, _)| ((*name).to_owned(), "/new/tt".to_owned())).collect::<Vec<_>>();
+        assert_eq!(super::wrapped(&moved, path).unwrap(), programs);
         let after = unwrap(&first, path).unwrap();
         let plain = |text: &str| text.split_whitespace().collect::<String>();
         assert_eq!(plain(&after), plain(before));
@@ -216,7 +278,10 @@ mod tests {
     "files": { "command": "npx", "args": ["-y", "server"], "env": { "A": "1" } },
     "far": { "type": "http", "url": "https://example.org" },
     "near": { "url": "http://127.0.0.1:1" },
-    "odd": { "disabled": true }
+    "odd": { "disabled": true },
+    "mine": { "command": "/x/tooltrail", "args": ["--home", "/h", "mcp", "--server", "prod", "--", "npx", "--", "y"] },
+    "port": { "command": "npx", "args": ["-p", 8080] },
+    "--": { "command": "dash", "args": ["--", "x"] }
   },
   "projects": { "/w": { "mcpServers": { "own": { "command": "own", "args": [] } } } }
 }
@@ -226,6 +291,9 @@ mod tests {
                 ("far", Kind::Remote),
                 ("near", Kind::Remote),
                 ("odd", Kind::Unknown),
+                ("mine", Kind::Behind),
+                ("port", Kind::OddArgs),
+                ("--", Kind::Command),
                 ("own", Kind::Command),
             ],
             "// kept",
@@ -234,7 +302,7 @@ mod tests {
             "config.toml",
             "model = \"x\" # mine\n\n[mcp_servers.files]\ncommand = \"npx\"   # the server\nargs = [\"-y\", \"server\"]\nenv = { A = \"1\" }\n\n[mcp_servers.far]\nurl = \"https://example.org\"\n",
             &[("files", Kind::Command), ("far", Kind::Remote)],
-            "command = \"/b/tooltrail\"   # the server\nargs = [\"mcp\", \"--server\", \"files\", \"--user\", \"al\", \"--\", \"npx\", \"-y\", \"server\"]",
+            "command = \"/b/tooltrail\"   # the server\nargs = [\"mcp\", \"--server=files\", \"--user\", \"al\", \"--\", \"npx\", \"-y\", \"server\"]",
         );
         assert!(unwrap("{", Path::new("a.json")).is_err() && unwrap("a = = 1", Path::new("a.toml")).is_err());
     }

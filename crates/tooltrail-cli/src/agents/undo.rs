@@ -79,6 +79,13 @@ impl Undo {
         }
     }
 
+    /// Returns the file as it was before our first change, whatever happened to it since; `None` if there was none, or if
+    /// nothing is known.
+    pub(crate) fn before(&self, path: &Path) -> Option<String> {
+        let changed = self.read().into_iter().find(|changed| changed.path == path)?;
+        fs::read_to_string(self.folder.join(changed.copy?)).ok()
+    }
+
     /// Forgets a file that was given back.
     ///
     /// # Errors

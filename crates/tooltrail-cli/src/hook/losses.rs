@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::regular_file::open_itself;
+
 /// The longest file, in bytes: some thousand losses. Later ones are not counted.
 const BYTES_MAX: u64 = 1 << 20;
 
@@ -40,7 +42,8 @@ impl LossFile {
         }
         let Ok(line) = serde_json::to_string(&lost) else { return };
         let _ = create_folder(self.0.parent().unwrap_or(Path::new("/")));
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.0);
+        // A hook must not write into another file, nor wait at a FIFO.
+        let file = open_itself(OpenOptions::new().append(true).create(true).mode(0o600), &self.0);
         let Ok(mut file) = file else { return };
         if file.metadata().is_ok_and(|file| file.len() < BYTES_MAX) {
             // One write, so that hooks that run at the same time do not tear each other's lines.
@@ -57,7 +60,8 @@ impl LossFile {
     pub(super) fn take(&self, home: &Path, tell: impl FnOnce(u64) -> bool) {
         let mine = self.0.with_extension(format!("lost.{}", std::process::id()));
         // Only one process can give the file another name.
-        if self.0.symlink_metadata().is_err() || std::fs::rename(&self.0, &mine).is_err() {
+        let is_file = self.0.symlink_metadata().is_ok_and(|file| file.is_file());
+        if !is_file || std::fs::rename(&self.0, &mine).is_err() {
             return;
         }
         let (ours, others): (Vec<_>, Vec<_>) = read(&mine).into_iter().partition(|lost| lost.home == home);
@@ -72,8 +76,8 @@ impl LossFile {
 
 fn read(path: &Path) -> Vec<Lost> {
     let mut text = String::new();
-    let file = std::fs::File::open(path).map(|file| file.take(2 * BYTES_MAX).read_to_string(&mut text));
-    if file.is_err() {
+    let Ok(file) = open_itself(OpenOptions::new().read(true), path) else { return Vec::new() };
+    if file.take(2 * BYTES_MAX).read_to_string(&mut text).is_err() {
         return Vec::new();
     }
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
@@ -117,5 +121,30 @@ mod tests {
         assert_eq!(losses.read().len(), 1);
         assert_eq!(take("/other", true), Some(1));
         assert_eq!(std::fs::read_dir(folder.path().join("a/b")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for_and_no_link_is_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        let lost = || Lost { at: String::new(), home: "/h".into(), client: "codex".to_owned(), why: String::new() };
+        let places: [&dyn Fn(&Path); 3] = [
+            &|path| std::os::unix::fs::symlink(&target, path).unwrap(),
+            &|path| std::fs::create_dir(path).unwrap(),
+            &|path| {
+                let fifo = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, path, fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+            },
+        ];
+        for (number, make) in places.iter().enumerate() {
+            let state = folder.path().join(number.to_string());
+            std::fs::create_dir(&state).unwrap();
+            make(&state.join("hooks.lost"));
+            let losses = LossFile::new(&state);
+            losses.add(lost());
+            losses.take(Path::new("/h"), |_| panic!("nothing was stored"));
+            assert_eq!(losses.read(), []);
+        }
+        assert!(!target.exists());
     }
 }

@@ -35,14 +35,16 @@ const EVENT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub(crate) fn run(args: HookArgs) {
     // A panic must not write to standard error, which some clients show to the model.
     std::panic::set_hook(Box::new(|_| {}));
-    let state = args.state.clone().or_else(state_folder).unwrap_or_default();
+    // The agent runs hooks in a project's folder, so a relative path would be a file of the project.
+    let state = args.state.clone().or_else(state_folder).filter(|state| state.is_absolute());
     let clock = crate::clock::clock();
-    let result = catch_unwind(AssertUnwindSafe(|| hook(&args, &state, &clock)));
+    let result = catch_unwind(AssertUnwindSafe(|| hook(&args, state.as_deref(), &clock)));
     let failed = match result {
         Ok(Ok(())) => return,
         Ok(Err(why)) => why,
         Err(_) => "it panicked".to_owned(),
     };
+    let Some(state) = state else { return };
     LossFile::new(&state).add(Lost {
         at: clock.now().to_string(),
         home: home(&args).unwrap_or_default(),
@@ -60,10 +62,10 @@ pub(crate) fn state_folder() -> Option<PathBuf> {
 ///
 /// # Errors
 /// Why it is lost.
-fn hook(args: &HookArgs, state: &Path, clock: &Arc<dyn Clock>) -> Result<(), String> {
+fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result<(), String> {
     // The event is read to its end in any case, because a client may wait until all of it is taken.
     let event = read_event();
-    if PauseFile::new(state).is_off() {
+    if state.is_some_and(|state| PauseFile::new(state).is_off()) {
         return Ok(());
     }
     let text = event?;
@@ -76,8 +78,7 @@ fn hook(args: &HookArgs, state: &Path, clock: &Arc<dyn Clock>) -> Result<(), Str
     let config = settings.file();
     let no_config = ConfigFile::default();
     let file = config.as_ref().map_or(&no_config, |file| file);
-    let cwd = event.text("cwd");
-    if told.steps.is_empty() || cwd.is_some_and(|cwd| file.agents.excludes(&cwd)) {
+    if told.steps.is_empty() {
         return Ok(());
     }
     if client == Client::Copilot && installed_for == Client::ClaudeCode && has_own_hooks() {
@@ -85,6 +86,10 @@ fn hook(args: &HookArgs, state: &Path, clock: &Arc<dyn Clock>) -> Result<(), Str
     }
     let user = args.user.clone().unwrap_or_else(account);
     let refused = refuse(client, file, &user, &mut told);
+    // What is left out of the trail is still held to the rules.
+    if event.text("cwd").is_some_and(|cwd| file.agents.excludes(&cwd)) {
+        return Ok(());
+    }
     let durability = DurabilityArgs::default().over(file.durability.as_ref());
     let home = home(args).ok_or("no folder for the home is known")?;
     let recorder = recorder(&settings, &config.map_err(|failure| failure.to_string()), clock)?;
@@ -102,7 +107,9 @@ fn hook(args: &HookArgs, state: &Path, clock: &Arc<dyn Clock>) -> Result<(), Str
     };
     // What earlier hooks left is settled last, and is no reason to count this event as lost.
     let _ = recorder.settle();
-    LossFile::new(state).take(&home, |lost| recorder.record_lost(LossReason::Unopened, lost).is_ok());
+    if let Some(state) = state {
+        LossFile::new(state).take(&home, |lost| recorder.record_lost(LossReason::Unopened, lost).is_ok());
+    }
     // The process ends now, so nobody needs the memory of the redaction's tables.
     std::mem::forget(recorder);
     done.map_err(|error| error.message())
@@ -141,7 +148,7 @@ fn settings(args: &HookArgs) -> Settings {
     let flags = GlobalFlags {
         home: args.home.clone(),
         keys: args.keys.clone(),
-        config: args.config.clone().filter(|path| path.exists()),
+        config: args.config.clone().filter(|path| path.is_file()),
         ..GlobalFlags::default()
     };
     // Without a file of the hook's own, it has the user's; a file that was named and removed since counts as empty.

@@ -1,15 +1,13 @@
 //! The end of a session file, for a hook that asks how the last calls ended.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use serde_json::Value;
 use tooltrail::{Call, Via};
 
+use crate::regular_file::open;
 use crate::transcripts::formats::Format;
 use crate::transcripts::pair::Pairs;
 
@@ -71,13 +69,6 @@ impl FileEnd {
         }
         session.version
     }
-}
-
-/// Opens a regular file. Anything else, such as a FIFO without a writer, must not make a hook wait.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
 /// Returns the last bytes of a file.

@@ -150,6 +150,44 @@ fn a_process_that_is_stopped_while_it_appends_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn claims_that_can_never_be_recorded_keep_no_other_waiting() {
+    let world = World::new(8);
+    assert!(world.machine.hold(".tooltrail/append.lock"));
+    let end = |user: &str, id: &str| {
+        let mut call = call(id);
+        user.clone_into(&mut call.user);
+        world.run(|recorder| recorder.end(of(id), call.ok(""), Durability::Grouped))
+    };
+    for number in 0..150 {
+        assert_eq!(end("blocked", &format!("b{number}")), Some(Ended::Waits));
+    }
+    assert_eq!(end("alice", "a"), Some(Ended::Waits));
+    world.machine.calm();
+    // The days of one user cannot be written.
+    world.machine.deny("blocked/tool_audit");
+    for _ in 0..40 {
+        world.wait(2 * MINUTE_MS + 7);
+        world.run(SessionRecorder::settle);
+    }
+    assert_eq!(world.entries().keys().collect::<Vec<_>>(), ["a"]);
+}
+
+#[test]
+fn where_to_look_for_the_line_of_an_open_call_is_known_when_it_begins() {
+    let home = tempfile::tempdir().unwrap();
+    let recorder = Options::new(home.path()).open_sessions().unwrap();
+    recorder.end(of("a"), call("a").ok(""), Durability::Grouped).unwrap();
+    recorder.begin(of("b"), call("b"), Durability::Grouped).unwrap();
+    let days = std::fs::read_dir(home.path().join("alice/tool_audit")).unwrap();
+    let len = days.map(|day| day.unwrap()).find(|day| day.file_name().to_str().unwrap().ends_with(".jsonl"));
+    let len = len.unwrap().metadata().unwrap().len();
+    let open = std::fs::read_dir(home.path().join(".tooltrail/open")).unwrap().next().unwrap().unwrap();
+    let facts = std::fs::read_to_string(open.path()).unwrap();
+    // After a day, when the call is interrupted, only what was added since is read.
+    assert!(facts.lines().next().unwrap().ends_with(&format!(" {len}")), "{facts}");
+}
+
+#[test]
 fn what_is_no_file_of_ours_is_in_no_way() {
     let home = tempfile::tempdir().unwrap();
     let open = || Options::new(home.path()).open_sessions().unwrap();

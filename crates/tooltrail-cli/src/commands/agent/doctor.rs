@@ -44,7 +44,8 @@ pub(super) fn doctor(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode,
     let mut found = examine(&installer);
     if args.fix {
         let mendable = |diagnosis: &&Diagnosis| diagnosis.wrong.iter().any(|wrong| wrong.is_mended_by_install);
-        let plans = found.iter().filter(mendable).map(|d| installer.install(d.client)).collect::<Vec<_>>();
+        let plans = found.iter().filter(mendable).map(|found| installer.mend(found.client, found.is_installed));
+        let plans = plans.collect::<Vec<_>>();
         for outcome in installer.apply(&plans) {
             match outcome.failed {
                 None => output::talk(&format!("mended {}", installer.places.shown(&outcome.path))),

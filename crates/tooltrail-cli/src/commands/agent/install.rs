@@ -184,6 +184,12 @@ fn tell(
             Kind::Remote => {
                 data.line(&format!("  MCP server {name}{of}: left alone, it is reached over the network"))?
             }
+            Kind::Behind => {
+                data.line(&format!("  MCP server {name}{of}: left alone, it is behind a tooltrail mcp of yours"))?
+            }
+            Kind::OddArgs => {
+                data.line(&format!("  MCP server {name}{of}: left alone, its args are no list of texts"))?
+            }
             Kind::Unknown => data.line(&format!("  MCP server {name}{of}: left alone, it has no command"))?,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::ops::ControlFlow;
 
-use tooltrail::{GateRequest, Status, StoredEntry, is_random_call_id};
+use tooltrail::{Status, StoredEntry, is_random_call_id};
 
 use crate::commands::pages::{Read, each_entry};
 use crate::failure::Failure;
@@ -20,12 +20,8 @@ pub(super) struct PastCall<'a> {
     pub(super) entry: &'a StoredEntry,
     /// The stored line.
     pub(super) line: &'a str,
-    /// The server, if the tool is one of an MCP server.
-    pub(super) server: Option<&'a str>,
-    /// The tool's name at the server.
-    pub(super) tool: &'a str,
-    /// The tool's name as a coding agent's hook calls it, if the server is known.
-    pub(super) hook_name: Option<String>,
+    /// The name that tells tools of several servers apart: the one of the hooks, where there is one.
+    pub(super) full_name: String,
 }
 
 /// What was read.
@@ -36,32 +32,16 @@ pub(super) struct Past {
 
 impl<'a> PastCall<'a> {
     fn new(entry: &'a StoredEntry, line: &'a str) -> Self {
-        let of_hook = hook_name_parts(&entry.tool);
-        match (entry.server.as_deref(), of_hook) {
-            (_, Some((server, tool))) => {
-                Self { entry, line, server: Some(server), tool, hook_name: Some(entry.tool.clone()) }
-            }
-            (Some(server), None) => {
-                let hook_name = Some(hook_name(server, &entry.tool));
-                Self { entry, line, server: Some(server), tool: &entry.tool, hook_name }
-            }
-            (None, None) => Self { entry, line, server: None, tool: &entry.tool, hook_name: None },
-        }
-    }
-
-    /// Returns the question to a gate. The trail does not hold roles.
-    pub(super) fn request(&self) -> GateRequest<'_> {
-        GateRequest { user: &self.entry.user, role: None, tool: self.tool, alias: self.hook_name.as_deref() }
+        let full_name = match entry.server.as_deref() {
+            Some(server) if hook_name_parts(&entry.tool).is_none() => hook_name(server, &entry.tool),
+            _ => entry.tool.clone(),
+        };
+        Self { entry, line, full_name }
     }
 
     /// Whether the call was refused when it was made.
     pub(super) fn was_denied(&self) -> bool {
         self.entry.status == Status::Denied
-    }
-
-    /// Returns the name that tells tools of several servers apart: the hook's, where there is one.
-    pub(super) fn full_name(&self) -> &str {
-        self.hook_name.as_deref().unwrap_or(self.tool)
     }
 }
 

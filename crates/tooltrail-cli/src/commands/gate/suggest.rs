@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
             denied += 1;
             return;
         }
-        *used.entry((call.entry.user.clone(), call.full_name().to_owned())).or_default() += 1;
+        *used.entry((call.entry.user.clone(), call.full_name.clone())).or_default() += 1;
     })?;
     let rules = rules(&used);
     if used.is_empty() {

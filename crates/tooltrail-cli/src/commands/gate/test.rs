@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use tooltrail::Gate;
 
 use crate::commands::gate::past;
 use crate::failure::{Exit, Failure};
+use crate::hook::{Client, Gates};
 use crate::output::{self, Cell, Column, Table};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
@@ -56,7 +56,7 @@ struct Report {
 /// Runs the command.
 pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let file = ConfigFile::load(Some(&args.file))?;
-    let mut gates = BTreeMap::<Option<String>, Gate>::new();
+    let mut gates = Gates::new(&file);
     let of_servers = file.mcp.values().flat_map(|server| &server.rules);
     let all = file.gate.iter().flat_map(|gate| &gate.rules).chain(of_servers);
     let mut report = Report {
@@ -64,20 +64,18 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         ..Report::default()
     };
     let past = past::read(&args.asked, settings, |call| {
-        let server = call.server.filter(|server| file.mcp.contains_key(*server)).map(str::to_owned);
-        let gate = gates.entry(server).or_insert_with_key(|server| file.gate_of(server.as_deref()));
+        let entry = call.entry;
+        let agent = entry.client.as_deref().and_then(|client| Client::parse(client.split('/').next()?));
+        let names = gates.names(agent, entry.server.as_deref(), &entry.tool);
         if !report.unused.is_empty() {
-            for rule in gate.rules.iter().filter(|rule| rule.matches(call.request())) {
-                report.unused.remove(&rule.name);
+            for rule in gates.matching(&entry.user, &names) {
+                report.unused.remove(&rule);
             }
         }
-        let verdict = gate.decide(call.request());
-        if !verdict.effect.refuses() {
-            return;
-        }
+        let Some(rule) = gates.refusal(&entry.user, &names) else { return };
         report.denied += 1;
         report.denied_before += u64::from(call.was_denied());
-        *report.by_rule.entry(verdict.rule.unwrap_or(DEFAULT).to_owned()).or_default() += 1;
+        *report.by_rule.entry(rule.unwrap_or_else(|| DEFAULT.to_owned())).or_default() += 1;
         *report.by_tool.entry(call.entry.tool.clone()).or_default() += 1;
         *report.by_user.entry(call.entry.user.clone()).or_default() += 1;
         if report.newest.len() < NEWEST_MAX {

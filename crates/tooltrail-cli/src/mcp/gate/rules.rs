@@ -192,11 +192,16 @@ fn tool_of(pattern: &str) -> Option<String> {
     (!tool.is_empty()).then(|| tool.to_owned())
 }
 
-/// Returns the name under which the hooks of coding agents call a server's tool. They replace characters of the server's
-/// name that are no letters, digits, `_` or `-`.
+/// Returns the name under which the hooks of coding agents call a server's tool.
 pub(crate) fn hook_name(server: &str, tool: &str) -> String {
+    format!("{HOOK_PREFIX}{}__{tool}", slug(server))
+}
+
+/// Returns a server's name as it stands in the names of its tools: coding agents replace characters that are no letters,
+/// digits, `_` or `-`.
+pub(crate) fn slug(server: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '-' { c } else { '_' };
-    format!("{HOOK_PREFIX}{}__{tool}", server.chars().map(plain).collect::<String>())
+    server.chars().map(plain).collect()
 }
 
 /// Returns the server and the tool in a name that hooks use.

@@ -251,6 +251,7 @@ impl SessionRecorder {
             return Ok(false);
         }
         note.at = self.clock.now();
+        note.from = self.day_len(&note.day)?;
         Ok(self.claim(name, note, durability)? != Ended::Before)
     }
 
@@ -323,8 +324,7 @@ impl SessionRecorder {
     }
 
     /// Makes this process the one that records a call, and records it.
-    fn claim(&self, name: &str, mut note: Note, durability: Durability) -> Result<Ended, Error> {
-        note.from = self.day_len(&note.day)?;
+    fn claim(&self, name: &str, note: Note, durability: Durability) -> Result<Ended, Error> {
         let path = [OWN_FOLDER, CLAIMS_FOLDER, name];
         if !self.io("create", &path, self.disk().create(&path, &note.encode(), false))? {
             return Ok(Ended::Before);
@@ -353,7 +353,8 @@ impl SessionRecorder {
         call.ts.get_or_insert(at);
         let line = self.encoder.finished(call);
         let day = line.day.ok_or_else(|| Error::input("the call cannot be encoded", "report it with its arguments"))?;
-        Ok(Note { at, agent: agent.map(agent_name), is_finished, day, from: 0, line: line.text.into_bytes() })
+        let from = self.day_len(&day)?;
+        Ok(Note { at, agent: agent.map(agent_name), is_finished, day, from, line: line.text.into_bytes() })
     }
 
     /// Returns the note of an open call; `None` if there is none, or none that is whole.

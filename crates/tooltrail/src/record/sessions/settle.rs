@@ -55,29 +55,46 @@ pub(crate) fn settle(home: &Home, now: Timestamp) -> io::Result<()> {
 
 /// Appends the lines of claims whose processes were killed. A file that cannot be read is no reason to leave the others,
 /// but if the append lock is held, nothing can be appended now.
+///
+/// Each process begins with another claim, so that those that can never be appended do not keep the others waiting.
 fn settle_claims(home: &Home, now: Timestamp) -> io::Result<()> {
     let disk = &**home.disk();
-    let mut settled = Ok(());
-    for listed in disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?.iter().filter(|listed| !listed.folder).take(SETTLED_MAX) {
-        match settle_claim(home, &listed.name, now) {
+    let mut claims = disk.list(&[OWN_FOLDER, CLAIMS_FOLDER])?;
+    claims.retain(|listed| !listed.folder);
+    if !claims.is_empty() {
+        let first = now.as_millis().unsigned_abs() % claims.len() as u64;
+        claims.rotate_left(usize::try_from(first).unwrap_or_default());
+    }
+    let (mut tried, mut settled) = (0, Ok(()));
+    for claim in claims {
+        match settle_claim(home, &claim.name, now) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
-            done => settled = settled.and(done),
+            Ok(was_old) => tried += usize::from(was_old),
+            Err(error) => {
+                tried += 1;
+                settled = settled.and(Err(error));
+            }
+        }
+        if tried >= SETTLED_MAX {
+            break;
         }
     }
     settled
 }
 
-fn settle_claim(home: &Home, name: &str, now: Timestamp) -> io::Result<()> {
+/// Appends the line of a claim if it is old. Returns whether it is.
+fn settle_claim(home: &Home, name: &str, now: Timestamp) -> io::Result<bool> {
     let disk = &**home.disk();
     let path = [OWN_FOLDER, CLAIMS_FOLDER, name];
     match old_note(disk, &path, now, CLAIM_AGE_MS)? {
-        None => Ok(()),
+        None => return Ok(false),
         Some(Some(note)) if !is_ended(disk, name, &note, now)? => {
-            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)
+            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?
         }
         // It was recorded already, or its process was killed while it wrote.
-        Some(_) => disk.remove(&path),
+        Some(_) => disk.remove(&path)?,
     }
+    Ok(true)
 }
 
 /// Records open calls that are too old as interrupted. Returns whether none is left.
