@@ -235,8 +235,8 @@ impl Diagnosis {
         if self.wrong.iter().any(|finding| finding.is_mended_by_install) {
             return format!("tooltrail agent doctor {name} --fix");
         }
-        if let Some(finding) = self.wrong.first() {
-            return finding.what.clone();
+        if !self.wrong.is_empty() {
+            return format!("mend what is wrong, then: tooltrail agent doctor {name}");
         }
         match &self.seen.last {
             None => format!("let {} call a tool; then: tooltrail recent client={name}*", self.client.title()),
@@ -248,10 +248,12 @@ impl Diagnosis {
 /// Returns what an agent does not tell its hooks.
 const fn cannot_tell(client: Client) -> &'static str {
     match client {
-        Client::ClaudeCode => "not told: files taken in with @, and who allowed a call",
-        Client::Codex => "not told: web searches; what a command that runs on in the background prints later",
-        Client::Gemini => "not told: calls that fail before they begin, but for unknown tools and wrong arguments",
-        Client::Copilot => "not told: an id of the call; the session files have it",
+        Client::ClaudeCode => "not told to hooks: files taken in with @, and who allowed a call",
+        Client::Codex => "not told to hooks: web searches; what a command that runs on in the background prints later",
+        Client::Gemini => {
+            "not told to hooks: calls that fail before they begin, but for unknown tools and wrong arguments"
+        }
+        Client::Copilot => "not told to hooks: an id of the call; the session files have it",
         Client::Cursor => "not tried with the real program; `stop` may be missing without a window",
     }
 }

@@ -77,7 +77,7 @@ fn verdict(broken: &[String]) -> Result<ExitCode, Failure> {
 }
 
 /// Where the gate has an effect.
-const GATE_HOLDS: &str = "behind `tooltrail mcp`, and in programs that use the toolbox";
+const GATE_HOLDS: &str = "behind `tooltrail mcp`, in the hooks of coding agents, and in programs that use the toolbox";
 
 /// One effective value.
 struct Row {
@@ -129,6 +129,7 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
     for (name, server) in &file.mcp {
         rows.push(row("mcp", "", true, json!({ name: mcp(server) })));
     }
+    rows.push(row("agents.exclude", "", !file.agents.exclude.is_empty(), json!(file.agents.exclude)));
     if file.gate.is_some() {
         rows.push(row("gate.holds", "", true, json!(GATE_HOLDS)));
     }

@@ -13,6 +13,7 @@ use crate::output;
 use crate::settings::Settings;
 use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
+use crate::settings::file::AgentsFile;
 use crate::transcripts::{self, Format, Found, Run, files_below, find, look, recognise};
 
 /// Maximum rejected lines that are printed one by one for people.
@@ -28,8 +29,12 @@ const REJECTED_TOLD_MAX: usize = 10;
 /// import that was cut short goes on when the same command is run again, and stores nothing twice; of a file that has
 /// grown since it was imported only what is new is stored.
 ///
-/// Session files of Claude Code, Codex and pi are recognised, and so are folders of them. Each of their calls is stored
-/// once, also if several files hold it.
+/// Session files of Claude Code, Codex, Gemini CLI, Copilot CLI and pi are recognised, and so are folders of them. Each of
+/// their calls is stored once, also if several files hold it, and not at all if a hook has recorded it with its outcome.
+///
+/// --agents looks for session files in ~/.claude/projects (or below $CLAUDE_CONFIG_DIR), ~/.codex/sessions and
+/// archived_sessions ($CODEX_HOME), ~/.gemini/tmp ($GEMINI_CLI_HOME), ~/.copilot/session-state ($COPILOT_HOME) and
+/// ~/.pi/agent/sessions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail import --agents                       what the coding agents on this machine did
@@ -77,6 +82,8 @@ enum FormatArg {
     Lines,
     ClaudeCode,
     Codex,
+    Gemini,
+    Copilot,
     Pi,
 }
 
@@ -87,6 +94,8 @@ impl FormatArg {
             Self::Lines => Ok(None),
             Self::ClaudeCode => Ok(Some(Format::ClaudeCode)),
             Self::Codex => Ok(Some(Format::Codex)),
+            Self::Gemini => Ok(Some(Format::Gemini)),
+            Self::Copilot => Ok(Some(Format::Copilot)),
             Self::Pi => Ok(Some(Format::Pi)),
             // Only a file can be read twice.
             Self::Auto if !path.is_file() => Ok(None),
@@ -121,7 +130,7 @@ const LINES_USER: &str = "imported";
 
 /// Imports the files one after another.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
-    let inputs = if args.agents { agents_files(&args)? } else { files(&args)? };
+    let inputs = if args.agents { agents_files(&args, &settings.file()?.agents)? } else { files(&args)? };
     let json = settings.flags.json;
     if inputs.is_empty() {
         if json {
@@ -137,7 +146,8 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let sessions_user = args.user.clone().unwrap_or_else(account);
     let job = Job { home: &home, recorder: &recorder, durability, zone: &zone, user: lines_user, again: args.again };
     let mut done = Vec::new();
-    let imported = import(inputs, &job, &sessions_user, json, &mut done);
+    let agents = &settings.file()?.agents;
+    let imported = import(inputs, &job, (&sessions_user, agents), json, &mut done);
     let closed = recorder.close();
     // State files that cannot be removed now are removed after the next import.
     let _ = remove_old(home.disk().as_ref(), crate::clock::now());
@@ -146,7 +156,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     if json {
         output::print_json(&answer(&done))?;
     } else {
-        print_sum(&done);
+        print_sum(&done, args.agents);
     }
     let no = done.iter().any(|done| match done {
         Done::Lines(_, report) => report.rejected.count > 0 || report.outcome == Outcome::Refused,
@@ -160,7 +170,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
 fn import(
     inputs: Vec<Input>,
     job: &Job<'_>,
-    sessions_user: &str,
+    (sessions_user, agents): (&str, &AgentsFile),
     json: bool,
     all: &mut Vec<Done>,
 ) -> Result<(), Failure> {
@@ -180,7 +190,7 @@ fn import(
     if sessions.is_empty() {
         return Ok(());
     }
-    let mut run = Run::new(job.home, job.recorder, sessions_user)?;
+    let mut run = Run::new(job.home, job.recorder, sessions_user, agents)?;
     for (path, format) in &sessions {
         run.import(path, *format)?;
     }
@@ -226,17 +236,19 @@ fn unreadable(folders: Vec<(PathBuf, String)>) -> impl Iterator<Item = Input> {
 }
 
 /// Returns the session files of the agents on this machine, after the person has agreed.
-fn agents_files(args: &Args) -> Result<Vec<Input>, Failure> {
+fn agents_files(args: &Args, agents: &AgentsFile) -> Result<Vec<Input>, Failure> {
     let found = find(|name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from));
     if found.is_empty() {
-        output::talk("no session files of Claude Code, Codex or pi were found");
+        output::talk(
+            "no session files of a coding agent were found; `tooltrail import --help` says where they are looked for",
+        );
         return Ok(Vec::new());
     }
     for Found { format, folder, below } in &found {
         let (mut calls, mut days) = (0, None::<(Date, Date)>);
         for file in &below.files {
             // A file that cannot be read is told when it is taken in.
-            let (more, span) = look(file, *format).unwrap_or_default();
+            let (more, span) = look(file, *format, agents).unwrap_or_default();
             calls += more;
             days = [days, span].into_iter().flatten().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         }
@@ -281,7 +293,7 @@ fn print_done(done: &Done, json: bool) {
     }
 }
 
-/// Prints the result of a session file on stderr. A file without calls is told only if something else is wrong with it.
+/// Prints the result of a session file on stderr. A file with nothing new is told only if something is wrong with it.
 fn print_session(path: &Path, format: Format, report: &transcripts::Report, json: bool) {
     let name = shown(path);
     for (line, why) in report.rejected.named.iter().filter(|_| !json).take(REJECTED_TOLD_MAX) {
@@ -293,7 +305,7 @@ fn print_session(path: &Path, format: Format, report: &transcripts::Report, json
     if let Some(why) = &report.unread {
         output::talk_error(&format!("could not read {name} to its end: {why}"));
     }
-    if !has_calls(report) {
+    if report.stored + report.open + report.late == 0 {
         return;
     }
     let mut words = vec![format!("{} stored", output::unit(report.stored, "call", "calls"))];
@@ -301,6 +313,7 @@ fn print_session(path: &Path, format: Format, report: &transcripts::Report, json
     add(report.before, "in the trail already");
     add(report.open, "without a result yet");
     add(report.late, "too old to be kept");
+    add(report.excluded, "of a project that is left out");
     output::talk(&format!("{name} ({}): {}", format.client(), words.join(", ")));
 }
 
@@ -310,25 +323,38 @@ fn shown(path: &Path) -> String {
 }
 
 fn has_calls(report: &transcripts::Report) -> bool {
-    report.stored + report.before + report.open + report.late > 0
+    report.stored + report.before + report.open + report.late + report.excluded > 0
 }
 
-/// Prints what was stored of all session files together, if there are several or there was nothing in them.
-fn print_sum(done: &[Done]) {
+/// Prints what was stored of all session files together, if there are several or there was nothing new in them.
+fn print_sum(done: &[Done], of_agents: bool) {
     let sessions = done.iter().filter_map(|done| match done {
         Done::Session(.., report) => Some(report),
         Done::Lines(..) | Done::Unreadable(..) => None,
     });
     let sessions = sessions.collect::<Vec<_>>();
     let without = sessions.iter().filter(|report| !has_calls(report)).count();
-    if sessions.len() > 1 || without > 0 {
-        let stored = sessions.iter().map(|report| report.stored).sum();
+    let sum = |of: fn(&transcripts::Report) -> u64| sessions.iter().map(|report| of(report)).sum::<u64>();
+    let (stored, before) = (sum(|report| report.stored), sum(|report| report.before));
+    if sessions.len() > 1 || without > 0 || stored == 0 && before > 0 {
         let files = output::unit(sessions.len() as u64, "session file", "session files");
         let without = match without {
             0 => String::new(),
             _ => format!(", {} without calls", output::unit(without as u64, "file", "files")),
         };
-        output::talk(&format!("{files}: {} stored{without}", output::unit(stored, "call", "calls")));
+        let mut words = format!("{files}: {} stored", output::unit(stored, "call", "calls"));
+        for (count, what) in [
+            (before, "in the trail already"),
+            (sum(|report| report.open), "without a result yet"),
+            (sum(|report| report.late), "too old to be kept"),
+            (sum(|report| report.excluded), "of projects that are left out"),
+        ] {
+            words += &if count > 0 { format!(", {count} {what}") } else { String::new() };
+        }
+        output::talk(&format!("{words}{without}"));
+    }
+    if of_agents && stored > 0 {
+        output::talk("to look at them: tooltrail sessions, tooltrail stats --days 30, tooltrail recent");
     }
 }
 
@@ -413,6 +439,7 @@ fn answer(done: &[Done]) -> Value {
             "before": report.before,
             "open": report.open,
             "late": report.late,
+            "excluded": report.excluded,
             "other_lines": report.other_lines,
             "unread": report.unread,
         }),

@@ -75,6 +75,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let mut found = BTreeMap::<Format, Difference>::new();
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut files = BTreeMap::<Format, Vec<Seen>>::new();
+    let agents = &settings.file()?.agents;
     for place in find(variable) {
         if !args.agents.is_empty() && !args.agents.contains(&place.format) {
             continue;
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         difference.unread.extend(place.below.unreadable);
         let seen = files.entry(place.format).or_default();
         for path in place.below.files {
-            match calls_of(&path, place.format) {
+            match calls_of(&path, place.format, agents) {
                 Ok(calls) => seen.extend(calls.into_iter().filter(|call| call.ts >= Some(first)).filter_map(|call| {
                     Some(Seen {
                         call_id: call.call_id,

@@ -25,7 +25,7 @@ const SESSIONS_MAX: usize = 100_000;
   tooltrail sessions                         of the last week
   tooltrail sessions client=claude-code*     of one agent
   tooltrail sessions status=error --days 30  those in which a call failed
-  tooltrail recent session=ID                the calls of one session")]
+  tooltrail recent 'session=*1d5c2e7b'       the calls of one, as the table shows its name")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -117,7 +117,13 @@ impl Session {
         let began = Timestamp::from_millis(entry.ts.as_millis().saturating_sub(took as i64));
         self.begin = self.begin.min(began);
         self.end = self.end.max(entry.ts);
-        self.client = self.client.take().or_else(|| entry.client.clone());
+        // A sub-agent's calls may name the program without its version.
+        let knows_more = |client: &String| {
+            self.client.as_ref().is_none_or(|known| client.len() > known.len() && client.starts_with(known))
+        };
+        if let Some(client) = entry.client.clone().filter(knows_more) {
+            self.client = Some(client);
+        }
         if is_first {
             self.calls += 1;
             self.errors += u64::from(entry.status == Status::Error);
@@ -139,7 +145,19 @@ impl Session {
     }
 }
 
+/// The characters of a session's name that are shown on a terminal: enough to tell sessions apart.
+const END_CHARS: usize = 8;
+
+/// Returns the end of a session's name as a query takes it.
+fn end_of(name: &str) -> String {
+    match name.char_indices().rev().nth(END_CHARS - 1) {
+        Some((at, _)) if at > 1 => format!("*{}", &name[at..]),
+        _ => name.to_owned(),
+    }
+}
+
 fn table(sessions: &[Session], zone: &Zone) -> String {
+    let is_terminal = output::stdout_is_terminal();
     let mut table = Table::new(&[
         Column::fixed("begin"),
         Column::fixed("end"),
@@ -153,16 +171,21 @@ fn table(sessions: &[Session], zone: &Zone) -> String {
     for session in sessions {
         let (began_on, began_at) = zone.wall_clock(session.begin);
         let (ended_on, ended_at) = zone.wall_clock(session.end);
-        let end = if began_on == ended_on { ended_at } else { format!("{ended_on} {ended_at}") };
+        let short = |day: &str| if is_terminal { day.get(5..).unwrap_or(day).to_owned() } else { day.to_owned() };
+        let end = if began_on == ended_on { ended_at } else { format!("{} {ended_at}", short(&ended_on)) };
+        let client = session.client.as_deref().unwrap_or("");
+        // The version and the beginning of the name are in `show` and in `--json`.
+        let client = if is_terminal { client.split('/').next().unwrap_or(client) } else { client };
+        let name = if is_terminal { end_of(&session.name) } else { session.name.clone() };
         table.row(vec![
-            Cell::new(&format!("{began_on} {began_at}")),
+            Cell::new(&format!("{} {began_at}", short(&began_on))),
             Cell::new(&end),
             Cell::new(&session.user),
-            Cell::new(session.client.as_deref().unwrap_or("")),
+            Cell::new(client),
             Cell::new(&session.calls.to_string()),
             Cell::new(&session.errors.to_string()),
             Cell::new(&session.denied.to_string()),
-            Cell::dim(&session.name),
+            Cell::dim(&name),
         ]);
     }
     table.render()

@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tooltrail::disk::{Disk, DiskFile};
-use tooltrail::{Date, EntryId};
+use tooltrail::{Date, EntryId, Reason, Timestamp, Zone};
 
 /// Bytes of one read.
 const READ_BYTES: usize = 256 * 1024;
@@ -40,12 +41,30 @@ pub(crate) struct Stored<'a> {
     #[serde(borrow, default)]
     pub(crate) via: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
-    pub(crate) reason: Option<Cow<'a, str>>,
+    reason: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) session: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) tool: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    ts: Option<Cow<'a, str>>,
+    /// The arguments as JSON text.
+    #[serde(borrow, default)]
+    pub(crate) args: Option<&'a RawValue>,
 }
 
 impl Stored<'_> {
     pub(crate) fn entry_id(&self) -> Option<EntryId> {
         EntryId::parse(self.id?)
+    }
+
+    /// Whether it is a call of which nobody knows how it ended.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.reason.as_deref() == Some(Reason::Interrupted.as_str())
+    }
+
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        Timestamp::parse(self.ts.as_deref()?, &Zone::UTC).ok()
     }
 }
 

@@ -15,7 +15,7 @@ mod source;
 mod state;
 mod store;
 
-pub(crate) use already::each_stored;
+pub(crate) use already::{Stored, each_stored};
 pub(crate) use run::{Begins, Job, Outcome, Rejected, Report, name_of, why_ahead};
 pub(crate) use source::decompressed;
 pub(crate) use state::{lock_sessions, remove_old};

@@ -71,6 +71,9 @@ pub(crate) struct AgentsFile {
 impl AgentsFile {
     /// Whether the calls of an agent that works in this folder are left out.
     pub(crate) fn excludes(&self, folder: &str) -> bool {
+        if self.exclude.is_empty() {
+            return false;
+        }
         let folder = folder.trim_end_matches('/');
         let home = std::env::var("HOME").unwrap_or_default();
         self.exclude.iter().any(|pattern| {

@@ -6,6 +6,7 @@
 mod file_end;
 mod find;
 mod formats;
+mod hooked;
 mod pair;
 mod reader;
 mod run;

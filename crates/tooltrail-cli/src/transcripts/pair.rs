@@ -1,12 +1,19 @@
 //! Joins calls with their results by the id that the model gave the call.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::Read as _;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 use tooltrail::{Call, DurationMs, EntryId, Outcome, Reason, Timestamp, Via, is_random_call_id};
 
 use crate::mcp::gate::hook_name_parts;
+use crate::regular_file::open;
 use crate::transcripts::formats::{Answered, Asked, Format, Said, Session};
+
+/// The file of Gemini CLI that holds the folder of a project, and the longest path that is read from it.
+const PROJECT_ROOT: &str = ".project_root";
+const PATH_BYTES_MAX: u64 = 16 * 1024;
 
 /// The characters below which a call id says nothing outside of its session: `call_0`.
 const SHORT_CHARS: usize = 16;
@@ -42,6 +49,19 @@ impl Pairs {
     pub(super) fn new(format: Format, user: &str) -> Self {
         let (session, open) = (Session::default(), HashMap::new());
         Self { format, user: user.to_owned(), session, open, open_bytes: 0, asked: 0 }
+    }
+
+    /// Returns those of a file. The files of Gemini CLI do not say in which folder it ran; a file beside them does.
+    pub(super) fn of_file(format: Format, path: &Path, user: &str) -> Self {
+        let mut pairs = Self::new(format, user);
+        if format == Format::Gemini {
+            let beside = path.parent().and_then(Path::parent).map(|folder| folder.join(PROJECT_ROOT));
+            let mut text = String::new();
+            let read =
+                beside.and_then(|beside| open(&beside).ok()?.take(PATH_BYTES_MAX).read_to_string(&mut text).ok());
+            pairs.session.cwd = read.map(|_| text.trim().to_owned()).filter(|cwd| !cwd.is_empty());
+        }
+        pairs
     }
 
     /// Takes what a line says. Returns the call that has ended, if one has.

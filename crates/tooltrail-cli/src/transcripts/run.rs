@@ -11,7 +11,9 @@ use tooltrail::{Call, Date, EntryId, Error, Home, Reason, Recorder, Via};
 
 use crate::failure::Failure;
 use crate::import::{Rejected, each_stored, lock_sessions, why_ahead};
+use crate::settings::file::AgentsFile;
 use crate::transcripts::formats::Format;
+use crate::transcripts::hooked::HookedCalls;
 use crate::transcripts::pair::{FoundCall, Pairs};
 use crate::transcripts::reader::Reader;
 
@@ -42,6 +44,8 @@ pub(crate) struct Report {
     pub(crate) open: u64,
     /// Calls of days that are too old to be kept.
     pub(crate) late: u64,
+    /// Calls of projects that are left out.
+    pub(crate) excluded: u64,
     /// The lines that say nothing about calls, by kind.
     pub(crate) other_lines: BTreeMap<String, u64>,
     /// Malformed lines, and lines with a call that cannot be stored.
@@ -62,11 +66,15 @@ pub(crate) struct Run<'a> {
     home: &'a Home,
     recorder: &'a Recorder,
     user: &'a str,
+    /// The projects that are left out.
+    agents: &'a AgentsFile,
     /// The entries that this run has met.
     met: HashSet<EntryId>,
     /// The calls that this run has met and whose ids alone tell them from all others. A fork of a session may hold them
     /// with other times.
     met_unique: HashSet<[u8; 10]>,
+    /// The calls that hooks recorded without an id.
+    hooked: HookedCalls,
     /// Calls without a result of files that have rested, with the number of their file. They are stored last, because
     /// another file may have the result.
     unanswered: Vec<(usize, FoundCall)>,
@@ -95,13 +103,16 @@ pub(crate) fn recognise(path: &Path) -> io::Result<Option<Format>> {
     Ok(None)
 }
 
-/// Counts the calls of a session file, and returns their first and last day.
+/// Counts the calls of a session file, but for those of projects that are left out, and returns their first and last day.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
-pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date, Date)>)> {
+pub(crate) fn look(path: &Path, format: Format, agents: &AgentsFile) -> io::Result<(u64, Option<(Date, Date)>)> {
     let (mut count, mut days) = (0, None::<(Date, Date)>);
     each_call(path, format, |call| {
+        if is_excluded(&call, agents) {
+            return;
+        }
         count += 1;
         if let Some(day) = call.ts.map(|ts| ts.date()) {
             let (first, last) = days.unwrap_or((day, day));
@@ -111,13 +122,17 @@ pub(crate) fn look(path: &Path, format: Format) -> io::Result<(u64, Option<(Date
     Ok((count, days))
 }
 
-/// Returns the calls of a session file, without their arguments and results.
+/// Returns the calls of a session file, without their arguments and results, and without those of projects that are left
+/// out.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
-pub(crate) fn calls_of(path: &Path, format: Format) -> io::Result<Vec<Call>> {
+pub(crate) fn calls_of(path: &Path, format: Format, agents: &AgentsFile) -> io::Result<Vec<Call>> {
     let mut calls = Vec::new();
     each_call(path, format, |mut call| {
+        if is_excluded(&call, agents) {
+            return;
+        }
         call.args = String::new();
         if let Some(outcome) = &mut call.outcome {
             (outcome.result, outcome.error) = (None, None);
@@ -129,7 +144,7 @@ pub(crate) fn calls_of(path: &Path, format: Format) -> io::Result<Vec<Call>> {
 
 /// Calls `take` with each call of a session file.
 fn each_call(path: &Path, format: Format, mut take: impl FnMut(Call)) -> io::Result<()> {
-    let (mut reader, mut pairs) = (Reader::open(path)?, Pairs::new(format, ""));
+    let (mut reader, mut pairs) = (Reader::open(path)?, Pairs::of_file(format, path, ""));
     let mut add = |found: FoundCall| take(found.call);
     while let Some(line) = reader.next()? {
         for object in line.into_iter().flatten() {
@@ -141,12 +156,24 @@ fn each_call(path: &Path, format: Format, mut take: impl FnMut(Call)) -> io::Res
     Ok(())
 }
 
+/// Whether a call was made in the folder of a project that is left out.
+fn is_excluded(call: &Call, agents: &AgentsFile) -> bool {
+    let cwd = call.extra.iter().find(|(name, _)| name == "cwd");
+    let cwd = cwd.and_then(|(_, json)| serde_json::from_str::<String>(json).ok());
+    cwd.is_some_and(|cwd| agents.excludes(&cwd))
+}
+
 impl<'a> Run<'a> {
     /// Returns a run, during which no other process imports session files.
     ///
     /// # Errors
     /// If another process does, or if the journal of a process that has ended cannot be read yet.
-    pub(crate) fn new(home: &'a Home, recorder: &'a Recorder, user: &'a str) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        home: &'a Home,
+        recorder: &'a Recorder,
+        user: &'a str,
+        agents: &'a AgentsFile,
+    ) -> Result<Self, Failure> {
         // A call that is only in a journal would be stored twice.
         if let Some(why) = recorder.unrecovered() {
             return Err(Failure::could_not(
@@ -163,7 +190,8 @@ impl<'a> Run<'a> {
         })?;
         let (met, met_unique) = (HashSet::new(), HashSet::new());
         let (unanswered, reports) = (Vec::new(), Vec::new());
-        Ok(Self { home, recorder, user, met, met_unique, unanswered, reports, _lock: lock })
+        let hooked = HookedCalls::default();
+        Ok(Self { home, recorder, user, agents, met, met_unique, hooked, unanswered, reports, _lock: lock })
     }
 
     /// Imports a session file. Of a file that cannot be read to its end, what comes before is stored.
@@ -172,7 +200,7 @@ impl<'a> Run<'a> {
     /// If calls cannot be stored.
     pub(crate) fn import(&mut self, path: &Path, format: Format) -> Result<(), Failure> {
         let mut report = Report::default();
-        let read = Reader::open(path).map(|reader| (reader, Pairs::new(format, self.user)));
+        let read = Reader::open(path).map(|reader| (reader, Pairs::of_file(format, path, self.user)));
         match read {
             Ok((mut reader, mut pairs)) => self.read(path, &mut reader, &mut pairs, &mut report)?,
             Err(error) => report.unread = Some(error.to_string()),
@@ -272,20 +300,25 @@ impl<'a> Run<'a> {
 
     /// Stores calls that are not in the trail, in the order of time.
     fn store(&mut self, mut calls: Vec<FoundCall>, report: &mut Report) -> Result<(), Failure> {
+        let all = calls.len();
+        calls.retain(|found| !is_excluded(&found.call, self.agents));
+        report.excluded += (all - calls.len()) as u64;
         calls.sort_by_key(|found| found.call.ts);
         let dates = calls.iter().filter_map(|found| found.call.ts).map(|ts| ts.date()).collect::<BTreeSet<_>>();
         let mut ids = calls.iter().filter_map(|found| found.call.id).map(|id| (id, false)).collect::<HashMap<_, _>>();
         // A hook has seen these calls. What it could not see is the outcome of a call whose agent ended before.
         let unique = calls.iter().filter(|found| found.unique.is_some()).filter_map(|found| found.call.call_id.clone());
-        let mut call_ids = unique.map(|id| (id, false)).collect::<HashMap<_, _>>();
+        let mut call_ids = unique.map(|id| (id, Hooked::No)).collect::<HashMap<_, _>>();
         let read = each_stored(self.home.disk().as_ref(), &dates, |stored| {
             if let Some(is_there) = stored.entry_id().and_then(|id| ids.get_mut(&id)) {
                 *is_there = true;
             }
-            let is_seen = stored.via.as_deref() == Some(Via::Hook.as_str())
-                && stored.reason.as_deref() != Some(Reason::Interrupted.as_str());
-            if let Some(is_there) = stored.call_id.as_deref().filter(|_| is_seen).and_then(|id| call_ids.get_mut(id)) {
-                *is_there = true;
+            if stored.via.as_deref() != Some(Via::Hook.as_str()) {
+                return;
+            }
+            self.hooked.add(stored);
+            if let Some(seen) = stored.call_id.as_deref().and_then(|id| call_ids.get_mut(id)) {
+                *seen = (*seen).max(if stored.is_interrupted() { Hooked::Interrupted } else { Hooked::Ended });
             }
         });
         read.map_err(|error| Failure::io("read", "the day files of the home", &error))?;
@@ -293,8 +326,13 @@ impl<'a> Run<'a> {
         for FoundCall { call, unique } in calls {
             let Some(id) = call.id else { continue };
             let was_met = unique.is_some_and(|unique| !self.met_unique.insert(unique)) | !self.met.insert(id);
-            let is_hooked = call.call_id.as_ref().is_some_and(|id| call_ids.get(id) == Some(&true));
-            if was_met || is_hooked || ids.get(&id) == Some(&true) {
+            let is_hooked = match call.call_id.as_ref().and_then(|id| call_ids.get(id)) {
+                Some(Hooked::Ended) => true,
+                Some(Hooked::Interrupted) => is_interrupted(&call),
+                Some(Hooked::No) | None => false,
+            };
+            let is_there = was_met || is_hooked || ids.get(&id) == Some(&true);
+            if is_there || self.hooked.take(&call) {
                 report.before += 1;
             } else if self.recorder.too_late(&call).is_some() {
                 report.late += 1;
@@ -332,6 +370,20 @@ fn size(found: &FoundCall) -> usize {
         tooltrail::Payload::Text(text) | tooltrail::Payload::Json(text) => text.len(),
     });
     call.args.len() + result + outcome.and_then(|outcome| outcome.error.as_ref()).map_or(0, String::len)
+}
+
+/// What a hook has recorded of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Hooked {
+    No,
+    /// That it began. The session file may know how it ended.
+    Interrupted,
+    Ended,
+}
+
+/// Whether nobody knows how a call ended.
+pub(super) fn is_interrupted(call: &Call) -> bool {
+    call.outcome.as_ref().is_some_and(|outcome| outcome.reason == Some(Reason::Interrupted))
 }
 
 /// Whether nobody has written to a file for a day.

@@ -89,7 +89,7 @@ class Client:
     tells_server = True
     # Whether the entries of a sub-agent's calls say so.
     tells_agent = True
-    # What `tooltrail import` reads, below the home folder; empty if it does not know the files.
+    # What `tooltrail import` reads, below the home folder.
     files = ""
     # The prompt, if there is one, that makes the client replace the conversation with a summary.
     compact = ""
@@ -99,6 +99,8 @@ class Client:
     cancelled = "interrupted"
     # Whether the client gives each call an id.
     has_ids = False
+    # How many calls of a session only the session files know.
+    unseen = 0
 
     @cache
     def missing(self) -> "str | None":
@@ -331,6 +333,7 @@ class Gemini(Client):
     events = ("BeforeTool", "AfterTool", "AfterAgent", "SessionStart", "SessionEnd")
     before = "BeforeTool"
     hooks_file = ".gemini/settings.json"
+    files = ".gemini/tmp"
     tells_agent = False
     compact = "/compress"
 
@@ -400,6 +403,7 @@ class Copilot(Client):
     )  # fmt: skip
     before = "preToolUse"
     hooks_file = ".copilot/hooks/other.json"
+    files = ".copilot/session-state"
     session = "sessionId"
     tells_server = False
     compact = "/compact"

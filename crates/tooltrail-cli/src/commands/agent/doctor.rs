@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use tooltrail::{Query, Question};
@@ -57,6 +58,11 @@ pub(super) fn doctor(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode,
         found = examine(&installer);
     }
     let general = general(settings, &state);
+    if PauseFile::new(&state).is_off() {
+        for diagnosis in found.iter_mut().filter(|diagnosis| diagnosis.is_installed) {
+            diagnosis.next = "tooltrail agent on".to_owned();
+        }
+    }
     let is_wrong = !general.is_empty() || found.iter().any(|diagnosis| !diagnosis.wrong.is_empty());
     let mut data = Data::exact();
     if settings.flags.json {
@@ -72,6 +78,9 @@ pub(super) fn doctor(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode,
 fn seen(client: Client, settings: &Settings) -> Seen {
     let mut question = Question::new();
     let query = Query::parse(&format!("via=hook client={}*", client.name()));
+    // A configuration that is not understood is told for itself.
+    let without_file = settings.without_file();
+    let settings = if settings.file().is_ok() { settings } else { &without_file };
     let (Ok(query), Ok(trail)) = (query, settings.trail()) else { return Seen::default() };
     (question.query, question.days, question.limit) = (query, DAYS_MAX, CALLS_LOOKED_AT);
     let Ok(page) = trail.recent(&question) else { return Seen::default() };
@@ -94,12 +103,20 @@ fn general(settings: &Settings, state: &Path) -> Vec<String> {
             "hooks run without the rules of the configuration file, because it is not understood: {failure}"
         ));
     }
+    let home = settings.home_path().map(|home| resolved(&home)).unwrap_or_default();
+    let waiting = waiting_calls(&home);
+    if waiting > 0 {
+        wrong.push(format!(
+            "{} of hooks could not be appended to the trail for minutes; they wait in {}",
+            output::unit(waiting, "call", "calls"),
+            home.join(".tooltrail/claims").display()
+        ));
+    }
     let lost = LossFile::new(state).read();
     if let Some(last) = lost.last() {
         let count = output::unit(lost.len() as u64, "event", "events");
         wrong.push(format!("{count} of hooks could not be recorded; the last at {}: {}", last.at, last.why));
     }
-    let home = settings.home_path().map(|home| resolved(&home)).unwrap_or_default();
     for loss in StatusFolder::new(Some(state.join("mcp"))).losses(&home) {
         let server = loss.server.map(|server| format!(" {server}")).unwrap_or_default();
         let calls = output::unit(loss.lost, "call", "calls");
@@ -107,6 +124,17 @@ fn general(settings: &Settings, state: &Path) -> Vec<String> {
         wrong.push(format!("{calls} of the MCP server{server} could not be recorded (process {pid}, {at}): {why}"));
     }
     wrong
+}
+
+/// The age at which a call that is being recorded is waiting for something.
+const WAITING_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// Returns the number of calls that hooks could not append to the trail.
+fn waiting_calls(home: &Path) -> u64 {
+    let claims = std::fs::read_dir(home.join(".tooltrail/claims")).into_iter().flatten().flatten();
+    let modified = claims.filter_map(|claim| claim.metadata().ok()).filter(|claim| claim.is_file());
+    let is_old = |modified: SystemTime| SystemTime::now().duration_since(modified).is_ok_and(|age| age >= WAITING_AGE);
+    modified.filter_map(|claim| claim.modified().ok()).filter(|modified| is_old(*modified)).count() as u64
 }
 
 fn doctor_answer(found: &[Diagnosis], general: &[String]) -> Value {
@@ -148,7 +176,7 @@ fn print_doctor(found: &[Diagnosis], general: &[String], data: &mut Data) -> Res
             data.line(&format!("  last call  {last}"))?;
             if diagnosis.seen.calls > 0 {
                 let Seen { calls, interrupted, .. } = diagnosis.seen;
-                data.line(&format!("  of the last {calls} calls, {interrupted} without an outcome"))?;
+                data.line(&format!("  without an outcome  {interrupted} of the last {calls} calls"))?;
             }
             for note in &diagnosis.notes {
                 data.line(&format!("  {}", output::escaped(note)))?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use crate::agents::{Installer, Kind, Outcome, Places, Plan};
+use crate::agents::{Change, Installer, Kind, Outcome, Places, Plan};
 use crate::commands::agent::{installer, parse_client};
 use crate::failure::{Exit, Failure};
 use crate::hook::Client;
@@ -23,8 +23,8 @@ pub(super) struct Which {
     #[arg(long)]
     all: bool,
 
-    /// Only in this project: the settings that only you have there (claude-code) [default: the current folder]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
+    /// Only in this project: the settings that only you have there; for claude-code alone [default: the current folder]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
     project: Option<PathBuf>,
 
     /// Show the change of each file, and change nothing
@@ -55,6 +55,7 @@ pub(super) struct Uninstall {
 /// Puts hooks into the settings of agents.
 pub(super) fn install(args: Install, settings: &Settings) -> Result<ExitCode, Failure> {
     let installer = installer(settings, args.user, args.which.project.as_deref(), args.mcp)?;
+    clients(&args.which, &installer.places)?;
     // The home exists before the first hook runs, and a home that cannot be written is told now.
     if !args.which.dry_run {
         settings.create_home()?;
@@ -72,13 +73,20 @@ pub(super) fn uninstall(args: &Uninstall, settings: &Settings) -> Result<ExitCod
 fn clients(which: &Which, places: &Places) -> Result<Vec<Client>, Failure> {
     let mut clients = which.clients.clone();
     if which.all {
-        clients.extend(Client::ALL.into_iter().filter(|client| places.is_found(*client)));
+        let has_settings = |client: Client| which.project.is_none() || client == Client::ClaudeCode;
+        clients.extend(Client::ALL.into_iter().filter(|client| places.is_found(*client) && has_settings(*client)));
     }
     clients.sort();
     clients.dedup();
     if clients.is_empty() {
         let found = Client::ALL.into_iter().filter(|client| places.is_found(*client)).map(Client::name);
         let found = found.collect::<Vec<_>>();
+        if which.all {
+            return Err(Failure::could_not(
+                "no coding agent was used on this machine yet",
+                "name one, as in `tooltrail agent install claude-code`: its hooks are there when you start it",
+            ));
+        }
         let found = if found.is_empty() { "none was used here".to_owned() } else { found.join(", ") };
         return Err(Failure::could_not(
             "no agent is named",
@@ -110,6 +118,9 @@ fn change(which: &Which, settings: &Settings, installer: &Installer, installs: b
         data.finish()?;
     } else {
         let mut data = Data::exact();
+        if which.dry_run {
+            data.line("nothing is changed; this is what would be:")?;
+        }
         for plan in &plans {
             tell(plan, &outcomes, &installer, which.dry_run, installs, &mut data)?;
         }
@@ -158,12 +169,18 @@ fn tell(
             continue;
         }
         if change.is_none() {
-            data.line(&format!("{}: {shown} stays as it is", client.title()))?;
+            if !plan.refused.iter().any(|(path, _)| *path == change.path) {
+                data.line(&format!("{}: {shown} stays as it is", client.title()))?;
+            }
             continue;
         }
         changed += 1;
-        let verb = if dry_run { "would change" } else { "changed" };
-        data.line(&format!("{}: {verb} {shown}", client.title()))?;
+        let verb = match (&change.before, &change.after) {
+            (None, _) => ["would create", "created"],
+            (_, None) => ["would remove", "removed"],
+            _ => ["would change", "changed"],
+        };
+        data.line(&format!("{}: {} {shown}", client.title(), verb[usize::from(!dry_run)]))?;
         if dry_run {
             for (sign, line) in change.diff() {
                 data.line(&format!("  {sign} {}", output::escaped(&line)))?;
@@ -194,7 +211,15 @@ fn tell(
         }
     }
     if installs && changed > 0 && !dry_run {
-        data.line(&format!("  {}", after_install(client)))?;
+        let hooks = places.hooks(client, installer.project.as_deref());
+        let is_hooks = |change: &&Change| hooks.as_ref().is_some_and(|hooks| same_file(hooks, &change.path));
+        let has_new_hooks = plan.changes.iter().filter(is_hooks).any(|change| !change.is_none());
+        if has_new_hooks {
+            data.line(&format!("  {}", after_install(client)))?;
+        }
+        if !has_new_hooks || plan.servers.iter().any(|server| server.kind == Kind::Command) {
+            data.line("  a session that runs goes on with the MCP servers that it has: start a new one")?;
+        }
         data.line(&format!("  then, as its first call ends: tooltrail tail -f client={}*", client.name()))?;
     }
     Ok(())
@@ -203,10 +228,17 @@ fn tell(
 /// Prints what somebody can paste into a file with hooks that was left alone.
 fn tell_snippet(plan: &Plan, path: &Path, installer: &Installer) {
     let hooks = installer.places.hooks(plan.client, installer.project.as_deref());
-    if hooks.is_some_and(|hooks| hooks == path || hooks.canonicalize().is_ok_and(|hooks| hooks == path)) {
+    if hooks.is_some_and(|hooks| same_file(&hooks, path)) {
         let snippet = serde_json::to_string_pretty(&installer.snippet(plan.client)).unwrap_or_default();
-        output::talk_hint(&format!("paste this into it yourself:\n{snippet}"));
+        output::talk_hint(&format!(
+            "mend the file and run the same command again, or paste this into it yourself:\n{snippet}"
+        ));
     }
+}
+
+/// Whether a path of settings is that of a changed file, which has no links in it.
+fn same_file(path: &Path, changed: &Path) -> bool {
+    path == changed || path.canonicalize().is_ok_and(|path| path == changed)
 }
 
 /// Returns what a person must do until the hooks of an agent run.

@@ -26,7 +26,7 @@ use crate::settings::folders::resolved;
   tooltrail agent install --all --dry-run   what would be changed
   tooltrail agent install claude-code --mcp hooks, and its MCP servers too
   tooltrail agent doctor                    whether it works, and what to do if not
-  tooltrail agent off                       stop recording at once; on goes on
+  tooltrail agent off                       turn the hooks off at once; on turns them on
 
 Agents: claude-code, codex, gemini, copilot, cursor.")]
 pub(crate) struct Args {
@@ -42,16 +42,25 @@ enum Command {
     Uninstall(install::Uninstall),
     /// Say for each agent whether its hooks work, and what to do next; exit 1 if something is wrong
     Doctor(doctor::DoctorArgs),
-    /// Stop recording what hooks tell, at once and for all agents
+    /// Turn the hooks of all agents off at once: they record nothing, and no rule refuses a call
+    ///
+    /// MCP servers behind `tooltrail mcp` are not concerned.
     Off,
-    /// Record again what hooks tell
+    /// Turn the hooks on again
     On,
 }
 
 pub(super) fn parse_client(name: &str) -> Result<Client, String> {
     Client::parse(name).ok_or_else(|| {
         let known = Client::ALL.map(Client::name).join(", ");
-        format!("no agent that is known; known are {known}")
+        let lower = name.to_lowercase();
+        let meant = Client::ALL
+            .into_iter()
+            .find(|client| lower.starts_with(client.name().split('-').next().unwrap_or_default()));
+        match meant {
+            Some(meant) => format!("no agent that is known: did you mean {}?", meant.name()),
+            None => format!("no agent that is known; known are {known}"),
+        }
     })
 }
 
@@ -91,6 +100,12 @@ fn installer(
         ..HookArgs::default()
     };
     let project = project.map(resolved);
+    if let Some(project) = project.as_ref().filter(|project| !project.is_dir()) {
+        return Err(Failure::could_not(
+            format!("{} is no folder", project.display()),
+            "name the folder of a project that exists",
+        ));
+    }
     Ok(Installer { places, program: program()?, args, project, with_servers, undo: Undo::new(&state) })
 }
 
@@ -120,7 +135,8 @@ fn switch(off: bool, settings: &Settings) -> Result<ExitCode, Failure> {
         data.line(&json!({ "recording": !off }).to_string())?;
         data.finish()?;
     } else if off {
-        output::talk("hooks record nothing from now on; `tooltrail agent on` goes on");
+        output::talk("hooks record nothing and refuse nothing from now on; `tooltrail agent on` turns them on again");
+        output::talk("what runs behind `tooltrail mcp` is still recorded");
     } else {
         output::talk("hooks record again");
     }
