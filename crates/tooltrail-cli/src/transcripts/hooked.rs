@@ -8,7 +8,7 @@ use tooltrail::{Call, EntryId, Timestamp};
 
 use crate::import::Stored;
 use crate::transcripts::formats::Format;
-use crate::transcripts::run::is_interrupted;
+use crate::transcripts::pair::is_interrupted;
 
 /// The longest time between the end of a call as a hook saw it and as the session file tells it, in milliseconds. Agents
 /// wait for their hooks, and a hook may wait 2 s.

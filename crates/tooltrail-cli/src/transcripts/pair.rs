@@ -179,6 +179,11 @@ fn outcome(answered: Option<Answered>) -> Outcome {
     }
 }
 
+/// Whether nobody knows how a call ended.
+pub(super) fn is_interrupted(call: &Call) -> bool {
+    call.outcome.as_ref().is_some_and(|outcome| outcome.reason == Some(Reason::Interrupted))
+}
+
 fn took(began: Timestamp, ended: Timestamp) -> Option<DurationMs> {
     let millis = u64::try_from(ended.as_millis() - began.as_millis()).ok()?;
     Some(DurationMs::measured(std::time::Duration::from_millis(millis)))

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tooltrail::disk::Lock;
-use tooltrail::{Call, Date, EntryId, Error, Home, Reason, Recorder, Via};
+use tooltrail::{Call, Date, EntryId, Error, Home, Recorder, Via};
 
 use crate::failure::Failure;
 use crate::import::{Rejected, each_stored, lock_sessions, why_ahead};
 use crate::settings::file::AgentsFile;
 use crate::transcripts::formats::Format;
 use crate::transcripts::hooked::HookedCalls;
-use crate::transcripts::pair::{FoundCall, Pairs};
+use crate::transcripts::pair::{FoundCall, Pairs, is_interrupted};
 use crate::transcripts::reader::Reader;
 
 /// The lines of a file that are looked at to recognise it.
@@ -379,11 +379,6 @@ enum Hooked {
     /// That it began. The session file may know how it ended.
     Interrupted,
     Ended,
-}
-
-/// Whether nobody knows how a call ended.
-pub(super) fn is_interrupted(call: &Call) -> bool {
-    call.outcome.as_ref().is_some_and(|outcome| outcome.reason == Some(Reason::Interrupted))
 }
 
 /// Whether nobody has written to a file for a day.

@@ -149,8 +149,17 @@ fn settings_that_cannot_be_changed_are_left_alone() {
     assert!(none.code == Some(2) && none.err.contains("claude-code, codex"), "{}", none.err);
     let unknown = home.run(&["agent", "install", "vim"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("known are claude-code"), "{}", unknown.err);
+    let meant = home.run(&["agent", "install", "Claude"]);
+    assert!(meant.code == Some(2) && meant.err.contains("did you mean claude-code"), "{}", meant.err);
     let project = home.run(&["agent", "install", "codex", "--project", home.path("").to_str().unwrap()]);
     assert!(project.code == Some(1) && project.err.contains("one project"), "{}", project.err);
+    let missing = home.run(&["agent", "install", "claude-code", "--project", home.path("nope").to_str().unwrap()]);
+    assert!(missing.code == Some(2) && missing.err.contains("is no folder"), "{}", missing.err);
+    assert!(!home.path("nope").exists());
+    let unused = TestHome::new();
+    let ran = unused.run(&["agent", "install", "--all"]);
+    assert!(ran.code == Some(2) && ran.err.contains("no coding agent was used"), "{}", ran.err);
+    assert!(!unused.home().exists(), "nothing is made before it is known for whom");
 }
 
 #[test]
@@ -169,6 +178,27 @@ fn the_state_of_claude_code_is_left_alone_while_it_runs() {
 }
 
 #[test]
+fn a_server_whose_wrapper_is_gone_is_told_and_mended() {
+    let home = with_settings();
+    let program = home.path("old/tooltrail");
+    std::fs::create_dir(home.path("old")).unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_tooltrail"), &program).unwrap();
+    let mut old = Command::new(&program);
+    old.args(["agent", "install", "claude-code", "codex", "--mcp"]).env_clear().env("HOME", home.path(""));
+    assert!(old.env("TOOLTRAIL_HOME", home.home()).output().unwrap().status.success());
+    std::fs::remove_file(&program).unwrap();
+    for (client, file) in [("claude-code", ".claude.json"), ("codex", ".codex/config.toml")] {
+        let (code, answer) = doctor(&home, client);
+        let wrong = answer["agents"][0]["wrong"].to_string();
+        assert!(code == Some(1) && wrong.contains("MCP server") && wrong.contains("no program"), "{answer}");
+        home.run(&["agent", "doctor", client, "--fix"]);
+        let text = std::fs::read_to_string(home.path(file)).unwrap();
+        assert!(!text.contains("old/tooltrail") && text.contains("--server="), "{text}");
+    }
+    assert_eq!(doctor(&home, "claude-code").0, Some(0));
+}
+
+#[test]
 fn a_project_gets_hooks_for_one_person() {
     let home = with_settings();
     let project = home.path("project");
@@ -180,6 +210,10 @@ fn a_project_gets_hooks_for_one_person() {
     let args = ["agent", "uninstall", "claude-code", "--project", project.to_str().unwrap()];
     assert_eq!(home.run(&args).code, Some(0));
     assert!(!project.join(".claude/settings.local.json").exists());
+    // The name of the agent after --project is no folder.
+    let mut named = home.command(&["agent", "install", "--project", "claude-code"]);
+    assert!(named.current_dir(&project).output().unwrap().status.success());
+    assert!(project.join(".claude/settings.local.json").exists());
 }
 
 fn doctor(home: &TestHome, client: &str) -> (Option<i32>, Value) {

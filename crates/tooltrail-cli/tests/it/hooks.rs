@@ -202,6 +202,32 @@ fn a_rule_refuses_a_call_and_a_broken_file_refuses_none() {
     home.file("tooltrail.toml", "[agents]\nexclude = [\"/w/**\"]\n");
     quiet(&home, &event("PostToolUse", "s", "toolu_4"));
     assert_eq!(home.stored().iter().filter(|entry| entry["via"] == "hook").count(), 2);
+    // What is left out of the trail is held to the rules all the same.
+    let rule = "[[gate.rules]]\nname = \"no-shell\"\neffect = \"deny\"\ntools = [\"Bash\"]\n";
+    home.file("tooltrail.toml", format!("[agents]\nexclude = [\"/w/**\"]\n{rule}"));
+    assert!(run(&home, &event("PreToolUse", "s", "toolu_5")).out.contains("deny"));
+    assert_eq!(home.stored().iter().filter(|entry| entry["via"] == "hook").count(), 2);
+}
+
+#[test]
+fn no_folder_for_state_is_that_of_the_project() {
+    let home = TestHome::new();
+    let project = home.path("project");
+    std::fs::create_dir(&project).unwrap();
+    // A file of the project is no switch, and nothing is written beside it.
+    std::fs::write(project.join("agents.off"), "").unwrap();
+    let (root, keys) = (home.home(), home.path("keys"));
+    let args = ["hook", "claude-code", "--home", root.to_str().unwrap(), "--keys", keys.to_str().unwrap()];
+    let mut command = home.command(&[&args[..], &["--state", "."]].concat());
+    command.env_remove("HOME").current_dir(&project).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(event("PostToolUse", "s", "toolu_1").to_string().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut lost = home.command(&args);
+    lost.env_remove("HOME").current_dir(&project).stdin(Stdio::null());
+    assert!(lost.status().unwrap().success());
+    assert_eq!(home.stored().len(), 1);
+    assert_eq!(std::fs::read_dir(&project).unwrap().count(), 1);
 }
 
 #[test]

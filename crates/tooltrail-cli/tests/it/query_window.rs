@@ -118,5 +118,5 @@ fn the_configuration_says_where_the_gate_holds() {
     let file = place.file("tooltrail.toml", "[gate]\ndefault = \"deny\"\n");
     let ran = place.run(&["config", "check", "--config", &file]);
     assert_eq!(ran.code, Some(0), "{}", ran.err);
-    assert!(ran.out.contains("behind `tooltrail mcp`, and in programs that use the toolbox"), "{}", ran.out);
+    assert!(ran.out.contains("behind `tooltrail mcp`, in the hooks of coding agents, and in programs"), "{}", ran.out);
 }

@@ -329,6 +329,34 @@ fn the_agents_on_this_machine_are_found() {
 }
 
 #[test]
+fn projects_that_are_left_out_are_not_taken_in() {
+    let place = TestHome::new();
+    let write = |path: &str, text: &str| {
+        let path = place.path(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write(".claude/projects/-w/s-1.jsonl", &claude_code());
+    // Gemini CLI tells the folder of the project in a file beside those of the sessions.
+    write(".gemini/tmp/w/.project_root", "/private/w\n");
+    write(".gemini/tmp/w/chats/session-1.jsonl", &gemini());
+    write(".config/tooltrail/tooltrail.toml", "[agents]\nexclude = [\"/w\", \"/private/**\"]\n");
+    let taken = place.run(&["import", "--agents", "--yes"]);
+    assert_eq!(taken.code, Some(0), "{}", taken.err);
+    assert!(
+        taken.err.contains("0 calls stored") && taken.err.contains("of projects that are left out"),
+        "{}",
+        taken.err
+    );
+    assert!(taken.err.contains("claude-code: 1 session file, 0 calls"), "{}", taken.err);
+    assert_eq!(place.run(&["reconcile", "--days", "3650"]).code, Some(0));
+    write(".config/tooltrail/tooltrail.toml", "");
+    assert_eq!(place.run(&["import", "--agents", "--yes"]).code, Some(0));
+    let gemini = place.stored().into_iter().filter(|entry| entry["client"] == "gemini").collect::<Vec<_>>();
+    assert!(gemini.len() == 5 && gemini.iter().all(|entry| entry["extra"]["cwd"] == "/private/w"), "{gemini:?}");
+}
+
+#[test]
 fn damaged_and_foreign_lines_are_told() {
     let place = TestHome::new();
     let file = format!("{}{{\"type\":\n\n{}\n", claude_code(), json!({ "type": "progress" }));

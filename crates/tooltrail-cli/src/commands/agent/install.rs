@@ -24,7 +24,7 @@ pub(super) struct Which {
     all: bool,
 
     /// Only in this project: the settings that only you have there; for claude-code alone [default: the current folder]
-    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".")]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".")]
     project: Option<PathBuf>,
 
     /// Show the change of each file, and change nothing
@@ -52,8 +52,21 @@ pub(super) struct Uninstall {
     which: Which,
 }
 
+impl Which {
+    /// `--project claude-code` names an agent and no folder, unless there is such a folder.
+    fn with_agent_after_project(mut self) -> Self {
+        let named = self.project.as_ref().filter(|project| !project.exists());
+        if let Some(client) = named.and_then(|project| Client::parse(project.to_str()?)) {
+            self.clients.push(client);
+            self.project = Some(PathBuf::from("."));
+        }
+        self
+    }
+}
+
 /// Puts hooks into the settings of agents.
-pub(super) fn install(args: Install, settings: &Settings) -> Result<ExitCode, Failure> {
+pub(super) fn install(mut args: Install, settings: &Settings) -> Result<ExitCode, Failure> {
+    args.which = args.which.with_agent_after_project();
     let installer = installer(settings, args.user, args.which.project.as_deref(), args.mcp)?;
     clients(&args.which, &installer.places)?;
     // The home exists before the first hook runs, and a home that cannot be written is told now.
@@ -64,9 +77,10 @@ pub(super) fn install(args: Install, settings: &Settings) -> Result<ExitCode, Fa
 }
 
 /// Takes the hooks out.
-pub(super) fn uninstall(args: &Uninstall, settings: &Settings) -> Result<ExitCode, Failure> {
-    let installer = installer(settings, None, args.which.project.as_deref(), false)?;
-    change(&args.which, settings, &installer, false)
+pub(super) fn uninstall(args: Uninstall, settings: &Settings) -> Result<ExitCode, Failure> {
+    let which = args.which.with_agent_after_project();
+    let installer = installer(settings, None, which.project.as_deref(), false)?;
+    change(&which, settings, &installer, false)
 }
 
 /// Returns the agents that are meant.

@@ -67,7 +67,7 @@ pub(super) fn parse_client(name: &str) -> Result<Client, String> {
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     match args.command {
         Command::Install(args) => install::install(args, settings),
-        Command::Uninstall(args) => install::uninstall(&args, settings),
+        Command::Uninstall(args) => install::uninstall(args, settings),
         Command::Doctor(args) => doctor::doctor(&args, settings),
         Command::Off => switch(true, settings),
         Command::On => switch(false, settings),
