@@ -17,7 +17,7 @@ const SETTINGS: [(&str, &str); 8] = [
     ),
     (
         ".claude.json",
-        "{\"numStartups\":7,\"mcpServers\":{\"files\":{\"command\":\"npx\",\"args\":[\"-y\",\"files\"]},\"far\":{\"type\":\"http\",\"url\":\"https://example.org\"}},\"projects\":{\"/w\":{\"mcpServers\":{\"own\":{\"command\":\"own\"}}}}}",
+        "{\"numStartups\":7,\"mcpServers\":{\"files\":{\"command\":\"npx\",\"args\":[\"-y\",\"files\"]},\"far\":{\"type\":\"http\",\"url\":\"https://example.org\"}},\"projects\":{\"/w\":{\"mcpServers\":{\"own\":{\"command\":\"own\",\"env\":{\"DB_PASSWORD\":\"hunter29x\"}}}}}}",
     ),
     (
         ".codex/hooks.json",
@@ -83,6 +83,8 @@ fn settings_are_given_back_as_they_were() {
     let before = settings(&home);
     let dry = install(&home, &["--dry-run"]);
     assert!(dry.code == Some(0) && dry.out.contains("would change ~/.claude/settings.json"), "{}", dry.err);
+    assert!(dry.out.contains("nothing is changed") && !dry.out.contains("hunter29x"), "{}", dry.out);
+    assert!(dry.out.contains("[redacted:"), "the line of the secret is shown: {}", dry.out);
     assert_eq!(settings(&home), before);
     let installed = install(&home, &[]);
     assert_eq!(installed.code, Some(0), "{}", installed.err);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use tooltrail::Redactor;
 
 use crate::agents::{Change, Installer, Kind, Outcome, Places, Plan};
 use crate::commands::agent::{installer, parse_client};
@@ -119,6 +120,12 @@ fn change(which: &Which, settings: &Settings, installer: &Installer, installs: b
     let clients = clients(which, &installer.places)?;
     let plan = |client: &Client| if installs { installer.install(*client) } else { installer.uninstall(*client) };
     let plans = clients.iter().map(plan).collect::<Vec<_>>();
+    let is_changed = plans.iter().flat_map(|plan| &plan.changes).any(|change| !change.is_none());
+    if is_changed && !which.dry_run {
+        output::talk(
+            "this takes 2 s: an agent that runs may write its own settings over the change, which would be told",
+        );
+    }
     let outcomes = if which.dry_run { Vec::new() } else { installer.apply(&plans) };
     let failed = |plan: &Plan| {
         let paths = plan.changes.iter().map(|change| &change.path).collect::<Vec<_>>();
@@ -135,8 +142,10 @@ fn change(which: &Which, settings: &Settings, installer: &Installer, installs: b
         if which.dry_run {
             data.line("nothing is changed; this is what would be:")?;
         }
+        // The lines around a change may hold secrets of others, and this output may end in a log.
+        let redactor = if which.dry_run { Some(settings.redactor()?) } else { None };
         for plan in &plans {
-            tell(plan, &outcomes, &installer, which.dry_run, installs, &mut data)?;
+            tell(plan, &outcomes, &installer, redactor.as_ref(), installs, &mut data)?;
         }
         data.finish()?;
     }
@@ -161,16 +170,17 @@ fn answer(plan: &Plan, outcomes: &[Outcome]) -> Value {
     })
 }
 
-/// Prints what became of the settings of one agent.
+/// Prints what became of the settings of one agent; with a redactor, what would become of them.
 fn tell(
     plan: &Plan,
     outcomes: &[Outcome],
     installer: &Installer,
-    dry_run: bool,
+    redactor: Option<&Redactor>,
     installs: bool,
     data: &mut Data,
 ) -> Result<(), Failure> {
     let (client, places) = (plan.client, &installer.places);
+    let dry_run = redactor.is_some();
     let mut changed = 0;
     for change in &plan.changes {
         let shown = output::escaped(&places.shown(&change.path)).into_owned();
@@ -195,9 +205,9 @@ fn tell(
             _ => ["would change", "changed"],
         };
         data.line(&format!("{}: {} {shown}", client.title(), verb[usize::from(!dry_run)]))?;
-        if dry_run {
+        if let Some(redactor) = redactor {
             for (sign, line) in change.diff() {
-                data.line(&format!("  {sign} {}", output::escaped(&line)))?;
+                data.line(&format!("  {sign} {}", output::escaped(&redactor.text(&line))))?;
             }
         }
     }
