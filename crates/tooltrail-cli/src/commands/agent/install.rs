@@ -143,7 +143,7 @@ fn change(which: &Which, settings: &Settings, installer: &Installer, installs: b
             data.line("nothing is changed; this is what would be:")?;
         }
         // The lines around a change may hold secrets of others, and this output may end in a log.
-        let redactor = if which.dry_run { Some(settings.redactor()?) } else { None };
+        let redactor = which.dry_run.then(|| settings.redactor().unwrap_or_else(|_| Redactor::new(None)));
         for plan in &plans {
             tell(plan, &outcomes, &installer, redactor.as_ref(), installs, &mut data)?;
         }
@@ -217,23 +217,7 @@ fn tell(
             tell_snippet(plan, path, installer);
         }
     }
-    for server in &plan.servers {
-        let of = server.project.as_ref().map(|project| format!(" (of {project})")).unwrap_or_default();
-        let name = output::escaped(&server.name);
-        match server.kind {
-            Kind::Command => data.line(&format!("  MCP server {name}{of}: behind tooltrail mcp"))?,
-            Kind::Remote => {
-                data.line(&format!("  MCP server {name}{of}: left alone, it is reached over the network"))?
-            }
-            Kind::Behind => {
-                data.line(&format!("  MCP server {name}{of}: left alone, it is behind a tooltrail mcp of yours"))?
-            }
-            Kind::OddArgs => {
-                data.line(&format!("  MCP server {name}{of}: left alone, its args are no list of texts"))?
-            }
-            Kind::Unknown => data.line(&format!("  MCP server {name}{of}: left alone, it has no command"))?,
-        }
-    }
+    tell_servers(plan, data)?;
     if installs && changed > 0 && !dry_run {
         let hooks = places.hooks(client, installer.project.as_deref());
         let is_hooks = |change: &&Change| hooks.as_ref().is_some_and(|hooks| same_file(hooks, &change.path));
@@ -245,6 +229,23 @@ fn tell(
             data.line("  a session that runs goes on with the MCP servers that it has: start a new one")?;
         }
         data.line(&format!("  then, as its first call ends: tooltrail tail -f client={}*", client.name()))?;
+    }
+    Ok(())
+}
+
+/// Prints what becomes of the MCP servers of one agent.
+fn tell_servers(plan: &Plan, data: &mut Data) -> Result<(), Failure> {
+    for server in &plan.servers {
+        let of = server.project.as_ref().map(|project| format!(" (of {project})")).unwrap_or_default();
+        let name = output::escaped(&server.name);
+        let becomes = match server.kind {
+            Kind::Command => "behind tooltrail mcp",
+            Kind::Remote => "left alone, it is reached over the network",
+            Kind::Behind => "left alone, it is behind a tooltrail mcp of yours",
+            Kind::OddArgs => "left alone, its args are no list of texts",
+            Kind::Unknown => "left alone, it has no command",
+        };
+        data.line(&format!("  MCP server {name}{of}: {becomes}"))?;
     }
     Ok(())
 }
