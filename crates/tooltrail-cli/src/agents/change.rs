@@ -129,13 +129,31 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is read-only"));
     }
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy().into_owned();
-    let new = folder.join(format!(".{name}.tooltrail-{}", std::process::id()));
+    let prefix = format!(".{name}.tooltrail-");
+    remove_abandoned(folder, &prefix);
+    let new = folder.join(format!("{prefix}{}", std::process::id()));
     let written = write_new(&new, text, old.as_ref()).and_then(|()| fs::rename(&new, path));
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
     written?;
     File::open(folder)?.sync_all()
+}
+
+/// Removes what killed installers left: such a file holds the settings with their secrets.
+fn remove_abandoned(folder: &Path, prefix: &str) {
+    let is_alive = |pid: &str| {
+        let pid = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
+        // A process of another account cannot be asked, so it counts as alive.
+        pid.is_none_or(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+    };
+    for file in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = file.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(prefix));
+        if pid.is_some_and(|pid| !is_alive(pid)) {
+            let _ = fs::remove_file(file.path());
+        }
+    }
 }
 
 fn write_new(path: &Path, text: &str, old: Option<&fs::Metadata>) -> io::Result<()> {
@@ -168,6 +186,8 @@ mod tests {
         change.after = Some("a\nb\nC\nd\n".to_owned());
         let diff = change.diff().into_iter().map(|(sign, line)| format!("{sign}{line}")).collect::<Vec<_>>();
         assert_eq!(diff, [" a", " b", "-c", "+C", " d"]);
+        // An installer that was killed left its copy.
+        fs::write(folder.path().join(".real.json.tooltrail-4194304"), "secret").unwrap();
         change.write().unwrap();
         assert!(change.stands() && fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);

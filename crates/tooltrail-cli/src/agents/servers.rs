@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::Path;
 
-use jsonc_parser::cst::CstObject;
+use jsonc_parser::cst::{CstNode, CstObject};
 use serde_json::{Value, json};
 use toml_edit::{Array, DocumentMut, Item, TableLike};
 
@@ -173,11 +173,21 @@ fn change_section(
         let is_changed = kind == Kind::Command && after != before;
         if is_changed {
             set(&server, "command", &json!(after.command));
-            set(&server, "args", &json!(after.args));
+            set_args(&server, &before.args, &after.args);
         }
         servers.push((Server { name, project: project.map(str::to_owned), kind }, is_changed));
     }
     Ok(())
+}
+
+/// Sets the arguments. Those at the end that stay keep the comments around them.
+fn set_args(object: &CstObject, before: &[String], after: &[String]) {
+    let Some(args) = object.array_value("args") else { return set(object, "args", &json!(after)) };
+    let same = same_at_end(before, after);
+    args.elements().into_iter().take(before.len() - same).for_each(CstNode::remove);
+    for (at, arg) in after[..after.len() - same].iter().enumerate() {
+        args.insert(at, input(&json!(arg)));
+    }
 }
 
 fn set(object: &CstObject, name: &str, value: &Value) {
@@ -206,8 +216,12 @@ fn kind(name: &str, member: &dyn Fn(&str) -> Option<String>, args: Option<Vec<St
     (kind, command)
 }
 
+/// The mark at the beginning of a file that some editors write.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
 fn change_toml(text: &str, to: &dyn Fn(&str, &Command) -> Command) -> Result<(String, Vec<Server>), String> {
-    let mut file = text.parse::<DocumentMut>().map_err(|error| format!("it is no TOML: {}", error.message()))?;
+    let (mark, plain) = text.strip_prefix(BYTE_ORDER_MARK).map_or(("", text), |plain| (BYTE_ORDER_MARK, plain));
+    let mut file = plain.parse::<DocumentMut>().map_err(|error| format!("it is no TOML: {}", error.message()))?;
     let mut servers = Vec::new();
     let Some(section) = file.get_mut("mcp_servers").and_then(Item::as_table_like_mut) else {
         return Ok((text.to_owned(), servers));
@@ -226,12 +240,44 @@ fn change_toml(text: &str, to: &dyn Fn(&str, &Command) -> Command) -> Result<(St
         let after = to(&name, &before);
         if kind == Kind::Command && after != before {
             set_toml(server, "command", after.command.into());
-            set_toml(server, "args", after.args.into_iter().collect::<Array>().into());
+            set_toml_args(server, &before.args, &after.args);
             is_changed = true;
         }
         servers.push(Server { name, project: None, kind });
     }
-    Ok((if is_changed { file.to_string() } else { text.to_owned() }, servers))
+    if !is_changed {
+        return Ok((text.to_owned(), servers));
+    }
+    // The library writes lines of Unix.
+    let changed = file.to_string();
+    let changed = if text.contains("\r\n") { changed.replace("\r\n", "\n").replace('\n', "\r\n") } else { changed };
+    Ok((format!("{mark}{changed}"), servers))
+}
+
+/// Sets the arguments. Those at the end that stay keep the comments around them.
+fn set_toml_args(table: &mut dyn TableLike, before: &[String], after: &[String]) {
+    let Some(args) = table.get_mut("args").and_then(Item::as_array_mut) else {
+        table.insert("args", Item::Value(after.iter().map(String::as_str).collect::<Array>().into()));
+        return;
+    };
+    let same = same_at_end(before, after);
+    (same..before.len()).for_each(|_| drop(args.remove(0)));
+    let new = after.len() - same;
+    after[..new].iter().enumerate().for_each(|(at, arg)| args.insert(at, arg.as_str()));
+    // The first of those that stay was the first of all, or is it now.
+    if let Some(decor) = args.get_mut(new).map(toml_edit::Value::decor_mut) {
+        let prefix = decor.prefix().and_then(toml_edit::RawString::as_str).unwrap_or("");
+        match (prefix, new) {
+            ("", 1..) => decor.set_prefix(" "),
+            (" ", 0) => decor.set_prefix(""),
+            _ => {}
+        }
+    }
+}
+
+/// Returns how many arguments at the end are the same.
+fn same_at_end(before: &[String], after: &[String]) -> usize {
+    before.iter().rev().zip(after.iter().rev()).take_while(|(one, other)| one == other).count()
 }
 
 /// Sets a value and keeps the spaces and the comment around the old one.
@@ -303,6 +349,18 @@ mod tests {
             "model = \"x\" # mine\n\n[mcp_servers.files]\ncommand = \"npx\"   # the server\nargs = [\"-y\", \"server\"]\nenv = { A = \"1\" }\n\n[mcp_servers.far]\nurl = \"https://example.org\"\n",
             &[("files", Kind::Command), ("far", Kind::Remote)],
             "command = \"/b/tooltrail\"   # the server\nargs = [\"mcp\", \"--server=files\", \"--user\", \"al\", \"--\", \"npx\", \"-y\", \"server\"]",
+        );
+        check(
+            "config.toml",
+            "\u{feff}[mcp_servers.a]\r\ncommand = \"a\"\r\nargs = [\r\n  \"-y\", # yes\r\n  \"b\",\r\n]\r\n",
+            &[("a", Kind::Command)],
+            "\"-y\", # yes\r\n  \"b\",\r\n]\r\n",
+        );
+        check(
+            "mcp.json",
+            "{\"mcpServers\": {\"a\": {\"command\": \"a\", \"args\": [\n  \"-y\", // yes\n  \"b\"\n]}}}",
+            &[("a", Kind::Command)],
+            "\"-y\", // yes\n",
         );
         assert!(unwrap("{", Path::new("a.json")).is_err() && unwrap("a = = 1", Path::new("a.toml")).is_err());
     }

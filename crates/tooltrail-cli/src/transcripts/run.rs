@@ -267,6 +267,10 @@ impl<'a> Run<'a> {
         for found in pairs.unanswered() {
             match found {
                 Err(why) => report.rejected.push(reader.line, why.to_owned()),
+                Ok(found) if found.call.ts.and_then(why_ahead).is_some() => {
+                    let why = found.call.ts.and_then(why_ahead).unwrap_or_default();
+                    report.rejected.push(reader.line, why);
+                }
                 Ok(found) if is_over => self.unanswered.push((self.reports.len(), found)),
                 Ok(_) => report.open += 1,
             }

@@ -329,6 +329,22 @@ fn the_agents_on_this_machine_are_found() {
 }
 
 #[test]
+fn a_call_in_the_future_is_named_with_or_without_a_result() {
+    let place = TestHome::new();
+    let line = |kind: &str, data: Value| {
+        json!({ "type": kind, "id": "e", "timestamp": "2999-01-01T00:00:00.000Z", "data": data }).to_string() + "\n"
+    };
+    let begun = line("tool.execution_start", json!({ "toolCallId": "c", "toolName": "bash", "arguments": {} }));
+    let ended =
+        line("tool.execution_complete", json!({ "toolCallId": "c", "success": true, "result": { "content": "x" } }));
+    for text in [begun.clone(), begun + &ended] {
+        let told = place.run(&["import", &place.file("events.jsonl", text)]);
+        assert!(told.code == Some(1) && told.err.contains("line "), "{}", told.err);
+    }
+    assert!(calls(&place).is_empty());
+}
+
+#[test]
 fn projects_that_are_left_out_are_not_taken_in() {
     let place = TestHome::new();
     let write = |path: &str, text: &str| {
