@@ -109,6 +109,16 @@ impl Doctor<'_> {
         if !limited.is_empty() {
             diagnosis.mendable(format!("the hook for {} does not run for every tool", limited.join(", ")));
         }
+        let ours = self.installer.args.home.as_deref();
+        let other =
+            hooks.iter().filter_map(|hook| hook.home.as_deref()).find(|home| ours.is_some_and(|ours| *home != ours));
+        if let (Some(other), Some(ours)) = (other, ours) {
+            diagnosis.notes.push(format!(
+                "the hooks record into {}, and this looks at {}",
+                other.display(),
+                ours.display()
+            ));
+        }
         let mut programs = hooks.iter().map(|hook| &hook.program).collect::<Vec<_>>();
         programs.sort();
         programs.dedup();

@@ -114,11 +114,11 @@ fn quoted(word: &str) -> String {
     shlex::try_quote(word).unwrap_or_default().into_owned()
 }
 
-/// Returns the program and the agent of a command if it is one of our hooks and nothing else.
+/// Returns the program and the arguments of a command if it is one of our hooks and nothing else.
 ///
 /// It is ours if its program is called `tooltrail`, or if it has the arguments that [`Client::hooks`] gives: a program may
 /// have any name.
-pub(crate) fn ours(command: &str) -> Option<(String, Client)> {
+pub(crate) fn ours(command: &str) -> Option<(String, HookArgs)> {
     let quiet = command.trim().strip_suffix(QUIET);
     let command = quiet.unwrap_or(command).trim();
     let words = shlex::split(command)?;
@@ -134,7 +134,7 @@ pub(crate) fn ours(command: &str) -> Option<(String, Client)> {
     }
     let is_named_so = Path::new(program).file_name()? == "tooltrail";
     let is_installed = quiet.is_some() && parsed.state.is_some();
-    (is_named_so || is_installed).then_some((program.to_owned(), parsed.client?))
+    (parsed.client.is_some() && (is_named_so || is_installed)).then_some((program.to_owned(), parsed))
 }
 
 #[cfg(test)]
@@ -154,7 +154,8 @@ mod tests {
         {
             for client in Client::ALL {
                 for hook in client.hooks(Path::new(program), &args) {
-                    assert_eq!(ours(&hook.command), Some((program.to_owned(), client)), "{}", hook.command);
+                    let found = ours(&hook.command).map(|(program, args)| (program, args.client));
+                    assert_eq!(found, Some((program.to_owned(), Some(client))), "{}", hook.command);
                     assert!(hook.command.ends_with("2>/dev/null || :"));
                 }
             }

@@ -1,5 +1,7 @@
 //! Puts our hooks into the text of an agent's settings, and takes them out.
 
+use std::path::PathBuf;
+
 use jsonc_parser::cst::{CstArray, CstContainerNode, CstNode, CstObject};
 use serde_json::{Value, json};
 
@@ -12,8 +14,9 @@ use crate::hook::Client;
 pub(crate) struct Installed {
     pub(crate) event: String,
     pub(crate) command: String,
-    /// The program that it runs.
+    /// The program that it runs, and into which home it records.
     pub(crate) program: String,
+    pub(crate) home: Option<PathBuf>,
     /// The number of the group, and of the hook in it, by which Codex knows what its user trusts.
     pub(crate) place: (usize, usize),
     /// Whether it holds for some tools only, or is no command at all.
@@ -116,11 +119,14 @@ fn find(root: &CstObject, client: Client) -> Result<Vec<Found>, String> {
             };
             for (place, handler) in handlers.into_iter().enumerate() {
                 let Some(command) = text_in(&handler, command_name(client)) else { continue };
-                let Some((program, of)) = ours(&command) else { continue };
-                if of == client {
+                let Some((program, args)) = ours(&command) else { continue };
+                if args.client == Some(client) {
                     let (place, event) = ((number, place), event.clone());
                     let is_limited = !matches_all || text_in(&handler, "type").is_some_and(|kind| kind != "command");
-                    found.push(Found { installed: Installed { event, command, program, place, is_limited }, handler });
+                    found.push(Found {
+                        installed: Installed { event, command, program, home: args.home, place, is_limited },
+                        handler,
+                    });
                 }
             }
         }

@@ -232,6 +232,9 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     install(&home, &[]);
     let (code, answer) = doctor(&home, "claude-code");
     assert_eq!((code, &answer["agents"][0]["installed"]), (Some(0), &true.into()), "{answer}");
+    assert!(!answer["agents"][0]["notes"].to_string().contains("record into"), "{answer}");
+    let elsewhere = home.run(&["agent", "doctor", "claude-code", "--home", home.path("other").to_str().unwrap()]);
+    assert!(elsewhere.out.contains("the hooks record into"), "{}", elsewhere.out);
     let wrong = |client: &str| {
         let (code, answer) = doctor(&home, client);
         assert_eq!(code, Some(1), "{answer}");

@@ -16,7 +16,7 @@ use crate::settings::folders::resolved;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Which {
-    /// The agents
+    /// The agents: claude-code, codex, gemini, copilot, cursor
     #[arg(value_name = "AGENT", value_parser = parse_client)]
     clients: Vec<Client>,
 
