@@ -10,6 +10,7 @@ use crate::agents::hooks::{Hook, Shape};
 use crate::agents::hooks_file;
 use crate::agents::json::JsonFile;
 use crate::agents::places::Places;
+use crate::agents::plugins::plugin_servers;
 use crate::agents::running::is_running;
 use crate::agents::servers::{Kind, Server, Which, Wrapper, unwrap, wrap};
 use crate::agents::undo::Undo;
@@ -71,6 +72,9 @@ impl Installer {
         if self.with_servers {
             for path in self.places.servers(client, self.project.as_deref()) {
                 self.wrap(&mut plan, &path, Which::All);
+            }
+            if self.project.is_none() {
+                plan.servers.extend(plugin_servers(&self.places, client));
             }
         }
         plan

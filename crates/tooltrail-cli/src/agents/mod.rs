@@ -10,6 +10,7 @@ mod hooks_file;
 mod install;
 mod json;
 mod places;
+mod plugins;
 mod running;
 mod servers;
 mod undo;

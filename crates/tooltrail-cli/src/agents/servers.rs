@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) name: String,
     /// The project that has it, if the file has servers of several.
     pub(crate) project: Option<String>,
+    /// The plugin that brings it.
+    pub(crate) plugin: Option<String>,
     pub(crate) kind: Kind,
 }
 
@@ -45,6 +47,8 @@ pub(crate) enum Kind {
     OddArgs,
     /// It is reached over the network.
     Remote,
+    /// A plugin brings it.
+    OfPlugin,
     /// Its entry has no command and no address.
     Unknown,
 }
@@ -175,7 +179,7 @@ fn change_section(
             set(&server, "command", &json!(after.command));
             set_args(&server, &before.args, &after.args);
         }
-        servers.push((Server { name, project: project.map(str::to_owned), kind }, is_changed));
+        servers.push((Server { name, project: project.map(str::to_owned), plugin: None, kind }, is_changed));
     }
     Ok(())
 }
@@ -243,7 +247,7 @@ fn change_toml(text: &str, to: &dyn Fn(&str, &Command) -> Command) -> Result<(St
             set_toml_args(server, &before.args, &after.args);
             is_changed = true;
         }
-        servers.push(Server { name, project: None, kind });
+        servers.push(Server { name, project: None, plugin: None, kind });
     }
     if !is_changed {
         return Ok((text.to_owned(), servers));

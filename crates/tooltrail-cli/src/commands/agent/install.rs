@@ -160,7 +160,7 @@ fn answer(plan: &Plan, outcomes: &[Outcome]) -> Value {
         .map(|change| json!({ "file": change.path, "changes": !change.is_none(), "failed": failed(&change.path) }));
     let refused = plan.refused.iter().map(|(path, why)| json!({ "file": path, "why": why }));
     let servers = plan.servers.iter().map(
-        |server| json!({ "name": server.name, "project": server.project, "wrapped": server.kind == Kind::Command }),
+        |server| json!({ "name": server.name, "project": server.project, "plugin": server.plugin, "wrapped": server.kind == Kind::Command }),
     );
     json!({
         "agent": plan.client.name(),
@@ -236,13 +236,19 @@ fn tell(
 /// Prints what becomes of the MCP servers of one agent.
 fn tell_servers(plan: &Plan, data: &mut Data) -> Result<(), Failure> {
     for server in &plan.servers {
-        let of = server.project.as_ref().map(|project| format!(" (of {project})")).unwrap_or_default();
+        let of = match (&server.project, &server.plugin) {
+            (Some(project), _) => format!(" (of {project})"),
+            (_, Some(plugin)) => format!(" (of the plugin {plugin})"),
+            _ => String::new(),
+        };
+        let of = output::escaped(&of);
         let name = output::escaped(&server.name);
         let becomes = match server.kind {
             Kind::Command => "behind tooltrail mcp",
             Kind::Remote => "left alone, it is reached over the network",
             Kind::Behind => "left alone, it is behind a tooltrail mcp of yours",
             Kind::OddArgs => "left alone, its args are no list of texts",
+            Kind::OfPlugin => "left alone, because an update replaces the plugin",
             Kind::Unknown => "left alone, it has no command",
         };
         data.line(&format!("  MCP server {name}{of}: {becomes}"))?;
