@@ -52,7 +52,12 @@ struct Seen {
     tool: String,
     ts: Timestamp,
     status: Status,
+    /// Whether a sub-agent made the call and its session is not that of the main agent.
+    has_own_session: bool,
 }
+
+/// The longest time between the end of a call of a sub-agent in its file and in the trail, in milliseconds.
+const APART_MAX_MS: i64 = 3_000;
 
 /// What differs for one agent.
 #[derive(Debug, Default)]
@@ -92,6 +97,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
                         tool: call.tool,
                         ts: call.ts?,
                         status: call.outcome?.status,
+                        has_own_session: place.format == Format::Gemini && call.agent.is_some(),
                     })
                 })),
                 Err(error) => difference.unread.push((path, error.to_string())),
@@ -141,6 +147,7 @@ fn of_trail(format: Format, question: &Question, settings: &Settings) -> Result<
             tool: entry.tool.clone(),
             ts: entry.ts,
             status: entry.status,
+            has_own_session: false,
         };
         let is_import = entry.via == Some(Via::Import);
         match entry.call_id.as_ref().map(|id| (id.clone(), scope(&seen))) {
@@ -186,6 +193,7 @@ impl Difference {
             }
             let same = by_id.remove(&(file.call_id.clone(), scope(&file)));
             let same = same.or_else(|| by_tool.get_mut(&(file.session.clone(), file.tool.clone()))?.pop());
+            let same = same.or_else(|| if file.has_own_session { take_nearest(&mut by_tool, &file) } else { None });
             match same {
                 None => self.only_in_files.push(file),
                 Some(seen) => {
@@ -249,6 +257,19 @@ impl Difference {
         }
         Ok(())
     }
+}
+
+/// Takes the call of this tool that is nearest in time, whatever its session: hooks tell the session of the main agent.
+fn take_nearest(by_tool: &mut HashMap<(String, String), Vec<Seen>>, file: &Seen) -> Option<Seen> {
+    let apart = |seen: &Seen| (seen.ts.as_millis() - file.ts.as_millis()).abs();
+    let same = by_tool.iter().filter(|((_, tool), _)| *tool == file.tool);
+    let calls = same.flat_map(|(key, calls)| calls.iter().enumerate().map(move |(place, seen)| (key, place, seen)));
+    let (key, place, nearest) = calls.min_by_key(|(_, _, seen)| apart(seen))?;
+    if apart(nearest) > APART_MAX_MS {
+        return None;
+    }
+    let (key, place) = (key.clone(), place);
+    Some(by_tool.get_mut(&key)?.remove(place))
 }
 
 fn print_rest(count: usize, data: &mut Data) -> Result<(), Failure> {

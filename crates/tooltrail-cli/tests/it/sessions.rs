@@ -96,3 +96,29 @@ fn calls_that_only_one_side_has_are_told() {
     let imported = home.stored().into_iter().filter(|entry| entry["via"] == "import").collect::<Vec<_>>();
     assert_eq!((imported.len(), &imported[0]["call_id"]), (1, &json!(file_only)));
 }
+
+#[test]
+fn calls_without_an_id_are_the_same_in_hooks_and_files() {
+    let home = TestHome::new();
+    let chats = home.path(".gemini/tmp/w/chats");
+    std::fs::create_dir_all(&chats).unwrap();
+    // A sub-agent has a session of its own in the files, and that of the main agent in the hooks.
+    for (session, kind, n) in [("g-1", "main", 1), ("g-2", "subagent", 2)] {
+        let now = minutes_ago(0).to_string();
+        let event = json!({ "hook_event_name": "AfterTool", "session_id": "g-1", "tool_name": "read_file",
+            "tool_input": { "n": n }, "tool_response": { "llmContent": "x" } });
+        home.run_with(&["hook", "gemini", "--home", home.home().to_str().unwrap()], event.to_string().as_bytes());
+        let call = json!({ "id": format!("read_file__read_file_1764_{n}"), "name": "read_file", "args": { "n": n },
+            "status": "success", "timestamp": now, "result": [{ "functionResponse": { "response": { "output": "x" } } }] });
+        let lines = [
+            json!({ "sessionId": session, "projectHash": "h", "startTime": now, "kind": kind }),
+            json!({ "id": "m", "timestamp": now, "type": "gemini", "content": "", "toolCalls": [call] }),
+        ];
+        std::fs::write(chats.join(format!("session-{n}.jsonl")), lines.map(|line| format!("{line}\n")).concat())
+            .unwrap();
+    }
+    let found = home.run(&["reconcile"]);
+    assert!(found.code == Some(0) && found.out.contains("2 calls in both"), "{}", found.out);
+    let taken = home.run(&["import", "--agents", "--yes"]);
+    assert!(taken.code == Some(0) && taken.err.contains("0 calls stored, 2 in the trail already"), "{}", taken.err);
+}
