@@ -2,8 +2,9 @@
 //! have one. Such a call is recognised by its session, its tool, its arguments and its time.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tooltrail::{Call, EntryId, Timestamp};
 
 use crate::import::Stored;
@@ -14,11 +15,16 @@ use crate::transcripts::pair::is_interrupted;
 /// wait for their hooks, and a hook may wait 2 s.
 const APART_MAX_MS: i64 = 3_000;
 
+/// The most calls that are kept: about 200 MB. Of more, some may be stored a second time; a busy agent makes a tenth of
+/// that in a year.
+const CALLS_MAX: usize = 1_000_000;
+
 /// The calls of hooks. An entry stands for one call of the session files.
 #[derive(Debug, Default)]
 pub(super) struct HookedCalls {
-    /// The sessions and arguments of the calls with an outcome, by tool, time and a number that tells equal ones apart.
-    ended: BTreeMap<(String, Timestamp, u64), (String, String)>,
+    /// The sessions and fingerprints of the arguments of the calls with an outcome, by tool, time and a number that tells
+    /// equal ones apart. Without a fingerprint, the arguments may be any.
+    ended: BTreeMap<(String, Timestamp, u64), (String, Option<u64>)>,
     /// How many calls of a session and a tool are interrupted. Their times say when that was noticed.
     interrupted: HashMap<(String, String), u64>,
     known: HashSet<EntryId>,
@@ -28,7 +34,7 @@ impl HookedCalls {
     /// Adds an entry that a hook recorded, unless it has the id of a call or is known already.
     pub(super) fn add(&mut self, stored: &Stored<'_>) {
         let (Some(id), Some(ts), None) = (stored.entry_id(), stored.time(), &stored.call_id) else { return };
-        if !self.known.insert(id) {
+        if self.known.len() >= CALLS_MAX || !self.known.insert(id) {
             return;
         }
         let [session, tool] =
@@ -36,8 +42,8 @@ impl HookedCalls {
         if stored.is_interrupted() {
             *self.interrupted.entry((session, tool)).or_default() += 1;
         } else {
-            let args = stored.args.map_or_else(String::new, |args| args.get().to_owned());
-            self.ended.insert((tool, ts, self.known.len() as u64), (session, args));
+            let args = stored.args.map_or("{}", |args| args.get());
+            self.ended.insert((tool, ts, self.known.len() as u64), (session, fingerprint_of_stored(args)));
         }
     }
 
@@ -51,7 +57,8 @@ impl HookedCalls {
         let is_gemini = call.client.as_deref().is_some_and(|client| client.starts_with(Format::Gemini.client()));
         let is_sub_agent = is_gemini && call.agent.is_some();
         let ended = self.ended.range(range).filter(|(_, (of, _))| is_sub_agent || *of == session);
-        let same = ended.filter(|(_, (_, args))| may_be_same(args, &call.args));
+        let told = fingerprint_of_told(&call.args);
+        let same = ended.filter(|(_, (_, args))| args.is_none_or(|args| args == told));
         let nearest = same.min_by_key(|((_, at, _), _)| (at.as_millis() - ts.as_millis()).abs());
         if let Some(key) = nearest.map(|(key, _)| key.clone()) {
             self.ended.remove(&key);
@@ -66,16 +73,39 @@ impl HookedCalls {
     }
 }
 
-/// Whether stored arguments may be those of a call: they are the same, or something is hidden or cut out of them.
-fn may_be_same(stored: &str, told: &str) -> bool {
-    if ["[redacted:", " chars total]", "{\"raw\":", "{\"clipped\":"].iter().any(|sign| stored.contains(sign)) {
-        return true;
+/// Returns the fingerprint of stored arguments; `None` if something is hidden or cut out of them.
+fn fingerprint_of_stored(args: &str) -> Option<u64> {
+    let signs = ["[redacted:", " chars total]", "{\"raw\":", "{\"clipped\":"];
+    if signs.iter().any(|sign| args.contains(sign)) {
+        return None;
     }
-    let told = if told.is_empty() { "{}" } else { told };
-    let (Ok(stored), Ok(told)) = (serde_json::from_str::<Value>(stored), serde_json::from_str::<Value>(told)) else {
-        return false;
-    };
-    stored == told || !told.is_object() && stored["value"] == told
+    serde_json::from_str(args).ok().map(|args| fingerprint(&args))
+}
+
+/// Returns the fingerprint of arguments as the session file tells them, and as they are stored then.
+fn fingerprint_of_told(args: &str) -> u64 {
+    let args = if args.is_empty() { "{}" } else { args };
+    match serde_json::from_str::<Value>(args) {
+        Ok(args @ Value::Object(_)) => fingerprint(&args),
+        Ok(Value::Null) => fingerprint(&json!({})),
+        Ok(args) => fingerprint(&json!({ "value": args })),
+        Err(_) => 0,
+    }
+}
+
+/// Returns a hash that does not depend on the order of members.
+fn fingerprint(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::Object(members) => {
+            let mut members = members.iter().map(|(name, value)| (name, fingerprint(value))).collect::<Vec<_>>();
+            members.sort();
+            (1, members).hash(&mut hasher);
+        }
+        Value::Array(items) => (2, items.iter().map(fingerprint).collect::<Vec<_>>()).hash(&mut hasher),
+        other => (3, other.to_string()).hash(&mut hasher),
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]

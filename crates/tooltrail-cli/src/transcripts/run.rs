@@ -313,6 +313,7 @@ impl<'a> Run<'a> {
         // A hook has seen these calls. What it could not see is the outcome of a call whose agent ended before.
         let unique = calls.iter().filter(|found| found.unique.is_some()).filter_map(|found| found.call.call_id.clone());
         let mut call_ids = unique.map(|id| (id, Hooked::No)).collect::<HashMap<_, _>>();
+        let without_ids = calls.iter().any(|found| hides_ids(&found.call));
         let read = each_stored(self.home.disk().as_ref(), &dates, |stored| {
             if let Some(is_there) = stored.entry_id().and_then(|id| ids.get_mut(&id)) {
                 *is_there = true;
@@ -320,7 +321,9 @@ impl<'a> Run<'a> {
             if stored.via.as_deref() != Some(Via::Hook.as_str()) {
                 return;
             }
-            self.hooked.add(stored);
+            if without_ids {
+                self.hooked.add(stored);
+            }
             if let Some(seen) = stored.call_id.as_deref().and_then(|id| call_ids.get_mut(id)) {
                 *seen = (*seen).max(if stored.is_interrupted() { Hooked::Interrupted } else { Hooked::Ended });
             }
@@ -336,7 +339,7 @@ impl<'a> Run<'a> {
                 Some(Hooked::No) | None => false,
             };
             let is_there = was_met || is_hooked || ids.get(&id) == Some(&true);
-            if is_there || self.hooked.take(&call) {
+            if is_there || without_ids && self.hooked.take(&call) {
                 report.before += 1;
             } else if self.recorder.too_late(&call).is_some() {
                 report.late += 1;
@@ -374,6 +377,12 @@ fn size(found: &FoundCall) -> usize {
         tooltrail::Payload::Text(text) | tooltrail::Payload::Json(text) => text.len(),
     });
     call.args.len() + result + outcome.and_then(|outcome| outcome.error.as_ref()).map_or(0, String::len)
+}
+
+/// Whether the hooks of the agent do not know the ids of its calls.
+fn hides_ids(call: &Call) -> bool {
+    let client = call.client.as_deref().unwrap_or_default();
+    [Format::Gemini, Format::Copilot].iter().any(|format| client.starts_with(format.client()))
 }
 
 /// What a hook has recorded of a call.

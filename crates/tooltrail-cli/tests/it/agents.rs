@@ -268,6 +268,13 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     std::fs::write(status.join("4194304.json"), loss.to_string()).unwrap();
     assert!(wrong("claude-code").contains("3 calls of the MCP server files could not be recorded"));
     std::fs::remove_dir_all(status).unwrap();
+    // A call that waits to be appended for minutes.
+    let claims = home.home().join(".tooltrail/claims");
+    std::fs::create_dir_all(&claims).unwrap();
+    let claim = std::fs::File::create(claims.join("1.2")).unwrap();
+    claim.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(600)).unwrap();
+    assert!(wrong("claude-code").contains("1 call of hooks could not be appended"));
+    std::fs::remove_dir_all(claims).unwrap();
     assert_eq!(home.run(&["agent", "off"]).code, Some(0));
     assert!(wrong("claude-code").contains("the hooks are off"));
     let call = br#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"x","tool_use_id":"1"}"#;
