@@ -25,8 +25,8 @@ const DEFAULT: &str = "(default)";
 
 /// Try rules on recorded calls: say which ones they would have denied
 ///
-/// FILE is a configuration file; its `[gate]` and `[mcp.NAME]` are used. A [mcp.NAME] is tried on
-/// the calls whose entry has this server. The trail has no roles, so rules with `roles` match nothing here.
+/// FILE is a configuration file; its `[gate]` and `[mcp.NAME]` are used. A [mcp.NAME] is tried on the calls of that
+/// server, as the entry or the name of the tool tells it. The trail has no roles, so rules with `roles` match nothing here.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail gate test new.toml                        the last week, everybody
