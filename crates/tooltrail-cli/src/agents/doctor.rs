@@ -211,7 +211,7 @@ impl Doctor<'_> {
         let bypasses = has_line(&text, "bypass_hook_trust");
         if untrusted > 0 && !bypasses {
             diagnosis.wrong(format!(
-                "Codex skips {untrusted} of {} hooks in silence, because you have not trusted them, or turned them off: open Codex, type /hooks and trust them",
+                "Codex ignores {untrusted} of {} hooks without a message, because you have not trusted them, or turned them off: open Codex, type /hooks and trust them",
                 hooks.len()
             ));
         }
@@ -249,7 +249,7 @@ impl Diagnosis {
             return format!("mend what is wrong, then: tooltrail agent doctor {name}");
         }
         match &self.seen.last {
-            None => format!("let {} call a tool; then: tooltrail recent client={name}*", self.client.title()),
+            None => format!("let {} call a tool; then: tooltrail recent 'client={name}*'", self.client.title()),
             Some(_) => "nothing: it works".to_owned(),
         }
     }
@@ -259,7 +259,7 @@ impl Diagnosis {
 const fn cannot_tell(client: Client) -> &'static str {
     match client {
         Client::ClaudeCode => "not told to hooks: files taken in with @, and who allowed a call",
-        Client::Codex => "not told to hooks: web searches; what a command that runs on in the background prints later",
+        Client::Codex => "not told to hooks: web searches; the output of a command that continues in the background",
         Client::Gemini => {
             "not told to hooks: calls that fail before they begin, but for unknown tools and wrong arguments"
         }

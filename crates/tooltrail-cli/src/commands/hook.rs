@@ -11,14 +11,14 @@ use crate::settings::Settings;
 /// Record one event that a coding agent tells its hook
 ///
 /// Reads the event from standard input. `tooltrail agent install` writes this command into the settings of the agent,
-/// with absolute paths. It never fails and prints nothing, except that a rule refuses the call. The environment variables
-/// TOOLTRAIL_* do not count here, because the settings of a project can set them.
+/// with absolute paths. It always exits with 0 and prints nothing, except the refusal of a call by a rule. It ignores the
+/// environment variables TOOLTRAIL_* (those named below too), because the settings of a project can set them.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example, as it stands in the settings of an agent:
+#[command(after_help = "Example:
   tooltrail hook claude-code --home /home/me/.local/share/tooltrail 2>/dev/null || :")]
 pub(crate) struct Args {
     /// The agent: claude-code, codex, gemini, copilot or cursor
-    #[arg(value_name = "CLIENT")]
+    #[arg(value_name = "AGENT")]
     client: String,
 
     /// The event's name, for an agent that does not tell it with the event (copilot)

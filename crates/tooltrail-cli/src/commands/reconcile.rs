@@ -21,7 +21,8 @@ const NAMED_MAX: usize = 20;
 /// Tell which calls only the session files of agents have, or only the trail
 ///
 /// A session file is what an agent writes about itself, and the trail is what was seen of it. Calls are compared by their
-/// ids; where an agent's hooks do not tell ids, by session and tool, in order of time. Exit 1 if something differs.
+/// ids; where an agent's hooks do not tell ids, by session and tool, in order of time. Calls with a different status are
+/// told too. Exit 1 if something differs or a file cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail reconcile                    all agents, the last week

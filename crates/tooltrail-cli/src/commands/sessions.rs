@@ -23,7 +23,7 @@ const SESSIONS_MAX: usize = 100_000;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail sessions                         of the last week
-  tooltrail sessions client=claude-code*     of one agent
+  tooltrail sessions 'client=claude-code*'   of one agent
   tooltrail sessions status=error --days 30  those in which a call failed
   tooltrail recent 'session=*1d5c2e7b'       the calls of one, as the table shows its name")]
 pub(crate) struct Args {

@@ -247,7 +247,7 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
         config += &format!("\n[hooks.state.\"{}:{event}:0:0\"]\ntrusted_hash = \"sha256:x\"\n", hooks.display());
     }
     std::fs::write(home.path(".codex/config.toml"), &config).unwrap();
-    assert!(wrong("codex").contains("skips 1 of 7"), "a foreign hook of Stop comes first");
+    assert!(wrong("codex").contains("ignores 1 of 7"), "a foreign hook of Stop comes first");
     config += &format!("\n[hooks.state.\"{}:stop:1:0\"]\ntrusted_hash = \"sha256:x\"\n", hooks.display());
     std::fs::write(home.path(".codex/config.toml"), &config).unwrap();
     assert_eq!(doctor(&home, "codex").0, Some(0));

@@ -100,7 +100,7 @@ fn general(settings: &Settings, state: &Path) -> Vec<String> {
     }
     if let Err(failure) = settings.file() {
         wrong.push(format!(
-            "hooks run without the rules of the configuration file, because it is not understood: {failure}"
+            "hooks run without the rules of the configuration file (and if it has the word redact, they record nothing), because it has an error: {failure}"
         ));
     }
     let home = settings.home_path().map(|home| resolved(&home)).unwrap_or_default();

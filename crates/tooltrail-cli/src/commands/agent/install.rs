@@ -228,7 +228,7 @@ fn tell(
         if !has_new_hooks || plan.servers.iter().any(|server| server.kind == Kind::Command) {
             data.line("  a session that runs goes on with the MCP servers that it has: start a new one")?;
         }
-        data.line(&format!("  then, as its first call ends: tooltrail tail -f client={}*", client.name()))?;
+        data.line(&format!("  then, as its first call ends: tooltrail tail -f 'client={}*'", client.name()))?;
     }
     Ok(())
 }
@@ -246,8 +246,8 @@ fn tell_servers(plan: &Plan, data: &mut Data) -> Result<(), Failure> {
         let becomes = match server.kind {
             Kind::Command => "behind tooltrail mcp",
             Kind::Remote => "left alone, it is reached over the network",
-            Kind::Behind => "left alone, it is behind a tooltrail mcp of yours",
-            Kind::OddArgs => "left alone, its args are no list of texts",
+            Kind::Behind => "left alone, you have put tooltrail mcp in front of it",
+            Kind::OddArgs => "left alone, its args are not an array of strings",
             Kind::OfPlugin => "left alone, because an update replaces the plugin",
             Kind::Unknown => "left alone, it has no command",
         };
@@ -275,12 +275,10 @@ fn same_file(path: &Path, changed: &Path) -> bool {
 /// Returns what a person must do until the hooks of an agent run.
 const fn after_install(client: Client) -> &'static str {
     match client {
-        Client::ClaudeCode => {
-            "sessions that run take the hooks up by themselves; in a folder that you have not trusted no hook runs"
-        }
-        Client::Codex => "start Codex anew, type /hooks and trust them: until then it skips them in silence",
-        Client::Gemini => "start Gemini CLI anew; in a folder that you have not trusted no hook runs",
-        Client::Copilot => "start Copilot CLI anew",
-        Client::Cursor => "Cursor takes the hooks up when the file is saved; its output channel Hooks shows them",
+        Client::ClaudeCode => "running sessions load the hooks; in a folder that you have not trusted no hook runs",
+        Client::Codex => "restart Codex, type /hooks and trust them: until then it ignores them without a message",
+        Client::Gemini => "restart Gemini CLI; in a folder that you have not trusted no hook runs",
+        Client::Copilot => "restart Copilot CLI",
+        Client::Cursor => "Cursor reads the file when it is saved; its output channel Hooks shows the hooks",
     }
 }

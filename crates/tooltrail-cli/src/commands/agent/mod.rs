@@ -44,7 +44,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Turn the hooks of all agents off at once: they record nothing, and no rule refuses a call
     ///
-    /// MCP servers behind `tooltrail mcp` are not concerned.
+    /// MCP servers behind `tooltrail mcp` are not affected: they are still recorded, and their rules still apply.
     Off,
     /// Turn the hooks on again
     On,

@@ -42,7 +42,7 @@ use crate::transcripts::{Format, Found, Run, files_below, find, look, recognise}
   tooltrail import calls.jsonl --again            the same content once more
 
 Exit codes: 0 all lines were taken in, 1 a line was rejected, a file refused or a session file not read to its end,
-2 could not.")]
+2 the import could not run.")]
 pub(crate) struct Args {
     /// Files of JSON lines, plain, gzip or zstd, or folders of session files; - is stdin, for lines only
     #[arg(value_name = "FILE", required_unless_present = "agents")]
