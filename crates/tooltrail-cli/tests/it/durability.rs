@@ -38,7 +38,13 @@ fn body<'a>(tools: impl IntoIterator<Item = &'a str>) -> String {
 
 /// Takes the lock that the writer thread needs before it appends.
 fn hold(place: &TestHome) -> std::fs::File {
-    let lock = std::fs::File::open(place.home().join(".tooltrail/append.lock")).unwrap();
+    let path = place.home().join(".tooltrail/append.lock");
+    // What was only queued is appended a moment after its answer.
+    let began = std::time::Instant::now();
+    while !path.exists() && began.elapsed() < std::time::Duration::from_secs(30) {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let lock = std::fs::File::open(path).unwrap();
     lock.lock().unwrap();
     lock
 }
@@ -63,7 +69,7 @@ fn what_was_acknowledged_is_seen_by_the_next_question() {
 /// Kills a service whose writer thread could write only the journal, and returns the tools whose entries survive.
 fn survivors(config: &str, flags: &[&str]) -> Vec<String> {
     let (mut service, token) = start(config, flags);
-    // After this entry the folders and the lock file exist.
+    // This entry makes the folders and the lock file.
     assert_eq!(service.post(&token, &body(["first"])).status, 200);
     let lock = hold(&service.place);
     let answer = service.post(&token, &body(["pay.a", "quick.a", "slow"]));
