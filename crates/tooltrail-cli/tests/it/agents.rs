@@ -169,7 +169,7 @@ fn the_state_of_claude_code_is_left_alone_while_it_runs() {
     let home = with_settings();
     let before = std::fs::read(home.path(".claude.json")).unwrap();
     std::fs::create_dir(home.path("bin")).unwrap();
-    std::fs::copy("/bin/sleep", home.path("bin/claude")).unwrap();
+    crate::support::copy_program("/bin/sleep", &home.path("bin/claude"));
     let mut claude = Command::new(home.path("bin/claude")).arg("60").spawn().unwrap();
     let ran = home.run(&["agent", "install", "claude-code", "--mcp"]);
     claude.kill().unwrap();
@@ -184,7 +184,7 @@ fn a_server_whose_wrapper_is_gone_is_told_and_mended() {
     let home = with_settings();
     let program = home.path("old/tooltrail");
     std::fs::create_dir(home.path("old")).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_tooltrail"), &program).unwrap();
+    crate::support::copy_program(env!("CARGO_BIN_EXE_tooltrail"), &program);
     let mut old = Command::new(&program);
     old.args(["agent", "install", "claude-code", "codex", "--mcp"]).env_clear().env("HOME", home.path(""));
     assert!(old.env("TOOLTRAIL_HOME", home.home()).output().unwrap().status.success());

@@ -235,7 +235,7 @@ fn the_command_that_is_installed_succeeds_without_its_program() {
     let home = TestHome::new();
     let copy = home.path("bin dir/tooltrail");
     std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_tooltrail"), &copy).unwrap();
+    crate::support::copy_program(env!("CARGO_BIN_EXE_tooltrail"), &copy);
     std::fs::create_dir_all(home.path(".gemini")).unwrap();
     let mut install = home.command(&["agent", "install", "gemini"]);
     let program = std::mem::replace(&mut install, std::process::Command::new(&copy));

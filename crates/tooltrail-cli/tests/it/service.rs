@@ -191,11 +191,14 @@ pub(crate) fn answer(stream: &mut TcpStream) -> Answer {
     let mut bytes = Vec::new();
     let mut piece = [0; 64 * 1024];
     // A connection reset after the answer also ends the reading.
-    while let Ok(read @ 1..) = stream.read(&mut piece) {
-        bytes.extend_from_slice(&piece[..read]);
-    }
+    let end = loop {
+        match stream.read(&mut piece) {
+            Ok(read @ 1..) => bytes.extend_from_slice(&piece[..read]),
+            end => break end,
+        }
+    };
     let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}, {end:?}"));
     let mut lines = head.split("\r\n");
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers =

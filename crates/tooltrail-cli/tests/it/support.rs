@@ -16,6 +16,12 @@ pub(crate) fn crowd() -> MutexGuard<'static, ()> {
     CROWD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Copies a program that will be run. Another process does it: a child that another test starts at this moment would keep a
+/// file open that this one writes, and Linux runs no program that is open for writing.
+pub(crate) fn copy_program(from: &str, to: &std::path::Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+}
+
 /// A temporary folder with a home.
 pub(crate) struct TestHome {
     folder: tempfile::TempDir,

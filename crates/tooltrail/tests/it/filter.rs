@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use tooltrail::{Call, Query, Recorder, check_filter};
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::dice::Dice;
 
@@ -128,6 +129,9 @@ fn bytes_and_fields_agree_over_recorded_lines_in_any_spelling() {
 proptest! {
     #[test]
     fn any_text_of_any_line_is_found_by_its_bytes(text in "\\PC{1,12}", before in "\\PC{0,4}", seed in any::<u64>()) {
+        // A mark at the beginning of the text may become one letter with the letter before it. Then the text is not there.
+        let whole = format!("{before}{text}").nfc().collect::<String>();
+        prop_assume!(whole == before.nfc().chain(text.nfc()).collect::<String>());
         let tool = serde_json::Value::from(format!("{before}{text}"));
         let line = format!(r#"{{"ts":"2026-11-23T08:15:00.000Z","user":"u","tool":{tool},"args":{{}},"status":"ok"}}"#);
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*");
