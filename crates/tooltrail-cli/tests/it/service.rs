@@ -194,6 +194,8 @@ pub(crate) fn answer(stream: &mut TcpStream) -> Answer {
     let end = loop {
         match stream.read(&mut piece) {
             Ok(read @ 1..) => bytes.extend_from_slice(&piece[..read]),
+            // So ends the reading of a socket with a limit of time if the whole process is stopped and goes on.
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             end => break end,
         }
     };
