@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::agents::change::read;
 use crate::agents::hooks_file::{Installed, installed};
 use crate::agents::install::{Installer, has_line};
-use crate::agents::json::JsonFile;
+use crate::agents::json::read_object;
 use crate::agents::servers::wrapped;
 use crate::hook::Client;
 
@@ -166,12 +166,11 @@ impl Doctor<'_> {
                 }
                 continue;
             }
-            match JsonFile::parse(&text) {
+            match read_object(&text) {
                 Err(why) => {
                     diagnosis.wrong(format!("{shown} is not understood, and {} may ignore it: {why}", client.title()))
                 }
-                Ok(file) => {
-                    let settings = crate::agents::json::value(&file.object().into());
+                Ok(settings) => {
                     if settings["disableAllHooks"] == Value::Bool(true) {
                         diagnosis.wrong(format!("{shown} turns hooks off: disableAllHooks"));
                     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::agents::change::{Change, read};
 use crate::agents::hooks::{Hook, Shape};
 use crate::agents::hooks_file;
-use crate::agents::json::JsonFile;
+use crate::agents::json::read_object;
 use crate::agents::places::Places;
 use crate::agents::plugins::plugin_servers;
 use crate::agents::running::is_running;
@@ -166,8 +166,7 @@ impl Installer {
     pub(crate) fn managed_only(&self, client: Client) -> Option<PathBuf> {
         let forbids = |path: &PathBuf| {
             let text = read(path).ok().flatten().unwrap_or_default();
-            let object = JsonFile::parse(&text).ok().map(|file| crate::agents::json::value(&file.object().into()));
-            object.is_some_and(|object| object["allowManagedHooksOnly"] == Value::Bool(true))
+            read_object(&text).is_ok_and(|object| object["allowManagedHooksOnly"] == Value::Bool(true))
                 || path.extension().is_some_and(|end| end == "toml") && has_line(&text, "allow_managed_hooks_only")
         };
         self.places.managed(client).into_iter().find(forbids)

@@ -53,6 +53,14 @@ impl JsonFile {
     }
 }
 
+/// Reads the text of a file that is not changed.
+///
+/// # Errors
+/// As [`JsonFile::parse`].
+pub(super) fn read_object(text: &str) -> Result<serde_json::Value, String> {
+    JsonFile::parse(text).map(|file| value(&file.object().into()))
+}
+
 /// Returns the member of this name, which must not be there twice: programs disagree about which of two counts.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::agents::change::read;
+use crate::agents::json::read_object;
 use crate::agents::places::Places;
 use crate::agents::servers::{Kind, Server};
 use crate::hook::Client;
@@ -71,10 +72,10 @@ fn named(plugin: &str, servers: &Value) -> Vec<Server> {
     servers.map(server).collect()
 }
 
-/// Reads a JSON file; null if it cannot be read.
+/// Reads a JSON file; null if it is not understood.
 fn json(path: &Path) -> Value {
     let text = read(path).ok().flatten().unwrap_or_default();
-    serde_json::from_str(text.trim_start_matches('\u{feff}')).unwrap_or_default()
+    read_object(&text).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::{self, Data};
 use crate::question::days;
 use crate::settings::Settings;
-use crate::transcripts::{Format, calls_of, find};
+use crate::transcripts::{APART_MAX_MS, Format, calls_of, find};
 
 /// The most calls of each list that are named; all are counted.
 const NAMED_MAX: usize = 20;
@@ -56,9 +56,6 @@ struct Seen {
     /// Whether a sub-agent made the call and its session is not that of the main agent.
     has_own_session: bool,
 }
-
-/// The longest time between the end of a call of a sub-agent in its file and in the trail, in milliseconds.
-const APART_MAX_MS: i64 = 3_000;
 
 /// What differs for one agent.
 #[derive(Debug, Default)]

@@ -73,17 +73,14 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
     let installed_for = args.client.ok_or("the client of the hook is unknown")?;
     let client = sender(installed_for, &event);
     let mut told = read(client, args.event.as_deref(), &event);
+    if told.steps.is_empty() || client == Client::Copilot && installed_for == Client::ClaudeCode && has_own_hooks() {
+        return Ok(());
+    }
     let settings = settings(args);
     // A configuration that cannot be read refuses no call here. `tooltrail agent doctor` says so.
     let config = settings.file();
     let no_config = ConfigFile::default();
     let file = config.as_ref().map_or(&no_config, |file| file);
-    if told.steps.is_empty() {
-        return Ok(());
-    }
-    if client == Client::Copilot && installed_for == Client::ClaudeCode && has_own_hooks() {
-        return Ok(());
-    }
     let user = args.user.clone().unwrap_or_else(account);
     let refused = refuse(client, file, &user, &mut told);
     // What is left out of the trail is still held to the rules.

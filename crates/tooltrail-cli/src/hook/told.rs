@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use serde_json::Value;
 use tooltrail::{Call, DurationMs, Outcome, Reason, Via};
 
 use crate::hook::event::Event;
@@ -19,6 +20,14 @@ pub(crate) struct Told {
     /// The folder in which the client works.
     pub(crate) cwd: Option<String>,
     pub(crate) steps: Vec<Step>,
+}
+
+impl Told {
+    /// Returns what an event in the shape of Claude Code's tells.
+    pub(crate) fn of(event: &Event<'_>, steps: Vec<Step>) -> Self {
+        let (session, agent) = (event.text("session_id"), event.text("agent_id"));
+        Self { session, agent, cwd: event.text("cwd"), label: label(event), steps }
+    }
 }
 
 /// One thing that an event tells.
@@ -66,7 +75,7 @@ pub(crate) fn call(event: &Event<'_>, tool: String, args: &str) -> Call {
     call.server = hook_name_parts(&call.tool).map(|(server, _)| server.to_owned());
     for name in ["cwd", "permission_mode", "prompt_id"] {
         if let Some(text) = event.text(name) {
-            call.add_extra(name, serde_json::Value::from(text).to_string());
+            call.add_extra(name, Value::from(text).to_string());
         }
     }
     call
@@ -92,7 +101,13 @@ pub(crate) fn key(id: Option<&str>, tool: &str, args: &str) -> Key {
         Some(id) => Key::Id(id.to_owned()),
         None => {
             // Clients may change the order of members.
-            let args = serde_json::from_str(args).map_or_else(|_| args.to_owned(), |args| sorted(&args).to_string());
+            let args = serde_json::from_str::<Value>(args).map_or_else(
+                |_| args.to_owned(),
+                |mut args| {
+                    args.sort_all_objects();
+                    args.to_string()
+                },
+            );
             Key::Alike(format!("{tool} {args}"))
         }
     }
@@ -113,22 +128,9 @@ pub(crate) fn duration(event: &Event<'_>, name: &str) -> Option<DurationMs> {
     DurationMs::received(event.json(name)?)
 }
 
-/// Returns an outcome with a text that was given as the result: a refusal, or an error.
+/// Returns the outcome of a call that was refused with this text.
 pub(crate) fn refused(reason: Reason, text: String) -> Outcome {
     let mut outcome = Outcome::denied(reason);
     outcome.error = Some(text);
     outcome
-}
-
-fn sorted(value: &serde_json::Value) -> serde_json::Value {
-    use serde_json::Value;
-    match value {
-        Value::Object(members) => {
-            let mut members = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect::<Vec<_>>();
-            members.sort_by(|a, b| a.0.cmp(&b.0));
-            Value::Object(members.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
 }

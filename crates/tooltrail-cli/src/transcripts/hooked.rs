@@ -13,7 +13,7 @@ use crate::transcripts::pair::is_interrupted;
 
 /// The longest time between the end of a call as a hook saw it and as the session file tells it, in milliseconds. Agents
 /// wait for their hooks, and a hook may wait 2 s.
-const APART_MAX_MS: i64 = 3_000;
+pub(crate) const APART_MAX_MS: i64 = 3_000;
 
 /// The most calls that are kept: about 200 MB. Of more, some may be stored a second time; a busy agent makes a tenth of
 /// that in a year.
@@ -79,32 +79,25 @@ fn fingerprint_of_stored(args: &str) -> Option<u64> {
     if signs.iter().any(|sign| args.contains(sign)) {
         return None;
     }
-    serde_json::from_str(args).ok().map(|args| fingerprint(&args))
+    serde_json::from_str(args).ok().map(fingerprint)
 }
 
 /// Returns the fingerprint of arguments as the session file tells them, and as they are stored then.
 fn fingerprint_of_told(args: &str) -> u64 {
     let args = if args.is_empty() { "{}" } else { args };
     match serde_json::from_str::<Value>(args) {
-        Ok(args @ Value::Object(_)) => fingerprint(&args),
-        Ok(Value::Null) => fingerprint(&json!({})),
-        Ok(args) => fingerprint(&json!({ "value": args })),
+        Ok(args @ Value::Object(_)) => fingerprint(args),
+        Ok(Value::Null) => fingerprint(json!({})),
+        Ok(args) => fingerprint(json!({ "value": args })),
         Err(_) => 0,
     }
 }
 
 /// Returns a hash that does not depend on the order of members.
-fn fingerprint(value: &Value) -> u64 {
+fn fingerprint(mut value: Value) -> u64 {
+    value.sort_all_objects();
     let mut hasher = DefaultHasher::new();
-    match value {
-        Value::Object(members) => {
-            let mut members = members.iter().map(|(name, value)| (name, fingerprint(value))).collect::<Vec<_>>();
-            members.sort();
-            (1, members).hash(&mut hasher);
-        }
-        Value::Array(items) => (2, items.iter().map(fingerprint).collect::<Vec<_>>()).hash(&mut hasher),
-        other => (3, other.to_string()).hash(&mut hasher),
-    }
+    value.to_string().hash(&mut hasher);
     hasher.finish()
 }
 

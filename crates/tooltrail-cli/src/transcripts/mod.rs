@@ -14,4 +14,5 @@ mod run;
 pub(crate) use file_end::FileEnd;
 pub(crate) use find::{Found, files_below, find};
 pub(crate) use formats::{Format, claude_code_words, text_of};
+pub(crate) use hooked::APART_MAX_MS;
 pub(crate) use run::{Report, Run, calls_of, look, recognise};

@@ -303,14 +303,9 @@ fn a_call_without_a_result_waits_until_its_file_has_rested() {
 #[test]
 fn the_agents_on_this_machine_are_found() {
     let place = TestHome::new();
-    let write = |path: &str, text: &str| {
-        let path = place.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    write(".claude/projects/-w/s-1.jsonl", &claude_code());
-    write(".claude/projects/-w/s-1/subagents/agent.jsonl", "{\"type\":\"summary\"}\n");
-    write(".codex/sessions/2026/11/20/rollout.jsonl", &codex());
+    place.file(".claude/projects/-w/s-1.jsonl", claude_code());
+    place.file(".claude/projects/-w/s-1/subagents/agent.jsonl", "{\"type\":\"summary\"}\n");
+    place.file(".codex/sessions/2026/11/20/rollout.jsonl", codex());
     let asked = place.run(&["import", "--agents"]);
     assert_eq!(asked.code, Some(2), "{}", asked.err);
     assert!(asked.err.contains("claude-code: 2 session files, 4 calls, 2026-11-20 to 2026-11-20"), "{}", asked.err);
@@ -347,16 +342,11 @@ fn a_call_in_the_future_is_named_with_or_without_a_result() {
 #[test]
 fn projects_that_are_left_out_are_not_taken_in() {
     let place = TestHome::new();
-    let write = |path: &str, text: &str| {
-        let path = place.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    };
-    write(".claude/projects/-w/s-1.jsonl", &claude_code());
+    place.file(".claude/projects/-w/s-1.jsonl", claude_code());
     // Gemini CLI tells the folder of the project in a file beside those of the sessions.
-    write(".gemini/tmp/w/.project_root", "/private/w\n");
-    write(".gemini/tmp/w/chats/session-1.jsonl", &gemini());
-    write(".config/tooltrail/tooltrail.toml", "[agents]\nexclude = [\"/w\", \"/private/**\"]\n");
+    place.file(".gemini/tmp/w/.project_root", "/private/w\n");
+    place.file(".gemini/tmp/w/chats/session-1.jsonl", gemini());
+    place.file(".config/tooltrail/tooltrail.toml", "[agents]\nexclude = [\"/w\", \"/private/**\"]\n");
     let taken = place.run(&["import", "--agents", "--yes"]);
     assert_eq!(taken.code, Some(0), "{}", taken.err);
     assert!(
@@ -366,7 +356,7 @@ fn projects_that_are_left_out_are_not_taken_in() {
     );
     assert!(taken.err.contains("claude-code: 1 session file, 0 calls"), "{}", taken.err);
     assert_eq!(place.run(&["reconcile", "--days", "3650"]).code, Some(0));
-    write(".config/tooltrail/tooltrail.toml", "");
+    place.file(".config/tooltrail/tooltrail.toml", "");
     assert_eq!(place.run(&["import", "--agents", "--yes"]).code, Some(0));
     let gemini = place.stored().into_iter().filter(|entry| entry["client"] == "gemini").collect::<Vec<_>>();
     assert!(gemini.len() == 5 && gemini.iter().all(|entry| entry["extra"]["cwd"] == "/private/w"), "{gemini:?}");

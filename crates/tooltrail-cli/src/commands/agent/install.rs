@@ -97,8 +97,9 @@ fn clients(which: &Which, places: &Places) -> Result<Vec<Client>, Failure> {
         let found = Client::ALL.into_iter().filter(|client| places.is_found(*client)).map(Client::name);
         let found = found.collect::<Vec<_>>();
         if which.all {
+            let used = if which.project.is_none() { "no coding agent" } else { "no agent with settings for a project" };
             return Err(Failure::could_not(
-                "no coding agent was used on this machine yet",
+                format!("{used} was used on this machine yet"),
                 "name one, as in `tooltrail agent install claude-code`: its hooks are there when you start it",
             ));
         }

@@ -6,7 +6,7 @@ use tooltrail::{Outcome, Reason};
 
 use crate::hook::clients::result;
 use crate::hook::event::{Event, text};
-use crate::hook::told::{Ends, Key, Step, Told, asked, duration, label, refused};
+use crate::hook::told::{Ends, Key, Step, Told, asked, duration, refused};
 use crate::transcripts::claude_code_words;
 
 pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
@@ -29,13 +29,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         }
         _ => Vec::new(),
     };
-    Told {
-        session: event.text("session_id"),
-        agent: event.text("agent_id"),
-        cwd: event.text("cwd"),
-        label: label(event),
-        steps,
-    }
+    Told::of(event, steps)
 }
 
 fn begin(event: &Event<'_>) -> Option<Step> {

@@ -7,7 +7,7 @@ use tooltrail::Call;
 
 use crate::hook::clients::result;
 use crate::hook::event::Event;
-use crate::hook::told::{Ends, Step, Told, asked, label};
+use crate::hook::told::{Ends, Step, Told, asked};
 
 /// The tools with which the model runs a command; hooks call all of them `Bash`.
 const SHELLS: [&str; 4] = ["exec_command", "shell", "shell_command", "local_shell"];
@@ -45,13 +45,7 @@ pub(super) fn read(name: &str, event: &Event<'_>) -> Told {
         }
         _ => {}
     }
-    Told {
-        session: event.text("session_id"),
-        agent: event.text("agent_id"),
-        cwd: event.text("cwd"),
-        label: label(event),
-        steps,
-    }
+    Told::of(event, steps)
 }
 
 /// Changes a call of the session file into what the hooks call it.
