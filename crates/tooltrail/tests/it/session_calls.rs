@@ -161,7 +161,8 @@ fn claims_that_can_never_be_recorded_keep_no_other_waiting() {
     for number in 0..150 {
         assert_eq!(end("blocked", &format!("b{number}")), Some(Ended::Waits));
     }
-    assert_eq!(end("alice", "a"), Some(Ended::Waits));
+    let good = (0..20).map(|number| format!("a{number:02}")).collect::<Vec<_>>();
+    good.iter().for_each(|id| assert_eq!(end("alice", id), Some(Ended::Waits)));
     world.machine.calm();
     // The days of one user cannot be written.
     world.machine.deny("blocked/tool_audit");
@@ -169,7 +170,7 @@ fn claims_that_can_never_be_recorded_keep_no_other_waiting() {
         world.wait(2 * MINUTE_MS + 7);
         world.run(SessionRecorder::settle);
     }
-    assert_eq!(world.entries().keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(world.entries().into_keys().collect::<Vec<_>>(), good);
 }
 
 #[test]
