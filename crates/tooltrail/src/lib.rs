@@ -65,6 +65,9 @@ mod durability;
 mod read;
 mod record;
 
+// The proof: hash trees, the signed log, and its verification.
+mod seal;
+
 // Counts and quantiles.
 mod stats;
 
@@ -94,8 +97,9 @@ pub use read::{
 pub use record::Steps;
 pub use record::{
     Ack, CallKey, CallState, Counters, DURABLE_WAIT, Ended, Event, Histogram, LossReason, Open, OpenCalls, Options,
-    Prepared, PrunedDay, Recorder, SessionCall, SessionRecorder, redaction_keys, would_prune,
+    Prepared, PrunedDay, Recorder, SealStatus, SessionCall, SessionRecorder, redaction_keys, would_prune,
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
+pub use seal::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey};
 pub use stats::{Quantiles, Stats, ToolStats, is_random_call_id};

@@ -15,11 +15,13 @@ mod queue;
 mod reads;
 mod recorder;
 mod recovery;
+mod sealing;
 mod sessions;
 mod steps;
 mod store;
 #[cfg(all(test, feature = "schedules"))]
 mod tests;
+pub(crate) mod unsynced;
 mod writer;
 
 pub use counters::{Counters, Histogram};
@@ -31,6 +33,8 @@ pub use options::Options;
 pub use prune::prunable::{PrunedDay, would_prune};
 pub use queue::promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Prepared, Recorder};
+pub use sealing::SealStatus;
+pub(crate) use sealing::{SealRound, SealWhen, Sealing};
 pub use sessions::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]
 pub use steps::Steps;

@@ -10,6 +10,7 @@ use crate::random::{Random, SystemRandom};
 use crate::record::encoder::Encoder;
 use crate::record::keys::redaction_key;
 use crate::record::recorder::{Recorder, State};
+use crate::record::sealing::Sealing;
 use crate::record::sessions::{SessionRecorder, settle};
 use crate::record::writer::Writer;
 use crate::redact::{RedactionRules, Redactor};
@@ -37,6 +38,12 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The source of random bits.
     pub random: Arc<dyn Random>,
+    /// The origin of the home's log, if it has no log yet. Without it, it is `tooltrail/` and the home's id.
+    pub origin: Option<String>,
+    /// A file with the seed of the log's signing key, 64 hex digits, if it is not in the folder of keys.
+    pub log_key: Option<PathBuf>,
+    /// Who seals the day files; set where the recorder is opened.
+    pub(crate) sealing: Option<Arc<dyn Sealing>>,
     /// Whether secrets are not redacted.
     unredacted: bool,
 }
@@ -54,6 +61,9 @@ impl Options {
             rules: RedactionRules::default(),
             clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
+            origin: None,
+            log_key: None,
+            sealing: None,
             unredacted: false,
         }
     }
@@ -65,13 +75,11 @@ impl Options {
         Self { unredacted: true, ..self }
     }
 
-    /// Opens the home for writing and starts the writer thread.
+    /// Opens a recorder on a home and starts its writer thread.
     ///
     /// # Errors
-    /// [`Error::KeysBelowHome`] if the keys are below the home, where agents may read them; otherwise as
-    /// [`Home::create`].
-    pub fn open(self) -> Result<Recorder, Error> {
-        let home = self.create_home()?;
+    /// As [`Options::open`].
+    pub(crate) fn start(self, home: Home) -> Result<Recorder, Error> {
         let (recorder, writer) = self.open_on(home, true)?;
         let thread = std::thread::Builder::new().name("tooltrail-writer".to_owned()).spawn(move || writer.run());
         let thread = thread.map_err(Error::io("start a writer for", recorder.home().root()))?;
@@ -79,27 +87,17 @@ impl Options {
         Ok(recorder)
     }
 
-    /// Opens the home for a short-lived process that records calls of sessions: without a writer thread, and without the
-    /// recovery of what other processes left in the journal.
-    ///
-    /// # Errors
-    /// As [`Options::open`].
-    pub fn open_sessions(self) -> Result<SessionRecorder, Error> {
-        let home = self.create_home()?;
-        self.sessions_on(home)
-    }
-
-    /// Like [`Options::open_sessions`], on a home that is open, for tests that simulate disk failures.
+    /// Like [`Options::open_sessions`], on a home that is open.
     ///
     /// # Errors
     /// As [`Options::open`].
     #[doc(hidden)]
     pub fn sessions_on(self, home: Home) -> Result<SessionRecorder, Error> {
         let encoder = Encoder::new(self.redactor(&home)?, Arc::clone(&self.random));
-        Ok(SessionRecorder::new(home, encoder, self.clock, self.random))
+        Ok(SessionRecorder::new(home, encoder, self.clock, self.random, self.sealing))
     }
 
-    fn create_home(&self) -> Result<Home, Error> {
+    pub(crate) fn create_home(&self) -> Result<Home, Error> {
         if self.force_network_home {
             Home::create_even_on_network(&self.home, self.group)
         } else {
@@ -107,13 +105,24 @@ impl Options {
         }
     }
 
+    /// Checks that the folder of keys is not below the home.
+    ///
+    /// # Errors
+    /// [`Error::KeysBelowHome`].
+    pub(crate) fn check_keys(&self, home: &Home) -> Result<(), Error> {
+        match &self.keys {
+            Some(keys) if lies_below(keys, home.root()) => Err(Error::KeysBelowHome { keys: keys.clone() }),
+            _ => Ok(()),
+        }
+    }
+
     fn redactor(&self, home: &Home) -> Result<Arc<Redactor>, Error> {
         let key = match &self.keys {
             None => None,
-            Some(keys) if lies_below(keys, home.root()) => {
-                return Err(Error::KeysBelowHome { keys: keys.clone() });
+            Some(keys) => {
+                self.check_keys(home)?;
+                Some(redaction_key(home, keys, &*self.random)?)
             }
-            Some(keys) => Some(redaction_key(home, keys, &*self.random)?),
         };
         Ok(Arc::new(if self.unredacted { Redactor::off() } else { Redactor::with(key, &self.rules) }))
     }
@@ -128,7 +137,8 @@ impl Options {
         let _ = settle(&home, self.clock.now());
         let retention = self.retention;
         let encoder = writer.encoder();
-        Ok((Recorder::without_writer(home, redactor, encoder, retention, self.clock, state), writer))
+        let recorder = Recorder::without_writer(home, redactor, encoder, retention, self.clock, state, self.sealing);
+        Ok((recorder, writer))
     }
 }
 

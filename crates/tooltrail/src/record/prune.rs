@@ -77,6 +77,10 @@ impl Recorder {
                 by: by.to_owned(),
             })?;
             note(home, &day)?;
+            let of_day = files.iter().map(|file| (folders[file.folder].clone(), day.day)).collect::<Vec<_>>();
+            let why = format!("retention: {}", day.limit.as_str());
+            // Held until the files are removed, so that nobody seals one of them in between.
+            let _sealing = self.sealing().map(|sealing| sealing.pruning(&of_day, by, &why)).transpose()?;
             day.left = remove(home, &day, (&files, &folders), &held, &self.state().meters)?;
             gone.push(day);
         }

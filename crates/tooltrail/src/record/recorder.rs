@@ -24,6 +24,7 @@ use crate::record::queue::item::{Line, call_bytes};
 use crate::record::queue::offer::{Copied, Lent};
 use crate::record::queue::promise::{Ack, Promise, promise};
 use crate::record::reads::Reads;
+use crate::record::sealing::{SealStatus, Sealing};
 use crate::record::store::waiting::WaitingFolders;
 use crate::redact::Redactor;
 use crate::retention::Retention;
@@ -69,6 +70,7 @@ pub struct Recorder {
     retention: Retention,
     clock: Arc<dyn Clock>,
     state: Arc<State>,
+    sealing: Option<Arc<dyn Sealing>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -383,6 +385,17 @@ impl Recorder {
         counters
     }
 
+    /// Returns what is sealed at the moment.
+    #[must_use]
+    pub fn seal_status(&self) -> SealStatus {
+        self.sealing.as_ref().map(|sealing| sealing.status()).unwrap_or_default()
+    }
+
+    /// Returns who seals; `None` if nobody does.
+    pub(crate) fn sealing(&self) -> Option<&Arc<dyn Sealing>> {
+        self.sealing.as_ref()
+    }
+
     /// Returns the home that the recorder writes to.
     #[must_use]
     pub fn home(&self) -> &Home {
@@ -397,8 +410,9 @@ impl Recorder {
         retention: Retention,
         clock: Arc<dyn Clock>,
         state: Arc<State>,
+        sealing: Option<Arc<dyn Sealing>>,
     ) -> Self {
-        Self { home, redactor, encoder, retention, clock, state, writer: Mutex::new(None) }
+        Self { home, redactor, encoder, retention, clock, state, sealing, writer: Mutex::new(None) }
     }
 
     /// Sets the writer thread of the recorder.

@@ -31,6 +31,7 @@ use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
 use crate::journal::{Journal, Kind, Orphan, Record, orphans};
 use crate::record::event::Event;
+use crate::record::sealing::Sealing;
 use crate::record::store::files::Change;
 use crate::record::store::group::Day;
 
@@ -80,6 +81,7 @@ pub(crate) fn recover(
     home: &Home,
     journal: &mut Journal,
     lateness: &mut LatenessNotes,
+    sealing: Option<&dyn Sealing>,
     wait: Duration,
 ) -> Result<Recovered, Error> {
     let disk = &**home.disk();
@@ -112,7 +114,13 @@ pub(crate) fn recover(
         _ => true,
     });
     found.sort_by_key(|orphan| orphan.scan.header.as_ref().map(|header| (header.owner, header.number)));
-    let plans = plans(&found, boot);
+    let mut plans = plans(&found, boot);
+    if let Some(sealing) = sealing.filter(|_| !plans.is_empty()) {
+        let days = plans.keys().cloned().collect::<Vec<_>>();
+        for (day, len) in sealing.sealed_lens(&days) {
+            plans.entry(day).and_modify(|plan| plan.durable_len = plan.durable_len.max(len));
+        }
+    }
     told.left = unread.first().map(|error| format!("could not read a journal: {error}"));
     for orphan in &found {
         match keep_damage(home, orphan) {

@@ -28,6 +28,7 @@ mod flushing;
 pub(crate) mod group;
 mod journaling;
 pub(crate) mod losses;
+pub(crate) mod seal_task;
 pub(crate) mod unreported_fragments;
 pub(crate) mod waiting;
 
@@ -37,13 +38,14 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Zone};
 use crate::day::{Damage, Fragment, LOOKS_MAX, LatenessNotes, STILL};
+use crate::disk::Lock;
 use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record};
-use crate::random::Random;
 use crate::record::counters::Meters;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
+use crate::record::options::Options;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::blocked_files::{BlockedFiles, LOOK_EVERY};
 use crate::record::store::files::Files;
@@ -51,8 +53,10 @@ use crate::record::store::flusher::Flusher;
 use crate::record::store::flushing::RECOVER_EVERY;
 use crate::record::store::group::Day;
 use crate::record::store::losses::Losses;
+use crate::record::store::seal_task::SealTask;
 use crate::record::store::unreported_fragments::UnreportedFragments;
 use crate::record::store::waiting::WaitingFolders;
+use crate::record::unsynced;
 
 /// How often the writer thread checks whether a running flush is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -75,6 +79,7 @@ pub(crate) struct Store {
     journal: Journal,
     files: Files,
     flusher: Flusher,
+    pub(crate) seal_task: SealTask,
     lateness: LatenessNotes,
     pub(crate) losses: Losses,
     // What is to be recorded about the store itself.
@@ -120,6 +125,8 @@ struct Suspect {
     why: String,
     /// The number of its lines that are not in the journal and whose loss was not reported to a caller.
     lines: u64,
+    /// The mark because of which nobody seals the file.
+    _mark: Option<Box<dyn Lock>>,
 }
 
 /// The lines that wait for one day file.
@@ -156,16 +163,18 @@ impl Store {
     /// As [`recover`].
     pub(crate) fn open(
         home: Home,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Random>,
+        options: &Options,
         meters: Arc<Meters>,
         waiting: Arc<WaitingFolders>,
         background: bool,
     ) -> Result<Self, Error> {
-        let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
+        let clock = Arc::clone(&options.clock);
+        let mut journal = Journal::new(Arc::clone(home.disk()), Arc::clone(&options.random), home.id()?);
+        let sealing = options.sealing.clone();
         let mut lateness = LatenessNotes::new(Zone::system);
         let now = clock.monotonic();
-        let recovered = recover(&home, &mut journal, &mut lateness, RECOVERY_WAIT)?;
+        let recovered = recover(&home, &mut journal, &mut lateness, sealing.as_deref(), RECOVERY_WAIT)?;
+        let seal_task = SealTask::new(sealing, background, now);
         let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
         let mut store = Self {
             files: Files::new(Arc::clone(home.disk())),
@@ -174,6 +183,7 @@ impl Store {
             meters,
             journal,
             flusher,
+            seal_task,
             lateness,
             events: Vec::new(),
             unreported: UnreportedFragments::default(),
@@ -212,6 +222,10 @@ impl Store {
             }
         }
         self.left = recovered.left;
+        if self.left.is_none() && self.seal_task.sealing().is_some() {
+            // If this fails, these files are sealed after a later recovery.
+            let _ = unsynced::clear_dead(&**self.home.disk());
+        }
         for (day, durable_len) in recovered.suspect {
             let path = self.home.day_path(&day.0, day.1);
             self.suspect(day.clone(), format!("could not flush {} in recovery", path.display()), 0);
@@ -261,7 +275,13 @@ impl Store {
     /// Marks a file as suspect, so that it is written again before the journal is freed. `lines` of its lines are not
     /// in the journal.
     fn suspect(&mut self, day: Day, why: String, lines: u64) {
-        let suspect = self.suspect.entry(day).or_insert_with(|| Suspect { why, lines: 0 });
+        let disk = &**self.home.disk();
+        let is_sealed = self.seal_task.sealing().is_some();
+        let suspect = self.suspect.entry(day.clone()).or_insert_with(|| {
+            // If no mark can be made, the disk takes no seal either.
+            let mark = is_sealed.then(|| unsynced::mark(disk, &day).ok()).flatten();
+            Suspect { why, lines: 0, _mark: mark }
+        });
         suspect.lines += lines;
     }
 
@@ -340,6 +360,16 @@ impl Store {
         if self.suspect.is_empty() && self.pending.is_empty() && self.journal.open_calls().is_empty() {
             self.close_journal();
         }
+    }
+
+    /// Seals what is left, because the recorder closes. Returns whether there is something to record.
+    pub(crate) fn seal_rest(&mut self) -> bool {
+        if self.left.is_some() {
+            return false;
+        }
+        let events = self.seal_task.close(self.clock.monotonic());
+        self.events.extend(events);
+        !self.events.is_empty()
     }
 
     /// Gives the journal slot back if the writer has been idle for a while, so that hundreds of idle writers can share a

@@ -140,7 +140,7 @@ impl Writer {
         let (clock, random) = (Arc::clone(&options.clock), Arc::clone(&options.random));
         let meters = Arc::clone(&state.meters);
         let waiting = Arc::clone(&state.waiting);
-        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), meters, waiting, background)?;
+        let store = Store::open(home, options, meters, waiting, background)?;
         let encoder = Encoder::new(redactor, random);
         *state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = store.unrecovered();
         Ok(Self {
@@ -183,8 +183,9 @@ impl Writer {
         let now = self.clock.monotonic();
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         let opening = self.opening.patience(now);
+        let sealing = self.store.seal_task.patience(now);
         let settle = if self.events.is_empty() { self.store.patience(FLUSH_EVERY) } else { Some(Duration::ZERO) };
-        reads.into_iter().chain(settle).chain(opening).min()
+        reads.into_iter().chain(settle).chain(opening).chain(sealing).min()
     }
 
     fn end_reads(&mut self, all: bool) {
@@ -439,6 +440,13 @@ impl Writer {
             self.store(&mut rest);
         }
         self.store.close();
+        if self.store.seal_rest() {
+            // What sealing found is recorded, and sealed by the next process.
+            let mut found = Commit::default();
+            self.add_events(&mut found);
+            self.store(&mut found);
+            self.store.close();
+        }
         self.report_flushes(Vec::new());
     }
 }

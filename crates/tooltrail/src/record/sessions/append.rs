@@ -8,6 +8,7 @@ use crate::day::{Damage, LatenessNotes, Wanted, reconcile};
 use crate::disk::Disk;
 use crate::durability::Durability;
 use crate::home::{Home, OWN_FOLDER};
+use crate::record::sealing::Sealing;
 use crate::record::sessions::note::{CLAIMS_FOLDER, ENDED_FOLDER, Note, OPEN_FOLDER};
 use crate::record::sessions::touched;
 
@@ -21,13 +22,14 @@ const INTERRUPTED: &[u8] = b"interrupted\n";
 pub(super) struct Appender<'a> {
     home: &'a Home,
     disk: &'a dyn Disk,
+    sealing: Option<&'a dyn Sealing>,
     /// How long to wait for the append lock.
     wait: Duration,
 }
 
 impl<'a> Appender<'a> {
-    pub(super) fn new(home: &'a Home, wait: Duration) -> Self {
-        Self { home, disk: &**home.disk(), wait }
+    pub(super) fn new(home: &'a Home, sealing: Option<&'a dyn Sealing>, wait: Duration) -> Self {
+        Self { home, disk: &**home.disk(), sealing, wait }
     }
 
     /// Appends the line of a claim to its day file, unless it is there already, and removes the claim.
@@ -54,6 +56,9 @@ impl<'a> Appender<'a> {
         drop(lock);
         if durability != Durability::Buffered {
             done.file.sync()?;
+            if let Some(sealing) = self.sealing {
+                sealing.flushed(&[(note.day.clone(), done.len)]);
+            }
         }
         let sign = [OWN_FOLDER, ENDED_FOLDER, &day_folder(now), name];
         if note.is_finished {

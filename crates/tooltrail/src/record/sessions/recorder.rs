@@ -12,11 +12,13 @@ use crate::entry::StoredEntry;
 use crate::error::Error;
 use crate::hex::hex;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
+use crate::journal::waiting;
 use crate::json::members;
 use crate::random::Random;
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
+use crate::record::sealing::{SealWhen, Sealing};
 use crate::record::sessions::append::{Appender, ended_in};
 use crate::record::sessions::note::{
     CLAIMS_FOLDER, ENDED_FOLDER, LOCK_WAIT, Note, OPEN_FOLDER, agent_name, call_name, session_name,
@@ -117,13 +119,20 @@ pub struct SessionRecorder {
     encoder: Encoder,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    sealing: Option<Arc<dyn Sealing>>,
     /// Whether this process has waited for the append lock in vain. It does not wait again then.
     has_waited: AtomicBool,
 }
 
 impl SessionRecorder {
-    pub(crate) fn new(home: Home, encoder: Encoder, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
-        Self { home, encoder, clock, random, has_waited: AtomicBool::new(false) }
+    pub(crate) fn new(
+        home: Home,
+        encoder: Encoder,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        sealing: Option<Arc<dyn Sealing>>,
+    ) -> Self {
+        Self { home, encoder, clock, random, sealing, has_waited: AtomicBool::new(false) }
     }
 
     /// Notes that a call begins. If it is never ended, it is recorded as `error`, `interrupted` when its session ends,
@@ -265,6 +274,21 @@ impl SessionRecorder {
         settled.map_err(Error::io("settle the calls of sessions in", self.home.root()))
     }
 
+    /// Seals the day files: with `all` everything, otherwise the files that have enough new lines or whose lines have
+    /// waited for ten seconds. Does nothing without a folder of keys.
+    pub fn seal(&self, all: bool) {
+        let Some(sealing) = &self.sealing else { return };
+        // A recorder that is at work seals by itself. One that was killed has lines that must be recovered first.
+        let is_journaled = self.home.id().and_then(|id| {
+            let held = waiting(self.disk(), &id).map_err(Error::io("read the journal of", self.home.root()))?;
+            Ok(!held.is_empty())
+        });
+        if is_journaled.is_ok_and(|is| !is) {
+            // What it finds is also found by the next recorder, which has a place for events.
+            sealing.seal(if all { SealWhen::Closing } else { SealWhen::Due });
+        }
+    }
+
     /// Records that calls were lost, as a `tooltrail.gap`.
     ///
     /// # Errors
@@ -335,7 +359,8 @@ impl SessionRecorder {
             return Ok(Ended::Before);
         }
         let wait = if self.has_waited.load(Ordering::Relaxed) { Duration::ZERO } else { LOCK_WAIT };
-        match Appender::new(&self.home, wait).append(name, &note, self.clock.now(), durability) {
+        match Appender::new(&self.home, self.sealing.as_deref(), wait).append(name, &note, self.clock.now(), durability)
+        {
             Ok(()) => return Ok(Ended::Recorded),
             Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
                 self.has_waited.store(true, Ordering::Relaxed)

@@ -89,7 +89,7 @@ fn settle_claim(home: &Home, name: &str, now: Timestamp) -> io::Result<bool> {
     match old_note(disk, &path, now, CLAIM_AGE_MS)? {
         None => return Ok(false),
         Some(Some(note)) if !is_ended(disk, name, &note, now)? => {
-            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?
+            Appender::new(home, None, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?
         }
         // It was recorded already, or its process was killed while it wrote.
         Some(_) => disk.remove(&path)?,
@@ -124,7 +124,7 @@ fn settle_open_call(home: &Home, name: &str, now: Timestamp) -> io::Result<bool>
     {
         let claim = [OWN_FOLDER, CLAIMS_FOLDER, name];
         if disk.create(&claim, &note.encode(), false)? {
-            Appender::new(home, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?;
+            Appender::new(home, None, SETTLE_WAIT).append(name, &note, now, Durability::Grouped)?;
         }
     }
     disk.remove(&path)?;

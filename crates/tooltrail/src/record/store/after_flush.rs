@@ -1,9 +1,8 @@
 //! What happens after a flush: the one place where later steps learn which parts of the day files are durable.
 //!
 //! A flush is complete when the day files are synced. Then the steps below run in order, on the writer thread. Each
-//! step gets the same [`CompletedFlush`]. A further step, such as sealing the durable part of each file, is one more
-//! line in `Store::after_flush`, and the flusher does not change. The journal is freed before any such step, so that a
-//! slow or failing step never keeps the journal full.
+//! step gets the same [`CompletedFlush`]. The journal is freed before the files are listed for sealing, so that sealing
+//! never keeps the journal full.
 
 use std::time::Duration;
 
@@ -39,6 +38,16 @@ impl Store {
     pub(crate) fn after_flush(&mut self, flush: &CompletedFlush, now: Duration) {
         self.note_durable_lengths(flush);
         self.free_journal(flush, now);
+        self.list_for_sealing(flush, now);
+    }
+
+    /// Lists the files as flushed, so that they are sealed.
+    fn list_for_sealing(&mut self, flush: &CompletedFlush, now: Duration) {
+        if let Some(sealing) = self.seal_task.sealing().filter(|_| !flush.files.is_empty()) {
+            let files = flush.files.iter().map(|file| (file.day.clone(), file.len)).collect::<Vec<_>>();
+            sealing.flushed(&files);
+            self.seal_task.is_due(now);
+        }
     }
 
     /// Remembers the durable length of each file, which later records in the journal carry.

@@ -15,6 +15,7 @@ use crate::record::store::after_flush::{CompletedFlush, DurableFile};
 use crate::record::store::appending::REMOVED;
 use crate::record::store::flusher::{Flushed, sync};
 use crate::record::store::group::Day;
+use crate::record::unsynced;
 
 /// How long to wait after a failed rewrite before the next attempt. A broken disk answers slowly, and all callers wait
 /// for it.
@@ -39,10 +40,16 @@ impl Store {
         if now >= self.recover_at {
             self.recover_at = now + RECOVER_EVERY;
             // If another process recovers at the moment, it does the same work.
-            let found = recover(&self.home, &mut self.journal, &mut self.lateness, Duration::ZERO);
+            let sealing = self.seal_task.sealing().cloned();
+            let found = recover(&self.home, &mut self.journal, &mut self.lateness, sealing.as_deref(), Duration::ZERO);
             if let Ok(recovered) = found {
                 self.take_in(recovered);
             }
+        }
+        // Lines that a recovery still has to repair must not be sealed before.
+        if self.left.is_none() {
+            let events = self.seal_task.run(now);
+            self.events.extend(events);
         }
     }
 
@@ -156,6 +163,10 @@ impl Store {
         sync(&*done.file, &*self.clock, &self.meters)?;
         self.suspect.remove(day);
         self.flusher.take(day);
+        if let Some(sealing) = self.seal_task.sealing() {
+            unsynced::clear(&**self.home.disk(), day);
+            sealing.flushed(&[(day.clone(), done.len)]);
+        }
         self.flusher.set_durable_len(day.clone(), done.len);
         Ok(())
     }

@@ -1,0 +1,22 @@
+//! The proof: each line of each day file is under a head, and all heads are in one signed log.
+//!
+//! `docs/proof.md` specifies the bytes. From the bottom up: `tree` hashes, `note` and `checkpoint` sign, `record` encodes
+//! the log's entries, `log` stores them, `leaves` and `growth` extend the tree of a day file, `signing` makes sure that a
+//! home never signs two histories, and `sealer` runs all of it once a second.
+
+mod changes;
+mod checkpoint;
+mod growth;
+mod heads;
+mod keys;
+mod leaves;
+mod log;
+mod name;
+mod note;
+mod opening;
+mod record;
+mod sealer;
+mod signing;
+mod tree;
+
+pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey};

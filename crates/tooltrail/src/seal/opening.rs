@@ -1,0 +1,66 @@
+//! Opens recorders that seal what they record.
+
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::home::Home;
+use crate::record::{Options, Recorder, SessionRecorder, Steps};
+use crate::seal::keys::SealKeys;
+use crate::seal::sealer::Sealer;
+
+impl Options {
+    /// Opens the home for writing and starts the writer thread. With a folder of keys, the day files are sealed about a
+    /// second after they are flushed.
+    ///
+    /// # Errors
+    /// [`Error::KeysBelowHome`] if the keys are below the home, where agents may read them; otherwise as
+    /// [`Home::create`].
+    pub fn open(mut self) -> Result<Recorder, Error> {
+        let home = self.create_home()?;
+        if let Some(sealer) = self.sealer(&home)? {
+            self.sealing = Some(Arc::new(sealer));
+        }
+        self.start(home)
+    }
+
+    /// Opens the home for a short-lived process that records calls of sessions: without a writer thread, and without the
+    /// recovery of what other processes left in the journal.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open_sessions(mut self) -> Result<SessionRecorder, Error> {
+        let home = self.create_home()?;
+        if let Some(sealer) = self.sealer(&home)? {
+            self.sealing = Some(Arc::new(sealer.short_lived()));
+        }
+        self.sessions_on(home)
+    }
+
+    /// Returns the sealer of a home; `None` without a folder of keys.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub(crate) fn sealer(&self, home: &Home) -> Result<Option<Sealer>, Error> {
+        let Some(folder) = &self.keys else { return Ok(None) };
+        self.check_keys(home)?;
+        let keys = SealKeys::create(home, folder, self.log_key.clone())?;
+        self.sealer_with(home, keys).map(Some)
+    }
+
+    fn sealer_with(&self, home: &Home, keys: SealKeys) -> Result<Sealer, Error> {
+        let (clock, random) = (Arc::clone(&self.clock), Arc::clone(&self.random));
+        Sealer::new(home.clone(), keys, self.origin.as_deref(), clock, random)
+    }
+}
+
+impl Steps {
+    /// Like [`Steps::open`], with a sealer whose keys are on a disk of their own.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open_sealed(home: Home, mut options: Options, keys: Arc<dyn Disk>) -> Result<Self, Error> {
+        options.sealing = Some(Arc::new(options.sealer_with(&home, SealKeys::on(keys))?));
+        Self::open(home, options)
+    }
+}
