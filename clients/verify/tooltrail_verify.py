@@ -561,7 +561,7 @@ class Folder:
 
     def names(self, *parts: str) -> list[str]:
         """The names in a folder, in order."""
-        fd = self._open(parts, os.O_DIRECTORY)
+        fd = self._open(parts, os.O_DIRECTORY) if parts else os.dup(self._fd)
         if fd is None:
             return []
         try:
@@ -1175,7 +1175,8 @@ class Home:
             label = labels.get(name)
             if label is None and (self._folders or self.options.first_day or self.options.last_day):
                 continue
-            for word in dict.fromkeys({"erase": "erased", "prune": "pruned"}.get(c.ended or "", "missing") for c in chains):
+            words = {None: "missing", "erase": "erased", "prune": "pruned"}
+            for word in dict.fromkeys(words[chain.ended] for chain in chains):
                 text = {
                     "erased": "A file was erased, and the log says so.",
                     "pruned": "A file was removed by the retention, and the log says so.",

@@ -66,7 +66,7 @@ mod read;
 mod record;
 
 // The proof: hash trees, the signed log, and its verification.
-mod seal;
+pub mod seal;
 
 // Counts and quantiles.
 mod stats;
@@ -101,5 +101,4 @@ pub use record::{
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
-pub use seal::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey};
 pub use stats::{Quantiles, Stats, ToolStats, is_random_call_id};

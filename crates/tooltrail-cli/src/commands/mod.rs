@@ -20,6 +20,7 @@ mod show;
 mod stats;
 mod tail;
 mod token;
+mod verify;
 
 use std::env;
 use std::ffi::OsStr;
@@ -72,6 +73,7 @@ enum Command {
     Mcp(mcp::Args),
     Agent(agent::Args),
     Hook(hook::Args),
+    Verify(verify::Args),
     Prune(prune::Args),
     Redact(redact::Args),
     FindSecret(find_secret::Args),
@@ -118,6 +120,7 @@ impl Cli {
             Command::Mcp(args) => mcp::run(args, settings),
             Command::Agent(args) => agent::run(args, settings),
             Command::Hook(args) => hook::run(args, settings),
+            Command::Verify(args) => verify::run(&args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),

@@ -114,6 +114,11 @@ pub(crate) struct LogFile {
     pub(crate) level: Option<Level>,
     /// The format of the messages.
     pub(crate) format: Option<Format>,
+    /// The origin of the signed log, if the home has none yet.
+    #[serde(default, deserialize_with = "origin")]
+    pub(crate) origin: Option<String>,
+    /// Whether monitors may read the signed log without a token.
+    pub(crate) public: Option<bool>,
 }
 
 /// The retention settings in the file.
@@ -212,6 +217,15 @@ fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     let name = String::deserialize(deserializer)?;
     Zone::named(&name).map_err(|error| D::Error::custom(error.message()))?;
     Ok(Some(name))
+}
+
+/// Deserializes the origin of the log and checks that a key may have this name.
+fn origin<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let origin = String::deserialize(deserializer)?;
+    if tooltrail::seal::is_key_name(&origin) {
+        return Ok(Some(origin));
+    }
+    Err(D::Error::custom("an origin is a name without spaces and without +, such as example.com/log"))
 }
 
 /// Deserializes a number of bytes, or a size with a unit such as `10 GiB`.

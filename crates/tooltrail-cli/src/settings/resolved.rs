@@ -68,6 +68,14 @@ impl Settings {
         Ok(keys)
     }
 
+    /// Returns the file with the seed of the log's signing key, if it is not in the folder of keys: named by
+    /// `TOOLTRAIL_LOG_KEY`, or given by the service manager as the credential `tooltrail-log.key`.
+    pub(crate) fn log_key(&self) -> Option<PathBuf> {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let credential = variable("CREDENTIALS_DIRECTORY").map(|folder| folder.join("tooltrail-log.key"));
+        variable("TOOLTRAIL_LOG_KEY").or(credential.filter(|file| file.exists()))
+    }
+
     /// Returns the parsed configuration file.
     pub(crate) fn file(&self) -> Result<&ConfigFile, Failure> {
         if let Some(file) = self.file.get() {
@@ -142,6 +150,8 @@ impl Settings {
         options.force_network_home = self.force_network_home()?;
         options.rules = self.file()?.redact.rules().map_err(|failure| self.in_config(failure))?;
         options.retention = self.retention()?;
+        options.origin = self.file()?.log.origin.clone();
+        options.log_key = self.log_key();
         Ok(options)
     }
 }

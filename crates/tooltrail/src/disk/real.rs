@@ -232,6 +232,7 @@ impl Disk for RealDisk {
                     inode: stat.st_ino,
                     links: links(stat.st_nlink),
                     modified_s: stat.st_mtime,
+                    changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
                 }))
             }
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
@@ -392,6 +393,7 @@ impl DiskFile for File {
             inode: meta.ino(),
             links: meta.nlink(),
             modified_s: meta.mtime(),
+            changed_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
         })
     }
 
@@ -456,6 +458,11 @@ fn link_or_rename(folder: &OwnedFd, from: &str, to: &str) -> io::Result<bool> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Returns a time as one number; the types of its parts differ between systems.
+fn nanoseconds(seconds: i64, nanoseconds: impl TryInto<i64>) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds.try_into().unwrap_or(0))
 }
 
 /// Returns a link count as `u64`; its type differs between systems.

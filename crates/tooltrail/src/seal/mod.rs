@@ -14,9 +14,13 @@ mod log;
 mod name;
 mod note;
 mod opening;
+mod prove;
 mod record;
 mod sealer;
 mod signing;
 mod tree;
+mod verify;
 
-pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey};
+pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
+pub use verify::{Counts, Finding, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of, KnownFiles};
+pub use prove::{Checked, Proof, Sealed, prove};

@@ -49,7 +49,7 @@ impl VerifierKey {
     ///
     /// ```
     /// let key = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
-    /// assert_eq!(tooltrail::VerifierKey::parse(key).unwrap().name(), "example.com/foo");
+    /// assert_eq!(tooltrail::seal::VerifierKey::parse(key).unwrap().name(), "example.com/foo");
     /// ```
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -180,6 +180,11 @@ impl Note {
         &self.text
     }
 
+    /// Returns the names of the keys of its signature lines, which may be wrong.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().map(|line| &*line.name)
+    }
+
     /// Whether this key has signed the note. If several lines are of this key, all must verify.
     pub(crate) fn signed_by(&self, key: &VerifierKey) -> Signed {
         let id = key.id();
@@ -236,7 +241,8 @@ fn key_id(name: &str, kind: KeyKind, key: &[u8; 32]) -> u32 {
 }
 
 /// Whether a key may have this name: not empty, without spaces and without a plus.
-pub(crate) fn is_key_name(name: &str) -> bool {
+#[must_use]
+pub fn is_key_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control())
 }
 

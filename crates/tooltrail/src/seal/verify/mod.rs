@@ -1,0 +1,568 @@
+//! Verifies a home: section 6 of `docs/proof.md`.
+
+mod file;
+mod label;
+mod memory;
+mod verdict;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use memory::{KnownFiles, Memories, Remembered};
+pub use verdict::{Counts, Finding, Report, Verdict};
+pub(super) use view::{ROTATIONS_FOLDER, View};
+
+use crate::clock::{Clock, Date};
+use crate::disk::{Disk, DiskFile, Stat, is_trouble};
+use crate::error::Error;
+use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
+use crate::seal::changes::Day;
+use crate::seal::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::seal::keys::{SealKeys, read_text};
+use crate::seal::log::LOG_FOLDER;
+use crate::seal::name::NameKey;
+use crate::seal::note::{NOTE_BYTES_MAX, Signed, VerifierKey};
+use crate::seal::record::Head;
+use crate::seal::signing::{PUBLIC_KEY, PUBLISHED};
+use crate::seal::tree::Hash;
+use crate::seal::verify::file::Checked;
+use crate::seal::verify::label::Labels;
+use crate::seal::verify::view::{FileHeads, Files};
+
+/// How often a finding is looked at again, and the pause before each time: writers, erasures and prunes may be at work.
+const LOOKS_MAX: u32 = 6;
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a changed file may wait to be sealed, unless the caller says otherwise.
+pub const MAX_TAIL: Duration = Duration::from_secs(60);
+
+/// A verification of a home.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verify {
+    /// The key of the log. Without it the remembered one is taken, else the one in the folder of keys, else the one in
+    /// the home.
+    pub key: Option<VerifierKey>,
+    /// The folder of the home's keys, if this user may read it.
+    pub keys: Option<PathBuf>,
+    /// A file with the seed of the signing key, if it is not in the folder of keys.
+    pub log_key: Option<PathBuf>,
+    /// A checkpoint that somebody has kept.
+    pub checkpoint: Option<String>,
+    /// What this verifier remembers of the home.
+    pub remembered: Option<Remembered>,
+    /// The keys of witnesses whose notes are demanded.
+    pub witnesses: Vec<VerifierKey>,
+    /// The folders of the users to verify; `None` for all.
+    pub folders: Option<BTreeSet<String>>,
+    /// The first and last day to verify.
+    pub days: (Option<Date>, Option<Date>),
+    /// How long a changed file may wait to be sealed.
+    pub max_tail: Duration,
+    /// Files that need not be read, because they had this state when they were found good; `None` to read all.
+    pub quick: Option<KnownFiles>,
+}
+
+impl Default for Verify {
+    fn default() -> Self {
+        Self {
+            key: None,
+            keys: None,
+            log_key: None,
+            checkpoint: None,
+            remembered: None,
+            witnesses: Vec::new(),
+            folders: None,
+            days: (None, None),
+            max_tail: MAX_TAIL,
+            quick: None,
+        }
+    }
+}
+
+/// What is gathered during one verification.
+#[derive(Debug, Default)]
+struct Run {
+    findings: Vec<Finding>,
+    /// Whether a file has lines that are just not sealed yet.
+    has_tail: bool,
+    vouched_by: Vec<String>,
+    counts: Counts,
+    good_files: KnownFiles,
+}
+
+/// A checkpoint that somebody saw.
+struct Seen {
+    who: String,
+    note: Option<String>,
+    witness: Option<VerifierKey>,
+}
+
+/// The day files of a home, by keyed name, with those of folders that have no name key.
+#[derive(Debug, Default)]
+struct Present {
+    named: BTreeMap<Hash, Day>,
+    unnamed: Vec<Day>,
+}
+
+impl Verify {
+    /// Verifies a home. `progress` is called with the bytes of each file that was read.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if a file cannot be read, [`Error::Input`] if there is neither a log nor anything to compare with.
+    pub fn run(&self, home: &Home, clock: &dyn Clock, progress: &dyn Fn(u64)) -> Result<Report, Error> {
+        let mut looks = 0;
+        loop {
+            let report = self.once(home, clock, progress)?;
+            let concerns_log = report.findings.iter().any(|finding| finding.file.is_none() && !finding.verdict.is_good());
+            looks += 1;
+            // A key may just be changing, or a checkpoint be published.
+            if !concerns_log || looks == 2 {
+                return Ok(report);
+            }
+            home.disk().pause(LOOK_PAUSE);
+        }
+    }
+
+    fn once(&self, home: &Home, clock: &dyn Clock, progress: &dyn Fn(u64)) -> Result<Report, Error> {
+        let disk = &**home.disk();
+        let failed = |error| Error::io("verify", home.root())(error);
+        let keys = self.keys.as_deref().and_then(|folder| SealKeys::open(folder, self.log_key.clone()).ok());
+        let beside = keys.as_ref().and_then(|keys| keys.checkpoint().ok().flatten());
+        let mut run = Run::default();
+        if disk.stat(&PUBLISHED).map_err(failed)?.is_none() {
+            let has_memory = self.key.is_some() || self.checkpoint.is_some() || self.remembered.is_some();
+            if has_memory || beside.is_some() || !self.witnesses.is_empty() {
+                let text = "the home has no log, but somebody knows one";
+                run.findings.push(Finding::of_log(Verdict::Missing, text));
+                return Ok(run.report(None));
+            }
+            return Err(Error::input(
+                format!("{} has no log, and there is nothing to compare it with", home.root().display()),
+                "a log is begun by the next command that records, for example tooltrail serve; give --key or --checkpoint if there was one",
+            ));
+        }
+        let key = self.first_key(home, keys.as_ref(), beside.as_deref())?;
+        let seen = self.seen(disk, beside).map_err(failed)?;
+        let sizes = seen.iter().filter_map(|seen| SignedCheckpoint::parse_extended(seen.note.as_deref()?));
+        let view = View::read(disk, &key, sizes.map(|seen| seen.checkpoint.size)).map_err(failed)?;
+        let view = match view {
+            Ok(view) => view,
+            Err(finding) => {
+                run.findings.push(finding);
+                return Ok(run.report(None));
+            }
+        };
+        if let Some(finding) = wrong_home(home, &view)? {
+            run.findings.push(finding);
+            return Ok(run.report(Some(&view)));
+        }
+        let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).map_err(failed)?;
+        if public.as_deref() != Some(&*format!("{}\n", view.key)) {
+            run.findings.push(Finding::of_log(Verdict::Forked, "log/key is not the key that signs the log"));
+        }
+        run.vouched_by.push("self".to_owned());
+        for seen in &seen {
+            run.compare(seen, &view);
+        }
+        let since = self.remembered.as_ref().and_then(|known| SignedCheckpoint::parse(&known.checkpoint));
+        run.count_removals(&view, since.map_or(0, |since| since.checkpoint.size));
+        self.check_files(home, view.key.clone(), &view, clock, &mut run, progress)?;
+        Ok(run.report(Some(&view)))
+    }
+
+    /// Returns the key with which the verification begins.
+    fn first_key(&self, home: &Home, keys: Option<&SealKeys>, beside: Option<&str>) -> Result<VerifierKey, Error> {
+        if let Some(key) = self.key.clone().or_else(|| self.remembered.as_ref().map(|known| known.key.clone())) {
+            return Ok(key);
+        }
+        let disk = &**home.disk();
+        let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
+        let public = public.strip_suffix('\n').and_then(VerifierKey::parse);
+        if let Some(keys) = keys {
+            let origin = beside.and_then(SignedCheckpoint::parse).map(|beside| beside.checkpoint.origin);
+            let origin = origin.or_else(|| public.as_ref().map(|key| key.name().to_owned()));
+            if let (Some(origin), Ok(Some(number))) = (origin, keys.newest())
+                && let Ok(signer) = keys.signer(&origin, number)
+            {
+                return Ok(signer.verifier());
+            }
+        }
+        public.ok_or_else(|| {
+            Error::input(
+                format!("{} has no verifier key", home.root().join(".tooltrail/log/key").display()),
+                "give the key with --key; tooltrail key show prints it where the home is written",
+            )
+        })
+    }
+
+    /// Returns the checkpoints that somebody saw.
+    fn seen(&self, disk: &dyn Disk, beside: Option<String>) -> io::Result<Vec<Seen>> {
+        let seen = |who: &str, note: Option<&String>| Seen { who: who.to_owned(), note: note.cloned(), witness: None };
+        let mut all = Vec::new();
+        all.extend(self.checkpoint.as_ref().map(|note| seen("given", Some(note))));
+        all.extend(self.remembered.as_ref().map(|known| seen("remembered", Some(&known.checkpoint))));
+        all.extend(beside.as_ref().map(|note| seen("beside the key", Some(note))));
+        for witness in &self.witnesses {
+            let path = [OWN_FOLDER, LOG_FOLDER, WITNESSED_FOLDER, &witnessed_name(witness.name())];
+            let note = read_text(disk, &path, NOTE_BYTES_MAX)?;
+            let who = format!("witness {}", witness.name());
+            all.push(Seen { who, note, witness: Some(witness.clone()) });
+        }
+        Ok(all)
+    }
+
+    /// Steps 5 to 7: the files, the heads without a file, and the tails.
+    fn check_files(
+        &self,
+        home: &Home,
+        key: VerifierKey,
+        view: &View,
+        clock: &dyn Clock,
+        run: &mut Run,
+        progress: &dyn Fn(u64),
+    ) -> Result<(), Error> {
+        let disk = &**home.disk();
+        let failed = |error| Error::io("verify", home.root())(error);
+        let again = |name: Option<Hash>| -> io::Result<Option<FileHeadsNow>> {
+            let Ok(view) = View::read(disk, &key, [])? else { return Ok(None) };
+            let heads = match name {
+                Some(name) => view.files(disk, &(name[0]..=name[0]))?.remove(&name).unwrap_or_default(),
+                None => FileHeads::default(),
+            };
+            Ok(Some(FileHeadsNow { view, heads }))
+        };
+        for names in view.passes() {
+            let mut files = view.files(disk, &names).map_err(failed)?;
+            let present = self.present(disk, &names).map_err(failed)?;
+            for (name, day) in present.named.iter().map(|(name, day)| (Some(*name), day)).chain(
+                present.unnamed.iter().filter(|_| *names.start() == 0).map(|day| (None, day)),
+            ) {
+                let heads = name.and_then(|name| files.remove(&name)).unwrap_or_default();
+                let now_s = clock.now().as_millis().div_euclid(1_000);
+                let mut one = self.check_day(disk, day, name, &heads, view, now_s).map_err(failed)?;
+                let mut looks = 0;
+                while one.is_bad() && looks < LOOKS_MAX {
+                    if looks > 0 {
+                        disk.pause(LOOK_PAUSE);
+                    }
+                    let now = again(name).map_err(failed)?;
+                    let Some(FileHeadsNow { view: newer, heads }) = now else { break };
+                    let is_same = newer.checkpoint == view.checkpoint && looks > 0 && !one.is_unfinished;
+                    one = self.check_day(disk, day, name, &heads, &newer, now_s).map_err(failed)?;
+                    looks += 1;
+                    if is_same {
+                        break;
+                    }
+                }
+                progress(one.counts.bytes);
+                run.add(one);
+            }
+            self.check_gone(disk, &files, &present, view, &key, run).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Checks one day file that is present or was when the folder was listed.
+    fn check_day(
+        &self,
+        disk: &dyn Disk,
+        day: &Day,
+        name: Option<Hash>,
+        heads: &FileHeads,
+        view: &View,
+        now_s: i64,
+    ) -> io::Result<OneFile> {
+        let (folder, date) = (&*day.0, day.1);
+        let mut one = OneFile::default();
+        let opened = match disk.open(&[folder, TRAIL_FOLDER, &day_name(date)]) {
+            // Something that is no regular file has taken its name.
+            Err(error) if !is_trouble(&error) => None,
+            opened => opened?,
+        };
+        let stat = opened.as_deref().map(DiskFile::stat).transpose()?;
+        let len = stat.map_or(0, |stat| stat.len);
+        if let (Some(stat), Some((index, _))) = (stat, heads.heads.last()) {
+            let Stat { device, inode, len, changed_ns, .. } = stat;
+            let state = format!("{device} {inode} {len} {changed_ns} {index}");
+            let file = format!("{folder}/{date}");
+            let is_known = self.quick.as_ref().is_some_and(|known| known.get(&file) == Some(&state));
+            one.state = Some((file, state));
+            if is_known {
+                (one.counts.files, one.counts.skipped) = (1, 1);
+                return Ok(one);
+            }
+        }
+        let file = opened.as_deref();
+        let checked = |heads| Checked {
+            disk,
+            folder,
+            date,
+            name: name.unwrap_or_default(),
+            file,
+            len,
+            heads,
+            erased: &view.erased,
+        };
+        let mut sealed = heads.heads.last().map_or(0, |(_, head)| head.bytes);
+        one.counts.files = u64::from(file.is_some());
+        one.counts.bytes = len;
+        one.counts.adopted = u64::from(heads.heads.iter().any(|(_, head)| head.is_adopted));
+        one.findings = checked(&heads.heads).check(&mut one.counts)?;
+        one.is_unfinished = one.findings.iter().any(|finding| finding.text.starts_with("the log says that this line"));
+        if let (true, Some(removed)) = (heads.heads.is_empty(), &heads.removed) {
+            let holds = file.is_some() && checked(&removed.heads).holds()?;
+            match (holds, removed.is_erased, file.is_some()) {
+                (_, is_erased, false) => one.findings.push(gone(day, is_erased)),
+                (true, false, true) => sealed = removed.heads.last().map_or(0, |(_, head)| head.bytes),
+                (true, true, true) => {
+                    let text = "the log says that this file was erased, but it is there";
+                    one.findings.push(Finding::of_file(Verdict::Modified, (folder, date), None, text));
+                    one.is_unfinished = true;
+                    return Ok(one);
+                }
+                (false, _, true) => {}
+            }
+        }
+        if let Some(stat) = stat.filter(|stat| stat.len > sealed) {
+            let young = i64::try_from(self.max_tail.as_secs()).unwrap_or(i64::MAX);
+            if now_s.saturating_sub(stat.modified_s) <= young {
+                one.has_tail = true;
+            } else {
+                let text = "lines were not sealed, and not because they are new";
+                one.findings.push(Finding::of_file(Verdict::Unsealed, (folder, date), None, text));
+            }
+        }
+        Ok(one)
+    }
+
+    /// Step 6: heads whose files are not there.
+    fn check_gone(
+        &self,
+        disk: &dyn Disk,
+        files: &Files,
+        present: &Present,
+        view: &View,
+        key: &VerifierKey,
+        run: &mut Run,
+    ) -> io::Result<()> {
+        let gone = files.iter().filter(|(name, _)| !present.named.contains_key(*name)).collect::<Vec<_>>();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let labels = Labels::find(disk, gone.iter().map(|(name, file)| (**name, newest_at(file))))?;
+        for (name, file) in gone {
+            let day = labels.get(name);
+            if day.is_none_or(|day| !self.wants(day)) && (self.folders.is_some() || self.days != (None, None)) {
+                continue;
+            }
+            let mut file = file.clone();
+            if !file.heads.is_empty()
+                && let Ok(newer) = View::read(disk, key, [])?
+                && newer.checkpoint != view.checkpoint
+            {
+                // It may have been removed since the log was read.
+                file = newer.files(disk, &(name[0]..=name[0]))?.remove(name).unwrap_or_default();
+            }
+            let label = day.map_or_else(
+                || format!("the file of keyed name {}", crate::hex::hex(&name[..8])),
+                |(folder, date)| format!("{folder}/{date}"),
+            );
+            let (verdict, text) = match (&file.removed, file.heads.is_empty()) {
+                (Some(removed), true) if removed.is_erased => (Verdict::Erased, "the file was erased, and the log says so"),
+                (Some(_), true) => (Verdict::Pruned, "the retention removed the file, and the log says so"),
+                _ => (Verdict::Missing, "the file is gone"),
+            };
+            run.counts.heads += file.heads.len() as u64;
+            run.findings.push(Finding { verdict, file: Some(label), lines: None, text: text.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Lists the day files whose keyed names begin with one of these bytes, and those without a keyed name.
+    fn present(&self, disk: &dyn Disk, names: &std::ops::RangeInclusive<u8>) -> io::Result<Present> {
+        let mut present = Present::default();
+        for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
+            let files = match disk.list(&[&user.name, TRAIL_FOLDER]) {
+                Err(error) if !is_trouble(&error) => continue,
+                files => files?,
+            };
+            let key = NameKey::read(disk, &user.name)?;
+            for date in files.iter().filter_map(|file| day_of(&file.name)) {
+                let day = (user.name.clone(), date);
+                if !self.wants(&day) {
+                    continue;
+                }
+                match key.map(|key| key.of_file(&user.name, date)) {
+                    Some(name) if names.contains(&name[0]) => drop(present.named.insert(name, day)),
+                    Some(_) => {}
+                    None => present.unnamed.push(day),
+                }
+            }
+        }
+        Ok(present)
+    }
+
+    fn wants(&self, (folder, date): &Day) -> bool {
+        let (from, to) = self.days;
+        self.folders.as_ref().is_none_or(|folders| folders.contains(folder))
+            && from.is_none_or(|from| *date >= from)
+            && to.is_none_or(|to| *date <= to)
+    }
+}
+
+/// Returns the bytes of all day files of a home, for a progress bar. What cannot be looked at is left out.
+#[must_use]
+pub fn bytes_of(home: &Home) -> u64 {
+    let disk = &**home.disk();
+    let mut bytes = 0;
+    for user in disk.list(&[]).unwrap_or_default().into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
+        for file in disk.list(&[&user.name, TRAIL_FOLDER]).unwrap_or_default() {
+            let stat = day_of(&file.name).and_then(|_| disk.stat(&[&user.name, TRAIL_FOLDER, &file.name]).ok()?);
+            bytes += stat.map_or(0, |stat| stat.len);
+        }
+    }
+    bytes
+}
+
+/// The folder of the notes that witnesses have cosigned.
+pub(super) const WITNESSED_FOLDER: &str = "witnessed";
+
+/// Returns the file name of a witness's note.
+pub(super) fn witnessed_name(witness: &str) -> String {
+    use sha2::Digest as _;
+    crate::hex::hex(&sha2::Sha256::digest(witness))
+}
+
+struct FileHeadsNow {
+    view: View,
+    heads: FileHeads,
+}
+
+/// The result of one file.
+#[derive(Debug, Default)]
+struct OneFile {
+    findings: Vec<Finding>,
+    has_tail: bool,
+    counts: Counts,
+    /// Its path and its state, by which the next verification knows that it has not changed.
+    state: Option<(String, String)>,
+    /// Whether an erasure is recorded that may still be under way.
+    is_unfinished: bool,
+}
+
+impl OneFile {
+    fn is_bad(&self) -> bool {
+        self.findings.iter().any(|finding| !finding.verdict.is_good())
+    }
+}
+
+impl Run {
+    fn add(&mut self, one: OneFile) {
+        if one.findings.is_empty() && !one.has_tail {
+            self.good_files.extend(one.state);
+        }
+        self.counts.skipped += one.counts.skipped;
+        self.findings.extend(one.findings);
+        self.has_tail |= one.has_tail;
+        self.counts.files += one.counts.files;
+        self.counts.lines += one.counts.lines;
+        self.counts.bytes += one.counts.bytes;
+        self.counts.heads += one.counts.heads;
+        self.counts.adopted += one.counts.adopted;
+        self.counts.tail_lines += one.counts.tail_lines;
+    }
+
+    fn count_removals(&mut self, view: &View, since: u64) {
+        for (_, is_erasure) in view.removals.iter().filter(|(index, _)| *index >= since) {
+            let count = if *is_erasure { &mut self.counts.erased } else { &mut self.counts.pruned };
+            *count += 1;
+        }
+    }
+
+    /// Step 4: compares the log with a checkpoint that somebody saw.
+    fn compare(&mut self, seen: &Seen, view: &View) {
+        let who = &seen.who;
+        let mut found = |verdict, text: String| self.findings.push(Finding::of_log(verdict, text));
+        let Some(note) = &seen.note else {
+            return found(Verdict::Missing, format!("there is no note of {who}"));
+        };
+        let read = SignedCheckpoint::parse_extended(note);
+        let Some(read) = read.filter(|read| read.checkpoint.origin != view.checkpoint.checkpoint.origin || is_known(read, seen, view)) else {
+            return found(Verdict::BadSignature, format!("the checkpoint {who} is not signed by an accepted key"));
+        };
+        let Checkpoint { origin, size, root } = read.checkpoint;
+        if origin != view.checkpoint.checkpoint.origin {
+            found(Verdict::Forked, format!("the checkpoint {who} is of another log, {origin}"));
+        } else if size > view.size() {
+            found(Verdict::RolledBack, format!("the checkpoint {who} has {size} entries, and the log has {}", view.size()));
+        } else if view.roots.get(&size) != Some(&root) {
+            found(Verdict::Forked, format!("the checkpoint {who} of size {size} has another root"));
+        } else {
+            self.vouched_by.push(who.clone());
+        }
+    }
+
+    fn report(mut self, view: Option<&View>) -> Report {
+        let worst = self.findings.iter().map(|finding| finding.verdict).min();
+        let tail = self.has_tail.then_some(Verdict::OkUnsealedTail);
+        let verdict = worst.into_iter().chain(tail).min().unwrap_or(Verdict::Ok);
+        self.findings.sort_by(|a, b| a.verdict.cmp(&b.verdict).then_with(|| a.file.cmp(&b.file)));
+        Report {
+            verdict,
+            findings: self.findings,
+            vouched_by: self.vouched_by,
+            checkpoint: view.map(|view| {
+                (view.checkpoint.checkpoint.origin.clone(), view.size(), view.root_text())
+            }),
+            counts: self.counts,
+            good_files: self.good_files,
+            remember: view.map(|view| (view.key.to_string(), view.checkpoint.whole.clone())),
+        }
+    }
+}
+
+impl Report {
+    /// Returns what a verifier should remember; `None` if the verdict speaks against the log.
+    #[must_use]
+    pub fn to_remember(&self) -> Option<Remembered> {
+        let log_is_good = self.findings.iter().all(|finding| finding.file.is_some() || finding.verdict.is_good());
+        let (key, checkpoint) = self.remember.as_ref().filter(|_| log_is_good)?;
+        Some(Remembered { key: VerifierKey::parse(key)?, checkpoint: checkpoint.clone() })
+    }
+}
+
+/// Whether a seen checkpoint is signed by an accepted key, and by the witness if it is a witness's.
+fn is_known(read: &SignedCheckpoint, seen: &Seen, view: &View) -> bool {
+    let by_log = view.accepted.iter().any(|key| read.is_signed_by(key));
+    let by_witness = seen.witness.as_ref().is_none_or(|key| matches!(read.note.signed_by(key), Signed::Yes(_)));
+    by_log && by_witness
+}
+
+/// Returns the finding that the log is the one of another home.
+fn wrong_home(home: &Home, view: &View) -> Result<Option<Finding>, Error> {
+    let origin = &view.checkpoint.checkpoint.origin;
+    let Some(of) = origin.strip_prefix("tooltrail/").and_then(|rest| rest.split('/').next()) else { return Ok(None) };
+    let is_default = of.len() == 32 && of.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    let id = read_text(&**home.disk(), &[OWN_FOLDER, "id"], 256).map_err(Error::io("verify", home.root()))?;
+    let is_other = id.unwrap_or_default().trim() != of;
+    Ok((is_default && is_other)
+        .then(|| Finding::of_log(Verdict::Forked, "the log is of another home: the home's id is not the one in its origin")))
+}
+
+fn gone((folder, date): &Day, is_erased: bool) -> Finding {
+    let (verdict, text) = if is_erased {
+        (Verdict::Erased, "the file was erased, and the log says so")
+    } else {
+        (Verdict::Pruned, "the retention removed the file, and the log says so")
+    };
+    Finding::of_file(verdict, (folder, *date), None, text)
+}
+
+fn newest_at(file: &FileHeads) -> u64 {
+    let of = |heads: &[(u64, Head)]| heads.last().map_or(0, |(_, head)| head.at);
+    of(&file.heads).max(file.removed.as_ref().map_or(0, |removed| of(&removed.heads)))
+}

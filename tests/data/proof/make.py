@@ -1,0 +1,1522 @@
+#!/usr/bin/env python3
+"""Makes the test vectors of the proof: small homes and proofs, and what a verifier must say about them.
+
+    make.py [FOLDER]        (the folder `v1` beside this script, if none is given; it is replaced)
+
+This is a writer of its own, made from docs/proof.md; it shares no code with a verifier. Keys, seeds, ids and times are
+fixed, so each run makes the same bytes. It needs Python 3.11 and the package `cryptography`.
+
+Each folder FOLDER/NAME holds one case:
+
+    home/        the home
+    keys/        the folder of keys, in some cases
+    ...          other files that an option names
+    case.json    {"why", "args", "verdict", "exit", "findings", "mtimes"}
+
+`args` are the options; their paths are relative to the case. `home` is not among them unless the case is a proof: then
+there is no home. `findings` are [word, "FOLDER/DATE" or null, line from 1 or null], and their order does not count.
+`verdict` is null if the exit status is 2. `mtimes` are the modification times of files of the home, in milliseconds;
+for all other day files it is one hour before `now`. Whoever runs a case copies it and sets those times first.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import shutil
+import sys
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+NOW = 1_795_521_600_000  # 2026-11-24T12:00:00Z
+START = NOW - 30 * 3_600_000
+NONE = (1 << 64) - 1
+MOST_BYTES = 1_500_000
+
+A23, A24, B23, B24 = ("alice", "2026-11-23"), ("alice", "2026-11-24"), ("bob", "2026-11-23"), ("bob", "2026-11-24")
+
+
+def fixed(label):
+    """32 bytes that are always the same for one label."""
+    return hashlib.sha256(b"tooltrail test vectors: " + label.encode()).digest()
+
+
+def sha256(data):
+    return hashlib.sha256(data).digest()
+
+
+def b64(data):
+    return base64.b64encode(data).decode()
+
+
+# The Merkle tree of RFC 6962, written down as the RFC defines it.
+
+
+def leaf_of(line):
+    return sha256(b"\x00" + line)
+
+
+def split_of(size):
+    k = 1
+    while k * 2 < size:
+        k *= 2
+    return k
+
+
+def mth(leaves):
+    if not leaves:
+        return sha256(b"")
+    if len(leaves) == 1:
+        return leaves[0]
+    k = split_of(len(leaves))
+    return sha256(b"\x01" + mth(leaves[:k]) + mth(leaves[k:]))
+
+
+def path_of(index, leaves):
+    if len(leaves) == 1:
+        return []
+    k = split_of(len(leaves))
+    if index < k:
+        return path_of(index, leaves[:k]) + [mth(leaves[k:])]
+    return path_of(index - k, leaves[k:]) + [mth(leaves[:k])]
+
+
+# Keys and notes.
+
+
+class Signer:
+    """An Ed25519 key of a log (type 1) or of a witness (type 4), made from a seed."""
+
+    def __init__(self, name, seed, kind=1):
+        self.name, self.seed, self.kind = name, seed, kind
+        self.private = Ed25519PrivateKey.from_private_bytes(seed)
+        material = bytes([kind]) + self.private.public_key().public_bytes_raw()
+        self.id = sha256(name.encode() + b"\n" + material)[:4]
+        self.vkey = f"{name}+{self.id.hex()}+{b64(material)}"
+
+    def sign(self, text, at=1_795_521_000):
+        if self.kind == 4:
+            message = b"cosignature/v1\ntime %d\n" % at + text
+            return self.line(at.to_bytes(8, "big") + self.private.sign(message))
+        return self.line(self.private.sign(text))
+
+    def line(self, signature):
+        return f"\u2014 {self.name} {b64(self.id + signature)}\n".encode()
+
+
+def body_of(origin, size, root):
+    return f"{origin}\n{size}\n{b64(root)}\n".encode()
+
+
+def note_of(body, *signers):
+    return body + b"\n" + b"".join(signer.sign(body) for signer in signers)
+
+
+WITNESS = Signer("witness.example/w1", fixed("witness 1"), 4)
+OTHER_WITNESS = Signer("witness.example/w2", fixed("witness 2"), 4)
+STRANGER = Signer("stranger.example/key", fixed("stranger"))
+
+
+# Lines of day files.
+
+
+def line_of(user, date, number):
+    clock = f"{8 + number // 60:02}:{number % 60:02}:{number * 7 % 60:02}.{number * 37 % 1000:03}Z"
+    return (
+        f'{{"ts":"{date}T{clock}","user":"{user}","tool":"fs.read","args":{{"path":"notes/{number}.md"}},'
+        f'"status":"ok","result_chars":{10 + number},"result_snippet":"{number}"}}'
+    ).encode()
+
+
+def erased_line(line):
+    """The line that an erasure leaves: of the same length, or only spaces."""
+    entry = json.loads(line)
+    head = f'{{"ts":"{entry["ts"]}","user":"{entry["user"]}","tool":"tooltrail.erased","args":{{'.encode()
+    tail = b'},"status":"ok","result_chars":0,"result_snippet":""}'
+    spaces = len(line) - len(head) - len(tail)
+    return head + b" " * spaces + tail if spaces >= 0 else b" " * len(line)
+
+
+# A home and its log.
+
+
+class Tree:
+    def __init__(self, first_line=0, first_byte=0, broken=None):
+        self.first_line, self.first_byte, self.broken = first_line, first_byte, broken
+        self.leaves = []
+
+
+class Home:
+    """Writes day files, seals them and keeps the folder of keys."""
+
+    def __init__(self, label="home", seed="log 1", origin=None):
+        self.id = fixed("id of " + label).hex()[:32]
+        self.origin = origin or f"tooltrail/{self.id}"
+        self.signers = [Signer(self.origin, fixed(seed))]
+        self.names = {}  # folder: name key
+        self.days = {}  # (folder, date): the bytes of the file
+        self.trees = {}  # (folder, date): the tree that grows
+        self.caches = {}  # (folder, name of the cache): leaves
+        self.last = {}  # keyed name: index of the newest head
+        self.entries = []
+        self.rotations = {}
+        self.witnessed = {}
+        self.at = START
+        self.lines_made = {}
+        self.note = None
+        self.with_caches = True
+
+    @property
+    def signer(self):
+        return self.signers[-1]
+
+    @property
+    def vkey(self):
+        return self.signer.vkey
+
+    # Day files
+
+    def write(self, file, *lines):
+        """Appends lines; a number stands for so many new lines."""
+        self.names.setdefault(file[0], fixed("name key of " + file[0]))
+        data = self.days.setdefault(file, bytearray())
+        for item in lines:
+            if isinstance(item, int):
+                for _ in range(item):
+                    number = self.lines_made.get(file, 0)
+                    self.lines_made[file] = number + 1
+                    data += line_of(*file, number) + b"\n"
+            else:
+                data += item + b"\n"
+        return self
+
+    def lines(self, file):
+        return bytes(self.days[file]).split(b"\n")[:-1]
+
+    # The log
+
+    def day_key(self, file):
+        return hmac.digest(self.names[file[0]], file[1].encode(), "sha256")
+
+    def name(self, file):
+        return hmac.digest(self.day_key(file), f"{file[0]}/{file[1]}".encode(), "sha256")
+
+    def append(self, entry):
+        self.entries.append(entry)
+        return len(self.entries) - 1
+
+    def record(self, kind, **members):
+        self.at += 1000
+        value = {"type": kind, "at": self.at, "by": "owner", "why": "a test", **members}
+        return self.append(json.dumps(value, separators=(",", ":")).encode())
+
+    def head(self, name, root, entries, end, prev, flags=0, tree=None):
+        self.at += 1000
+        data = bytes([1, flags]) + name + root
+        data += b"".join(number.to_bytes(8, "big") for number in (entries, end, prev, self.at))
+        if flags & 2:
+            data += b"".join(n.to_bytes(8, "big") for n in (tree.first_line, tree.first_byte, tree.broken))
+        return data
+
+    def seal(self, file, adopted=False, entries=None, end=None, prev=None):
+        """Seals all whole lines of a file. The last three values replace the true ones, for wrong heads."""
+        data = bytes(self.days[file])
+        tree = self.trees.setdefault(file, Tree())
+        rest = data[tree.first_byte :]
+        lines = rest.split(b"\n")[:-1]
+        for line in lines[len(tree.leaves) :]:
+            tree.leaves.append(leaf_of(line))
+        name = self.name(file)
+        true_end = tree.first_byte + sum(len(line) + 1 for line in lines[: len(tree.leaves)])
+        head = self.head(
+            name,
+            mth(tree.leaves),
+            len(tree.leaves) if entries is None else entries,
+            true_end if end is None else end,
+            self.last.get(name, NONE) if prev is None else prev,
+            (1 if adopted else 0) | (0 if tree.broken is None else 2),
+            tree,
+        )
+        self.last[name] = self.append(head)
+        self.caches[file[0], file[1] if tree.broken is None else f"{file[1]}.{tree.broken}"] = tree.leaves
+        return self
+
+    def new_tree(self, file):
+        """Begins a new tree, because the file does not match its newest head any more."""
+        old, broken = self.trees[file], self.last[self.name(file)]
+        end = int.from_bytes(self.entries[broken][74:82], "big")
+        data = bytes(self.days[file])
+        if len(data) < end or data[end - 1 : end] != b"\n":
+            end = 0
+        self.trees[file] = Tree(data[:end].count(b"\n"), end, broken)
+        assert old is not self.trees[file]
+        return self
+
+    def erase_lines(self, file, numbers, text=erased_line, overwrite=True):
+        """Records that lines were erased, and overwrites them."""
+        lines = self.lines(file)
+        items = []
+        for number in numbers:
+            old, new = lines[number], text(lines[number])
+            name = b64(self.name(file))
+            items.append({"name": name, "line": number, "old": b64(leaf_of(old)), "new": b64(leaf_of(new))})
+            lines[number] = new
+        self.record("erase", lines=items)
+        if overwrite:
+            self.days[file] = bytearray(b"".join(line + b"\n" for line in lines))
+        return self
+
+    def remove(self, kind, *files, really=True):
+        """Records that files were erased or pruned, and removes them with their caches."""
+        self.record(kind, files=[b64(self.name(file)) for file in files])
+        for file in files:
+            self.last.pop(self.name(file), None)
+            self.trees.pop(file, None)
+            self.caches = {cache: v for cache, v in self.caches.items() if (cache[0], cache[1][:10]) != file}
+            if really:
+                del self.days[file]
+        return self
+
+    def body(self, size=None):
+        leaves = [leaf_of(entry) for entry in self.entries]
+        size = len(leaves) if size is None else size
+        return body_of(self.origin, size, mth(leaves[:size]))
+
+    def publish(self):
+        self.note = note_of(self.body(), self.signer)
+        return self
+
+    def rotate(self, label, lost=False):
+        """Changes the signing key."""
+        new = Signer(self.origin, fixed(label))
+        self.record("key", key=new.vkey, **({"lost": True} if lost else {}))
+        signers = [new] if lost else [self.signer, new]
+        self.note = self.rotations[len(self.entries)] = note_of(self.body(), *signers)
+        self.signers.append(new)
+        return self
+
+    def witness(self, size=None, witness=WITNESS):
+        """The note of a witness, which goes into the home."""
+        body = self.body(size)
+        self.witnessed[witness.name] = note_of(body, self.signer, witness)
+        return self
+
+    # Files
+
+    def files(self):
+        """All files of the home as a dictionary of paths."""
+        files = {".tooltrail/id": self.id.encode() + b"\n"}
+        for (folder, date), data in self.days.items():
+            files[f"{folder}/tool_audit/{date}.jsonl"] = bytes(data)
+        for folder, key in self.names.items():
+            files[f".tooltrail/names/{folder}"] = key.hex().encode() + b"\n"
+        if self.with_caches:
+            for (folder, name), leaves in self.caches.items():
+                files[f".tooltrail/seal/{folder}/{name}"] = b"".join(leaves)
+            files.update(log_caches(self.entries))
+        log = ".tooltrail/log/"
+        files[log + "entries"] = packed(self.entries)
+        if self.note:
+            files[log + "checkpoint"] = self.note
+        files[log + "key"] = self.vkey.encode() + b"\n"
+        for size, note in self.rotations.items():
+            files[f"{log}keys/{size}"] = note
+        for name, note in self.witnessed.items():
+            files[log + "witnessed/" + sha256(name.encode()).hex()] = note
+        return files
+
+    def keys(self, note=None):
+        """The files of the folder of keys."""
+        files = {f"keys/log-{n + 1}.key": signer.seed.hex().encode() + b"\n" for n, signer in enumerate(self.signers)}
+        files["keys/checkpoint"] = note or self.note
+        return files
+
+    def remembered(self, note=None):
+        return {"remembered": self.vkey.encode() + b"\n" + (note or self.note)}
+
+
+def packed(entries):
+    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
+
+
+def log_caches(entries):
+    """The hashes of each level that are complete, and the offset of each 256th entry."""
+    files = {}
+    hashes, level = [leaf_of(entry) for entry in entries], 0
+    while hashes:
+        files[f".tooltrail/log/hashes-{level}"] = b"".join(hashes)
+        hashes = [mth(hashes[i : i + 256]) for i in range(0, len(hashes) // 256 * 256, 256)]
+        level += 1
+    offsets = [len(packed(entries[:i])).to_bytes(8, "big") for i in range(0, len(entries), 256)]
+    if offsets:
+        files[".tooltrail/log/bundles"] = b"".join(offsets)
+    return files
+
+
+# The cases.
+
+
+class Cases:
+    def __init__(self, folder):
+        self.folder = folder
+        self.bytes = 0
+        self.verdicts = {}
+
+    def add(self, name, why, home, verdict, findings=(), extra=None, mtimes=None, **args):
+        """Writes one case. `home` is a Home, its files, or None for a proof."""
+        folder = self.folder / name
+        if folder.exists():
+            raise ValueError(f"there are two cases of the name {name}")
+        files = dict(extra or {})
+        if home is not None:
+            files |= {"home/" + path: data for path, data in (home.files() if isinstance(home, Home) else home).items()}
+            args.setdefault("now", NOW)
+        good = ("incident", "erased", "pruned", "ok-unsealed-tail", "ok")
+        code = 2 if verdict is None else 0 if verdict in good else 1
+        case = {
+            "why": why,
+            "args": args,
+            "verdict": verdict,
+            "exit": code,
+            "findings": [list(finding) for finding in findings],
+            "mtimes": mtimes or {},
+        }
+        text = json.dumps(case, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        files["case.json"] = text.encode()
+        for path, data in files.items():
+            place = folder / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+            self.bytes += len(data)
+        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+
+
+def label(file):
+    return f"{file[0]}/{file[1]}"
+
+
+def path(file):
+    return f"{file[0]}/tool_audit/{file[1]}.jsonl"
+
+
+def cache(file, broken=None):
+    return f".tooltrail/seal/{file[0]}/{file[1]}" + ("" if broken is None else f".{broken}")
+
+
+LOG = ".tooltrail/log/"
+BAD = [("bad-signature", None, None)]
+FORKED = [("forked", None, None)]
+MISSING = [("missing", None, None)]
+ROLLED_BACK = [("rolled-back", None, None)]
+
+
+def standard(label_="home", seed="log 1", origin=None):
+    """Two users and two days; the first file has two heads. The log has five entries."""
+    home = Home(label_, seed, origin)
+    home.write(A23, 5).seal(A23)
+    home.write(B23, 5).seal(B23)
+    home.write(A23, 7).seal(A23)
+    home.write(A24, 4).seal(A24)
+    home.write(B24, 3).seal(B24)
+    return home.publish()
+
+
+def small(label_="home", seed="log 1"):
+    """One day of each user, one head each, and no caches."""
+    home = Home(label_, seed)
+    home.with_caches = False
+    home.write(A23, 6).seal(A23)
+    home.write(B23, 5).seal(B23)
+    return home.publish()
+
+
+def with_lines(home, file, change, drop=()):
+    """The files of a home after its owner's program was not the one that changed a day file."""
+    files = home.files()
+    lines = files[path(file)].split(b"\n")[:-1]
+    changed = change(list(lines))
+    files[path(file)] = b"".join(line + b"\n" for line in changed)
+    for name in drop:
+        del files[name]
+    return files
+
+
+def edited(line):
+    return line.replace(b"ok", b"no", 1)
+
+
+def at(number, change=edited):
+    """Changes one line."""
+
+    def act(lines):
+        lines[number] = change(lines[number])
+        return lines
+
+    return act
+
+
+def good_cases(cases):
+    home = standard()
+    cases.add("ok-log-key", "Nothing is given: the key is log/key.", home, "ok")
+    cases.add("ok-key", "The key is given.", home, "ok", key=home.vkey)
+    cases.add("ok-keys", "The folder of keys is given.", home, "ok", extra=home.keys(), keys="keys")
+    extra = {"key.txt": home.vkey.encode() + b"\n"}
+    cases.add("ok-key-file", "The key is given as a file.", home, "ok", extra=extra, key="key.txt")
+
+    files = {p: d for p, d in home.files().items() if not p.startswith((".tooltrail/seal/", LOG + "hashes", LOG + "bund"))}
+    cases.add("ok-without-caches", "All caches are deleted.", files, "ok", key=home.vkey)
+
+    files = home.files()
+    for file in (A23, B23):
+        files[cache(file)] = fixed("rubbish")
+    files[LOG + "hashes-0"] = fixed("rubbish")
+    cases.add("ok-wrong-caches", "Caches with rubbish do not matter as long as all heads hold.", files, "ok", key=home.vkey)
+
+    files = home.files()
+    files[LOG + "entries"] += b"\x00\x62\x01\x00half an entry"
+    cases.add("ok-entries-beyond", "Bytes after the size of the checkpoint are ignored.", files, "ok", key=home.vkey)
+
+    many = Home()
+    for count in (1, 1, 3, 4, 8, 13):
+        many.write(A23, count).seal(A23)
+        many.write(B23, 1).seal(B23)
+    many.publish()
+    cases.add("ok-several-heads", "Files with six heads each.", many, "ok", key=many.vkey)
+
+    long = Home()
+    for number in range(150):
+        long.write(A23, b'{"n":%d}' % number).seal(A23)
+        long.write(B23, b'{"m":%d}' % number).seal(B23)
+    long.publish()
+    note = note_of(long.body(257), long.signer)
+    text = "A log of 300 entries, and a memory of 257 of them."
+    cases.add("ok-300-entries", text, long, "ok", extra=long.remembered(note), remembered="remembered")
+
+    home = standard()
+    home.write(B24, 3)
+    tail = [("ok-unsealed-tail", label(B24), 4)]
+    times = {path(B24): NOW - 10_000}
+    text = "Three lines are not sealed yet; the file was changed ten seconds ago."
+    cases.add("ok-unsealed-tail", text, home, "ok-unsealed-tail", tail, mtimes=times, key=home.vkey)
+    text = "The file was changed exactly max-tail ago."
+    times = {path(B24): NOW - 60_000}
+    cases.add("ok-unsealed-tail-60s", text, home, "ok-unsealed-tail", tail, mtimes=times, key=home.vkey)
+    unsealed = [("unsealed", label(B24), 4)]
+    text = "Three lines are not sealed, and the file was changed an hour ago."
+    cases.add("unsealed", text, home, "unsealed", unsealed, key=home.vkey)
+    times = {path(B24): NOW - 60_001}
+    text = "The file was changed a millisecond before max-tail."
+    cases.add("unsealed-60s", text, home, "unsealed", unsealed, mtimes=times, key=home.vkey)
+    text = "The option max-tail allows two hours."
+    cases.add("ok-unsealed-tail-option", text, home, "ok-unsealed-tail", tail, key=home.vkey, max_tail=7200)
+
+    home = standard()
+    home.days[B24] += b'{"ts":"2026-11-24T11:'
+    times = {path(B24): NOW - 1_000}
+    text = "A line without its newline is a tail too."
+    cases.add("ok-unsealed-tail-half-line", text, home, "ok-unsealed-tail", tail, mtimes=times, key=home.vkey)
+    home = standard()
+    new = ("bob", "2026-11-22")
+    home.write(new, 2)
+    text = "A file without any head is a tail as a whole."
+    times = {path(new): NOW - 1_000}
+    tail = [("ok-unsealed-tail", label(new), 1)]
+    cases.add("ok-unsealed-tail-new-file", text, home, "ok-unsealed-tail", tail, mtimes=times, key=home.vkey)
+    text = "A file without any head, an hour old."
+    cases.add("unsealed-new-file", text, home, "unsealed", [("unsealed", label(new), 1)], key=home.vkey)
+    home.days[new] = bytearray()
+    cases.add("ok-empty-file", "A file without any head and without any byte.", home, "ok", key=home.vkey)
+
+    home = Home()
+    home.write(A23, 9).seal(A23, adopted=True)
+    home.write(A23, 3).seal(A23)
+    home.write(B23, 4).seal(B23, adopted=True)
+    home.publish()
+    cases.add("ok-adopted", "Files of another program, sealed for the first time.", home, "ok", key=home.vkey)
+
+    home = Home()
+    odd = [b"", b"not JSON", b"\xff\xfe broken UTF-8 \x00", b"ends with a return\r", b"", b" {} ", b"\t"]
+    home.write(A23, 2, *odd).seal(A23)
+    home.write(A23, b"", 1, b"\xc3").seal(A23)
+    home.write(B23, b"x" * 5000).seal(B23)
+    home.publish()
+    cases.add("ok-odd-lines", "Blank, broken and foreign lines are lines too.", home, "ok", key=home.vkey)
+
+    home = standard("home", origin="example.com/our-log")
+    cases.add("ok-configured-origin", "The owner configured another origin.", home, "ok", key=home.vkey)
+
+    home = Home().publish()
+    cases.add("ok-empty-log", "A log without entries.", home, "ok", key=home.vkey)
+
+    zoe = ("%5Ao%C3%AB", "2026-11-23")
+    home = Home()
+    home.write(zoe, 4).seal(zoe)
+    home.write(B23, 4).seal(B23)
+    home.publish()
+    cases.add("ok-encoded-folder", "The name of a folder is used as it is written.", home, "ok", key=home.vkey)
+    files = with_lines(home, B23, at(2))
+    text = "Only the user Zoë is checked; the file of another user is modified."
+    cases.add("choice-of-user-ok", text, files, "ok", key=home.vkey, user=["Zoë"])
+    text = "Only bob is checked, whose file is modified."
+    found = [("modified", label(B23), 3)]
+    cases.add("choice-of-user-modified", text, files, "modified", found, key=home.vkey, user=["bob"])
+
+    home = standard()
+    files = with_lines(home, A23, at(6))
+    del files[path(B23)]
+    text = "Only the newer day is checked; two files of the other day are damaged."
+    cases.add("choice-of-days-ok", text, files, "ok", key=home.vkey, **{"from": "2026-11-24"})
+    found = [("modified", label(A23), 7), ("missing", label(B23), None)]
+    text = "Only the older day is checked."
+    cases.add("choice-of-days-missing", text, files, "missing", found, key=home.vkey, to="2026-11-23")
+    text = "One user and one day are checked; the deleted file belongs to them."
+    found = [("missing", label(B23), None)]
+    cases.add(
+        "choice-of-user-and-day",
+        text,
+        files,
+        "missing",
+        found,
+        key=home.vkey,
+        user=["bob"],
+        **{"from": "2026-11-23", "to": "2026-11-23"},
+    )
+
+
+def damaged_cases(cases):
+    home = standard()
+    key = home.vkey
+    seal = cache(A23)
+
+    def add(name, why, files, *found, **more):
+        """A damage of the file A23: found is a list of (word, line) or whole findings."""
+        findings = [(f[0], label(A23), f[1]) if len(f) == 2 else f for f in found]
+        order = ["missing", "truncated", "inserted", "reordered", "modified", "unsealed"]
+        worst = min((f[0] for f in findings), key=order.index)
+        cases.add(name, why, files, worst, findings, key=key, **more)
+
+    def change(act, drop=()):
+        return with_lines(home, A23, act, drop)
+
+    # One byte.
+    add("edit-byte", "One byte of line 7 is another one.", change(at(6)), ("modified", 7))
+    text = "Without the cache only the range is known: line 6 to 12."
+    add("edit-byte-no-cache", text, change(at(6), [seal]), ("modified", 6))
+    text = "Without the cache: a line below the first head."
+    add("edit-byte-first-head-no-cache", text, change(at(1), [seal]), ("modified", 1))
+    files = change(at(6))
+    leaves = [leaf_of(line) for line in files[path(A23)].split(b"\n")[:-1]]
+    files[seal] = b"".join(leaves)
+    add("edit-byte-cache-edited", "The cache was changed in the same way; so it does not count.", files, ("modified", 6))
+    files = change(at(6))
+    files[seal] = files[seal][:-32]
+    add("edit-byte-cache-cut", "The cache has a leaf too few; so it does not count.", files, ("modified", 6))
+    files = change(at(6))
+    files[seal] += fixed("more") + b"half a leaf"
+    add("edit-byte-cache-longer", "The cache has more leaves than needed.", files, ("modified", 7))
+    add("edit-two-lines", "Lines 4 and 10 are modified.", change(lambda l: at(3)(at(9)(l))), ("modified", 4))
+    add("edit-first-line", "The first line is modified.", change(at(0)), ("modified", 1))
+    add("edit-last-line", "The last sealed line is modified.", change(at(11)), ("modified", 12))
+    text = "A newline was overwritten: two lines became one."
+    files = home.files()
+    data = files[path(A23)]
+    offset = len(b"\n".join(data.split(b"\n")[:4]))
+    files[path(A23)] = data[:offset] + b" " + data[offset + 1 :]
+    add("edit-newline", text, files, ("modified", 4))
+    text = "A comma in a line became a newline: one line became two."
+    files = home.files()
+    spot = data.index(b",", offset)
+    files[path(A23)] = data[:spot] + b"\n" + data[spot + 1 :]
+    add("edit-comma-to-newline", text, files, ("modified", 5))
+
+    # Lines that are gone.
+    add("delete-line", "Line 5 is deleted.", change(lambda l: l[:4] + l[5:]), ("missing", 5))
+    add("delete-first-line", "The first line is deleted.", change(lambda l: l[1:]), ("missing", 1))
+    add("delete-lines", "Lines 5 to 7 are deleted.", change(lambda l: l[:4] + l[7:]), ("missing", 5))
+    text = "Lines 3 and 8 are deleted."
+    add("delete-two-lines", text, change(lambda l: l[:2] + l[3:7] + l[8:]), ("missing", 3))
+    text = "Line 5 is deleted, and there is no cache: the first head does not hold."
+    add("delete-line-no-cache", text, change(lambda l: l[:4] + l[5:], [seal]), ("modified", 1))
+    text = "Line 9 is deleted, and there is no cache: this looks like a cut."
+    add("delete-line-no-cache-second-head", text, change(lambda l: l[:8] + l[9:], [seal]), ("truncated", 12))
+    text = "Line 5 is deleted, line 9 is modified."
+    add("delete-and-edit", text, change(lambda l: at(7)(l[:4] + l[5:])), ("modified", 5))
+    # Lines that are too many. The file is longer than the newest head says; so there is a tail as well.
+    tail = ("unsealed", 13)
+    extra = b'{"ts":"2026-11-23T08:03:00.000Z","user":"alice","tool":"fs.write"}'
+    add("insert", "A line is inserted before line 5.", change(lambda l: [*l[:4], extra, *l[4:]]), ("inserted", 5), tail)
+    text = "A line is inserted at the begin."
+    add("insert-first", text, change(lambda l: [extra, *l]), ("inserted", 1), tail)
+    text = "Two lines are inserted at two places."
+    act = lambda l: [*l[:4], extra, *l[4:8], extra + b" ", *l[8:]]  # noqa: E731
+    add("insert-two", text, change(act), ("inserted", 5), tail)
+    text = "A blank line is inserted."
+    add("insert-blank", text, change(lambda l: [*l[:4], b"", *l[4:]]), ("inserted", 5), tail)
+    text = "A line is inserted, and there is no cache."
+    add("insert-no-cache", text, change(lambda l: [*l[:7], extra, *l[7:]], [seal]), ("modified", 6), tail)
+    add("duplicate-line", "Line 5 is there twice.", change(lambda l: [*l[:5], *l[4:]]), ("inserted", 6), tail)
+    text = "The last sealed line is there twice; the second one is an unsealed line."
+    add("duplicate-last-line", text, change(lambda l: [*l, l[-1]]), tail)
+    text = "Line 3 is there again before line 9."
+    add("replay-line", text, change(lambda l: [*l[:8], l[2], *l[8:]]), ("inserted", 9), tail)
+    text = "Line 3 is there again at the end."
+    add("replay-line-at-end", text, change(lambda l: [*l, l[2]]), tail)
+    text = "Line 5 is replaced by a copy of line 3."
+    same = [("modified", 5)]
+    add("replay-over-line", text, change(lambda l: [*l[:4], l[2], *l[5:]]), *same)
+    # Another order.
+    text = "Lines 4 and 9 changed places."
+    add("swap-lines", text, change(lambda l: [*l[:3], l[8], *l[4:8], l[3], *l[9:]]), ("reordered", 4))
+    text = "Lines 2 and 3 changed places."
+    add("swap-neighbours", text, change(lambda l: [l[0], l[2], l[1], *l[3:]]), ("reordered", 2))
+    text = "The last two lines changed places. By the rule for the end, the last line was found and one before it is gone."
+    add("swap-last-two", text, change(lambda l: [*l[:10], l[11], l[10]]), ("missing", 11))
+    text = "The lines are in the opposite order. By the rule for the end, the last line was found and all before it are gone."
+    add("reverse-file", text, change(lambda l: l[::-1]), ("missing", 1))
+    order = lambda l: [*sorted(l[:-1], key=sha256), l[-1]]  # noqa: E731
+    first = next(i for i, (a, b) in enumerate(zip(order(home.lines(A23)), home.lines(A23), strict=True)) if a != b)
+    add("sort-file", "All lines but the last are in another order.", change(order), ("reordered", first + 1))
+    text = "Lines 4 and 9 changed places, and there is no cache."
+    act = lambda l: [*l[:3], l[8], *l[4:8], l[3], *l[9:]]  # noqa: E731
+    add("swap-lines-no-cache", text, change(act, [seal]), ("modified", 1))
+    # The end is gone.
+    files = home.files()
+    files[path(A23)] = files[path(A23)][:-1]
+    add("truncate-byte", "The last newline is gone.", files, ("truncated", 12))
+    add("truncate-line", "The last line is gone.", change(lambda l: l[:-1]), ("truncated", 12))
+    add("truncate-to-head", "The file ends at its first head.", change(lambda l: l[:5]), ("truncated", 6))
+    add("truncate-to-head-no-cache", "The same without the cache.", change(lambda l: l[:5], [seal]), ("truncated", 6))
+    add("truncate-no-cache", "The file has 9 of 12 lines, no cache.", change(lambda l: l[:9], [seal]), ("truncated", 10))
+    add("truncate-to-nothing", "The file is empty.", change(lambda l: []), ("truncated", 1))
+    add("truncate-to-nothing-no-cache", "The same without the cache.", change(lambda l: [], [seal]), ("truncated", 1))
+    text = "The last line is gone and another one is modified; without the cache the first head tells."
+    add("truncate-and-edit-no-cache", text, change(lambda l: at(2)(l[:-1]), [seal]), ("modified", 1))
+
+    # With lines after the newest head.
+    grown = standard()
+    grown.write(A23, 3)
+    times = {path(A23): NOW - 5_000}
+    new = ("ok-unsealed-tail", label(A23), 13)
+    text = "A sealed line is modified; three lines that are not sealed yet follow."
+    files = with_lines(grown, A23, at(6))
+    cases.add("edit-before-tail", text, files, "modified", [("modified", label(A23), 7), new], mtimes=times, key=key)
+    text = "A sealed line is deleted; three lines that are not sealed yet follow."
+    files = with_lines(grown, A23, lambda l: l[:4] + l[5:])
+    cases.add("delete-before-tail", text, files, "missing", [("missing", label(A23), 5), new], mtimes=times, key=key)
+    text = "The last sealed line is replaced; lines that are not sealed yet follow."
+    files = with_lines(grown, A23, at(11))
+    cases.add("edit-last-before-tail", text, files, "modified", [("modified", label(A23), 12), new], mtimes=times, key=key)
+
+
+def file_cases(cases):
+    home = standard()
+    key = home.vkey
+
+    def gone(*files):
+        return [("missing", label(file), None) for file in files]
+
+    files = home.files()
+    del files[path(A23)]
+    cases.add("file-deleted", "A day file is deleted.", files, "missing", gone(A23), key=key)
+    del files[cache(A23)]
+    cases.add("file-and-cache-deleted", "Its cache too.", files, "missing", gone(A23), key=key)
+    files = {p: d for p, d in home.files().items() if not p.startswith("alice/")}
+    cases.add("user-deleted", "The folder of a user is deleted.", files, "missing", gone(A23, A24), key=key)
+    files = {p: d for p, d in files.items() if not p.startswith(".tooltrail/seal/alice")}
+    cases.add("user-and-cache-deleted", "Its caches too.", files, "missing", gone(A23, A24), key=key)
+    files = {p: d for p, d in home.files().items() if "alice" not in p}
+    text = "The folder, the caches and the name key of a user are deleted."
+    cases.add("user-and-name-key-deleted", text, files, "missing", MISSING * 2, key=key)
+    files = home.files()
+    files["alice/tool_audit/2026-11-23.jsonl.gz"] = files.pop(path(A23))
+    cases.add("file-renamed", "A file with another name is no day file.", files, "missing", gone(A23), key=key)
+
+    def swapped(one, other):
+        files = home.files()
+        files[path(one)], files[path(other)] = files[path(other)], files[path(one)]
+        return files
+
+    found = [("modified", label(A23), 1), ("modified", label(B23), 1), ("unsealed", label(B23), 6)]
+    text = "The files of two users for one day changed places."
+    cases.add("files-swapped-users", text, swapped(A23, B23), "modified", found, key=key)
+    found = [("modified", label(A23), 1), ("modified", label(A24), 1), ("unsealed", label(A24), 5)]
+    text = "The files of two days of one user changed places."
+    cases.add("files-swapped-days", text, swapped(A23, A24), "modified", found, key=key)
+    renamed = {}
+    for name, data in home.files().items():
+        there = name.replace("alice", "?").replace("bob", "alice").replace("?", "bob")
+        renamed[there] = data
+    found = MISSING * 4 + [("unsealed", label(file), 1) for file in (A23, A24, B23, B24)]
+    text = "Two users changed places with their files, caches and name keys; the keyed names hold the folder too."
+    cases.add("users-swapped", text, renamed, "missing", found, key=key)
+
+    files = home.files()
+    del files[".tooltrail/names/alice"]
+    text = "A name key is deleted without a record; the files are there but nothing links them to the log."
+    cases.add("name-key-deleted", text, files, "missing", MISSING * 2, key=key)
+    files[".tooltrail/names/alice"] = b"0123\n"
+    cases.add("name-key-malformed", "A name key is cut.", files, "missing", MISSING * 2, key=key)
+    files[".tooltrail/names/alice"] = fixed("another name key").hex().encode() + b"\n"
+    found = MISSING * 2 + [("unsealed", label(A23), 1), ("unsealed", label(A24), 1)]
+    cases.add("name-key-replaced", "A name key is replaced.", files, "missing", found, key=key)
+
+    erased = standard()
+    erased.remove("erase", A23, A24)
+    erased.publish()
+    files = {p: d for p, d in erased.files().items() if "alice" not in p}
+    text = "A user was erased with the name key, and the log says so."
+    cases.add("user-erased", text, files, "erased", [("erased", None, None)] * 2, key=key)
+
+    # New trees after a broken head.
+    home = standard()
+    home.days[A23] = bytearray(with_lines(home, A23, at(6))[path(A23)])
+    home.write(A23, 4).new_tree(A23).seal(A23)
+    home.write(A23, 2).seal(A23)
+    home.publish()
+    found = [("modified", label(A23), 7)]
+    text = "A file was damaged, and a new tree began after the sealed part. The finding stays."
+    cases.add("new-tree-at-end", text, home, "modified", found, key=key)
+    files = with_lines(home, A23, at(15))
+    found = [("modified", label(A23), 7), ("modified", label(A23), 16)]
+    text = "The same, and a line of the new tree is modified as well."
+    cases.add("new-tree-edited", text, files, "modified", found, key=key)
+    del files[cache(A23, 2)]
+    found = [("modified", label(A23), 7), ("modified", label(A23), 13)]
+    text = "The same without the cache of the new tree."
+    cases.add("new-tree-edited-no-cache", text, files, "modified", found, key=key)
+    files = with_lines(home, A23, lambda l: l[:14])
+    found = [("modified", label(A23), 7), ("truncated", label(A23), 15)]
+    text = "The same, and the new tree is cut."
+    cases.add("new-tree-truncated", text, files, "truncated", found, key=key)
+
+    home = standard()
+    home.days[A23] = bytearray(with_lines(home, A23, lambda l: l[:3])[path(A23)])
+    home.write(A23, 3).new_tree(A23).seal(A23).publish()
+    text = "A file was cut below its sealed part, and a new tree began at its begin."
+    found = [("modified", label(A23), 4)]
+    cases.add("new-tree-at-begin", text, home, "modified", found, key=key)
+    home.days[A23] = bytearray(standard().days[A23])
+    text = "The old content came back: now the new tree does not match."
+    found = [("modified", label(A23), 4), ("unsealed", label(A23), 7)]
+    cases.add("new-tree-old-content", text, home, "modified", found, key=key)
+
+
+def log_cases(cases):
+    home = standard()
+    key = home.vkey
+
+    # A change without the key.
+    files = with_lines(home, A23, at(6))
+    leaves = [leaf_of(line) for line in files[path(A23)].split(b"\n")[:-1]]
+    entries = list(home.entries)
+    entries[2] = entries[2][:34] + mth(leaves) + entries[2][66:]
+    files[cache(A23)] = b"".join(leaves)
+    files[LOG + "entries"] = packed(entries)
+    files.update(log_caches(entries))
+    text = "A line is modified, and the head and all caches are computed anew, but nothing is signed."
+    cases.add("recomputed", text, files, "bad-signature", BAD)
+    body, signatures = home.note.split(b"\n\n")
+    root = mth([leaf_of(entry) for entry in entries])
+    files[LOG + "checkpoint"] = body_of(home.origin, 5, root) + b"\n" + signatures
+    text = "The root of the checkpoint is computed anew too, with the old signature."
+    cases.add("recomputed-root", text, files, "bad-signature", BAD)
+
+    # The log of somebody else.
+    fake = standard(seed="log of the attacker")
+    fake.days[A23] = bytearray(with_lines(home, A23, at(6))[path(A23)])
+    fake.entries, fake.last, fake.trees, fake.caches = [], {}, {}, {}
+    for file in (A23, B23, A24, B24):
+        fake.seal(file)
+    fake.publish()
+    text = "The log was made anew and signed with another key; the true key is given."
+    cases.add("resigned-key", text, fake, "bad-signature", BAD, key=key)
+    text = "The folder of keys is given."
+    cases.add("resigned-keys", text, fake, "bad-signature", BAD, extra=home.keys(), keys="keys")
+    text = "The key is remembered."
+    cases.add("resigned-remembered", text, fake, "bad-signature", BAD, extra=home.remembered(), remembered="remembered")
+    text = "Only a checkpoint without a key is remembered: it is not signed by log/key."
+    extra = {"remembered": home.note}
+    cases.add("resigned-note", text, fake, "bad-signature", BAD, extra=extra, remembered="remembered")
+    text = "Nothing is given. A log that was replaced as a whole cannot be told from the true one."
+    cases.add("resigned-nothing", text, fake, "ok")
+
+    # Two histories of the true key, and a log that lost its end.
+    other = standard()
+    other.days[A23] = bytearray(with_lines(home, A23, at(6))[path(A23)])
+    other.entries, other.last, other.trees, other.caches = [], {}, {}, {}
+    for file in (A23, B23, A24, B24, A23, B23):
+        other.seal(file)
+    other.publish()
+    old = small()
+    sides = {
+        "key": ({}, {"key": key}),
+        "remembered": (home.remembered(), {"remembered": "remembered"}),
+        "remembered-note": ({"remembered": home.note}, {"remembered": "remembered"}),
+        "keys": (home.keys(), {"keys": "keys"}),
+        "checkpoint": ({"seen": home.note}, {"checkpoint": "seen"}),
+        "witness": ({}, {"witness": [WITNESS.vkey]}),
+    }
+    home.witness()
+    for side, (extra, args) in sides.items():
+        for kind, files, word in (("forked", other.files(), "forked"), ("rolled-back", old.files(), "rolled-back")):
+            files |= {p: d for p, d in home.files().items() if "witnessed" in p}
+            text = {
+                "forked": "The log was made anew with the true key and other lines.",
+                "rolled-back": "The home and its log are an older state.",
+            }[kind]
+            if side == "key":
+                text += " The key alone does not tell."
+                cases.add(f"{kind}-{side}", text, files, "ok", **args)
+            else:
+                text += f" Somebody remembers: {side}."
+                cases.add(f"{kind}-{side}", text, files, word, [(word, None, None)], extra=extra, **args)
+    for side, (extra, args) in sides.items():
+        if side not in ("key", "remembered-note"):
+            cases.add(f"ok-same-{side}", f"The memory is the checkpoint itself: {side}.", home, "ok", extra=extra, **args)
+    note = note_of(home.body(3), home.signer)
+    text = "The memory is an older checkpoint of three entries."
+    cases.add("ok-older-remembered", text, home, "ok", extra=home.remembered(note), remembered="remembered")
+    note = note_of(home.body(0), home.signer)
+    text = "The memory is the checkpoint of the empty log."
+    cases.add("ok-empty-remembered", text, home, "ok", extra=home.remembered(note), remembered="remembered")
+    note = note_of(body_of(home.origin, 0, fixed("no root")), home.signer)
+    text = "The memory is a checkpoint of the empty log with a wrong root."
+    cases.add("forked-empty-remembered", text, home, "forked", FORKED, extra=home.remembered(note), remembered="remembered")
+    note = note_of(body_of(home.origin, 5, fixed("no root")), home.signer)
+    extra = home.keys() | {"seen": note}
+    text = "One memory agrees, another one does not."
+    cases.add("forked-one-of-two", text, home, "forked", FORKED, extra=extra, keys="keys", checkpoint="seen")
+    extra = {"remembered": home.vkey.encode() + b"\n" + home.note[:-20]}
+    text = "The remembered note is cut."
+    cases.add("remembered-cut", text, home, "bad-signature", BAD, extra=extra, remembered="remembered")
+    note = note_of(body_of(f"tooltrail/{fixed('x').hex()[:32]}", 5, fixed("no root")), home.signer)
+    text = "The remembered checkpoint is of another log, signed by the same key."
+    cases.add("forked-other-origin", text, home, "forked", FORKED, extra={"seen": note}, key=key, checkpoint="seen")
+    text = "The files of a log that was rolled back are damaged as well; all that is wrong is told."
+    files = with_lines(old, A23, at(2))
+    found = [("rolled-back", None, None), ("modified", label(A23), 1)]
+    cases.add("rolled-back-and-modified", text, files, "rolled-back", found, extra=home.remembered(), remembered="remembered")
+
+    checkpoint_cases(cases, small())
+    deleted_cases(cases, small())
+    entry_cases(cases)
+
+
+def checkpoint_cases(cases, home):
+    key, signer, origin = home.vkey, home.signer, home.origin
+    body = home.body()
+    root = mth([leaf_of(entry) for entry in home.entries])
+    _, lines = home.note.split(b"\n\n")
+    true_line = signer.sign(body)
+    forged = signer.line(bytes(64))
+
+    def add(name, why, note, verdict="bad-signature", findings=None):
+        files = home.files()
+        files[LOG + "checkpoint"] = note
+        findings = ([(verdict, None, None)] if verdict != "ok" else []) if findings is None else findings
+        cases.add(f"checkpoint-{name}", why, files, verdict, findings, key=key)
+
+    def signed(text):
+        return note_of(text, signer)
+
+    add("size", "The size is edited.", body_of(origin, 1, root) + b"\n" + lines)
+    add("root", "The root is edited.", body_of(origin, 2, fixed("root")) + b"\n" + lines)
+    other = f"tooltrail/{fixed('other').hex()[:32]}"
+    add("origin", "The origin is edited.", body_of(other, 2, root) + b"\n" + lines)
+    add("extra-line", "A line is added.", body + b"more\n\n" + lines)
+    add("extra-line-signed", "A line is added and signed; extension lines are not allowed.", signed(body + b"more\n"))
+    spot = len(home.note) - 20
+    add("signature", "A byte of the signature is edited.", home.note[:spot] + b"AAAA" + home.note[spot + 4 :])
+    add("unsigned", "There is no signature.", body + b"\n")
+    add("only-unknown-signature", "Only a key signed that nobody knows.", note_of(body, STRANGER))
+    add("unknown-signature", "A key that nobody knows signed too.", note_of(body, STRANGER, signer), "ok")
+    same_name = Signer(origin, fixed("stranger"))
+    add("same-name", "A key of the same name and another id signed too.", note_of(body, signer, same_name), "ok")
+    other_type = f"\u2014 {origin} {b64(bytes(4) + b'short')}\n".encode()
+    add("unknown-type", "A signature of another type and id is ignored.", home.note + other_type, "ok")
+    text = "A second signature has the name and the id of the key, but does not verify."
+    add("same-name-and-id", text, body + b"\n" + true_line + forged)
+    add("same-name-and-id-first", text, body + b"\n" + forged + true_line)
+    text = "A signature has the name and the id of the key and too few bytes."
+    add("same-name-and-id-short", text, home.note + signer.line(b"short"))
+    add("twice", "The same signature is there twice.", home.note + true_line, "ok")
+    unknown = STRANGER.line(b"x" * 8)
+    add("64-signatures", "64 signature lines are allowed.", body + b"\n" + unknown * 63 + true_line, "ok")
+    add("65-signatures", "65 signature lines are not allowed.", body + b"\n" + true_line + unknown * 64)
+    # A line of a stranger that fills the note up to the limit; its name is as long as needed.
+    blob = b64(bytes(36_000))
+    space = 65_536 - len(home.note) - len("\u2014  \n".encode()) - len(blob)
+    filler = "\u2014 {} {}\n"
+    longest = home.note + filler.format("n" * space, blob).encode()
+    assert len(longest) == 65_536
+    add("longest", "A note of 65,536 bytes is accepted.", longest, "ok")
+    longest = home.note + filler.format("n" * (space + 1), blob).encode()
+    add("too-long", "A note of 65,537 bytes is not accepted.", longest)
+    add("no-newline", "The last newline is missing.", home.note[:-1])
+    add("returns", "The lines end with a return and a newline.", signed(body.replace(b"\n", b"\r\n")))
+    add("not-utf-8", "The note is not UTF-8.", home.note.replace(b"\xe2\x80\x94", b"\x97"))
+    add("malformed-line", "A signature line has no base64.", home.note + "\u2014 name !\n".encode())
+    text = "A signature line is not written as an encoder writes it."
+    loose = f"\u2014 name {b64(b'12345678')[:-2]}R=\n".encode()
+    add("loose-base64", text, home.note + loose)
+    add("leading-zero", "The size has a leading zero.", signed(body.replace(b"\n2\n", b"\n02\n")))
+    add("huge-size", "The size does not fit in 64 bits.", signed(body_of(origin, 1 << 64, root)))
+    add("large-size", "The size is larger than the log.", signed(body_of(origin, NONE, root)), "missing")
+    add("short-root", "The root has 31 bytes.", signed(body_of(origin, 2, root[:31])))
+    add("wrong-root-signed", "The key signed another root.", signed(body_of(origin, 2, fixed("root"))))
+    add("empty", "The file is empty.", b"")
+    add("other-origin-signed", "The key signed an origin that is not its name.", signed(body_of(other, 2, root)), "forked")
+
+    empty = Home()
+    empty.note = note_of(body_of(empty.origin, 0, bytes(32)), empty.signer)
+    text = "An empty log with a root that is not the hash of nothing."
+    cases.add("checkpoint-empty-log-wrong-root", text, empty, "bad-signature", BAD, key=key)
+
+    files = home.files()
+    files[LOG + "key"] = Signer(origin, fixed("stranger")).vkey.encode() + b"\n"
+    text = "log/key is replaced; the key is given."
+    cases.add("log-key-replaced", text, files, "forked", FORKED, key=key)
+    cases.add("log-key-replaced-keys", "The folder of keys is given.", files, "forked", FORKED, extra=home.keys(), keys="keys")
+    text = "log/key is replaced and nothing is given: the key did not sign."
+    cases.add("log-key-replaced-nothing", text, files, "bad-signature", BAD)
+    del files[LOG + "key"]
+    cases.add("log-key-deleted-nothing", "log/key is deleted and nothing is given.", files, None)
+    files = home.files()
+    files[".tooltrail/id"] = fixed("another id").hex()[:32].encode() + b"\n"
+    cases.add("home-id-changed", "The id of the home is another one.", files, "forked", FORKED, key=key)
+    files = home.files()
+    files[".tooltrail/id"] = files[".tooltrail/id"].rstrip()
+    cases.add("ok-home-id-without-newline", "The id of the home has no newline.", files, "ok", key=key)
+    text = "The given key has another name than the log."
+    stranger = Signer("example.com/our-log", signer.seed)
+    cases.add("key-of-another-name", text, home, "bad-signature", BAD, key=stranger.vkey)
+    wrong = key.replace(f"+{signer.id.hex()}+", "+00000000+")
+    cases.add("key-with-wrong-id", "The id of the given key does not belong to it.", home, None, key=wrong)
+
+
+def deleted_cases(cases, home):
+    key = home.vkey
+    files = {p: d for p, d in home.files().items() if not p.startswith(LOG)}
+    cases.add("log-deleted-nothing", "The log is deleted, and there is nothing to compare with.", files, None)
+    cases.add("log-deleted-key", "A key is given.", files, "missing", MISSING, key=key)
+    cases.add("log-deleted-remembered", "A checkpoint is remembered.", files, "missing", MISSING, extra=home.remembered(), remembered="remembered")
+    cases.add("log-deleted-keys", "A checkpoint is beside the key.", files, "missing", MISSING, extra=home.keys(), keys="keys")
+    extra = home.keys()
+    del extra["keys/checkpoint"]
+    text = "There is a folder of keys without a checkpoint: nothing was ever signed."
+    cases.add("log-deleted-keys-without-checkpoint", text, files, None, extra=extra, keys="keys")
+    cases.add("log-deleted-witness", "A witness is given.", files, "missing", MISSING, witness=[WITNESS.vkey])
+    cases.add("log-deleted-checkpoint", "A checkpoint is given.", files, "missing", MISSING, extra={"seen": home.note}, checkpoint="seen")
+    files = home.files()
+    del files[LOG + "checkpoint"]
+    cases.add("checkpoint-deleted", "Only the checkpoint is deleted.", files, "missing", MISSING, key=key)
+    files = home.files()
+    del files[LOG + "entries"]
+    cases.add("entries-deleted", "The entries are deleted.", files, "missing", MISSING, key=key)
+    files = home.files()
+    files[LOG + "entries"] = files[LOG + "entries"][:-1]
+    cases.add("entries-cut-byte", "The last byte of the entries is cut.", files, "missing", MISSING, key=key)
+    files[LOG + "entries"] = packed(home.entries[:1])
+    cases.add("entries-cut", "The last entry is cut.", files, "missing", MISSING, key=key)
+    files[LOG + "entries"] = packed(home.entries[::-1])
+    cases.add("entries-swapped", "Two entries changed places.", files, "bad-signature", BAD, key=key)
+    entry = home.entries[0]
+    files[LOG + "entries"] = packed([entry[:60] + bytes([entry[60] ^ 1]) + entry[61:], home.entries[1]])
+    cases.add("entries-edited", "A bit of an entry is changed.", files, "bad-signature", BAD, key=key)
+    cases.add("no-home", "There is no home at all.", {"nothing": b""}, None)
+
+
+def entry_cases(cases):
+    """Logs that the key signed, with an entry that is not allowed."""
+
+    def add(name, why, act, verdict="bad-signature"):
+        home = small()
+        act(home)
+        home.publish()
+        cases.add(f"entry-{name}", why, home, verdict, BAD if verdict == "bad-signature" else [], key=home.vkey)
+
+    def raw(entry):
+        return lambda home: home.append(entry)
+
+    def json_of(**members):
+        return raw(json.dumps(members, separators=(",", ":")).encode())
+
+    said = {"at": NOW, "by": "owner", "why": "a test"}
+    name = b64(fixed("a name"))
+    add("of-no-kind", "An entry begins with an unknown byte.", raw(b"\x02" + bytes(97)))
+    add("empty", "An entry has no bytes.", raw(b""))
+    add("head-short", "A head has 97 bytes.", lambda h: h.append(h.entries[1][:97]))
+    add("head-long", "A head without new tree has 122 bytes.", lambda h: h.append(h.entries[1] + bytes(24)))
+    add("head-flags", "A head has an unknown flag.", lambda h: h.append(b"\x01\x04" + h.entries[1][2:]))
+    add("not-json", "A record is not JSON.", raw(b'{"type":"prune"'))
+    add("newline", "A record has a newline.", raw(json.dumps({"type": "prune", "files": [], **said}, indent=1).encode()))
+    add("nested", "A record is nested deeply.", raw(b'{"type":' + b"[" * 6_000 + b"]" * 6_000 + b"}"))
+    add("unknown-type", "A record has an unknown type.", json_of(type="note", **said))
+    add("without-why", "A record has no reason.", json_of(type="prune", files=[name], at=NOW, by="owner"))
+    add("negative-time", "A record has a negative time.", json_of(type="prune", files=[name], at=-1, by="", why=""))
+    add("without-files", "A record has no files.", json_of(type="prune", **said))
+    add("short-name", "A record names a file by 31 bytes.", json_of(type="prune", files=[b64(bytes(31))], **said))
+    line = {"name": name, "line": -1, "old": name, "new": name}
+    add("negative-line", "A record names a line below 0.", json_of(type="erase", lines=[line], **said))
+    add("bad-key", "A record has a key with a wrong id.", json_of(type="key", key=f"a+00000000+{b64(b'1' + bytes(32))}", **said))
+    text = "A member that nobody knows is ignored."
+    add("unknown-member", text, json_of(type="prune", files=[name], more={"a": [1]}, **said), "ok")
+    add("wrong-prev", "A head names a wrong head before it.", lambda h: h.seal(A23, prev=1))
+    add("no-prev", "A head names no head before it, but there is one.", lambda h: h.seal(A23, prev=NONE))
+    add("prev-of-nothing", "The first head of a file names a head before it.", lambda h: h.write(A24, 2).seal(A24, prev=0))
+    add("prev-skips", "A head skips the head before it.", lambda h: h.write(A23, 2).seal(A23).seal(A23, prev=0))
+
+    def after_prune(home):
+        last = home.last[home.name(A23)]
+        home.remove("prune", A23, really=False)
+        home.seal(A23, prev=last)
+
+    add("prev-over-prune", "A head names a head before the record that ended the chain.", after_prune)
+    add("fewer-lines", "A head has fewer lines than the one before.", lambda h: h.seal(A23, entries=3))
+    add("fewer-bytes", "A head has fewer bytes than the one before.", lambda h: h.seal(A23, end=3))
+
+
+def erased_cases(cases):
+    home = standard()
+    home.erase_lines(A23, [3]).publish()
+    key = home.vkey
+    erased = ("erased", label(A23), 4)
+    cases.add("erased-line", "A line was erased, and the log says so.", home, "erased", [erased], key=key)
+    files = home.files()
+    del files[cache(A23)]
+    cases.add("erased-line-no-cache", "The same without the cache.", files, "erased", [erased], key=key)
+    files = with_lines(home, A23, at(8))
+    found = [erased, ("modified", label(A23), 9)]
+    cases.add("erased-line-and-edit", "Another line is modified.", files, "modified", found, key=key)
+    original = standard().lines(A23)
+    files = with_lines(home, A23, at(3, lambda line: original[3]))
+    found = [("modified", label(A23), 4)]
+    cases.add("erased-line-there", "The line was not erased, although the log says so.", files, "modified", found, key=key)
+    files = with_lines(home, A23, at(3, lambda line: line.replace(b"erased", b"errata")))
+    text = "Another line stands there than the record says."
+    cases.add("erased-line-other-text", text, files, "modified", found, key=key)
+    files = with_lines(home, A23, lambda l: l[:3] + l[4:])
+    found = [("missing", label(A23), 4)]
+    cases.add("erased-line-deleted", "The erased line was deleted.", files, "missing", found, key=key)
+
+    plain = standard()
+    files = with_lines(plain, A23, at(3, erased_line))
+    found = [("modified", label(A23), 4)]
+    text = "A line looks erased, but the log does not say so."
+    cases.add("erased-line-forged", text, files, "modified", found, key=key)
+    other = standard()
+    other.erase_lines(B23, [3], overwrite=False)
+    other.days[A23] = bytearray(with_lines(other, A23, at(3, erased_line))[path(A23)])
+    other.publish()
+    found = [("modified", label(A23), 4), ("modified", label(B23), 4)]
+    text = "The record is about a line of another file."
+    cases.add("erased-line-of-another-file", text, other, "modified", found, key=key)
+
+    home = standard()
+    home.erase_lines(A23, [3, 9])
+    home.erase_lines(A23, [3], lambda line: b" " * len(line))
+    home.write(A23, 2).seal(A23).publish()
+    found = [("erased", label(A23), 4), ("erased", label(A23), 10)]
+    text = "A line was erased twice, and the file has grown since. The last time only spaces were left; no incident."
+    cases.add("erased-line-twice", text, home, "erased", found, key=key)
+
+    home = standard()
+    home.days[A23] = bytearray(with_lines(home, A23, at(6))[path(A23)])
+    home.write(A23, 4).new_tree(A23).seal(A23)
+    home.erase_lines(A23, [13]).publish()
+    found = [("modified", label(A23), 7), ("erased", label(A23), 14)]
+    text = "A line of a new tree was erased; its number counts from the start of the file."
+    cases.add("erased-line-new-tree", text, home, "modified", found, key=key)
+    home = standard()
+    home.erase_lines(A23, [2])
+    home.days[A23] = bytearray(with_lines(home, A23, lambda l: l[:6])[path(A23)])
+    home.new_tree(A23).seal(A23).publish()
+    found = [("erased", label(A23), 3), ("truncated", label(A23), 7)]
+    text = "A tree that began after the erasure has the leaf of the erased line; the record does not count for it."
+    cases.add("erased-line-before-new-tree", text, home, "truncated", found, key=key)
+
+    # Files.
+    home = standard()
+    home.remove("erase", A23).publish()
+    gone = [("erased", label(A23), None)]
+    cases.add("erased-file", "A file was erased, and the log says so.", home, "erased", gone, key=key)
+    whole = standard()
+    whole.remove("erase", A23, really=False).publish()
+    found = [("modified", label(A23), None)]
+    text = "The log says that a file was erased, but it is there."
+    cases.add("erased-file-there", text, whole, "modified", found, key=key)
+    files = with_lines(whole, A23, at(6))
+    found = [("unsealed", label(A23), 1)]
+    text = "A file that was erased is there with other lines: a new file without heads."
+    cases.add("erased-file-other", text, files, "unsealed", found, key=key)
+    home.lines_made[A23] = 20
+    home.write(A23, 3).seal(A23).publish()
+    cases.add("erased-file-new-heads", "A file was erased, and a new one was sealed.", home, "ok", key=key)
+    files = home.files()
+    del files[path(A23)]
+    found = [("missing", label(A23), None), ("erased", label(A23), None)]
+    cases.add("erased-file-new-heads-deleted", "The new one was deleted.", files, "missing", found, key=key)
+    home = standard()
+    home.remove("erase", B24, really=False)
+    del home.days[A23]
+    home.publish()
+    found = [("missing", label(A23), None), ("modified", label(B24), None)]
+    cases.add("erased-file-another", "The record is about another file.", home, "missing", found, key=key)
+
+    # The retention.
+    home = standard()
+    home.remove("prune", A23, B23).publish()
+    found = [("pruned", label(A23), None), ("pruned", label(B23), None)]
+    cases.add("pruned-files", "Files were pruned, and the log says so.", home, "pruned", found, key=key)
+    whole = standard()
+    whole.remove("prune", A23, really=False).publish()
+    cases.add("pruned-file-there", "A file that was pruned is still there.", whole, "ok", key=key)
+    whole.write(A23, 2)
+    text = "A file that was pruned is still there, because it has grown."
+    times = {path(A23): NOW - 2_000}
+    found = [("ok-unsealed-tail", label(A23), 13)]
+    cases.add("pruned-file-grown", text, whole, "ok-unsealed-tail", found, mtimes=times, key=key)
+    found = [("unsealed", label(A23), 13)]
+    cases.add("pruned-file-grown-unsealed", "It has grown an hour ago.", whole, "unsealed", found, key=key)
+    files = with_lines(whole, A23, at(6))
+    found = [("unsealed", label(A23), 1)]
+    cases.add("pruned-file-other", "A file that was pruned has other lines.", files, "unsealed", found, key=key)
+    whole.seal(A23).publish()
+    cases.add("pruned-file-sealed-again", "It has grown and was sealed again.", whole, "ok", key=key)
+    files = with_lines(whole, A23, at(6))
+    found = [("modified", label(A23), 7)]
+    cases.add("pruned-file-sealed-again-edited", "And a line was modified.", files, "modified", found, key=key)
+
+    # Lines of spaces.
+    home = Home()
+    home.write(A23, 3, b" " * 40, 3).seal(A23)
+    home.write(A23, b" ", 1).seal(A23)
+    home.write(B23, 2).seal(B23).publish()
+    found = [("incident", label(A23), 4), ("incident", label(A23), 8)]
+    cases.add("incident", "Lines of spaces were sealed.", home, "incident", found, key=home.vkey)
+    home.write(A23, b"  ")
+    times = {path(A23): NOW - 2_000}
+    found.append(("ok-unsealed-tail", label(A23), 10))
+    text = "A line of spaces that is not sealed yet is no incident."
+    cases.add("incident-and-tail", text, home, "incident", found, mtimes=times, key=home.vkey)
+    home = standard()
+    files = with_lines(home, A23, at(6, lambda line: b" " * len(line)))
+    found = [("modified", label(A23), 7), ("incident", label(A23), 7)]
+    cases.add("spaces-over-line", "A sealed line was overwritten with spaces.", files, "modified", found, key=key)
+
+
+def key_cases(cases):
+    """Changes of the key, restored homes and witnesses."""
+    home = small()
+    first, old_note = home.signer, home.note
+    old = {"remembered": first.vkey.encode() + b"\n" + old_note}
+    home.rotate("log 2")
+    cases.add("rotation-just-now", "The key has just been changed; the old one is given.", home, "ok", key=first.vkey)
+    home.write(A23, 2).seal(A23).publish()
+    second = home.signer
+    cases.add("rotation-old-key", "The key was changed; the old one is given.", home, "ok", key=first.vkey)
+    cases.add("rotation-new-key", "The new key is given.", home, "ok", key=second.vkey)
+    cases.add("rotation-nothing", "Nothing is given.", home, "ok")
+    cases.add("rotation-keys", "The folder of keys is given.", home, "ok", extra=home.keys(), keys="keys")
+    text = "The old key and a checkpoint of its time are remembered."
+    cases.add("rotation-remembered", text, home, "ok", extra=old, remembered="remembered")
+    text = "The new key is given, the old key and a checkpoint of its time are remembered."
+    cases.add("rotation-new-key-remembered", text, home, "ok", extra=old, key=second.vkey, remembered="remembered")
+
+    body = home.body(3)
+    forged = {
+        "not-by-old": ("The old key did not sign the change.", note_of(body, second)),
+        "not-by-new": ("The new key did not sign the change.", note_of(body, first)),
+        "bad-old": ("The signature of the old key is wrong.", body + b"\n" + first.line(bytes(64)) + second.sign(body)),
+        "other-root": ("Both keys signed another root.", note_of(body_of(home.origin, 3, fixed("root")), first, second)),
+        "rubbish": ("The note is no note.", b"rubbish\n"),
+    }
+    for name, (text, note) in forged.items():
+        files = home.files()
+        files[LOG + "keys/3"] = note
+        cases.add(f"rotation-{name}", text + " The old key is given.", files, "bad-signature", BAD, key=first.vkey)
+    files = home.files()
+    files[LOG + "keys/2"] = note_of(home.body(2), first, second)
+    del files[LOG + "keys/3"]
+    text = "A note of both keys, but the last entry at its size is no change of key."
+    cases.add("rotation-no-record", text, files, "bad-signature", BAD, key=first.vkey)
+    files = home.files()
+    del files[LOG + "keys/3"]
+    cases.add("rotation-note-deleted", "The note is gone; the old key is given.", files, "bad-signature", BAD, key=first.vkey)
+    files = home.files()
+    files[LOG + "checkpoint"] = note_of(home.body(), first)
+    files[LOG + "key"] = first.vkey.encode() + b"\n"
+    text = "The old key signed a checkpoint after the change."
+    cases.add("rotation-old-key-goes-on", text, files, "bad-signature", BAD, key=first.vkey)
+    del files[LOG + "keys/3"]
+    text = "The same, and the note of the change is deleted; the entries tell of the change too."
+    cases.add("rotation-old-key-goes-on-no-note", text, files, "bad-signature", BAD, key=first.vkey)
+
+    home.rotate("log 3")
+    home.write(B23, 2).seal(B23).publish()
+    cases.add("rotation-twice", "The key was changed twice; the first one is given.", home, "ok", key=first.vkey)
+    cases.add("rotation-twice-second", "The second one is given.", home, "ok", key=second.vkey)
+    files = home.files()
+    files[LOG + "keys/3"], files[LOG + "keys/1"] = b"", b"rubbish"
+    text = "The first change is gone; the second key is given."
+    cases.add("rotation-twice-first-gone", text, files, "ok", key=second.vkey)
+    text = "The first change is gone; the first key is given."
+    cases.add("rotation-twice-first-gone-first", text, files, "bad-signature", BAD, key=first.vkey)
+
+    home = small()
+    home.rotate("log 2", lost=True)
+    home.write(A23, 2).seal(A23).publish()
+    cases.add("key-lost-old-key", "The key was lost; the old one is given.", home, "bad-signature", BAD, key=first.vkey)
+    cases.add("key-lost-new-key", "The new one is given.", home, "ok", key=second.vkey)
+    text = "The new one is given, the old key and a checkpoint of its time are remembered."
+    cases.add("key-lost-remembered", text, home, "ok", extra=old, key=second.vkey, remembered="remembered")
+    files = home.files()
+    files[LOG + "keys/3"] = note_of(home.body(3), first, second)
+    text = "The record says that the key was lost; then the signature of the old key does not count."
+    cases.add("key-lost-both-signed", text, files, "bad-signature", BAD, key=first.vkey)
+    fork = small()
+    fork.entries.reverse()
+    fork.last = {fork.name(A23): 1, fork.name(B23): 0}
+    fork.rotate("log 2", lost=True)
+    fork.publish()
+    text = "After a lost key the log is not the one that is remembered."
+    cases.add("key-lost-forked", text, fork, "forked", FORKED, extra=old, key=second.vkey, remembered="remembered")
+
+    # A restored home.
+    before = standard()
+    home = Home(origin=f"tooltrail/{before.id}/2")
+    home.record("restore", checkpoint=before.note.decode())
+    home.write(A23, 5).seal(A23)
+    home.write(B23, 7).seal(B23).publish()
+    cases.add("restored", "The log began anew after a restore; its key is given.", home, "ok", key=home.vkey)
+    cases.add("restored-keys", "The folder of keys is given.", home, "ok", extra=home.keys(), keys="keys")
+    extra = before.remembered()
+    text = "The key of the new log is given, the old log is remembered."
+    cases.add("restored-forked", text, home, "forked", FORKED, extra=extra, key=home.vkey, remembered="remembered")
+    text = "Only the old log is remembered, with its key, which has another name."
+    cases.add("restored-remembered", text, home, "bad-signature", BAD, extra=extra, remembered="remembered")
+    other = Home("another home", origin=f"tooltrail/{before.id}/2")
+    other.write(A23, 2).seal(A23).publish()
+    text = "The origin has a number, but the id of another home."
+    cases.add("restored-other-home", text, other, "forked", FORKED, key=other.vkey)
+
+    # Witnesses.
+    home = small()
+    place = LOG + "witnessed/" + sha256(WITNESS.name.encode()).hex()
+    body, key = home.body(), home.vkey
+
+    def witnessed(name, why, note, findings, witness=WITNESS, **more):
+        files = home.files()
+        if note is not None:
+            files[place] = note
+        verdict = findings[0][0] if findings else "ok"
+        cases.add(f"witness-{name}", why, files, verdict, findings, key=key, witness=[witness.vkey], **more)
+
+    good = note_of(body, home.signer, WITNESS)
+    witnessed("good", "The witness cosigned the checkpoint.", good, [])
+    witnessed("two-signed", "Another witness cosigned it too.", note_of(body, home.signer, OTHER_WITNESS, WITNESS), [])
+    witnessed("older", "The witness cosigned an older one.", note_of(home.body(1), home.signer, WITNESS), [])
+    witnessed("absent", "There is no note of the witness.", None, MISSING)
+    witnessed("other", "There is a note of another witness only.", good, MISSING, OTHER_WITNESS)
+    forged = body + b"\n" + home.signer.sign(body) + WITNESS.line((1_795_521_000).to_bytes(8, "big") + bytes(64))
+    witnessed("bad", "The cosignature is wrong.", forged, BAD)
+    late = WITNESS.sign(body)
+    blob = base64.b64decode(late.split(b" ")[2])
+    late = WITNESS.line((1_795_521_001).to_bytes(8, "big") + blob[12:])
+    witnessed("bad-time", "The time of the cosignature was changed.", body + b"\n" + home.signer.sign(body) + late, BAD)
+    plain = WITNESS.line(WITNESS.private.sign(body))
+    witnessed("plain", "The witness signed the note itself, without a time.", body + b"\n" + home.signer.sign(body) + plain, BAD)
+    witnessed("unsigned", "The witness did not sign.", note_of(body, home.signer), BAD)
+    witnessed("without-log", "The log did not sign.", note_of(body, WITNESS), BAD)
+    note = note_of(body_of(home.origin, 2, fixed("root")), home.signer, WITNESS)
+    witnessed("forked", "The witness saw another root.", note, FORKED)
+    text = "There are two witnesses; one of them has no note."
+    files = home.files()
+    files[place] = good
+    both = [WITNESS.vkey, OTHER_WITNESS.vkey]
+    cases.add("witness-one-of-two", text, files, "missing", MISSING, key=key, witness=both)
+    cases.add("witness-wrong-type", "A key of a log is no key of a witness.", files, None, key=key, witness=[key])
+
+
+def proof_cases(cases):
+    home = standard()
+    key, leaves = home.vkey, [leaf_of(entry) for entry in home.entries]
+
+    def parts(file, number, index):
+        head = home.entries[index]
+        entries = int.from_bytes(head[66:74], "big")
+        lines = home.lines(file)
+        tree = [leaf_of(line) for line in lines[:entries]]
+        return {
+            "index": index,
+            "log": path_of(index, leaves),
+            "note": home.note,
+            "extra": {
+                "line": lines[number].decode(),
+                "head": b64(head),
+                "leaf": number,
+                "path": [b64(digest) for digest in path_of(number, tree)],
+                "folder": file[0],
+                "date": file[1],
+                "day_key": b64(home.day_key(file)),
+            },
+        }
+
+    def text_of(proof):
+        extra = proof["extra"]
+        if not isinstance(extra, bytes):
+            extra = json.dumps(extra, separators=(",", ":"), ensure_ascii=False).encode()
+        lines = ["c2sp.org/tlog-proof@v1", f"extra {b64(extra)}", f"index {proof['index']}"]
+        return "\n".join([*lines, *(b64(digest) for digest in proof["log"]), "", ""]).encode() + proof["note"]
+
+    def add(name, why, proof, verdict="modified", **more):
+        data = proof if isinstance(proof, bytes) else text_of(proof)
+        findings = [] if verdict in ("ok", None) else [(verdict, None, None)]
+        args = {"proof": "entry.tlog-proof", "key": key} | more
+        cases.add(f"proof-{name}", why, None, verdict, findings, extra={"entry.tlog-proof": data}, **args)
+
+    def base():
+        return parts(A23, 6, 2)
+
+    def changed(**members):
+        proof = base()
+        proof["extra"] |= members
+        return proof
+
+    add("good", "A good proof.", base(), "ok")
+    add("good-first-head", "A line of the first head.", parts(A23, 4, 0), "ok")
+    add("good-last-entry", "The head is the last entry of the log.", parts(B24, 2, 4), "ok")
+    one = Home()
+    one.write(B23, 1).seal(B23).publish()
+    leaf = {
+        "line": one.lines(B23)[0].decode(),
+        "head": b64(one.entries[0]),
+        "leaf": 0,
+        "path": [],
+        "folder": "bob",
+        "date": "2026-11-23",
+        "day_key": b64(one.day_key(B23)),
+    }
+    proof = {"index": 0, "log": [], "note": one.note, "extra": leaf}
+    add("good-single", "One line, one entry: both paths are empty.", proof, "ok", key=one.vkey)
+    odd = Home()
+    odd.write(A23, 'Zoë\t"said" \U0001f600\\'.encode(), 1, b"").seal(A23, adopted=True)
+    odd.days[A23][0:1] = b"z"
+    odd.new_tree(A23).write(A23, "naïve €".encode()).seal(A23).publish()
+    leaf = {
+        "line": "naïve €",
+        "head": b64(odd.entries[1]),
+        "leaf": 0,
+        "path": [],
+        "folder": "alice",
+        "date": "2026-11-23",
+        "day_key": b64(odd.day_key(A23)),
+        "more": "members are ignored",
+    }
+    entries = [leaf_of(entry) for entry in odd.entries]
+    proof = {"index": 1, "log": path_of(1, entries), "note": odd.note, "extra": leaf}
+    add("good-new-tree", "A line of a new tree, with other letters than ASCII.", proof, "ok", key=odd.vkey)
+    proof = base()
+    proof["note"] = note_of(home.body(), STRANGER, home.signer, WITNESS)
+    add("good-more-signatures", "Other keys signed too.", proof, "ok")
+
+    add("wrong-leaf", "The position of the line is another one.", changed(leaf=7))
+    add("leaf-too-large", "The position is not below the lines of the head.", changed(leaf=12))
+    add("leaf-huge", "The position is the largest number.", changed(leaf=NONE))
+    hashes = base()["extra"]["path"]
+    add("path-short", "The path of the line is cut.", changed(path=hashes[:-1]))
+    add("path-long", "The path of the line has a hash too many.", changed(path=[*hashes, b64(fixed("hash"))]))
+    add("path-empty", "The path of the line is empty.", changed(path=[]))
+    add("path-swapped", "Two hashes of the path changed places.", changed(path=[hashes[1], hashes[0], *hashes[2:]]))
+    proof = base()
+    proof["log"] = proof["log"][:-1]
+    add("log-path-short", "The path of the head is cut.", proof)
+    proof = base()
+    proof["log"] = [*proof["log"], fixed("hash")]
+    add("log-path-long", "The path of the head has a hash too many.", proof)
+    for name, index in (("wrong", 1), ("size", 5), ("large", 1 << 40), ("huge", NONE)):
+        proof = base()
+        proof["index"] = index
+        add(f"index-{name}", "The index of the head is another one.", proof)
+
+    # An inner node in the place of a leaf.
+    proof = base()
+    left, right = leaves[2], leaves[3]
+    proof["extra"]["head"] = b64(b"\x01" + left + right)
+    proof["index"], proof["log"] = 1, proof["log"][1:]
+    add("node-as-head", "The head is an inner node of the log.", proof)
+    add("node-as-leaf", "The line is proven as if it were an inner node.", changed(leaf=3, path=hashes[1:]))
+
+    add("other-line", "The text of the line is another one.", changed(line=base()["extra"]["line"].replace("ok", "no")))
+    add("line-with-newline", "The line has its newline.", changed(line=base()["extra"]["line"] + "\n"))
+    add("other-folder", "The folder is another one.", changed(folder="bob"))
+    add("other-date", "The date is another one.", changed(date="2026-11-24"))
+    add("other-day-key", "The key of the day is another one.", changed(day_key=b64(home.day_key(A24))))
+    add("other-head", "The head is one of another file.", changed(head=b64(home.entries[3])))
+    head = home.entries[2]
+    add("head-edited", "A byte of the head is edited.", changed(head=b64(head[:66] + b"\x01" + head[67:])))
+    proof = base()
+    body = body_of(f"tooltrail/{fixed('other').hex()[:32]}", 5, mth(leaves))
+    proof["note"] = note_of(body, home.signer)
+    add("other-origin", "The key signed an origin that is not its name.", proof, "bad-signature")
+    proof["note"] = note_of(home.body(), STRANGER)
+    add("other-key", "Another key signed.", proof, "bad-signature")
+    spot = len(home.note) - 20
+    proof["note"] = home.note[:spot] + b"AAAA" + home.note[spot + 4 :]
+    add("bad-signature", "A byte of the signature is edited.", proof, "bad-signature")
+    proof["note"] = home.note[:40]
+    add("checkpoint-cut", "The checkpoint is cut.", proof, "bad-signature")
+    proof["note"] = note_of(home.body(4), home.signer)
+    add("other-size", "The checkpoint is an older one, for which the path is another one.", proof)
+    record = small()
+    record.remove("prune", B23).publish()
+    proof = base()
+    entries = [leaf_of(entry) for entry in record.entries]
+    proof |= {"index": 2, "log": path_of(2, entries), "note": record.note}
+    proof["extra"]["head"] = b64(record.entries[2])
+    add("record-as-head", "The entry is a record and no head.", proof)
+
+    data = text_of(base())
+    add("no-checkpoint", "Refused: there is no checkpoint.", data[: data.index(b"\n\n")], None)
+    add("other-version", "Refused: another first line.", data.replace(b"@v1", b"@v2", 1), None)
+    lines = data.split(b"\n")
+    add("no-extra", "Refused: no extra data.", b"\n".join([lines[0], *lines[2:]]), None)
+    add("extra-not-base64", "Refused: extra data that is not base64.", data.replace(b"extra ", b"extra !", 1), None)
+    proof = base()
+    proof["extra"] = b"[1]"
+    add("extra-no-object", "Refused: extra data that is no object.", proof, None)
+    proof["extra"] = b'{"line":' + b"[" * 3000
+    add("extra-nested", "Refused: extra data that is nested deeply.", proof, None)
+    add("leaf-negative", "Refused: the position is no number that counts.", changed(leaf=-1), None)
+    proof = changed()
+    del proof["extra"]["day_key"]
+    add("member-missing", "Refused: a member is missing.", proof, None)
+    proof = base()
+    proof["index"] = "02"
+    add("index-zero", "Refused: the index has a leading zero.", proof, None)
+    add("empty", "Refused: an empty file.", b"", None)
+
+
+def main():
+    here = pathlib.Path(__file__).resolve().parent
+    folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else here / "v1"
+    if folder.exists():
+        shutil.rmtree(folder)
+    cases = Cases(folder)
+    good_cases(cases)
+    damaged_cases(cases)
+    file_cases(cases)
+    log_cases(cases)
+    erased_cases(cases)
+    key_cases(cases)
+    proof_cases(cases)
+    if cases.bytes > MOST_BYTES:
+        raise SystemExit(f"the vectors have {cases.bytes} bytes, more than {MOST_BYTES}")
+    print(f"{sum(cases.verdicts.values())} cases, {cases.bytes} bytes")
+    for verdict, count in sorted(cases.verdicts.items(), key=lambda item: str(item[0])):
+        print(f"{count:4} {verdict or 'exit 2'}")
+
+
+if __name__ == "__main__":
+    main()
