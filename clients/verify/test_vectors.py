@@ -216,7 +216,7 @@ def run_hostile(vectors, rounds):
 
 def main():
     vectors = pathlib.Path(sys.argv[1])
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3000
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
     good = run_vectors(vectors)
     good = run_hostile(vectors, rounds) and good
     sys.exit(0 if good else 1)

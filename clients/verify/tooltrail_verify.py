@@ -63,7 +63,7 @@ PROOF_BYTES = 64 << 20
 SMALL_FILE = 4_096
 U64 = (1 << 64) - 1
 NONE = U64
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 
 # A finding that says that something is wrong is only reported if it is still there after this time (seconds), because
 # another process may be writing.

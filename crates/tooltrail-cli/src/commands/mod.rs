@@ -8,8 +8,11 @@ mod find_secret;
 mod gate;
 mod hook;
 mod import;
+mod key;
+mod log;
 mod mcp;
 mod pages;
+mod prove;
 mod prune;
 mod recent;
 mod reconcile;
@@ -74,6 +77,9 @@ enum Command {
     Agent(agent::Args),
     Hook(hook::Args),
     Verify(verify::Args),
+    Prove(prove::Args),
+    Key(key::Args),
+    Log(log::Args),
     Prune(prune::Args),
     Redact(redact::Args),
     FindSecret(find_secret::Args),
@@ -121,6 +127,9 @@ impl Cli {
             Command::Agent(args) => agent::run(args, settings),
             Command::Hook(args) => hook::run(args, settings),
             Command::Verify(args) => verify::run(&args, settings),
+            Command::Prove(args) => prove::run(&args, settings),
+            Command::Key(args) => key::run(args, settings),
+            Command::Log(args) => log::run(args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::disk::{Disk, Lock, RealDisk};
+use crate::disk::{Disk, DiskFile, Lock, RealDisk};
 use crate::error::Error;
 use crate::hex::{hex, unhex};
 use crate::home::Home;
@@ -16,6 +16,9 @@ use crate::seal::note::{KeyKind, SignerKey};
 
 /// How long to wait for another process that works with the keys.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// A key that was made and is not in use yet.
+const NEXT_KEY: &str = "log-next.key";
 
 /// The newest checkpoint of the log.
 const CHECKPOINT: &str = "checkpoint";
@@ -81,61 +84,75 @@ impl SealKeys {
     /// # Errors
     /// Any I/O error of the operating system; [`io::ErrorKind::InvalidData`] if the file has other content.
     pub(crate) fn signer(&self, origin: &str, number: u64) -> io::Result<SignerKey> {
-        let seed = match &self.seed_file {
-            Some(file) => parse_seed(&Zeroizing::new(std::fs::read(file)?)),
-            None => {
-                let name = file_name(number);
-                let file = self.disk.open(&[&name])?.ok_or(io::ErrorKind::NotFound)?;
-                let mut text = Zeroizing::new([0; 66]);
-                let read = file.read_at(&mut text[..], 0)?;
-                parse_seed(&text[..read])
+        let file = match &self.seed_file {
+            Some(file) => {
+                let (folder, name) = (file.parent(), file.file_name().and_then(|name| name.to_str()));
+                let (Some(folder), Some(name)) = (folder, name) else { return Err(io::ErrorKind::InvalidInput.into()) };
+                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                RealDisk::open(folder, false)?.open(&[name])?
             }
+            None => self.disk.open(&[&file_name(number)])?,
         };
-        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "a signing key must be 64 hex digits");
-        Ok(SignerKey::new(origin, KeyKind::Log, &*seed.ok_or_else(wrong)?))
+        let seed = read_seed(&*file.ok_or(io::ErrorKind::NotFound)?)?;
+        Ok(SignerKey::new(origin, KeyKind::Log, &seed))
     }
 
-    /// Returns the signing key in use. Makes the first one if there is none.
+    /// Returns the signing key in use. Makes the first one if there is none. The caller holds the lock.
     ///
     /// # Errors
     /// As [`SealKeys::signer`].
     pub(crate) fn signer_in_use(&self, origin: &str, random: &dyn Random) -> io::Result<SignerKey> {
-        if self.seed_file.is_some() {
-            return self.signer(origin, 1);
-        }
         let number = match self.newest()? {
             Some(number) => number,
+            None if self.seed_file.is_some() => 1,
             None => {
-                let _lock = self.lock()?;
-                match self.newest()? {
-                    Some(number) => number,
-                    None => self.make(1, random)?,
-                }
+                self.disk.create(&[&file_name(1)], new_seed(random).as_bytes(), true)?;
+                1
             }
         };
         self.signer(origin, number)
     }
 
-    /// Makes the signing key of this number, durably. Returns the number.
+    /// Makes the next signing key, which is not in use before [`SealKeys::use_next`]. The caller holds the lock.
     ///
     /// # Errors
-    /// Any I/O error of the operating system; also if there is such a key.
-    pub(crate) fn make(&self, number: u64, random: &dyn Random) -> io::Result<u64> {
-        let mut seed = Zeroizing::new([0; 32]);
-        random.fill(&mut seed[..]);
-        let text = Zeroizing::new(hex(&seed[..]) + "\n");
-        if !self.disk.create(&[&file_name(number)], text.as_bytes(), true)? {
-            return Err(io::ErrorKind::AlreadyExists.into());
+    /// Any I/O error of the operating system; also if the key in use is not in the folder, so that it cannot be
+    /// replaced there.
+    pub(crate) fn make_next(&self, origin: &str, random: &dyn Random) -> io::Result<SignerKey> {
+        if let Some(file) = &self.seed_file {
+            return Err(io::Error::other(format!("the key is {}: change it where it is made", file.display())));
         }
-        Ok(number)
+        self.disk.replace(&[NEXT_KEY], new_seed(random).as_bytes())?;
+        self.next(origin)?.ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
-    /// Removes a key that was made and is not in use.
+    /// Returns the key that was made and is not in use yet; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`SealKeys::signer`].
+    pub(crate) fn next(&self, origin: &str) -> io::Result<Option<SignerKey>> {
+        match self.disk.open(&[NEXT_KEY])? {
+            Some(file) => read_seed(&*file).map(|seed| Some(SignerKey::new(origin, KeyKind::Log, &seed))),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes the next key into use.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(crate) fn remove(&self, number: u64) -> io::Result<()> {
-        self.disk.remove(&[&file_name(number)])
+    pub(crate) fn use_next(&self) -> io::Result<()> {
+        let number = self.newest()?.map_or(1, |number| number + 1);
+        self.disk.rename(&[NEXT_KEY], &[&file_name(number)])?;
+        self.disk.sync_folder(&[])
+    }
+
+    /// Removes the next key, which nobody knows.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn drop_next(&self) -> io::Result<()> {
+        self.disk.remove(&[NEXT_KEY])
     }
 
     /// Returns the newest checkpoint as it was stored, `None` if there is none.
@@ -182,7 +199,18 @@ fn file_name(number: u64) -> String {
     format!("log-{number}.key")
 }
 
-fn parse_seed(text: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
-    let text = std::str::from_utf8(text).ok()?;
-    unhex(text.strip_suffix('\n').unwrap_or(text)).map(Zeroizing::new)
+/// Reads the seed of a signing key.
+fn read_seed(file: &dyn DiskFile) -> io::Result<Zeroizing<[u8; 32]>> {
+    let mut text = Zeroizing::new([0; 66]);
+    let read = file.read_at(&mut text[..], 0)?;
+    let digits = std::str::from_utf8(&text[..read]).ok().map(|text| text.strip_suffix('\n').unwrap_or(text));
+    let seed = digits.and_then(unhex).map(Zeroizing::new);
+    seed.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a signing key must be 64 hex digits"))
+}
+
+/// Returns the text of a new seed.
+fn new_seed(random: &dyn Random) -> Zeroizing<String> {
+    let mut seed = Zeroizing::new([0; 32]);
+    random.fill(&mut seed[..]);
+    Zeroizing::new(hex(&seed[..]) + "\n")
 }

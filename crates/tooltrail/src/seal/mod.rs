@@ -14,6 +14,7 @@ mod log;
 mod name;
 mod note;
 mod opening;
+mod owner;
 mod prove;
 mod record;
 mod sealer;
@@ -23,4 +24,5 @@ mod verify;
 
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
 pub use verify::{Counts, Finding, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of, KnownFiles};
+pub use owner::LogOwner;
 pub use prove::{Checked, Proof, Sealed, prove};

@@ -158,10 +158,18 @@ impl Sealer {
     /// # Errors
     /// As [`Signing::open`]; [`io::ErrorKind::TimedOut`] if another process seals for all of `wait`.
     pub(super) fn open(&self, wait: Duration) -> Result<Opened<'_>, SignError> {
-        let sealer_lock = self.disk().lock(&SEALER_LOCK, wait)?;
+        let sealer_lock = self.lock(wait)?;
         let before = self.memory.lock().unwrap_or_else(PoisonError::into_inner).log.take();
         let (keys_lock, log) = self.signing().open(before)?;
         Ok(Opened { sealer: self, log, locks: Locks([sealer_lock, keys_lock]) })
+    }
+
+    /// Takes the lock of whoever seals.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] if another process holds it for all of `wait`.
+    pub(super) fn lock(&self, wait: Duration) -> io::Result<Box<dyn Lock>> {
+        self.disk().lock(&SEALER_LOCK, wait)
     }
 
     /// Seals everything that is flushed now. Waits for another process that seals.
@@ -375,10 +383,6 @@ impl Sealer {
 
     pub(super) fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.now().as_millis()).unwrap_or(0)
-    }
-
-    pub(super) fn removal_wait() -> Duration {
-        REMOVE_WAIT
     }
 
     fn set_status(&self, set: impl FnOnce(&mut SealStatus)) {

@@ -11,8 +11,8 @@ use crate::seal::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::seal::heads::Heads;
 use crate::seal::keys::{SealKeys, read_text};
 use crate::seal::log::{HashFiles, LOG_FOLDER, Log};
-use crate::seal::note::{NOTE_BYTES_MAX, SignerKey};
-use crate::seal::record::Record;
+use crate::seal::note::{NOTE_BYTES_MAX, SignerKey, VerifierKey};
+use crate::seal::record::{LogEvent, Record, What};
 use crate::seal::tree::root;
 
 /// The newest checkpoint in the home.
@@ -20,6 +20,9 @@ pub(crate) const PUBLISHED: [&str; 3] = [OWN_FOLDER, LOG_FOLDER, "checkpoint"];
 
 /// The verifier key in the home, for whoever has no better one.
 pub(crate) const PUBLIC_KEY: [&str; 3] = [OWN_FOLDER, LOG_FOLDER, "key"];
+
+/// The folder of the checkpoints that announce a new key.
+pub(crate) const ROTATIONS_FOLDER: &str = "keys";
 
 /// Why nothing can be signed at the moment.
 #[derive(Debug)]
@@ -42,6 +45,15 @@ impl SignError {
             Self::Refused(why) => why.clone(),
         }
     }
+}
+
+/// How a log goes on after something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// The key is lost: the same log under a new key.
+    AfterLostKey,
+    /// The home was restored: a new log.
+    NewLog,
 }
 
 /// A log that may be appended to and signed.
@@ -71,12 +83,11 @@ impl Signing<'_> {
     /// # Errors
     /// [`SignError::Refused`] if the log in the home does not continue the checkpoint that is stored beside the key.
     pub(crate) fn open(self, before: Option<SigningLog>) -> Result<(Box<dyn Lock>, SigningLog), SignError> {
-        // The key is made under the same lock.
-        let first = SignedCheckpoint::parse(&self.keys.checkpoint()?.unwrap_or_default());
-        let origin = first.map_or_else(|| self.origin.to_owned(), |first| first.checkpoint.origin);
-        let signer = self.keys.signer_in_use(&origin, self.random)?;
         let lock = self.keys.lock()?;
         let stored = self.keys.checkpoint()?;
+        let origin = self.origin_of(stored.as_deref());
+        self.finish_rotation(stored.as_deref(), &origin)?;
+        let signer = self.keys.signer_in_use(&origin, self.random)?;
         let published = read_text(&**self.disk, &PUBLISHED, NOTE_BYTES_MAX)?;
         if let Some(before) = before
             && stored.is_some()
@@ -114,19 +125,51 @@ impl Signing<'_> {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn commit(self, log: &mut SigningLog, records: &[Record]) -> io::Result<()> {
-        self.commit_with(log, records, &[]).map(|_| ())
+        let note = self.sign(log, records, &[])?;
+        self.publish(log, note)?;
+        let root = log.log.root();
+        log.heads.keep(&**self.disk, &root);
+        Ok(())
     }
 
-    /// Like [`Signing::commit`], with the signatures of other keys too. Returns the note.
+    /// Changes the signing key: the checkpoint that announces the new one is signed by both.
+    ///
+    /// If the process is killed after the checkpoint was stored beside the key, the next opening does the rest; if it is
+    /// killed before, nobody has seen the new key.
     ///
     /// # Errors
-    /// As [`Signing::commit`].
-    pub(crate) fn commit_with(
-        self,
-        log: &mut SigningLog,
-        records: &[Record],
-        others: &[&SignerKey],
-    ) -> io::Result<String> {
+    /// Any I/O error of the operating system.
+    pub(crate) fn rotate(self, log: &mut SigningLog, at: u64, by: &str, why: &str) -> io::Result<VerifierKey> {
+        let next = self.keys.make_next(&log.origin, self.random)?;
+        let key = next.verifier();
+        let what = What::Key { key: key.clone(), lost: false };
+        let note = self.sign(log, &[Record::Event(LogEvent::new(at, by, why, what))], &[&next])?;
+        self.keys.store_checkpoint(&note)?;
+        self.finish_rotation(Some(&note), &log.origin)?;
+        log.signer = next;
+        self.publish(log, note)?;
+        Ok(key)
+    }
+
+    /// Completes a rotation whose checkpoint is stored, or drops a new key that nobody has seen.
+    fn finish_rotation(self, stored: Option<&str>, origin: &str) -> io::Result<()> {
+        let Some(next) = self.keys.next(origin)? else { return Ok(()) };
+        let announcing = stored.and_then(SignedCheckpoint::parse).filter(|note| note.is_signed_by(&next.verifier()));
+        let Some(announcing) = announcing else { return self.keys.drop_next() };
+        let size = announcing.checkpoint.size.to_string();
+        self.disk.replace(&[OWN_FOLDER, LOG_FOLDER, ROTATIONS_FOLDER, &size], announcing.whole.as_bytes())?;
+        self.keys.use_next()
+    }
+
+    /// Returns the origin of the log: the one that was signed before.
+    pub(crate) fn origin_of(self, stored: Option<&str>) -> String {
+        let stored = stored.and_then(SignedCheckpoint::parse);
+        stored.map_or_else(|| self.origin.to_owned(), |stored| stored.checkpoint.origin)
+    }
+
+    /// Appends records and returns the signed checkpoint, which is not published yet. After an error, the log must be
+    /// opened again.
+    fn sign(self, log: &mut SigningLog, records: &[Record], others: &[&SignerKey]) -> io::Result<String> {
         let first = log.log.size();
         log.log.append(&records.iter().map(Record::encode).collect::<Vec<_>>())?;
         for (index, record) in (first..).zip(records) {
@@ -139,9 +182,6 @@ impl Signing<'_> {
         if !is_right {
             return Err(io::Error::other("the signature of the new checkpoint does not verify"));
         }
-        self.publish(log, note.clone())?;
-        let root = log.log.root();
-        log.heads.keep(&**self.disk, &root);
         Ok(note)
     }
 
@@ -155,6 +195,48 @@ impl Signing<'_> {
         self.disk.replace(&PUBLISHED, note.as_bytes())?;
         log.stored = Some(note);
         Ok(())
+    }
+
+    /// Begins a log anew under the next origin, or the same log under a key that did not sign before. The caller holds the
+    /// sealer lock; nothing is published before the checkpoint is stored beside the key.
+    ///
+    /// # Errors
+    /// As [`Signing::open`].
+    pub(crate) fn begin_again(self, how: Again, at: u64, by: &str, why: &str) -> Result<VerifierKey, SignError> {
+        let _lock = self.keys.lock()?;
+        let stored = self.keys.checkpoint()?;
+        let published = read_text(&**self.disk, &PUBLISHED, NOTE_BYTES_MAX)?;
+        let read = |note: &Option<String>| SignedCheckpoint::parse(note.as_deref().unwrap_or_default());
+        let newest = [read(&stored), read(&published)].into_iter().flatten().max_by_key(|note| note.checkpoint.size);
+        let Some(newest) = newest else {
+            return Err(SignError::Refused("there is no log yet, so there is nothing to go on from".to_owned()));
+        };
+        let before = newest.checkpoint;
+        let (origin, log, what) = match how {
+            Again::AfterLostKey => {
+                let origin = before.origin.clone();
+                let Some(log) = Log::open(self.disk, Some(&before))? else {
+                    return Err(SignError::Refused(self.behind(Some(&before))));
+                };
+                let key = self.keys.make_next(&origin, self.random)?.verifier();
+                self.keys.use_next()?;
+                (origin, log, What::Key { key, lost: true })
+            }
+            Again::NewLog => {
+                let origin = next_origin(&before.origin);
+                let folder = format!("{LOG_FOLDER}.{}", origin_number(&before.origin));
+                self.disk.rename(&[OWN_FOLDER, LOG_FOLDER], &[OWN_FOLDER, &folder])?;
+                self.disk.sync_folder(&[OWN_FOLDER])?;
+                let log = Log::open(self.disk, None)?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+                (origin, log, What::Restored(newest.whole))
+            }
+        };
+        let signer = self.keys.signer_in_use(&origin, self.random)?;
+        let hashes = HashFiles { disk: &**self.disk };
+        let heads = Heads::read(&**self.disk, log.size(), |size| root(&hashes, size))?;
+        let mut log = SigningLog { log, heads, origin, signer, stored };
+        self.commit(&mut log, &[Record::Event(LogEvent::new(at, by, why, what))])?;
+        Ok(log.signer.verifier())
     }
 
     /// Reads a checkpoint that must be signed by our key.
@@ -193,5 +275,31 @@ impl SigningLog {
     /// Returns the newest checkpoint as it was published.
     pub(crate) fn stored(&self) -> Option<&str> {
         self.stored.as_deref()
+    }
+}
+
+/// Returns the origin of the log that follows a log: `…/2` after the first, `…/3` after that.
+fn next_origin(origin: &str) -> String {
+    let number = origin_number(origin);
+    let base = if number > 1 { origin.rsplit_once('/').map_or(origin, |(base, _)| base) } else { origin };
+    format!("{base}/{}", number + 1)
+}
+
+/// Returns how many logs there were, with this one.
+fn origin_number(origin: &str) -> u64 {
+    let number = origin.rsplit_once('/').and_then(|(_, number)| crate::seal::checkpoint::parse_number(number));
+    number.filter(|number| *number >= 2).unwrap_or(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_numbered() {
+        assert_eq!(next_origin("tooltrail/0123"), "tooltrail/0123/2");
+        assert_eq!(next_origin("tooltrail/0123/2"), "tooltrail/0123/3");
+        assert_eq!(next_origin("example.com/log/9"), "example.com/log/10");
+        assert_eq!(next_origin("log"), "log/2");
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub use memory::{KnownFiles, Memories, Remembered};
 pub use verdict::{Counts, Finding, Report, Verdict};
-pub(super) use view::{ROTATIONS_FOLDER, View};
+pub(super) use view::View;
 
 use crate::clock::{Clock, Date};
 use crate::disk::{Disk, DiskFile, Stat, is_trouble};
@@ -99,6 +99,8 @@ struct Seen {
     who: String,
     note: Option<String>,
     witness: Option<VerifierKey>,
+    /// The key that was remembered with it.
+    key: Option<VerifierKey>,
 }
 
 /// The day files of a home, by keyed name, with those of folders that have no name key.
@@ -151,7 +153,12 @@ impl Verify {
         let view = View::read(disk, &key, sizes.map(|seen| seen.checkpoint.size)).map_err(failed)?;
         let view = match view {
             Ok(view) => view,
-            Err(finding) => {
+            Err(mut finding) => {
+                let is_remembered = self.key.is_none() && self.remembered.is_some();
+                if finding.verdict == Verdict::BadSignature && is_remembered && self.has_other_key(disk).map_err(failed)? {
+                    finding.verdict = Verdict::Forked;
+                    finding.text = "the log is signed by another key than the one that is remembered".to_owned();
+                }
                 run.findings.push(finding);
                 return Ok(run.report(None));
             }
@@ -170,8 +177,17 @@ impl Verify {
         }
         let since = self.remembered.as_ref().and_then(|known| SignedCheckpoint::parse(&known.checkpoint));
         run.count_removals(&view, since.map_or(0, |since| since.checkpoint.size));
-        self.check_files(home, view.key.clone(), &view, clock, &mut run, progress)?;
+        self.check_files(home, &view, clock, &mut run, progress)?;
         Ok(run.report(Some(&view)))
+    }
+
+    /// Whether the checkpoint is rightly signed by the key in the home, which is not the remembered one.
+    fn has_other_key(&self, disk: &dyn Disk) -> io::Result<bool> {
+        let read = |path: &[&str]| read_text(disk, path, NOTE_BYTES_MAX);
+        let key = read(&PUBLIC_KEY)?.and_then(|key| VerifierKey::parse(key.trim_end()));
+        let note = read(&PUBLISHED)?.and_then(|note| SignedCheckpoint::parse(&note));
+        let is_other = key.as_ref() != self.remembered.as_ref().map(|known| &known.key);
+        Ok(is_other && key.zip(note).is_some_and(|(key, note)| note.is_signed_by(&key)))
     }
 
     /// Returns the key with which the verification begins.
@@ -201,7 +217,10 @@ impl Verify {
 
     /// Returns the checkpoints that somebody saw.
     fn seen(&self, disk: &dyn Disk, beside: Option<String>) -> io::Result<Vec<Seen>> {
-        let seen = |who: &str, note: Option<&String>| Seen { who: who.to_owned(), note: note.cloned(), witness: None };
+        let seen = |who: &str, note: Option<&String>| {
+            let known = self.remembered.as_ref().filter(|_| who == "remembered").map(|known| known.key.clone());
+            Seen { who: who.to_owned(), note: note.cloned(), witness: None, key: known }
+        };
         let mut all = Vec::new();
         all.extend(self.checkpoint.as_ref().map(|note| seen("given", Some(note))));
         all.extend(self.remembered.as_ref().map(|known| seen("remembered", Some(&known.checkpoint))));
@@ -210,7 +229,7 @@ impl Verify {
             let path = [OWN_FOLDER, LOG_FOLDER, WITNESSED_FOLDER, &witnessed_name(witness.name())];
             let note = read_text(disk, &path, NOTE_BYTES_MAX)?;
             let who = format!("witness {}", witness.name());
-            all.push(Seen { who, note, witness: Some(witness.clone()) });
+            all.push(Seen { who, note, witness: Some(witness.clone()), key: None });
         }
         Ok(all)
     }
@@ -219,7 +238,6 @@ impl Verify {
     fn check_files(
         &self,
         home: &Home,
-        key: VerifierKey,
         view: &View,
         clock: &dyn Clock,
         run: &mut Run,
@@ -227,42 +245,57 @@ impl Verify {
     ) -> Result<(), Error> {
         let disk = &**home.disk();
         let failed = |error| Error::io("verify", home.root())(error);
-        let again = |name: Option<Hash>| -> io::Result<Option<FileHeadsNow>> {
-            let Ok(view) = View::read(disk, &key, [])? else { return Ok(None) };
-            let heads = match name {
-                Some(name) => view.files(disk, &(name[0]..=name[0]))?.remove(&name).unwrap_or_default(),
-                None => FileHeads::default(),
-            };
-            Ok(Some(FileHeadsNow { view, heads }))
-        };
         for names in view.passes() {
             let mut files = view.files(disk, &names).map_err(failed)?;
             let present = self.present(disk, &names).map_err(failed)?;
-            for (name, day) in present.named.iter().map(|(name, day)| (Some(*name), day)).chain(
-                present.unnamed.iter().filter(|_| *names.start() == 0).map(|day| (None, day)),
-            ) {
+            let unnamed = present.unnamed.iter().filter(|_| *names.start() == 0).map(|day| (None, day));
+            let mut bad = Vec::new();
+            for (name, day) in present.named.iter().map(|(name, day)| (Some(*name), day)).chain(unnamed) {
                 let heads = name.and_then(|name| files.remove(&name)).unwrap_or_default();
-                let now_s = clock.now().as_millis().div_euclid(1_000);
-                let mut one = self.check_day(disk, day, name, &heads, view, now_s).map_err(failed)?;
-                let mut looks = 0;
-                while one.is_bad() && looks < LOOKS_MAX {
-                    if looks > 0 {
-                        disk.pause(LOOK_PAUSE);
-                    }
-                    let now = again(name).map_err(failed)?;
-                    let Some(FileHeadsNow { view: newer, heads }) = now else { break };
-                    let is_same = newer.checkpoint == view.checkpoint && looks > 0 && !one.is_unfinished;
-                    one = self.check_day(disk, day, name, &heads, &newer, now_s).map_err(failed)?;
-                    looks += 1;
-                    if is_same {
-                        break;
-                    }
-                }
+                let one = self.check_day(disk, day, name, &heads, view, clock).map_err(failed)?;
                 progress(one.counts.bytes);
-                run.add(one);
+                if one.is_bad() { bad.push((name, day.clone(), one)) } else { run.add(one) }
             }
-            self.check_gone(disk, &files, &present, view, &key, run).map_err(failed)?;
+            self.look_again(disk, bad, &view.key, clock, run).map_err(failed)?;
+            self.check_gone(disk, &files, &present, view, run).map_err(failed)?;
         }
+        Ok(())
+    }
+
+    /// Looks once more at files that were found bad, with the newest log, because writers, erasures and prunes may be at
+    /// work. An erasure that is recorded and not done yet is waited for.
+    fn look_again(
+        &self,
+        disk: &dyn Disk,
+        mut bad: Vec<(Option<Hash>, Day, OneFile)>,
+        key: &VerifierKey,
+        clock: &dyn Clock,
+        run: &mut Run,
+    ) -> io::Result<()> {
+        for look in 0..LOOKS_MAX {
+            if bad.is_empty() {
+                break;
+            }
+            let Ok(newer) = View::read(disk, key, [])? else { break };
+            let names = bad.iter().filter_map(|(name, ..)| *name).collect::<BTreeSet<_>>();
+            let files = newer.files_of(disk, |name| names.contains(name))?;
+            let mut still = Vec::new();
+            for (name, day, _) in bad {
+                let heads = name.and_then(|name| files.get(&name).cloned()).unwrap_or_default();
+                let one = self.check_day(disk, &day, name, &heads, &newer, clock)?;
+                if one.is_bad() && (one.is_unfinished || look == 0) {
+                    still.push((name, day, one));
+                } else {
+                    run.add(one);
+                }
+            }
+            bad = still;
+            if bad.iter().all(|(.., one)| !one.is_unfinished) {
+                break;
+            }
+            disk.pause(LOOK_PAUSE);
+        }
+        bad.into_iter().for_each(|(.., one)| run.add(one));
         Ok(())
     }
 
@@ -274,7 +307,7 @@ impl Verify {
         name: Option<Hash>,
         heads: &FileHeads,
         view: &View,
-        now_s: i64,
+        clock: &dyn Clock,
     ) -> io::Result<OneFile> {
         let (folder, date) = (&*day.0, day.1);
         let mut one = OneFile::default();
@@ -328,6 +361,7 @@ impl Verify {
             }
         }
         if let Some(stat) = stat.filter(|stat| stat.len > sealed) {
+            let now_s = clock.now().as_millis().div_euclid(1_000);
             let young = i64::try_from(self.max_tail.as_secs()).unwrap_or(i64::MAX);
             if now_s.saturating_sub(stat.modified_s) <= young {
                 one.has_tail = true;
@@ -346,7 +380,6 @@ impl Verify {
         files: &Files,
         present: &Present,
         view: &View,
-        key: &VerifierKey,
         run: &mut Run,
     ) -> io::Result<()> {
         let gone = files.iter().filter(|(name, _)| !present.named.contains_key(*name)).collect::<Vec<_>>();
@@ -354,19 +387,16 @@ impl Verify {
             return Ok(());
         }
         let labels = Labels::find(disk, gone.iter().map(|(name, file)| (**name, newest_at(file))))?;
+        // Files may have been removed since the log was read.
+        let has_missing = gone.iter().any(|(_, file)| !file.heads.is_empty());
+        let newer = if has_missing { View::read(disk, &view.key, [])?.ok() } else { None };
+        let newer = newer.map(|newer| newer.files_of(disk, |name| files.contains_key(name))).transpose()?;
         for (name, file) in gone {
             let day = labels.get(name);
             if day.is_none_or(|day| !self.wants(day)) && (self.folders.is_some() || self.days != (None, None)) {
                 continue;
             }
-            let mut file = file.clone();
-            if !file.heads.is_empty()
-                && let Ok(newer) = View::read(disk, key, [])?
-                && newer.checkpoint != view.checkpoint
-            {
-                // It may have been removed since the log was read.
-                file = newer.files(disk, &(name[0]..=name[0]))?.remove(name).unwrap_or_default();
-            }
+            let file = newer.as_ref().and_then(|newer| newer.get(name)).unwrap_or(file);
             let label = day.map_or_else(
                 || format!("the file of keyed name {}", crate::hex::hex(&name[..8])),
                 |(folder, date)| format!("{folder}/{date}"),
@@ -435,11 +465,6 @@ pub(super) const WITNESSED_FOLDER: &str = "witnessed";
 pub(super) fn witnessed_name(witness: &str) -> String {
     use sha2::Digest as _;
     crate::hex::hex(&sha2::Sha256::digest(witness))
-}
-
-struct FileHeadsNow {
-    view: View,
-    heads: FileHeads,
 }
 
 /// The result of one file.
@@ -537,7 +562,7 @@ impl Report {
 
 /// Whether a seen checkpoint is signed by an accepted key, and by the witness if it is a witness's.
 fn is_known(read: &SignedCheckpoint, seen: &Seen, view: &View) -> bool {
-    let by_log = view.accepted.iter().any(|key| read.is_signed_by(key));
+    let by_log = view.accepted.iter().chain(&seen.key).any(|key| read.is_signed_by(key));
     let by_witness = seen.witness.as_ref().is_none_or(|key| matches!(read.note.signed_by(key), Signed::Yes(_)));
     by_log && by_witness
 }

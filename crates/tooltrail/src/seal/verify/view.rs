@@ -14,16 +14,13 @@ use crate::seal::keys::read_text;
 use crate::seal::log::{LOG_FOLDER, each_entry, entry};
 use crate::seal::note::{NOTE_BYTES_MAX, VerifierKey};
 use crate::seal::record::{Head, LogEvent, Record, What};
-use crate::seal::signing::PUBLISHED;
+use crate::seal::signing::{PUBLISHED, ROTATIONS_FOLDER};
 use crate::seal::tree::{Frontier, Hash, leaf_hash};
 use crate::seal::verify::verdict::{Finding, Verdict};
 
 /// The most heads that are kept in memory at once: some 200 MB. A larger log is read several times, each time for some of
 /// the files.
 const HEADS_MAX: u64 = 2_000_000;
-
-/// The folder of checkpoints that announce a new key.
-pub(crate) const ROTATIONS_FOLDER: &str = "keys";
 
 /// The log at its newest checkpoint.
 #[derive(Debug)]
@@ -132,16 +129,24 @@ impl View {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn files(&self, disk: &dyn Disk, names: &std::ops::RangeInclusive<u8>) -> io::Result<Files> {
+        self.files_of(disk, |name| names.contains(&name[0]))
+    }
+
+    /// Returns the heads of the files that `is_wanted` chooses by their keyed names.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn files_of(&self, disk: &dyn Disk, is_wanted: impl Fn(&Hash) -> bool) -> io::Result<Files> {
         let mut files = Files::new();
         each_entry(disk, self.size(), |index, entry| {
             match Record::decode(entry) {
-                Some(Record::Head(head)) if names.contains(&head.name[0]) => {
+                Some(Record::Head(head)) if is_wanted(&head.name) => {
                     files.entry(head.name).or_default().heads.push((index, head));
                 }
                 Some(Record::Event(event)) => {
                     let is_erased = matches!(event.what, What::ErasedFiles(_));
                     if let What::ErasedFiles(removed) | What::Pruned(removed) = event.what {
-                        for name in removed.iter().filter(|name| names.contains(&name[0])) {
+                        for name in removed.iter().filter(|name| is_wanted(name)) {
                             if let Some(file) = files.get_mut(name).filter(|file| !file.heads.is_empty()) {
                                 let heads = std::mem::take(&mut file.heads);
                                 file.removed = Some(Removed { is_erased, heads });
