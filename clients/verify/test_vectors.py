@@ -1,6 +1,6 @@
 """Runs the verifier on all test vectors, and on vectors that are damaged at random.
 
-    test_vectors.py VECTORS [ROUNDS]
+test_vectors.py VECTORS [ROUNDS]
 """
 
 import concurrent.futures

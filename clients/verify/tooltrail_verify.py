@@ -1221,9 +1221,7 @@ def trees_of(heads: list[Head]) -> list[list[Head]]:
     return trees
 
 
-def erased_lines(
-    lines: list[tuple[int, int, bytes, bytes]], tree: list[Head]
-) -> dict[int, tuple[bytes, bytes]]:
+def erased_lines(lines: list[tuple[int, int, bytes, bytes]], tree: list[Head]) -> dict[int, tuple[bytes, bytes]]:
     """The erased lines of a tree: for each line of the file the leaf before the first and after the last erasure.
 
     A record that is older than the tree does not count: when the tree began, the line was erased already.

@@ -464,14 +464,18 @@ def good_cases(cases):
     extra = {"key.txt": home.vkey.encode() + b"\n"}
     cases.add("ok-key-file", "The key is given as a file.", home, "ok", extra=extra, key="key.txt")
 
-    files = {p: d for p, d in home.files().items() if not p.startswith((".tooltrail/seal/", LOG + "hashes", LOG + "bund"))}
+    files = {
+        p: d for p, d in home.files().items() if not p.startswith((".tooltrail/seal/", LOG + "hashes", LOG + "bund"))
+    }
     cases.add("ok-without-caches", "All caches are deleted.", files, "ok", key=home.vkey)
 
     files = home.files()
     for file in (A23, B23):
         files[cache(file)] = fixed("rubbish")
     files[LOG + "hashes-0"] = fixed("rubbish")
-    cases.add("ok-wrong-caches", "Caches with rubbish do not matter as long as all heads hold.", files, "ok", key=home.vkey)
+    cases.add(
+        "ok-wrong-caches", "Caches with rubbish do not matter as long as all heads hold.", files, "ok", key=home.vkey
+    )
 
     files = home.files()
     files[LOG + "entries"] += b"\x00\x62\x01\x00half an entry"
@@ -608,14 +612,16 @@ def damaged_cases(cases):
     files = change(at(6))
     leaves = [leaf_of(line) for line in files[path(A23)].split(b"\n")[:-1]]
     files[seal] = b"".join(leaves)
-    add("edit-byte-cache-edited", "The cache was changed in the same way; so it does not count.", files, ("modified", 6))
+    add(
+        "edit-byte-cache-edited", "The cache was changed in the same way; so it does not count.", files, ("modified", 6)
+    )
     files = change(at(6))
     files[seal] = files[seal][:-32]
     add("edit-byte-cache-cut", "The cache has a leaf too few; so it does not count.", files, ("modified", 6))
     files = change(at(6))
     files[seal] += fixed("more") + b"half a leaf"
     add("edit-byte-cache-longer", "The cache has more leaves than needed.", files, ("modified", 7))
-    add("edit-two-lines", "Lines 4 and 10 are modified.", change(lambda l: at(3)(at(9)(l))), ("modified", 4))
+    add("edit-two-lines", "Lines 4 and 10 are modified.", change(lambda lines: at(3)(at(9)(lines))), ("modified", 4))
     add("edit-first-line", "The first line is modified.", change(at(0)), ("modified", 1))
     add("edit-last-line", "The last sealed line is modified.", change(at(11)), ("modified", 12))
     text = "A newline was overwritten: two lines became one."
@@ -631,67 +637,101 @@ def damaged_cases(cases):
     add("edit-comma-to-newline", text, files, ("modified", 5))
 
     # Lines that are gone.
-    add("delete-line", "Line 5 is deleted.", change(lambda l: l[:4] + l[5:]), ("missing", 5))
-    add("delete-first-line", "The first line is deleted.", change(lambda l: l[1:]), ("missing", 1))
-    add("delete-lines", "Lines 5 to 7 are deleted.", change(lambda l: l[:4] + l[7:]), ("missing", 5))
+    add("delete-line", "Line 5 is deleted.", change(lambda lines: lines[:4] + lines[5:]), ("missing", 5))
+    add("delete-first-line", "The first line is deleted.", change(lambda lines: lines[1:]), ("missing", 1))
+    add("delete-lines", "Lines 5 to 7 are deleted.", change(lambda lines: lines[:4] + lines[7:]), ("missing", 5))
     text = "Lines 3 and 8 are deleted."
-    add("delete-two-lines", text, change(lambda l: l[:2] + l[3:7] + l[8:]), ("missing", 3))
+    add("delete-two-lines", text, change(lambda lines: lines[:2] + lines[3:7] + lines[8:]), ("missing", 3))
     text = "Line 5 is deleted, and there is no cache: the first head does not hold."
-    add("delete-line-no-cache", text, change(lambda l: l[:4] + l[5:], [seal]), ("modified", 1))
+    add("delete-line-no-cache", text, change(lambda lines: lines[:4] + lines[5:], [seal]), ("modified", 1))
     text = "Line 9 is deleted, and there is no cache: this looks like a cut."
-    add("delete-line-no-cache-second-head", text, change(lambda l: l[:8] + l[9:], [seal]), ("truncated", 12))
+    add(
+        "delete-line-no-cache-second-head", text, change(lambda lines: lines[:8] + lines[9:], [seal]), ("truncated", 12)
+    )
     text = "Line 5 is deleted, line 9 is modified."
-    add("delete-and-edit", text, change(lambda l: at(7)(l[:4] + l[5:])), ("modified", 5))
+    add("delete-and-edit", text, change(lambda lines: at(7)(lines[:4] + lines[5:])), ("modified", 5))
     # Lines that are too many. The file is longer than the newest head says; so there is a tail as well.
     tail = ("unsealed", 13)
     extra = b'{"ts":"2026-11-23T08:03:00.000Z","user":"alice","tool":"fs.write"}'
-    add("insert", "A line is inserted before line 5.", change(lambda l: [*l[:4], extra, *l[4:]]), ("inserted", 5), tail)
+    add(
+        "insert",
+        "A line is inserted before line 5.",
+        change(lambda lines: [*lines[:4], extra, *lines[4:]]),
+        ("inserted", 5),
+        tail,
+    )
     text = "A line is inserted at the begin."
-    add("insert-first", text, change(lambda l: [extra, *l]), ("inserted", 1), tail)
+    add("insert-first", text, change(lambda lines: [extra, *lines]), ("inserted", 1), tail)
     text = "Two lines are inserted at two places."
-    act = lambda l: [*l[:4], extra, *l[4:8], extra + b" ", *l[8:]]  # noqa: E731
+    act = lambda lines: [*lines[:4], extra, *lines[4:8], extra + b" ", *lines[8:]]  # noqa: E731
     add("insert-two", text, change(act), ("inserted", 5), tail)
     text = "A blank line is inserted."
-    add("insert-blank", text, change(lambda l: [*l[:4], b"", *l[4:]]), ("inserted", 5), tail)
+    add("insert-blank", text, change(lambda lines: [*lines[:4], b"", *lines[4:]]), ("inserted", 5), tail)
     text = "A line is inserted, and there is no cache."
-    add("insert-no-cache", text, change(lambda l: [*l[:7], extra, *l[7:]], [seal]), ("modified", 6), tail)
-    add("duplicate-line", "Line 5 is there twice.", change(lambda l: [*l[:5], *l[4:]]), ("inserted", 6), tail)
+    add("insert-no-cache", text, change(lambda lines: [*lines[:7], extra, *lines[7:]], [seal]), ("modified", 6), tail)
+    add(
+        "duplicate-line",
+        "Line 5 is there twice.",
+        change(lambda lines: [*lines[:5], *lines[4:]]),
+        ("inserted", 6),
+        tail,
+    )
     text = "The last sealed line is there twice; the second one is an unsealed line."
-    add("duplicate-last-line", text, change(lambda l: [*l, l[-1]]), tail)
+    add("duplicate-last-line", text, change(lambda lines: [*lines, lines[-1]]), tail)
     text = "Line 3 is there again before line 9."
-    add("replay-line", text, change(lambda l: [*l[:8], l[2], *l[8:]]), ("inserted", 9), tail)
+    add("replay-line", text, change(lambda lines: [*lines[:8], lines[2], *lines[8:]]), ("inserted", 9), tail)
     text = "Line 3 is there again at the end."
-    add("replay-line-at-end", text, change(lambda l: [*l, l[2]]), tail)
+    add("replay-line-at-end", text, change(lambda lines: [*lines, lines[2]]), tail)
     text = "Line 5 is replaced by a copy of line 3."
     same = [("modified", 5)]
-    add("replay-over-line", text, change(lambda l: [*l[:4], l[2], *l[5:]]), *same)
+    add("replay-over-line", text, change(lambda lines: [*lines[:4], lines[2], *lines[5:]]), *same)
     # Another order.
     text = "Lines 4 and 9 changed places."
-    add("swap-lines", text, change(lambda l: [*l[:3], l[8], *l[4:8], l[3], *l[9:]]), ("reordered", 4))
+    add(
+        "swap-lines",
+        text,
+        change(lambda lines: [*lines[:3], lines[8], *lines[4:8], lines[3], *lines[9:]]),
+        ("reordered", 4),
+    )
     text = "Lines 2 and 3 changed places."
-    add("swap-neighbours", text, change(lambda l: [l[0], l[2], l[1], *l[3:]]), ("reordered", 2))
-    text = "The last two lines changed places. By the rule for the end, the last line was found and one before it is gone."
-    add("swap-last-two", text, change(lambda l: [*l[:10], l[11], l[10]]), ("missing", 11))
-    text = "The lines are in the opposite order. By the rule for the end, the last line was found and all before it are gone."
-    add("reverse-file", text, change(lambda l: l[::-1]), ("missing", 1))
-    order = lambda l: [*sorted(l[:-1], key=sha256), l[-1]]  # noqa: E731
+    add("swap-neighbours", text, change(lambda lines: [lines[0], lines[2], lines[1], *lines[3:]]), ("reordered", 2))
+    text = "The last two lines changed places. By the rule for the end, the line before the last one is gone."
+    add("swap-last-two", text, change(lambda lines: [*lines[:10], lines[11], lines[10]]), ("missing", 11))
+    text = "The lines are in the opposite order. By the rule for the end, the lines before the last one are gone."
+    add("reverse-file", text, change(lambda lines: lines[::-1]), ("missing", 1))
+    order = lambda lines: [*sorted(lines[:-1], key=sha256), lines[-1]]  # noqa: E731
     first = next(i for i, (a, b) in enumerate(zip(order(home.lines(A23)), home.lines(A23), strict=True)) if a != b)
     add("sort-file", "All lines but the last are in another order.", change(order), ("reordered", first + 1))
     text = "Lines 4 and 9 changed places, and there is no cache."
-    act = lambda l: [*l[:3], l[8], *l[4:8], l[3], *l[9:]]  # noqa: E731
+    act = lambda lines: [*lines[:3], lines[8], *lines[4:8], lines[3], *lines[9:]]  # noqa: E731
     add("swap-lines-no-cache", text, change(act, [seal]), ("modified", 1))
     # The end is gone.
     files = home.files()
     files[path(A23)] = files[path(A23)][:-1]
     add("truncate-byte", "The last newline is gone.", files, ("truncated", 12))
-    add("truncate-line", "The last line is gone.", change(lambda l: l[:-1]), ("truncated", 12))
-    add("truncate-to-head", "The file ends at its first head.", change(lambda l: l[:5]), ("truncated", 6))
-    add("truncate-to-head-no-cache", "The same without the cache.", change(lambda l: l[:5], [seal]), ("truncated", 6))
-    add("truncate-no-cache", "The file has 9 of 12 lines, no cache.", change(lambda l: l[:9], [seal]), ("truncated", 10))
-    add("truncate-to-nothing", "The file is empty.", change(lambda l: []), ("truncated", 1))
-    add("truncate-to-nothing-no-cache", "The same without the cache.", change(lambda l: [], [seal]), ("truncated", 1))
+    add("truncate-line", "The last line is gone.", change(lambda lines: lines[:-1]), ("truncated", 12))
+    add("truncate-to-head", "The file ends at its first head.", change(lambda lines: lines[:5]), ("truncated", 6))
+    add(
+        "truncate-to-head-no-cache",
+        "The same without the cache.",
+        change(lambda lines: lines[:5], [seal]),
+        ("truncated", 6),
+    )
+    add(
+        "truncate-no-cache",
+        "The file has 9 of 12 lines, no cache.",
+        change(lambda lines: lines[:9], [seal]),
+        ("truncated", 10),
+    )
+    add("truncate-to-nothing", "The file is empty.", change(lambda lines: []), ("truncated", 1))
+    add(
+        "truncate-to-nothing-no-cache",
+        "The same without the cache.",
+        change(lambda lines: [], [seal]),
+        ("truncated", 1),
+    )
     text = "The last line is gone and another one is modified; without the cache the first head tells."
-    add("truncate-and-edit-no-cache", text, change(lambda l: at(2)(l[:-1]), [seal]), ("modified", 1))
+    add("truncate-and-edit-no-cache", text, change(lambda lines: at(2)(lines[:-1]), [seal]), ("modified", 1))
 
     # With lines after the newest head.
     grown = standard()
@@ -702,11 +742,13 @@ def damaged_cases(cases):
     files = with_lines(grown, A23, at(6))
     cases.add("edit-before-tail", text, files, "modified", [("modified", label(A23), 7), new], mtimes=times, key=key)
     text = "A sealed line is deleted; three lines that are not sealed yet follow."
-    files = with_lines(grown, A23, lambda l: l[:4] + l[5:])
+    files = with_lines(grown, A23, lambda lines: lines[:4] + lines[5:])
     cases.add("delete-before-tail", text, files, "missing", [("missing", label(A23), 5), new], mtimes=times, key=key)
     text = "The last sealed line is replaced; lines that are not sealed yet follow."
     files = with_lines(grown, A23, at(11))
-    cases.add("edit-last-before-tail", text, files, "modified", [("modified", label(A23), 12), new], mtimes=times, key=key)
+    cases.add(
+        "edit-last-before-tail", text, files, "modified", [("modified", label(A23), 12), new], mtimes=times, key=key
+    )
 
 
 def file_cases(cases):
@@ -785,13 +827,13 @@ def file_cases(cases):
     found = [("modified", label(A23), 7), ("modified", label(A23), 13)]
     text = "The same without the cache of the new tree."
     cases.add("new-tree-edited-no-cache", text, files, "modified", found, key=key)
-    files = with_lines(home, A23, lambda l: l[:14])
+    files = with_lines(home, A23, lambda lines: lines[:14])
     found = [("modified", label(A23), 7), ("truncated", label(A23), 15)]
     text = "The same, and the new tree is cut."
     cases.add("new-tree-truncated", text, files, "truncated", found, key=key)
 
     home = standard()
-    home.days[A23] = bytearray(with_lines(home, A23, lambda l: l[:3])[path(A23)])
+    home.days[A23] = bytearray(with_lines(home, A23, lambda lines: lines[:3])[path(A23)])
     home.write(A23, 3).new_tree(A23).seal(A23).publish()
     text = "A file was cut below its sealed part, and a new tree began at its begin."
     found = [("modified", label(A23), 4)]
@@ -873,7 +915,9 @@ def log_cases(cases):
                 cases.add(f"{kind}-{side}", text, files, word, [(word, None, None)], extra=extra, **args)
     for side, (extra, args) in sides.items():
         if side not in ("key", "remembered-note"):
-            cases.add(f"ok-same-{side}", f"The memory is the checkpoint itself: {side}.", home, "ok", extra=extra, **args)
+            cases.add(
+                f"ok-same-{side}", f"The memory is the checkpoint itself: {side}.", home, "ok", extra=extra, **args
+            )
     note = note_of(home.body(3), home.signer)
     text = "The memory is an older checkpoint of three entries."
     cases.add("ok-older-remembered", text, home, "ok", extra=home.remembered(note), remembered="remembered")
@@ -882,7 +926,9 @@ def log_cases(cases):
     cases.add("ok-empty-remembered", text, home, "ok", extra=home.remembered(note), remembered="remembered")
     note = note_of(body_of(home.origin, 0, fixed("no root")), home.signer)
     text = "The memory is a checkpoint of the empty log with a wrong root."
-    cases.add("forked-empty-remembered", text, home, "forked", FORKED, extra=home.remembered(note), remembered="remembered")
+    cases.add(
+        "forked-empty-remembered", text, home, "forked", FORKED, extra=home.remembered(note), remembered="remembered"
+    )
     note = note_of(body_of(home.origin, 5, fixed("no root")), home.signer)
     extra = home.keys() | {"seen": note}
     text = "One memory agrees, another one does not."
@@ -896,7 +942,9 @@ def log_cases(cases):
     text = "The files of a log that was rolled back are damaged as well; all that is wrong is told."
     files = with_lines(old, A23, at(2))
     found = [("rolled-back", None, None), ("modified", label(A23), 1)]
-    cases.add("rolled-back-and-modified", text, files, "rolled-back", found, extra=home.remembered(), remembered="remembered")
+    cases.add(
+        "rolled-back-and-modified", text, files, "rolled-back", found, extra=home.remembered(), remembered="remembered"
+    )
 
     checkpoint_cases(cases, small())
     deleted_cases(cases, small())
@@ -966,7 +1014,12 @@ def checkpoint_cases(cases, home):
     add("short-root", "The root has 31 bytes.", signed(body_of(origin, 2, root[:31])))
     add("wrong-root-signed", "The key signed another root.", signed(body_of(origin, 2, fixed("root"))))
     add("empty", "The file is empty.", b"")
-    add("other-origin-signed", "The key signed an origin that is not its name.", signed(body_of(other, 2, root)), "forked")
+    add(
+        "other-origin-signed",
+        "The key signed an origin that is not its name.",
+        signed(body_of(other, 2, root)),
+        "forked",
+    )
 
     empty = Home()
     empty.note = note_of(body_of(empty.origin, 0, bytes(32)), empty.signer)
@@ -977,7 +1030,9 @@ def checkpoint_cases(cases, home):
     files[LOG + "key"] = Signer(origin, fixed("stranger")).vkey.encode() + b"\n"
     text = "log/key is replaced; the key is given."
     cases.add("log-key-replaced", text, files, "forked", FORKED, key=key)
-    cases.add("log-key-replaced-keys", "The folder of keys is given.", files, "forked", FORKED, extra=home.keys(), keys="keys")
+    cases.add(
+        "log-key-replaced-keys", "The folder of keys is given.", files, "forked", FORKED, extra=home.keys(), keys="keys"
+    )
     text = "log/key is replaced and nothing is given: the key did not sign."
     cases.add("log-key-replaced-nothing", text, files, "bad-signature", BAD)
     del files[LOG + "key"]
@@ -1000,14 +1055,32 @@ def deleted_cases(cases, home):
     files = {p: d for p, d in home.files().items() if not p.startswith(LOG)}
     cases.add("log-deleted-nothing", "The log is deleted, and there is nothing to compare with.", files, None)
     cases.add("log-deleted-key", "A key is given.", files, "missing", MISSING, key=key)
-    cases.add("log-deleted-remembered", "A checkpoint is remembered.", files, "missing", MISSING, extra=home.remembered(), remembered="remembered")
-    cases.add("log-deleted-keys", "A checkpoint is beside the key.", files, "missing", MISSING, extra=home.keys(), keys="keys")
+    cases.add(
+        "log-deleted-remembered",
+        "A checkpoint is remembered.",
+        files,
+        "missing",
+        MISSING,
+        extra=home.remembered(),
+        remembered="remembered",
+    )
+    cases.add(
+        "log-deleted-keys", "A checkpoint is beside the key.", files, "missing", MISSING, extra=home.keys(), keys="keys"
+    )
     extra = home.keys()
     del extra["keys/checkpoint"]
     text = "There is a folder of keys without a checkpoint: nothing was ever signed."
     cases.add("log-deleted-keys-without-checkpoint", text, files, None, extra=extra, keys="keys")
     cases.add("log-deleted-witness", "A witness is given.", files, "missing", MISSING, witness=[WITNESS.vkey])
-    cases.add("log-deleted-checkpoint", "A checkpoint is given.", files, "missing", MISSING, extra={"seen": home.note}, checkpoint="seen")
+    cases.add(
+        "log-deleted-checkpoint",
+        "A checkpoint is given.",
+        files,
+        "missing",
+        MISSING,
+        extra={"seen": home.note},
+        checkpoint="seen",
+    )
     files = home.files()
     del files[LOG + "checkpoint"]
     cases.add("checkpoint-deleted", "Only the checkpoint is deleted.", files, "missing", MISSING, key=key)
@@ -1050,7 +1123,9 @@ def entry_cases(cases):
     add("head-long", "A head without new tree has 122 bytes.", lambda h: h.append(h.entries[1] + bytes(24)))
     add("head-flags", "A head has an unknown flag.", lambda h: h.append(b"\x01\x04" + h.entries[1][2:]))
     add("not-json", "A record is not JSON.", raw(b'{"type":"prune"'))
-    add("newline", "A record has a newline.", raw(json.dumps({"type": "prune", "files": [], **said}, indent=1).encode()))
+    add(
+        "newline", "A record has a newline.", raw(json.dumps({"type": "prune", "files": [], **said}, indent=1).encode())
+    )
     add("nested", "A record is nested deeply.", raw(b'{"type":' + b"[" * 6_000 + b"]" * 6_000 + b"}"))
     add("unknown-type", "A record has an unknown type.", json_of(type="note", **said))
     add("without-why", "A record has no reason.", json_of(type="prune", files=[name], at=NOW, by="owner"))
@@ -1059,12 +1134,20 @@ def entry_cases(cases):
     add("short-name", "A record names a file by 31 bytes.", json_of(type="prune", files=[b64(bytes(31))], **said))
     line = {"name": name, "line": -1, "old": name, "new": name}
     add("negative-line", "A record names a line below 0.", json_of(type="erase", lines=[line], **said))
-    add("bad-key", "A record has a key with a wrong id.", json_of(type="key", key=f"a+00000000+{b64(b'1' + bytes(32))}", **said))
+    add(
+        "bad-key",
+        "A record has a key with a wrong id.",
+        json_of(type="key", key=f"a+00000000+{b64(b'1' + bytes(32))}", **said),
+    )
     text = "A member that nobody knows is ignored."
     add("unknown-member", text, json_of(type="prune", files=[name], more={"a": [1]}, **said), "ok")
     add("wrong-prev", "A head names a wrong head before it.", lambda h: h.seal(A23, prev=1))
     add("no-prev", "A head names no head before it, but there is one.", lambda h: h.seal(A23, prev=NONE))
-    add("prev-of-nothing", "The first head of a file names a head before it.", lambda h: h.write(A24, 2).seal(A24, prev=0))
+    add(
+        "prev-of-nothing",
+        "The first head of a file names a head before it.",
+        lambda h: h.write(A24, 2).seal(A24, prev=0),
+    )
     add("prev-skips", "A head skips the head before it.", lambda h: h.write(A23, 2).seal(A23).seal(A23, prev=0))
 
     def after_prune(home):
@@ -1092,11 +1175,13 @@ def erased_cases(cases):
     original = standard().lines(A23)
     files = with_lines(home, A23, at(3, lambda line: original[3]))
     found = [("modified", label(A23), 4)]
-    cases.add("erased-line-there", "The line was not erased, although the log says so.", files, "modified", found, key=key)
+    cases.add(
+        "erased-line-there", "The line was not erased, although the log says so.", files, "modified", found, key=key
+    )
     files = with_lines(home, A23, at(3, lambda line: line.replace(b"erased", b"errata")))
     text = "Another line stands there than the record says."
     cases.add("erased-line-other-text", text, files, "modified", found, key=key)
-    files = with_lines(home, A23, lambda l: l[:3] + l[4:])
+    files = with_lines(home, A23, lambda lines: lines[:3] + lines[4:])
     found = [("missing", label(A23), 4)]
     cases.add("erased-line-deleted", "The erased line was deleted.", files, "missing", found, key=key)
 
@@ -1130,7 +1215,7 @@ def erased_cases(cases):
     cases.add("erased-line-new-tree", text, home, "modified", found, key=key)
     home = standard()
     home.erase_lines(A23, [2])
-    home.days[A23] = bytearray(with_lines(home, A23, lambda l: l[:6])[path(A23)])
+    home.days[A23] = bytearray(with_lines(home, A23, lambda lines: lines[:6])[path(A23)])
     home.new_tree(A23).seal(A23).publish()
     found = [("erased", label(A23), 3), ("truncated", label(A23), 7)]
     text = "A tree that began after the erasure has the leaf of the erased line; the record does not count for it."
@@ -1229,7 +1314,10 @@ def key_cases(cases):
         "not-by-old": ("The old key did not sign the change.", note_of(body, second)),
         "not-by-new": ("The new key did not sign the change.", note_of(body, first)),
         "bad-old": ("The signature of the old key is wrong.", body + b"\n" + first.line(bytes(64)) + second.sign(body)),
-        "other-root": ("Both keys signed another root.", note_of(body_of(home.origin, 3, fixed("root")), first, second)),
+        "other-root": (
+            "Both keys signed another root.",
+            note_of(body_of(home.origin, 3, fixed("root")), first, second),
+        ),
         "rubbish": ("The note is no note.", b"rubbish\n"),
     }
     for name, (text, note) in forged.items():
@@ -1243,7 +1331,9 @@ def key_cases(cases):
     cases.add("rotation-no-record", text, files, "bad-signature", BAD, key=first.vkey)
     files = home.files()
     del files[LOG + "keys/3"]
-    cases.add("rotation-note-deleted", "The note is gone; the old key is given.", files, "bad-signature", BAD, key=first.vkey)
+    cases.add(
+        "rotation-note-deleted", "The note is gone; the old key is given.", files, "bad-signature", BAD, key=first.vkey
+    )
     files = home.files()
     files[LOG + "checkpoint"] = note_of(home.body(), first)
     files[LOG + "key"] = first.vkey.encode() + b"\n"
@@ -1326,7 +1416,12 @@ def key_cases(cases):
     late = WITNESS.line((1_795_521_001).to_bytes(8, "big") + blob[12:])
     witnessed("bad-time", "The time of the cosignature was changed.", body + b"\n" + home.signer.sign(body) + late, BAD)
     plain = WITNESS.line(WITNESS.private.sign(body))
-    witnessed("plain", "The witness signed the note itself, without a time.", body + b"\n" + home.signer.sign(body) + plain, BAD)
+    witnessed(
+        "plain",
+        "The witness signed the note itself, without a time.",
+        body + b"\n" + home.signer.sign(body) + plain,
+        BAD,
+    )
     witnessed("unsigned", "The witness did not sign.", note_of(body, home.signer), BAD)
     witnessed("without-log", "The log did not sign.", note_of(body, WITNESS), BAD)
     note = note_of(body_of(home.origin, 2, fixed("root")), home.signer, WITNESS)

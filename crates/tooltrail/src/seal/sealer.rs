@@ -285,8 +285,13 @@ impl Sealer {
         let mut waits: Option<i64> = None;
         let mut sealed = BTreeMap::new();
         let suspect = unsynced::marked(&**self.disk())?;
-        let all = work.changes.days.iter().chain(&work.found).filter(|(day, _)| !suspect.contains(*day));
-        for (day, change) in all {
+        // A file is at most once in here, because its next head follows the one that is made now.
+        let mut all = work.changes.days.clone();
+        for (day, found) in &work.found {
+            all.entry(day.clone()).and_modify(|change| change.len = change.len.max(found.len)).or_insert(*found);
+        }
+        all.retain(|day, _| !suspect.contains(day));
+        for (day, change) in &all {
             if records.len() >= FILES_PER_ROUND {
                 has_more = true;
                 break;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tooltrail::{Ack, Call, Clock, Home, Options, Random, Steps, Timestamp};
 
 use crate::dice::Dice;
+use crate::sealed_world::{Checkpoints, Folder, verify};
 use crate::sim_disk::{Fails, Kill, Machine};
 
 /// The number of histories in the test suite, and the number of histories with other processes at the home's files.
@@ -67,6 +68,8 @@ struct World {
     power_cut: bool,
     /// Whether other processes used the home's files.
     crowded: bool,
+    /// The checkpoints that were seen, if the home is sealed.
+    sealed: Option<Checkpoints>,
 }
 
 impl World {
@@ -82,6 +85,7 @@ impl World {
             failed: false,
             power_cut: false,
             crowded: false,
+            sealed: None,
         }
     }
 
@@ -93,7 +97,11 @@ impl World {
 
     fn open(&mut self) -> Option<Steps> {
         let disk = self.machine.process();
-        let opened = Home::on(disk).and_then(|home| Steps::open(home, self.options()));
+        let keys = Arc::new(Folder(disk.clone()));
+        let opened = Home::on(disk).and_then(|home| match self.sealed {
+            None => Steps::open(home, self.options()),
+            Some(_) => Steps::open_sealed(home, self.options(), keys),
+        });
         let marks = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes);
             let numbers = text.split("\"n\":").skip(1).filter_map(|rest| rest.split(',').next());
@@ -218,7 +226,25 @@ impl World {
         }
     }
 
-    fn check(&self, seed: u64) {
+    /// Checks that no two checkpoints contradict, and with `all` that the home verifies.
+    fn check_seal(&mut self, seed: u64, all: bool) {
+        let Some(checkpoints) = &mut self.sealed else { return };
+        let mut wrong = checkpoints.look(&self.machine).err();
+        if all && wrong.is_none() {
+            wrong = match verify(&self.machine, &*self.clock) {
+                Err(error) if error.contains("has no log") => None,
+                Err(error) => Some(error),
+                Ok(report) if report.verdict.is_good() => None,
+                Ok(report) => Some(format!("{report:#?}")),
+            };
+        }
+        if let Some(wrong) = wrong {
+            panic!("seed {seed}: {wrong}\n{}", self.log.join("\n"));
+        }
+    }
+
+    fn check(&mut self, seed: u64) {
+        self.check_seal(seed, true);
         let mut found = BTreeMap::<u64, u32>::new();
         let mut told = BTreeSet::new();
         for (path, mut bytes) in self.machine.day_files() {
@@ -278,9 +304,10 @@ impl World {
 }
 
 /// Plays one history: writers start, act and end; then checks that everything they acknowledged is there.
-fn play(seed: u64, crowded: bool) -> (u64, usize) {
+fn play(seed: u64, (crowded, sealed): (bool, bool)) -> (u64, usize) {
     let mut world = World::new(seed);
     world.crowded = crowded;
+    world.sealed = sealed.then(Checkpoints::default);
     let mut others = Dice(seed ^ 0x0C0F_FEE0);
     let mut writers: [Option<Steps>; 2] = [None, None];
     let rounds = 2 + world.dice.below(5);
@@ -315,7 +342,9 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
                 }
             }
         }
-        match world.machine.calm() {
+        let calm = world.machine.calm();
+        world.check_seal(seed, !(crowded || world.failed));
+        match calm {
             Some(Kill::Power) => {
                 world.power_cut = true;
                 world.log.push("power cut".to_owned());
@@ -381,24 +410,34 @@ fn play(seed: u64, crowded: bool) -> (u64, usize) {
 
 #[test]
 fn whatever_ends_a_writer_what_it_acknowledged_is_there_once() {
-    play_all(false);
+    play_all((false, false));
 }
 
 #[test]
 fn whatever_others_do_meanwhile_what_was_acknowledged_is_there_once() {
-    play_all(true);
+    play_all((true, false));
 }
 
-fn play_all(crowded: bool) {
+#[test]
+fn whatever_ends_a_writer_the_home_verifies() {
+    play_all((false, true));
+}
+
+#[test]
+fn whatever_others_do_meanwhile_the_home_verifies() {
+    play_all((true, true));
+}
+
+fn play_all(how: (bool, bool)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("TOOLTRAIL_SEED") {
-        play(seed, crowded);
+        play(seed, how);
         return;
     }
-    let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(if crowded { CROWDED } else { HISTORIES });
+    let histories = number("TOOLTRAIL_HISTORIES").unwrap_or(if how.0 { CROWDED } else { HISTORIES });
     let (mut operations, mut acknowledged) = (0, 0);
     for seed in 0..histories {
-        let (more, kept) = std::panic::catch_unwind(|| play(seed, crowded)).unwrap_or_else(|panic| {
+        let (more, kept) = std::panic::catch_unwind(|| play(seed, how)).unwrap_or_else(|panic| {
             eprintln!("TOOLTRAIL_SEED={seed} plays it again");
             std::panic::resume_unwind(panic)
         });

@@ -21,6 +21,7 @@ mod reading;
 mod recording;
 mod redaction;
 mod replaced_files;
+mod sealed_world;
 mod session_calls;
 mod sim_disk;
 mod unusual_files;
