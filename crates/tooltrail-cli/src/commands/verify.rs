@@ -184,6 +184,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         json!({
             "verdict": finding.verdict.as_str(),
             "file": finding.file,
+            "keyed_name": finding.keyed_name,
             "line": finding.lines.map(|(from, _)| from),
             "to_line": finding.lines.map(|(_, to)| to),
             "text": finding.text,
@@ -206,7 +207,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
 
 fn finding_words(finding: &Finding) -> String {
     let place = match (&finding.file, finding.lines) {
-        (None, _) => String::new(),
+        (None, _) => finding.keyed_name.as_ref().map(|name| format!("file of keyed name {name}: ")).unwrap_or_default(),
         (Some(file), None) => format!("{file}: "),
         (Some(file), Some((from, to))) if from == to => format!("{file}, line {from}: "),
         (Some(file), Some((from, to))) => format!("{file}, lines {from} to {to}: "),

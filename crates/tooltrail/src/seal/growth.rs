@@ -8,7 +8,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::home::{TRAIL_FOLDER, day_name};
 use crate::seal::heads::malformed;
 use crate::seal::leaves::{LeafCache, each_line};
-use crate::seal::log::each_entry;
+use crate::seal::log::{each_entry, entry};
 use crate::seal::record::{ErasedLine, Head, Record, Tree, What};
 use crate::seal::tree::{Frontier, Hash};
 
@@ -117,6 +117,11 @@ impl Growing<'_> {
         Ok(grown)
     }
 
+    /// Returns the index of the first head of the newest head's tree.
+    fn tree_begin(&self, head: &Head) -> io::Result<u64> {
+        first_head(self.disk, self.newest.map_or(0, |(index, _)| *index), head)
+    }
+
     /// Returns the frontier of the newest head, if the file still matches it as far as can be seen without reading all of
     /// it.
     fn matching(
@@ -143,10 +148,10 @@ impl Growing<'_> {
         }
         // The cache is lost, or the last line was erased, or somebody has changed the file: only the file can tell.
         let erased = erased_lines(self.disk, self.log_size, |name| *name == self.name)?;
+        let erased = erased.of_tree(&self.name, self.tree_begin(head)?);
         let (mut leaves, mut line) = (Vec::new(), head.tree.first_line);
         let end = each_line(file, head.tree.first_byte, head.bytes, |leaf| {
-            let replaced = erased.get(&(self.name, line)).filter(|erased| erased.new == leaf.hash);
-            leaves.push(replaced.map_or(leaf.hash, |erased| erased.old));
+            leaves.push(erased.get(&line).filter(|erased| erased.new == leaf.hash).map_or(leaf.hash, |erased| erased.old));
             line += 1;
             Ok(())
         })?;
@@ -176,31 +181,68 @@ impl Remembered {
     }
 }
 
-/// The erased lines of files, by keyed name and line. If several records name one line, the first one's old leaf and the
-/// last one's new leaf count.
-pub(crate) type ErasedLines = BTreeMap<(Hash, u64), ErasedLine>;
+/// Returns the index of the first head of a head's tree.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn first_head(disk: &dyn Disk, mut index: u64, head: &Head) -> io::Result<u64> {
+    let (tree, mut prev) = (head.tree, head.prev);
+    while let Some(before) = prev.filter(|before| Some(*before) != tree.broken) {
+        let Some(Record::Head(head)) = Record::decode(&entry(disk, before)?) else { return Err(malformed()) };
+        if head.tree != tree {
+            break;
+        }
+        (index, prev) = (before, head.prev);
+    }
+    Ok(index)
+}
+
+/// The erased lines of files, by keyed name and line, each with the index of its record.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ErasedLines(BTreeMap<(Hash, u64), Vec<(u64, ErasedLine)>>);
+
+/// What a line was and what it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    pub(crate) old: Hash,
+    pub(crate) new: Hash,
+}
+
+impl ErasedLines {
+    /// Adds an erased line of the record with this index.
+    pub(crate) fn add(&mut self, index: u64, line: ErasedLine) {
+        self.0.entry((line.name, line.line)).or_default().push((index, line));
+    }
+
+    /// Returns the lines of a file that were erased after the first head of a tree, because a later tree was made from the
+    /// new lines. If several records name one line, the first one's old leaf and the last one's new leaf count.
+    pub(crate) fn of_tree(&self, name: &Hash, first_head: u64) -> BTreeMap<u64, Replaced> {
+        let of_file = self.0.range((*name, 0)..=(*name, u64::MAX));
+        let replaced = of_file.filter_map(|((_, line), records)| {
+            let mut records = records.iter().filter(|(index, _)| *index > first_head).map(|(_, line)| line);
+            let first = records.next()?;
+            Some((*line, Replaced { old: first.old, new: records.last().unwrap_or(first).new }))
+        });
+        replaced.collect()
+    }
+}
 
 /// Gathers the erased lines of the files that `is_wanted` chooses from the first `size` entries of the log.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
 pub(crate) fn erased_lines(disk: &dyn Disk, size: u64, is_wanted: impl Fn(&Hash) -> bool) -> io::Result<ErasedLines> {
-    let mut erased = ErasedLines::new();
-    each_entry(disk, size, |_, entry| {
+    let mut erased = ErasedLines::default();
+    each_entry(disk, size, |index, entry| {
         if entry.first() == Some(&b'{') {
             let Record::Event(event) = Record::decode(entry).ok_or_else(malformed)? else { return Ok(()) };
             if let What::ErasedLines(lines) = event.what {
-                lines.into_iter().filter(|line| is_wanted(&line.name)).for_each(|line| add_erased(&mut erased, line));
+                lines.into_iter().filter(|line| is_wanted(&line.name)).for_each(|line| erased.add(index, line));
             }
         }
         Ok(())
     })?;
     Ok(erased)
-}
-
-/// Adds an erased line.
-pub(crate) fn add_erased(erased: &mut ErasedLines, line: ErasedLine) {
-    erased.entry((line.name, line.line)).and_modify(|first| first.new = line.new).or_insert(line);
 }
 
 /// Returns the hash of the last line that a head covers, as it stands in the file now; `None` if the head covers nothing

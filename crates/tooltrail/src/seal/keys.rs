@@ -12,10 +12,13 @@ use crate::error::Error;
 use crate::hex::{hex, unhex};
 use crate::home::Home;
 use crate::random::Random;
-use crate::seal::note::{KeyKind, SignerKey};
+use crate::seal::note::{KeyKind, SignerKey, VerifierKey};
 
 /// How long to wait for another process that works with the keys.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+
+/// The most signing keys that a log can have had.
+const KEYS_MAX: u64 = 10_000;
 
 /// A key that was made and is not in use yet.
 const NEXT_KEY: &str = "log-next.key";
@@ -76,6 +79,7 @@ impl SealKeys {
     /// Any I/O error of the operating system.
     pub(crate) fn newest(&self) -> io::Result<Option<u64>> {
         let number = |name: &str| name.strip_prefix("log-")?.strip_suffix(".key")?.parse::<u64>().ok();
+        let number = |name: &str| number(name).filter(|number| (1..=KEYS_MAX).contains(number));
         Ok(self.disk.list(&[])?.iter().filter_map(|file| number(&file.name)).max())
     }
 
@@ -95,6 +99,12 @@ impl SealKeys {
         };
         let seed = read_seed(&*file.ok_or(io::ErrorKind::NotFound)?)?;
         Ok(SignerKey::new(origin, KeyKind::Log, &seed))
+    }
+
+    /// Returns the verifier keys of all signing keys that can be read.
+    pub(crate) fn all(&self, origin: &str) -> Vec<VerifierKey> {
+        let newest = self.newest().ok().flatten().unwrap_or(0);
+        (1..=newest).filter_map(|number| Some(self.signer(origin, number).ok()?.verifier())).collect()
     }
 
     /// Returns the signing key in use. Makes the first one if there is none. The caller holds the lock.

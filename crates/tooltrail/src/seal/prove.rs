@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
 use crate::json::{Json, push_string};
 use crate::seal::checkpoint::{SignedCheckpoint, parse_hash, parse_number};
-use crate::seal::growth::erased_lines;
+use crate::seal::growth::{erased_lines, first_head};
 use crate::seal::heads::Heads;
 use crate::seal::keys::read_text;
 use crate::seal::leaves::{LeafCache, each_line};
@@ -220,7 +220,7 @@ fn proof_of(disk: &dyn Disk, (folder, date): (&str, Date), file: &dyn DiskFile, 
         return no("the entry is not sealed yet");
     }
     let leaf = place.number - head.tree.first_line;
-    let Some(leaves) = leaves(disk, (folder, date), file, head, checkpoint.checkpoint.size)? else {
+    let Some(leaves) = leaves(disk, (folder, date), file, (*index, head), checkpoint.checkpoint.size)? else {
         return no("the file does not match its seal: tooltrail verify tells more");
     };
     let log_path = log_path(disk, *index, &checkpoint)?;
@@ -249,7 +249,7 @@ fn leaves(
     disk: &dyn Disk,
     (folder, date): (&str, Date),
     file: &dyn DiskFile,
-    head: &Head,
+    (index, head): (u64, &Head),
     log_size: u64,
 ) -> std::io::Result<Option<Vec<Hash>>> {
     let is_right = |leaves: &Vec<Hash>| Ok::<_, std::io::Error>(root(leaves, head.entries)? == head.root);
@@ -263,10 +263,10 @@ fn leaves(
         return Ok(Some(cached));
     }
     let erased = erased_lines(disk, log_size, |name| *name == head.name)?;
+    let erased = erased.of_tree(&head.name, first_head(disk, index, head)?);
     let (mut found, mut line) = (Vec::new(), head.tree.first_line);
     each_line(file, head.tree.first_byte, head.bytes, |leaf| {
-        let replaced = erased.get(&(head.name, line)).filter(|erased| erased.new == leaf.hash);
-        found.push(replaced.map_or(leaf.hash, |erased| erased.old));
+        found.push(erased.get(&line).filter(|erased| erased.new == leaf.hash).map_or(leaf.hash, |erased| erased.old));
         line += 1;
         Ok(())
     })?;

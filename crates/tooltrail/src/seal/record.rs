@@ -114,7 +114,7 @@ impl Record {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.first()? {
             &HEAD => Head::decode(bytes).map(Self::Head),
-            b'{' => LogEvent::decode(std::str::from_utf8(bytes).ok()?).map(Self::Event),
+            b'{' if !bytes.contains(&b'\n') => LogEvent::decode(std::str::from_utf8(bytes).ok()?).map(Self::Event),
             _ => None,
         }
     }
@@ -204,7 +204,7 @@ impl LogEvent {
     }
 
     fn decode(text: &str) -> Option<Self> {
-        let Ok(Json::Object(members)) = Json::read(text, 4) else { return None };
+        let Ok(Json::Object(members)) = Json::read(text, crate::json::DEPTH_MAX) else { return None };
         let members = Members(&members);
         let what = match members.text("type")? {
             "erase" => match (members.get("lines"), members.get("files")) {
@@ -219,7 +219,7 @@ impl LogEvent {
             "key" => {
                 let lost = match members.get("lost") {
                     None => false,
-                    Some(Json::Bool(lost)) => *lost,
+                    Some(Json::Bool(true)) => true,
                     Some(_) => return None,
                 };
                 What::Key { key: VerifierKey::parse(members.text("key")?)?, lost }

@@ -15,6 +15,7 @@ mod layers;
 mod linear;
 mod many_writers;
 mod open_calls;
+mod proof_vectors;
 mod prune_ends;
 mod pruning;
 mod reading;

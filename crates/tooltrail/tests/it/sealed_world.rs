@@ -39,11 +39,10 @@ impl Checkpoints {
 
 /// Verifies the home on a simulated disk against the checkpoint beside the key.
 pub(crate) fn verify(machine: &Arc<Machine>, clock: &dyn Clock) -> Result<Report, String> {
-    let home = Home::on(machine.process()).map_err(|error| error.message())?;
+    let disk = machine.process();
+    let home = Home::on(disk.clone()).map_err(|error| error.message())?;
     let mut verify = Verify::default();
-    let files = machine.files();
-    let beside = files.iter().find(|(path, _)| *path == format!("{KEYS}/checkpoint"));
-    verify.checkpoint = beside.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned());
+    verify.keys_disk = Some(Arc::new(Folder(disk)));
     // How old a tail may be is not what is tested here.
     verify.max_tail = Duration::from_secs(u64::MAX / 4);
     verify.run(&home, clock, &|_| {}).map_err(|error| error.message())

@@ -93,10 +93,10 @@ impl Checked<'_> {
         // Now the leaves are needed.
         let leaves = self.read(tree, heads, true)?.leaves;
         let newest = &heads[heads.len() - 1].1;
-        if let Some(expected) = self.cached(newest)? {
-            let (verdict, at) = compare(&leaves, &expected, self.file.is_none());
+        let expected = self.cached(newest)?.filter(|expected| !leaves.starts_with(expected));
+        if let Some(expected) = expected.filter(|_| self.file.is_some()) {
+            let (verdict, at) = compare(&leaves, &expected);
             let text = match verdict {
-                Verdict::Missing if self.file.is_none() => "the file is gone",
                 Verdict::Missing => "lines are gone",
                 Verdict::Truncated => "the end of the file is gone",
                 Verdict::Inserted => "lines were inserted",
@@ -111,7 +111,7 @@ impl Checked<'_> {
         let from = failed.checked_sub(1).map_or(0, |before| heads[before].1.entries);
         if self.file.is_none() {
             found(Verdict::Missing, None, "the file is gone");
-        } else if !fits(first_failed) && heads.iter().zip(&result.holds).all(|((_, head), holds)| *holds || !fits(head)) {
+        } else if !fits(first_failed) {
             found(Verdict::Truncated, Some((line(leaves.len() as u64), line(newest.entries - 1))), "the end of the file is gone");
         } else {
             let to = first_failed.entries.saturating_sub(1).max(from);
@@ -127,7 +127,7 @@ impl Checked<'_> {
         let sealed = heads.last().map_or(0, |(_, head)| head.entries);
         let mut frontier = Frontier::default();
         let mut next = 0;
-        let has_erased = self.erased.range((self.name, 0)..=(self.name, u64::MAX)).next().is_some();
+        let erased = self.erased.of_tree(&self.name, heads.first().map_or(0, |(index, _)| *index));
         let mut holds = |frontier: &Frontier, end: u64, result: &mut TreeResult| {
             while let Some((_, head)) = heads.get(next).filter(|(_, head)| head.entries <= frontier.leaves()) {
                 // Heads of fewer entries than one before cannot hold any more.
@@ -143,7 +143,7 @@ impl Checked<'_> {
         let mut at = 0;
         each_line(file, tree.first_byte, self.len, |leaf| {
             let mut hash = leaf.hash;
-            let record = if has_erased { self.erased.get(&(self.name, tree.first_line + at)) } else { None };
+            let record = if erased.is_empty() { None } else { erased.get(&(tree.first_line + at)) };
             match record {
                 Some(record) if record.new == hash => {
                     hash = record.old;
@@ -187,14 +187,15 @@ impl Checked<'_> {
 }
 
 /// Returns what was done to the sealed leaves `expected` so that they became `actual`, and from which line on.
-fn compare(actual: &[Hash], expected: &[Hash], is_gone: bool) -> (Verdict, u64) {
+fn compare(actual: &[Hash], expected: &[Hash]) -> (Verdict, u64) {
     let same = actual.iter().zip(expected).take_while(|(actual, expected)| actual == expected).count();
     let at = same as u64;
-    if is_gone {
-        return (Verdict::Missing, at);
-    }
     if same == actual.len() {
         return (Verdict::Truncated, at);
+    }
+    let sealed = actual.get(same..expected.len());
+    if sealed.is_some_and(|sealed| has_same(sealed, &expected[same..])) {
+        return (Verdict::Reordered, at);
     }
     let last = expected.last();
     let end = (same..actual.len()).rev().find(|position| actual.get(*position) == last);

@@ -9,6 +9,7 @@ mod view;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use memory::{KnownFiles, Memories, Remembered};
@@ -24,7 +25,7 @@ use crate::seal::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::seal::keys::{SealKeys, read_text};
 use crate::seal::log::LOG_FOLDER;
 use crate::seal::name::NameKey;
-use crate::seal::note::{NOTE_BYTES_MAX, Signed, VerifierKey};
+use crate::seal::note::{KeyKind, NOTE_BYTES_MAX, Signed, VerifierKey};
 use crate::seal::record::Head;
 use crate::seal::signing::{PUBLIC_KEY, PUBLISHED};
 use crate::seal::tree::Hash;
@@ -35,6 +36,9 @@ use crate::seal::verify::view::{FileHeads, Files};
 /// How often a finding is looked at again, and the pause before each time: writers, erasures and prunes may be at work.
 const LOOKS_MAX: u32 = 6;
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
+
+/// The pause before the log is looked at again. A checkpoint is published in milliseconds.
+const LOG_PAUSE: Duration = Duration::from_millis(50);
 
 /// How long a changed file may wait to be sealed, unless the caller says otherwise.
 pub const MAX_TAIL: Duration = Duration::from_secs(60);
@@ -50,6 +54,9 @@ pub struct Verify {
     pub keys: Option<PathBuf>,
     /// A file with the seed of the signing key, if it is not in the folder of keys.
     pub log_key: Option<PathBuf>,
+    /// The folder of keys on another disk, for tests.
+    #[doc(hidden)]
+    pub keys_disk: Option<Arc<dyn Disk>>,
     /// A checkpoint that somebody has kept.
     pub checkpoint: Option<String>,
     /// What this verifier remembers of the home.
@@ -72,6 +79,7 @@ impl Default for Verify {
             key: None,
             keys: None,
             log_key: None,
+            keys_disk: None,
             checkpoint: None,
             remembered: None,
             witnesses: Vec::new(),
@@ -116,41 +124,50 @@ impl Verify {
     /// # Errors
     /// [`Error::Io`] if a file cannot be read, [`Error::Input`] if there is neither a log nor anything to compare with.
     pub fn run(&self, home: &Home, clock: &dyn Clock, progress: &dyn Fn(u64)) -> Result<Report, Error> {
+        let is_log = self.key.as_ref().is_none_or(|key| key.kind() == KeyKind::Log);
+        if !is_log || self.witnesses.iter().any(|key| key.kind() != KeyKind::Witness) {
+            return Err(Error::input(
+                "a key of a log stands where that of a witness belongs, or the other way round",
+                "--key takes what tooltrail key show prints, --witness what the witness prints",
+            ));
+        }
         let mut looks = 0;
         loop {
             let report = self.once(home, clock, progress)?;
-            let concerns_log = report.findings.iter().any(|finding| finding.file.is_none() && !finding.verdict.is_good());
+            let concerns_log = report.findings.iter().any(|finding| finding.is_of_log() && !finding.verdict.is_good());
             looks += 1;
             // A key may just be changing, or a checkpoint be published.
             if !concerns_log || looks == 2 {
                 return Ok(report);
             }
-            home.disk().pause(LOOK_PAUSE);
+            home.disk().pause(LOG_PAUSE);
         }
     }
 
     fn once(&self, home: &Home, clock: &dyn Clock, progress: &dyn Fn(u64)) -> Result<Report, Error> {
         let disk = &**home.disk();
         let failed = |error| Error::io("verify", home.root())(error);
-        let keys = self.keys.as_deref().and_then(|folder| SealKeys::open(folder, self.log_key.clone()).ok());
+        let opened = self.keys.as_deref().and_then(|folder| SealKeys::open(folder, self.log_key.clone()).ok());
+        let keys = self.keys_disk.clone().map(SealKeys::on).or(opened);
         let beside = keys.as_ref().and_then(|keys| keys.checkpoint().ok().flatten());
         let mut run = Run::default();
-        if disk.stat(&PUBLISHED).map_err(failed)?.is_none() {
-            let has_memory = self.key.is_some() || self.checkpoint.is_some() || self.remembered.is_some();
-            if has_memory || beside.is_some() || !self.witnesses.is_empty() {
-                let text = "the home has no log, but somebody knows one";
-                run.findings.push(Finding::of_log(Verdict::Missing, text));
-                return Ok(run.report(None));
-            }
+        let has_memory = self.key.is_some() || self.checkpoint.is_some() || self.remembered.is_some();
+        let has_memory = has_memory || beside.is_some() || !self.witnesses.is_empty();
+        if !has_memory && disk.stat(&PUBLISHED).map_err(failed)?.is_none() {
             return Err(Error::input(
                 format!("{} has no log, and there is nothing to compare it with", home.root().display()),
                 "a log is begun by the next command that records, for example tooltrail serve; give --key or --checkpoint if there was one",
             ));
         }
-        let key = self.first_key(home, keys.as_ref(), beside.as_deref())?;
+        let Some(key) = self.first_key(home, keys.as_ref(), beside.as_deref())? else {
+            run.findings.push(Finding::of_log(Verdict::Missing, "the home has no log, but somebody knows one"));
+            return Ok(run.report(None));
+        };
+        let beside = beside.as_deref();
         let seen = self.seen(disk, beside).map_err(failed)?;
         let sizes = seen.iter().filter_map(|seen| SignedCheckpoint::parse_extended(seen.note.as_deref()?));
-        let view = View::read(disk, &key, sizes.map(|seen| seen.checkpoint.size)).map_err(failed)?;
+        let sizes = sizes.map(|seen| seen.checkpoint.size).collect::<Vec<_>>();
+        let view = View::read(disk, &key, beside, &sizes).map_err(failed)?;
         let view = match view {
             Ok(view) => view,
             Err(mut finding) => {
@@ -168,16 +185,18 @@ impl Verify {
             return Ok(run.report(Some(&view)));
         }
         let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).map_err(failed)?;
-        if public.as_deref() != Some(&*format!("{}\n", view.key)) {
+        let public = public.and_then(|key| VerifierKey::parse(key.strip_suffix('\n')?));
+        if !public.is_some_and(|key| view.checkpoint.is_signed_by(&key)) {
             run.findings.push(Finding::of_log(Verdict::Forked, "log/key is not the key that signs the log"));
         }
         run.vouched_by.push("self".to_owned());
+        let own = keys.as_ref().map_or_else(Vec::new, |keys| keys.all(key.name()));
         for seen in &seen {
-            run.compare(seen, &view);
+            run.compare(seen, &view, &own);
         }
         let since = self.remembered.as_ref().and_then(|known| SignedCheckpoint::parse(&known.checkpoint));
         run.count_removals(&view, since.map_or(0, |since| since.checkpoint.size));
-        self.check_files(home, &view, clock, &mut run, progress)?;
+        self.check_files(home, (&view, beside), clock, &mut run, progress)?;
         Ok(run.report(Some(&view)))
     }
 
@@ -191,9 +210,14 @@ impl Verify {
     }
 
     /// Returns the key with which the verification begins.
-    fn first_key(&self, home: &Home, keys: Option<&SealKeys>, beside: Option<&str>) -> Result<VerifierKey, Error> {
+    fn first_key(
+        &self,
+        home: &Home,
+        keys: Option<&SealKeys>,
+        beside: Option<&str>,
+    ) -> Result<Option<VerifierKey>, Error> {
         if let Some(key) = self.key.clone().or_else(|| self.remembered.as_ref().map(|known| known.key.clone())) {
-            return Ok(key);
+            return Ok(Some(key));
         }
         let disk = &**home.disk();
         let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
@@ -204,10 +228,13 @@ impl Verify {
             if let (Some(origin), Ok(Some(number))) = (origin, keys.newest())
                 && let Ok(signer) = keys.signer(&origin, number)
             {
-                return Ok(signer.verifier());
+                return Ok(Some(signer.verifier()));
             }
         }
-        public.ok_or_else(|| {
+        if public.is_none() && disk.stat(&PUBLISHED).is_ok_and(|stat| stat.is_none()) {
+            return Ok(None);
+        }
+        public.map(Some).ok_or_else(|| {
             Error::input(
                 format!("{} has no verifier key", home.root().join(".tooltrail/log/key").display()),
                 "give the key with --key; tooltrail key show prints it where the home is written",
@@ -216,15 +243,15 @@ impl Verify {
     }
 
     /// Returns the checkpoints that somebody saw.
-    fn seen(&self, disk: &dyn Disk, beside: Option<String>) -> io::Result<Vec<Seen>> {
-        let seen = |who: &str, note: Option<&String>| {
+    fn seen(&self, disk: &dyn Disk, beside: Option<&str>) -> io::Result<Vec<Seen>> {
+        let seen = |who: &str, note: &str| {
             let known = self.remembered.as_ref().filter(|_| who == "remembered").map(|known| known.key.clone());
-            Seen { who: who.to_owned(), note: note.cloned(), witness: None, key: known }
+            Seen { who: who.to_owned(), note: Some(note.to_owned()), witness: None, key: known }
         };
         let mut all = Vec::new();
-        all.extend(self.checkpoint.as_ref().map(|note| seen("given", Some(note))));
-        all.extend(self.remembered.as_ref().map(|known| seen("remembered", Some(&known.checkpoint))));
-        all.extend(beside.as_ref().map(|note| seen("beside the key", Some(note))));
+        all.extend(self.checkpoint.as_ref().map(|note| seen("given", note)));
+        all.extend(self.remembered.as_ref().map(|known| seen("remembered", &known.checkpoint)));
+        all.extend(beside.map(|note| seen("beside the key", note)));
         for witness in &self.witnesses {
             let path = [OWN_FOLDER, LOG_FOLDER, WITNESSED_FOLDER, &witnessed_name(witness.name())];
             let note = read_text(disk, &path, NOTE_BYTES_MAX)?;
@@ -238,7 +265,7 @@ impl Verify {
     fn check_files(
         &self,
         home: &Home,
-        view: &View,
+        (view, beside): (&View, Option<&str>),
         clock: &dyn Clock,
         run: &mut Run,
         progress: &dyn Fn(u64),
@@ -256,8 +283,8 @@ impl Verify {
                 progress(one.counts.bytes);
                 if one.is_bad() { bad.push((name, day.clone(), one)) } else { run.add(one) }
             }
-            self.look_again(disk, bad, &view.key, clock, run).map_err(failed)?;
-            self.check_gone(disk, &files, &present, view, run).map_err(failed)?;
+            self.look_again(disk, bad, (&view.key, beside), clock, run).map_err(failed)?;
+            self.check_gone(disk, &files, &present, (view, beside), run).map_err(failed)?;
         }
         Ok(())
     }
@@ -268,7 +295,7 @@ impl Verify {
         &self,
         disk: &dyn Disk,
         mut bad: Vec<(Option<Hash>, Day, OneFile)>,
-        key: &VerifierKey,
+        (key, beside): (&VerifierKey, Option<&str>),
         clock: &dyn Clock,
         run: &mut Run,
     ) -> io::Result<()> {
@@ -276,7 +303,7 @@ impl Verify {
             if bad.is_empty() {
                 break;
             }
-            let Ok(newer) = View::read(disk, key, [])? else { break };
+            let Ok(newer) = View::read(disk, key, beside, &[])? else { break };
             let names = bad.iter().filter_map(|(name, ..)| *name).collect::<BTreeSet<_>>();
             let files = newer.files_of(disk, |name| names.contains(name))?;
             let mut still = Vec::new();
@@ -360,10 +387,11 @@ impl Verify {
                 (false, _, true) => {}
             }
         }
-        if let Some(stat) = stat.filter(|stat| stat.len > sealed) {
+        let newest_is_well = !one.is_bad();
+        if let Some(stat) = stat.filter(|stat| stat.len > sealed && newest_is_well) {
             let now_s = clock.now().as_millis().div_euclid(1_000);
             let young = i64::try_from(self.max_tail.as_secs()).unwrap_or(i64::MAX);
-            if now_s.saturating_sub(stat.modified_s) <= young {
+            if now_s.saturating_sub(stat.modified_s).saturating_abs() <= young {
                 one.has_tail = true;
             } else {
                 let text = "lines were not sealed, and not because they are new";
@@ -379,7 +407,7 @@ impl Verify {
         disk: &dyn Disk,
         files: &Files,
         present: &Present,
-        view: &View,
+        (view, beside): (&View, Option<&str>),
         run: &mut Run,
     ) -> io::Result<()> {
         let gone = files.iter().filter(|(name, _)| !present.named.contains_key(*name)).collect::<Vec<_>>();
@@ -389,7 +417,7 @@ impl Verify {
         let labels = Labels::find(disk, gone.iter().map(|(name, file)| (**name, newest_at(file))))?;
         // Files may have been removed since the log was read.
         let has_missing = gone.iter().any(|(_, file)| !file.heads.is_empty());
-        let newer = if has_missing { View::read(disk, &view.key, [])?.ok() } else { None };
+        let newer = if has_missing { View::read(disk, &view.key, beside, &[])?.ok() } else { None };
         let newer = newer.map(|newer| newer.files_of(disk, |name| files.contains_key(name))).transpose()?;
         for (name, file) in gone {
             let day = labels.get(name);
@@ -397,17 +425,14 @@ impl Verify {
                 continue;
             }
             let file = newer.as_ref().and_then(|newer| newer.get(name)).unwrap_or(file);
-            let label = day.map_or_else(
-                || format!("the file of keyed name {}", crate::hex::hex(&name[..8])),
-                |(folder, date)| format!("{folder}/{date}"),
-            );
-            let (verdict, text) = match (&file.removed, file.heads.is_empty()) {
-                (Some(removed), true) if removed.is_erased => (Verdict::Erased, "the file was erased, and the log says so"),
-                (Some(_), true) => (Verdict::Pruned, "the retention removed the file, and the log says so"),
-                _ => (Verdict::Missing, "the file is gone"),
-            };
             run.counts.heads += file.heads.len() as u64;
-            run.findings.push(Finding { verdict, file: Some(label), lines: None, text: text.to_owned() });
+            let removed = file.removed.as_ref().map(|removed| removed_words(removed.is_erased));
+            let missing = (!file.heads.is_empty()).then_some((Verdict::Missing, "the file is gone"));
+            for (verdict, text) in removed.into_iter().chain(missing) {
+                let label = day.map(|(folder, date)| format!("{folder}/{date}"));
+                let keyed_name = day.is_none().then(|| crate::hex::hex(&name[..8]));
+                run.findings.push(Finding { verdict, file: label, keyed_name, lines: None, text: text.to_owned() });
+            }
         }
         Ok(())
     }
@@ -509,14 +534,14 @@ impl Run {
     }
 
     /// Step 4: compares the log with a checkpoint that somebody saw.
-    fn compare(&mut self, seen: &Seen, view: &View) {
+    fn compare(&mut self, seen: &Seen, view: &View, own: &[VerifierKey]) {
         let who = &seen.who;
         let mut found = |verdict, text: String| self.findings.push(Finding::of_log(verdict, text));
         let Some(note) = &seen.note else {
             return found(Verdict::Missing, format!("there is no note of {who}"));
         };
         let read = SignedCheckpoint::parse_extended(note);
-        let Some(read) = read.filter(|read| read.checkpoint.origin != view.checkpoint.checkpoint.origin || is_known(read, seen, view)) else {
+        let Some(read) = read.filter(|read| read.checkpoint.origin != view.checkpoint.checkpoint.origin || is_known(read, seen, view, own)) else {
             return found(Verdict::BadSignature, format!("the checkpoint {who} is not signed by an accepted key"));
         };
         let Checkpoint { origin, size, root } = read.checkpoint;
@@ -554,15 +579,15 @@ impl Report {
     /// Returns what a verifier should remember; `None` if the verdict speaks against the log.
     #[must_use]
     pub fn to_remember(&self) -> Option<Remembered> {
-        let log_is_good = self.findings.iter().all(|finding| finding.file.is_some() || finding.verdict.is_good());
+        let log_is_good = self.findings.iter().all(|finding| !finding.is_of_log() || finding.verdict.is_good());
         let (key, checkpoint) = self.remember.as_ref().filter(|_| log_is_good)?;
         Some(Remembered { key: VerifierKey::parse(key)?, checkpoint: checkpoint.clone() })
     }
 }
 
 /// Whether a seen checkpoint is signed by an accepted key, and by the witness if it is a witness's.
-fn is_known(read: &SignedCheckpoint, seen: &Seen, view: &View) -> bool {
-    let by_log = view.accepted.iter().chain(&seen.key).any(|key| read.is_signed_by(key));
+fn is_known(read: &SignedCheckpoint, seen: &Seen, view: &View, own: &[VerifierKey]) -> bool {
+    let by_log = view.accepted.iter().chain(&seen.key).chain(own).any(|key| read.is_signed_by(key));
     let by_witness = seen.witness.as_ref().is_none_or(|key| matches!(read.note.signed_by(key), Signed::Yes(_)));
     by_log && by_witness
 }
@@ -579,12 +604,16 @@ fn wrong_home(home: &Home, view: &View) -> Result<Option<Finding>, Error> {
 }
 
 fn gone((folder, date): &Day, is_erased: bool) -> Finding {
-    let (verdict, text) = if is_erased {
+    let (verdict, text) = removed_words(is_erased);
+    Finding::of_file(verdict, (folder, *date), None, text)
+}
+
+fn removed_words(is_erased: bool) -> (Verdict, &'static str) {
+    if is_erased {
         (Verdict::Erased, "the file was erased, and the log says so")
     } else {
         (Verdict::Pruned, "the retention removed the file, and the log says so")
-    };
-    Finding::of_file(verdict, (folder, *date), None, text)
+    }
 }
 
 fn newest_at(file: &FileHeads) -> u64 {

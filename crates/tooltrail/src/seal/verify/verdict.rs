@@ -73,8 +73,10 @@ impl Verdict {
 pub struct Finding {
     /// What was found.
     pub verdict: Verdict,
-    /// The day file, as a path below the home; `None` if it concerns the log.
+    /// The day file, as folder and date; `None` if it concerns the log, or a file whose name cannot be found.
     pub file: Option<String>,
+    /// The begin of the keyed name of a file whose name cannot be found, in hex.
+    pub keyed_name: Option<String>,
     /// The first and last line, from 1, if they are known.
     pub lines: Option<(u64, u64)>,
     /// What it means, in one sentence.
@@ -83,7 +85,7 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn of_log(verdict: Verdict, text: impl Into<String>) -> Self {
-        Self { verdict, file: None, lines: None, text: text.into() }
+        Self { verdict, file: None, keyed_name: None, lines: None, text: text.into() }
     }
 
     pub(super) fn of_file(
@@ -92,7 +94,12 @@ impl Finding {
         lines: Option<(u64, u64)>,
         text: impl Into<String>,
     ) -> Self {
-        Self { verdict, file: Some(format!("{folder}/{date}")), lines, text: text.into() }
+        Self { verdict, file: Some(format!("{folder}/{date}")), keyed_name: None, lines, text: text.into() }
+    }
+
+    /// Whether it concerns the log itself.
+    pub(super) fn is_of_log(&self) -> bool {
+        self.file.is_none() && self.keyed_name.is_none()
     }
 }
 

@@ -9,11 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::disk::Disk;
 use crate::home::OWN_FOLDER;
 use crate::seal::checkpoint::{Checkpoint, SignedCheckpoint};
-use crate::seal::growth::{ErasedLines, add_erased};
+use crate::seal::growth::ErasedLines;
 use crate::seal::keys::read_text;
 use crate::seal::log::{LOG_FOLDER, each_entry, entry};
 use crate::seal::note::{NOTE_BYTES_MAX, VerifierKey};
-use crate::seal::record::{Head, LogEvent, Record, What};
+use crate::seal::record::{Head, LogEvent, Record, Tree, What};
 use crate::seal::signing::{PUBLISHED, ROTATIONS_FOLDER};
 use crate::seal::tree::{Frontier, Hash, leaf_hash};
 use crate::seal::verify::verdict::{Finding, Verdict};
@@ -21,6 +21,9 @@ use crate::seal::verify::verdict::{Finding, Verdict};
 /// The most heads that are kept in memory at once: some 200 MB. A larger log is read several times, each time for some of
 /// the files.
 const HEADS_MAX: u64 = 2_000_000;
+
+/// What is said of a home without a log.
+const NO_LOG: &str = "the home has no log, but somebody knows one";
 
 /// The log at its newest checkpoint.
 #[derive(Debug)]
@@ -60,21 +63,42 @@ pub(crate) struct Removed {
 }
 
 impl View {
-    /// Reads the log and checks it: steps 2 and 3 of `docs/proof.md`, section 6. `sizes` are the sizes at which a root is
-    /// wanted.
+    /// Reads the log and checks it: steps 2 and 3 of `docs/proof.md`, section 6. `beside` is the checkpoint beside the
+    /// key, if it is known, and `sizes` are the sizes at which a root is wanted.
     ///
     /// # Errors
     /// Any I/O error of the operating system. The inner result is the finding that ends the verification.
     pub(crate) fn read(
         disk: &dyn Disk,
         first_key: &VerifierKey,
-        sizes: impl IntoIterator<Item = u64>,
+        beside: Option<&str>,
+        sizes: &[u64],
     ) -> io::Result<Result<Self, Finding>> {
-        let note = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?.unwrap_or_default();
+        let note = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?;
+        let published = note.as_deref().and_then(SignedCheckpoint::parse);
+        let size = published.as_ref().map(|published| published.checkpoint.size);
+        // A process may have been killed before it could publish what it had stored.
+        if let Some(newer) = beside.and_then(SignedCheckpoint::parse)
+            && Some(newer.checkpoint.size) > size
+            && let Ok(view) = Self::read_at(disk, first_key, newer, sizes)?
+        {
+            return Ok(Ok(view));
+        }
+        match (note, published) {
+            (None, _) => Ok(Err(Finding::of_log(Verdict::Missing, NO_LOG))),
+            (Some(_), None) => Ok(Err(Finding::of_log(Verdict::BadSignature, "log/checkpoint is not a checkpoint"))),
+            (Some(_), Some(published)) => Self::read_at(disk, first_key, published, sizes),
+        }
+    }
+
+    /// Reads the log at one checkpoint.
+    fn read_at(
+        disk: &dyn Disk,
+        first_key: &VerifierKey,
+        checkpoint: SignedCheckpoint,
+        sizes: &[u64],
+    ) -> io::Result<Result<Self, Finding>> {
         let bad = |text: &str| Ok(Err(Finding::of_log(Verdict::BadSignature, text)));
-        let Some(checkpoint) = SignedCheckpoint::parse(&note) else {
-            return bad("log/checkpoint is not a checkpoint");
-        };
         let Some((accepted, rotations)) = accepted_keys(disk, first_key, &checkpoint)? else {
             return bad("the checkpoint is not signed by the key");
         };
@@ -84,7 +108,8 @@ impl View {
             let text = format!("the checkpoint is of the log {origin}, and the key is of {}", key.name());
             return Ok(Err(Finding::of_log(Verdict::Forked, text)));
         }
-        let wanted = sizes.into_iter().chain(rotations.iter().map(|at| at.size)).filter(|wanted| *wanted <= size);
+        let sizes = sizes.iter().copied().chain(rotations.iter().map(|at| at.size));
+        let wanted = sizes.filter(|wanted| *wanted <= size);
         let wanted = wanted.collect::<BTreeSet<_>>();
         let mut view = Self {
             checkpoint,
@@ -92,7 +117,7 @@ impl View {
             accepted,
             roots: BTreeMap::new(),
             heads: [0; 256],
-            erased: ErasedLines::new(),
+            erased: ErasedLines::default(),
             removals: Vec::new(),
         };
         if let Err(finding) = view.check_entries(disk, size, &wanted)? {
@@ -169,7 +194,7 @@ impl View {
         wanted: &BTreeSet<u64>,
     ) -> io::Result<Result<(), Finding>> {
         let (mut frontier, mut announced) = (Frontier::default(), None);
-        let mut newest = HashMap::<Hash, u64>::new();
+        let mut newest = HashMap::<Hash, (u64, Tree, u64, u64)>::new();
         let mut wrong = None;
         if wanted.contains(&0) {
             self.roots.insert(0, frontier.root());
@@ -184,7 +209,11 @@ impl View {
                     wrong.get_or_insert_with(|| format!("entry {index} of the log is malformed"));
                 }
                 Some(Record::Head(head)) => {
-                    if head.prev != newest.insert(head.name, index) {
+                    let before = newest.insert(head.name, (index, head.tree, head.entries, head.bytes));
+                    let shrinks = before.is_some_and(|(_, tree, entries, bytes)| {
+                        tree == head.tree && (entries > head.entries || bytes > head.bytes)
+                    });
+                    if head.prev != before.map(|(index, ..)| index) || shrinks {
                         wrong.get_or_insert_with(|| format!("head {index} does not follow the head before"));
                     }
                     self.heads[usize::from(head.name[0])] += 1;
@@ -192,11 +221,13 @@ impl View {
                 Some(Record::Event(event)) => match event.what {
                     What::ErasedLines(lines) => {
                         self.removals.push((index, true));
-                        lines.into_iter().for_each(|line| add_erased(&mut self.erased, line));
+                        lines.into_iter().for_each(|line| self.erased.add(index, line));
                     }
                     What::ErasedFiles(names) | What::Pruned(names) => {
                         self.removals.push((index, entry.starts_with(b"{\"type\":\"erase\"")));
-                        names.iter().for_each(|name| drop(newest.remove(name)));
+                        for name in &names {
+                            newest.remove(name);
+                        }
                     }
                     What::Key { key, .. } => announced = Some(key),
                     What::Restored(_) => {}
@@ -216,7 +247,7 @@ impl View {
             let text = "the entries of the log do not have the root that was signed";
             return Ok(Err(Finding::of_log(Verdict::BadSignature, text)));
         }
-        if announced.is_some_and(|announced| announced != self.key) {
+        if announced.is_some_and(|announced| !self.checkpoint.is_signed_by(&announced)) {
             wrong.get_or_insert_with(|| "the log announces another key than the one that signs".to_owned());
         }
         Ok(wrong.map_or(Ok(()), |text| Err(Finding::of_log(Verdict::BadSignature, text))))
