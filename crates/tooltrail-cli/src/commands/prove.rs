@@ -27,7 +27,10 @@ pub(crate) struct Args {
 /// Makes and prints the proof.
 pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let id = EntryId::parse(&args.id).ok_or_else(|| {
-        Failure::could_not(format!("{:?} is no whole id of an entry", args.id), "tooltrail show END prints the whole id")
+        Failure::could_not(
+            format!("{:?} is no whole id of an entry", args.id),
+            "tooltrail show END prints the whole id",
+        )
     })?;
     match prove(&settings.open_home()?, id)? {
         Some(Sealed::Yes(proof)) => {

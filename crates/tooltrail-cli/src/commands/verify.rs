@@ -117,7 +117,10 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
 /// Checks one entry by its proof.
 fn proved(path: &Path, key: Option<VerifierKey>, settings: &Settings) -> Result<ExitCode, Failure> {
     let key = key.ok_or_else(|| {
-        Failure::could_not("a proof is checked with the key of the log", "give it with --key; tooltrail key show prints it")
+        Failure::could_not(
+            "a proof is checked with the key of the log",
+            "give it with --key; tooltrail key show prints it",
+        )
     })?;
     let proof = tooltrail::seal::Proof::parse(&read(path)?).ok_or_else(|| {
         Failure::could_not(format!("{} is not the proof of an entry", path.display()), "tooltrail prove ID makes one")
@@ -152,7 +155,8 @@ fn print(report: &Report, settings: &Settings) -> Result<ExitCode, Failure> {
         talk(&format!("and {} more findings: --json has all", report.findings.len() - FINDINGS_SHOWN));
     }
     let counts = &report.counts;
-    let skipped = if counts.skipped > 0 { format!(", {} of them unchanged and not read", counts.skipped) } else { String::new() };
+    let skipped =
+        if counts.skipped > 0 { format!(", {} of them unchanged and not read", counts.skipped) } else { String::new() };
     talk(&format!("{} files{skipped}, {} lines, {} heads", counts.files, counts.lines, counts.heads));
     if let Some((origin, size, _)) = &report.checkpoint {
         talk(&format!("log {origin}, {size} entries; vouched by: {}", report.vouched_by.join(", ")));
@@ -243,7 +247,10 @@ pub(crate) fn verifier_key(text: &str) -> Result<VerifierKey, Failure> {
     }
     let read = read(Path::new(text))?;
     VerifierKey::parse(read.trim()).ok_or_else(|| {
-        Failure::could_not(format!("{text} is no verifier key"), "a key looks like NAME+1a2b3c4d+BASE64: tooltrail key show prints it")
+        Failure::could_not(
+            format!("{text} is no verifier key"),
+            "a key looks like NAME+1a2b3c4d+BASE64: tooltrail key show prints it",
+        )
     })
 }
 
@@ -259,7 +266,11 @@ fn read(path: &Path) -> Result<String, Failure> {
 fn folder(home: &Home, user: &str) -> String {
     let is_there = |folder: &str| home.root().join(folder).join("tool_audit").is_dir();
     let own = tooltrail::folder_of(user);
-    if is_there(&own) || !is_there(user) { if user == tooltrail::SYSTEM_USER { own } else { outside_folder(user) } } else { user.to_owned() }
+    if is_there(&own) || !is_there(user) {
+        if user == tooltrail::SYSTEM_USER { own } else { outside_folder(user) }
+    } else {
+        user.to_owned()
+    }
 }
 
 fn date(text: &str) -> Result<Date, String> {

@@ -151,7 +151,9 @@ impl Growing<'_> {
         let erased = erased.of_tree(&self.name, self.tree_begin(head)?);
         let (mut leaves, mut line) = (Vec::new(), head.tree.first_line);
         let end = each_line(file, head.tree.first_byte, head.bytes, |leaf| {
-            leaves.push(erased.get(&line).filter(|erased| erased.new == leaf.hash).map_or(leaf.hash, |erased| erased.old));
+            leaves.push(
+                erased.get(&line).filter(|erased| erased.new == leaf.hash).map_or(leaf.hash, |erased| erased.old),
+            );
             line += 1;
             Ok(())
         })?;

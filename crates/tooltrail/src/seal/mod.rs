@@ -23,6 +23,6 @@ mod tree;
 mod verify;
 
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
-pub use verify::{Counts, Finding, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of, KnownFiles};
 pub use owner::LogOwner;
 pub use prove::{Checked, Proof, Sealed, prove};
+pub use verify::{Counts, Finding, KnownFiles, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of};

@@ -119,7 +119,11 @@ impl Proof {
         push_string(&mut extra, &self.line);
         let path = self.path.iter().map(|hash| format!("\"{}\"", STANDARD.encode(hash))).collect::<Vec<_>>();
         let head = STANDARD.encode(&self.head);
-        extra.push_str(&format!(",\"head\":\"{head}\",\"leaf\":{},\"path\":[{}],\"folder\":", self.leaf, path.join(",")));
+        extra.push_str(&format!(
+            ",\"head\":\"{head}\",\"leaf\":{},\"path\":[{}],\"folder\":",
+            self.leaf,
+            path.join(",")
+        ));
         push_string(&mut extra, &self.folder);
         let day_key = STANDARD.encode(self.day_key);
         extra.push_str(&format!(",\"date\":\"{}\",\"day_key\":\"{day_key}\"}}", self.date));
@@ -206,7 +210,12 @@ struct Place {
     number: u64,
 }
 
-fn proof_of(disk: &dyn Disk, (folder, date): (&str, Date), file: &dyn DiskFile, place: Place) -> std::io::Result<Sealed> {
+fn proof_of(
+    disk: &dyn Disk,
+    (folder, date): (&str, Date),
+    file: &dyn DiskFile,
+    place: Place,
+) -> std::io::Result<Sealed> {
     let no = |text: &str| Ok(Sealed::No(text.to_owned()));
     let (Some(checkpoint), Some(key)) = (newest_note(disk)?, NameKey::read(disk, folder)?) else {
         return no("nothing of this file is sealed yet");

@@ -187,11 +187,12 @@ impl Signing<'_> {
 
     /// Stores a checkpoint beside the key, and then in the home.
     fn publish(self, log: &mut SigningLog, note: String) -> io::Result<()> {
-        self.keys.store_checkpoint(&note)?;
+        // First the key: once the checkpoint is stored, a verifier that sees it wants the key too.
         let key = format!("{}\n", log.signer.verifier());
         if read_text(&**self.disk, &PUBLIC_KEY, NOTE_BYTES_MAX)?.as_ref() != Some(&key) {
             self.disk.replace(&PUBLIC_KEY, key.as_bytes())?;
         }
+        self.keys.store_checkpoint(&note)?;
         self.disk.replace(&PUBLISHED, note.as_bytes())?;
         log.stored = Some(note);
         Ok(())

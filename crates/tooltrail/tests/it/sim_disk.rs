@@ -422,7 +422,8 @@ impl Disk for SimDisk {
             device: 1,
             inode: *content,
             links: 1,
-            modified_s: START_MS / 1_000, changed_ns: 0
+            modified_s: START_MS / 1_000,
+            changed_ns: 0,
         };
         Ok(content.map(stat))
     }
@@ -589,7 +590,8 @@ impl DiskFile for SimFile {
             device: 1,
             inode: self.content,
             links: 1,
-            modified_s: START_MS / 1_000, changed_ns: 0
+            modified_s: START_MS / 1_000,
+            changed_ns: 0,
         })
     }
 

@@ -84,10 +84,18 @@ impl Checked<'_> {
             found(Verdict::Erased, Some((line(from), line(to))), "lines were erased, and the log says so");
         }
         if let Some(at) = result.not_erased {
-            found(Verdict::Modified, Some((line(at), line(at))), "the log says that this line was erased, but it is there");
+            found(
+                Verdict::Modified,
+                Some((line(at), line(at))),
+                "the log says that this line was erased, but it is there",
+            );
         }
         if let Some((from, to)) = result.spaces {
-            found(Verdict::Incident, Some((line(from), line(to))), "damage was replaced with spaces before it was sealed");
+            found(
+                Verdict::Incident,
+                Some((line(from), line(to))),
+                "damage was replaced with spaces before it was sealed",
+            );
         }
         let Some(failed) = result.holds.iter().position(|holds| !holds) else { return Ok(()) };
         // Now the leaves are needed.
@@ -112,7 +120,11 @@ impl Checked<'_> {
         if self.file.is_none() {
             found(Verdict::Missing, None, "the file is gone");
         } else if !fits(first_failed) {
-            found(Verdict::Truncated, Some((line(leaves.len() as u64), line(newest.entries - 1))), "the end of the file is gone");
+            found(
+                Verdict::Truncated,
+                Some((line(leaves.len() as u64), line(newest.entries - 1))),
+                "the end of the file is gone",
+            );
         } else {
             let to = first_failed.entries.saturating_sub(1).max(from);
             found(Verdict::Modified, Some((line(from), line(to))), "lines are not those that were sealed");

@@ -172,7 +172,10 @@ impl Verify {
             Ok(view) => view,
             Err(mut finding) => {
                 let is_remembered = self.key.is_none() && self.remembered.is_some();
-                if finding.verdict == Verdict::BadSignature && is_remembered && self.has_other_key(disk).map_err(failed)? {
+                if finding.verdict == Verdict::BadSignature
+                    && is_remembered
+                    && self.has_other_key(disk).map_err(failed)?
+                {
                     finding.verdict = Verdict::Forked;
                     finding.text = "the log is signed by another key than the one that is remembered".to_owned();
                 }
@@ -474,7 +477,8 @@ impl Verify {
 pub fn bytes_of(home: &Home) -> u64 {
     let disk = &**home.disk();
     let mut bytes = 0;
-    for user in disk.list(&[]).unwrap_or_default().into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
+    for user in disk.list(&[]).unwrap_or_default().into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER)
+    {
         for file in disk.list(&[&user.name, TRAIL_FOLDER]).unwrap_or_default() {
             let stat = day_of(&file.name).and_then(|_| disk.stat(&[&user.name, TRAIL_FOLDER, &file.name]).ok()?);
             bytes += stat.map_or(0, |stat| stat.len);
@@ -541,14 +545,19 @@ impl Run {
             return found(Verdict::Missing, format!("there is no note of {who}"));
         };
         let read = SignedCheckpoint::parse_extended(note);
-        let Some(read) = read.filter(|read| read.checkpoint.origin != view.checkpoint.checkpoint.origin || is_known(read, seen, view, own)) else {
+        let Some(read) = read.filter(|read| {
+            read.checkpoint.origin != view.checkpoint.checkpoint.origin || is_known(read, seen, view, own)
+        }) else {
             return found(Verdict::BadSignature, format!("the checkpoint {who} is not signed by an accepted key"));
         };
         let Checkpoint { origin, size, root } = read.checkpoint;
         if origin != view.checkpoint.checkpoint.origin {
             found(Verdict::Forked, format!("the checkpoint {who} is of another log, {origin}"));
         } else if size > view.size() {
-            found(Verdict::RolledBack, format!("the checkpoint {who} has {size} entries, and the log has {}", view.size()));
+            found(
+                Verdict::RolledBack,
+                format!("the checkpoint {who} has {size} entries, and the log has {}", view.size()),
+            );
         } else if view.roots.get(&size) != Some(&root) {
             found(Verdict::Forked, format!("the checkpoint {who} of size {size} has another root"));
         } else {
@@ -565,9 +574,7 @@ impl Run {
             verdict,
             findings: self.findings,
             vouched_by: self.vouched_by,
-            checkpoint: view.map(|view| {
-                (view.checkpoint.checkpoint.origin.clone(), view.size(), view.root_text())
-            }),
+            checkpoint: view.map(|view| (view.checkpoint.checkpoint.origin.clone(), view.size(), view.root_text())),
             counts: self.counts,
             good_files: self.good_files,
             remember: view.map(|view| (view.key.to_string(), view.checkpoint.whole.clone())),
@@ -599,8 +606,9 @@ fn wrong_home(home: &Home, view: &View) -> Result<Option<Finding>, Error> {
     let is_default = of.len() == 32 && of.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let id = read_text(&**home.disk(), &[OWN_FOLDER, "id"], 256).map_err(Error::io("verify", home.root()))?;
     let is_other = id.unwrap_or_default().trim() != of;
-    Ok((is_default && is_other)
-        .then(|| Finding::of_log(Verdict::Forked, "the log is of another home: the home's id is not the one in its origin")))
+    Ok((is_default && is_other).then(|| {
+        Finding::of_log(Verdict::Forked, "the log is of another home: the home's id is not the one in its origin")
+    }))
 }
 
 fn gone((folder, date): &Day, is_erased: bool) -> Finding {

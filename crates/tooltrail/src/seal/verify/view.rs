@@ -187,12 +187,7 @@ impl View {
     }
 
     /// Reads all entries, checks their form and their root, and that the last announced key is the one that signs.
-    fn check_entries(
-        &mut self,
-        disk: &dyn Disk,
-        size: u64,
-        wanted: &BTreeSet<u64>,
-    ) -> io::Result<Result<(), Finding>> {
+    fn check_entries(&mut self, disk: &dyn Disk, size: u64, wanted: &BTreeSet<u64>) -> io::Result<Result<(), Finding>> {
         let (mut frontier, mut announced) = (Frontier::default(), None);
         let mut newest = HashMap::<Hash, (u64, Tree, u64, u64)>::new();
         let mut wrong = None;
