@@ -57,8 +57,9 @@ VERDICTS = (
 RANK = {word: rank for rank, word in enumerate(VERDICTS)}
 FIRST_GOOD = RANK["incident"]
 
-NOTE_BYTES = 65_536
+NOTE_BYTES = 131_072
 NOTE_SIGNATURES = 64
+JSON_LEVELS = 64
 PROOF_BYTES = 64 << 20
 SMALL_FILE = 4_096
 U64 = (1 << 64) - 1
@@ -124,12 +125,24 @@ def read_json(data: bytes) -> dict[str, Any]:
     def constant(word: str) -> NoReturn:
         raise ValueError(f"{word} is not JSON")
 
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result = dict(pairs)
+        if len(result) < len(pairs):
+            raise ValueError("the JSON has a member twice")
+        return result
+
     try:
-        value = json.loads(data.decode("utf-8"), parse_constant=constant)
+        value = json.loads(data.decode("utf-8"), parse_constant=constant, object_pairs_hook=members)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
+    level: list[Any] = [value]
+    for _ in range(JSON_LEVELS):
+        inside = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [item for items in inside for item in items if isinstance(item, (dict, list))]
+    if level:
+        raise ValueError("the JSON is nested too deeply")
     return value
 
 
@@ -319,6 +332,8 @@ def parse_checkpoint(data: bytes) -> Checkpoint:
         raise BadNote("the root of the checkpoint is not base64") from None
     if len(root) != 32:
         raise BadNote("the root of the checkpoint has not 32 bytes")
+    if size == 0 and root != sha256(b""):
+        raise BadNote("the root of the checkpoint is not the one of an empty log")
     return Checkpoint(text.encode(), signatures, body[0], size, root)
 
 
@@ -383,9 +398,11 @@ def parse_record(data: bytes) -> Record:
         raise BadEntry("a record does not say when, by whom and why")
     record = Record(kind)
     try:
+        if kind == "erase" and ("lines" in value) == ("files" in value):
+            raise ValueError
         if kind == "erase" and "lines" in value:
             record.lines = [erased_line(item) for item in array(value["lines"])]
-        if kind == "prune" or (kind == "erase" and ("files" in value or "lines" not in value)):
+        elif kind in ("erase", "prune"):
             record.files = [hash_of(item) for item in array(value.get("files"))]
         if kind == "restore" and not isinstance(value.get("checkpoint"), str):
             raise ValueError
@@ -469,6 +486,9 @@ class Log:
                 self.count += 1
                 if self.count in wanted:
                     self.roots[self.count] = tree.root()
+
+    def last_key_record(self) -> list[Record]:
+        return [self.keys[max(self.keys)]] if self.keys else []
 
     def _chain(self, name: bytes) -> Chain:
         chains = self.names.setdefault(name, [])
@@ -732,6 +752,8 @@ def compare(found: FoundLeaves, cached: CachedLeaves) -> tuple[str, int] | None:
         return None
     if p == len(found):
         return "truncated", p
+    if len(found) >= n and same_bag(found, range(p, n), cached, range(p, n)):
+        return "reordered", p
     q = found.last_at(cached[n - 1], p)
     s = 0
     if q is None:
@@ -787,13 +809,29 @@ class Options:
 
 @dataclass
 class Memory:
-    """A checkpoint that somebody saw, and the keys that may have signed it."""
+    """A checkpoint that somebody saw. If it was remembered with a key, no other key may have signed it."""
 
     who: str
     data: bytes
-    keys: list[Key] = field(default_factory=list)
+    key: Key | None = None
     witness: Key | None = None
     checkpoint: Checkpoint | None = None
+
+
+@dataclass
+class Signed:
+    """A checkpoint that the key signed, or a key that followed it, and the entries up to its size."""
+
+    checkpoint: Checkpoint
+    log: Log
+    chain: list[tuple[Key, int | None]]  # the accepted keys in order, each with the largest size that it counts for
+    signers: set[Key]
+
+    @property
+    def reached(self) -> bool:
+        """True if there are so many entries with the root of the checkpoint."""
+        size = self.checkpoint.size
+        return self.log.count == size and self.log.roots[size] == self.checkpoint.root
 
 
 class Stop(Exception):
@@ -813,7 +851,6 @@ class Home:
         self.counts = {"users": 0, "files": 0, "lines": 0, "heads": 0, "entries": 0}
         self.now = options.now if options.now is not None else time.time_ns() // 1_000_000
         self._folders = {folder_of(user) for user in options.user}
-        self._chain_of_keys: list[tuple[Key, int | None]] = []  # each with the largest size that it counts for
 
     # What comes out
 
@@ -868,7 +905,7 @@ class Home:
                 data = rest
             except ValueError:
                 pass
-            self.memories.append(Memory("remembered", data, [self.remembered_key] if self.remembered_key else []))
+            self.memories.append(Memory("remembered", data, self.remembered_key))
         if options.keys is not None:
             beside = Folder(options.keys)
             try:
@@ -920,57 +957,100 @@ class Home:
     def _checkpoint(self, key: Key | None) -> None:
         """Steps 1 and 2. The entries are read here too, because a change of key needs them."""
         note = self.folder.read(".tooltrail", "log", "checkpoint", limit=NOTE_BYTES)
-        if note is None:
-            compared = self.options.key is not None or self.memories or self.witnesses
-            if compared:
-                self.stop("missing", "The log is gone: there is no checkpoint.")
+        if note is not None:
+            taken = self._published(note, key)
+            self._unpublished(taken, key)
+            return
+        taken = self._unpublished(None, key)
+        if taken is not None:
+            self._check_origin(taken)
+        elif self.options.key is not None or self.memories or self.witnesses:
+            self.stop("missing", "The log is gone: there is no checkpoint.")
+        else:
             raise Impossible("there is no log in this home, and nothing to compare with")
+
+    def _published(self, note: bytes, key: Key | None) -> Signed:
+        """Checks log/checkpoint."""
         if key is None and not self.seeds:
             raise Impossible("there is no verifier key: log/key is missing or malformed, and none was given")
         try:
             checkpoint = parse_checkpoint(note)
         except BadNote as why:
             self.stop("bad-signature", f"The checkpoint is not valid: {why}.")
+        self.checkpoint = checkpoint
+        try:
+            signed = self._signed(checkpoint, key)
+        except BadNote as why:
+            remembered = self.options.key is None and self.remembered_key is not None
+            own = self.log_key is not None and self.log_key.name == checkpoint.origin
+            if remembered and own and self._log_key_signed(checkpoint):
+                self.stop("forked", "The checkpoint is signed by log/key, but that is not the key that was remembered.")
+            self.stop("bad-signature", f"The checkpoint is not valid: {why}.")
+        self._take(signed)
+        self._check_origin(signed)
+        return signed
+
+    def _unpublished(self, published: Signed | None, key: Key | None) -> Signed | None:
+        """Takes the checkpoint beside the key if it is valid and newer: nobody was able to publish it."""
+        beside = next((memory.checkpoint for memory in self.memories if memory.who == "keys"), None)
+        if beside is None or (key is None and not self.seeds):
+            return None
+        if published and (beside.size <= published.checkpoint.size or beside.origin != published.checkpoint.origin):
+            return None
+        try:
+            signed = self._signed(beside, key)
+        except BadNote:
+            return None
+        if not signed.reached:
+            return None
+        self._take(signed)
+        return signed
+
+    def _take(self, signed: Signed) -> None:
+        self.checkpoint, self.log = signed.checkpoint, signed.log
+        self.chain, self.signers = signed.chain, signed.signers
+
+    def _signed(self, checkpoint: Checkpoint, key: Key | None) -> Signed:
+        """Checks the signature of a checkpoint; it is a BadNote if the key, or the one that followed, did not sign."""
         if key is None:
             if not is_key_name(checkpoint.origin):
-                self.stop("bad-signature", "The origin of the checkpoint cannot be the name of a key.")
+                raise BadNote("its origin cannot be the name of a key")
             key = self._seed_key(self.seeds[-1][1], checkpoint.origin)
-        self.checkpoint = checkpoint
-
         rotations = self._read_rotations(checkpoint.size)
         wanted = {checkpoint.size, *rotations}
         wanted.update(memory.checkpoint.size for memory in self.memories if memory.checkpoint)
+        log = Log()
         fd = self.folder.open(".tooltrail", "log", "entries")
         try:
-            self.log.read(fd, checkpoint.size, wanted)
+            log.read(fd, checkpoint.size, wanted)
         finally:
             if fd is not None:
                 os.close(fd)
+        chain = follow_rotations(key, rotations, log)
+        candidates = [known for known, _ in chain]
+        candidates += [record.key for record in log.last_key_record() if record.key]
+        signers = checkpoint.signers(candidates)
+        if not signers.intersection(counting(chain, checkpoint.size)):
+            raise BadNote("it is not signed by the key")
+        return Signed(checkpoint, log, chain, signers)
 
-        self._follow_rotations(key, rotations)
-        newest = self._chain_of_keys[-1][0]
-        candidates = [known for known, _ in self._chain_of_keys]
-        if self.log.keys:
-            last_record = self.log.keys[max(self.log.keys)]
-            if last_record.key is not None:
-                candidates.append(last_record.key)
+    def _log_key_signed(self, checkpoint: Checkpoint) -> bool:
         try:
-            signers = checkpoint.signers(candidates)
-        except BadNote as why:
-            self.stop("bad-signature", f"The checkpoint is not valid: {why}.")
-        accepted = [known for known, most in self._chain_of_keys if most is None or checkpoint.size <= most]
-        if not any(known in signers for known in accepted):
-            self.stop("bad-signature", "The checkpoint is not signed by the key.")
-        if checkpoint.origin != newest.name:
+            return self.log_key is not None and self.log_key in checkpoint.signers([self.log_key])
+        except BadNote:
+            return False
+
+    def _check_origin(self, signed: Signed) -> None:
+        checkpoint = signed.checkpoint
+        if checkpoint.origin != signed.chain[-1][0].name:
             self.stop("forked", "The checkpoint is of another log: its origin is not the name of the key.")
         match = re.fullmatch(r"tooltrail/([0-9a-f]{32})(/[1-9][0-9]*)?", checkpoint.origin, re.ASCII)
         if match:
             home_id = self.folder.read(".tooltrail", "id")
             if home_id is None or home_id.removesuffix(b"\n") != match[1].encode():
                 self.stop("forked", "The checkpoint is of the log of another home.")
-        if self.log_key not in signers:
-            self.find("forked", None, None, "log/key is not the key that signed the checkpoint.")
-        self.signers = signers
+        if not self._log_key_signed(checkpoint):
+            self.find("forked", None, None, "log/key is missing, or it is not a key that signed the checkpoint.")
 
     def _read_rotations(self, size: int) -> dict[int, Checkpoint]:
         rotations = {}
@@ -987,23 +1067,6 @@ class Home:
                 rotations[at] = note
         return rotations
 
-    def _follow_rotations(self, key: Key, rotations: dict[int, Checkpoint]) -> None:
-        """Section 5: which keys follow the one that is trusted."""
-        trusted = key
-        for size in sorted(rotations):
-            note = rotations[size]
-            record = self.log.keys.get(size - 1)
-            if record is None or record.key is None or record.lost or record.key == trusted:
-                continue
-            try:
-                signers = note.signers([trusted, record.key])
-            except BadNote:
-                continue
-            if trusted in signers and record.key in signers and self.log.roots.get(size) == note.root:
-                self._chain_of_keys.append((trusted, size))
-                trusted = record.key
-        self._chain_of_keys.append((trusted, None))
-
     def _entries(self) -> None:
         """Step 3."""
         assert self.checkpoint is not None
@@ -1014,7 +1077,7 @@ class Home:
             self.stop("bad-signature", "The entries of the log are not what the key signed.")
         if self.log.error is not None:
             self.stop("bad-signature", self.log.error[0].upper() + self.log.error[1:] + ".")
-        if self.log.keys and self.log.keys[max(self.log.keys)].key not in self.signers:
+        if any(record.key not in self.signers for record in self.log.last_key_record()):
             self.stop("bad-signature", "The log says that another key signs from there on.")
 
     def _memories(self) -> None:
@@ -1027,16 +1090,18 @@ class Home:
             if note is None:
                 self.find("bad-signature", None, None, f"The checkpoint of “{memory.who}” is not a valid note.")
                 continue
-            log_keys = list(memory.keys)
-            log_keys += [known for known, most in self._chain_of_keys if most is None or note.size <= most]
+            accepted = counting(self.chain, note.size)
             if is_key_name(note.origin):
-                log_keys += [self._seed_key(seed, note.origin) for _, seed in self.seeds]
+                accepted += [self._seed_key(seed, note.origin) for _, seed in self.seeds]
+            known = [*accepted, *(key for key in (memory.key, memory.witness) if key)]
+            if memory.key:
+                accepted = [memory.key]
             try:
-                signers = note.signers([*log_keys, memory.witness] if memory.witness else log_keys)
+                signers = note.signers(known)
             except BadNote as why:
                 self.find("bad-signature", None, None, f"The checkpoint of “{memory.who}” is not valid: {why}.")
                 continue
-            if not signers.intersection(log_keys):
+            if not signers.intersection(accepted):
                 self.find("bad-signature", None, None, f"The checkpoint of “{memory.who}” is not signed by the key.")
             elif memory.witness and memory.witness not in signers:
                 self.find("bad-signature", None, None, f"The note of “{memory.who}” is not signed by the witness.")
@@ -1062,10 +1127,11 @@ class Home:
             if line is not None and re.fullmatch(rb"[0-9a-f]{64}\n", line):
                 keys[folder] = bytes.fromhex(line[:64].decode())
         present: set[bytes] = set()
-        for folder, key in keys.items():
+        for folder in sorted({*keys, *self.folder.names()} - {".tooltrail"}):
             if self._folders and folder not in self._folders:
                 continue
-            self.counts["users"] += 1
+            key = keys.get(folder)
+            self.counts["users"] += key is not None
             for file in self.folder.names(folder, "tool_audit"):
                 date = file.removesuffix(".jsonl")
                 if date == file or not is_day(date) or not self._chosen_day(date):
@@ -1074,10 +1140,13 @@ class Home:
                 if fd is None:
                     continue
                 try:
-                    name = keyed_name(key, folder, date)
-                    present.add(name)
                     self.counts["files"] += 1
-                    self._file(folder, date, fd, self.log.names.get(name, []))
+                    chains: list[Chain] = []
+                    if key is not None:
+                        name = keyed_name(key, folder, date)
+                        present.add(name)
+                        chains = self.log.names.get(name, [])
+                    self._file(folder, date, fd, chains)
                 finally:
                     os.close(fd)
         self._heads_without_file(keys, present)
@@ -1094,7 +1163,8 @@ class Home:
         chains = [chain for chain in chains if chain.heads]
         if chains and chains[-1].ended is None:
             heads = chains[-1].parsed()
-            self._trees(folder, date, fd, size, heads, chains[-1].lines)
+            if not self._trees(folder, date, fd, size, heads, chains[-1].lines):
+                return
             end_byte, end_line = heads[-1].bytes, heads[-1].first_line + heads[-1].entries
         elif chains:
             # The file was removed, as the log says, but there is one. Is it the old one?
@@ -1104,15 +1174,15 @@ class Home:
                     self.find("modified", label, None, "The log says that this file was erased, but it is there.")
                 end_byte, end_line = heads[-1].bytes, heads[-1].first_line + heads[-1].entries
         if size > end_byte:
-            if self.now - changed <= self.options.max_tail * 1000:
+            if abs(self.now - changed) <= self.options.max_tail * 1000:
                 self.find("ok-unsealed-tail", label, end_line, "The last lines are not sealed yet.")
             else:
                 self.find("unsealed", label, end_line, "The lines from here on are not sealed, but should be.")
 
     def _trees(
         self, folder: str, date: str, fd: int, size: int, heads: list[Head], lines: list[tuple[int, int, bytes, bytes]]
-    ) -> None:
-        """Section 7."""
+    ) -> bool:
+        """Section 7. Says if the newest tree is well."""
         label = f"{folder}/{date}"
         for tree in trees_of(heads):
             newest = tree[-1]
@@ -1161,6 +1231,7 @@ class Home:
                 good = tree[failed - 1].entries if failed else 0
                 last = newest.first_line + tree[failed].entries
                 self.find("modified", label, newest.first_line + good, f"A line between here and line {last} differs.")
+        return scan.well
 
     def _heads_without_file(self, keys: dict[str, bytes], present: set[bytes]) -> None:
         """Step 6."""
@@ -1201,6 +1272,29 @@ class Home:
                     if len(labels) == len(names):
                         return labels
         return labels
+
+
+def counting(chain: list[tuple[Key, int | None]], size: int) -> list[Key]:
+    """The accepted keys that count for a checkpoint of this size."""
+    return [key for key, most in chain if most is None or size <= most]
+
+
+def follow_rotations(key: Key, rotations: dict[int, Checkpoint], log: Log) -> list[tuple[Key, int | None]]:
+    """Section 5: the key that is trusted and those that follow it, each with the largest size that it counts for."""
+    chain: list[tuple[Key, int | None]] = []
+    for size in sorted(rotations):
+        note = rotations[size]
+        record = log.keys.get(size - 1)
+        if record is None or record.key is None or record.lost or record.key == key:
+            continue
+        try:
+            signers = note.signers([key, record.key])
+        except BadNote:
+            continue
+        if key in signers and record.key in signers and log.roots.get(size) == note.root:
+            chain.append((key, size))
+            key = record.key
+    return [*chain, (key, None)]
 
 
 def keyed_name(key: bytes, folder: str, date: str) -> bytes:
@@ -1300,14 +1394,12 @@ def verify_proof(options: Options) -> tuple[str, list[Finding], Checkpoint | Non
     data = read_option_file(options.proof, PROOF_BYTES)
     if len(data) > PROOF_BYTES:
         raise Impossible("the proof is too long")
-    index, path, extra, note = parse_proof(data)
+    index, path, extra, checkpoint = parse_proof(data)
 
     def bad(word: str, text: str) -> tuple[str, list[Finding], Checkpoint | None]:
         return word, [Finding(word, None, None, text)], checkpoint
 
-    checkpoint = None
     try:
-        checkpoint = parse_checkpoint(note)
         if key not in checkpoint.signers([key]):
             return bad("bad-signature", "The checkpoint of the proof is not signed by the key.")
     except BadNote as why:
@@ -1338,7 +1430,7 @@ class Extra:
     day_key: bytes
 
 
-def parse_proof(data: bytes) -> tuple[int, list[bytes], Extra, bytes]:
+def parse_proof(data: bytes) -> tuple[int, list[bytes], Extra, Checkpoint]:
     """Reads a proof. What has not the form of a proof is refused."""
     cut = data.find(b"\n\n")
     if cut < 0:
@@ -1362,7 +1454,11 @@ def parse_proof(data: bytes) -> tuple[int, list[bytes], Extra, bytes]:
         path = [hash_of(line) for line in lines[3:]]
     except ValueError:
         raise Impossible("this is no proof: a line of its path is not a hash") from None
-    return index, path, extra, data[cut + 2 :]
+    try:
+        checkpoint = parse_checkpoint(data[cut + 2 :])
+    except BadNote as why:
+        raise Impossible(f"this is no proof: its checkpoint is malformed: {why}") from None
+    return index, path, extra, checkpoint
 
 
 def parse_extra(value: dict[str, Any]) -> Extra:

@@ -21,6 +21,7 @@ mod tokens;
 mod transcripts;
 mod typos;
 mod web;
+mod witness;
 
 use std::process::ExitCode;
 

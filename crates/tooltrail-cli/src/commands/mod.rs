@@ -4,6 +4,7 @@ mod agent;
 mod completions;
 mod config;
 mod demo;
+mod erase;
 mod find_secret;
 mod gate;
 mod hook;
@@ -24,6 +25,7 @@ mod stats;
 mod tail;
 mod token;
 mod verify;
+mod witness;
 
 use std::env;
 use std::ffi::OsStr;
@@ -80,6 +82,8 @@ enum Command {
     Prove(prove::Args),
     Key(key::Args),
     Log(log::Args),
+    Witness(witness::Args),
+    Erase(erase::Args),
     Prune(prune::Args),
     Redact(redact::Args),
     FindSecret(find_secret::Args),
@@ -129,7 +133,9 @@ impl Cli {
             Command::Verify(args) => verify::run(&args, settings),
             Command::Prove(args) => prove::run(&args, settings),
             Command::Key(args) => key::run(args, settings),
+            Command::Witness(args) => witness::run(&args, settings),
             Command::Log(args) => log::run(args, settings),
+            Command::Erase(args) => erase::run(&args, settings),
             Command::Prune(args) => prune::run(args, settings),
             Command::Redact(args) => redact::run(&args, settings),
             Command::FindSecret(args) => find_secret::run(&args, settings),

@@ -16,6 +16,7 @@ use crate::key_exposure::warnings;
 use crate::log::{self, Format, Level};
 use crate::output::{Data, print_json, talk, talk_hint};
 use crate::service::Service;
+use crate::service::checkpoints::{CheckpointCopies, watch as watch_checkpoints};
 use crate::service::tasks::{close, open_behind, prune_daily, renew};
 use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
@@ -154,7 +155,11 @@ async fn serve(
         Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDR:PORT")
     })?;
     let no_tokens = tokens.is_empty();
-    let service = Arc::new(Service::new(store.clone(), tokens, zone, durability));
+    let file = settings.file()?;
+    let service = Service::new(store.clone(), tokens, zone, durability);
+    let service = Arc::new(service.with_public_log(file.log.public.unwrap_or_default()));
+    let copies = CheckpointCopies { file: file.log.copy_to.clone(), syslog: file.log.syslog.unwrap_or_default() };
+    watch_checkpoints(&service, home.clone(), copies, file.witness.settings());
     open_behind(Arc::clone(&service), settings.clone(), home);
     let kept = settings.retention()?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));

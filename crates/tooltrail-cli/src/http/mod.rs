@@ -12,7 +12,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderName, HeaderValue, Method};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -22,22 +22,31 @@ pub(crate) use server::listen::Listener;
 
 use crate::http::server::failures::Failures;
 use crate::http::server::framing::Framed;
-use crate::http::status::{Problem, is_without_token};
+pub(crate) use crate::http::status::{Problem, witness_answers};
+
+use crate::http::status::is_without_token;
 use crate::service::Service;
 use crate::service::meters::Meters;
 use crate::service::peer::Peer;
+
+/// The header with the newest checkpoint in base64, so that each client can keep one.
+const CHECKPOINT: HeaderName = HeaderName::from_static("tooltrail-checkpoint");
 
 /// Longest path and query: enough for a query of a few hundred terms.
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// All routes of the API; the routes of the page are in `web`.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 13] {
     [
         ("/api/audit/recent", get(api::recent::recent)),
         ("/api/audit/stats", get(api::stats::stats)),
         ("/api/audit/users", get(api::users::users)),
         ("/api/audit/stream", get(api::stream::stream)),
         ("/api/audit/entries", post(api::entries::entries)),
+        ("/api/audit/entries/{id}", get(api::sealed::entry)),
+        ("/api/audit/checkpoint", get(api::sealed::checkpoint)),
+        ("/log/checkpoint", get(api::sealed::public_checkpoint)),
+        ("/log/tile/{*path}", get(api::sealed::public_tile)),
         ("/healthz", get(api::health::live)),
         ("/readyz", get(api::health::ready)),
         ("/metrics", get(api::metrics::metrics)),
@@ -48,13 +57,22 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 9] {
 /// Returns the router of the service.
 pub(crate) fn router(service: Arc<Service>, hosts: Hosts) -> Router {
     let (failures, meters) = (Arc::new(Failures::default()), Arc::clone(service.meters()));
+    let with_checkpoint = Arc::clone(&service);
     let routed = routes()
         .into_iter()
         .chain(web::routes())
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods));
     routed.method_not_allowed_fallback(async || Problem::NoSuchMethod).fallback(web::nowhere).with_state(service).layer(
         from_fn(move |request, next| {
-            middleware(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next)
+            let answered = middleware(hosts.clone(), Arc::clone(&failures), Arc::clone(&meters), request, next);
+            let service = Arc::clone(&with_checkpoint);
+            async move {
+                let mut response = answered.await;
+                if let Some(checkpoint) = service.checkpoint() {
+                    response.headers_mut().insert(CHECKPOINT, checkpoint);
+                }
+                response
+            }
         }),
     )
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONNECTION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, ETAG, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -224,6 +224,52 @@ pub(crate) fn answer(body: impl Into<axum::body::Body>) -> Response {
 /// Returns an answer with metrics in the OpenMetrics text format.
 pub(crate) fn metrics_answer(body: String) -> Response {
     typed(StatusCode::OK, "application/openmetrics-text; version=1.0.0; charset=utf-8", body)
+}
+
+/// Returns an answer with a signed note.
+pub(crate) fn note(text: String) -> Response {
+    typed(StatusCode::OK, "text/plain; charset=utf-8", text)
+}
+
+/// Returns an answer with a part of the log, which never changes.
+pub(crate) fn tile(bytes: Vec<u8>) -> Response {
+    let mut response = typed(StatusCode::OK, "application/octet-stream", bytes);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("max-age=31536000, immutable"));
+    response
+}
+
+/// The answers of a witness, as its protocol names them.
+pub(crate) mod witness_answers {
+    use super::{Response, StatusCode, typed};
+
+    pub(crate) use super::note;
+
+    const TEXT: &str = "text/plain; charset=utf-8";
+
+    /// The request has another form, or its old size is larger than the checkpoint's.
+    pub(crate) fn malformed() -> Response {
+        typed(StatusCode::BAD_REQUEST, TEXT, "not a request of tlog-witness\n")
+    }
+
+    /// The checkpoint has no right signature of a known key.
+    pub(crate) fn unsigned() -> Response {
+        typed(StatusCode::FORBIDDEN, TEXT, "no signature of a key that is known for this log\n")
+    }
+
+    /// The log is not known.
+    pub(crate) fn unknown_log() -> Response {
+        typed(StatusCode::NOT_FOUND, TEXT, "this log is not known here\n")
+    }
+
+    /// Another size was cosigned, or this size with another root.
+    pub(crate) fn conflict(size: u64) -> Response {
+        typed(StatusCode::CONFLICT, "text/x.tlog.size", format!("{size}\n"))
+    }
+
+    /// The proof does not hold.
+    pub(crate) fn unproved() -> Response {
+        typed(StatusCode::UNPROCESSABLE_ENTITY, TEXT, "the proof does not hold\n")
+    }
 }
 
 /// Returns an answer with an HTML page.

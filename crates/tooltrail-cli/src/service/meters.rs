@@ -11,7 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
 use std::time::{Duration, Instant};
-use tooltrail::{Counters, Skipped};
+use tooltrail::{Counters, SealStatus, Skipped};
 
 /// Bucket bounds of the request duration in seconds: from an answer out of memory to the slowest allowed body.
 const REQUEST_S: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 10.0, 60.0];
@@ -34,6 +34,8 @@ pub(crate) struct Meters {
     cleared: Counter,
     late: Counter,
     failed_prunes: Counter,
+    witness_failures: Family<[Label; 1], Counter>,
+    witnessed: Family<[Label; 1], Gauge>,
 }
 
 impl Default for Meters {
@@ -51,6 +53,8 @@ impl Default for Meters {
             cleared: Counter::default(),
             late: Counter::default(),
             failed_prunes: Counter::default(),
+            witness_failures: Family::default(),
+            witnessed: Family::default(),
         }
     }
 }
@@ -109,8 +113,17 @@ impl Meters {
         self.failed_prunes.inc();
     }
 
+    /// Notes whether a witness has answered, and the size of the log that it has cosigned last.
+    pub(crate) fn witnessed(&self, witness: &str, answered: bool, size: u64) {
+        let label = [("witness", witness.to_owned())];
+        if !answered {
+            self.witness_failures.get_or_create(&label).inc();
+        }
+        self.witnessed.get_or_create(&label).set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+
     /// Returns all metrics as text, including those of the recorder if it is open.
-    pub(crate) fn text(&self, counters: Option<Counters>) -> Result<String, fmt::Error> {
+    pub(crate) fn text(&self, counters: Option<Counters>, sealing: Option<SealStatus>) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("tooltrail");
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Which tooltrail this is", version);
@@ -135,6 +148,19 @@ impl Meters {
         let help = "Of the rejected lines, those of days that are too old to be kept";
         registry.register("late_lines", help, self.late.clone());
         registry.register("failed_prunes", "Daily prunes that could not be done", self.failed_prunes.clone());
+        let help = "Requests to witnesses that brought no cosignature";
+        registry.register("witness_failures", help, self.witness_failures.clone());
+        registry.register("witnessed_size", "Entries of the log that a witness has cosigned", self.witnessed.clone());
+        if let Some(sealing) = sealing {
+            let size = ConstGauge::new(i64::try_from(sealing.size).unwrap_or(i64::MAX));
+            registry.register("log_size", "Entries of the signed log", size);
+            let now = crate::clock::clock().now().as_millis();
+            let waits = sealing.waiting_since.map_or(0, |since| (now - since.as_millis()).max(0));
+            let waits = ConstGauge::new(waits as f64 / 1_000.0);
+            registry.register_with_unit("sealing_wait", "Age of the oldest line that is not sealed", Unit::Seconds, waits);
+            let trouble = ConstGauge::new(i64::from(sealing.trouble.is_some()));
+            registry.register("sealing_in_trouble", "Whether nothing can be sealed at the moment", trouble);
+        }
         registry.register_collector(Box::new(Recorded(counters)));
         let mut text = String::new();
         encode(&mut text, &registry)?;

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use axum::http::HeaderValue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tooltrail::{Cancel, DurabilityPolicy, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
 
 use crate::service::Refusal;
@@ -52,6 +53,9 @@ const KNOWN_USERS_MAX: usize = 50_000;
 /// Shortest time between two reads of the token file that are caused by unknown tokens.
 const FRESH_PAUSE: Duration = Duration::from_millis(50);
 
+/// Readers of the log at the same time. Each reads a few KiB, and may have no token.
+const LOG_READS: usize = 4;
+
 /// Longest time for the check whether the home is writable, because a readiness probe needs a quick answer.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
 
@@ -76,6 +80,11 @@ pub(crate) struct Service {
     new_users: Rate,
     known_users: Mutex<HashSet<String>>,
     probes: Arc<Semaphore>,
+    /// Limits the readers of the log, who may have no token.
+    log_reads: Arc<Semaphore>,
+    has_public_log: bool,
+    /// The newest checkpoint in base64.
+    checkpoint: RwLock<Option<HeaderValue>>,
     meters: Arc<Meters>,
 }
 
@@ -125,7 +134,39 @@ impl Service {
             known_users: Mutex::default(),
             // One probe at a time: if the disk hangs, only one thread waits for it, not one per request.
             probes: Arc::new(Semaphore::new(1)),
+            log_reads: Arc::new(Semaphore::new(LOG_READS)),
+            has_public_log: false,
+            checkpoint: RwLock::default(),
             meters: Arc::default(),
+        }
+    }
+
+    /// Returns the service with a log that monitors may read without a token.
+    pub(crate) fn with_public_log(self, has_public_log: bool) -> Self {
+        Self { has_public_log, ..self }
+    }
+
+    /// Whether monitors may read the log without a token.
+    pub(crate) const fn has_public_log(&self) -> bool {
+        self.has_public_log
+    }
+
+    /// Sets the newest checkpoint, in base64.
+    pub(crate) fn set_checkpoint(&self, base64: &str) {
+        *self.checkpoint.write().unwrap_or_else(PoisonError::into_inner) = HeaderValue::from_str(base64).ok();
+    }
+
+    /// Returns the newest checkpoint in base64.
+    pub(crate) fn checkpoint(&self) -> Option<HeaderValue> {
+        self.checkpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a permit to read the log; waits for it at most [`READ_WAIT`].
+    pub(crate) async fn log_permit(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        let busy = Refusal::Busy("too many readers of the log at once");
+        match tokio::time::timeout(READ_WAIT, Arc::clone(&self.log_reads).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(busy),
         }
     }
 

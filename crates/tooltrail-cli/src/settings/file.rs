@@ -14,6 +14,7 @@ use crate::settings::durability;
 use crate::settings::folders::user_folder;
 use crate::settings::redaction::Redact;
 use crate::settings::size;
+use crate::settings::witness::WitnessFile;
 
 /// Longest configuration file. Real files are shorter, and a wrong path must not fill the memory.
 const CONFIG_BYTES_MAX: u64 = 1 << 20;
@@ -57,6 +58,9 @@ pub(crate) struct ConfigFile {
     /// What applies to the hooks of coding agents.
     #[serde(default)]
     pub(crate) agents: AgentsFile,
+    /// The witnesses that cosign the log.
+    #[serde(default)]
+    pub(crate) witness: WitnessFile,
 }
 
 /// What the file says about the hooks of coding agents.
@@ -119,6 +123,10 @@ pub(crate) struct LogFile {
     pub(crate) origin: Option<String>,
     /// Whether monitors may read the signed log without a token.
     pub(crate) public: Option<bool>,
+    /// A file that always holds the newest checkpoint.
+    pub(crate) copy_to: Option<PathBuf>,
+    /// Whether checkpoints go to syslog.
+    pub(crate) syslog: Option<bool>,
 }
 
 /// The retention settings in the file.

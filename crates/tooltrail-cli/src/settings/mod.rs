@@ -11,3 +11,4 @@ pub(crate) mod retention;
 pub(crate) mod size;
 
 pub(crate) use resolved::Settings;
+pub(crate) mod witness;

@@ -290,6 +290,31 @@ impl Journal {
         Ok(())
     }
 
+    /// Empties all segments and overwrites what they held, because lines were erased. The caller makes sure that all lines
+    /// are durable in the day files. Calls that are open are copied into a new segment first.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn zero(&mut self) -> io::Result<()> {
+        let mut old = self.segments.len();
+        if old > 0 && !self.open.is_empty() {
+            if old >= SEGMENTS_MAX {
+                return Err(full());
+            }
+            self.begin_now()?;
+            if let Some(segment) = self.segments.last_mut() {
+                segment.write(&[], SyncMode::Now)?;
+            }
+        }
+        while old > 0 {
+            let salt = self.salt();
+            self.segments[0].free_with_zeros(salt)?;
+            self.segments.remove(0);
+            old -= 1;
+        }
+        Ok(())
+    }
+
     /// Returns the lines of these day files that are in the journal and may not be durable in the day files yet, in
     /// order.
     ///

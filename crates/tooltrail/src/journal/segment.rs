@@ -201,6 +201,15 @@ impl Segment {
         empty(&*self.file, &self.header, salt)
     }
 
+    /// Like [`Segment::free`], and overwrites all frames with zeros, so that nothing of their lines is left.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn free_with_zeros(&self, salt: [u8; SALT_BYTES]) -> io::Result<()> {
+        self.free(salt)?;
+        zero_frames(&*self.file)
+    }
+
     /// Whether enough of the segment is used to make a restart worth a sync.
     pub(crate) fn is_worth_a_restart(&self) -> bool {
         self.at > RESTART_BYTES
@@ -233,6 +242,21 @@ impl Segment {
         self.allocated = self.allocated.max(length);
         Ok(())
     }
+}
+
+/// Overwrites everything after the header of a segment with zeros, durably. The segment must hold no frames.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn zero_frames(file: &dyn DiskFile) -> io::Result<()> {
+    let (zeros, len) = (vec![0; ZEROS], file.stat()?.len);
+    let mut at = HEADER_BYTES;
+    while at < len {
+        let part = usize::try_from(len - at).unwrap_or(ZEROS).min(ZEROS);
+        write_all(file, &zeros[..part], at)?;
+        at += part as u64;
+    }
+    file.sync()
 }
 
 /// Writes a header without a writer and syncs it; all frames in the segment become invalid.

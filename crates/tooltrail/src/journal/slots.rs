@@ -16,12 +16,12 @@ use crate::journal::segment::{Header, Scan, Segment, empty, is_unowned};
 /// files instead.
 pub(crate) const SLOTS_MAX: u32 = 256;
 
-fn name(slot: u32) -> String {
+pub(super) fn name(slot: u32) -> String {
     format!("{slot:02}.segment")
 }
 
 /// Takes the lock of a slot; `None` if another process holds it.
-fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
+pub(super) fn try_lock(disk: &dyn Disk, slot: u32) -> io::Result<Option<Box<dyn Lock>>> {
     match disk.lock(&[OWN_FOLDER, "journal", &format!("{slot:02}.lock")], Duration::ZERO) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(None),
         other => other.map(Some),

@@ -60,7 +60,7 @@ impl Query {
     /// Returns the first and the last UTC date that its terms allow; `None` for an end that they leave open.
     ///
     /// Our own ids contain the time of their entry.
-    pub(super) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
+    pub(crate) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
         let (mut first, mut last) = (None::<Date>, None::<Date>);
         let mut narrow = |from: Option<Date>, to: Option<Date>| {
             first = first.max(from);

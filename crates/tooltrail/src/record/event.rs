@@ -54,6 +54,17 @@ pub enum Event {
         /// The part of tooltrail that removes it: a command, or the service.
         by: String,
     },
+    /// Entries were erased: `tooltrail.erase`. It names neither the entries nor their user.
+    Erase {
+        /// The number of entries that were overwritten.
+        entries: u64,
+        /// The number of day files that were removed.
+        files: u64,
+        /// Who asked for it.
+        by: String,
+        /// Why.
+        why: String,
+    },
     /// There is a problem with a file: `tooltrail.incident`.
     Incident {
         /// What happened, in a few words.
@@ -104,6 +115,14 @@ impl Event {
                 args.string("limit", limit);
                 args.string("by", &by);
                 (system(), "prune", args)
+            }
+            Self::Erase { entries, files, by, why } => {
+                let mut args = Args::default();
+                args.number("entries", entries);
+                args.number("files", files);
+                args.string("by", &by);
+                args.string("why", &why);
+                (system(), "erase", args)
             }
             Self::Incident { what, facts } => {
                 let mut args = Args::default();

@@ -34,6 +34,7 @@ pub use prune::prunable::{PrunedDay, would_prune};
 pub use queue::promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Prepared, Recorder};
 pub use sealing::SealStatus;
+pub(crate) use sessions::forget_sessions;
 pub(crate) use sealing::{SealRound, SealWhen, Sealing};
 pub use sessions::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]

@@ -41,7 +41,7 @@ use crate::day::{Damage, Fragment, LOOKS_MAX, LatenessNotes, STILL};
 use crate::disk::Lock;
 use crate::error::Error;
 use crate::home::Home;
-use crate::journal::{Journal, Record};
+use crate::journal::{Journal, Record, requested};
 use crate::record::counters::Meters;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
@@ -116,6 +116,8 @@ pub(crate) struct Store {
     recover_at: Duration,
     /// Why the path of the home no longer refers to the folder that is written to.
     moved: Option<String>,
+    /// The last request to overwrite the journal that was followed.
+    zero_request: Option<u64>,
 }
 
 /// A day file whose sync failed, so that the bytes after its durable length may be lost.
@@ -200,6 +202,7 @@ impl Store {
             left: None,
             recover_at: now,
             moved: None,
+            zero_request: requested(&**home.disk()),
             home,
         };
         store.take_in(recovered);

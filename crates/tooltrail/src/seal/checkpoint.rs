@@ -37,14 +37,14 @@ impl Checkpoint {
     }
 
     /// Reads the text of a note: an origin, a size and a root, each on its line. With `extended`, more lines may follow.
-    fn parse(text: &str, extended: bool) -> Option<Self> {
+    fn parse(text: &str, extended: bool, any_root: bool) -> Option<Self> {
         let mut lines = text.strip_suffix('\n')?.split('\n');
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
         let is_plain =
             lines.next().is_none() || (extended && text.split('\n').rev().skip(1).all(|line| !line.is_empty()));
         let size = parse_number(size)?;
         let root = parse_hash(root)?;
-        let is_sound = is_plain && !origin.is_empty() && (size > 0 || root == empty_root());
+        let is_sound = is_plain && !origin.is_empty() && (any_root || size > 0 || root == empty_root());
         is_sound.then(|| Self { origin: origin.to_owned(), size, root })
     }
 }
@@ -52,17 +52,23 @@ impl Checkpoint {
 impl SignedCheckpoint {
     /// Reads a checkpoint without extension lines. Its signatures are not checked yet.
     pub(crate) fn parse(whole: &str) -> Option<Self> {
-        Self::parse_as(whole, false)
+        Self::parse_as(whole, false, false)
     }
 
     /// Reads a checkpoint of any log, which may have extension lines.
     pub(crate) fn parse_extended(whole: &str) -> Option<Self> {
-        Self::parse_as(whole, true)
+        Self::parse_as(whole, true, false)
     }
 
-    fn parse_as(whole: &str, extended: bool) -> Option<Self> {
+    /// Like [`SignedCheckpoint::parse_extended`], also with a wrong root of an empty log, which a witness must tell from
+    /// another form.
+    pub(crate) fn parse_any_root(whole: &str) -> Option<Self> {
+        Self::parse_as(whole, true, true)
+    }
+
+    fn parse_as(whole: &str, extended: bool, any_root: bool) -> Option<Self> {
         let note = Note::parse(whole)?;
-        let checkpoint = Checkpoint::parse(note.text(), extended)?;
+        let checkpoint = Checkpoint::parse(note.text(), extended, any_root)?;
         Some(Self { checkpoint, note, whole: whole.to_owned() })
     }
 

@@ -210,7 +210,7 @@ fn file_name(number: u64) -> String {
 }
 
 /// Reads the seed of a signing key.
-fn read_seed(file: &dyn DiskFile) -> io::Result<Zeroizing<[u8; 32]>> {
+pub(crate) fn read_seed(file: &dyn DiskFile) -> io::Result<Zeroizing<[u8; 32]>> {
     let mut text = Zeroizing::new([0; 66]);
     let read = file.read_at(&mut text[..], 0)?;
     let digits = std::str::from_utf8(&text[..read]).ok().map(|text| text.strip_suffix('\n').unwrap_or(text));
@@ -219,7 +219,7 @@ fn read_seed(file: &dyn DiskFile) -> io::Result<Zeroizing<[u8; 32]>> {
 }
 
 /// Returns the text of a new seed.
-fn new_seed(random: &dyn Random) -> Zeroizing<String> {
+pub(crate) fn new_seed(random: &dyn Random) -> Zeroizing<String> {
     let mut seed = Zeroizing::new([0; 32]);
     random.fill(&mut seed[..]);
     Zeroizing::new(hex(&seed[..]) + "\n")

@@ -6,6 +6,7 @@
 
 mod changes;
 mod checkpoint;
+mod erase;
 mod growth;
 mod heads;
 mod keys;
@@ -16,13 +17,18 @@ mod note;
 mod opening;
 mod owner;
 mod prove;
+mod public;
 mod record;
 mod sealer;
 mod signing;
 mod tree;
 mod verify;
+mod witness;
 
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
+pub use erase::{EraseWhat, Erased};
 pub use owner::LogOwner;
 pub use prove::{Checked, Proof, Sealed, prove};
+pub use public::{CosignRequest, PublicLog};
+pub use witness::{WITNESS_REQUEST_BYTES_MAX, Witness, WitnessAnswer};
 pub use verify::{Counts, Finding, KnownFiles, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of};

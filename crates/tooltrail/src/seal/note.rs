@@ -180,6 +180,16 @@ impl Note {
         &self.text
     }
 
+    /// Returns the signature lines of these keys, for a note with fewer signatures.
+    pub(crate) fn lines_of(&self, keys: &[&VerifierKey]) -> String {
+        let is_of = |line: &&NoteSignature| keys.iter().any(|key| key.name == line.name && key.id() == line.id);
+        let line = |line: &NoteSignature| {
+            let bytes = [&line.id.to_be_bytes()[..], &line.signature].concat();
+            format!("{DASH}{} {}\n", line.name, STANDARD.encode(bytes))
+        };
+        self.signatures.iter().filter(is_of).map(line).collect()
+    }
+
     /// Returns the names of the keys of its signature lines, which may be wrong.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.signatures.iter().map(|line| &*line.name)

@@ -6,6 +6,7 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::Home;
 use crate::record::{Options, Recorder, SessionRecorder, Steps};
+use crate::seal::erase::resume;
 use crate::seal::keys::SealKeys;
 use crate::seal::sealer::Sealer;
 
@@ -19,6 +20,7 @@ impl Options {
     pub fn open(mut self) -> Result<Recorder, Error> {
         let home = self.create_home()?;
         if let Some(sealer) = self.sealer(&home)? {
+            resume(&sealer).map_err(Error::io("complete an erasure in", home.root()))?;
             self.sealing = Some(Arc::new(sealer));
         }
         self.start(home)

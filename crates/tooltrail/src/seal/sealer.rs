@@ -28,7 +28,7 @@ use crate::seal::growth::{Growing, Remembered};
 use crate::seal::heads::Heads;
 use crate::seal::keys::{SealKeys, read_text};
 use crate::seal::leaves::SEAL_FOLDER;
-use crate::seal::log::HashFiles;
+use crate::seal::log::{HashFiles, each_entry};
 use crate::seal::name::NameKey;
 use crate::seal::note::NOTE_BYTES_MAX;
 use crate::seal::record::{FILES_MAX, LogEvent, Record, What};
@@ -402,6 +402,19 @@ struct FileSealed {
     /// The length up to which nothing is left to seal; `None` if its lines wait for more.
     len: Option<u64>,
     more: bool,
+}
+
+/// Calls `each` with each entry of the log up to the published checkpoint.
+///
+/// # Errors
+/// As [`each_entry`].
+pub(super) fn each_signed(disk: &dyn Disk, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+    let note = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?.unwrap_or_default();
+    let Some(published) = SignedCheckpoint::parse(&note) else { return Ok(()) };
+    each_entry(disk, published.checkpoint.size, |_, entry| {
+        each(entry);
+        Ok(())
+    })
 }
 
 /// Sets the time of a head, and marks the first head of a file that nobody has recorded into.

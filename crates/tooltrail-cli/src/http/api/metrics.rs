@@ -13,6 +13,8 @@ use crate::service::Service;
 /// Answers with all metrics.
 pub(crate) async fn metrics(State(service): State<Arc<Service>>, uri: Uri) -> Result<Response, Problem> {
     Params::of(&uri, &[])?;
-    let counters = service.opened().ok().map(|opened| opened.recorder.counters());
-    service.meters().text(counters).map(metrics_answer).map_err(|_| Problem::Broken)
+    let opened = service.opened().ok();
+    let counters = opened.map(|opened| opened.recorder.counters());
+    let sealing = opened.map(|opened| opened.recorder.seal_status());
+    service.meters().text(counters, sealing).map(metrics_answer).map_err(|_| Problem::Broken)
 }

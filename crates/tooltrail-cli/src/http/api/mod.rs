@@ -11,3 +11,4 @@ pub(crate) mod reserved_body;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod users;
+pub(crate) mod sealed;

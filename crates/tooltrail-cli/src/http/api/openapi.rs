@@ -24,7 +24,8 @@ mod tests {
     fn every_route_is_described_and_no_other() {
         let document = serde_json::from_str::<serde_json::Value>(DOCUMENT).unwrap();
         let mut described = document["paths"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        let mut routed = routes().into_iter().map(|(path, _)| path.to_owned()).collect::<Vec<_>>();
+        // OpenAPI has no sign for a parameter of several segments.
+        let mut routed = routes().into_iter().map(|(path, _)| path.replace("{*", "{")).collect::<Vec<_>>();
         described.sort();
         routed.sort();
         assert_eq!(described, routed);

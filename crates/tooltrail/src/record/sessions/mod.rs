@@ -7,6 +7,7 @@
 //! that, the next one appends the line of the claim, unless it is in the day file already.
 
 mod append;
+mod forget;
 mod note;
 mod recorder;
 mod requested;
@@ -14,4 +15,5 @@ mod settle;
 mod touched;
 
 pub use recorder::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
+pub(crate) use forget::forget_sessions;
 pub(crate) use settle::settle;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::day::{Damage, Wanted, reconcile};
 use crate::error::Error;
 use crate::home::APPENDS_WAIT;
-use crate::journal::Record;
+use crate::journal::{Record, requested};
 use crate::record::loss::LossReason;
 use crate::record::recovery::{home_moved, recover};
 use crate::record::store::Store;
@@ -35,6 +35,7 @@ impl Store {
             self.begin_flush();
         }
         self.rest();
+        self.zero_if_requested();
         let now = self.clock.monotonic();
         self.blocked.look(&**self.home.disk(), now, self.clock.now().date());
         if now >= self.recover_at {
@@ -50,6 +51,25 @@ impl Store {
         if self.left.is_none() {
             let events = self.seal_task.run(now);
             self.events.extend(events);
+        }
+    }
+
+    /// Overwrites the journal if somebody has erased entries, so that it holds no copy of them.
+    fn zero_if_requested(&mut self) {
+        let request = requested(&**self.home.disk());
+        if request == self.zero_request || !self.journal.is_begun() {
+            self.zero_request = request;
+            return;
+        }
+        self.flush();
+        if self.is_unflushed() {
+            // Its lines are still needed. It is tried again after the next flush.
+            return;
+        }
+        self.touched.clear();
+        match self.journal.zero() {
+            Ok(()) => self.zero_request = request,
+            Err(error) => self.trouble = Some(format!("could not overwrite the journal: {error}")),
         }
     }
 

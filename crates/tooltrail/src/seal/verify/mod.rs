@@ -491,7 +491,7 @@ pub fn bytes_of(home: &Home) -> u64 {
 pub(super) const WITNESSED_FOLDER: &str = "witnessed";
 
 /// Returns the file name of a witness's note.
-pub(super) fn witnessed_name(witness: &str) -> String {
+pub(crate) fn witnessed_name(witness: &str) -> String {
     use sha2::Digest as _;
     crate::hex::hex(&sha2::Sha256::digest(witness))
 }

@@ -1,0 +1,163 @@
+//! Erases entries and files so that everything else still verifies.
+//!
+//! 1. All lines are flushed and sealed, so that each of them has a leaf that stays in the log for ever.
+//! 2. A note in `.tooltrail/erasing` says what is to be done. If the process is killed, the next recorder does the rest.
+//! 3. The log gets the record: who, when, why, and which lines or files by their keyed names. It is signed, and then also
+//!    kept beside the key, so that a restored backup can be cleaned.
+//! 4. Lines are overwritten in place, files are removed, and what other files hold of them goes too (`copies.rs`).
+//! 5. The note is removed.
+
+mod copies;
+mod lines;
+mod replacement;
+mod resume;
+mod select;
+
+use std::time::Duration;
+
+pub(super) use resume::resume;
+pub use select::EraseWhat;
+
+use crate::clock::Date;
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::home::{OWN_FOLDER, SYSTEM_USER};
+use crate::journal::waiting;
+use crate::record::{Event, Recorder};
+use crate::seal::erase::copies::Copies;
+use crate::seal::erase::resume::{Task, finish};
+use crate::seal::erase::select::{Selected, select};
+use crate::seal::name::NameKey;
+use crate::seal::owner::LogOwner;
+use crate::seal::record::{ErasedLine, FILES_MAX, LINES_MAX, LogEvent, Record, What};
+use crate::seal::sealer::Opened;
+use crate::seal::signing::SignError;
+
+/// How long to wait for a process that seals.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// How often, and with which pause, it is looked whether other processes have flushed their lines. They flush every
+/// second.
+const FLUSH_TRIES: usize = 13;
+const FLUSH_PAUSE: Duration = Duration::from_millis(250);
+
+/// What was erased, or would be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Erased {
+    /// The entries that were overwritten, with the reads of the trail that named them.
+    pub entries: u64,
+    /// The day files that were removed.
+    pub files: u64,
+    /// The overwritten lines without a salt: somebody who guesses the line can check the guess against its hash.
+    pub without_salt: u64,
+    /// The journals that still hold copies, because their processes do not answer. They are overwritten when the
+    /// processes end.
+    pub left_in: Vec<String>,
+}
+
+impl LogOwner {
+    /// Erases entries or files of this home. `recorder` is a recorder of the same home; it must have been opened with the
+    /// folder of keys. With `dry_run`, only counts.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if the user may not be erased, [`Error::Unhealthy`] if the log does not continue what was signed
+    /// before, and any I/O error of the operating system. What was recorded before an error is completed by the next
+    /// recorder that opens the home.
+    pub fn erase(&self, recorder: &Recorder, what: &EraseWhat, by: &str, why: &str, dry_run: bool) -> Result<Erased, Error> {
+        if matches!(what, EraseWhat::User { user, .. } if user == SYSTEM_USER) {
+            let hint = "prune removes old days of all users, and --id erases single entries";
+            return Err(Error::input("the entries that tooltrail writes about itself are no user's", hint));
+        }
+        let failed = |error| self.failed(SignError::Io(error));
+        let disk = &**self.home.disk();
+        if dry_run {
+            let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
+            return Ok(selected.counted());
+        }
+        self.await_flushes(recorder)?;
+        let mut opened = self.sealer.open(WAIT).map_err(|error| self.failed(error))?;
+        self.sealer.seal_all(&mut opened).map_err(|error| self.failed(error))?;
+        let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
+        let mut erased = selected.counted();
+        if erased.entries + erased.files == 0 {
+            opened.close();
+            return Ok(erased);
+        }
+        let copies = Copies::of(&selected);
+        let (records, task) = self.records(&mut opened, &selected, by, why).map_err(failed)?;
+        task.note(disk).map_err(failed)?;
+        self.sealer.record(&mut opened, &records).map_err(|error| self.failed(error))?;
+        let done = finish(&self.sealer, &task, &records);
+        opened.close();
+        done.map_err(failed)?;
+        erased.left_in = copies.clear(&self.home).map_err(failed)?;
+        Task::done(disk).map_err(failed)?;
+        recorder.event(Event::Erase { entries: erased.entries, files: erased.files, by: by.to_owned(), why: why.to_owned() });
+        Ok(erased)
+    }
+
+    /// Waits a while until no journal has unflushed lines.
+    fn await_flushes(&self, recorder: &Recorder) -> Result<(), Error> {
+        match recorder.flush() {
+            Ok(()) | Err(Error::Unwritten { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let (disk, id) = (&**self.home.disk(), self.home.id()?);
+        for _ in 0..FLUSH_TRIES {
+            let held = waiting(disk, &id).map_err(|error| self.failed(SignError::Io(error)))?;
+            if held.is_empty() {
+                break;
+            }
+            disk.pause(FLUSH_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Returns the records of the log, and the note of what is to be done.
+    fn records(
+        &self,
+        opened: &mut Opened<'_>,
+        selected: &Selected,
+        by: &str,
+        why: &str,
+    ) -> std::io::Result<(Vec<Record>, Task)> {
+        let disk = &**self.home.disk();
+        let (at, mut events, mut lines, mut files) = (self.sealer.now_ms(), Vec::new(), Vec::new(), Vec::new());
+        let mut task = Task::default();
+        for (day, chosen) in &selected.lines {
+            let key = NameKey::make(disk, &day.0, &*self.sealer.random)?;
+            let name = key.of_file(&day.0, day.1);
+            let sealed = opened.log.heads.newest(&name).map_or(0, |(_, head)| head.tree.first_line + head.entries);
+            // Lines that came after the seal are left for the next time.
+            lines.extend(chosen.iter().filter(|line| line.number < sealed).map(|line| ErasedLine {
+                name,
+                line: line.number,
+                old: line.old,
+                new: line.new,
+                id: line.id.clone(),
+            }));
+            task.lines.insert(day.clone());
+        }
+        for day in &selected.files {
+            if let Some(key) = NameKey::read(disk, &day.0)? {
+                files.push(key.of_file(&day.0, day.1));
+            }
+            task.files.insert(day.clone());
+        }
+        events.extend(lines.chunks(LINES_MAX).map(|lines| What::ErasedLines(lines.to_vec())));
+        events.extend(files.chunks(FILES_MAX).map(|files| What::ErasedFiles(files.to_vec())));
+        task.folders.clone_from(&selected.folders);
+        let records = events.into_iter().map(|what| Record::Event(LogEvent::new(at, by, why, what)));
+        Ok((records.collect(), task))
+    }
+}
+
+/// The path of the note of an erasure that is under way.
+pub(super) const ERASING: [&str; 2] = [OWN_FOLDER, "erasing"];
+
+/// Returns the files of a user's folder that are day files.
+pub(super) fn day_files(disk: &dyn Disk, folder: &str) -> Vec<Date> {
+    let listed = disk.list(&[folder, crate::home::TRAIL_FOLDER]).unwrap_or_default();
+    listed.iter().filter_map(|file| crate::home::day_of(&file.name)).collect()
+}
