@@ -21,7 +21,6 @@ mod tokens;
 mod transcripts;
 mod typos;
 mod web;
-mod witness;
 
 use std::process::ExitCode;
 

@@ -484,13 +484,6 @@ def good_cases(cases):
     files[LOG + "entries"] += b"\x00\x62\x01\x00half an entry"
     cases.add("ok-entries-beyond", "Bytes after the size of the checkpoint are ignored.", files, "ok", key=home.vkey)
 
-    many = Home()
-    for count in (1, 1, 3, 4, 8, 13):
-        many.write(A23, count).seal(A23)
-        many.write(B23, 1).seal(B23)
-    many.publish()
-    cases.add("ok-several-heads", "Files with six heads each.", many, "ok", key=many.vkey)
-
     long = Home()
     long.with_caches = True
     for number in range(150):
@@ -557,7 +550,6 @@ def tail_cases(cases):
         times = {path(B24): changed}
         cases.add(name, why, home, found[0][0], found, mtimes=times, key=home.vkey, **more)
 
-    add("ok-unsealed-tail", "Three lines are not sealed yet; the file is ten seconds old.", NOW - 10_000, tail)
     add("ok-unsealed-tail-60s", "The file was changed exactly max-tail ago.", NOW - 60_000, tail)
     add("unsealed-60s", "The file was changed a millisecond before max-tail.", NOW - 60_001, unsealed)
     add("ok-unsealed-tail-ahead", "The time of the file is exactly max-tail after now.", NOW + 60_000, tail)
@@ -584,9 +576,6 @@ def tail_cases(cases):
     found = [("unsealed", label(forged), 1)]
     text = "There is a folder without a name key, and a file in it."
     cases.add("folder-without-name-key", text, files, "unsealed", found, key=home.vkey)
-    times, found = {path(forged): NOW - 1_000}, [("ok-unsealed-tail", label(forged), 1)]
-    text = "The file is one second old."
-    cases.add("folder-without-name-key-new", text, files, found[0][0], found, mtimes=times, key=home.vkey)
 
 
 def damaged_cases(cases):
@@ -594,10 +583,10 @@ def damaged_cases(cases):
     key = home.vkey
     seal = cache(A23)
 
-    def add(name, why, files, *found, **more):
-        """A damage of the file A23: found is a list of (word, line)."""
-        findings = [(word, label(A23), line) for word, line in found]
-        cases.add(name, why, files, findings[0][0], findings, key=key, **more)
+    def add(name, why, files, found):
+        """A damage of the file A23, and what is found: word and line."""
+        word, line = found
+        cases.add(name, why, files, word, [(word, label(A23), line)], key=key)
 
     def change(act, drop=()):
         return with_lines(home, A23, act, drop)
@@ -606,8 +595,6 @@ def damaged_cases(cases):
     add("edit-byte", "One byte of line 7 is another one.", change(at(6)), ("modified", 7))
     text = "Without the cache only the range is known: line 6 to 12."
     add("edit-byte-no-cache", text, change(at(6), [seal]), ("modified", 6))
-    text = "Without the cache: a line below the first head."
-    add("edit-byte-first-head-no-cache", text, change(at(1), [seal]), ("modified", 1))
     files = change(at(6))
     leaves = [leaf_of(line) for line in files[path(A23)].split(b"\n")[:-1]]
     files[seal] = b"".join(leaves)
@@ -619,7 +606,6 @@ def damaged_cases(cases):
     files = change(at(6))
     files[seal] += fixed("more") + b"half a leaf"
     add("edit-byte-cache-longer", "The cache has more leaves than needed.", files, ("modified", 7))
-    add("edit-two-lines", "Lines 4 and 10 are modified.", change(lambda lines: at(3)(at(9)(lines))), ("modified", 4))
     add("edit-last-line", "The last sealed line is modified.", change(at(11)), ("modified", 12))
     text = "A newline was overwritten: two lines became one."
     files = home.files()
@@ -627,11 +613,6 @@ def damaged_cases(cases):
     offset = len(b"\n".join(data.split(b"\n")[:4]))
     files[path(A23)] = data[:offset] + b" " + data[offset + 1 :]
     add("edit-newline", text, files, ("modified", 4))
-    text = "A comma in a line became a newline: one line became two."
-    files = home.files()
-    spot = data.index(b",", offset)
-    files[path(A23)] = data[:spot] + b"\n" + data[spot + 1 :]
-    add("edit-comma-to-newline", text, files, ("modified", 5))
 
     wrong = Home()
     wrong.with_caches = True
@@ -641,32 +622,16 @@ def damaged_cases(cases):
     add("head-other-offset", text, wrong, ("modified", 6))
 
     # Lines that are gone.
-    add("delete-line", "Line 5 is deleted.", change(lambda lines: lines[:4] + lines[5:]), ("missing", 5))
     text = "Lines 3 and 8 are deleted."
     add("delete-two-lines", text, change(lambda lines: lines[:2] + lines[3:7] + lines[8:]), ("missing", 3))
-    text = "Line 9 is deleted, and there is no cache: this looks like a cut."
-    add("delete-line-no-cache", text, change(lambda lines: lines[:8] + lines[9:], [seal]), ("truncated", 12))
-    text = "Line 5 is deleted, line 9 is modified."
-    add("delete-and-edit", text, change(lambda lines: at(7)(lines[:4] + lines[5:])), ("modified", 5))
     # Lines that are too many.
     extra = b'{"ts":"2026-11-23T08:03:00.000Z","user":"alice","tool":"fs.write"}'
-    text = "A line is inserted before line 5."
-    add("insert", text, change(lambda lines: [*lines[:4], extra, *lines[4:]]), ("inserted", 5))
     text = "Two lines are inserted at two places."
     act = lambda lines: [*lines[:4], extra, *lines[4:8], extra + b" ", *lines[8:]]  # noqa: E731
     add("insert-two", text, change(act), ("inserted", 5))
-    text = "A blank line is inserted."
-    add("insert-blank", text, change(lambda lines: [*lines[:4], b"", *lines[4:]]), ("inserted", 5))
-    text = "Line 5 is there twice."
-    add("duplicate-line", text, change(lambda lines: [*lines[:5], *lines[4:]]), ("inserted", 6))
     text = "The last sealed line is there twice; the second one is an unsealed line."
     add("duplicate-last-line", text, change(lambda lines: [*lines, lines[-1]]), ("unsealed", 13))
-    text = "Line 3 is there again before line 9."
-    add("replay-line", text, change(lambda lines: [*lines[:8], lines[2], *lines[8:]]), ("inserted", 9))
     # Another order.
-    text = "Lines 4 and 9 changed places."
-    act = lambda lines: [*lines[:3], lines[8], *lines[4:8], lines[3], *lines[9:]]  # noqa: E731
-    add("swap-lines", text, change(act), ("reordered", 4))
     text = "The last two lines changed places."
     add("swap-last-two", text, change(lambda lines: [*lines[:10], lines[11], lines[10]]), ("reordered", 11))
     text = "The lines are in the opposite order."
@@ -675,7 +640,6 @@ def damaged_cases(cases):
     files = home.files()
     files[path(A23)] = files[path(A23)][:-1]
     add("truncate-byte", "The last newline is gone.", files, ("truncated", 12))
-    add("truncate-line", "The last line is gone.", change(lambda lines: lines[:-1]), ("truncated", 12))
     text = "The file ends at its first head, and there is no cache."
     add("truncate-to-head-no-cache", text, change(lambda lines: lines[:5], [seal]), ("truncated", 6))
     add("truncate-to-nothing", "The file is empty.", change(lambda lines: []), ("truncated", 1))
@@ -684,10 +648,6 @@ def damaged_cases(cases):
 
     # With lines after the newest head. They are not looked at, because the tree is not well.
     home.write(A23, 3)
-    text = "A sealed line is modified; three lines that are not sealed follow."
-    add("edit-before-tail", text, change(at(6)), ("modified", 7))
-    text = "A sealed line is deleted; three lines that are not sealed follow."
-    add("delete-before-tail", text, change(lambda lines: lines[:4] + lines[5:]), ("missing", 5))
     text = "The last sealed line is replaced; three lines that are not sealed follow."
     add("edit-last-before-tail", text, change(at(11)), ("modified", 12))
     text = "The last two sealed lines changed places; three lines that are not sealed follow."
@@ -705,20 +665,12 @@ def file_cases(cases):
     files = home.files()
     del files[path(A23)]
     cases.add("file-deleted", "A day file is deleted.", files, "missing", gone(A23), key=key)
-    files = {p: d for p, d in home.files().items() if not p.startswith(("alice/", ".tooltrail/seal/alice"))}
-    text = "The folder of a user and its caches are deleted."
-    cases.add("user-deleted", text, files, "missing", gone(A23, A24), key=key)
     files = {p: d for p, d in home.files().items() if "alice" not in p}
     text = "The folder, the caches and the name key of a user are deleted."
     cases.add("user-and-name-key-deleted", text, files, "missing", MISSING * 2, key=key)
     files = home.files()
     files["alice/tool_audit/2026-11-23.jsonl.gz"] = files.pop(path(A23))
     cases.add("file-renamed", "A file with another name is no day file.", files, "missing", gone(A23), key=key)
-    files = home.files()
-    files[path(A23)], files[path(B23)] = files[path(B23)], files[path(A23)]
-    found = [("modified", label(A23), 1), ("modified", label(B23), 1)]
-    text = "The files of two users for one day changed places."
-    cases.add("files-swapped", text, files, "modified", found, key=key)
     renamed = {}
     for name, data in home.files().items():
         there = name.replace("alice", "?").replace("bob", "alice").replace("?", "bob")
@@ -735,8 +687,6 @@ def file_cases(cases):
     cases.add("name-key-deleted", text, files, "missing", found, key=key)
     files[".tooltrail/names/alice"] = b"0123\n"
     cases.add("name-key-malformed", "A name key is cut.", files, "missing", found, key=key)
-    files[".tooltrail/names/alice"] = fixed("another name key").hex().encode() + b"\n"
-    cases.add("name-key-replaced", "A name key is replaced.", files, "missing", found, key=key)
 
     erased = standard()
     erased.remove("erase", A23, A24)
@@ -751,16 +701,13 @@ def file_cases(cases):
     home.write(A23, 4).new_tree(A23).seal(A23)
     home.write(A23, 2).seal(A23)
     home.publish()
-    found = [("modified", label(A23), 7)]
-    text = "A file was damaged, and a new tree began after the sealed part. The finding stays."
-    cases.add("new-tree-at-end", text, home, "modified", found, key=key)
     home.write(A23, 1)
-    tail = [*found, ("unsealed", label(A23), 19)]
-    text = "The same with a line that is not sealed: the newest tree is well, so the tail is looked at."
-    cases.add("new-tree-tail", text, home, "modified", tail, key=key)
+    found = [("modified", label(A23), 7), ("unsealed", label(A23), 19)]
+    text = "A file was damaged, and a new tree began after the sealed part. The finding stays; one line is not sealed."
+    cases.add("new-tree-at-end", text, home, "modified", found, key=key)
     files = with_lines(home, A23, at(15))
     found = [("modified", label(A23), 7), ("modified", label(A23), 16)]
-    text = "The same, and a line of the new tree is modified as well: then it is not."
+    text = "A line of the new tree is modified as well; so the line that is not sealed is not looked at."
     cases.add("new-tree-edited", text, files, "modified", found, key=key)
 
     home = single()
@@ -769,9 +716,6 @@ def file_cases(cases):
     text = "A file was cut below its sealed part, and a new tree began at its begin."
     found = [("modified", label(A23), 4)]
     cases.add("new-tree-at-begin", text, home, "modified", found, key=key)
-    home.days[A23] = bytearray(single().days[A23])
-    text = "The old content came back: now the new tree does not match."
-    cases.add("new-tree-old-content", text, home, "modified", found, key=key)
 
 
 def log_cases(cases):
@@ -802,15 +746,8 @@ def log_cases(cases):
     fake.publish()
     text = "The log was made anew and signed with another key; the true key is given."
     cases.add("resigned-key", text, fake, "bad-signature", BAD, key=key)
-    text = "The folder of keys is given."
-    cases.add("resigned-keys", text, fake, "bad-signature", BAD, extra=home.keys(), keys="keys")
     text = "The key is remembered: the checkpoint is valid under log/key, which is another one."
     cases.add("resigned-remembered", text, fake, "forked", FORKED, extra=home.remembered(), remembered="remembered")
-    files = fake.files()
-    files[LOG + "key"] = key.encode() + b"\n"
-    text = "The key is remembered, and it is the one in log/key: the checkpoint is valid under neither."
-    extra = home.remembered()
-    cases.add("resigned-remembered-log-key", text, files, "bad-signature", BAD, extra=extra, remembered="remembered")
     text = "Only a checkpoint without a key is remembered: it is not signed by log/key."
     extra = {"remembered": home.note}
     cases.add("resigned-note", text, fake, "bad-signature", BAD, extra=extra, remembered="remembered")
@@ -830,18 +767,13 @@ def log_cases(cases):
     sides = {
         "remembered": (home.remembered(), {"remembered": "remembered"}),
         "keys": (home.keys(), {"keys": "keys"}),
-        "checkpoint": ({"seen": home.note}, {"checkpoint": "seen"}),
         "witness": ({}, {"witness": [WITNESS.vkey]}),
     }
-    cases.add("forked-key", "The log was made anew with the true key. The key alone does not tell.", other, "ok", key=key)
     for side, (extra, args) in sides.items():
         text = f"The log was made anew with the true key and other lines. Somebody remembers: {side}."
         cases.add(f"forked-{side}", text, other.files() | witnessed, "forked", FORKED, extra=extra, **args)
         text = f"The home and its log are an older state. Somebody remembers: {side}."
         cases.add(f"rolled-back-{side}", text, old.files() | witnessed, "rolled-back", ROLLED_BACK, extra=extra, **args)
-    text = "The home and its log are an older state. A checkpoint without a key is remembered."
-    extra = {"remembered": home.note}
-    cases.add("rolled-back-note", text, old, "rolled-back", ROLLED_BACK, extra=extra, remembered="remembered")
     home.witnessed = {}
     text = "The memory is the checkpoint itself."
     cases.add("ok-same-checkpoint", text, home, "ok", extra={"seen": home.note}, checkpoint="seen")
@@ -857,7 +789,6 @@ def log_cases(cases):
     note = note_of(body_of(home.origin, 0, fixed("no root")), home.signer)
     text = "The memory is a checkpoint of the empty log with a wrong root: it is malformed."
     remembered("empty-remembered-other-root", text, note, BAD)
-    remembered("remembered-cut", "The remembered note is cut.", home.note[:-20], BAD)
     note = note_of(body_of(home.origin, 5, fixed("no root")), home.signer)
     extra = home.keys() | {"seen": note}
     text = "One memory agrees, another one does not."
@@ -868,9 +799,8 @@ def log_cases(cases):
     text = "The files of a log that was rolled back are damaged as well; all that is wrong is told."
     files = with_lines(old, A23, at(2))
     found = [("rolled-back", None, None), ("modified", label(A23), 1)]
-    cases.add(
-        "rolled-back-and-modified", text, files, "rolled-back", found, extra=sides["remembered"][0], remembered="remembered"
-    )
+    extra, args = sides["remembered"]
+    cases.add("rolled-back-and-modified", text, files, "rolled-back", found, extra=extra, **args)
 
     unpublished_cases(cases)
     checkpoint_cases(cases, small())
@@ -888,15 +818,11 @@ def unpublished_cases(cases):
     times = {path(B23): NOW - 10_000}
     tail = ("ok-unsealed-tail", label(B23), 6)
 
-    def add(name, why, files, findings=(), note=stored, **args):
-        verdict = findings[0][0] if findings else "ok"
-        args = {"keys": "keys"} | args
-        cases.add(f"unpublished-{name}", why, files, verdict, findings, extra=home.keys(note), mtimes=times, **args)
+    def add(name, why, files, findings=(), note=stored):
+        verdict, extra = findings[0][0] if findings else "ok", home.keys(note)
+        cases.add(f"unpublished-{name}", why, files, verdict, findings, extra=extra, mtimes=times, keys="keys")
 
     add("checkpoint", "The newest checkpoint is beside the key and not in the home; the entries reach it.", home)
-    text = "The same, and a line that only the newest checkpoint covers is modified."
-    found = [("modified", label(B23), 6)]
-    add("and-modified", text, with_lines(home, B23, at(5)), found)
     files = home.files()
     del files[LOG + "checkpoint"]
     add("first", "It would have been the first one in the home.", files)
@@ -910,10 +836,6 @@ def unpublished_cases(cases):
     text = "The one beside the key is signed by another key."
     stranger = Signer(home.origin, fixed("stranger"))
     add("other-key", text, home, [*BAD, tail], note_of(home.body(), stranger))
-    text = "The one beside the key has no signature at all, and it would be the first one."
-    files = home.files()
-    del files[LOG + "checkpoint"]
-    add("first-unsigned", text, files, MISSING, home.body())
 
 
 def checkpoint_cases(cases, home):
@@ -933,19 +855,11 @@ def checkpoint_cases(cases, home):
         return note_of(text, signer)
 
     add("extra-line", "A line is added and signed; extension lines are not allowed.", signed(body + b"more\n"))
-    spot = len(home.note) - 20
-    damaged = home.note[:spot] + b"AAAA" + home.note[spot + 4 :]
-    add("signature", "A byte of the signature is edited.", damaged)
     add("unsigned", "There is no signature.", body + b"\n")
-    add("only-unknown-signature", "Only a key signed that nobody knows.", note_of(body, STRANGER))
-    add("unknown-signature", "A key that nobody knows signed too.", note_of(body, STRANGER, signer), "ok")
     same_name = Signer(origin, fixed("stranger"))
     add("same-name", "A key of the same name and another id signed too.", note_of(body, signer, same_name), "ok")
     text = "A second signature has the name and the id of the key, but does not verify."
     add("same-name-and-id", text, body + b"\n" + true_line + forged)
-    text = "A signature has the name and the id of the key and too few bytes."
-    add("same-name-and-id-short", text, home.note + signer.line(b"short"))
-    add("twice", "The same signature is there twice.", home.note + true_line, "ok")
     unknown = STRANGER.line(b"x" * 8)
     add("64-signatures", "64 signature lines are allowed.", body + b"\n" + unknown * 63 + true_line, "ok")
     add("65-signatures", "65 signature lines are not allowed.", body + b"\n" + true_line + unknown * 64)
@@ -961,15 +875,13 @@ def checkpoint_cases(cases, home):
     add("no-newline", "The last newline is missing.", home.note[:-1])
     add("returns", "The lines end with a return and a newline.", signed(body.replace(b"\n", b"\r\n")))
     add("not-utf-8", "The note is not UTF-8.", home.note.replace(b"\xe2\x80\x94", b"\x97"))
-    add("malformed-line", "A signature line has no base64.", home.note + "\u2014 name !\n".encode())
     text = "A signature line is not written as an encoder writes it."
     loose = f"\u2014 name {b64(b'12345678')[:-2]}R=\n".encode()
     add("loose-base64", text, home.note + loose)
     add("leading-zero", "The size has a leading zero.", signed(body.replace(b"\n2\n", b"\n02\n")))
     add("huge-size", "The size does not fit in 64 bits.", signed(body_of(origin, 1 << 64, root)))
-    add("large-size", "The size is larger than the log.", signed(body_of(origin, NONE, root)), "missing")
     add("short-root", "The root has 31 bytes.", signed(body_of(origin, 2, root[:31])))
-    add("empty", "The file is empty.", b"")
+    add("large-size", "The size is larger than the log.", signed(body_of(origin, NONE, root)), "missing")
     other = f"tooltrail/{fixed('other').hex()[:32]}"
     text = "The key signed an origin that is not its name."
     add("other-origin", text, signed(body_of(other, 2, root)), "forked")
@@ -978,18 +890,16 @@ def checkpoint_cases(cases, home):
     empty.note = note_of(body_of(empty.origin, 0, bytes(32)), empty.signer)
     text = "An empty log with a root that is not the hash of nothing."
     cases.add("checkpoint-empty-log-wrong-root", text, empty, "bad-signature", BAD, key=key)
-    files = home.files()
-    files[LOG + "checkpoint"] = damaged
+    files, spot = home.files(), len(home.note) - 20
+    files[LOG + "checkpoint"] = home.note[:spot] + b"AAAA" + home.note[spot + 4 :]
     text = "A byte of the signature is edited, and the key is remembered: the note is not valid under log/key."
-    extra = home.remembered()
-    cases.add("checkpoint-signature-remembered", text, files, "bad-signature", BAD, extra=extra, remembered="remembered")
+    args = {"extra": home.remembered(), "remembered": "remembered"}
+    cases.add("checkpoint-signature-remembered", text, files, "bad-signature", BAD, **args)
 
     files = home.files()
     files[LOG + "key"] = Signer(origin, fixed("stranger")).vkey.encode() + b"\n"
     text = "log/key is replaced; the key is given."
     cases.add("log-key-replaced", text, files, "forked", FORKED, key=key)
-    text = "log/key is replaced and nothing is given: the key did not sign."
-    cases.add("log-key-replaced-nothing", text, files, "bad-signature", BAD)
     del files[LOG + "key"]
     cases.add("log-key-deleted", "log/key is deleted; the key is given.", files, "forked", FORKED, key=key)
     cases.add("log-key-deleted-nothing", "log/key is deleted and nothing is given.", files, None)
@@ -1015,16 +925,12 @@ def deleted_cases(cases, home):
     add("nothing", "The log is deleted, and there is nothing to compare with.", ())
     add("key", "A key is given.", MISSING, key=key)
     add("remembered", "A checkpoint is remembered.", MISSING, home.remembered(), remembered="remembered")
-    add("keys", "A checkpoint is beside the key.", MISSING, home.keys(), keys="keys")
     extra = home.keys()
     del extra["keys/checkpoint"]
     text = "There is a folder of keys without a checkpoint: nothing was ever signed."
     add("keys-without-checkpoint", text, (), extra, keys="keys")
     add("witness", "A witness is given.", MISSING, witness=[WITNESS.vkey])
     add("checkpoint", "A checkpoint is given.", MISSING, {"seen": home.note}, checkpoint="seen")
-    files = home.files()
-    del files[LOG + "entries"]
-    cases.add("entries-deleted", "The entries are deleted.", files, "missing", MISSING, key=key)
     files = home.files()
     files[LOG + "entries"] = files[LOG + "entries"][:-1]
     cases.add("entries-cut-byte", "The last byte of the entries is cut.", files, "missing", MISSING, key=key)
@@ -1051,7 +957,6 @@ def entry_cases(cases):
     name = b64(fixed("a name"))
     more = b'{"type":"prune","files":[],"at":1,"by":"owner","why":"a test","more":%s}'
     add("of-no-kind", "An entry begins with an unknown byte.", raw(b"\x02" + bytes(97)))
-    add("empty", "An entry has no bytes.", raw(b""))
     add("head-short", "A head has 97 bytes.", lambda h: h.append(h.entries[0][:97]))
     add("head-flags", "A head has an unknown flag.", lambda h: h.append(b"\x01\x04" + h.entries[0][2:]))
     add("not-json", "A record is not JSON.", raw(b'{"type":"prune"'))
@@ -1059,11 +964,9 @@ def entry_cases(cases):
     add("newline", "A record has a newline.", raw(pretty))
     add("unknown-type", "A record has an unknown type.", json_of(type="note", **said))
     add("without-why", "A record has no reason.", json_of(type="prune", files=[name], at=NOW, by="owner"))
-    add("negative-time", "A record has a negative time.", json_of(type="prune", files=[name], at=-1, by="", why=""))
     add("without-files", "A record has no files.", json_of(type="prune", **said))
     add("short-name", "A record names a file by 31 bytes.", json_of(type="prune", files=[b64(bytes(31))], **said))
     line = {"name": name, "line": 0, "old": name, "new": name}
-    add("negative-line", "A record names a line below 0.", json_of(type="erase", lines=[line | {"line": -1}], **said))
     text = "A record names lines and files."
     add("lines-and-files", text, json_of(type="erase", lines=[line], files=[name], **said))
     bad = f"a+00000000+{b64(b'1' + bytes(32))}"
@@ -1075,9 +978,6 @@ def entry_cases(cases):
     text = "A member that nobody knows has a member twice."
     add("inner-member-twice", text, raw(more % b'{"a":1,"\\u0061":1}'))
     add("wrong-prev", "A head names a wrong head before it.", lambda h: h.write(A23, 1).seal(A23).seal(A23, prev=0))
-    add("no-prev", "A head names no head before it, but there is one.", lambda h: h.seal(A23, prev=NONE))
-    text = "The first head of a file names a head before it."
-    add("prev-of-nothing", text, lambda h: h.write(A24, 2).seal(A24, prev=0))
 
     def after_prune(home):
         last = home.last[home.name(A23)]
@@ -1093,22 +993,12 @@ def erased_cases(cases):
     home = single()
     home.erase_lines(A23, [3]).publish()
     key = home.vkey
-    erased = ("erased", label(A23), 4)
-    cases.add("erased-line", "A line was erased, and the log says so.", home, "erased", [erased], key=key)
-    files = with_lines(home, A23, at(8))
-    found = [erased, ("modified", label(A23), 9)]
-    cases.add("erased-line-and-edit", "Another line is modified.", files, "modified", found, key=key)
-    original = single().lines(A23)
-    files = with_lines(home, A23, at(3, lambda line: original[3]))
+    found = [("erased", label(A23), 4)]
+    cases.add("erased-line", "A line was erased, and the log says so.", home, "erased", found, key=key)
     found = [("modified", label(A23), 4)]
-    text = "The line was not erased, although the log says so."
-    cases.add("erased-line-there", text, files, "modified", found, key=key)
     files = with_lines(home, A23, at(3, lambda line: line.replace(b"erased", b"errata")))
     text = "Another line stands there than the record says."
     cases.add("erased-line-other-text", text, files, "modified", found, key=key)
-    files = with_lines(home, A23, lambda lines: lines[:3] + lines[4:])
-    found = [("missing", label(A23), 4)]
-    cases.add("erased-line-deleted", "The erased line was deleted.", files, "missing", found, key=key)
 
     plain = small()
     plain.with_caches = True
@@ -1184,20 +1074,16 @@ def erased_cases(cases):
     files = with_lines(whole, A23, at(6))
     found = [("unsealed", label(A23), 1)]
     cases.add("pruned-file-other", "A file that was pruned has other lines.", files, "unsealed", found, key=key)
-    whole.seal(A23).publish()
-    cases.add("pruned-file-sealed-again", "It has grown and was sealed again.", whole, "ok", key=key)
 
     # Lines of spaces.
     home = Home()
     home.write(A23, 3, b" " * 40, 3).seal(A23)
     home.write(A23, b" ", 1).seal(A23).publish()
-    found = [("incident", label(A23), 4), ("incident", label(A23), 8)]
-    cases.add("incident", "Lines of spaces were sealed.", home, "incident", found, key=home.vkey)
     home.write(A23, b"  ")
     times = {path(A23): NOW - 2_000}
-    found.append(("ok-unsealed-tail", label(A23), 10))
-    text = "A line of spaces that is not sealed yet is no incident."
-    cases.add("incident-and-tail", text, home, "incident", found, mtimes=times, key=home.vkey)
+    found = [("incident", label(A23), 4), ("incident", label(A23), 8), ("ok-unsealed-tail", label(A23), 10)]
+    text = "Two lines of spaces were sealed. One that is not sealed yet is no incident."
+    cases.add("incident", text, home, "incident", found, mtimes=times, key=home.vkey)
     files = with_lines(single(), A23, at(6, lambda line: b" " * len(line)))
     found = [("modified", label(A23), 7), ("incident", label(A23), 7)]
     cases.add("spaces-over-line", "A sealed line was overwritten with spaces.", files, "modified", found, key=key)
@@ -1217,9 +1103,6 @@ def key_cases(cases):
     cases.add("rotation-just-now-log-key", text, files, "ok", key=home.vkey)
     home.write(A23, 2).seal(A23).publish()
     second = home.signer
-    cases.add("rotation-old-key", "The key was changed; the old one is given.", home, "ok", key=first.vkey)
-    cases.add("rotation-new-key", "The new key is given.", home, "ok", key=second.vkey)
-    cases.add("rotation-keys", "The folder of keys is given.", home, "ok", extra=home.keys(), keys="keys")
     text = "The old key and a checkpoint of its time are remembered."
     cases.add("rotation-remembered", text, home, "ok", extra=old, remembered="remembered")
     text = "The new key is given, the old key and a checkpoint of its time are remembered."
@@ -1242,9 +1125,8 @@ def key_cases(cases):
         "not-by-old": ("The old key did not sign the change.", {3: note_of(body, second)}),
         "not-by-new": ("The new key did not sign the change.", {3: note_of(body, first)}),
         "other-root": ("Both keys signed another root.", {3: other_root}),
-        "rubbish": ("The note is no note.", {3: b"rubbish\n"}),
         "wrong-file": ("The note is in the file of another size.", {2: both}),
-        "no-record": ("The last entry at the size of the note is no change.", {2: note_of(home.body(2), first, second)}),
+        "no-record": ("The last entry of the note is no change.", {2: note_of(home.body(2), first, second)}),
     }
     for name, (text, notes) in changes.items():
         home.rotations = notes
@@ -1269,17 +1151,11 @@ def key_cases(cases):
     home.rotate("log 3")
     home.write(B23, 2).seal(B23).publish()
     cases.add("rotation-twice", "The key was changed twice; the first one is given.", home, "ok", key=first.vkey)
-    files = home.files()
-    del files[LOG + "keys/3"]
-    text = "The first change is gone; the second key is given."
-    cases.add("rotation-twice-first-gone", text, files, "ok", key=second.vkey)
 
     home = small()
     home.rotate("log 2", lost=True)
     home.write(A23, 2).seal(A23).publish()
     cases.add("key-lost", "The key was lost; the old one is given.", home, "bad-signature", BAD, key=first.vkey)
-    text = "The old key is remembered."
-    cases.add("key-lost-remembered", text, home, "forked", FORKED, extra=old, remembered="remembered")
     text = "The new one is given, the old key and a checkpoint of its time are remembered."
     cases.add("key-lost-new-key", text, home, "ok", extra=old, key=second.vkey, remembered="remembered")
     home.rotations = {3: note_of(home.body(3), first, second)}
@@ -1301,8 +1177,6 @@ def key_cases(cases):
     home.write(B23, 7).seal(B23).publish()
     cases.add("restored", "The log began anew after a restore; its key is given.", home, "ok", key=home.vkey)
     extra = before.remembered()
-    text = "The key of the new log is given, the old log is remembered."
-    cases.add("restored-forked", text, home, "forked", FORKED, extra=extra, key=home.vkey, remembered="remembered")
     text = "Only the old log is remembered, with its key, which has another name."
     cases.add("restored-remembered", text, home, "forked", FORKED, extra=extra, remembered="remembered")
     other = Home("another home", origin=f"tooltrail/{before.id}/2")
@@ -1316,9 +1190,7 @@ def key_cases(cases):
     body, key = home.body(), home.vkey
 
     def witnessed(name, why, note, findings, *more):
-        files = home.files()
-        if note is not None:
-            files[place] = note
+        files = home.files() | {place: note}
         verdict = findings[0][0] if findings else "ok"
         given = [witness.vkey for witness in (WITNESS, *more)]
         cases.add(f"witness-{name}", why, files, verdict, findings, key=key, witness=given)
@@ -1326,16 +1198,11 @@ def key_cases(cases):
     good = note_of(body, home.signer, OTHER_WITNESS, WITNESS)
     witnessed("good", "The witness cosigned the checkpoint; another one did too.", good, [])
     witnessed("older", "The witness cosigned an older one.", note_of(home.body(1), home.signer, WITNESS), [])
-    witnessed("absent", "There is no note of the witness.", None, MISSING)
     witnessed("one-of-two", "There are two witnesses; one of them has no note.", good, MISSING, OTHER_WITNESS)
     signed = body + b"\n" + home.signer.sign(body)
-    forged = WITNESS.line((1_795_521_000).to_bytes(8, "big") + bytes(64))
-    witnessed("bad", "The cosignature is wrong.", signed + forged, BAD)
     blob = base64.b64decode(WITNESS.sign(body).split(b" ")[2])
     late = WITNESS.line((1_795_521_001).to_bytes(8, "big") + blob[12:])
     witnessed("bad-time", "The time of the cosignature was changed.", signed + late, BAD)
-    plain = WITNESS.line(WITNESS.private.sign(body))
-    witnessed("plain", "The witness signed the note itself, without a time.", signed + plain, BAD)
     witnessed("unsigned", "The witness did not sign.", signed, BAD)
     witnessed("without-log", "The log did not sign.", note_of(body, WITNESS), BAD)
     cases.add("witness-wrong-type", "A key of a log is no key of a witness.", home, None, key=key, witness=[key])
@@ -1366,9 +1233,7 @@ def proof_cases(cases):
         }
 
     def text_of(proof):
-        extra = proof["extra"]
-        if not isinstance(extra, bytes):
-            extra = json.dumps(extra, separators=(",", ":"), ensure_ascii=False).encode()
+        extra = json.dumps(proof["extra"], separators=(",", ":"), ensure_ascii=False).encode()
         lines = ["c2sp.org/tlog-proof@v1", f"extra {b64(extra)}", f"index {proof['index']}"]
         return "\n".join([*lines, *(b64(digest) for digest in proof["log"]), "", ""]).encode() + proof["note"]
 
@@ -1387,7 +1252,6 @@ def proof_cases(cases):
         return proof
 
     add("good", "A good proof.", base(), "ok")
-    add("good-last-entry", "The head is the last entry of the log.", parts(B24, 2, 4), "ok")
     one = Home()
     one.write(B23, 1).seal(B23).publish()
     leaf = {
@@ -1418,26 +1282,14 @@ def proof_cases(cases):
     entries = [leaf_of(entry) for entry in odd.entries]
     proof = {"index": 1, "log": path_of(1, entries), "note": odd.note, "extra": leaf}
     add("good-new-tree", "A line of a new tree, with other letters than ASCII.", proof, "ok", key=odd.vkey)
-    proof = base()
-    proof["note"] = note_of(home.body(), STRANGER, home.signer, WITNESS)
-    add("good-more-signatures", "Other keys signed too.", proof, "ok")
 
     add("wrong-leaf", "The position of the line is another one.", changed(leaf=7))
     add("leaf-too-large", "The position is not below the lines of the head.", changed(leaf=12))
-    add("leaf-huge", "The position is the largest number.", changed(leaf=NONE))
     hashes = base()["extra"]["path"]
-    add("path-short", "The path of the line is cut.", changed(path=hashes[:-1]))
     add("path-long", "The path of the line has a hash too many.", changed(path=[*hashes, b64(fixed("hash"))]))
     proof = base()
-    proof["log"] = proof["log"][:-1]
-    add("log-path-short", "The path of the head is cut.", proof)
-    proof = base()
-    proof["log"] = [*proof["log"], fixed("hash")]
-    add("log-path-long", "The path of the head has a hash too many.", proof)
-    for name, index in (("wrong", 1), ("size", 5), ("huge", NONE)):
-        proof = base()
-        proof["index"] = index
-        add(f"index-{name}", "The index of the head is another one.", proof)
+    proof["index"] = 5
+    add("index-size", "The index of the head is the size of the log.", proof)
 
     # An inner node in the place of a leaf.
     proof = base()
@@ -1448,9 +1300,7 @@ def proof_cases(cases):
     add("node-as-leaf", "The line is proven as if it were an inner node.", changed(leaf=3, path=hashes[1:]))
 
     add("other-line", "The text of the line is another one.", changed(line=base()["extra"]["line"].replace("ok", "no")))
-    add("line-with-newline", "The line has its newline.", changed(line=base()["extra"]["line"] + "\n"))
     add("other-folder", "The folder is another one.", changed(folder="bob"))
-    add("other-date", "The date is another one.", changed(date="2026-11-24"))
     head = home.entries[2]
     add("head-edited", "A byte of the head is edited.", changed(head=b64(head[:66] + b"\x01" + head[67:])))
     proof = base()
@@ -1462,12 +1312,8 @@ def proof_cases(cases):
     spot = len(home.note) - 20
     proof["note"] = home.note[:spot] + b"AAAA" + home.note[spot + 4 :]
     add("bad-signature", "A byte of the signature is edited.", proof, "bad-signature")
-    proof["note"] = home.note[:40]
-    add("checkpoint-cut", "Refused: the checkpoint is cut.", proof, None)
     proof["note"] = note_of(home.body() + b"more\n", home.signer)
     add("checkpoint-extra-line", "Refused: a line was added to the checkpoint and signed.", proof, None)
-    proof["note"] = note_of(home.body(4), home.signer)
-    add("other-size", "The checkpoint is an older one, for which the path is another one.", proof)
     record = small()
     record.remove("prune", B23).publish()
     proof = base()
@@ -1478,23 +1324,14 @@ def proof_cases(cases):
 
     data = text_of(base())
     add("no-checkpoint", "Refused: there is no checkpoint.", data[: data.index(b"\n\n")], None)
-    add("other-version", "Refused: another first line.", data.replace(b"@v1", b"@v2", 1), None)
     lines = data.split(b"\n")
     add("no-extra", "Refused: no extra data.", b"\n".join([lines[0], *lines[2:]]), None)
-    add("extra-not-base64", "Refused: extra data that is not base64.", data.replace(b"extra ", b"extra !", 1), None)
-    proof = base()
-    proof["extra"] = b"[1]"
-    add("extra-no-object", "Refused: extra data that is no object.", proof, None)
-    proof["extra"] = b'{"line":' + b"[" * 3000
-    add("extra-nested", "Refused: extra data that is nested deeply.", proof, None)
-    add("leaf-negative", "Refused: the position is no number that counts.", changed(leaf=-1), None)
     proof = changed()
     del proof["extra"]["day_key"]
     add("member-missing", "Refused: a member is missing.", proof, None)
     proof = base()
     proof["index"] = "02"
     add("index-zero", "Refused: the index has a leading zero.", proof, None)
-    add("empty", "Refused: an empty file.", b"", None)
 
 
 def main():

@@ -96,7 +96,8 @@ fn what(args: &Args, settings: &Settings) -> Result<EraseWhat, Failure> {
     }
     if let Some(user) = &args.user {
         let day = args.day.as_deref().map(|day| {
-            Date::parse(day).ok_or_else(|| Failure::could_not(format!("{day:?} is no day"), "a day is written 2026-11-23"))
+            Date::parse(day)
+                .ok_or_else(|| Failure::could_not(format!("{day:?} is no day"), "a day is written 2026-11-23"))
         });
         return Ok(EraseWhat::User { user: user.clone(), day: day.transpose()? });
     }

@@ -70,7 +70,12 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             Err(failure) => (settings.without_file(), Rules::broken(failure.to_string()), durability.over(None)),
         };
         let open = move || {
-            let recorder = settings.create_home().and_then(|home| settings.recorder(&home));
+            let options = settings.create_home().and_then(|home| settings.options(&home));
+            let recorder = options.and_then(|mut options| {
+                // Hundreds of proxies may be idle at once.
+                options.seals_when_idle = false;
+                Ok(options.open()?)
+            });
             recorder.map_err(|failure| failure.to_string())
         };
         Start { about, policy: durability, rules, clock: crate::clock::clock(), open: Box::new(open), status: status() }

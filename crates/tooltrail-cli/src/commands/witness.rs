@@ -10,11 +10,11 @@ use tooltrail::seal::{KeyKind, Witness};
 
 use crate::commands::verify::verifier_key;
 use crate::failure::Failure;
+use crate::http::serve_witness;
 use crate::log::{self, Format, Level};
 use crate::output::{Data, print_json, talk};
 use crate::settings::Settings;
 use crate::settings::folders::user_folder;
-use crate::witness::serve;
 
 /// Cosign the checkpoints of other logs, so that nobody can set them back or show two histories
 ///
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let witness = Witness::open(&folder, &args.name, logs, &SystemRandom)?;
     let key = witness.key().to_string();
     let json = settings.flags.json;
-    let served = serve(witness, args.listen, |url| {
+    let served = serve_witness(witness, args.listen, |url| {
         let said = if json {
             print_json(&json!({ "address": url, "key": key }))
         } else {

@@ -107,6 +107,9 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
     if let Some(state) = state {
         LossFile::new(state).take(&home, |lost| recorder.record_lost(LossReason::Unopened, lost).is_ok());
     }
+    // At the end of a turn or session nothing may come for a long time, so that everything is sealed then.
+    let ends = told.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
+    recorder.seal(ends);
     // The process ends now, so nobody needs the memory of the redaction's tables.
     std::mem::forget(recorder);
     done.map_err(|error| error.message())

@@ -5,6 +5,7 @@ mod auth;
 mod server;
 mod status;
 mod web;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,12 +20,11 @@ use axum::routing::{MethodRouter, get, post};
 
 pub(crate) use server::host::Hosts;
 pub(crate) use server::listen::Listener;
+pub(crate) use witness::serve as serve_witness;
 
 use crate::http::server::failures::Failures;
 use crate::http::server::framing::Framed;
-pub(crate) use crate::http::status::{Problem, witness_answers};
-
-use crate::http::status::is_without_token;
+use crate::http::status::{Problem, is_without_token};
 use crate::service::Service;
 use crate::service::meters::Meters;
 use crate::service::peer::Peer;

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tooltrail::Error;
+use tooltrail::seal::WitnessAnswer;
 
 use crate::service::Refusal;
 
@@ -238,37 +239,16 @@ pub(crate) fn tile(bytes: Vec<u8>) -> Response {
     response
 }
 
-/// The answers of a witness, as its protocol names them.
-pub(crate) mod witness_answers {
-    use super::{Response, StatusCode, typed};
-
-    pub(crate) use super::note;
-
-    const TEXT: &str = "text/plain; charset=utf-8";
-
-    /// The request has another form, or its old size is larger than the checkpoint's.
-    pub(crate) fn malformed() -> Response {
-        typed(StatusCode::BAD_REQUEST, TEXT, "not a request of tlog-witness\n")
-    }
-
-    /// The checkpoint has no right signature of a known key.
-    pub(crate) fn unsigned() -> Response {
-        typed(StatusCode::FORBIDDEN, TEXT, "no signature of a key that is known for this log\n")
-    }
-
-    /// The log is not known.
-    pub(crate) fn unknown_log() -> Response {
-        typed(StatusCode::NOT_FOUND, TEXT, "this log is not known here\n")
-    }
-
-    /// Another size was cosigned, or this size with another root.
-    pub(crate) fn conflict(size: u64) -> Response {
-        typed(StatusCode::CONFLICT, "text/x.tlog.size", format!("{size}\n"))
-    }
-
-    /// The proof does not hold.
-    pub(crate) fn unproved() -> Response {
-        typed(StatusCode::UNPROCESSABLE_ENTITY, TEXT, "the proof does not hold\n")
+/// Returns the answer of a witness, with the status that its protocol names.
+pub(crate) fn witness_answer(answer: WitnessAnswer) -> Response {
+    let plain = |status, text: &str| typed(status, "text/plain; charset=utf-8", text.to_owned());
+    match answer {
+        WitnessAnswer::Cosigned(lines) => note(lines),
+        WitnessAnswer::Malformed => plain(StatusCode::BAD_REQUEST, "not a request of tlog-witness\n"),
+        WitnessAnswer::Unsigned => plain(StatusCode::FORBIDDEN, "no signature of a key that is known for this log\n"),
+        WitnessAnswer::UnknownLog => plain(StatusCode::NOT_FOUND, "this log is not known here\n"),
+        WitnessAnswer::Conflict(size) => typed(StatusCode::CONFLICT, "text/x.tlog.size", format!("{size}\n")),
+        _ => plain(StatusCode::UNPROCESSABLE_ENTITY, "the proof does not hold\n"),
     }
 }
 

@@ -11,8 +11,8 @@ use tooltrail::Home;
 use tooltrail::seal::PublicLog;
 
 use crate::service::Service;
+use crate::service::ask_witness::ask;
 use crate::settings::witness::WitnessSettings;
-use crate::witness::ask;
 
 /// How often it is looked for a new checkpoint.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -157,7 +157,12 @@ impl Meters {
             let now = crate::clock::clock().now().as_millis();
             let waits = sealing.waiting_since.map_or(0, |since| (now - since.as_millis()).max(0));
             let waits = ConstGauge::new(waits as f64 / 1_000.0);
-            registry.register_with_unit("sealing_wait", "Age of the oldest line that is not sealed", Unit::Seconds, waits);
+            registry.register_with_unit(
+                "sealing_wait",
+                "Age of the oldest line that is not sealed",
+                Unit::Seconds,
+                waits,
+            );
             let trouble = ConstGauge::new(i64::from(sealing.trouble.is_some()));
             registry.register("sealing_in_trouble", "Whether nothing can be sealed at the moment", trouble);
         }

@@ -58,6 +58,12 @@ pub(crate) struct PageRequest<'a> {
 }
 
 impl Trail {
+    /// Returns the home that it reads.
+    #[must_use]
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// Opens a home with the system's clock and zone.
     ///
     /// # Errors

@@ -34,8 +34,8 @@ pub use prune::prunable::{PrunedDay, would_prune};
 pub use queue::promise::{Ack, DURABLE_WAIT};
 pub use recorder::{Prepared, Recorder};
 pub use sealing::SealStatus;
-pub(crate) use sessions::forget_sessions;
 pub(crate) use sealing::{SealRound, SealWhen, Sealing};
+pub(crate) use sessions::forget_sessions;
 pub use sessions::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]
 pub use steps::Steps;

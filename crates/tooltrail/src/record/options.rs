@@ -42,6 +42,9 @@ pub struct Options {
     pub origin: Option<String>,
     /// A file with the seed of the log's signing key, 64 hex digits, if it is not in the folder of keys.
     pub log_key: Option<PathBuf>,
+    /// Whether the recorder looks for what other programs have appended while it records nothing itself, so that this is
+    /// sealed too. It wakes every ten seconds for that. Turn it off for processes of which hundreds may be idle.
+    pub seals_when_idle: bool,
     /// Who seals the day files; set where the recorder is opened.
     pub(crate) sealing: Option<Arc<dyn Sealing>>,
     /// Whether secrets are not redacted.
@@ -63,6 +66,7 @@ impl Options {
             random: Arc::new(SystemRandom),
             origin: None,
             log_key: None,
+            seals_when_idle: true,
             sealing: None,
             unredacted: false,
         }

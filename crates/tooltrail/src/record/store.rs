@@ -42,10 +42,10 @@ use crate::disk::Lock;
 use crate::error::Error;
 use crate::home::Home;
 use crate::journal::{Journal, Record, requested};
+use crate::random::Random;
 use crate::record::counters::Meters;
 use crate::record::event::Event;
 use crate::record::loss::LossReason;
-use crate::record::options::Options;
 use crate::record::recovery::{RECOVERY_WAIT, Recovered, recover};
 use crate::record::store::blocked_files::{BlockedFiles, LOOK_EVERY};
 use crate::record::store::files::Files;
@@ -165,18 +165,18 @@ impl Store {
     /// As [`recover`].
     pub(crate) fn open(
         home: Home,
-        options: &Options,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        seal_task: SealTask,
         meters: Arc<Meters>,
         waiting: Arc<WaitingFolders>,
         background: bool,
     ) -> Result<Self, Error> {
-        let clock = Arc::clone(&options.clock);
-        let mut journal = Journal::new(Arc::clone(home.disk()), Arc::clone(&options.random), home.id()?);
-        let sealing = options.sealing.clone();
+        let mut journal = Journal::new(Arc::clone(home.disk()), random, home.id()?);
+        let sealing = seal_task.sealing().cloned();
         let mut lateness = LatenessNotes::new(Zone::system);
         let now = clock.monotonic();
         let recovered = recover(&home, &mut journal, &mut lateness, sealing.as_deref(), RECOVERY_WAIT)?;
-        let seal_task = SealTask::new(sealing, background, now);
         let flusher = Flusher::new(Arc::clone(&clock), Arc::clone(&meters), background);
         let mut store = Self {
             files: Files::new(Arc::clone(home.disk())),

@@ -42,6 +42,7 @@ use crate::record::queue::weight::counted;
 use crate::record::recorder::State;
 use crate::record::store::Store;
 use crate::record::store::group::{Begun, Day, Group, Waiting};
+use crate::record::store::seal_task::SealTask;
 use crate::redact::Redactor;
 
 /// How long appended lines may wait for the next flush, and counted losses for the next attempt to write a gap.
@@ -140,7 +141,9 @@ impl Writer {
         let (clock, random) = (Arc::clone(&options.clock), Arc::clone(&options.random));
         let meters = Arc::clone(&state.meters);
         let waiting = Arc::clone(&state.waiting);
-        let store = Store::open(home, options, meters, waiting, background)?;
+        let (sealing, looks) = (options.sealing.clone(), options.seals_when_idle);
+        let seal_task = SealTask::new(sealing, background, looks, clock.monotonic());
+        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), seal_task, meters, waiting, background)?;
         let encoder = Encoder::new(redactor, random);
         *state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = store.unrecovered();
         Ok(Self {

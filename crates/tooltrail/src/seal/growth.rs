@@ -223,7 +223,7 @@ impl ErasedLines {
         let replaced = of_file.filter_map(|((_, line), records)| {
             let mut records = records.iter().filter(|(index, _)| *index > first_head).map(|(_, line)| line);
             let first = records.next()?;
-            Some((*line, Replaced { old: first.old, new: records.last().unwrap_or(first).new }))
+            Some((*line, Replaced { old: first.old, new: records.next_back().unwrap_or(first).new }))
         });
         replaced.collect()
     }

@@ -153,12 +153,16 @@ impl<'a> LeafCache<'a> {
         }
         Ok(())
     }
+}
 
-    /// Removes the cache.
-    ///
-    /// # Errors
-    /// Any I/O error of the operating system.
-    pub(crate) fn remove(&self) -> io::Result<()> {
-        self.disk.remove(&self.path())
+/// Removes the cached leaves of all trees of a day file, because the file is removed.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn remove_caches(disk: &dyn Disk, folder: &str, date: Date) -> io::Result<()> {
+    let begin = date.to_string();
+    for cache in disk.list(&[OWN_FOLDER, SEAL_FOLDER, folder])?.iter().filter(|cache| cache.name.starts_with(&begin)) {
+        disk.remove(&[OWN_FOLDER, SEAL_FOLDER, folder, &cache.name])?;
     }
+    Ok(())
 }

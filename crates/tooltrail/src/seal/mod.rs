@@ -25,10 +25,10 @@ mod tree;
 mod verify;
 mod witness;
 
+pub use erase::{EraseWhat, Erased, count_erasures};
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
-pub use erase::{EraseWhat, Erased};
 pub use owner::LogOwner;
 pub use prove::{Checked, Proof, Sealed, prove};
 pub use public::{CosignRequest, PublicLog};
-pub use witness::{WITNESS_REQUEST_BYTES_MAX, Witness, WitnessAnswer};
 pub use verify::{Counts, Finding, KnownFiles, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of};
+pub use witness::{WITNESS_REQUEST_BYTES_MAX, Witness, WitnessAnswer};

@@ -79,6 +79,7 @@ impl VerifierKey {
     }
 
     /// Returns the same key under another name.
+    #[cfg(test)]
     pub(crate) fn renamed(&self, name: &str) -> Self {
         Self { name: name.to_owned(), ..self.clone() }
     }
@@ -102,6 +103,7 @@ impl fmt::Debug for VerifierKey {
 }
 
 /// A private key with its name. It is wiped from memory when it is dropped, and has no `Debug`.
+#[expect(missing_debug_implementations, reason = "a secret is never printed")]
 pub struct SignerKey {
     name: String,
     kind: KeyKind,

@@ -84,7 +84,7 @@ pub(crate) enum What {
     /// The log begins anew; the last checkpoint before.
     Restored(String),
     /// From here on this key signs. `lost`: the key before could not sign any more.
-    Key { key: VerifierKey, lost: bool },
+    Key { key: Box<VerifierKey>, lost: bool },
 }
 
 /// A line that was replaced by another.
@@ -222,7 +222,7 @@ impl LogEvent {
                     Some(Json::Bool(true)) => true,
                     Some(_) => return None,
                 };
-                What::Key { key: VerifierKey::parse(members.text("key")?)?, lost }
+                What::Key { key: Box::new(VerifierKey::parse(members.text("key")?)?), lost }
             }
             _ => return None,
         };
@@ -314,8 +314,8 @@ mod tests {
             What::ErasedFiles(vec![[1; 32], [2; 32]]),
             What::Pruned(vec![[3; 32]]),
             What::Restored("a\n0\n\n".to_owned()),
-            What::Key { key: key.clone(), lost: false },
-            What::Key { key, lost: true },
+            What::Key { key: Box::new(key.clone()), lost: false },
+            What::Key { key: Box::new(key), lost: true },
         ];
         let events = events.map(|what| Record::Event(LogEvent::new(1, "me", "because \u{7}", what)));
         for record in [vec![Record::Head(head), Record::Head(later)], events.to_vec()].concat() {

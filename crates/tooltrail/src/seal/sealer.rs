@@ -27,7 +27,7 @@ use crate::seal::checkpoint::SignedCheckpoint;
 use crate::seal::growth::{Growing, Remembered};
 use crate::seal::heads::Heads;
 use crate::seal::keys::{SealKeys, read_text};
-use crate::seal::leaves::SEAL_FOLDER;
+use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
 use crate::seal::log::{HashFiles, each_entry};
 use crate::seal::name::NameKey;
 use crate::seal::note::NOTE_BYTES_MAX;
@@ -200,10 +200,14 @@ impl Sealer {
         match changes::oldest(&**self.disk())? {
             None if !is_scan_due => return Ok(SealRound::default()),
             // Each short-lived process lists one line, so that so few and so young ones are not due.
-            Some((since, notes)) if !is_scan_due && self.is_short_lived && when == SealWhen::Due => {
-                if notes < LINES_DUE && !is_due(now, Some(since), LINE_WAITS) {
-                    return Ok(SealRound { again: Some(ROUND_EVERY), ..SealRound::default() });
-                }
+            Some((since, notes))
+                if !is_scan_due
+                    && self.is_short_lived
+                    && when == SealWhen::Due
+                    && notes < LINES_DUE
+                    && !is_due(now, Some(since), LINE_WAITS) =>
+            {
+                return Ok(SealRound { again: Some(ROUND_EVERY), ..SealRound::default() });
             }
             _ => {}
         }
@@ -520,6 +524,10 @@ impl Sealing for Sealer {
         let records = records.collect::<Vec<_>>();
         if !records.is_empty() {
             self.record(&mut opened, &records).map_err(failed)?;
+        }
+        for (folder, date) in files {
+            // What stays is overwritten when a file of this name comes again.
+            let _ = remove_caches(&**self.disk(), folder, *date);
         }
         Ok(Box::new(opened.keep()))
     }

@@ -142,7 +142,7 @@ impl Signing<'_> {
     pub(crate) fn rotate(self, log: &mut SigningLog, at: u64, by: &str, why: &str) -> io::Result<VerifierKey> {
         let next = self.keys.make_next(&log.origin, self.random)?;
         let key = next.verifier();
-        let what = What::Key { key: key.clone(), lost: false };
+        let what = What::Key { key: Box::new(key.clone()), lost: false };
         let note = self.sign(log, &[Record::Event(LogEvent::new(at, by, why, what))], &[&next])?;
         self.keys.store_checkpoint(&note)?;
         self.finish_rotation(Some(&note), &log.origin)?;
@@ -221,7 +221,7 @@ impl Signing<'_> {
                 };
                 let key = self.keys.make_next(&origin, self.random)?.verifier();
                 self.keys.use_next()?;
-                (origin, log, What::Key { key, lost: true })
+                (origin, log, What::Key { key: Box::new(key), lost: true })
             }
             Again::NewLog => {
                 let origin = next_origin(&before.origin);

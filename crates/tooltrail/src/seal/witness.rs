@@ -56,7 +56,10 @@ pub struct Witness {
 
 impl std::fmt::Debug for Witness {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Witness").field("key", &self.signer.verifier()).field("logs", &self.logs).finish_non_exhaustive()
+        f.debug_struct("Witness")
+            .field("key", &self.signer.verifier())
+            .field("logs", &self.logs)
+            .finish_non_exhaustive()
     }
 }
 

@@ -8,7 +8,7 @@ pub(crate) mod params;
 pub(crate) mod read_log;
 pub(crate) mod recent;
 pub(crate) mod reserved_body;
+pub(crate) mod sealed;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod users;
-pub(crate) mod sealed;

@@ -57,7 +57,10 @@ pub(crate) async fn entry(
     caller.may_read()?;
     let params = Params::of(&uri, &[])?;
     let id = EntryId::parse(&id).ok_or_else(|| {
-        Problem::unclear(format!("{id:?} is no id of an entry"), "an id has 36 characters: GET /api/audit/recent gives them")
+        Problem::unclear(
+            format!("{id:?} is no id of an entry"),
+            "an id has 36 characters: GET /api/audit/recent gives them",
+        )
     })?;
     let mut question = Question::new();
     question.query = Query::parse(&format!("id={id}")).map_err(|error| Problem::reading(&error))?;
@@ -73,12 +76,15 @@ pub(crate) async fn entry(
         .await?;
     let Some((line, sealed)) = found else { return Err(Problem::NoSuchPath) };
     let (proof, why) = match sealed {
-        Some(Sealed::Yes(proof)) => (json!({
-            "text": proof.encode(),
-            "sealed_at": proof.sealed_at().map(|(at, _)| at),
-            "checkpoint_size": proof.sealed_at().map(|(_, size)| size),
-            "signers": proof.signers(),
-        }), Value::Null),
+        Some(Sealed::Yes(proof)) => (
+            json!({
+                "text": proof.encode(),
+                "sealed_at": proof.sealed_at().map(|(at, _)| at),
+                "checkpoint_size": proof.sealed_at().map(|(_, size)| size),
+                "signers": proof.signers(),
+            }),
+            Value::Null,
+        ),
         Some(Sealed::No(why)) => (Value::Null, why.into()),
         Some(_) | None => (Value::Null, "nothing of this file is sealed yet".into()),
     };

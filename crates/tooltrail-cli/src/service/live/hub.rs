@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tooltrail::{Follow, Question, Trail};
+use tooltrail::seal::count_erasures;
+use tooltrail::{Follow, Home, Question, Trail};
 
 use super::mask::Mask;
 use super::ring::{EventId, Ring, RingPosition, Since, StreamEvent};
@@ -57,8 +58,8 @@ impl Hub {
         let shared = Arc::new(Shared { ring: Mutex::new(Ring::new(&start)), newest: watch::Sender::new(Some(0)) });
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("tooltrail-live".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || shared.run(follow, &stopped)
+            let (shared, home) = (Arc::clone(&shared), trail.home().clone());
+            move || shared.run(&home, follow, &stopped)
         });
         let thread = thread.map_err(|error| Failure::io("start", "a thread that follows the home", &error))?;
         Ok(Self { shared, secret, stop: Some(stop), thread: Some(thread) })
@@ -99,9 +100,14 @@ impl Shared {
     }
 
     /// Follows the home until the hub is dropped.
-    fn run(&self, mut follow: Follow, stopped: &mpsc::Receiver<()>) {
+    fn run(&self, home: &Home, mut follow: Follow, stopped: &mpsc::Receiver<()>) {
         let mut trouble = None;
+        let mut erasures = count_erasures(home);
         loop {
+            let now = count_erasures(home);
+            if std::mem::replace(&mut erasures, now) != now {
+                self.ring().drop_all();
+            }
             let batch = follow.next_batch();
             // Logs a failure only once until a read succeeds again. A later read returns the entries missed by this
             // one.

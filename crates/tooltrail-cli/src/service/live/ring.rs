@@ -109,6 +109,13 @@ impl Ring {
         }
     }
 
+    /// Drops all events, because they may contain what was erased. Subscribers that have not got them are told.
+    pub(super) fn drop_all(&mut self) {
+        self.first += self.events.len() as u64;
+        self.events.clear();
+        self.bytes = 0;
+    }
+
     /// Returns the number of the newest event; 0 if there was none yet.
     pub(super) fn newest(&self) -> u64 {
         self.first + self.events.len() as u64 - 1

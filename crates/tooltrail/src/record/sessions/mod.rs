@@ -14,6 +14,6 @@ mod requested;
 mod settle;
 mod touched;
 
-pub use recorder::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 pub(crate) use forget::forget_sessions;
+pub use recorder::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 pub(crate) use settle::settle;

@@ -19,14 +19,22 @@ pub(crate) struct SealTask {
     sealing: Option<Arc<dyn Sealing>>,
     /// Whether a round runs in a thread of its own.
     background: bool,
+    /// Whether it looks for lines of other programs while this process records nothing.
+    looks_when_idle: bool,
     running: Option<JoinHandle<SealRound>>,
     begun_at: Option<Duration>,
-    due_at: Duration,
+    /// When the next round is due; `None` if this process has recorded nothing since the last one.
+    due_at: Option<Duration>,
 }
 
 impl SealTask {
-    pub(crate) fn new(sealing: Option<Arc<dyn Sealing>>, background: bool, now: Duration) -> Self {
-        Self { sealing, background, running: None, begun_at: None, due_at: now }
+    pub(crate) fn new(
+        sealing: Option<Arc<dyn Sealing>>,
+        background: bool,
+        looks_when_idle: bool,
+        now: Duration,
+    ) -> Self {
+        Self { sealing, background, looks_when_idle, running: None, begun_at: None, due_at: Some(now) }
     }
 
     /// Returns who seals; `None` if nobody does.
@@ -36,7 +44,7 @@ impl SealTask {
 
     /// Makes a round due, because files were flushed.
     pub(crate) fn is_due(&mut self, now: Duration) {
-        self.due_at = self.due_at.min(self.begun_at.map_or(now, |begun| now.max(begun + ROUND_EVERY)));
+        self.due_by(self.begun_at.map_or(now, |begun| now.max(begun + ROUND_EVERY)));
     }
 
     /// Takes the result of a round that has ended, and begins one that is due. Returns what is to be recorded.
@@ -46,10 +54,11 @@ impl SealTask {
         if self.running.as_ref().is_some_and(JoinHandle::is_finished) {
             events = self.ended(now);
         }
-        if self.running.is_some() || now < self.due_at {
+        if self.running.is_some() || self.due_at.is_none_or(|due_at| now < due_at) {
             return events;
         }
-        (self.begun_at, self.due_at) = (Some(now), now + LOOK_EVERY);
+        self.begun_at = Some(now);
+        self.due_at = self.looks_when_idle.then_some(now + LOOK_EVERY);
         let thread = self.background.then(|| {
             let sealing = Arc::clone(&sealing);
             Builder::new().name("tooltrail-seal".to_owned()).spawn(move || sealing.seal(SealWhen::Due)).ok()
@@ -73,10 +82,10 @@ impl SealTask {
     /// Returns how long the task needs no attention; `None` means without a limit.
     pub(crate) fn patience(&self, now: Duration) -> Option<Duration> {
         self.sealing.as_ref()?;
-        Some(match self.running {
-            Some(_) => ROUND_EVERY,
-            None => self.due_at.saturating_sub(now),
-        })
+        match self.running {
+            Some(_) => Some(ROUND_EVERY),
+            None => Some(self.due_at?.saturating_sub(now)),
+        }
     }
 
     fn ended(&mut self, now: Duration) -> Vec<Event> {
@@ -89,8 +98,12 @@ impl SealTask {
 
     fn took(&mut self, round: SealRound, now: Duration) -> Vec<Event> {
         if let Some(again) = round.again {
-            self.due_at = self.due_at.min(now + again);
+            self.due_by(now + again);
         }
         round.events
+    }
+
+    fn due_by(&mut self, at: Duration) {
+        self.due_at = Some(self.due_at.map_or(at, |due_at| due_at.min(at)));
     }
 }

@@ -8,6 +8,7 @@
 //! 5. The note is removed.
 
 mod copies;
+mod files;
 mod lines;
 mod replacement;
 mod resume;
@@ -18,11 +19,9 @@ use std::time::Duration;
 pub(super) use resume::resume;
 pub use select::EraseWhat;
 
-use crate::clock::Date;
-use crate::disk::Disk;
 use crate::error::Error;
-use crate::home::{OWN_FOLDER, SYSTEM_USER};
-use crate::journal::waiting;
+use crate::home::{Home, SYSTEM_USER};
+use crate::journal::{requested, waiting};
 use crate::record::{Event, Recorder};
 use crate::seal::erase::copies::Copies;
 use crate::seal::erase::resume::{Task, finish};
@@ -40,6 +39,12 @@ const WAIT: Duration = Duration::from_secs(10);
 /// second.
 const FLUSH_TRIES: usize = 13;
 const FLUSH_PAUSE: Duration = Duration::from_millis(250);
+
+/// Returns a number that changes each time when something was erased in a home, for processes that keep lines in memory.
+#[must_use]
+pub fn count_erasures(home: &Home) -> u64 {
+    requested(&**home.disk()).unwrap_or(0)
+}
 
 /// What was erased, or would be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,7 +69,14 @@ impl LogOwner {
     /// [`Error::Input`] if the user may not be erased, [`Error::Unhealthy`] if the log does not continue what was signed
     /// before, and any I/O error of the operating system. What was recorded before an error is completed by the next
     /// recorder that opens the home.
-    pub fn erase(&self, recorder: &Recorder, what: &EraseWhat, by: &str, why: &str, dry_run: bool) -> Result<Erased, Error> {
+    pub fn erase(
+        &self,
+        recorder: &Recorder,
+        what: &EraseWhat,
+        by: &str,
+        why: &str,
+        dry_run: bool,
+    ) -> Result<Erased, Error> {
         if matches!(what, EraseWhat::User { user, .. } if user == SYSTEM_USER) {
             let hint = "prune removes old days of all users, and --id erases single entries";
             return Err(Error::input("the entries that tooltrail writes about itself are no user's", hint));
@@ -73,13 +85,13 @@ impl LogOwner {
         let disk = &**self.home.disk();
         if dry_run {
             let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
-            return Ok(selected.counted());
+            return Ok(counted(&selected));
         }
         self.await_flushes(recorder)?;
         let mut opened = self.sealer.open(WAIT).map_err(|error| self.failed(error))?;
         self.sealer.seal_all(&mut opened).map_err(|error| self.failed(error))?;
         let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
-        let mut erased = selected.counted();
+        let mut erased = counted(&selected);
         if erased.entries + erased.files == 0 {
             opened.close();
             return Ok(erased);
@@ -93,7 +105,12 @@ impl LogOwner {
         done.map_err(failed)?;
         erased.left_in = copies.clear(&self.home).map_err(failed)?;
         Task::done(disk).map_err(failed)?;
-        recorder.event(Event::Erase { entries: erased.entries, files: erased.files, by: by.to_owned(), why: why.to_owned() });
+        recorder.event(Event::Erase {
+            entries: erased.entries,
+            files: erased.files,
+            by: by.to_owned(),
+            why: why.to_owned(),
+        });
         Ok(erased)
     }
 
@@ -153,11 +170,12 @@ impl LogOwner {
     }
 }
 
-/// The path of the note of an erasure that is under way.
-pub(super) const ERASING: [&str; 2] = [OWN_FOLDER, "erasing"];
-
-/// Returns the files of a user's folder that are day files.
-pub(super) fn day_files(disk: &dyn Disk, folder: &str) -> Vec<Date> {
-    let listed = disk.list(&[folder, crate::home::TRAIL_FOLDER]).unwrap_or_default();
-    listed.iter().filter_map(|file| crate::home::day_of(&file.name)).collect()
+fn counted(selected: &Selected) -> Erased {
+    let lines = || selected.lines.values().flatten();
+    Erased {
+        entries: lines().count() as u64,
+        files: selected.files.len() as u64,
+        without_salt: lines().filter(|line| !line.has_salt).count() as u64,
+        left_in: Vec::new(),
+    }
 }

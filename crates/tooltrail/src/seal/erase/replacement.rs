@@ -1,8 +1,8 @@
 //! The line that stands in place of an erased one.
 
+use crate::clock::Zone;
 use crate::json::push_string;
 use crate::query::Line;
-use crate::clock::Zone;
 
 /// The tool of a line that stands in place of an erased one.
 const TOOL: &str = "tooltrail.erased";
@@ -40,7 +40,9 @@ mod tests {
         assert_eq!((parsed.tool.as_str(), parsed.user.as_str()), (TOOL, "al\"ice"));
         assert!(!text.contains("secret") && !text.contains("hello"));
         assert_eq!(replacement(&new), new, "an erased line stays as it is");
-        for short in ["", "{}", "no entry", r#"{"ts":"2026-11-23T08:15:00Z","user":"a","tool":"t","args":{},"status":"ok"}"#] {
+        for short in
+            ["", "{}", "no entry", r#"{"ts":"2026-11-23T08:15:00Z","user":"a","tool":"t","args":{},"status":"ok"}"#]
+        {
             assert_eq!(replacement(short.as_bytes()), vec![b' '; short.len()], "{short}");
         }
     }

@@ -7,11 +7,11 @@ use crate::clock::Date;
 use crate::disk::Disk;
 use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name};
 use crate::seal::changes::Day;
-use crate::seal::erase::replacement::replacement;
+use crate::seal::erase::files::{ERASING, day_files};
 use crate::seal::erase::lines::each_line_at;
-use crate::seal::erase::{ERASING, day_files};
+use crate::seal::erase::replacement::replacement;
 use crate::seal::keys::{ERASED, read_text};
-use crate::seal::leaves::SEAL_FOLDER;
+use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
 use crate::seal::name::{NAMES_FOLDER, NameKey};
 use crate::seal::record::{ErasedLine, Record, What};
 use crate::seal::sealer::Sealer;
@@ -173,12 +173,7 @@ fn in_log(sealer: &Sealer) -> io::Result<Vec<Record>> {
 }
 
 /// Overwrites the lines of a file that are still as they were before their erasure.
-fn overwrite(
-    sealer: &Sealer,
-    day: &Day,
-    name: &Hash,
-    lines: &BTreeMap<(Hash, u64), ErasedLine>,
-) -> io::Result<()> {
+fn overwrite(sealer: &Sealer, day: &Day, name: &Hash, lines: &BTreeMap<(Hash, u64), ErasedLine>) -> io::Result<()> {
     let disk = &**sealer.disk();
     let path = [&*day.0, TRAIL_FOLDER, &day_name(day.1)];
     if disk.open(&path)?.is_none() {
@@ -213,11 +208,7 @@ fn remove(sealer: &Sealer, (folder, date): &Day) -> io::Result<()> {
     disk.remove(&[folder, TRAIL_FOLDER, &day_name(*date)])?;
     drop(append);
     disk.sync_folder(&[folder, TRAIL_FOLDER])?;
-    let begin = date.to_string();
-    for cache in disk.list(&[OWN_FOLDER, SEAL_FOLDER, folder])?.iter().filter(|cache| cache.name.starts_with(&begin)) {
-        disk.remove(&[OWN_FOLDER, SEAL_FOLDER, folder, &cache.name])?;
-    }
-    Ok(())
+    remove_caches(disk, folder, *date)
 }
 
 /// Removes the name key of a user whose files are gone, and the empty folders.

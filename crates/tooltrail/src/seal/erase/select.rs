@@ -9,9 +9,9 @@ use crate::disk::Disk;
 use crate::home::{OWN_FOLDER, TRAIL_FOLDER, day_name, folder_of, outside_folder};
 use crate::query::{Filter, Line, Query};
 use crate::seal::changes::Day;
+use crate::seal::erase::files::day_files;
 use crate::seal::erase::lines::each_line_at;
 use crate::seal::erase::replacement::replacement;
-use crate::seal::erase::{Erased, day_files};
 use crate::seal::tree::{Hash, leaf_hash};
 
 /// What is to be erased.
@@ -49,19 +49,7 @@ pub(super) struct Chosen {
     pub(super) old: Hash,
     pub(super) new: Hash,
     pub(super) id: Option<String>,
-    has_salt: bool,
-}
-
-impl Selected {
-    pub(super) fn counted(&self) -> Erased {
-        let lines = || self.lines.values().flatten();
-        Erased {
-            entries: lines().count() as u64,
-            files: self.files.len() as u64,
-            without_salt: lines().filter(|line| !line.has_salt).count() as u64,
-            left_in: Vec::new(),
-        }
-    }
+    pub(super) has_salt: bool,
 }
 
 /// Finds what is to be erased, with the reads of the trail whose queries name it.
@@ -98,7 +86,8 @@ pub(super) fn select(disk: &dyn Disk, what: &EraseWhat, now: Timestamp) -> io::R
                 (EraseWhat::Entry(id), _) => id.time().date() == date,
                 // A line may stand a day beside its time, because other programs write local times.
                 (_, Some((_, _, (from, until)))) => {
-                    from.is_none_or(|from| date >= from.plus_days(-1)) && until.is_none_or(|until| date <= until.plus_days(1))
+                    from.is_none_or(|from| date >= from.plus_days(-1))
+                        && until.is_none_or(|until| date <= until.plus_days(1))
                 }
                 _ => false,
             };

@@ -286,10 +286,10 @@ fn accepted_keys(
         }
         let Ok(last) = entry(disk, size - 1) else { continue };
         if let Some(Record::Event(LogEvent { what: What::Key { key, lost: false }, .. })) = Record::decode(&last)
-            && key != trusted
+            && *key != trusted
             && note.is_signed_by(&key)
         {
-            trusted = key;
+            trusted = *key;
             accepted.push(trusted.clone());
             followed.push(note.checkpoint);
         }
