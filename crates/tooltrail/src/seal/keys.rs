@@ -101,6 +101,13 @@ impl SealKeys {
         Ok(SignerKey::new(origin, KeyKind::Log, &seed))
     }
 
+    /// Whether a signing key has other content than a key. One that this user may not read is no reason.
+    pub(crate) fn is_damaged(&self) -> bool {
+        let newest = self.newest().ok().flatten().unwrap_or(0);
+        let is_damaged = |error: io::Error| error.kind() == io::ErrorKind::InvalidData;
+        (1..=newest).any(|number| self.signer("log", number).is_err_and(is_damaged))
+    }
+
     /// Returns the verifier keys of all signing keys that can be read.
     pub(crate) fn all(&self, origin: &str) -> Vec<VerifierKey> {
         let newest = self.newest().ok().flatten().unwrap_or(0);

@@ -35,10 +35,7 @@ impl LogOwner {
     /// # Errors
     /// [`Error::Unhealthy`] if the log of the home is not signed by the key; any I/O error of the operating system.
     pub fn key(&self) -> Result<VerifierKey, Error> {
-        let mut opened = self.sealer.open(WAIT).map_err(|error| self.failed(error))?;
-        if opened.log.stored().is_none() {
-            self.sealer.record(&mut opened, &[]).map_err(|error| self.failed(error))?;
-        }
+        let opened = self.sealer.open(WAIT).map_err(|error| self.failed(error))?;
         let key = opened.log.signer().verifier();
         opened.close();
         Ok(key)

@@ -111,6 +111,11 @@ impl Signing<'_> {
         }
         let heads = Heads::read(&**self.disk, log.size(), |size| root(&hashes, size))?;
         let mut log = SigningLog { log, heads, origin, signer, stored };
+        if newest.is_none() {
+            // The first checkpoint is that of the empty log, so that a home whose log is gone can be told from a new one.
+            let note = self.sign(&mut log, &[], &[])?;
+            self.publish(&mut log, note)?;
+        }
         // A process was killed between the two.
         if let Some(newest) = newest.filter(|_| log.stored != published || log.stored.is_none()) {
             let newer = if published_checkpoint.as_ref() == Some(newest) { &published } else { &log.stored };
@@ -271,11 +276,6 @@ impl SigningLog {
     /// Returns the key that signs.
     pub(crate) fn signer(&self) -> &SignerKey {
         &self.signer
-    }
-
-    /// Returns the newest checkpoint as it was published.
-    pub(crate) fn stored(&self) -> Option<&str> {
-        self.stored.as_deref()
     }
 }
 

@@ -25,4 +25,5 @@ mod replaced_files;
 mod sealed_world;
 mod session_calls;
 mod sim_disk;
+mod tampering;
 mod unusual_files;

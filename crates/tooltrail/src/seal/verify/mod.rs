@@ -192,6 +192,9 @@ impl Verify {
         if !public.is_some_and(|key| view.checkpoint.is_signed_by(&key)) {
             run.findings.push(Finding::of_log(Verdict::Forked, "log/key is not the key that signs the log"));
         }
+        if keys.as_ref().is_some_and(SealKeys::is_damaged) {
+            run.findings.push(Finding::of_log(Verdict::BadSignature, "a signing key in the folder of keys is damaged"));
+        }
         run.vouched_by.push("self".to_owned());
         let own = keys.as_ref().map_or_else(Vec::new, |keys| keys.all(key.name()));
         for seen in &seen {

@@ -79,7 +79,8 @@ impl View {
         let size = published.as_ref().map(|published| published.checkpoint.size);
         // A process may have been killed before it could publish what it had stored.
         if let Some(newer) = beside.and_then(SignedCheckpoint::parse)
-            && Some(newer.checkpoint.size) > size
+            && (published.is_some() && Some(newer.checkpoint.size) > size
+                || note.is_none() && newer.checkpoint.size == 0)
             && let Ok(view) = Self::read_at(disk, first_key, newer, sizes)?
         {
             return Ok(Ok(view));
