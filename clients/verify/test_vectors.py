@@ -203,11 +203,12 @@ def run_hostile(vectors, rounds):
             checked = "user" not in case["args"] and "from" not in case["args"] and "to" not in case["args"]
             if not same and checked and case["verdict"] == "ok" and verdict == "ok":
                 # Two files may be damaged without notice: a pruned file that becomes empty is no file any more, and
-                # bytes after the entries that were signed do not count.
+                # bytes after the entries that were signed do not count. An empty log needs no entries.
                 if file in days and not (source.name.startswith("pruned") and file.stat().st_size == 0):
                     print(f"{what}: a day file was changed, and the verdict is ok")
                     return False
-                if file.name == "entries" and not file.read_bytes().startswith(before) and "beyond" not in source.name:
+                kept = file.is_file() and not file.is_symlink() and file.read_bytes().startswith(before)
+                if file.name == "entries" and before and not kept and "beyond" not in source.name:
                     print(f"{what}: the log was changed, and the verdict is ok")
                     return False
     print(f"{rounds} damaged cases: " + ", ".join(f"{counts[word]} {word}" for word in sorted(counts)))

@@ -895,6 +895,7 @@ class Home:
         self.witnesses = [key_option(value, COSIGNATURE) for value in options.witness]
         self.remembered_key: Key | None = None
         self.seeds: list[tuple[int, bytes]] = []
+        self.not_seeds: list[str] = []
         if options.checkpoint is not None:
             self.memories.append(Memory("checkpoint", read_option_file(options.checkpoint, NOTE_BYTES)))
         if options.remembered is not None:
@@ -913,9 +914,10 @@ class Home:
                     match = re.fullmatch(r"log-(0|[1-9][0-9]{0,8})\.key", name, re.ASCII)
                     if match:
                         seed = beside.read(name)
-                        if seed is None or not re.fullmatch(rb"[0-9a-f]{64}\n", seed):
-                            raise Impossible(f"{name} in the folder of keys is not a signing key")
-                        self.seeds.append((int(match[1]), bytes.fromhex(seed[:64].decode())))
+                        if seed is not None and re.fullmatch(rb"[0-9a-f]{64}\n", seed):
+                            self.seeds.append((int(match[1]), bytes.fromhex(seed[:64].decode())))
+                        else:
+                            self.not_seeds.append(name)
                 self.seeds.sort()
                 note = beside.read("checkpoint", limit=NOTE_BYTES)
                 if note is not None:
@@ -991,11 +993,18 @@ class Home:
         return signed
 
     def _unpublished(self, published: Signed | None, key: Key | None) -> Signed | None:
-        """Takes the checkpoint beside the key if it is valid and newer: nobody was able to publish it."""
+        """Takes the checkpoint beside the key if it is valid and newer: a process was killed before it published it.
+
+        In the place of a checkpoint that is missing only the one of the empty log is taken.
+        """
         beside = next((memory.checkpoint for memory in self.memories if memory.who == "keys"), None)
         if beside is None or (key is None and not self.seeds):
             return None
-        if published and (beside.size <= published.checkpoint.size or beside.origin != published.checkpoint.origin):
+        if published is None:
+            taken = beside.size == 0
+        else:
+            taken = beside.size > published.checkpoint.size and beside.origin == published.checkpoint.origin
+        if not taken:
             return None
         try:
             signed = self._signed(beside, key)
@@ -1083,6 +1092,8 @@ class Home:
     def _memories(self) -> None:
         """Step 4."""
         assert self.checkpoint is not None
+        for name in self.not_seeds:
+            self.find("bad-signature", None, None, f"{name} in the folder of keys is not a signing key.")
         for witness in self.witnesses_without_note:
             self.find("missing", None, None, f"There is no note of the witness {witness.name}.")
         for memory in self.memories:

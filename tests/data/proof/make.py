@@ -470,6 +470,9 @@ def good_cases(cases):
     cases.add("ok-log-key", "Nothing is given: the key is log/key.", home, "ok")
     home.with_caches = False
     cases.add("ok-keys", "The folder of keys is given.", home, "ok", extra=home.keys(), keys="keys")
+    extra = home.keys() | {"keys/log-2.key": home.signer.seed.hex().encode()[:-1] + b"\n"}
+    text = "A file in the folder of keys is named like a key and is none."
+    cases.add("keys-not-a-seed", text, home, "bad-signature", BAD, extra=extra, keys="keys")
     extra = {"key.txt": home.vkey.encode() + b"\n"}
     text = "The key is given as a file. There are no caches."
     cases.add("ok-key-file", text, home, "ok", extra=extra, key="key.txt")
@@ -825,17 +828,23 @@ def unpublished_cases(cases):
     add("checkpoint", "The newest checkpoint is beside the key and not in the home; the entries reach it.", home)
     files = home.files()
     del files[LOG + "checkpoint"]
-    add("first", "It would have been the first one in the home.", files)
+    add(
+        "and-deleted",
+        "There is no checkpoint in the home, although the one beside the key is not of size 0.",
+        files,
+        MISSING,
+    )
     add("older-home", "The same checkpoint with an older home, whose entries do not reach it.", older, ROLLED_BACK)
     text = "There are so many entries, but the last one is another one."
     files = home.files()
     files[LOG + "entries"] = packed([*home.entries[:2], home.entries[2][:-1] + b"\0"])
     add("other-entries", text, files, [*ROLLED_BACK, tail])
-    del files[LOG + "checkpoint"]
-    add("first-other-entries", "And there is no checkpoint in the home.", files, MISSING)
     text = "The one beside the key is signed by another key."
     stranger = Signer(home.origin, fixed("stranger"))
     add("other-key", text, home, [*BAD, tail], note_of(home.body(), stranger))
+    home, times = Home(), {}
+    text = "It would have been the first one in the home; it is of size 0."
+    add("first", text, home, (), note_of(home.body(), home.signer))
 
 
 def checkpoint_cases(cases, home):
@@ -1121,11 +1130,12 @@ def key_cases(cases):
     body = home.body(3)
     both = note_of(body, first, second)
     other_root = note_of(body_of(home.origin, 3, fixed("root")), first, second)
+    other_size = note_of(body.replace(b"\n3\n", b"\n2\n"), first, second)
     changes = {
         "not-by-old": ("The old key did not sign the change.", {3: note_of(body, second)}),
         "not-by-new": ("The new key did not sign the change.", {3: note_of(body, first)}),
         "other-root": ("Both keys signed another root.", {3: other_root}),
-        "wrong-file": ("The note is in the file of another size.", {2: both}),
+        "wrong-file": ("The note is in the file of another size, or says another size.", {2: both, 3: other_size}),
         "no-record": ("The last entry of the note is no change.", {2: note_of(home.body(2), first, second)}),
     }
     for name, (text, notes) in changes.items():

@@ -14,6 +14,7 @@ mod lines;
 mod loops;
 mod memory;
 mod queries;
+mod seals;
 mod seeds;
 
 pub use seeds::seeds;
@@ -22,11 +23,17 @@ pub use seeds::seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("line", lines::line),
     ("day", days::day),
     ("journal", journals::journal),
     ("folder", folders::folder),
     ("query", queries::query),
     ("cursor", cursors::cursor),
+    ("note", seals::note),
+    ("checkpoint", seals::checkpoint),
+    ("tile", seals::tile),
+    ("record", seals::record),
+    ("proof", seals::proof),
+    ("request", seals::request),
 ];

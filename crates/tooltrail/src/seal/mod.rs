@@ -7,6 +7,8 @@
 mod changes;
 mod checkpoint;
 mod erase;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzed;
 mod growth;
 mod heads;
 mod keys;
@@ -16,6 +18,8 @@ mod name;
 mod note;
 mod opening;
 mod owner;
+#[cfg(test)]
+mod peers;
 mod prove;
 mod public;
 mod record;

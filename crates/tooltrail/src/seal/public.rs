@@ -36,7 +36,7 @@ pub struct CosignRequest {
 
 /// Which part of the log a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tile {
+pub(crate) enum Tile {
     Hashes { level: u32, index: u64, width: u64 },
     Entries { index: u64, width: u64 },
 }
@@ -154,7 +154,7 @@ impl PublicLog {
 }
 
 impl Tile {
-    fn parse(path: &str) -> Option<Self> {
+    pub(crate) fn parse(path: &str) -> Option<Self> {
         let (level, rest) = path.split_once('/')?;
         let (index, width) = match rest.split_once(".p/") {
             Some((index, width)) => (index, parse_number(width).filter(|width| (1..TILE_HASHES).contains(width))?),

@@ -156,14 +156,14 @@ impl Witness {
 }
 
 /// A request to cosign.
-struct Request {
+pub(crate) struct Request {
     old: u64,
     proof: Vec<Hash>,
     note: SignedCheckpoint,
 }
 
 impl Request {
-    fn parse(body: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(body: &[u8]) -> Option<Self> {
         if body.len() > WITNESS_REQUEST_BYTES_MAX {
             return None;
         }
