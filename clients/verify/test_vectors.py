@@ -202,13 +202,15 @@ def run_hostile(vectors, rounds):
             same = file.is_file() and not file.is_symlink() and file.read_bytes() == before
             checked = "user" not in case["args"] and "from" not in case["args"] and "to" not in case["args"]
             if not same and checked and case["verdict"] == "ok" and verdict == "ok":
-                # Two files may be damaged without notice: a pruned file that becomes empty is no file any more, and
-                # bytes after the entries that were signed do not count. An empty log needs no entries.
-                if file in days and not (source.name.startswith("pruned") and file.stat().st_size == 0):
+                # This may be damaged without notice: a pruned file that becomes empty is no file any more, an empty file
+                # without heads may go, and bytes after the entries that were signed do not count.
+                there = file.is_file() and not file.is_symlink()
+                pruned = source.name.startswith("pruned") and there and file.stat().st_size == 0
+                if file in days and not pruned and (before or there):
                     print(f"{what}: a day file was changed, and the verdict is ok")
                     return False
-                kept = file.is_file() and not file.is_symlink() and file.read_bytes().startswith(before)
-                if file.name == "entries" and before and not kept and "beyond" not in source.name:
+                kept = not before or (there and file.read_bytes().startswith(before))
+                if file.name == "entries" and not kept and "beyond" not in source.name:
                     print(f"{what}: the log was changed, and the verdict is ok")
                     return False
     print(f"{rounds} damaged cases: " + ", ".join(f"{counts[word]} {word}" for word in sorted(counts)))

@@ -66,10 +66,15 @@ impl Steps {
     /// # Errors
     /// As [`Recorder::prune`].
     pub fn prune(&mut self, retention: &Retention, by: &str) -> Result<Vec<PrunedDay>, Error> {
+        self.meanwhile(|recorder| recorder.prune(retention, by))
+    }
+
+    /// Runs something that waits for the recorder, and writes the batches that it waits for.
+    pub fn meanwhile<T: Send>(&mut self, work: impl FnOnce(&Recorder) -> T + Send) -> T {
         let (recorder, writer) = (&self.recorder, &mut self.writer);
         std::thread::scope(|scope| {
-            let pruning = scope.spawn(|| recorder.prune(retention, by));
-            while !pruning.is_finished() {
+            let working = scope.spawn(|| work(recorder));
+            while !working.is_finished() {
                 let batch = recorder.state().queue.take(Some(Duration::ZERO));
                 // Without this check, idle steps would run at random moments.
                 if batch.items.is_empty() && batch.shed.is_empty() {
@@ -78,7 +83,7 @@ impl Steps {
                     writer.step(batch);
                 }
             }
-            pruning.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            working.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 

@@ -8,6 +8,7 @@ use crate::home::Home;
 use crate::record::{Options, Recorder, SessionRecorder, Steps};
 use crate::seal::erase::resume;
 use crate::seal::keys::SealKeys;
+use crate::seal::owner::LogOwner;
 use crate::seal::sealer::Sealer;
 
 impl Options {
@@ -56,13 +57,26 @@ impl Options {
     }
 }
 
+impl LogOwner {
+    /// Like [`LogOwner::open`], with keys on a disk of their own.
+    ///
+    /// # Errors
+    /// As [`LogOwner::open`].
+    #[doc(hidden)]
+    pub fn on(home: &Home, options: &Options, keys: Arc<dyn Disk>) -> Result<Self, Error> {
+        Ok(Self { home: home.clone(), sealer: options.sealer_with(home, SealKeys::on(keys))? })
+    }
+}
+
 impl Steps {
     /// Like [`Steps::open`], with a sealer whose keys are on a disk of their own.
     ///
     /// # Errors
     /// As [`Options::open`].
     pub fn open_sealed(home: Home, mut options: Options, keys: Arc<dyn Disk>) -> Result<Self, Error> {
-        options.sealing = Some(Arc::new(options.sealer_with(&home, SealKeys::on(keys))?));
+        let sealer = options.sealer_with(&home, SealKeys::on(keys))?;
+        resume(&sealer).map_err(Error::io("complete an erasure in", home.root()))?;
+        options.sealing = Some(Arc::new(sealer));
         Self::open(home, options)
     }
 }

@@ -22,6 +22,7 @@ mod reading;
 mod recording;
 mod redaction;
 mod replaced_files;
+mod sealed_ends;
 mod sealed_world;
 mod session_calls;
 mod sim_disk;

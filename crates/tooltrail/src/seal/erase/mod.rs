@@ -20,20 +20,27 @@ pub(super) use resume::resume;
 pub use select::EraseWhat;
 
 use crate::error::Error;
-use crate::home::{Home, SYSTEM_USER};
+use crate::home::{Home, SYSTEM_USER, TRAIL_FOLDER, day_name};
 use crate::journal::{requested, waiting};
 use crate::record::{Event, Recorder};
+use crate::seal::changes::Day;
 use crate::seal::erase::copies::Copies;
-use crate::seal::erase::resume::{Task, finish};
-use crate::seal::erase::select::{Selected, select};
+use crate::seal::erase::replacement::replacement;
+use crate::seal::erase::resume::{Overwrite, Task, finish};
+use crate::seal::erase::select::{Chosen, Selected, select};
 use crate::seal::name::NameKey;
 use crate::seal::owner::LogOwner;
 use crate::seal::record::{ErasedLine, FILES_MAX, LINES_MAX, LogEvent, Record, What};
 use crate::seal::sealer::Opened;
 use crate::seal::signing::SignError;
+use crate::seal::tree::leaf_hash;
 
 /// How long to wait for a process that seals.
 const WAIT: Duration = Duration::from_secs(10);
+
+/// The most lines, and the most bytes of lines, that are erased with one note.
+const PART_LINES_MAX: usize = 16_384;
+const PART_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// How often, and with which pause, it is looked whether other processes have flushed their lines. They flush every
 /// second.
@@ -97,12 +104,13 @@ impl LogOwner {
             return Ok(erased);
         }
         let copies = Copies::of(&selected);
-        let (records, task) = self.records(&mut opened, &selected, by, why).map_err(failed)?;
-        task.note(disk).map_err(failed)?;
-        self.sealer.record(&mut opened, &records).map_err(|error| self.failed(error))?;
-        let done = finish(&self.sealer, &task, &records);
+        for part in parts(&selected) {
+            let (records, task) = self.records(&opened, &selected, &part, by, why).map_err(failed)?;
+            task.note(disk).map_err(failed)?;
+            self.sealer.record(&mut opened, &records).map_err(|error| self.failed(error))?;
+            finish(&self.sealer, &task, &records).map_err(failed)?;
+        }
         opened.close();
-        done.map_err(failed)?;
         erased.left_in = copies.clear(&self.home).map_err(failed)?;
         Task::done(disk).map_err(failed)?;
         recorder.event(Event::Erase {
@@ -131,43 +139,81 @@ impl LogOwner {
         Ok(())
     }
 
-    /// Returns the records of the log, and the note of what is to be done.
+    /// Returns the records of the log for a part of the work, and the note of what is to be done.
     fn records(
         &self,
-        opened: &mut Opened<'_>,
+        opened: &Opened<'_>,
         selected: &Selected,
+        part: &Part<'_>,
         by: &str,
         why: &str,
     ) -> std::io::Result<(Vec<Record>, Task)> {
         let disk = &**self.home.disk();
         let (at, mut events, mut lines, mut files) = (self.sealer.now_ms(), Vec::new(), Vec::new(), Vec::new());
         let mut task = Task::default();
-        for (day, chosen) in &selected.lines {
+        for (day, chosen) in &part.lines {
             let key = NameKey::make(disk, &day.0, &*self.sealer.random)?;
             let name = key.of_file(&day.0, day.1);
             let sealed = opened.log.heads.newest(&name).map_or(0, |(_, head)| head.tree.first_line + head.entries);
+            let path = [&*day.0, TRAIL_FOLDER, &day_name(day.1)];
+            let file = disk.open(&path)?.ok_or(std::io::ErrorKind::NotFound)?;
             // Lines that came after the seal are left for the next time.
-            lines.extend(chosen.iter().filter(|line| line.number < sealed).map(|line| ErasedLine {
-                name,
-                line: line.number,
-                old: line.old,
-                new: line.new,
-                id: line.id.clone(),
-            }));
-            task.lines.insert(day.clone());
-        }
-        for day in &selected.files {
-            if let Some(key) = NameKey::read(disk, &day.0)? {
-                files.push(key.of_file(&day.0, day.1));
+            for line in chosen.iter().filter(|line| line.number < sealed) {
+                let mut bytes = vec![0; line.len];
+                file.read_at(&mut bytes, line.offset)?;
+                if leaf_hash(&bytes) != line.old {
+                    continue;
+                }
+                lines.push(ErasedLine { name, line: line.number, old: line.old, new: line.new, id: line.id.clone() });
+                let new = replacement(&bytes);
+                task.add(day, Overwrite { number: line.number, offset: line.offset, new });
             }
-            task.files.insert(day.clone());
+        }
+        if part.has_files {
+            for day in &selected.files {
+                if let Some(key) = NameKey::read(disk, &day.0)? {
+                    files.push(key.of_file(&day.0, day.1));
+                }
+                task.files.insert(day.clone());
+            }
+            task.folders.clone_from(&selected.folders);
         }
         events.extend(lines.chunks(LINES_MAX).map(|lines| What::ErasedLines(lines.to_vec())));
         events.extend(files.chunks(FILES_MAX).map(|files| What::ErasedFiles(files.to_vec())));
-        task.folders.clone_from(&selected.folders);
         let records = events.into_iter().map(|what| Record::Event(LogEvent::new(at, by, why, what)));
         Ok((records.collect(), task))
     }
+}
+
+/// A part of the work, so small that its note fits into memory.
+struct Part<'a> {
+    lines: Vec<(&'a Day, &'a [Chosen])>,
+    /// Whether the files go with it.
+    has_files: bool,
+}
+
+/// Returns the parts of the work: the files first, and then the lines.
+fn parts(selected: &Selected) -> Vec<Part<'_>> {
+    let mut parts = vec![Part { lines: Vec::new(), has_files: true }];
+    let (mut count, mut bytes) = (0, 0);
+    for (day, chosen) in &selected.lines {
+        let mut from = 0;
+        for (at, line) in chosen.iter().enumerate() {
+            (count, bytes) = (count + 1, bytes + line.len);
+            if count >= PART_LINES_MAX || bytes >= PART_BYTES_MAX || at + 1 == chosen.len() {
+                if let Some(part) = parts.last_mut() {
+                    part.lines.push((day, &chosen[from..=at]));
+                }
+                from = at + 1;
+            }
+            if count >= PART_LINES_MAX || bytes >= PART_BYTES_MAX {
+                parts.push(Part { lines: Vec::new(), has_files: false });
+                (count, bytes) = (0, 0);
+            }
+        }
+    }
+    parts.retain(|part| !part.lines.is_empty() || part.has_files && !selected.files.is_empty());
+    parts
 }
 
 fn counted(selected: &Selected) -> Erased {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::time::Duration;
 
 use crate::clock::Date;
 use crate::disk::Disk;
 use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name};
+use crate::journal::{request_zeros, zero_unowned};
 use crate::seal::changes::Day;
 use crate::seal::erase::files::{ERASING, day_files};
 use crate::seal::erase::lines::each_line_at;
@@ -14,33 +16,56 @@ use crate::seal::keys::{ERASED, read_text};
 use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
 use crate::seal::name::{NAMES_FOLDER, NameKey};
 use crate::seal::record::{ErasedLine, Record, What};
-use crate::seal::sealer::Sealer;
+use crate::seal::sealer::{Opened, Sealer};
+use crate::seal::signing::SignError;
 use crate::seal::tree::{Hash, leaf_hash};
 
 /// The file that says up to where the erasures beside the key have been applied to this home.
 const APPLIED: [&str; 2] = [OWN_FOLDER, "erased.applied"];
 
+/// How long to wait for a process that seals.
+const WAIT: Duration = Duration::from_secs(2);
+
 /// The most bytes of the note of an erasure, and of the erasures beside the key that are read at once.
-const NOTE_BYTES_MAX: usize = 16 * 1024 * 1024;
+const NOTE_BYTES_MAX: usize = 256 * 1024 * 1024;
 const ERASED_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// What is to be done.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Task {
-    /// The files of which lines are overwritten.
-    pub(super) lines: BTreeSet<Day>,
+    /// The lines that are overwritten.
+    lines: BTreeMap<Day, Vec<Overwrite>>,
     /// The files that are removed.
     pub(super) files: BTreeSet<Day>,
     /// The folders of which everything goes.
     pub(super) folders: BTreeSet<String>,
 }
 
+/// A line that is overwritten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Overwrite {
+    pub(super) number: u64,
+    pub(super) offset: u64,
+    /// The line that stands there afterwards, of the same length.
+    pub(super) new: Vec<u8>,
+}
+
 impl Task {
+    /// Adds a line to overwrite.
+    pub(super) fn add(&mut self, day: &Day, line: Overwrite) {
+        self.lines.entry(day.clone()).or_default().push(line);
+    }
+
     /// Writes the note of an erasure, durably.
     pub(super) fn note(&self, disk: &dyn Disk) -> io::Result<()> {
-        let day = |kind: &str, (folder, date): &Day| format!("{kind} {date} {folder}\n");
-        let mut text = self.lines.iter().map(|file| day("lines", file)).collect::<String>();
-        text.extend(self.files.iter().map(|file| day("file", file)));
+        let mut text = String::new();
+        for ((folder, date), lines) in &self.lines {
+            for Overwrite { number, offset, new } in lines {
+                // The line as it will stand, because it cannot be told from a line that is overwritten by half.
+                text.push_str(&format!("line {date} {folder}/{number} {offset} {}\n", String::from_utf8_lossy(new)));
+            }
+        }
+        text.extend(self.files.iter().map(|(folder, date)| format!("file {date} {folder}\n")));
         text.extend(self.folders.iter().map(|folder| format!("folder {folder}\n")));
         disk.replace(&ERASING, text.as_bytes())
     }
@@ -56,10 +81,14 @@ impl Task {
         let mut task = Self::default();
         for line in text.lines() {
             let Some((kind, rest)) = line.split_once(' ') else { continue };
-            let day = || rest.split_once(' ').and_then(|(date, folder)| Some((folder.to_owned(), Date::parse(date)?)));
-            match (kind, day()) {
-                ("lines", Some(day)) => drop(task.lines.insert(day)),
-                ("file", Some(day)) => drop(task.files.insert(day)),
+            let dated = || rest.split_once(' ').and_then(|(date, rest)| Some((Date::parse(date)?, rest)));
+            match (kind, dated()) {
+                ("line", Some((date, rest))) => {
+                    if let Some((folder, line)) = parse_overwrite(rest) {
+                        task.add(&(folder, date), line);
+                    }
+                }
+                ("file", Some((date, folder))) => drop(task.files.insert((folder.to_owned(), date))),
                 ("folder", _) => drop(task.folders.insert(rest.to_owned())),
                 _ => {}
             }
@@ -68,22 +97,21 @@ impl Task {
     }
 }
 
+/// Reads `FOLDER/NUMBER OFFSET LINE`. A folder has no slash, and the line may contain anything.
+fn parse_overwrite(text: &str) -> Option<(String, Overwrite)> {
+    let (folder, rest) = text.split_once('/')?;
+    let (number, rest) = rest.split_once(' ')?;
+    let (offset, new) = rest.split_once(' ')?;
+    let line = Overwrite { number: number.parse().ok()?, offset: offset.parse().ok()?, new: new.as_bytes().to_vec() };
+    Some((folder.to_owned(), line))
+}
+
 /// Keeps the records beside the key and does what they say. The records are signed.
 pub(super) fn finish(sealer: &Sealer, task: &Task, records: &[Record]) -> io::Result<()> {
     let disk = &**sealer.disk();
     keep(sealer, records)?;
-    let mut lines = BTreeMap::new();
-    for record in records {
-        if let Record::Event(event) = record
-            && let What::ErasedLines(erased) = &event.what
-        {
-            erased.iter().for_each(|line| drop(lines.insert((line.name, line.line), line.clone())));
-        }
-    }
-    for day in &task.lines {
-        if let Some(key) = NameKey::read(disk, &day.0)? {
-            overwrite(sealer, day, &key.of_file(&day.0, day.1), &lines)?;
-        }
+    for (day, lines) in &task.lines {
+        overwrite(sealer, day, lines)?;
     }
     for day in &task.files {
         remove(sealer, day)?;
@@ -107,28 +135,75 @@ pub(crate) fn resume(sealer: &Sealer) -> io::Result<()> {
     if task.is_none() && applied >= kept {
         return Ok(());
     }
-    // The records of the log say which lines; those beside the key also tell a home that has an older log.
+    // What was signed is published first: the process may have been killed in between.
+    let opened = match sealer.open(WAIT) {
+        Ok(opened) => Some(opened),
+        // Another process seals, and may be erasing just now. The next one looks again.
+        Err(SignError::Io(error)) if error.kind() == io::ErrorKind::TimedOut => return Ok(()),
+        // A home that was restored has an older log; the records beside the key are all that is known.
+        Err(SignError::Refused(_)) => None,
+        Err(SignError::Io(error)) => return Err(error),
+    };
+    // Only what is recorded is done: the process may have been killed before it could record anything.
     let mut records = read_kept(sealer)?;
-    if task.is_some() {
+    if opened.is_some() {
         records.extend(in_log(sealer)?);
     }
-    let mut task = task.unwrap_or_default();
+    let noted = task.unwrap_or_default();
+    let mut task = Task::default();
     let names = records.iter().flat_map(named).collect::<BTreeSet<_>>();
+    let lines = erased_lines(&records);
     for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-        let Some(key) = NameKey::read(disk, &user.name)? else { continue };
-        let dates = day_files(disk, &user.name);
-        let files = dates.iter().filter(|date| names.contains(&(key.of_file(&user.name, **date), true)));
-        let files = files.map(|date| (user.name.clone(), *date)).collect::<Vec<_>>();
+        let folder = user.name;
+        let Some(key) = NameKey::read(disk, &folder)? else { continue };
+        let dates = day_files(disk, &folder);
+        let files = dates.iter().filter(|date| names.contains(&(key.of_file(&folder, **date), true)));
+        let files = files.map(|date| (folder.clone(), *date)).collect::<Vec<_>>();
         // A home from before the erasure of a user has the user's name key.
-        if !files.is_empty() && files.len() == dates.len() {
-            task.folders.insert(user.name.clone());
+        if files.len() == dates.len() && (!files.is_empty() || noted.folders.contains(&folder)) {
+            task.folders.insert(folder.clone());
         }
         task.files.extend(files);
-        let lines = dates.iter().filter(|date| names.contains(&(key.of_file(&user.name, **date), false)));
-        task.lines.extend(lines.map(|date| (user.name.clone(), *date)));
+        for date in dates.iter().filter(|date| names.contains(&(key.of_file(&folder, **date), false))) {
+            let (day, name) = ((folder.clone(), *date), key.of_file(&folder, *date));
+            // First those that the note has, of which some may be overwritten by half.
+            let is_recorded = |line: &&Overwrite| {
+                lines.get(&(name, line.number)).is_some_and(|erased| erased.new == leaf_hash(&line.new))
+            };
+            let known = noted.lines.get(&day).into_iter().flatten().filter(is_recorded);
+            known.for_each(|line| task.add(&day, line.clone()));
+            let Some(file) = disk.open(&[&folder, TRAIL_FOLDER, &day_name(*date)])? else { continue };
+            each_line_at(&*file, |number, offset, line| {
+                let erased = lines.get(&(name, number)).filter(|erased| erased.old == leaf_hash(line));
+                if let Some(new) = erased.map(|_| replacement(line)) {
+                    task.add(&day, Overwrite { number, offset, new });
+                }
+                Ok(())
+            })?;
+        }
     }
+    // A user whose folder is gone already.
+    let is_gone = |folder: &&String| day_files(disk, folder).is_empty();
+    task.folders.extend(noted.folders.iter().filter(is_gone).cloned());
     finish(sealer, &task, &records)?;
-    Task::done(disk)
+    request_zeros(disk)?;
+    zero_unowned(disk)?;
+    Task::done(disk)?;
+    opened.map(Opened::close);
+    Ok(())
+}
+
+/// Returns the erased lines of records, by keyed name and line. The last record of a line counts.
+fn erased_lines(records: &[Record]) -> BTreeMap<(Hash, u64), ErasedLine> {
+    let mut lines = BTreeMap::new();
+    for record in records {
+        if let Record::Event(event) = record
+            && let What::ErasedLines(erased) = &event.what
+        {
+            erased.iter().for_each(|line| drop(lines.insert((line.name, line.line), line.clone())));
+        }
+    }
+    lines
 }
 
 /// Returns the keyed names in a record, each with whether the whole file was erased.
@@ -172,8 +247,8 @@ fn in_log(sealer: &Sealer) -> io::Result<Vec<Record>> {
     Ok(records)
 }
 
-/// Overwrites the lines of a file that are still as they were before their erasure.
-fn overwrite(sealer: &Sealer, day: &Day, name: &Hash, lines: &BTreeMap<(Hash, u64), ErasedLine>) -> io::Result<()> {
+/// Overwrites lines of a file, durably.
+fn overwrite(sealer: &Sealer, day: &Day, lines: &[Overwrite]) -> io::Result<()> {
     let disk = &**sealer.disk();
     let path = [&*day.0, TRAIL_FOLDER, &day_name(day.1)];
     if disk.open(&path)?.is_none() {
@@ -181,14 +256,7 @@ fn overwrite(sealer: &Sealer, day: &Day, name: &Hash, lines: &BTreeMap<(Hash, u6
     }
     let _append = sealer.home.lock_appends(APPENDS_WAIT)?;
     let file = disk.write(&path)?;
-    let mut changed = false;
-    each_line_at(&*file, |number, offset, line| {
-        let Some(erased) = lines.get(&(*name, number)) else { return Ok(()) };
-        let new = replacement(line);
-        if leaf_hash(line) != erased.old || leaf_hash(&new) != erased.new {
-            return Ok(());
-        }
-        changed = true;
+    for Overwrite { offset, new, .. } in lines {
         let mut written = 0;
         while written < new.len() {
             match file.write_at(&new[written..], offset + written as u64)? {
@@ -196,9 +264,8 @@ fn overwrite(sealer: &Sealer, day: &Day, name: &Hash, lines: &BTreeMap<(Hash, u6
                 taken => written += taken,
             }
         }
-        Ok(())
-    })?;
-    if changed { file.sync() } else { Ok(()) }
+    }
+    file.sync()
 }
 
 /// Removes a day file and its cached leaves.

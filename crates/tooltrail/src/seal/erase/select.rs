@@ -46,6 +46,9 @@ pub(super) struct Selected {
 #[derive(Debug)]
 pub(super) struct Chosen {
     pub(super) number: u64,
+    /// Where it begins in the file, and its length without the newline.
+    pub(super) offset: u64,
+    pub(super) len: usize,
     pub(super) old: Hash,
     pub(super) new: Hash,
     pub(super) id: Option<String>,
@@ -94,12 +97,14 @@ pub(super) fn select(disk: &dyn Disk, what: &EraseWhat, now: Timestamp) -> io::R
             let mut chosen = Vec::new();
             let file = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])?;
             let Some(file) = file else { continue };
-            each_line_at(&*file, |number, _, line| {
+            each_line_at(&*file, |number, offset, line| {
                 if (may_hold && is_wanted(line)) || reads_it(line, &named) {
                     let new = replacement(line);
                     if new != line {
                         chosen.push(Chosen {
                             number,
+                            offset,
+                            len: line.len(),
                             old: leaf_hash(line),
                             new: leaf_hash(&new),
                             id: id_of(line),
