@@ -189,7 +189,9 @@ pub(crate) fn resume(sealer: &Sealer) -> io::Result<()> {
     request_zeros(disk)?;
     zero_unowned(disk)?;
     Task::done(disk)?;
-    opened.map(Opened::close);
+    if let Some(opened) = opened {
+        opened.close();
+    }
     Ok(())
 }
 
