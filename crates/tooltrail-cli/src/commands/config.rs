@@ -11,6 +11,7 @@ use tooltrail::{Effect, Gate};
 use crate::commands::{Cli, serve};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Data, Table, print_json};
+use crate::settings::witness::WitnessFile;
 use crate::settings::Settings;
 use crate::settings::file::McpFile;
 use crate::settings::redaction::{self, Redact};
@@ -119,6 +120,11 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
         row("hosts", "host", file.hosts.is_some(), json!(hosts)),
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::output::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::output::word(log_format))),
+        row("log.origin", "", file.log.origin.is_some(), json!(file.log.origin)),
+        row("log.public", "", file.log.public.is_some(), json!(file.log.public.unwrap_or_default())),
+        row("log.copy_to", "", file.log.copy_to.is_some(), json!(file.log.copy_to)),
+        row("log.syslog", "", file.log.syslog.is_some(), json!(file.log.syslog.unwrap_or_default())),
+        row("witness", "", file.witness != Default::default(), witnesses(&file.witness)),
         row("retention", "", file.retention != Default::default(), retention::object(&kept)),
         row("durability", "durability", file.durability.is_some(), json!(durability.default.as_str())),
         row("durability.tools", "durability", file.durability.is_some(), tools(&durability)),
@@ -155,6 +161,13 @@ fn keys(settings: &Settings) -> Result<Value, Failure> {
         Ok(home) if known(&home) => Ok(json!(settings.keys_path(&home)?)),
         _ => Ok(settings.flags.keys.as_ref().map_or(Value::Null, |keys| json!(keys))),
     }
+}
+
+/// Returns the witnesses that the service asks.
+fn witnesses(file: &WitnessFile) -> Value {
+    let settings = file.settings();
+    let at = settings.at.iter().map(|witness| json!({ "url": witness.url, "key": witness.key.to_string() }));
+    json!({ "interval_s": settings.interval.as_secs(), "at": at.collect::<Vec<_>>() })
 }
 
 fn tools(durability: &DurabilityPolicy) -> Value {

@@ -18,7 +18,7 @@ use crate::settings::size;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tooltrail prune --max-age-days 365 --dry-run      what would go of what is older than a year
-  tooltrail prune --max-bytes 50GiB --keep-days 183 keep 50 GiB, but half a year in any case
+  tooltrail prune --max-bytes 50GiB --keep-days 185 keep 50 GiB, but half a year in any case
   tooltrail recent tool=tooltrail.prune --days 365  what went, and when")]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -85,7 +85,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let terminal = output::stdout_is_terminal();
     if !settings.flags.json {
         let around = around(line, args.around.unwrap_or(AROUND), settings)?;
-        output::print_paged(&(whole(line) + &around.table(&settings.zone()?)))?;
+        let zone = settings.zone()?;
+        let sealed = output::sealed_words(&settings.open_home()?, line, &zone);
+        output::print_paged(&(whole(line, sealed.as_deref()) + &around.table(&zone)))?;
         return Ok(Exit::Yes.into());
     }
     if let Some(count) = args.around {
@@ -166,8 +168,9 @@ fn id_of(line: &str) -> Option<&str> {
     serde_json::from_str::<Entry<'_>>(line).ok().map(|entry| entry.id)
 }
 
-/// Returns an entry with each field on its own line, as names and values in two columns.
-fn whole(line: &str) -> String {
+/// Returns an entry with each field on its own line, as names and values in two columns, and then what is known of its
+/// seal.
+fn whole(line: &str, sealed: Option<&str>) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return format!("{line}\n") };
     let width = fields.keys().map(String::len).max().unwrap_or(0);
     let mut out = String::new();
@@ -184,6 +187,9 @@ fn whole(line: &str) -> String {
             let _ = writeln!(out, "{:width$}  {}", "", output::escaped(more));
         }
     }
+    if let Some(sealed) = sealed {
+        let _ = writeln!(out, "{:width$}  {}", "sealed", output::escaped(sealed));
+    }
     out
 }
 
@@ -194,10 +200,11 @@ mod tests {
     #[test]
     fn every_field_stands_on_its_line_and_nothing_is_hostile() {
         let line = r#"{"ts":"t","user":"a","tool":"fs.read","args":{"path":"a\u001b[2J.txt","n":[1]},"status":"ok","result_chars":3,"result_snippet":"one\ntwo"}"#;
-        let shown = whole(line);
+        let shown = whole(line, Some("now"));
+        assert!(shown.ends_with("sealed          now\n"), "{shown}");
         assert!(shown.starts_with("ts              t\nuser            a\n"), "{shown}");
         assert!(shown.contains("result_snippet  one\n                two\n"), "{shown}");
         assert!(shown.contains("\"path\"") && !shown.contains('\u{1b}'), "{shown}");
-        assert_eq!(whole("no JSON"), "no JSON\n");
+        assert_eq!(whole("no JSON", None), "no JSON\n");
     }
 }

@@ -19,6 +19,7 @@ use tooltrail::{Page, Query, Question, Status, Timestamp, Trail, Zone};
 use crate::http::api::params::Params;
 use crate::http::api::read_log;
 use crate::http::auth::{Caller, is_own_page, session};
+use crate::output::sealed_words;
 use crate::http::status::{Problem, file, page, see_other};
 use crate::service::Service;
 use crate::service::peer::Peer;
@@ -278,7 +279,7 @@ fn opened(
     let Some(key) = key else { return Ok(Opened::None) };
     let found = |lines: &[String]| lines.iter().find(|line| web::key_of(line, zone) == key).cloned();
     if let Some(line) = found(&page.lines) {
-        return Ok(Opened::Line(line));
+        return Ok(line_of(trail, line, zone));
     }
     let (terms, ts, slack_ms) = match Key::parse(key) {
         Some(Key::Id(id, ts)) => (format!("id={id} "), ts, ID_SLACK_MS),
@@ -295,7 +296,14 @@ fn opened(
     question.exact_user = asked.exact_user;
     question.days = u32::try_from(days_back.clamp(1, 3_650)).unwrap_or(1);
     question.limit = 1_000;
-    Ok(found(&trail.recent(&question)?.lines).map_or(Opened::Missing, Opened::Line))
+    let line = found(&trail.recent(&question)?.lines);
+    Ok(line.map_or(Opened::Missing, |line| line_of(trail, line, zone)))
+}
+
+/// Returns an opened call with what is known of its seal.
+fn line_of(trail: &Trail, line: String, zone: &Zone) -> Opened {
+    let sealed = sealed_words(trail.home(), &line, zone);
+    Opened::Line(line, sealed)
 }
 
 /// Reads the body of a form and returns its fields.

@@ -1,0 +1,28 @@
+//! What people are told of the seal of an entry.
+
+use tooltrail::seal::Sealed;
+use tooltrail::{EntryId, Home, Timestamp, Zone};
+
+/// Returns when an entry was sealed and who vouches for that, or why it is not sealed. An entry without an id of ours has
+/// no seal that can be looked up.
+pub(crate) fn sealed_words(home: &Home, line: &str, zone: &Zone) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Entry<'a> {
+        #[serde(borrow)]
+        id: &'a str,
+    }
+    let id = EntryId::parse(serde_json::from_str::<Entry<'_>>(line).ok()?.id)?;
+    match tooltrail::seal::prove(home, id) {
+        Ok(Some(Sealed::Yes(proof))) => {
+            let (at, size) = proof.sealed_at()?;
+            let (date, time) = zone.wall_clock(Timestamp::from_millis(i64::try_from(at).ok()?));
+            let signers = proof.signers();
+            let witnesses = signers.iter().skip(1).map(|name| format!("witness {name}"));
+            let vouched = std::iter::once("self".to_owned()).chain(witnesses).collect::<Vec<_>>().join(", ");
+            Some(format!("{date} {time}, checkpoint of size {size}, vouched by {vouched}"))
+        }
+        Ok(Some(Sealed::No(why))) => Some(format!("no: {why}")),
+        Ok(Some(_) | None) => None,
+        Err(error) => Some(format!("could not be told: {}", error.message())),
+    }
+}
