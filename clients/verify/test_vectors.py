@@ -202,8 +202,8 @@ def run_hostile(vectors, rounds):
             same = file.is_file() and not file.is_symlink() and file.read_bytes() == before
             checked = "user" not in case["args"] and "from" not in case["args"] and "to" not in case["args"]
             if not same and checked and case["verdict"] == "ok" and verdict == "ok":
-                # This may be damaged without notice: a pruned file that becomes empty is no file any more, an empty file
-                # without heads may go, and bytes after the entries that were signed do not count.
+                # This may be damaged without notice: a pruned file that becomes empty is no file any more, an empty
+                # file without heads may go, and bytes after the entries that were signed do not count.
                 there = file.is_file() and not file.is_symlink()
                 pruned = source.name.startswith("pruned") and there and file.stat().st_size == 0
                 if file in days and not pruned and (before or there):

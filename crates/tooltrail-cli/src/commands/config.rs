@@ -11,11 +11,11 @@ use tooltrail::{Effect, Gate};
 use crate::commands::{Cli, serve};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Data, Table, print_json};
-use crate::settings::witness::WitnessFile;
 use crate::settings::Settings;
 use crate::settings::file::McpFile;
 use crate::settings::redaction::{self, Redact};
 use crate::settings::retention;
+use crate::settings::witness::WitnessFile;
 
 /// Look at the configuration
 #[derive(Debug, clap::Args)]

@@ -19,8 +19,8 @@ use tooltrail::{Page, Query, Question, Status, Timestamp, Trail, Zone};
 use crate::http::api::params::Params;
 use crate::http::api::read_log;
 use crate::http::auth::{Caller, is_own_page, session};
-use crate::output::sealed_words;
 use crate::http::status::{Problem, file, page, see_other};
+use crate::output::sealed_words;
 use crate::service::Service;
 use crate::service::peer::Peer;
 use crate::service::sessions::{

@@ -26,6 +26,7 @@ mod metrics;
 mod openapi;
 mod operate;
 mod packaging;
+mod proof;
 mod prune;
 mod query_window;
 mod reading;

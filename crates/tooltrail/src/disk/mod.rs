@@ -240,6 +240,8 @@ pub struct Stat {
     pub links: u64,
     /// When its content was last changed, in seconds since 1970.
     pub modified_s: i64,
+    /// The same in nanoseconds.
+    pub modified_ns: i128,
     /// When its content or anything else about it was last changed, in nanoseconds since 1970. No program can set it.
     pub changed_ns: i128,
 }

@@ -232,6 +232,7 @@ impl Disk for RealDisk {
                     inode: stat.st_ino,
                     links: links(stat.st_nlink),
                     modified_s: stat.st_mtime,
+                    modified_ns: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
                     changed_ns: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
                 }))
             }
@@ -393,6 +394,7 @@ impl DiskFile for File {
             inode: meta.ino(),
             links: meta.nlink(),
             modified_s: meta.mtime(),
+            modified_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
             changed_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
         })
     }

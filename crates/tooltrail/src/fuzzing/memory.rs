@@ -25,7 +25,15 @@ impl Memory {
 
 impl DiskFile for Memory {
     fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat { len: self.bytes().len() as u64, device: 1, inode: INODE, links: 1, modified_s: 0, changed_ns: 0 })
+        Ok(Stat {
+            len: self.bytes().len() as u64,
+            device: 1,
+            inode: INODE,
+            links: 1,
+            modified_s: 0,
+            modified_ns: 0,
+            changed_ns: 0,
+        })
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

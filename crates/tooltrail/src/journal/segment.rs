@@ -388,7 +388,7 @@ mod tests {
 
     impl DiskFile for Growing {
         fn stat(&self) -> io::Result<Stat> {
-            Ok(Stat { len: self.len, device: 0, inode: 0, links: 1, modified_s: 0, changed_ns: 0 })
+            Ok(Stat { len: self.len, device: 0, inode: 0, links: 1, modified_s: 0, modified_ns: 0, changed_ns: 0 })
         }
         fn read_at(&self, buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
             let read = buffer.len().min(self.header.len());

@@ -18,8 +18,6 @@ mod name;
 mod note;
 mod opening;
 mod owner;
-#[cfg(test)]
-mod peers;
 mod prove;
 mod public;
 mod record;
@@ -36,3 +34,6 @@ pub use prove::{Checked, Proof, Sealed, prove};
 pub use public::{CosignRequest, PublicLog};
 pub use verify::{Counts, Finding, KnownFiles, MAX_TAIL, Memories, Remembered, Report, Verdict, Verify, bytes_of};
 pub use witness::{WITNESS_REQUEST_BYTES_MAX, Witness, WitnessAnswer};
+
+#[cfg(test)]
+mod tests;

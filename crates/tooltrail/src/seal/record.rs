@@ -205,6 +205,9 @@ impl LogEvent {
 
     fn decode(text: &str) -> Option<Self> {
         let Ok(Json::Object(members)) = Json::read(text, crate::json::DEPTH_MAX) else { return None };
+        if members.iter().any(|(_, value)| is_too_deep(value)) {
+            return None;
+        }
         let members = Members(&members);
         let what = match members.text("type")? {
             "erase" => match (members.get("lines"), members.get("files")) {
@@ -276,6 +279,16 @@ impl<'a> Members<'a> {
             Json::Number(digits) => crate::seal::checkpoint::parse_number(digits),
             _ => None,
         }
+    }
+}
+
+/// Whether lists and objects are nested deeper than the reader keeps them apart.
+fn is_too_deep(json: &Json) -> bool {
+    match json {
+        Json::Deep(_) => true,
+        Json::Array(elements) => elements.iter().any(is_too_deep),
+        Json::Object(members) => members.iter().any(|(_, value)| is_too_deep(value)),
+        _ => false,
     }
 }
 

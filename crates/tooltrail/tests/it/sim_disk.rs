@@ -423,6 +423,7 @@ impl Disk for SimDisk {
             inode: *content,
             links: 1,
             modified_s: START_MS / 1_000,
+            modified_ns: 0,
             changed_ns: 0,
         };
         Ok(content.map(stat))
@@ -591,6 +592,7 @@ impl DiskFile for SimFile {
             inode: self.content,
             links: 1,
             modified_s: START_MS / 1_000,
+            modified_ns: 0,
             changed_ns: 0,
         })
     }

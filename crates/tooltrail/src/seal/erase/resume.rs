@@ -16,7 +16,7 @@ use crate::seal::keys::{ERASED, read_text};
 use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
 use crate::seal::name::{NAMES_FOLDER, NameKey};
 use crate::seal::record::{ErasedLine, Record, What};
-use crate::seal::sealer::{Opened, Sealer};
+use crate::seal::sealer::Sealer;
 use crate::seal::signing::SignError;
 use crate::seal::tree::{Hash, leaf_hash};
 

@@ -41,20 +41,22 @@ struct TreeResult {
 }
 
 impl Checked<'_> {
-    /// Checks all trees of the file and returns what was found.
+    /// Checks all trees of the file and returns what was found, and whether the newest tree is well.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(crate) fn check(&self, counts: &mut Counts) -> io::Result<Vec<Finding>> {
-        let mut findings = Vec::new();
+    pub(crate) fn check(&self, counts: &mut Counts) -> io::Result<(Vec<Finding>, bool)> {
+        let (mut findings, mut before) = (Vec::new(), 0);
         let mut rest = self.heads;
         while let Some((_, first)) = rest.first() {
             let of_tree = rest.iter().take_while(|(_, head)| head.tree == first.tree).count();
             let (heads, after) = rest.split_at(of_tree);
+            before = findings.len();
             self.check_tree(first.tree, heads, counts, &mut findings)?;
             rest = after;
         }
-        Ok(findings)
+        let is_well = findings[before..].iter().all(|finding| finding.verdict.is_good());
+        Ok((findings, is_well))
     }
 
     /// Whether all heads hold.
@@ -62,7 +64,7 @@ impl Checked<'_> {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(crate) fn holds(&self) -> io::Result<bool> {
-        let findings = self.check(&mut Counts::default())?;
+        let (findings, _) = self.check(&mut Counts::default())?;
         Ok(findings.iter().all(|finding| finding.verdict.is_good()))
     }
 
@@ -221,9 +223,7 @@ fn compare(actual: &[Hash], expected: &[Hash]) -> (Verdict, u64) {
         }
     };
     let (actual, expected) = (&actual[same..end - suffix], &expected[same..expected.len() - suffix]);
-    let verdict = if has_same(actual, expected) {
-        Verdict::Reordered
-    } else if is_subsequence(expected, actual) {
+    let verdict = if is_subsequence(expected, actual) {
         Verdict::Inserted
     } else if is_subsequence(actual, expected) {
         Verdict::Missing

@@ -189,6 +189,7 @@ impl Verify {
         }
         let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).map_err(failed)?;
         let public = public.and_then(|key| VerifierKey::parse(key.strip_suffix('\n')?));
+        let own = keys.as_ref().map_or_else(Vec::new, |keys| keys.all(key.name()));
         if !public.is_some_and(|key| view.checkpoint.is_signed_by(&key)) {
             run.findings.push(Finding::of_log(Verdict::Forked, "log/key is not the key that signs the log"));
         }
@@ -196,7 +197,6 @@ impl Verify {
             run.findings.push(Finding::of_log(Verdict::BadSignature, "a signing key in the folder of keys is damaged"));
         }
         run.vouched_by.push("self".to_owned());
-        let own = keys.as_ref().map_or_else(Vec::new, |keys| keys.all(key.name()));
         for seen in &seen {
             run.compare(seen, &view, &own);
         }
@@ -377,7 +377,8 @@ impl Verify {
         one.counts.files = u64::from(file.is_some());
         one.counts.bytes = len;
         one.counts.adopted = u64::from(heads.heads.iter().any(|(_, head)| head.is_adopted));
-        one.findings = checked(&heads.heads).check(&mut one.counts)?;
+        let newest_is_well;
+        (one.findings, newest_is_well) = checked(&heads.heads).check(&mut one.counts)?;
         one.is_unfinished = one.findings.iter().any(|finding| finding.text.starts_with("the log says that this line"));
         if let (true, Some(removed)) = (heads.heads.is_empty(), &heads.removed) {
             let holds = file.is_some() && checked(&removed.heads).holds()?;
@@ -393,11 +394,9 @@ impl Verify {
                 (false, _, true) => {}
             }
         }
-        let newest_is_well = !one.is_bad();
         if let Some(stat) = stat.filter(|stat| stat.len > sealed && newest_is_well) {
-            let now_s = clock.now().as_millis().div_euclid(1_000);
-            let young = i64::try_from(self.max_tail.as_secs()).unwrap_or(i64::MAX);
-            if now_s.saturating_sub(stat.modified_s).saturating_abs() <= young {
+            let age_ns = i128::from(clock.now().as_millis()) * 1_000_000 - stat.modified_ns;
+            if age_ns.unsigned_abs() <= self.max_tail.as_nanos() {
                 one.has_tail = true;
             } else {
                 let text = "lines were not sealed, and not because they are new";
@@ -597,7 +596,10 @@ impl Report {
 
 /// Whether a seen checkpoint is signed by an accepted key, and by the witness if it is a witness's.
 fn is_known(read: &SignedCheckpoint, seen: &Seen, view: &View, own: &[VerifierKey]) -> bool {
-    let by_log = view.accepted.iter().chain(&seen.key).chain(own).any(|key| read.is_signed_by(key));
+    let by_log = match &seen.key {
+        Some(key) => read.is_signed_by(key),
+        None => view.accepted.iter().chain(own).any(|key| read.is_signed_by(key)),
+    };
     let by_witness = seen.witness.as_ref().is_none_or(|key| matches!(read.note.signed_by(key), Signed::Yes(_)));
     by_log && by_witness
 }

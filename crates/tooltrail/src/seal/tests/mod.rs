@@ -1,0 +1,3 @@
+//! Comparisons with other implementations.
+
+mod peers;
