@@ -26,10 +26,13 @@ pub(crate) fn measure(who: &str, calls: &Path, count: usize, dir: &Path) -> Answ
     let calls = load(calls, count)?;
     let (start, busy);
     match who {
-        "tooltrail" | "not redacted" => {
-            let options = Options::new(dir);
+        "tooltrail" | "not redacted" | "sealed" => {
+            let mut options = Options::new(dir.join("home"));
+            if who == "sealed" {
+                options.keys = Some(dir.join("keys"));
+            }
             let recorder =
-                if who == "tooltrail" { options.open()? } else { options.dangerously_unredacted().open()? };
+                if who == "not redacted" { options.dangerously_unredacted().open()? } else { options.open()? };
             let mut users = HashSet::new();
             calls.iter().filter(|call| users.insert(&call.user)).for_each(|call| recorder.record(call));
             recorder.flush()?;
