@@ -66,12 +66,16 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
             "dry_run": args.dry_run,
             "entries": erased.entries,
             "files": erased.files,
+            "calls": erased.calls,
             "without_salt": erased.without_salt,
             "left_in": erased.left_in,
         }))?;
     } else {
         let verb = if args.dry_run { "would be erased" } else { "erased" };
         talk(&format!("{} entries and {} day files {verb}", erased.entries, erased.files));
+        if erased.calls > 0 {
+            talk(&format!("{} calls that had begun and were not recorded yet are forgotten", erased.calls));
+        }
     }
     if erased.without_salt > 0 {
         talk(&format!(
@@ -83,7 +87,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         talk(&format!("copies are still in journals of processes at work: {}", erased.left_in.join(", ")));
         talk_hint("stop these processes and run the same command again");
     }
-    let is_done = erased.left_in.is_empty() && (args.dry_run || erased.entries + erased.files > 0);
+    let is_done = erased.left_in.is_empty() && (args.dry_run || erased.entries + erased.files + erased.calls > 0);
     Ok(if is_done || args.dry_run { Exit::Yes.into() } else { Exit::No.into() })
 }
 

@@ -19,8 +19,8 @@ const ALLOWED: [&str; 11] = [
     "CC0-1.0",
 ];
 
-/// Maximum crates in the lock file. It is bounded because the first build compiles each of them.
-const CRATES_MAX: usize = 250;
+/// Maximum crates in the lock file, with those of tests. It is bounded because the first build compiles each of them.
+const CRATES_MAX: usize = 270;
 
 #[test]
 fn every_licence_is_allowed() {

@@ -14,6 +14,15 @@ const PLACE: &str = "file:///openapi.json";
 /// The path of the stream, whose answer has no end.
 const STREAM: &str = "/api/audit/stream";
 
+/// Paths for which the document has one description with a name in braces.
+const WITH_NAMES: [(&str, &str); 2] = [("/api/audit/entries/", "{id}"), ("/log/tile/", "{path}")];
+
+/// Returns a path as the document has it.
+fn described(path: &str) -> String {
+    let with_name = WITH_NAMES.iter().find(|(begin, _)| path.starts_with(begin));
+    with_name.map_or_else(|| path.to_owned(), |(begin, name)| format!("{begin}{name}"))
+}
+
 /// The document, and the answers that were checked against it.
 struct Document {
     document: Value,
@@ -24,9 +33,9 @@ struct Document {
 impl Document {
     /// Checks an answer against the description for its path, method and status.
     fn check(&mut self, method: &str, target: &str, answer: &Answer) {
-        let path = target.split('?').next().unwrap();
+        let path = described(target.split('?').next().unwrap());
         let status = answer.status.to_string();
-        let operation = &self.document["paths"][path][method.to_lowercase()];
+        let operation = &self.document["paths"][&path][method.to_lowercase()];
         assert!(operation.is_object(), "{method} {path} is not described");
         let response = self.resolved(&operation["responses"][&status]);
         assert!(response.is_object(), "{method} {target}: {status} is not described: {}", answer.body);
@@ -135,6 +144,7 @@ fn every_answer_is_as_described() {
     ] {
         document.check("GET", target, &service.get(&admin, target));
     }
+    let sealed = sealed(&mut document, &service, [&admin, &alice, &ingest]);
     let paths = document.document["paths"].as_object().unwrap().clone();
     for (path, method) in paths.iter().flat_map(|(path, methods)| {
         methods.as_object().unwrap().keys().map(move |method| (path, method.to_uppercase()))
@@ -165,22 +175,48 @@ fn every_answer_is_as_described() {
     }
     // After many requests without a valid token, an address gets 429 for every request.
     service.until("sends strangers away", || service.send("GET", "/api/audit/users", &[], "").status == 429);
-    for path in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"] {
+    let read = ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"].map(str::to_owned);
+    for path in read.iter().chain(&sealed) {
         document.check("GET", path, &service.send("GET", path, &[], ""));
     }
     document.check("POST", "/api/audit/entries", &service.send("POST", "/api/audit/entries", &[], line));
-    starting(&mut document);
+    starting(&mut document, &sealed);
     unseen(&document);
 }
 
+/// Checks the answers about what is sealed, and returns their paths.
+fn sealed(document: &mut Document, service: &Service, tokens: [&str; 3]) -> [String; 4] {
+    let page = service.get(tokens[0], "/api/audit/recent?user=alice&limit=1").json();
+    let id = page["entries"][0]["id"].as_str().unwrap_or_else(|| panic!("{page}")).to_owned();
+    let entry = format!("/api/audit/entries/{id}");
+    service.until("it is sealed", || service.get(tokens[0], &entry).json()["proof"].is_object());
+    let paths = [entry, "/api/audit/checkpoint".to_owned(), "/log/checkpoint".to_owned(), "/log/tile/0/000.p/1".to_owned()];
+    for path in &paths {
+        document.check("GET", path, &service.send("GET", path, &[], ""));
+        for token in tokens {
+            document.check("GET", path, &service.get(token, path));
+        }
+    }
+    let nobody = "/api/audit/entries/01a00000-0000-7000-8000-000000000000";
+    document.check("GET", nobody, &service.get(tokens[0], nobody));
+    let (file, aside) = (service.place.home().join(".tooltrail/log/checkpoint"), service.place.home().join("aside"));
+    std::fs::rename(&file, &aside).unwrap();
+    for path in &paths[1..3] {
+        document.check("GET", path, &service.get(tokens[0], path));
+    }
+    std::fs::rename(&aside, &file).unwrap();
+    paths
+}
+
 /// Checks the answers of a service that cannot open its home.
-fn starting(document: &mut Document) {
+fn starting(document: &mut Document, sealed: &[String]) {
     let place = crate::support::TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();
     let service = Service::start_in(place);
-    for target in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users", STREAM, "/readyz", "/healthz"] {
+    let others = ["/api/audit/recent", "/api/audit/stats", "/api/audit/users", STREAM, "/readyz", "/healthz"];
+    for target in others.into_iter().chain(sealed.iter().map(String::as_str)) {
         document.check("GET", target, &service.get(&token, target));
     }
     document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));

@@ -274,6 +274,43 @@ fn hooks_alone_seal_what_they_record() {
 }
 
 #[test]
+fn what_is_noted_of_erased_calls_of_hooks_is_gone() {
+    for by_id in [false, true] {
+        let place = TestHome::new();
+        let canary = "canary-of-hooks";
+        let event = |name: &str, n: u32| {
+            format!(
+                r#"{{"session_id":"s","hook_event_name":"{name}","tool_name":"Bash","tool_use_id":"toolu_0123456789abcdef{n}","tool_input":{{"command":"echo {canary}"}},"tool_response":{{"stdout":"{canary}","stderr":""}},"cwd":"/tmp"}}"#
+            )
+        };
+        let home = place.home();
+        // One call has ended; another one, when everything is erased, has only begun.
+        let calls = if by_id { 1 } else { 2 };
+        for n in 0..calls {
+            for name in if n == 0 { &["PreToolUse", "PostToolUse"][..] } else { &["PreToolUse"] } {
+                let flags = ["hook", "claude-code", "--home", home.to_str().unwrap()];
+                assert_eq!(place.run_with(&flags, event(name, n).as_bytes()).code, Some(0));
+            }
+        }
+        let holds = || {
+            let has = |bytes: &[u8]| bytes.windows(canary.len()).any(|part| part == canary.as_bytes());
+            files(&home).into_iter().filter(|file| fs::read(file).is_ok_and(|bytes| has(&bytes))).collect::<Vec<_>>()
+        };
+        assert!(holds().len() > 1, "{:?}", holds());
+        let stored = fs::read_to_string(&place.day_files()[0]).unwrap();
+        let id = stored.split("\"id\":\"").nth(1).unwrap()[..36].to_owned();
+        let what = if by_id { ["--id", &id] } else { ["--query", canary] };
+        let ran = place.run(&[&["erase", "--why", "test"], &what[..]].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.err);
+        assert_eq!(holds(), Vec::<PathBuf>::new());
+        // The call stays known as recorded.
+        let flags = ["hook", "claude-code", "--home", home.to_str().unwrap()];
+        assert_eq!(place.run_with(&flags, event("PostToolUse", 0).as_bytes()).code, Some(0));
+        assert_eq!(holds(), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
 fn a_home_verifies_while_processes_write_and_are_killed() {
     let place = filled();
     let began = Instant::now();

@@ -24,6 +24,11 @@ pub(crate) struct SignedCheckpoint {
 }
 
 impl Checkpoint {
+    /// Whether this is a smaller size of a log with the same origin.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.origin == other.origin && self.size < other.size
+    }
+
     /// Returns the text of the note.
     pub(crate) fn text(&self) -> String {
         format!("{}\n{}\n{}\n", self.origin, self.size, STANDARD.encode(self.root))

@@ -22,6 +22,7 @@ impl Options {
         let home = self.create_home()?;
         if let Some(sealer) = self.sealer(&home)? {
             resume(&sealer).map_err(Error::io("complete an erasure in", home.root()))?;
+            let sealer = if self.seals_when_idle { sealer } else { sealer.one_of_many() };
             self.sealing = Some(Arc::new(sealer));
         }
         self.start(home)

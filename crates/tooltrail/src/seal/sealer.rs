@@ -71,8 +71,10 @@ pub(crate) struct Sealer {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     origin: String,
-    /// Whether the process lives for milliseconds, so that it does not compare all sizes each time.
+    /// Whether the process lives for milliseconds, so that it leaves few and young lines to others.
     is_short_lived: bool,
+    /// Whether it compares sizes only if no other process has done so lately, because it is one of many.
+    shares_scans: bool,
     memory: Mutex<Memory>,
     status: Mutex<SealStatus>,
 }
@@ -135,14 +137,17 @@ impl Sealer {
         };
         let status = Mutex::new(SealStatus { enabled: true, ..SealStatus::default() });
         let memory = Mutex::default();
-        Ok(Self { home, keys, clock, random, origin, is_short_lived: false, memory, status })
+        Ok(Self { home, keys, clock, random, origin, is_short_lived: false, shares_scans: false, memory, status })
     }
 
     /// Returns the sealer for a process that lives for milliseconds.
     pub(crate) fn short_lived(self) -> Self {
-        let scanned = Scanned::read(&**self.disk());
-        let memory = Mutex::new(Memory { scanned, ..Memory::default() });
-        Self { is_short_lived: true, memory, ..self }
+        Self { is_short_lived: true, ..self.one_of_many() }
+    }
+
+    /// Returns the sealer for a process that is one of many of the same home.
+    pub(crate) fn one_of_many(self) -> Self {
+        Self { shares_scans: true, ..self }
     }
 
     pub(super) fn disk(&self) -> &Arc<dyn Disk> {
@@ -194,7 +199,10 @@ impl Sealer {
         let wait = if when == SealWhen::Closing { CLOSE_WAIT } else { Duration::ZERO };
         let now = self.clock.now();
         let is_scan_due = {
-            let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.shares_scans && is_due(now, memory.scanned.near, SCAN_NEAR_EVERY) {
+                memory.scanned = Scanned::read(&**self.disk());
+            }
             is_due(now, memory.scanned.near, SCAN_NEAR_EVERY)
         };
         match changes::oldest(&**self.disk())? {
@@ -408,15 +416,15 @@ struct FileSealed {
     more: bool,
 }
 
-/// Calls `each` with each entry of the log up to the published checkpoint.
+/// Calls `each` with the index and the bytes of each entry of the log up to the published checkpoint.
 ///
 /// # Errors
 /// As [`each_entry`].
-pub(super) fn each_signed(disk: &dyn Disk, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+pub(super) fn each_signed(disk: &dyn Disk, mut each: impl FnMut(u64, &[u8])) -> io::Result<()> {
     let note = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?.unwrap_or_default();
     let Some(published) = SignedCheckpoint::parse(&note) else { return Ok(()) };
-    each_entry(disk, published.checkpoint.size, |_, entry| {
-        each(entry);
+    each_entry(disk, published.checkpoint.size, |index, entry| {
+        each(index, entry);
         Ok(())
     })
 }

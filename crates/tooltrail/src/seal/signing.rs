@@ -98,7 +98,13 @@ impl Signing<'_> {
             return Ok((lock, before));
         }
         let stored_checkpoint = self.ours(stored.as_deref(), &signer, "the checkpoint beside the key")?;
-        let published_checkpoint = self.ours(published.as_deref(), &signer, "the log of the home")?;
+        let older = published.as_deref().and_then(SignedCheckpoint::parse).map(|read| read.checkpoint);
+        let published_checkpoint = match &stored_checkpoint {
+            // A process was killed between storing and publishing. The older one may be signed by the key before; its
+            // root is checked against the log below, whoever signed it.
+            Some(stored) if older.as_ref().is_some_and(|older| older.is_before(stored)) => older,
+            _ => self.ours(published.as_deref(), &signer, "the log of the home")?,
+        };
         let newest = [&stored_checkpoint, &published_checkpoint].into_iter().flatten().max_by_key(|at| at.size);
         let Some(log) = Log::open(self.disk, newest)? else {
             return Err(SignError::Refused(self.behind(newest)));

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tooltrail::disk::Disk;
 use tooltrail::seal::{EraseWhat, LogOwner, Verdict};
-use tooltrail::{Call, Clock, EntryId, Home, Options, Retention, Steps};
+use tooltrail::{Call, EntryId, Home, Options, Retention, Steps};
 
 use crate::dice::Dice;
 use crate::histories::{TestClock, TestRandom};
@@ -32,7 +31,7 @@ enum Work {
 impl World {
     /// A home with three days of two users.
     fn new() -> Self {
-        let mut world = Self {
+        let world = Self {
             machine: Machine::new(7),
             clock: Arc::default(),
             random: Arc::new(TestRandom(std::sync::Mutex::new(Dice(99)))),
@@ -46,7 +45,7 @@ impl World {
                     steps.recorder().record(&Call::new(user, "t", args).ok("x"));
                 }
             }
-            steps.close();
+            let _ = steps.close();
             world.clock.0.fetch_add(86_400_000, Ordering::Relaxed);
         }
         world
@@ -56,11 +55,6 @@ impl World {
         let mut options = Options::new("home");
         (options.clock, options.random) = (self.clock.clone(), self.random.clone());
         options
-    }
-
-    fn process(&self) -> (Home, Arc<dyn Disk>) {
-        let disk = self.machine.process();
-        (Home::on(disk.clone()).unwrap(), Arc::new(Folder(disk)))
     }
 
     fn open(&self) -> Option<Steps> {
@@ -108,7 +102,8 @@ impl World {
     fn check(&mut self, work: Work, was_done: bool, what: &str) {
         let mut steps = self.open().unwrap_or_else(|| panic!("{what}: does not open"));
         steps.recorder().record(&Call::new("alice", "t", "{}").ok("later"));
-        steps.close();
+        let _ = steps.close();
+        assert_eq!(steps.recorder().seal_status().trouble, None, "{what}");
         drop(steps);
         self.checkpoints.look(&self.machine).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
         let report = verify(&self.machine, &*self.clock).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));

@@ -361,6 +361,63 @@ fn keys_change_and_verifiers_follow() {
 }
 
 #[test]
+fn a_checkpoint_from_before_a_new_key_holds_up_no_sealing() {
+    let world = World::new();
+    world.fill();
+    let before = fs::read(world.home().join(".tooltrail/log/checkpoint")).unwrap();
+    let home = Home::open(world.home()).unwrap();
+    LogOwner::open(&world.options(), &home).unwrap().rotate_key("me", "").unwrap();
+    fs::write(world.home().join(".tooltrail/log/checkpoint"), before).unwrap();
+    let recorder = world.options().open().unwrap();
+    world.record(&recorder, "bob", 9);
+    recorder.close().unwrap();
+    assert_eq!(recorder.seal_status().trouble, None);
+    assert_eq!(world.verify().unwrap().verdict, Verdict::Ok);
+}
+
+#[test]
+fn what_is_recorded_after_an_erasure_is_not_erased_again() {
+    let world = World::new();
+    world.fill();
+    let erase = |user: &str| {
+        let recorder = world.options().open().unwrap();
+        let owner = LogOwner::open(&world.options(), &Home::open(world.home()).unwrap()).unwrap();
+        let dates = fs::read_dir(world.home().join(user).join("tool_audit")).unwrap();
+        for date in dates.flatten().map(|file| file.file_name().to_string_lossy()[..10].to_owned()).collect::<Vec<_>>() {
+            let what = EraseWhat::User { user: user.to_owned(), day: tooltrail::Date::parse(&date) };
+            assert_eq!(owner.erase(&recorder, &what, "me", "asked", false).unwrap().files, 1);
+        }
+        recorder.close().unwrap();
+    };
+    erase("alice");
+    let record = || {
+        let recorder = world.options().open().unwrap();
+        world.record(&recorder, "alice", 9);
+        recorder.close().unwrap();
+    };
+    record();
+    let days = |files: &Files| {
+        let alice = files.iter().filter(|(path, _)| path.starts_with("home/alice"));
+        alice.map(|(path, bytes)| (path.clone(), bytes.clone())).collect::<Files>()
+    };
+    let after = world.files();
+    assert!(!days(&after).is_empty());
+    // Whatever a killed process leaves: the erasures are looked at again.
+    let aside = world.home().join(".tooltrail/erased.applied");
+    for note in ["", "file 2026-01-01 alice\nfolder alice\n"] {
+        fs::remove_file(&aside).unwrap();
+        if !note.is_empty() {
+            fs::write(world.home().join(".tooltrail/erasing"), note).unwrap();
+        }
+        world.options().open().unwrap().close().unwrap();
+        assert_eq!(days(&world.files()), days(&after));
+        assert_eq!(world.verify().unwrap().verdict, Verdict::Erased);
+    }
+    erase("bob");
+    assert_eq!(days(&world.files()), days(&after));
+}
+
+#[test]
 fn what_is_erased_is_gone_and_all_else_verifies() {
     let world = World::new();
     world.fill();

@@ -9,8 +9,10 @@ use aho_corasick::AhoCorasick;
 use crate::disk::Disk;
 use crate::home::{Home, OWN_FOLDER};
 use crate::journal::{request_zeros, segments_with, zero_unowned};
+use crate::clock::Timestamp;
 use crate::record::forget_sessions;
-use crate::seal::erase::select::Selected;
+use crate::seal::changes::Day;
+use crate::seal::erase::select::{EraseWhat, Selected, Wanted, folders_of};
 
 /// The most ids that are searched for: what a journal can hold, and some more.
 const IDS_MAX: usize = 200_000;
@@ -21,26 +23,43 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// What to look for.
 #[derive(Debug)]
-pub(super) struct Copies {
+pub(super) struct Copies<'a> {
+    what: &'a EraseWhat,
+    now: Timestamp,
     ids: Vec<String>,
     folders: BTreeSet<String>,
 }
 
-impl Copies {
-    pub(super) fn of(selected: &Selected) -> Self {
+/// What became of the copies.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// The calls that had begun and were not recorded yet.
+    pub(super) calls: u64,
+    /// The journals that still hold copies, because their processes do not answer.
+    pub(super) left_in: Vec<String>,
+}
+
+impl<'a> Copies<'a> {
+    pub(super) fn of(what: &'a EraseWhat, selected: &Selected, now: Timestamp) -> Self {
         let of_lines = selected.lines.values().flatten().filter_map(|line| line.id.clone());
         let mut ids = of_lines.chain(selected.ids.iter().cloned()).collect::<Vec<_>>();
         // The newest ids are those that a journal may still hold.
         ids.sort_unstable();
         ids.drain(..ids.len().saturating_sub(IDS_MAX));
-        Self { ids, folders: selected.folders.clone() }
+        let mut folders = selected.folders.clone();
+        if let EraseWhat::User { user, day: None } = what {
+            folders.extend(folders_of(user));
+        }
+        Self { what, now, ids, folders }
     }
 
-    /// Removes the copies. Returns the journals that still hold some, because their processes do not answer.
-    pub(super) fn clear(&self, home: &Home) -> io::Result<Vec<String>> {
+    /// Removes the copies.
+    pub(super) fn clear(&self, home: &Home) -> io::Result<Cleared> {
         let disk = &**home.disk();
-        forget_sessions(disk, |folder| self.folders.contains(folder))?;
-        let Ok(finder) = AhoCorasick::new(&self.ids) else { return Ok(Vec::new()) };
+        let finder = AhoCorasick::new(&self.ids).map_err(io::Error::other)?;
+        let wanted = Wanted::new(self.what, self.now);
+        let has_id = |line: &[u8]| !self.ids.is_empty() && finder.is_match(line);
+        let calls = forget_sessions(disk, |day, line| self.is_of(day) || has_id(line) || wanted.matches(line))?;
         self.clear_fragments(disk, &finder)?;
         request_zeros(disk)?;
         let mut left = Vec::new();
@@ -52,7 +71,13 @@ impl Copies {
             }
             disk.pause(PAUSE);
         }
-        Ok(left)
+        Ok(Cleared { calls, left_in: left })
+    }
+
+    /// Whether everything of a day file goes.
+    fn is_of(&self, (folder, date): &Day) -> bool {
+        self.folders.contains(folder)
+            || matches!(self.what, EraseWhat::User { user, day: Some(day) } if day == date && folders_of(user).contains(folder))
     }
 
     fn clear_fragments(&self, disk: &dyn Disk, finder: &AhoCorasick) -> io::Result<()> {

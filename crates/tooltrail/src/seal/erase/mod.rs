@@ -10,6 +10,7 @@
 mod copies;
 mod files;
 mod lines;
+mod removed;
 mod replacement;
 mod resume;
 mod select;
@@ -61,6 +62,8 @@ pub struct Erased {
     pub entries: u64,
     /// The day files that were removed.
     pub files: u64,
+    /// The calls that had begun and were not recorded yet: what was noted of them was removed.
+    pub calls: u64,
     /// The overwritten lines without a salt: somebody who guesses the line can check the guess against its hash.
     pub without_salt: u64,
     /// The journals that still hold copies, because their processes do not answer. They are overwritten when the
@@ -99,11 +102,7 @@ impl LogOwner {
         self.sealer.seal_all(&mut opened).map_err(|error| self.failed(error))?;
         let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
         let mut erased = counted(&selected);
-        if erased.entries + erased.files == 0 {
-            opened.close();
-            return Ok(erased);
-        }
-        let copies = Copies::of(&selected);
+        let copies = Copies::of(what, &selected, self.sealer.clock.now());
         for part in parts(&selected) {
             let (records, task) = self.records(&opened, &selected, &part, by, why).map_err(failed)?;
             task.note(disk).map_err(failed)?;
@@ -111,8 +110,12 @@ impl LogOwner {
             finish(&self.sealer, &task, &records).map_err(failed)?;
         }
         opened.close();
-        erased.left_in = copies.clear(&self.home).map_err(failed)?;
+        let cleared = copies.clear(&self.home).map_err(failed)?;
+        (erased.calls, erased.left_in) = (cleared.calls, cleared.left_in);
         Task::done(disk).map_err(failed)?;
+        if erased.entries + erased.files == 0 {
+            return Ok(erased);
+        }
         recorder.event(Event::Erase {
             entries: erased.entries,
             files: erased.files,
@@ -221,6 +224,7 @@ fn counted(selected: &Selected) -> Erased {
     Erased {
         entries: lines().count() as u64,
         files: selected.files.len() as u64,
+        calls: 0,
         without_salt: lines().filter(|line| !line.has_salt).count() as u64,
         left_in: Vec::new(),
     }

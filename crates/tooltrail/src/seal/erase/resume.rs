@@ -11,6 +11,7 @@ use crate::journal::{request_zeros, zero_unowned};
 use crate::seal::changes::Day;
 use crate::seal::erase::files::{ERASING, day_files};
 use crate::seal::erase::lines::each_line_at;
+use crate::seal::erase::removed::RemovedFiles;
 use crate::seal::erase::replacement::replacement;
 use crate::seal::keys::{ERASED, read_text};
 use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
@@ -146,25 +147,32 @@ pub(crate) fn resume(sealer: &Sealer) -> io::Result<()> {
     };
     // Only what is recorded is done: the process may have been killed before it could record anything.
     let mut records = read_kept(sealer)?;
+    let signed = in_log(sealer)?;
+    let removed = RemovedFiles::of(disk, &records, &signed)?;
     if opened.is_some() {
-        records.extend(in_log(sealer)?);
+        records.extend(signed);
     }
     let noted = task.unwrap_or_default();
     let mut task = Task::default();
-    let names = records.iter().flat_map(named).collect::<BTreeSet<_>>();
+    let names = records.iter().flat_map(with_erased_lines).collect::<BTreeSet<_>>();
     let lines = erased_lines(&records);
     for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
         let folder = user.name;
         let Some(key) = NameKey::read(disk, &folder)? else { continue };
         let dates = day_files(disk, &folder);
-        let files = dates.iter().filter(|date| names.contains(&(key.of_file(&folder, **date), true)));
-        let files = files.map(|date| (folder.clone(), *date)).collect::<Vec<_>>();
+        let mut files = Vec::new();
+        for date in &dates {
+            let day = (folder.clone(), *date);
+            if removed.has(disk, (&folder, *date), key.of_file(&folder, *date), noted.files.contains(&day))? {
+                files.push(day);
+            }
+        }
         // A home from before the erasure of a user has the user's name key.
         if files.len() == dates.len() && (!files.is_empty() || noted.folders.contains(&folder)) {
             task.folders.insert(folder.clone());
         }
         task.files.extend(files);
-        for date in dates.iter().filter(|date| names.contains(&(key.of_file(&folder, **date), false))) {
+        for date in dates.iter().filter(|date| names.contains(&key.of_file(&folder, **date))) {
             let (day, name) = ((folder.clone(), *date), key.of_file(&folder, *date));
             // First those that the note has, of which some may be overwritten by half.
             let is_recorded = |line: &&Overwrite| {
@@ -208,12 +216,11 @@ fn erased_lines(records: &[Record]) -> BTreeMap<(Hash, u64), ErasedLine> {
     lines
 }
 
-/// Returns the keyed names in a record, each with whether the whole file was erased.
-fn named(record: &Record) -> Vec<(Hash, bool)> {
+/// Returns the keyed names of the files of which a record erases lines.
+fn with_erased_lines(record: &Record) -> Vec<Hash> {
     let Record::Event(event) = record else { return Vec::new() };
     match &event.what {
-        What::ErasedLines(lines) => lines.iter().map(|line| (line.name, false)).collect(),
-        What::ErasedFiles(files) => files.iter().map(|name| (*name, true)).collect(),
+        What::ErasedLines(lines) => lines.iter().map(|line| line.name).collect(),
         _ => Vec::new(),
     }
 }
@@ -241,7 +248,7 @@ fn read_kept(sealer: &Sealer) -> io::Result<Vec<Record>> {
 /// Returns the erase records of the signed log.
 fn in_log(sealer: &Sealer) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
-    crate::seal::sealer::each_signed(&**sealer.disk(), |entry| {
+    crate::seal::sealer::each_signed(&**sealer.disk(), |_, entry| {
         if entry.starts_with(b"{\"type\":\"erase\"") {
             records.extend(Record::decode(entry));
         }

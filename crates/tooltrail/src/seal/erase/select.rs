@@ -58,7 +58,6 @@ pub(super) struct Chosen {
 /// Finds what is to be erased, with the reads of the trail whose queries name it.
 pub(super) fn select(disk: &dyn Disk, what: &EraseWhat, now: Timestamp) -> io::Result<Selected> {
     let mut selected = Selected::default();
-    let zone = Zone::system();
     let folders = disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER);
     let folders = folders.map(|entry| entry.name).collect::<Vec<_>>();
     let named = match what {
@@ -70,35 +69,19 @@ pub(super) fn select(disk: &dyn Disk, what: &EraseWhat, now: Timestamp) -> io::R
         EraseWhat::User { user, day } => files_of(disk, &folders, user, *day, &mut selected)?,
         _ => BTreeSet::new(),
     };
-    let filter = match what {
-        EraseWhat::Query(query, _) => Some((Filter::new(query, now), query.names_own_events(), query.window(now))),
-        _ => None,
-    };
+    let wanted = Wanted::new(what, now);
     for folder in &folders {
         for date in day_files(disk, folder) {
             let day = (folder.clone(), date);
             if gone.contains(&day) {
                 continue;
             }
-            let is_wanted = |line: &[u8]| match (what, &filter) {
-                (EraseWhat::Entry(id), _) => has_id(line, *id),
-                (_, Some((filter, own, _))) => matches(line, filter, *own, &zone),
-                _ => false,
-            };
-            let may_hold = match (what, &filter) {
-                (EraseWhat::Entry(id), _) => id.time().date() == date,
-                // A line may stand a day beside its time, because other programs write local times.
-                (_, Some((_, _, (from, until)))) => {
-                    from.is_none_or(|from| date >= from.plus_days(-1))
-                        && until.is_none_or(|until| date <= until.plus_days(1))
-                }
-                _ => false,
-            };
+            let may_hold = wanted.may_be_on(date);
             let mut chosen = Vec::new();
             let file = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])?;
             let Some(file) = file else { continue };
             each_line_at(&*file, |number, offset, line| {
-                if (may_hold && is_wanted(line)) || reads_it(line, &named) {
+                if (may_hold && wanted.matches(line)) || reads_it(line, &named) {
                     let new = replacement(line);
                     if new != line {
                         chosen.push(Chosen {
@@ -130,7 +113,7 @@ fn files_of(
     day: Option<Date>,
     selected: &mut Selected,
 ) -> io::Result<BTreeSet<Day>> {
-    let names = [folder_of(user), outside_folder(user), user.to_owned()];
+    let names = folders_of(user);
     for folder in folders.iter().filter(|folder| names.contains(folder)) {
         for date in day_files(disk, folder).into_iter().filter(|date| day.is_none_or(|day| day == *date)) {
             if let Some(file) = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])? {
@@ -146,6 +129,52 @@ fn files_of(
         }
     }
     Ok(selected.files.clone())
+}
+
+/// Returns the folders that a user's entries may be in.
+pub(super) fn folders_of(user: &str) -> [String; 3] {
+    [folder_of(user), outside_folder(user), user.to_owned()]
+}
+
+/// Chooses lines by an id or by a query.
+pub(super) struct Wanted<'a> {
+    what: &'a EraseWhat,
+    filter: Option<Filter<'a>>,
+    window: (Option<Date>, Option<Date>),
+    zone: Zone,
+}
+
+impl<'a> Wanted<'a> {
+    pub(super) fn new(what: &'a EraseWhat, now: Timestamp) -> Self {
+        let query = if let EraseWhat::Query(query, _) = what { Some(query) } else { None };
+        let window = query.map_or((None, None), |query| query.window(now));
+        Self { what, filter: query.map(|query| Filter::new(query, now)), window, zone: Zone::system() }
+    }
+
+    /// Whether a line is chosen by its id or by the query.
+    pub(super) fn matches(&self, line: &[u8]) -> bool {
+        match (self.what, &self.filter) {
+            (EraseWhat::Entry(id), _) => has_id(line, *id),
+            (EraseWhat::Query(query, _), Some(filter)) => {
+                matches(line, filter, query.names_own_events(), &self.zone)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a file of this date may have such a line.
+    fn may_be_on(&self, date: Date) -> bool {
+        let (from, until) = self.window;
+        match self.what {
+            EraseWhat::Entry(id) => id.time().date() == date,
+            // A line may stand a day beside its time, because other programs write local times.
+            EraseWhat::Query(..) => {
+                from.is_none_or(|from| date >= from.plus_days(-1))
+                    && until.is_none_or(|until| date <= until.plus_days(1))
+            }
+            EraseWhat::User { .. } => false,
+        }
+    }
 }
 
 fn has_id(line: &[u8], id: EntryId) -> bool {

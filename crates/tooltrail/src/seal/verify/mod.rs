@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(super) use file::Checked;
 pub use memory::{KnownFiles, Memories, Remembered};
 pub use verdict::{Counts, Finding, Report, Verdict};
 pub(super) use view::View;
@@ -29,7 +30,6 @@ use crate::seal::note::{KeyKind, NOTE_BYTES_MAX, Signed, VerifierKey};
 use crate::seal::record::Head;
 use crate::seal::signing::{PUBLIC_KEY, PUBLISHED};
 use crate::seal::tree::Hash;
-use crate::seal::verify::file::Checked;
 use crate::seal::verify::label::Labels;
 use crate::seal::verify::view::{FileHeads, Files};
 
