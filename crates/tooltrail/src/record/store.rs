@@ -79,7 +79,7 @@ pub(crate) struct Store {
     journal: Journal,
     files: Files,
     flusher: Flusher,
-    pub(crate) seal_task: SealTask,
+    seal_task: SealTask,
     lateness: LatenessNotes,
     pub(crate) losses: Losses,
     // What is to be recorded about the store itself.
@@ -234,6 +234,11 @@ impl Store {
             self.suspect(day.clone(), format!("could not flush {} in recovery", path.display()), 0);
             self.flusher.set_durable_len(day, durable_len);
         }
+    }
+
+    /// Returns how long the sealing needs no attention. While lines are left to recover, nothing is sealed.
+    pub(crate) fn seal_patience(&self, now: Duration) -> Option<Duration> {
+        if self.left.is_some() { None } else { self.seal_task.patience(now) }
     }
 
     /// Returns the current problem as a message; `None` if there is none.

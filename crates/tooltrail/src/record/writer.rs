@@ -186,7 +186,7 @@ impl Writer {
         let now = self.clock.monotonic();
         let reads = self.state.reads.lock().unwrap_or_else(PoisonError::into_inner).next(now);
         let opening = self.opening.patience(now);
-        let sealing = self.store.seal_task.patience(now);
+        let sealing = self.store.seal_patience(now);
         let settle = if self.events.is_empty() { self.store.patience(FLUSH_EVERY) } else { Some(Duration::ZERO) };
         reads.into_iter().chain(settle).chain(opening).chain(sealing).min()
     }
