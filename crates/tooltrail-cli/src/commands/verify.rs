@@ -159,7 +159,9 @@ fn print(report: &Report, settings: &Settings) -> Result<ExitCode, Failure> {
         if counts.skipped > 0 { format!(", {} of them unchanged and not read", counts.skipped) } else { String::new() };
     talk(&format!("{} files{skipped}, {} lines, {} heads", counts.files, counts.lines, counts.heads));
     if let Some((origin, size, _)) = &report.checkpoint {
-        talk(&format!("log {origin}, {size} entries; vouched by: {}", report.vouched_by.join(", ")));
+        let upto = report.vouched_by.iter().zip(&report.vouched_upto);
+        let who = upto.map(|(who, seen)| if seen == size { who.clone() } else { format!("{who} (the first {seen})") });
+        talk(&format!("log {origin}, {size} entries; vouched by: {}", who.collect::<Vec<_>>().join(", ")));
     }
     for (count, what) in [
         (counts.adopted, "files had lines before tooltrail sealed them: nothing is known of the time before"),
@@ -199,6 +201,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "verdict": report.verdict.as_str(),
         "findings": findings.collect::<Vec<_>>(),
         "vouched_by": report.vouched_by,
+        "vouched_upto": report.vouched_upto,
         "checkpoint": checkpoint.map(|(origin, size, root)| json!({ "origin": origin, "size": size, "root": root })),
         "counts": {
             "files": counts.files, "lines": counts.lines, "bytes": counts.bytes, "heads": counts.heads,

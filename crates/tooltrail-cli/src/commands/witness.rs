@@ -20,10 +20,9 @@ use crate::settings::folders::user_folder;
 ///
 /// Serves the C2SP protocol tlog-witness. It cosigns a checkpoint only if it continues the last one that it has cosigned
 /// of this log, and keeps that durably before it answers. Run it on another machine, or at least as another user, and
-/// name it in the configuration file of the service that it watches:
+/// name it in the configuration file of the service that it watches, in the table `[witness]`:
 ///
-///   [witness]
-///   at = [{ url = "http://HOST:7421", key = "KEY" }]
+/// at = [{ url = "http://HOST:7421", key = "KEY" }]
 ///
 /// It prints its verifier key; give it to `tooltrail verify --witness`.
 #[derive(Debug, clap::Args)]

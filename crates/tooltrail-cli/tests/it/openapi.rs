@@ -190,7 +190,8 @@ fn sealed(document: &mut Document, service: &Service, tokens: [&str; 3]) -> [Str
     let id = page["entries"][0]["id"].as_str().unwrap_or_else(|| panic!("{page}")).to_owned();
     let entry = format!("/api/audit/entries/{id}");
     service.until("it is sealed", || service.get(tokens[0], &entry).json()["proof"].is_object());
-    let paths = [entry, "/api/audit/checkpoint".to_owned(), "/log/checkpoint".to_owned(), "/log/tile/0/000.p/1".to_owned()];
+    let paths =
+        [entry, "/api/audit/checkpoint".to_owned(), "/log/checkpoint".to_owned(), "/log/tile/0/000.p/1".to_owned()];
     for path in &paths {
         document.check("GET", path, &service.send("GET", path, &[], ""));
         for token in tokens {

@@ -45,7 +45,7 @@ impl World {
                     steps.recorder().record(&Call::new(user, "t", args).ok("x"));
                 }
             }
-            let _ = steps.close();
+            drop(steps.close());
             world.clock.0.fetch_add(86_400_000, Ordering::Relaxed);
         }
         world
@@ -90,8 +90,7 @@ impl World {
             Work::EraseEntry => erase(EraseWhat::Entry(id), &mut steps),
             Work::EraseUser => erase(EraseWhat::User { user: "bob".to_owned(), day: None }, &mut steps),
             Work::Prune => {
-                let mut retention = Retention::default();
-                retention.max_age_days = Some(2);
+                let retention = Retention { max_age_days: Some(2), ..Retention::default() };
                 steps.prune(&retention, "test").is_ok()
             }
             Work::RotateKey => owner.rotate_key("me", "").is_ok(),
@@ -102,7 +101,7 @@ impl World {
     fn check(&mut self, work: Work, was_done: bool, what: &str) {
         let mut steps = self.open().unwrap_or_else(|| panic!("{what}: does not open"));
         steps.recorder().record(&Call::new("alice", "t", "{}").ok("later"));
-        let _ = steps.close();
+        drop(steps.close());
         assert_eq!(steps.recorder().seal_status().trouble, None, "{what}");
         drop(steps);
         self.checkpoints.look(&self.machine).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));

@@ -383,7 +383,8 @@ fn what_is_recorded_after_an_erasure_is_not_erased_again() {
         let recorder = world.options().open().unwrap();
         let owner = LogOwner::open(&world.options(), &Home::open(world.home()).unwrap()).unwrap();
         let dates = fs::read_dir(world.home().join(user).join("tool_audit")).unwrap();
-        for date in dates.flatten().map(|file| file.file_name().to_string_lossy()[..10].to_owned()).collect::<Vec<_>>() {
+        for date in dates.flatten().map(|file| file.file_name().to_string_lossy()[..10].to_owned()).collect::<Vec<_>>()
+        {
             let what = EraseWhat::User { user: user.to_owned(), day: tooltrail::Date::parse(&date) };
             assert_eq!(owner.erase(&recorder, &what, "me", "asked", false).unwrap().files, 1);
         }

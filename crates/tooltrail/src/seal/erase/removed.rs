@@ -58,7 +58,13 @@ impl RemovedFiles {
 
     /// Whether the file of this name is one that was erased. `is_noted`: the note of the erasure names the file, which
     /// decides about a file that was never sealed.
-    pub(super) fn has(&self, disk: &dyn Disk, (folder, date): (&str, Date), name: Hash, is_noted: bool) -> io::Result<bool> {
+    pub(super) fn has(
+        &self,
+        disk: &dyn Disk,
+        (folder, date): (&str, Date),
+        name: Hash,
+        is_noted: bool,
+    ) -> io::Result<bool> {
         if self.later.contains(&name) {
             return Ok(true);
         }
@@ -72,8 +78,7 @@ impl RemovedFiles {
                 continue;
             }
             let len = file.stat()?.len;
-            let checked =
-                Checked { disk, folder, date, name, file: Some(&*file), len, heads, erased: &self.erased };
+            let checked = Checked { disk, folder, date, name, file: Some(&*file), len, heads, erased: &self.erased };
             if checked.holds()? {
                 return Ok(true);
             }

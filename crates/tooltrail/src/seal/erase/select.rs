@@ -155,9 +155,7 @@ impl<'a> Wanted<'a> {
     pub(super) fn matches(&self, line: &[u8]) -> bool {
         match (self.what, &self.filter) {
             (EraseWhat::Entry(id), _) => has_id(line, *id),
-            (EraseWhat::Query(query, _), Some(filter)) => {
-                matches(line, filter, query.names_own_events(), &self.zone)
-            }
+            (EraseWhat::Query(query, _), Some(filter)) => matches(line, filter, query.names_own_events(), &self.zone),
             _ => false,
         }
     }

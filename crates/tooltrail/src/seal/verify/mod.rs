@@ -98,6 +98,7 @@ struct Run {
     /// Whether a file has lines that are just not sealed yet.
     has_tail: bool,
     vouched_by: Vec<String>,
+    vouched_upto: Vec<u64>,
     counts: Counts,
     good_files: KnownFiles,
 }
@@ -197,6 +198,7 @@ impl Verify {
             run.findings.push(Finding::of_log(Verdict::BadSignature, "a signing key in the folder of keys is damaged"));
         }
         run.vouched_by.push("self".to_owned());
+        run.vouched_upto.push(view.size());
         for seen in &seen {
             run.compare(seen, &view, &own);
         }
@@ -564,6 +566,7 @@ impl Run {
             found(Verdict::Forked, format!("the checkpoint {who} of size {size} has another root"));
         } else {
             self.vouched_by.push(who.clone());
+            self.vouched_upto.push(size);
         }
     }
 
@@ -576,6 +579,7 @@ impl Run {
             verdict,
             findings: self.findings,
             vouched_by: self.vouched_by,
+            vouched_upto: self.vouched_upto,
             checkpoint: view.map(|view| (view.checkpoint.checkpoint.origin.clone(), view.size(), view.root_text())),
             counts: self.counts,
             good_files: self.good_files,

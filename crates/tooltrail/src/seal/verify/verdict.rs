@@ -113,6 +113,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Who vouches for the log: `self`, `remembered`, `beside the key`, `given`, `witness NAME`.
     pub vouched_by: Vec<String>,
+    /// The number of entries of the log that each of them has seen. Nobody but `self` vouches for what came later.
+    pub vouched_upto: Vec<u64>,
     /// The origin, size and root (in base64) of the checkpoint that was verified.
     pub checkpoint: Option<(String, u64, String)>,
     /// What was read.
