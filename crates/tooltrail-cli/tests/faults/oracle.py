@@ -216,10 +216,7 @@ def check_proof(place, allowed, env):
     """Verifies what is sealed, with the program itself. Lines of a killed process may still wait for their seal."""
     if allowed.changed:
         return
-    ran = subprocess.run(
-        [place.binary, "verify", "--max-tail", "1h", "--home", place.home],
-        env=env or place.env, capture_output=True, text=True, timeout=300,
-    )
+    ran = place.run("verify", "--max-tail", "1h", env=env)
     if ran.returncode != 0:
         raise Broken(f"verify says {ran.stdout.strip()}: {ran.stderr}")
 
