@@ -214,7 +214,8 @@ def check_incidents(home, stored):
 
 def check_proof(place, allowed, env):
     """Verifies what is sealed, with the program itself. Lines of a killed process may still wait for their seal."""
-    if allowed.changed:
+    # A copy of a home that another key signs is never sealed here.
+    if allowed.changed or not list(place.keys.glob("*/checkpoint")):
         return
     ran = place.run("verify", "--max-tail", "1h", env=env)
     if ran.returncode != 0:
