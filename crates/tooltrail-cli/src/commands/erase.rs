@@ -36,7 +36,7 @@ pub(crate) struct Args {
     user: Option<String>,
 
     /// Only the user's file of this day
-    #[arg(long, value_name = "DATE", requires = "user")]
+    #[arg(long, value_name = "DATE", requires = "user", conflicts_with_all = ["id", "query"])]
     day: Option<String>,
 
     /// The entries that this query matches
@@ -82,6 +82,9 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
             "{} of these lines had no salt, because another program wrote them: whoever guesses such a line can check the guess against the log",
             erased.without_salt
         ));
+    }
+    if erased.entries + erased.files + erased.calls == 0 {
+        talk("nothing matched: tooltrail recent shows entries, and an erased one has no id any more");
     }
     if !erased.left_in.is_empty() {
         talk(&format!("copies are still in journals of processes at work: {}", erased.left_in.join(", ")));

@@ -158,6 +158,12 @@ fn print(report: &Report, settings: &Settings) -> Result<ExitCode, Failure> {
     let skipped =
         if counts.skipped > 0 { format!(", {} of them unchanged and not read", counts.skipped) } else { String::new() };
     talk(&format!("{} files{skipped}, {} lines, {} heads", counts.files, counts.lines, counts.heads));
+    if counts.tail_lines > 0 {
+        talk(&format!("{} of these lines are newer than the newest seal of their file", counts.tail_lines));
+    }
+    if counts.files == 0 {
+        talk("no day file was read: is the name of the user, the day and the home right?");
+    }
     if let Some((origin, size, _)) = &report.checkpoint {
         let upto = report.vouched_by.iter().zip(&report.vouched_upto);
         let who = upto.map(|(who, seen)| if seen == size { who.clone() } else { format!("{who} (the first {seen})") });
@@ -165,16 +171,20 @@ fn print(report: &Report, settings: &Settings) -> Result<ExitCode, Failure> {
     }
     for (count, what) in [
         (counts.adopted, "files had lines before tooltrail sealed them: nothing is known of the time before"),
-        (counts.erased, "erasures were recorded"),
-        (counts.pruned, "prunes were recorded"),
+        (counts.erased, "erasures are in the log since the checkpoint that this verifier remembers"),
+        (counts.pruned, "prunes are in the log since the checkpoint that this verifier remembers"),
     ] {
         if count > 0 {
             talk(&format!("{count} {what}"));
         }
     }
     match report.verdict {
-        Verdict::Forked => talk_hint("if the log was begun anew on purpose, --accept takes the new one"),
-        Verdict::RolledBack => talk_hint("the home is an older copy: find out who set it back"),
+        Verdict::Forked => {
+            talk_hint("if the log was begun anew or its key was lost on purpose, --accept takes the new one")
+        }
+        Verdict::RolledBack => talk_hint(
+            "the home is an older copy: find out who set it back; after a restore, tooltrail log restart begins a new log",
+        ),
         _ => {}
     }
     let mut data = Data::exact();
@@ -205,7 +215,7 @@ pub(crate) fn report_json(report: &Report) -> Value {
         "checkpoint": checkpoint.map(|(origin, size, root)| json!({ "origin": origin, "size": size, "root": root })),
         "counts": {
             "files": counts.files, "lines": counts.lines, "bytes": counts.bytes, "heads": counts.heads,
-            "adopted": counts.adopted, "skipped": counts.skipped,
+            "adopted": counts.adopted, "skipped": counts.skipped, "tail_lines": counts.tail_lines,
         },
         "erasures": counts.erased,
         "prunes": counts.pruned,
@@ -247,6 +257,12 @@ pub(crate) fn memory_folder() -> Result<PathBuf, Failure> {
 pub(crate) fn verifier_key(text: &str) -> Result<VerifierKey, Failure> {
     if let Some(key) = VerifierKey::parse(text.trim()) {
         return Ok(key);
+    }
+    if text.contains('+') && !Path::new(text).exists() {
+        return Err(Failure::could_not(
+            format!("{text} is no valid verifier key"),
+            "copy the whole key: NAME+HASH+BASE64, of which the hash must fit the rest",
+        ));
     }
     let read = read(Path::new(text))?;
     VerifierKey::parse(read.trim()).ok_or_else(|| {

@@ -251,6 +251,16 @@ fn a_witness_that_is_killed_again_and_again_never_cosigns_two_histories() {
 }
 
 #[test]
+fn a_day_is_only_for_a_user() {
+    let place = filled();
+    for what in [["--query", "user=alice"], ["--id", "019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e"]] {
+        let ran = place.run(&[&["erase", "--day", "2020-01-01", "--why", "x"], &what[..]].concat());
+        assert_eq!(ran.code, Some(2), "{}{}", ran.out, ran.err);
+    }
+    assert_eq!(verify(&place, &[]).1["verdict"], "ok");
+}
+
+#[test]
 fn hooks_alone_seal_what_they_record() {
     let place = TestHome::new();
     let event = |name: &str, id: &str| {
