@@ -42,6 +42,8 @@ fn verify_names_the_file_and_the_line() {
     let (code, answer) = verify(&place, &[]);
     assert_eq!((code, &answer["verdict"]), (Some(0), &"ok".into()), "{answer:#}");
     assert!(answer["counts"]["lines"].as_u64().unwrap() >= 60, "{answer:#}");
+    let counts = |answer: &Value| (answer["counts"]["adopted"].clone(), answer["counts"]["tail_lines"].clone());
+    assert_eq!(counts(&answer), (0.into(), 0.into()), "no other program has written here: {answer:#}");
     let file = one_file(&place, "alice");
     let before = fs::read_to_string(&file).unwrap();
     fs::write(&file, before.replacen("note 7\"", "note 8\"", 1)).unwrap();
@@ -55,6 +57,12 @@ fn verify_names_the_file_and_the_line() {
     fs::write(&file, &before).unwrap();
     let (code, answer) = verify(&place, &["--quick"]);
     assert_eq!((code, answer["counts"]["skipped"].as_u64() > Some(0)), (Some(0), true), "{answer:#}");
+    // Lines that are not sealed yet are counted, in a new file too.
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"{\"tool\":\"late\"}\n").unwrap();
+    fs::write(file.with_file_name("2026-01-01.jsonl"), "{\"tool\":\"late\"}\n{\"tool\":\"late\"}\n").unwrap();
+    let (code, answer) = verify(&place, &[]);
+    assert_eq!((code, &answer["verdict"]), (Some(0), &"ok-unsealed-tail".into()), "{answer:#}");
+    assert_eq!(counts(&answer), (0.into(), 3.into()), "{answer:#}");
     // What cannot be verified is no verdict.
     assert_eq!(place.run(&["verify", "--home", "/nowhere"]).code, Some(2));
     let seed = TestHome::new();

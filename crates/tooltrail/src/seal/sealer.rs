@@ -48,6 +48,10 @@ pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(1);
 const SCAN_NEAR_EVERY: Duration = Duration::from_secs(60);
 const SCAN_ALL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a file without a head is left to the process that writes it, which lists it when it has flushed it. Flushes
+/// come every second.
+const YOUNG: Duration = Duration::from_secs(3);
+
 /// How long a process that closes waits for another one that seals.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -86,6 +90,8 @@ struct Memory {
     remembered: Remembered,
     /// When sizes were last compared.
     scanned: Scanned,
+    /// Files without a head that had just been written when sizes were compared, and when that was first so.
+    young: BTreeMap<Day, Timestamp>,
     /// The heads of which an incident was recorded.
     told: BTreeSet<u64>,
 }
@@ -110,6 +116,15 @@ pub(super) struct Opened<'a> {
 pub(super) struct Locks(#[expect(dead_code, reason = "held until it is dropped")] [Box<dyn Lock>; 2]);
 
 impl Lock for Locks {}
+
+/// A file whose length differs from that of its head.
+#[derive(Debug)]
+struct Unsealed {
+    day: Day,
+    len: u64,
+    /// Whether it has no head and was written a moment ago.
+    is_young: bool,
+}
 
 /// What is to be sealed.
 #[derive(Debug, Default)]
@@ -186,7 +201,7 @@ impl Sealer {
         memory.scanned = Scanned::default();
         let mut events = Vec::new();
         loop {
-            let work = self.work(&mut memory, &opened.log)?;
+            let work = self.work(&mut memory, &opened.log, true)?;
             let (round, has_more) = self.seal_work(&mut memory, &mut opened.log, &work, SealWhen::Closing)?;
             events.extend(round.events);
             if !has_more {
@@ -226,15 +241,18 @@ impl Sealer {
             opened => opened?,
         };
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = self.work(&mut memory, &opened.log)?;
-        let (round, _) = self.seal_work(&mut memory, &mut opened.log, &work, when)?;
+        let work = self.work(&mut memory, &opened.log, false)?;
+        let (mut round, _) = self.seal_work(&mut memory, &mut opened.log, &work, when)?;
+        if !memory.young.is_empty() {
+            round.again = Some(ROUND_EVERY);
+        }
         drop(memory);
         opened.close();
         Ok(round)
     }
 
-    /// Gathers the files that have grown.
-    fn work(&self, memory: &mut Memory, log: &SigningLog) -> io::Result<Work> {
+    /// Gathers the files that have grown. `with_young`: also those that were written a moment ago and have no head yet.
+    fn work(&self, memory: &mut Memory, log: &SigningLog, with_young: bool) -> io::Result<Work> {
         let changes = Changes::read(&**self.disk())?;
         let now = self.clock.now();
         let all = is_due(now, memory.scanned.all, SCAN_ALL_EVERY);
@@ -248,8 +266,14 @@ impl Sealer {
         let grown = self.grown(log, |date| all || date >= near)?;
         drop(appends);
         let since_ms = now.as_millis() - i64::try_from(LINE_WAITS.as_millis()).unwrap_or(0);
-        for (day, len) in grown {
+        let seen_young = std::mem::take(&mut memory.young);
+        for Unsealed { day, len, is_young } in grown {
             if work.changes.days.get(&day).is_some_and(|change| change.len >= len) {
+                continue;
+            }
+            let since = seen_young.get(&day).copied().unwrap_or(now);
+            if is_young && !with_young && !is_due(now, Some(since), YOUNG) {
+                memory.young.insert(day, since);
                 continue;
             }
             // Whoever wrote it may not have synced it.
@@ -260,13 +284,16 @@ impl Sealer {
                 _ => {}
             }
         }
-        memory.scanned = Scanned { near: Some(now), all: if all { Some(now) } else { memory.scanned.all } };
-        memory.scanned.keep(&**self.disk());
+        // Sizes are compared again soon if files were left out.
+        if memory.young.is_empty() {
+            memory.scanned = Scanned { near: Some(now), all: if all { Some(now) } else { memory.scanned.all } };
+            memory.scanned.keep(&**self.disk());
+        }
         Ok(work)
     }
 
     /// Returns the files whose lengths differ from their heads. What cannot be read is left out.
-    fn grown(&self, log: &SigningLog, is_wanted: impl Fn(Date) -> bool) -> io::Result<Vec<(Day, u64)>> {
+    fn grown(&self, log: &SigningLog, is_wanted: impl Fn(Date) -> bool) -> io::Result<Vec<Unsealed>> {
         let disk = &**self.disk();
         let mut grown = Vec::new();
         for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
@@ -276,7 +303,11 @@ impl Sealer {
                 let sealed = key.and_then(|key| log.heads.newest(&key.of_file(&user.name, date)));
                 let sealed_len = sealed.map_or(0, |(_, head)| head.bytes);
                 match disk.stat(&[&user.name, TRAIL_FOLDER, &day_name(date)]) {
-                    Ok(Some(stat)) if stat.len != sealed_len => grown.push(((user.name.clone(), date), stat.len)),
+                    Ok(Some(stat)) if stat.len != sealed_len => {
+                        let modified = Timestamp::from_millis(i64::try_from(stat.modified_ns / 1_000_000).unwrap_or(0));
+                        let is_young = sealed.is_none() && !is_due(self.clock.now(), Some(modified), YOUNG);
+                        grown.push(Unsealed { day: (user.name.clone(), date), len: stat.len, is_young });
+                    }
                     _ => {}
                 }
             }

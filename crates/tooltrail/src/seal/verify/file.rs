@@ -11,6 +11,9 @@ use crate::seal::record::{Head, Tree};
 use crate::seal::tree::{Frontier, Hash};
 use crate::seal::verify::verdict::{Counts, Finding, Verdict};
 
+/// What is said of a line that should have been erased: the erasure may still be under way.
+pub(super) const NOT_ERASED: &str = "the log says that this line was erased, but it is there";
+
 /// A day file and the heads that it is checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Checked<'a> {
@@ -48,6 +51,10 @@ impl Checked<'_> {
     pub(crate) fn check(&self, counts: &mut Counts) -> io::Result<(Vec<Finding>, bool)> {
         let (mut findings, mut before) = (Vec::new(), 0);
         let mut rest = self.heads;
+        if rest.is_empty() {
+            let lines = self.read(Tree::default(), &[], false)?.lines;
+            (counts.lines, counts.tail_lines) = (counts.lines + lines, lines);
+        }
         while let Some((_, first)) = rest.first() {
             let of_tree = rest.iter().take_while(|(_, head)| head.tree == first.tree).count();
             let (heads, after) = rest.split_at(of_tree);
@@ -77,7 +84,10 @@ impl Checked<'_> {
     ) -> io::Result<()> {
         let result = self.read(tree, heads, false)?;
         counts.heads += heads.len() as u64;
-        counts.lines += result.lines;
+        let newest = &heads[heads.len() - 1].1;
+        // Every tree is read to the end of the file. The lines count once, with the first tree.
+        counts.lines += if tree.broken.is_none() { result.lines } else { 0 };
+        counts.tail_lines = result.lines.saturating_sub(newest.entries);
         let line = |at: u64| tree.first_line + at + 1;
         let mut found = |verdict, lines: Option<(u64, u64)>, text: &str| {
             findings.push(Finding::of_file(verdict, (self.folder, self.date), lines, text));
@@ -86,11 +96,7 @@ impl Checked<'_> {
             found(Verdict::Erased, Some((line(from), line(to))), "lines were erased, and the log says so");
         }
         if let Some(at) = result.not_erased {
-            found(
-                Verdict::Modified,
-                Some((line(at), line(at))),
-                "the log says that this line was erased, but it is there",
-            );
+            found(Verdict::Modified, Some((line(at), line(at))), NOT_ERASED);
         }
         if let Some((from, to)) = result.spaces {
             found(
@@ -102,7 +108,6 @@ impl Checked<'_> {
         let Some(failed) = result.holds.iter().position(|holds| !holds) else { return Ok(()) };
         // Now the leaves are needed.
         let leaves = self.read(tree, heads, true)?.leaves;
-        let newest = &heads[heads.len() - 1].1;
         let expected = self.cached(newest)?.filter(|expected| !leaves.starts_with(expected));
         if let Some(expected) = expected.filter(|_| self.file.is_some()) {
             let (verdict, at) = compare(&leaves, &expected);

@@ -30,6 +30,7 @@ use crate::seal::note::{KeyKind, NOTE_BYTES_MAX, Signed, VerifierKey};
 use crate::seal::record::Head;
 use crate::seal::signing::{PUBLIC_KEY, PUBLISHED};
 use crate::seal::tree::Hash;
+use crate::seal::verify::file::NOT_ERASED;
 use crate::seal::verify::label::Labels;
 use crate::seal::verify::view::{FileHeads, Files};
 
@@ -381,7 +382,7 @@ impl Verify {
         one.counts.adopted = u64::from(heads.heads.iter().any(|(_, head)| head.is_adopted));
         let newest_is_well;
         (one.findings, newest_is_well) = checked(&heads.heads).check(&mut one.counts)?;
-        one.is_unfinished = one.findings.iter().any(|finding| finding.text.starts_with("the log says that this line"));
+        one.is_unfinished = one.findings.iter().any(|finding| finding.text == NOT_ERASED);
         if let (true, Some(removed)) = (heads.heads.is_empty(), &heads.removed) {
             let holds = file.is_some() && checked(&removed.heads).holds()?;
             match (holds, removed.is_erased, file.is_some()) {
