@@ -12,6 +12,7 @@ use crate::mcp::gate::Rules;
 use crate::mcp::stdio::{NOT_STARTED, Start, run as run_server};
 use crate::mcp::trail::StatusFolder;
 use crate::output::talk_error;
+use crate::service::ask_witness::ask_in_background;
 use crate::settings::Settings;
 use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
@@ -70,13 +71,16 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             Err(failure) => (settings.without_file(), Rules::broken(failure.to_string()), durability.over(None)),
         };
         let open = move || {
-            let options = settings.create_home().and_then(|home| settings.options(&home));
-            let recorder = options.and_then(|mut options| {
+            let opened = || {
+                let mut options = settings.options(&settings.create_home()?)?;
                 // Hundreds of proxies may be idle at once.
                 options.seals_when_idle = false;
-                Ok(options.open()?)
-            });
-            recorder.map_err(|failure| failure.to_string())
+                let witnesses = settings.file()?.witness.settings();
+                let recorder = options.open()?;
+                ask_in_background(recorder.home(), witnesses);
+                Ok(recorder)
+            };
+            opened().map_err(|failure: Failure| failure.to_string())
         };
         Start { about, policy: durability, rules, clock: crate::clock::clock(), open: Box::new(open), status: status() }
     };

@@ -1,10 +1,11 @@
-//! Asks a witness to cosign the newest checkpoint.
+//! Asks witnesses to cosign the newest checkpoint.
 
 use std::time::Duration;
 
+use tooltrail::Home;
 use tooltrail::seal::PublicLog;
 
-use crate::settings::witness::WitnessAt;
+use crate::settings::witness::{WitnessAt, WitnessSettings};
 
 /// How long a witness may take.
 const WAIT: Duration = Duration::from_secs(10);
@@ -14,6 +15,24 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 
 /// The most requests for one checkpoint: a second one, if the witness knows another size than we thought.
 const TRIES: usize = 2;
+
+/// Asks the witnesses of a home again and again, as long as the process lives. Does nothing without a witness, so that an
+/// idle process sleeps.
+pub(crate) fn ask_in_background(home: &Home, witnesses: WitnessSettings) {
+    if witnesses.at.is_empty() {
+        return;
+    }
+    let log = PublicLog::new(home);
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(witnesses.interval);
+            for witness in &witnesses.at {
+                // Nobody reads the log of a proxy. `tooltrail verify` says how much a witness has seen.
+                let _ = ask(&log, witness);
+            }
+        }
+    });
+}
 
 /// Asks a witness, and stores its cosignature in the home.
 ///

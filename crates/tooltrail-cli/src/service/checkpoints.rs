@@ -1,4 +1,5 @@
-//! What happens to each new checkpoint: it goes into a header of all answers, to a file, to syslog, and to witnesses.
+//! What happens to each new checkpoint: it goes into a header of all answers, to a file, to syslog, and to witnesses. The
+//! log of the service is told if nothing can be sealed.
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -41,8 +42,17 @@ pub(crate) fn watch(service: &Arc<Service>, home: Home, copies: CheckpointCopies
     std::thread::spawn(move || {
         let log = PublicLog::new(&home);
         let (mut seen, mut copied, mut asked) = (None, None::<(Instant, String)>, None::<Instant>);
+        let mut trouble = None;
         loop {
             std::thread::sleep(LOOK_EVERY);
+            let found = service.opened().ok().and_then(|opened| opened.recorder.seal_status().trouble);
+            if found != trouble {
+                match &found {
+                    Some(why) => tracing::warn!(why, "nothing is sealed"),
+                    None => tracing::info!("sealing goes on"),
+                }
+                trouble = found;
+            }
             let Ok(Some(note)) = log.checkpoint() else { continue };
             if seen.as_ref() != Some(&note) {
                 service.set_checkpoint(&STANDARD.encode(&note));

@@ -1,6 +1,6 @@
 //! The parts of the service that do not depend on HTTP: state, limits, background tasks and the live stream.
 
-mod ask_witness;
+pub(crate) mod ask_witness;
 pub(crate) mod checkpoints;
 pub(crate) mod live;
 pub(crate) mod meters;

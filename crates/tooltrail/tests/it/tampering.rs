@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tooltrail::seal::{EraseWhat, LogOwner, Remembered, Report, Verdict, Verify};
-use tooltrail::{Call, Home, Options, Recorder, SystemClock};
+use tooltrail::{Call, Clock as _, Home, Options, Recorder, SystemClock};
 
 use crate::dice::Dice;
 use crate::histories::TestClock;
@@ -358,6 +358,25 @@ fn keys_change_and_verifiers_follow() {
     };
     assert_eq!(known(Some(key)).unwrap().verdict, Verdict::Ok);
     assert_eq!(known(None).unwrap().verdict, Verdict::Forked);
+}
+
+#[test]
+fn a_file_that_another_process_has_just_made_is_left_to_it() {
+    let world = World::new();
+    world.fill();
+    let file = world.home().join("carol/tool_audit/2026-01-01.jsonl");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, "{\"tool\":\"t\"}\n").unwrap();
+    for (age_s, tail_lines, adopted) in [(0, 1, 0), (10, 0, 1)] {
+        let now = Duration::from_millis(world.clock.now().as_millis().unsigned_abs());
+        let modified = std::time::UNIX_EPOCH + now - Duration::from_secs(age_s);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(modified).unwrap();
+        let recorder = world.options().open().unwrap();
+        world.record(&recorder, "alice", 1);
+        recorder.close().unwrap();
+        let counts = world.verify().unwrap().counts;
+        assert_eq!((counts.tail_lines, counts.adopted), (tail_lines, adopted), "{age_s} s");
+    }
 }
 
 #[test]

@@ -6,5 +6,5 @@ mod gate;
 mod kills;
 mod many;
 mod pass;
-mod support;
+pub(crate) mod support;
 mod troubles;

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use crate::support::TestHome;
 
 /// The longest wait for something that takes milliseconds on an idle machine.
-pub(super) const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_secs(20);
 
 /// Returns the path of the server of the tests.
-pub(super) fn server() -> String {
+pub(crate) fn server() -> String {
     format!("{}/tests/fixtures/mcp_server.py", env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Returns the command of a proxy with these flags in front of the server of the tests, which answers calls.
-pub(super) fn proxy(place: &TestHome, flags: &[&str]) -> Command {
+pub(crate) fn proxy(place: &TestHome, flags: &[&str]) -> Command {
     let server = server();
     let mut args = vec!["mcp"];
     args.extend_from_slice(flags);
@@ -30,32 +30,32 @@ pub(super) fn proxy(place: &TestHome, flags: &[&str]) -> Command {
 }
 
 /// A client and the proxy that it started.
-pub(super) struct Client {
-    pub(super) child: Child,
-    pub(super) input: Option<ChildStdin>,
-    pub(super) output: BufReader<ChildStdout>,
+pub(crate) struct Client {
+    pub(crate) child: Child,
+    pub(crate) input: Option<ChildStdin>,
+    pub(crate) output: BufReader<ChildStdout>,
     next_id: u64,
 }
 
 impl Client {
-    pub(super) fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output, next_id: 1 }
     }
 
-    pub(super) fn send(&mut self, line: &str) {
+    pub(crate) fn send(&mut self, line: &str) {
         self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    pub(super) fn line(&mut self) -> String {
+    pub(crate) fn line(&mut self) -> String {
         let mut line = String::new();
         self.output.read_line(&mut line).unwrap();
         line
     }
 
     /// Begins a call and returns its id.
-    pub(super) fn begin(&mut self, tool: &str, arguments: &Value) -> u64 {
+    pub(crate) fn begin(&mut self, tool: &str, arguments: &Value) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         let call = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call",
@@ -65,7 +65,7 @@ impl Client {
     }
 
     /// Makes a call and returns the answer.
-    pub(super) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
+    pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Value {
         let id = self.begin(tool, arguments);
         let answer = serde_json::from_str::<Value>(&self.line()).unwrap();
         assert_eq!(answer["id"], json!(id), "{answer}");
@@ -73,7 +73,7 @@ impl Client {
     }
 
     /// Ends the input and waits for the end. Returns the exit code (`None` for a signal), the rest of stdout, and stderr.
-    pub(super) fn end(mut self) -> (Option<i32>, String, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String, String) {
         drop(self.input.take());
         let (mut rest, mut stderr) = (String::new(), String::new());
         self.output.read_to_string(&mut rest).unwrap();
@@ -83,12 +83,12 @@ impl Client {
 }
 
 /// Returns the entries of a home, without tooltrail's own events, in the order of their files.
-pub(super) fn entries(place: &TestHome) -> Vec<Value> {
+pub(crate) fn entries(place: &TestHome) -> Vec<Value> {
     lines(place).into_iter().filter(|entry| !entry["tool"].as_str().unwrap().starts_with("tooltrail.")).collect()
 }
 
 /// Returns tooltrail's own events of one kind.
-pub(super) fn own_events(place: &TestHome, tool: &str) -> Vec<Value> {
+pub(crate) fn own_events(place: &TestHome, tool: &str) -> Vec<Value> {
     lines(place).into_iter().filter(|entry| entry["tool"] == tool).collect()
 }
 
@@ -107,7 +107,7 @@ fn lines(place: &TestHome) -> Vec<Value> {
 }
 
 /// Returns entries as `tool status reason`, sorted.
-pub(super) fn outcomes(entries: &[Value]) -> Vec<String> {
+pub(crate) fn outcomes(entries: &[Value]) -> Vec<String> {
     let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or("-").to_owned();
     let all = entries
         .iter()
@@ -118,19 +118,19 @@ pub(super) fn outcomes(entries: &[Value]) -> Vec<String> {
 }
 
 /// Returns the status files of proxies.
-pub(super) fn status(place: &TestHome) -> Vec<Value> {
+pub(crate) fn status(place: &TestHome) -> Vec<Value> {
     let folder = place.path(".local/state/tooltrail/mcp");
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
     files.map(|file| serde_json::from_slice(&std::fs::read(file.path()).unwrap()).unwrap()).collect()
 }
 
 /// Waits until a condition holds.
-pub(super) fn until(what: &str, holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
     within(WAIT, what, holds);
 }
 
 /// Waits until a condition holds, at most for some time.
-pub(super) fn within(longest: Duration, what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn within(longest: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let since = Instant::now();
     while !holds() {
         assert!(since.elapsed() < longest, "{what}: not within {longest:?}");
@@ -139,26 +139,26 @@ pub(super) fn within(longest: Duration, what: &str, mut holds: impl FnMut() -> b
 }
 
 /// Returns a number of `/proc/PID/status`.
-pub(super) fn status_of(pid: u32, name: &str) -> u64 {
+pub(crate) fn status_of(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     line.trim_start_matches(':').split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Returns the process number of the server that a proxy started.
-pub(super) fn child_of(pid: u32) -> Option<u32> {
+pub(crate) fn child_of(pid: u32) -> Option<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
     let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     children.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).next()?.parse().ok()
 }
 
 /// Sends a signal.
-pub(super) fn signal(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// Writes a configuration file and returns its path.
-pub(super) fn config(place: &TestHome, text: &str) -> PathBuf {
+pub(crate) fn config(place: &TestHome, text: &str) -> PathBuf {
     Path::new(&place.file("tooltrail.toml", text)).to_owned()
 }
