@@ -21,6 +21,7 @@ mod owner;
 mod prove;
 mod public;
 mod record;
+mod scan;
 mod sealer;
 mod signing;
 mod tree;

@@ -16,41 +16,31 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clock::{Clock, Date, Timestamp};
+use crate::clock::{Clock, Timestamp};
 use crate::disk::{Disk, Lock};
 use crate::error::Error;
-use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
+use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
 use crate::record::{Event, SealRound, SealStatus, SealWhen, Sealing, unsynced};
-use crate::seal::changes::{self, Change, Changes, Day};
+use crate::seal::changes::{self, Day};
 use crate::seal::checkpoint::SignedCheckpoint;
 use crate::seal::growth::{Growing, Remembered};
 use crate::seal::heads::Heads;
 use crate::seal::keys::{SealKeys, read_text};
-use crate::seal::leaves::{SEAL_FOLDER, remove_caches};
+use crate::seal::leaves::remove_caches;
 use crate::seal::log::{HashFiles, each_entry};
 use crate::seal::name::NameKey;
 use crate::seal::note::NOTE_BYTES_MAX;
 use crate::seal::record::{FILES_MAX, LogEvent, Record, What};
+use crate::seal::scan::{LINE_WAITS, Scan, Work, is_due};
 use crate::seal::signing::{PUBLISHED, SignError, Signing, SigningLog};
 use crate::seal::tree::{Hash, root};
 
 /// How many new lines are worth a head at once. At one line a second and file, heads are at most an eighth of the lines.
 const LINES_DUE: u64 = 8;
 
-/// How long a line may wait for more lines of its file.
-const LINE_WAITS: Duration = Duration::from_secs(10);
-
 /// The shortest time between two rounds of a process, and so between two heads of a file.
 pub(crate) const ROUND_EVERY: Duration = Duration::from_secs(1);
-
-/// How often the sizes of the files of today and yesterday are compared with their heads, and those of all files.
-const SCAN_NEAR_EVERY: Duration = Duration::from_secs(60);
-const SCAN_ALL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How long a file without a head is left to the process that writes it, which lists it when it has flushed it. Flushes
-/// come every second.
-const YOUNG: Duration = Duration::from_secs(3);
 
 /// How long a process that closes waits for another one that seals.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
@@ -60,9 +50,6 @@ const REMOVE_WAIT: Duration = Duration::from_secs(10);
 
 /// The lock of whoever seals.
 const SEALER_LOCK: [&str; 2] = [OWN_FOLDER, "sealer.lock"];
-
-/// The file that says when sizes were last compared.
-const SCANNED: [&str; 3] = [OWN_FOLDER, SEAL_FOLDER, "scanned.1"];
 
 /// The most files that get a head in one round, so that a home of very many users does not make one very long round.
 const FILES_PER_ROUND: usize = 4_096;
@@ -88,19 +75,9 @@ pub(crate) struct Sealer {
 struct Memory {
     log: Option<SigningLog>,
     remembered: Remembered,
-    /// When sizes were last compared.
-    scanned: Scanned,
-    /// Files without a head that had just been written when sizes were compared, and when that was first so.
-    young: BTreeMap<Day, Timestamp>,
+    scan: Scan,
     /// The heads of which an incident was recorded.
     told: BTreeSet<u64>,
-}
-
-/// When the sizes of files were last compared with their heads.
-#[derive(Clone, Copy, Debug, Default)]
-struct Scanned {
-    near: Option<Timestamp>,
-    all: Option<Timestamp>,
 }
 
 /// The log while the locks are held.
@@ -116,23 +93,6 @@ pub(super) struct Opened<'a> {
 pub(super) struct Locks(#[expect(dead_code, reason = "held until it is dropped")] [Box<dyn Lock>; 2]);
 
 impl Lock for Locks {}
-
-/// A file whose length differs from that of its head.
-#[derive(Debug)]
-struct Unsealed {
-    day: Day,
-    len: u64,
-    /// Whether it has no head and was written a moment ago.
-    is_young: bool,
-}
-
-/// What is to be sealed.
-#[derive(Debug, Default)]
-struct Work {
-    changes: Changes,
-    /// Files that are not in the list and have grown.
-    found: BTreeMap<Day, Change>,
-}
 
 impl Sealer {
     /// Returns the sealer of a home. `origin` is the name of its log if it has none yet.
@@ -198,10 +158,10 @@ impl Sealer {
     /// As [`Sealer::open`], and any I/O error of the operating system.
     pub(super) fn seal_all(&self, opened: &mut Opened<'_>) -> Result<Vec<Event>, SignError> {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.scanned = Scanned::default();
+        memory.scan = Scan::default();
         let mut events = Vec::new();
         loop {
-            let work = self.work(&mut memory, &opened.log, true)?;
+            let work = memory.scan.work(&self.home, &opened.log.heads, self.clock.now(), true)?;
             let (round, has_more) = self.seal_work(&mut memory, &mut opened.log, &work, SealWhen::Closing)?;
             events.extend(round.events);
             if !has_more {
@@ -215,10 +175,7 @@ impl Sealer {
         let now = self.clock.now();
         let is_scan_due = {
             let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-            if self.shares_scans && is_due(now, memory.scanned.near, SCAN_NEAR_EVERY) {
-                memory.scanned = Scanned::read(&**self.disk());
-            }
-            is_due(now, memory.scanned.near, SCAN_NEAR_EVERY)
+            memory.scan.is_due(&**self.disk(), now, self.shares_scans)
         };
         match changes::oldest(&**self.disk())? {
             None if !is_scan_due => return Ok(SealRound::default()),
@@ -241,78 +198,14 @@ impl Sealer {
             opened => opened?,
         };
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let work = self.work(&mut memory, &opened.log, false)?;
+        let work = memory.scan.work(&self.home, &opened.log.heads, now, false)?;
         let (mut round, _) = self.seal_work(&mut memory, &mut opened.log, &work, when)?;
-        if !memory.young.is_empty() {
+        if memory.scan.has_young() {
             round.again = Some(ROUND_EVERY);
         }
         drop(memory);
         opened.close();
         Ok(round)
-    }
-
-    /// Gathers the files that have grown. `with_young`: also those that were written a moment ago and have no head yet.
-    fn work(&self, memory: &mut Memory, log: &SigningLog, with_young: bool) -> io::Result<Work> {
-        let changes = Changes::read(&**self.disk())?;
-        let now = self.clock.now();
-        let all = is_due(now, memory.scanned.all, SCAN_ALL_EVERY);
-        let mut work = Work { changes, found: BTreeMap::new() };
-        if !all && !is_due(now, memory.scanned.near, SCAN_NEAR_EVERY) {
-            return Ok(work);
-        }
-        let near = now.date().plus_days(-1);
-        // While the lock is held, no process of ours has half of a batch in a file, which it might take back.
-        let Ok(appends) = self.home.lock_appends(APPENDS_WAIT) else { return Ok(work) };
-        let grown = self.grown(log, |date| all || date >= near)?;
-        drop(appends);
-        let since_ms = now.as_millis() - i64::try_from(LINE_WAITS.as_millis()).unwrap_or(0);
-        let seen_young = std::mem::take(&mut memory.young);
-        for Unsealed { day, len, is_young } in grown {
-            if work.changes.days.get(&day).is_some_and(|change| change.len >= len) {
-                continue;
-            }
-            let since = seen_young.get(&day).copied().unwrap_or(now);
-            if is_young && !with_young && !is_due(now, Some(since), YOUNG) {
-                memory.young.insert(day, since);
-                continue;
-            }
-            // Whoever wrote it may not have synced it.
-            match self.disk().open(&[&day.0, TRAIL_FOLDER, &day_name(day.1)]) {
-                Ok(Some(file)) if file.sync().is_ok() => {
-                    work.found.insert(day, Change { len, since_ms });
-                }
-                _ => {}
-            }
-        }
-        // Sizes are compared again soon if files were left out.
-        if memory.young.is_empty() {
-            memory.scanned = Scanned { near: Some(now), all: if all { Some(now) } else { memory.scanned.all } };
-            memory.scanned.keep(&**self.disk());
-        }
-        Ok(work)
-    }
-
-    /// Returns the files whose lengths differ from their heads. What cannot be read is left out.
-    fn grown(&self, log: &SigningLog, is_wanted: impl Fn(Date) -> bool) -> io::Result<Vec<Unsealed>> {
-        let disk = &**self.disk();
-        let mut grown = Vec::new();
-        for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-            let Ok(files) = disk.list(&[&user.name, TRAIL_FOLDER]) else { continue };
-            let key = NameKey::read(disk, &user.name).ok().flatten();
-            for date in files.iter().filter_map(|file| day_of(&file.name)).filter(|date| is_wanted(*date)) {
-                let sealed = key.and_then(|key| log.heads.newest(&key.of_file(&user.name, date)));
-                let sealed_len = sealed.map_or(0, |(_, head)| head.bytes);
-                match disk.stat(&[&user.name, TRAIL_FOLDER, &day_name(date)]) {
-                    Ok(Some(stat)) if stat.len != sealed_len => {
-                        let modified = Timestamp::from_millis(i64::try_from(stat.modified_ns / 1_000_000).unwrap_or(0));
-                        let is_young = sealed.is_none() && !is_due(self.clock.now(), Some(modified), YOUNG);
-                        grown.push(Unsealed { day: (user.name.clone(), date), len: stat.len, is_young });
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(grown)
     }
 
     /// Seals the files of the work that are due. Also returns whether a file has more lines than fit into the round.
@@ -469,30 +362,6 @@ fn adopted(record: Record, is_found: bool, now: Timestamp) -> Record {
             Record::Head(head)
         }
         other => other,
-    }
-}
-
-/// Whether so much time has passed. If the clock was set back, it has.
-fn is_due(now: Timestamp, last: Option<Timestamp>, every: Duration) -> bool {
-    last.is_none_or(|last| {
-        let passed = now.as_millis() - last.as_millis();
-        u128::try_from(passed).map_or(true, |passed| passed >= every.as_millis())
-    })
-}
-
-impl Scanned {
-    /// Returns when another process last compared the sizes.
-    fn read(disk: &dyn Disk) -> Self {
-        let text = read_text(disk, &SCANNED, 64).ok().flatten().unwrap_or_default();
-        let mut times = text.split_whitespace().map(|ms| ms.parse().ok().map(Timestamp::from_millis));
-        Self { near: times.next().flatten(), all: times.next().flatten() }
-    }
-
-    /// Notes it for short-lived processes. If that fails, they compare once more.
-    fn keep(&self, disk: &dyn Disk) {
-        let ms = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_millis);
-        let text = format!("{:016} {:016}\n", ms(self.near), ms(self.all));
-        let _ = disk.write(&SCANNED).and_then(|file| file.write_at(text.as_bytes(), 0));
     }
 }
 
