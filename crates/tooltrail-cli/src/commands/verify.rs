@@ -85,11 +85,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
         return proved(proof, key, settings);
     }
     let home = settings.open_home()?;
-    let memories = Memories::open(&memory_folder()?, &resolved(home.root()))?;
-    if args.accept {
+    let memories = memories(&home)?;
+    if let Some(memories) = memories.as_ref().filter(|_| args.accept) {
         memories.forget().map_err(|error| Failure::io("change", "what is remembered of the home", &error))?;
     }
-    let remembered = memories.read().map_err(|error| {
+    let remembered = memories.as_ref().map(Memories::read).transpose().map_err(|error| {
         let what = format!("what is remembered of {} could not be read: {error}", home.root().display());
         Failure::could_not(what, "find out why; --accept forgets it")
     })?;
@@ -98,20 +98,34 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     verify.keys = settings.keys_path(&home).ok();
     verify.log_key = settings.log_key();
     verify.checkpoint = args.checkpoint.as_deref().map(read).transpose()?;
-    verify.remembered = remembered;
+    verify.remembered = remembered.flatten();
     verify.witnesses = args.witness.iter().map(|key| verifier_key(key)).collect::<Result<_, _>>()?;
     verify.folders = (!args.user.is_empty()).then(|| args.user.iter().map(|user| folder(&home, user)).collect());
     verify.days = (args.from, args.to);
     verify.max_tail = args.max_tail.unwrap_or(MAX_TAIL);
-    verify.quick = args.quick.then(|| memories.known_files());
+    verify.quick = memories.as_ref().filter(|_| args.quick).map(Memories::known_files);
     let progress = progress_bar(&home);
     let report = verify.run(&home, &*crate::clock::clock(), &|bytes| progress.inc(bytes))?;
     progress.finish_and_clear();
-    if let Some(remember) = report.to_remember() {
-        memories.write(&remember).map_err(|error| Failure::io("remember", "the checkpoint", &error))?;
-        memories.keep_files(&report);
+    if let Some((remember, memories)) = report.to_remember().zip(memories) {
+        match memories.write(&remember) {
+            Ok(()) => memories.keep_files(&report),
+            Err(error) => talk(&format!("the checkpoint could not be remembered: {error}")),
+        }
     }
     print(&report, settings)
+}
+
+/// Opens what is remembered of the home; `None` if there is no folder for it and none can be made.
+fn memories(home: &Home) -> Result<Option<Memories>, Failure> {
+    let folder = memory_folder()?;
+    match Memories::open(&folder, &resolved(home.root())) {
+        Err(error) if !folder.exists() => {
+            talk(&format!("nothing is remembered: {}", error.message()));
+            Ok(None)
+        }
+        memories => Ok(Some(memories?)),
+    }
 }
 
 /// Checks one entry by its proof.

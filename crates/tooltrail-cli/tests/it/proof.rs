@@ -75,6 +75,38 @@ fn verify_names_the_file_and_the_line() {
 }
 
 #[test]
+fn what_is_no_regular_file_is_missing_and_not_an_error() {
+    let place = filled();
+    assert_eq!(verify(&place, &[]).0, Some(0));
+    for (file, expected) in [
+        (".tooltrail/names/alice", "missing"),
+        (".tooltrail/log/checkpoint", "missing"),
+        (".tooltrail/log/entries", "missing"),
+        (".tooltrail/log/key", "forked"),
+        (".tooltrail/id", "forked"),
+    ] {
+        let (path, aside) = (place.home().join(file), place.path("aside"));
+        fs::rename(&path, &aside).unwrap();
+        for kind in ["FIFO", "folder", "link"] {
+            match kind {
+                "FIFO" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+                "folder" => fs::create_dir(&path).unwrap(),
+                _ => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            }
+            let (code, answer) = verify(&place, &[]);
+            assert_eq!((code, &answer["verdict"]), (Some(1), &expected.into()), "{file} is a {kind}: {answer:#}");
+            if kind == "folder" { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
+        }
+        fs::rename(&aside, &path).unwrap();
+    }
+    // Where nothing can be remembered, there still is a verdict.
+    let mut command = place.command(&["verify", "--json"]);
+    let out = command.env("XDG_STATE_HOME", "/proc/nothing").output().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("nothing is remembered"));
+}
+
+#[test]
 fn a_proof_is_checked_without_the_home() {
     let place = filled();
     let stored = fs::read_to_string(one_file(&place, "alice")).unwrap();

@@ -10,13 +10,13 @@ use crate::disk::{Disk, DiskFile, Stat, is_trouble};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
 use crate::seal::changes::Day;
-use crate::seal::name::NameKey;
 use crate::seal::note::VerifierKey;
 use crate::seal::record::Head;
 use crate::seal::tree::Hash;
 use crate::seal::verify::Verify;
 use crate::seal::verify::file::{Checked, NOT_ERASED};
 use crate::seal::verify::label::Labels;
+use crate::seal::verify::regular::name_key;
 use crate::seal::verify::run::{OneFile, Run};
 use crate::seal::verify::verdict::{Finding, Verdict};
 use crate::seal::verify::view::{FileHeads, Files, View};
@@ -216,7 +216,7 @@ impl Verify {
                 Err(error) if !is_trouble(&error) => continue,
                 files => files?,
             };
-            let key = NameKey::read(disk, &user.name)?;
+            let key = name_key(disk, &user.name)?;
             for date in files.iter().filter_map(|file| day_of(&file.name)) {
                 let day = (user.name.clone(), date);
                 if !self.wants(&day) {

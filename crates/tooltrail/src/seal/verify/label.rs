@@ -8,8 +8,9 @@ use crate::disk::Disk;
 use crate::home::OWN_FOLDER;
 use crate::seal::changes::Day;
 use crate::seal::leaves::SEAL_FOLDER;
-use crate::seal::name::{NAMES_FOLDER, NameKey};
+use crate::seal::name::NAMES_FOLDER;
 use crate::seal::tree::Hash;
+use crate::seal::verify::regular::name_key;
 
 /// How many days before the seal of a file its date is looked for, if no cache names it. Imports bring older files.
 const DAYS_BEFORE: i64 = 400;
@@ -40,7 +41,7 @@ impl Labels {
         let mut tries = 0;
         for user in disk.list(&[OWN_FOLDER, NAMES_FOLDER])?.into_iter().filter(|listed| !listed.folder) {
             let folder = &*user.name;
-            let Some(key) = NameKey::read(disk, folder)? else { continue };
+            let Some(key) = name_key(disk, folder)? else { continue };
             let caches = disk.list(&[OWN_FOLDER, SEAL_FOLDER, folder]).unwrap_or_default();
             let cached = caches.iter().filter_map(|cache| Date::parse(cache.name.get(..10)?));
             for date in cached.chain(near.iter().copied()) {

@@ -4,6 +4,7 @@ mod file;
 mod files;
 mod label;
 mod memory;
+mod regular;
 mod run;
 mod verdict;
 mod view;
@@ -24,10 +25,11 @@ use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_of};
 use crate::seal::checkpoint::SignedCheckpoint;
-use crate::seal::keys::{SealKeys, read_text};
+use crate::seal::keys::SealKeys;
 use crate::seal::log::LOG_FOLDER;
 use crate::seal::note::{KeyKind, NOTE_BYTES_MAX, VerifierKey};
 use crate::seal::signing::{PUBLIC_KEY, PUBLISHED};
+use crate::seal::verify::regular::home_text;
 use crate::seal::verify::run::{Run, Seen};
 
 /// The pause before the log is looked at again. A checkpoint is published in milliseconds.
@@ -153,7 +155,7 @@ impl Verify {
             run.findings.push(finding);
             return Ok(run.report(Some(&view)));
         }
-        let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).map_err(failed)?;
+        let public = home_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).map_err(failed)?;
         let public = public.and_then(|key| VerifierKey::parse(key.strip_suffix('\n')?));
         let own = keys.as_ref().map_or_else(Vec::new, |keys| keys.all(key.name()));
         if !public.is_some_and(|key| view.checkpoint.is_signed_by(&key)) {
@@ -175,7 +177,7 @@ impl Verify {
 
     /// Whether the checkpoint is rightly signed by the key in the home, which is not the remembered one.
     fn has_other_key(&self, disk: &dyn Disk) -> io::Result<bool> {
-        let read = |path: &[&str]| read_text(disk, path, NOTE_BYTES_MAX);
+        let read = |path: &[&str]| home_text(disk, path, NOTE_BYTES_MAX);
         let key = read(&PUBLIC_KEY)?.and_then(|key| VerifierKey::parse(key.trim_end()));
         let note = read(&PUBLISHED)?.and_then(|note| SignedCheckpoint::parse(&note));
         let is_other = key.as_ref() != self.remembered.as_ref().map(|known| &known.key);
@@ -193,7 +195,7 @@ impl Verify {
             return Ok(Some(key));
         }
         let disk = &**home.disk();
-        let public = read_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
+        let public = home_text(disk, &PUBLIC_KEY, NOTE_BYTES_MAX).ok().flatten().unwrap_or_default();
         let public = public.strip_suffix('\n').and_then(VerifierKey::parse);
         if let Some(keys) = keys {
             let origin = beside.and_then(SignedCheckpoint::parse).map(|beside| beside.checkpoint.origin);
@@ -227,7 +229,7 @@ impl Verify {
         all.extend(beside.map(|note| seen("beside the key", note)));
         for witness in &self.witnesses {
             let path = [OWN_FOLDER, LOG_FOLDER, WITNESSED_FOLDER, &witnessed_name(witness.name())];
-            let note = read_text(disk, &path, NOTE_BYTES_MAX)?;
+            let note = home_text(disk, &path, NOTE_BYTES_MAX)?;
             let who = format!("witness {}", witness.name());
             all.push(Seen { who, note, witness: Some(witness.clone()), key: None });
         }
@@ -264,7 +266,7 @@ fn wrong_home(home: &Home, view: &View) -> Result<Option<Finding>, Error> {
     let origin = &view.checkpoint.checkpoint.origin;
     let Some(of) = origin.strip_prefix("tooltrail/").and_then(|rest| rest.split('/').next()) else { return Ok(None) };
     let is_default = of.len() == 32 && of.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    let id = read_text(&**home.disk(), &[OWN_FOLDER, "id"], 256).map_err(Error::io("verify", home.root()))?;
+    let id = home_text(&**home.disk(), &[OWN_FOLDER, "id"], 256).map_err(Error::io("verify", home.root()))?;
     let is_other = id.unwrap_or_default().trim() != of;
     Ok((is_default && is_other).then(|| {
         Finding::of_log(Verdict::Forked, "the log is of another home: the home's id is not the one in its origin")

@@ -6,16 +6,16 @@ use std::io;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, is_trouble};
 use crate::home::OWN_FOLDER;
 use crate::seal::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::seal::growth::ErasedLines;
-use crate::seal::keys::read_text;
 use crate::seal::log::{LOG_FOLDER, each_entry, entry};
 use crate::seal::note::{NOTE_BYTES_MAX, VerifierKey};
 use crate::seal::record::{Head, LogEvent, Record, Tree, What};
 use crate::seal::signing::{PUBLISHED, ROTATIONS_FOLDER};
 use crate::seal::tree::{Frontier, Hash, leaf_hash};
+use crate::seal::verify::regular::home_text;
 use crate::seal::verify::verdict::{Finding, Verdict};
 
 /// The most heads that are kept in memory at once: some 200 MB. A larger log is read several times, each time for some of
@@ -74,7 +74,7 @@ impl View {
         beside: Option<&str>,
         sizes: &[u64],
     ) -> io::Result<Result<Self, Finding>> {
-        let note = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?;
+        let note = home_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?;
         let published = note.as_deref().and_then(SignedCheckpoint::parse);
         let size = published.as_ref().map(|published| published.checkpoint.size);
         // A process may have been killed before it could publish what it had stored.
@@ -233,7 +233,7 @@ impl View {
         });
         match read {
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof || !is_trouble(&error) => {
                 let text = format!("log/entries has fewer than the {size} entries of the checkpoint");
                 return Ok(Err(Finding::of_log(Verdict::Missing, text)));
             }
@@ -260,7 +260,7 @@ fn rotations(disk: &dyn Disk) -> io::Result<Vec<(u64, SignedCheckpoint)>> {
     let mut found = BTreeMap::new();
     for listed in disk.list(&[OWN_FOLDER, LOG_FOLDER, ROTATIONS_FOLDER])? {
         let path = [OWN_FOLDER, LOG_FOLDER, ROTATIONS_FOLDER, &*listed.name];
-        let note = read_text(disk, &path, NOTE_BYTES_MAX)?.and_then(|note| SignedCheckpoint::parse(&note));
+        let note = home_text(disk, &path, NOTE_BYTES_MAX)?.and_then(|note| SignedCheckpoint::parse(&note));
         if let (Ok(size), Some(note)) = (listed.name.parse::<u64>(), note)
             && note.checkpoint.size == size
         {
