@@ -330,6 +330,8 @@ fn the_service_says_in_its_log_that_a_restored_home_is_not_sealed() {
     assert!(service.log().contains("tooltrail log restart"), "{}", service.log());
     assert_eq!(service.place.run(&["log", "restart", "--why", "restored"]).code, Some(0));
     service.until("it goes on", || service.log().contains("sealing goes on"));
+    let again = service.place.run(&["log", "restart", "--why", "by mistake"]);
+    assert!(again.code != Some(0) && again.err.contains("is in order"), "{}", again.err);
     service.until("it verifies", || verify(&service.place, &["--accept"]).1["verdict"] == "ok");
 }
 

@@ -66,8 +66,16 @@ impl LogOwner {
     /// the log before. Returns the key of the new log.
     ///
     /// # Errors
-    /// As [`LogOwner::replace_lost_key`].
+    /// As [`LogOwner::replace_lost_key`]; [`Error::Input`] if the log can go on, because each verifier would have to accept
+    /// the new one for nothing.
     pub fn restart(&self, by: &str, why: &str) -> Result<VerifierKey, Error> {
+        if let Ok(opened) = self.sealer.open(WAIT) {
+            opened.close();
+            return Err(Error::input(
+                "the log of this home is in order, and sealing goes on",
+                "a new log is only for a home that was restored or copied; tooltrail key rotate changes the key",
+            ));
+        }
         self.again(Again::NewLog, by, why)
     }
 
