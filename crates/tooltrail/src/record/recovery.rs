@@ -26,7 +26,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::day::{Damage, Fragment, LatenessNotes, Wanted, finish, reconcile};
-use crate::disk::Disk;
+use crate::disk::{Disk, is_trouble};
 use crate::error::Error;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_of, folder_of};
 use crate::journal::{Journal, Kind, Orphan, Record, orphans};
@@ -159,7 +159,13 @@ pub(crate) fn recover(
         }
     }
     match Fragment::untold(disk) {
-        Ok(fragments) => told.fragments = not_told_yet(home, fragments),
+        Ok(fragments) => {
+            let (fragments, unfinished) = finish_all(home, fragments);
+            told.fragments = not_told_yet(home, fragments);
+            if let Some(error) = unfinished {
+                told.left = Some(format!("could not replace damaged bytes: {error}"));
+            }
+        }
         Err(error) => told.left = Some(format!("could not look for fragments that are to be told: {error}")),
     }
     if !told.events.is_empty() {
@@ -169,7 +175,32 @@ pub(crate) fn recover(
     Ok(told)
 }
 
-/// Completes the work of a dead process on these fragments, and returns those that the trail does not report yet.
+/// Completes the work of dead processes on these fragments. Returns the fragments that are complete, and the error that
+/// stopped the others.
+///
+/// While the disk fails, a fragment keeps its note and is not reported, because the next recovery finds it only by its
+/// note. A day file that cannot be opened for other reasons is left as it is; readers skip its damaged line.
+fn finish_all(home: &Home, fragments: Vec<Fragment>) -> (Vec<Fragment>, Option<io::Error>) {
+    if fragments.is_empty() {
+        return (fragments, None);
+    }
+    let _append = match home.lock_appends(APPENDS_WAIT) {
+        Ok(lock) => lock,
+        Err(error) => return (Vec::new(), Some(error)),
+    };
+    let mut unfinished = None;
+    let mut complete = fragments;
+    complete.retain(|fragment| match finish(&**home.disk(), fragment) {
+        Err(error) if is_trouble(&error) && error.kind() != io::ErrorKind::PermissionDenied => {
+            unfinished = Some(error);
+            false
+        }
+        Ok(()) | Err(_) => true,
+    });
+    (complete, unfinished)
+}
+
+/// Returns those of the fragments that the trail does not report yet.
 ///
 /// A note does not mean that the incident is missing: a process that is killed within a second after it recorded the
 /// incident leaves the note.
@@ -177,10 +208,6 @@ fn not_told_yet(home: &Home, fragments: Vec<Fragment>) -> Vec<Fragment> {
     let disk = &**home.disk();
     if fragments.is_empty() {
         return fragments;
-    }
-    if let Ok(_append) = home.lock_appends(APPENDS_WAIT) {
-        // If this fails, the damaged bytes stay in the file; readers do not take them for an entry.
-        fragments.iter().for_each(|fragment| drop(finish(disk, fragment)));
     }
     let told = told_lately(home);
     let is_told = |fragment: &Fragment| {

@@ -27,4 +27,5 @@ mod sealed_world;
 mod session_calls;
 mod sim_disk;
 mod tampering;
+mod torn_ends;
 mod unusual_files;
