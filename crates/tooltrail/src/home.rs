@@ -282,6 +282,15 @@ pub fn has_own_trail(user: &str) -> bool {
     !is_shared && !user.contains('[') && !ends_in_hash
 }
 
+/// Returns the names of the folders of users in a home.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn user_folders(disk: &dyn Disk) -> std::io::Result<Vec<String>> {
+    let folders = disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER);
+    Ok(folders.map(|entry| entry.name).collect())
+}
+
 /// Returns the file name of a day file.
 #[must_use]
 pub(crate) fn day_name(date: Date) -> String {

@@ -3,9 +3,8 @@
 use super::page::Unreadable;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::LATE_MS;
-use crate::disk::Listed;
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, user_of};
+use crate::home::{Home, OWN_FOLDER, SYSTEM_USER, TRAIL_FOLDER, day_name, day_of, folder_of, user_folders, user_of};
 use crate::query::spellings;
 
 /// A user's folder and its day files, newest first.
@@ -171,9 +170,7 @@ pub(crate) fn is_hashed(folder: &str) -> bool {
 }
 
 fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
-    let listed = home.disk().list(&[]).map_err(Error::io("list", home.root()))?;
-    let plain = |entry: &Listed| entry.folder && entry.name != OWN_FOLDER;
-    let mut names = listed.into_iter().filter(plain).map(|entry| entry.name).collect::<Vec<_>>();
+    let mut names = user_folders(&**home.disk()).map_err(Error::io("list", home.root()))?;
     names.sort_unstable();
     Ok(names)
 }

@@ -9,7 +9,7 @@ use crate::day::last_line;
 use crate::disk::{Disk, DiskFile};
 use crate::entry::StoredEntry;
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name};
+use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, user_folders};
 use crate::json::{Json, push_string};
 use crate::seal::checkpoint::{SignedCheckpoint, parse_hash, parse_number};
 use crate::seal::growth::{erased_lines, first_head};
@@ -194,11 +194,11 @@ pub fn prove(home: &Home, id: EntryId) -> Result<Option<Sealed>, Error> {
     let failed = |error| Error::io("prove an entry of", home.root())(error);
     let disk = &**home.disk();
     let date = id.time().date();
-    for user in disk.list(&[]).map_err(failed)?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-        let path = [&*user.name, TRAIL_FOLDER, &day_name(date)];
+    for folder in user_folders(disk).map_err(failed)? {
+        let path = [&*folder, TRAIL_FOLDER, &day_name(date)];
         let Ok(Some(file)) = disk.open(&path) else { continue };
         if let Some(place) = find(&*file, id).map_err(failed)? {
-            return proof_of(disk, (&user.name, date), &*file, place).map_err(failed).map(Some);
+            return proof_of(disk, (&folder, date), &*file, place).map_err(failed).map(Some);
         }
     }
     Ok(None)

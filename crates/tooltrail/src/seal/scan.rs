@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
-use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
+use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, user_folders};
 use crate::seal::changes::{Change, Changes, Day};
 use crate::seal::heads::Heads;
 use crate::seal::keys::read_text;
@@ -128,17 +128,17 @@ fn grown(
     is_wanted: impl Fn(Date) -> bool,
 ) -> io::Result<Vec<Unsealed>> {
     let mut grown = Vec::new();
-    for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-        let Ok(files) = disk.list(&[&user.name, TRAIL_FOLDER]) else { continue };
-        let key = NameKey::read(disk, &user.name).ok().flatten();
+    for folder in user_folders(disk)? {
+        let Ok(files) = disk.list(&[&folder, TRAIL_FOLDER]) else { continue };
+        let key = NameKey::read(disk, &folder).ok().flatten();
         for date in files.iter().filter_map(|file| day_of(&file.name)).filter(|date| is_wanted(*date)) {
-            let sealed = key.and_then(|key| heads.newest(&key.of_file(&user.name, date)));
+            let sealed = key.and_then(|key| heads.newest(&key.of_file(&folder, date)));
             let sealed_len = sealed.map_or(0, |(_, head)| head.bytes);
-            match disk.stat(&[&user.name, TRAIL_FOLDER, &day_name(date)]) {
+            match disk.stat(&[&folder, TRAIL_FOLDER, &day_name(date)]) {
                 Ok(Some(stat)) if stat.len != sealed_len => {
                     let modified = Timestamp::from_millis(i64::try_from(stat.modified_ns / 1_000_000).unwrap_or(0));
                     let is_young = sealed.is_none() && !is_due(now, Some(modified), YOUNG);
-                    grown.push(Unsealed { day: (user.name.clone(), date), len: stat.len, is_young });
+                    grown.push(Unsealed { day: (folder.clone(), date), len: stat.len, is_young });
                 }
                 _ => {}
             }

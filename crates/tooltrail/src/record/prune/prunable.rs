@@ -6,7 +6,7 @@ use std::io;
 use crate::clock::{Clock, Date};
 use crate::disk::{DiskFile, is_trouble};
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
+use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, user_folders};
 use crate::retention::{Limit, Retention, Size};
 
 /// The path of the note with the day whose files are being removed. A prune that is killed leaves it.
@@ -121,9 +121,7 @@ fn found(home: &Home, limits: &BTreeMap<Date, Limit>) -> Result<Chosen, Error> {
 
 /// Returns the names of the user folders.
 pub(super) fn folder_names(home: &Home) -> Result<Vec<String>, Error> {
-    let listed = home.disk().list(&[]).map_err(Error::io("list", home.root()))?;
-    let users = listed.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER);
-    Ok(users.map(|entry| entry.name).collect())
+    user_folders(&**home.disk()).map_err(Error::io("list", home.root()))
 }
 
 /// Calls `call` for each user folder with the days of its files.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Date;
 use crate::disk::Disk;
-use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name};
+use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name, user_folders};
 use crate::journal::{request_zeros, zero_unowned};
 use crate::seal::changes::Day;
 use crate::seal::erase::files::{ERASING, day_files};
@@ -156,8 +156,7 @@ pub(crate) fn resume(sealer: &Sealer) -> io::Result<()> {
     let mut task = Task::default();
     let names = records.iter().flat_map(with_erased_lines).collect::<BTreeSet<_>>();
     let lines = erased_lines(&records);
-    for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-        let folder = user.name;
+    for folder in user_folders(disk)? {
         let Some(key) = NameKey::read(disk, &folder)? else { continue };
         let dates = day_files(disk, &folder);
         let mut files = Vec::new();

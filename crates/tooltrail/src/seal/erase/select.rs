@@ -6,7 +6,7 @@ use std::io;
 use crate::call::EntryId;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::disk::Disk;
-use crate::home::{OWN_FOLDER, TRAIL_FOLDER, day_name, folder_of, outside_folder};
+use crate::home::{TRAIL_FOLDER, day_name, folder_of, outside_folder, user_folders};
 use crate::query::{Filter, Line, Query};
 use crate::seal::changes::Day;
 use crate::seal::erase::files::day_files;
@@ -58,8 +58,7 @@ pub(super) struct Chosen {
 /// Finds what is to be erased, with the reads of the trail whose queries name it.
 pub(super) fn select(disk: &dyn Disk, what: &EraseWhat, now: Timestamp) -> io::Result<Selected> {
     let mut selected = Selected::default();
-    let folders = disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER);
-    let folders = folders.map(|entry| entry.name).collect::<Vec<_>>();
+    let folders = user_folders(disk)?;
     let named = match what {
         EraseWhat::Entry(id) => id.encode(&mut [0; 36]).to_owned(),
         EraseWhat::User { user, .. } => user.clone(),

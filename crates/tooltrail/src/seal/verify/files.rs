@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskFile, Stat, is_trouble};
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of};
+use crate::home::{Home, TRAIL_FOLDER, day_name, day_of, user_folders};
 use crate::seal::changes::Day;
 use crate::seal::note::VerifierKey;
 use crate::seal::record::Head;
@@ -211,18 +211,18 @@ impl Verify {
     /// Lists the day files whose keyed names begin with one of these bytes, and those without a keyed name.
     fn present(&self, disk: &dyn Disk, names: &std::ops::RangeInclusive<u8>) -> io::Result<Present> {
         let mut present = Present::default();
-        for user in disk.list(&[])?.into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER) {
-            let files = match disk.list(&[&user.name, TRAIL_FOLDER]) {
+        for folder in user_folders(disk)? {
+            let files = match disk.list(&[&folder, TRAIL_FOLDER]) {
                 Err(error) if !is_trouble(&error) => continue,
                 files => files?,
             };
-            let key = name_key(disk, &user.name)?;
+            let key = name_key(disk, &folder)?;
             for date in files.iter().filter_map(|file| day_of(&file.name)) {
-                let day = (user.name.clone(), date);
+                let day = (folder.clone(), date);
                 if !self.wants(&day) {
                     continue;
                 }
-                match key.map(|key| key.of_file(&user.name, date)) {
+                match key.map(|key| key.of_file(&folder, date)) {
                     Some(name) if names.contains(&name[0]) => drop(present.named.insert(name, day)),
                     Some(_) => {}
                     None => present.unnamed.push(day),

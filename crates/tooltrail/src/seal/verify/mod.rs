@@ -23,7 +23,7 @@ pub(super) use view::View;
 use crate::clock::{Clock, Date};
 use crate::disk::Disk;
 use crate::error::Error;
-use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_of};
+use crate::home::{Home, OWN_FOLDER, TRAIL_FOLDER, day_of, user_folders};
 use crate::seal::checkpoint::SignedCheckpoint;
 use crate::seal::keys::SealKeys;
 use crate::seal::log::LOG_FOLDER;
@@ -242,10 +242,9 @@ impl Verify {
 pub fn bytes_of(home: &Home) -> u64 {
     let disk = &**home.disk();
     let mut bytes = 0;
-    for user in disk.list(&[]).unwrap_or_default().into_iter().filter(|entry| entry.folder && entry.name != OWN_FOLDER)
-    {
-        for file in disk.list(&[&user.name, TRAIL_FOLDER]).unwrap_or_default() {
-            let stat = day_of(&file.name).and_then(|_| disk.stat(&[&user.name, TRAIL_FOLDER, &file.name]).ok()?);
+    for folder in user_folders(disk).unwrap_or_default() {
+        for file in disk.list(&[&folder, TRAIL_FOLDER]).unwrap_or_default() {
+            let stat = day_of(&file.name).and_then(|_| disk.stat(&[&folder, TRAIL_FOLDER, &file.name]).ok()?);
             bytes += stat.map_or(0, |stat| stat.len);
         }
     }
