@@ -162,11 +162,13 @@ def cases(data):
     found.append(("paced, 64 callers, p99", "p99_ns", "ns", True, contestants, True))
     contestants = {who: traced(rust("paced", who, calls, TRACED_SECONDS, "true")) for who in ("tooltrail", *LOGGERS)}
     found.append(("calls of the system in a paced call", "calls_each", "", True, contestants, True))
-    contestants = {who: rust("throughput", who, calls, WRITTEN) for who in ("tooltrail", "sealed", "not redacted", *LOGGERS)}
+    contestants = {who: rust("throughput", who, calls, WRITTEN) for who in ("tooltrail", "not redacted", *LOGGERS)}
     contestants["seed"] = seed("write", calls, WRITTEN)
     found.append(("calls to disk", "per_s", "/s", False, contestants, True))
     # On a busy machine, processor times are easier to compare than wall times.
     found.append(("processor time of a call to disk", "busy_us", "µs", True, None, True))
+    contestants = {who: rust("throughput", who, calls, WRITTEN) for who in ("steady", "steady sealed")}
+    found.append(("calls to disk without and with sealing", "per_s", "/s", False, contestants, True))
     contestants = {
         "tooltrail": rust("recent", one, "user0000", 200, "", 21),
         "seed": seed("recent", one, "user0000", 200),

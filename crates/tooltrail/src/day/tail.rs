@@ -13,7 +13,8 @@ pub(crate) const STILL: Duration = Duration::from_millis(50);
 /// The most waits for a growing tail, [`STILL`] each: one second in total, because other writers must not wait longer.
 pub(crate) const LOOKS_MAX: usize = 20;
 
-/// The bytes of one read in the search for the last newline.
+/// The bytes of the first and of the largest read in the search for the last newline: most lines fit into the first.
+const FIRST_BLOCK: usize = 4 * 1024;
 const BLOCK: usize = 64 * 1024;
 
 /// Waits until a file ends with a newline or has not grown for [`STILL`], at most a second. Returns its length then,
@@ -40,7 +41,7 @@ pub(super) fn wait_until_still(disk: &dyn Disk, file: &dyn DiskFile) -> io::Resu
 /// Returns the offset after the last newline below `len`, or 0 if there is none. Returns `None` if that offset is more
 /// than `bytes_max` bytes before `len`.
 pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io::Result<Option<u64>> {
-    let mut block = vec![0; usize::try_from(bytes_max).unwrap_or(BLOCK).min(BLOCK)];
+    let mut block = vec![0; usize::try_from(bytes_max).unwrap_or(FIRST_BLOCK).min(FIRST_BLOCK)];
     let mut end = len;
     let least = len.saturating_sub(bytes_max);
     while end > least {
@@ -51,6 +52,7 @@ pub(super) fn last_newline(file: &dyn DiskFile, len: u64, bytes_max: u64) -> io:
             return Ok(Some(start + at as u64 + 1));
         }
         end = start;
+        block.resize(BLOCK, 0);
     }
     Ok((end == 0).then_some(0))
 }

@@ -3,6 +3,7 @@
 //! A path is a list of plain names below a root; no name can leave the root or follow a link. There are two
 //! implementations: the real disk here, and one for tests that simulates torn writes, full disks and power cuts.
 
+mod beneath;
 mod network;
 mod real;
 mod trouble;

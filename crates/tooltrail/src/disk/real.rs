@@ -1,5 +1,4 @@
-//! The real disk. It opens each name of a path relative to the folder before it, follows no links, and opens only
-//! regular files.
+//! The real disk. It follows no links in any part of a path, and opens only regular files.
 
 use std::fs::File;
 use std::io;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 
+use super::beneath::open_beneath;
 use super::{Disk, DiskFile, Landed, Listed, Lock, Space, Stat};
 
 /// The first and the longest pause between two attempts to take a lock: short, because locks are usually held for a
@@ -122,18 +122,25 @@ impl RealDisk {
     fn file(&self, path: &[&str], flags: OFlags) -> io::Result<Option<File>> {
         let (name, folder) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let make = flags.contains(OFlags::CREATE);
+        // NONBLOCK: if the name refers to a FIFO, opening it must not hang.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        for name in path {
+            plain(name)?;
+        }
+        // Nearly every file that is opened exists. Any other result is left to the slow way, which also knows what to do
+        // about it.
+        if let Some(Ok(opened)) = open_beneath(&self.root, &path.join("/"), flags - OFlags::CREATE) {
+            return regular(File::from(opened)).map(Some);
+        }
         let (folder, mut new) = match self.unsynced_folder(folder, make) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other?,
         };
-        // NONBLOCK: if the name refers to a FIFO, opening it must not hang.
-        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let name = plain(name)?;
-        let open = || rustix::fs::openat(&folder, name, flags - OFlags::CREATE, Mode::empty());
+        let open = || rustix::fs::openat(&folder, *name, flags - OFlags::CREATE, Mode::empty());
         // Try to open it first, because it nearly always exists.
         let opened = match open() {
             Err(rustix::io::Errno::NOENT) if make => {
-                match rustix::fs::openat(&folder, name, flags | OFlags::EXCL, self.file_mode) {
+                match rustix::fs::openat(&folder, *name, flags | OFlags::EXCL, self.file_mode) {
                     Ok(made) => {
                         self.set_up(&made, self.file_mode)?;
                         new.push(folder);
@@ -152,12 +159,7 @@ impl RealDisk {
             Err(rustix::io::Errno::NOENT) if !make => return Ok(None),
             other => File::from(other?),
         };
-        let kind = file.metadata()?.file_type();
-        if !kind.is_file() {
-            let what = if kind.is_fifo() { "a FIFO" } else { "no regular file" };
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
-        }
-        Ok(Some(file))
+        regular(file).map(Some)
     }
 
     /// Opens a file for writing, and refuses a file that has a second name (hard link).
@@ -442,6 +444,16 @@ impl DiskFile for File {
     fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
+}
+
+/// Refuses a file that is not a regular one.
+fn regular(file: File) -> io::Result<File> {
+    let kind = file.metadata()?.file_type();
+    if !kind.is_file() {
+        let what = if kind.is_fifo() { "a FIFO" } else { "no regular file" };
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    Ok(file)
 }
 
 /// Gives a file a second name that must not exist yet. Returns false if it exists. On a file system without second names

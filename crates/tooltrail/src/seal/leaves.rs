@@ -39,12 +39,13 @@ pub(crate) fn each_line(
     to: u64,
     mut each: impl FnMut(Leaf) -> io::Result<()>,
 ) -> io::Result<u64> {
-    let mut block = vec![0; BLOCK_BYTES];
+    let len = usize::try_from(to.saturating_sub(from)).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+    let mut block = vec![0; len];
     let (mut offset, mut end) = (from, from);
     // A line that began in an earlier block.
     let mut open: Option<(Sha256, bool)> = None;
     while offset < to {
-        let want = usize::try_from(to - offset).unwrap_or(BLOCK_BYTES).min(BLOCK_BYTES);
+        let want = usize::try_from(to - offset).unwrap_or(len).min(len);
         let read = file.read_at(&mut block[..want], offset)?;
         if read == 0 {
             break;

@@ -43,8 +43,11 @@ impl NameKey {
     pub(crate) fn make(disk: &dyn Disk, folder: &str, random: &dyn Random) -> io::Result<Self> {
         let path = [OWN_FOLDER, NAMES_FOLDER, folder];
         let wrong = || io::Error::other(format!(".tooltrail/{NAMES_FOLDER}/{folder} is not a name key"));
+        if let Some(key) = Self::read(disk, folder)? {
+            return Ok(key);
+        }
         if disk.stat(&path)?.is_some() {
-            return Self::read(disk, folder)?.ok_or_else(wrong);
+            return Err(wrong());
         }
         let mut bytes = [0; 32];
         random.fill(&mut bytes);
