@@ -69,12 +69,26 @@ impl Witness {
     /// # Errors
     /// [`Error::Input`] for a name that a key may not have; any I/O error of the operating system.
     pub fn open(folder: &Path, name: &str, logs: Vec<VerifierKey>, random: &dyn Random) -> Result<Self, Error> {
+        crate::home::make_root(folder, false).map_err(Error::io("create", folder))?;
+        let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
+        Self::on(Box::new(disk), folder, name, logs, random)
+    }
+
+    /// Opens a witness whose folder is the root of a disk. Messages name it `folder`.
+    ///
+    /// # Errors
+    /// As [`Witness::open`].
+    pub fn on(
+        disk: Box<dyn Disk>,
+        folder: &Path,
+        name: &str,
+        logs: Vec<VerifierKey>,
+        random: &dyn Random,
+    ) -> Result<Self, Error> {
         if !crate::seal::note::is_key_name(name) {
             let hint = "give it a name without spaces and without +, such as witness.example/w1";
             return Err(Error::input(format!("{name:?} is no name of a witness"), hint));
         }
-        crate::home::make_root(folder, false).map_err(Error::io("create", folder))?;
-        let disk = RealDisk::open(folder, false).map_err(Error::io("open", folder))?;
         let failed = |error| Error::io("read the key of the witness in", folder)(error);
         if disk.stat(&[KEY]).map_err(failed)?.is_none() {
             // If another process makes it at the same moment, its key is read.
@@ -83,7 +97,7 @@ impl Witness {
         let file = disk.open(&[KEY]).and_then(|file| file.ok_or_else(|| io::ErrorKind::NotFound.into()));
         let seed: Zeroizing<[u8; 32]> = read_seed(&*file.map_err(failed)?).map_err(failed)?;
         let signer = SignerKey::new(name, KeyKind::Witness, &seed);
-        Ok(Self { disk: Box::new(disk), signer, logs, busy: Mutex::new(()) })
+        Ok(Self { disk, signer, logs, busy: Mutex::new(()) })
     }
 
     /// Returns the key with which cosignatures are checked.

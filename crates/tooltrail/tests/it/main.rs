@@ -26,6 +26,8 @@ mod sealed_ends;
 mod sealed_world;
 mod session_calls;
 mod sim_disk;
+mod tampered_lines;
 mod tampering;
 mod torn_ends;
 mod unusual_files;
+mod witness_ends;

@@ -22,28 +22,28 @@ const MUTATIONS: u64 = 1_000;
 /// All files of a home and of its keys, by their paths.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-struct World {
+pub(crate) struct World {
     folder: tempfile::TempDir,
     clock: Arc<TestClock>,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), clock: Arc::default() }
     }
 
-    fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.folder.path().join("home")
     }
 
-    fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         let mut options = Options::new(self.home());
         options.keys = Some(self.folder.path().join("keys"));
         options.clock = self.clock.clone();
         options
     }
 
-    fn record(&self, recorder: &Recorder, user: &str, lines: u64) {
+    pub(crate) fn record(&self, recorder: &Recorder, user: &str, lines: u64) {
         for n in 0..lines {
             self.clock.0.fetch_add(17, Ordering::Relaxed);
             recorder.record(&Call::new(user, "fs.read", format!(r#"{{"path":"{user}-{n}.txt"}}"#)).ok("hello"));
@@ -63,7 +63,7 @@ impl World {
         }
     }
 
-    fn verify(&self) -> Result<Report, String> {
+    pub(crate) fn verify(&self) -> Result<Report, String> {
         self.verify_with(|_| {})
     }
 
