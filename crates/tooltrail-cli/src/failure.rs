@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::query_help::place;
+
 /// The three exit codes of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -78,7 +80,13 @@ impl From<tooltrail::Error> for Failure {
             tooltrail::Error::KeysBelowHome { .. } => format!("{hint}: --keys DIR"),
             _ => hint.to_owned(),
         };
-        Self::Told { what: error.message(), hint: Some(hint), exit: Exit::CouldNot }
+        let what = match &error {
+            tooltrail::Error::Query { text, at, .. } => {
+                format!("{}\n{}", error.message(), place(text, *at))
+            }
+            _ => error.message(),
+        };
+        Self::Told { what, hint: Some(hint), exit: Exit::CouldNot }
     }
 }
 

@@ -13,6 +13,7 @@ mod key_exposure;
 mod log;
 mod mcp;
 mod output;
+mod query_help;
 mod question;
 mod regular_file;
 mod service;
@@ -31,6 +32,10 @@ fn main() -> ExitCode {
     if let Some(args) = commands::hook_args() {
         hook::run(args);
         return ExitCode::SUCCESS;
+    }
+    if commands::asks_about_queries() {
+        let printed = output::print_paged(query_help::TEXT);
+        return printed.map_or_else(output::report, |()| Exit::Yes.into());
     }
     let cli = match Cli::read() {
         Ok(cli) => cli,

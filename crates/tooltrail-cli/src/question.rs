@@ -12,15 +12,16 @@ pub(crate) const DAYS_MAX: u32 = 3_650;
 pub(crate) struct QuestionArgs {
     /// Which entries: terms, all of which must hold
     ///
-    ///   tool=fs.* user!=bob         a field; * is any text, != is not
-    ///   duration>500ms chars<=10    how long it took, its result's length
+    ///   tool=fs.*,shell user!=bob   a field; * is any text, != is not
+    ///   args.path=/etc/* arg=*.pem  a member of the arguments, any of them
+    ///   duration>500ms chars<=10k   how long it took, its result's length
     ///   last=1h since=2026-11-23    when, instead of --days; until, too;
     ///                               in --zone, or UTC: 2026-11-23T12:00:00Z
     ///   timeout "two words"         a text anywhere, capitals or not
+    ///   NOT a (b OR c)              anything but, and one of several
     ///
-    /// Fields: tool, status, user, session, agent, model, client, server,
-    /// via, reason, call_id, parent, id, rule, trace_id, identity. Put the
-    /// whole in single quotes, or the shell takes > and * for its own.
+    /// `tooltrail help query` says all of it. Put the whole in single
+    /// quotes, or the shell takes > and * for its own.
     #[arg(value_name = "QUERY", verbatim_doc_comment)]
     query: Vec<String>,
 
@@ -31,6 +32,18 @@ pub(crate) struct QuestionArgs {
     /// How many days back from today (UTC), 1 to 3650, where the query names no time and no id
     #[arg(long, short, value_name = "N", default_value_t = 7, value_parser = days)]
     days: u32,
+
+    /// Only entries from this time on, instead of --days [a day, or 2026-11-23T08:15:00Z]
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+
+    /// Only entries before this time; a day means all of it
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+
+    /// Only entries of the last 30s, 15m, 1h, 7d or 2w, instead of --days
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"])]
+    last: Option<String>,
 }
 
 impl QuestionArgs {
@@ -39,6 +52,14 @@ impl QuestionArgs {
     pub(crate) fn question(&self, zone: &Zone, own: bool) -> Result<Question, Failure> {
         let mut question = Question::new();
         question.query = Query::parse_in(&self.query.join(" "), zone)?;
+        question.query = question.query.and(Query::between(self.from.as_deref(), self.to.as_deref(), zone)?);
+        if let Some(span) = &self.last {
+            let last = Query::parse(&format!("last={span}")).ok().filter(|_| span.chars().all(char::is_alphanumeric));
+            let last = last.ok_or_else(|| {
+                Failure::could_not(format!("--last {span:?}: no such span"), "write 30s, 15m, 1h, 7d or 2w")
+            })?;
+            question.query = question.query.and(last);
+        }
         if !own {
             question.query = question.query.without_own_reads();
         }
@@ -51,4 +72,37 @@ impl QuestionArgs {
 /// Parses a number of days. Its range is checked later, with the question.
 pub(crate) fn days(text: &str) -> Result<u32, &'static str> {
     text.parse().map_err(|_| "give a number of days from 1 to 3650")
+}
+
+#[cfg(test)]
+mod tests {
+    use tooltrail::Query;
+
+    use crate::query_help::TEXT;
+
+    #[test]
+    fn each_query_of_the_help_is_one() {
+        let mut section = "";
+        let mut queries = Vec::new();
+        for line in TEXT.lines() {
+            if !line.starts_with(' ') && !line.is_empty() {
+                section = line;
+            }
+            let is_query = match section {
+                "FIELDS" | "ARGUMENTS" | "NUMBERS" | "TIME" | "TEXT" | "JOINING" => {
+                    line.starts_with("  ") && !line.ends_with([',', '.']) && !line.contains("Fields:")
+                }
+                "EXAMPLES" => line.starts_with("      "),
+                _ => false,
+            };
+            if is_query {
+                // The explanation stands after several blanks.
+                queries.push(line.trim().split("   ").next().unwrap_or_default().trim());
+            }
+        }
+        for query in &queries {
+            assert!(Query::parse(query).is_ok(), "{query}: {:?}", Query::parse(query));
+        }
+        assert!(queries.len() >= 25, "{queries:?}");
+    }
 }

@@ -50,6 +50,17 @@ pub enum Error {
         /// What to write instead.
         hint: &'static str,
     },
+    /// The text of a query cannot be read.
+    Query {
+        /// The text.
+        text: String,
+        /// The place of the mistake: the number of characters before it.
+        at: usize,
+        /// What is wrong there.
+        what: String,
+        /// What to write instead.
+        hint: &'static str,
+    },
     /// The recorder's queue is full; it accepted no call of this request.
     Busy,
     /// The home cannot be written at the moment.
@@ -89,6 +100,7 @@ impl Error {
             Self::Missing { path } => format!("no home at {}", path.display()),
             Self::Format { path, offset, what } => format!("{} at byte {offset}: {what}", path.display()),
             Self::Input { what, .. } => what.clone(),
+            Self::Query { at, what, .. } => format!("query, character {}: {what}", at + 1),
             Self::Busy => "the recorder's queue is full".to_owned(),
             Self::Unhealthy { why } => why.clone(),
             Self::Closed => "the recorder is closed".to_owned(),
@@ -112,7 +124,7 @@ impl Error {
                 _ => None,
             },
             Self::Missing { .. } => Some("name another home, or record something first"),
-            Self::Input { hint, .. } => Some(hint),
+            Self::Input { hint, .. } | Self::Query { hint, .. } => Some(hint),
             Self::Network { .. } => {
                 Some("keep the home on a local disk: over a network, locks and syncs promise too little")
             }

@@ -148,6 +148,12 @@ impl Cli {
     }
 }
 
+/// Whether the command is `help query`, which is about no command.
+pub(crate) fn asks_about_queries() -> bool {
+    let mut args = env::args_os().skip(1);
+    args.next().is_some_and(|word| word == "help") && args.next().is_some_and(|word| word == "query")
+}
+
 /// Ignores empty environment variables: they count as unset, for values of every type.
 fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |variable: &OsStr| env::var_os(variable).is_some_and(|value| value.is_empty());

@@ -79,7 +79,9 @@ impl Problem {
     /// Returns the problem for an error while reading the home.
     pub(crate) fn reading(error: &Error) -> Self {
         match error {
-            Error::Input { .. } => Self::unclear(error.message(), error.hint().unwrap_or_default()),
+            Error::Input { .. } | Error::Query { .. } => {
+                Self::unclear(error.message(), error.hint().unwrap_or_default())
+            }
             Error::Busy => Self::Busy("too many questions at once"),
             _ => {
                 // The message may name files, so it goes only to the log of the service.
@@ -92,7 +94,9 @@ impl Problem {
     /// Returns the problem for entries that could not be written; the sender keeps them and retries.
     pub(crate) fn writing(error: &Error) -> Self {
         match error {
-            Error::Input { .. } => Self::unclear(error.message(), error.hint().unwrap_or_default()),
+            Error::Input { .. } | Error::Query { .. } => {
+                Self::unclear(error.message(), error.hint().unwrap_or_default())
+            }
             Error::Busy => Self::Busy("the recorder's queue is full"),
             Error::Closed => Self::Busy("the service is stopping"),
             _ => {

@@ -1,8 +1,9 @@
 //! The parts that all pages share: the head, the navigation, the search form and the signed-in user.
 
 use maud::{DOCTYPE, Markup, html};
-use tooltrail::Status;
+use tooltrail::{Query, Status};
 
+use crate::query_help;
 use crate::web::text::Shown;
 use crate::web::view::{DAYS_DEFAULT, View};
 
@@ -134,6 +135,9 @@ pub(crate) fn search(
                     button.first type="submit" { "Search" }
                 }
                 @if let Some(refused) = refused {
+                    @if let Err(tooltrail::Error::Query { text, at, .. }) = Query::parse(&view.query) {
+                        pre.place aria-hidden="true" { (query_help::place(&text, at)) }
+                    }
                     p.refused id="q-refused" role="alert" { (refused.what) ". " span { (refused.hint) } }
                 }
                 div.filters {
@@ -152,6 +156,10 @@ pub(crate) fn search(
                     @if view.is_narrowed() { a.clear href=(tab.path()) { "Clear" } }
                 }
                 (known.lists())
+                details.help {
+                    summary { "How to write a query" }
+                    pre { (query_help::TEXT) }
+                }
             }
         }
     }

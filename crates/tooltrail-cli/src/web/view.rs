@@ -102,12 +102,12 @@ impl View {
 
     /// Returns the query of this view.
     pub(crate) fn question(&self) -> Result<Question, Error> {
-        // Parses the typed query alone first, so that an error message refers to the typed text.
+        // The typed query is parsed alone, so that an error message refers to the typed text.
         let typed = Query::parse(&self.query)?;
-        let text = self.whole_query();
+        let names_own_events = typed.names_own_events();
         let mut question = Question::new();
-        question.query = Query::parse(&text)?;
-        if !(self.reads || typed.names_own_events()) {
+        question.query = typed.and(Query::parse(&self.filters())?);
+        if !(self.reads || names_own_events) {
             question.query = question.query.without_own_reads();
         }
         question.user.clone_from(&self.user);
@@ -125,9 +125,9 @@ impl View {
         address("/api/audit/stream", &[("q", query), ("user", question.user.as_deref())])
     }
 
-    /// Returns the typed query combined with the status and tool filters.
-    fn whole_query(&self) -> String {
-        let mut text = self.query.clone();
+    /// Returns the status and tool filters as a query.
+    fn filters(&self) -> String {
+        let mut text = String::new();
         if let Some(status) = self.status {
             text += " status=";
             text += status.as_str();

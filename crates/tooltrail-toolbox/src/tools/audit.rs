@@ -128,7 +128,7 @@ fn ask(ctx: &Context, args: &Value) -> Result<Question, ToolError> {
 /// Returns an error for a model: it says what to correct, without paths of this machine.
 fn explain(error: &Error) -> ToolError {
     match error {
-        Error::Input { what, hint } => ToolError::new(format!("{what}; {hint}")),
+        Error::Input { hint, .. } | Error::Query { hint, .. } => ToolError::new(format!("{}; {hint}", error.message())),
         Error::Io { source, .. } => ToolError::new(format!("the trail could not be read: {}", source.kind())),
         _ => ToolError::new("the trail could not be read"),
     }

@@ -48,7 +48,7 @@ pub(super) fn query(data: &[u8]) {
         let (may, does) = check_filter(&line, &query);
         assert!(may || !does, "the bytes deny what the fields say: {shown} {line}");
         assert_eq!(check_filter(&line, &again), (may, does));
-        joins_by_and(asked, &line, does);
+        joins(asked, &line);
         let other = respelt(&line);
         let (may, still) = check_filter(&other, &query);
         assert_eq!(still, does, "one line, two answers: {shown} {line} {other}");
@@ -114,12 +114,26 @@ fn respelt(line: &str) -> String {
     out
 }
 
-/// Checks that a line matches two joined queries exactly if it matches both.
-fn joins_by_and(asked: &str, line: &str, does: bool) {
+/// Checks that a line matches two queries joined by AND exactly if it matches both, by OR if it matches one of them, and
+/// after NOT if it does not match.
+fn joins(asked: &str, line: &str) {
     for (at, _) in asked.match_indices(' ').take(SPLITS_MAX) {
         let (Ok(left), Ok(right)) = (Query::parse(&asked[..at]), Query::parse(&asked[at..])) else { continue };
-        let both = check_filter(line, &left).1 && check_filter(line, &right).1;
-        assert_eq!(does, both, "{left} and {right}: {line}");
+        if left.is_empty() || right.is_empty() {
+            continue;
+        }
+        let (fits_left, fits_right) = (check_filter(line, &left).1, check_filter(line, &right).1);
+        let check = |joined: String, expected: bool| {
+            // A joined query may be too long, or have too many terms.
+            let Ok(query) = Query::parse(&joined) else { return };
+            let (may, does) = check_filter(line, &query);
+            assert_eq!(does, expected, "{joined}: {line}");
+            assert!(may || !does, "the bytes deny what the fields say: {joined} {line}");
+        };
+        check(format!("({left}) ({right})"), fits_left && fits_right);
+        check(format!("({left}) OR ({right})"), fits_left || fits_right);
+        check(format!("NOT ({left})"), !fits_left);
+        assert_eq!(check_filter(line, &left.and(right)).1, fits_left && fits_right);
     }
 }
 

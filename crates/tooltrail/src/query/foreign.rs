@@ -2,8 +2,9 @@
 
 use super::terms::NAMES;
 
-/// Fields that are compared with a number or a time.
-const COMPARED: [&str; 5] = ["duration", "chars", "last", "since", "until"];
+/// Words before an operator that are no names of fields.
+const COMPARED: [&str; 9] =
+    ["duration", "duration_ms", "chars", "result_chars", "last", "since", "until", "arg", "host"];
 
 /// Words, in any case, that join terms in other grammars if they are next to a term.
 const JOINING: [&str; 3] = ["and", "or", "not"];
@@ -29,13 +30,13 @@ pub(super) type Refusal = (&'static str, &'static str);
 
 const BLANKS: Refusal = ("blanks around an operator", "write it in one word, as in duration>500ms or status=error");
 const JOINED: Refusal = (
-    "AND, OR and NOT are not known",
-    "terms join by themselves; write status!=ok for NOT, ask twice for OR, or quote the word to look for it",
+    "this looks like AND, OR or NOT of another tool",
+    "write AND, OR and NOT in capitals, as in NOT tool=fs.*, or quote the word to look for it",
 );
 const COLON: Refusal = ("a colon is no operator here", "write tool=fs.* instead of tool:fs.*, or quote the text");
 const PATH: Refusal = (
-    "fields inside args can't be named yet",
-    "look for the value as a text, as in \"src/main.rs\", or quote the whole to look for it",
+    "no such member",
+    "write args.path=… or extra.name=… for a member, arg=… for any of the arguments, or quote the text",
 );
 const PATTERN: Refusal = (
     "not an operator of ours",
@@ -43,15 +44,17 @@ const PATTERN: Refusal = (
 );
 const SIGNED: Refusal = (
     "a sign before a word is no operator here",
-    "write tool!=fs.* to leave a name out, or quote the word to look for it",
+    "write tool!=fs.* or NOT word to leave something out, or quote the word to look for it",
 );
 const ELSEWHERE: Refusal = (
     "order and limits are no part of a query",
     "answers are newest first, and so many as --limit says; quote the words to look for them",
 );
 const QUOTES: Refusal = ("quotes are written \"…\"", "write \"two words\"");
-const PARENTHESES: Refusal = ("parentheses are not known", "terms join by AND; quote the text to look for it");
-const LIST: Refusal = ("one value at a time", "ask once for each value, or quote the value if it holds that sign");
+const PARENTHESES: Refusal =
+    ("a value has no parentheses", "write tool=a,b for one of several values, or quote the value if it begins so");
+const LIST: Refusal =
+    ("not an operator of ours", "write tool=a,b for one of several values, or quote the value if it holds that sign");
 const STAR: Refusal =
     ("a star means any text only after field=", "write tool=fs.*, or quote the text to look for a star");
 
@@ -61,7 +64,7 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     let is_field = |name: &str| NAMES.contains(&name) || COMPARED.contains(&name);
     let name = |text: &str| text.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'_').count();
     let lower = word.to_ascii_lowercase();
-    if matches!(word, "&&" | "||" | "|" | "!" | "&") || ["AND", "OR", "NOT"].contains(&word) {
+    if matches!(word, "&&" | "||" | "|" | "!" | "&") {
         return Some(JOINED);
     }
     let is_term = |text: &str| {
@@ -112,9 +115,6 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     }
     if word.starts_with('\'') {
         return Some(QUOTES);
-    }
-    if word.starts_with('(') {
-        return Some(PARENTHESES);
     }
     word.contains('*').then_some(STAR)
 }
@@ -170,7 +170,7 @@ pub(super) fn value(word: &str) -> Option<Refusal> {
     if word.starts_with(['(', '[', '{']) || (word.ends_with(')') && !word.contains('(')) {
         return Some(PARENTHESES);
     }
-    if word.contains([',', '|']) {
+    if word.contains('|') {
         return Some(LIST);
     }
     word.contains('?').then_some(PATTERN)

@@ -1,31 +1,43 @@
-//! The grammar of a query: reads text into terms, and writes terms as text.
+//! The grammar of a query: reads text into terms.
 //!
-//! `field=value`, `field!=value`, `duration>500ms`, `chars<10`, `last=1h`, `since=…`, `until=…`, bare words and
-//! `"quoted text"`, joined by AND. In a field's value `*` means any text; inside quotes, `\*`, `\"` and `\\` mean the
-//! character itself.
-
-use std::fmt;
+//! ```text
+//! query   = [ branch *( "OR" branch ) ]
+//! branch  = item *( [ "AND" ] item )
+//! item    = "NOT" item | "(" query ")" | term
+//! term    = place ( "=" / "!=" ) value *( "," value ) | number compared | time | text
+//! place   = field | "args." path | "extra." path | "arg" | "host"
+//! ```
+//!
+//! A number is compared as in `duration>500ms` or `chars<10k`, a time is `last=1h`, `since=…` or `until=…`, and a text is
+//! a bare word or `"quoted text"`. In a value `*` means any text; inside quotes, `\*`, `\"` and `\\` mean the character
+//! itself. The words AND, OR and NOT have capitals.
 
 use super::foreign;
 use super::spelling::composed;
-use super::terms::{Comparison, NAMES, Quantity, Query, Term, unit_ms};
+use super::terms::{Comparison, NAMES, Place, Quantity, Query, Term, instant, unit_ms};
 use crate::call::{Identity, Reason, Status, Via};
-use crate::clock::{Date, Timestamp, Zone};
+use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
 use crate::glob::Glob;
 
 /// The most bytes of a query: far more than a person types, and short enough for a URL.
 const QUERY_BYTES_MAX: usize = 4_096;
 
-/// The most terms of a query, because each one is checked against every entry.
+/// The most terms and listed values of a query, because each one is checked against every entry.
 const TERMS_MAX: usize = 64;
+
+/// The most parentheses and NOTs around a term. They are read and checked recursively.
+const DEPTH_MAX: usize = 16;
+
+/// The most names of a path into the arguments. Each combination of names is looked for.
+const PATH_NAMES_MAX: usize = 16;
 
 impl Query {
     /// Parses the text of a query.
     ///
     /// # Errors
-    /// [`Error::Input`] for an unknown field, a bad unit, time or status, an unclosed quote, an operator of another
-    /// tool, or a query over 4,096 bytes or 64 terms. The message gives the position in the text.
+    /// [`Error::Query`] for an unknown field, a bad unit, time or status, an unclosed quote or parenthesis, an operator of
+    /// another tool, or a query over 4,096 bytes, 64 terms or 16 parentheses. It names the place in the text.
     pub fn parse(text: &str) -> Result<Self, Error> {
         Self::parse_in(text, &Zone::UTC)
     }
@@ -38,20 +50,16 @@ impl Query {
         if text.len() > QUERY_BYTES_MAX {
             return Err(Error::input(format!("query of {} bytes: too long", text.len()), "use at most 4096 bytes"));
         }
-        let mut reader = Parser { text, at: 0, zone, after_term: false };
-        let mut terms = Vec::new();
-        loop {
-            reader.space();
-            if reader.rest().is_empty() {
-                return Ok(Self { terms });
-            }
-            if terms.len() == TERMS_MAX {
-                return Err(reader.refuse(reader.at, "too many terms", "use at most 64 terms"));
-            }
-            let term = reader.term()?;
-            reader.after_term = !matches!(term, Term::Text(_));
-            terms.push(term);
+        let mut parser = Parser { text, at: 0, zone, after_term: false, terms: 0 };
+        parser.space();
+        if parser.rest().is_empty() {
+            return Ok(Self::default());
         }
+        let terms = parser.branches(0)?;
+        if !parser.rest().is_empty() {
+            return Err(parser.refuse(parser.at, "no parenthesis is open here", "remove it, or quote the text"));
+        }
+        Ok(Self { terms })
     }
 }
 
@@ -63,6 +71,16 @@ struct Parser<'a> {
     zone: &'a Zone,
     /// Whether the previous term names a field.
     after_term: bool,
+    /// The number of terms and listed values so far.
+    terms: usize,
+}
+
+/// The words that join terms.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Joining {
+    And,
+    Or,
+    Not,
 }
 
 /// A value after an operator, or a free text: the literal parts between stars.
@@ -88,74 +106,273 @@ impl<'a> Parser<'a> {
     }
 
     fn refuse(&self, at: usize, what: &str, hint: &'static str) -> Error {
-        let position = self.text[..at].chars().count() + 1;
-        Error::input(format!("query, character {position}: {what}"), hint)
+        Error::Query { text: self.text.to_owned(), at: self.text[..at].chars().count(), what: what.to_owned(), hint }
+    }
+
+    /// Returns the joining word that comes next, and its length.
+    fn joining(&self) -> Option<(Joining, usize)> {
+        let words = [("AND", Joining::And), ("OR", Joining::Or), ("NOT", Joining::Not)];
+        words.into_iter().find_map(|(word, joining)| {
+            let after = self.rest().strip_prefix(word)?;
+            let is_whole = after.is_empty() || after.starts_with(|c: char| c.is_whitespace() || matches!(c, '(' | ')'));
+            is_whole.then_some((joining, word.len()))
+        })
+    }
+
+    fn count(&mut self, at: usize) -> Result<(), Error> {
+        self.terms += 1;
+        if self.terms > TERMS_MAX {
+            return Err(self.refuse(at, "too many terms", "use at most 64 terms and listed values"));
+        }
+        Ok(())
+    }
+
+    /// Reads branches with OR between them, up to the end or a closing parenthesis. Returns the terms that say the same.
+    fn branches(&mut self, depth: usize) -> Result<Vec<Term>, Error> {
+        let mut branches = vec![self.branch(depth)?];
+        while let Some((Joining::Or, len)) = self.joining() {
+            self.at += len;
+            branches.push(self.branch(depth)?);
+        }
+        match branches.len() {
+            1 => Ok(branches.swap_remove(0)),
+            _ => Ok(vec![Term::Any(branches)]),
+        }
+    }
+
+    /// Reads terms that must all hold; at least one.
+    fn branch(&mut self, depth: usize) -> Result<Vec<Term>, Error> {
+        let (mut terms, mut is_joined) = (Vec::new(), false);
+        loop {
+            self.space();
+            let start = self.at;
+            let joining = self.joining();
+            let is_over =
+                self.rest().is_empty() || self.rest().starts_with(')') || matches!(joining, Some((Joining::Or, _)));
+            let lacks = "write a term on both sides of AND and OR, or quote the word to look for it";
+            if is_over {
+                return match terms.is_empty() || is_joined {
+                    true if self.rest().starts_with(')') => Err(self.refuse(
+                        start,
+                        "a term is missing here",
+                        "write a term between the parentheses, or quote the text",
+                    )),
+                    true => Err(self.refuse(start, "a term is missing here", lacks)),
+                    false => Ok(terms),
+                };
+            }
+            if let Some((Joining::And, len)) = joining {
+                if terms.is_empty() || is_joined {
+                    return Err(self.refuse(start, "a term is missing before AND", lacks));
+                }
+                self.at += len;
+                is_joined = true;
+                continue;
+            }
+            is_joined = false;
+            terms.extend(self.item(depth)?);
+        }
+    }
+
+    /// Reads one term, a group in parentheses, or either after NOT.
+    fn item(&mut self, depth: usize) -> Result<Vec<Term>, Error> {
+        let start = self.at;
+        if depth > DEPTH_MAX {
+            return Err(self.refuse(start, "too deep", "use at most 16 parentheses and NOTs around a term"));
+        }
+        if let Some((Joining::Not, len)) = self.joining() {
+            self.at += len;
+            self.space();
+            if self.rest().is_empty()
+                || self.rest().starts_with(')')
+                || matches!(self.joining(), Some((Joining::And | Joining::Or, _)))
+            {
+                return Err(self.refuse(
+                    self.at,
+                    "a term is missing after NOT",
+                    "write NOT tool=fs.*, or quote the word to look for it",
+                ));
+            }
+            return Ok(vec![Term::Not(self.item(depth + 1)?)]);
+        }
+        if self.rest().starts_with('(') {
+            self.at += 1;
+            let terms = self.branches(depth + 1)?;
+            if !self.rest().starts_with(')') {
+                return Err(self.refuse(
+                    start,
+                    "the parenthesis is not closed",
+                    "add the closing parenthesis, or quote the text",
+                ));
+            }
+            self.at += 1;
+            self.after_term = true;
+            return Ok(terms);
+        }
+        self.count(start)?;
+        let term = self.term()?;
+        self.after_term = !matches!(term, Term::Text(_));
+        Ok(vec![term])
+    }
+
+    /// Returns the bare word that comes next: up to white space, or a parenthesis that is not opened in the word.
+    fn word(&self) -> &'a str {
+        let rest = self.rest();
+        let mut open = 0_usize;
+        let end = rest.find(|c: char| match c {
+            '(' => {
+                open += 1;
+                false
+            }
+            ')' if open == 0 => true,
+            ')' => {
+                open -= 1;
+                false
+            }
+            c => c.is_whitespace(),
+        });
+        &rest[..end.unwrap_or(rest.len())]
     }
 
     /// Reads one term. The current character must exist and not be white space.
     fn term(&mut self) -> Result<Term, Error> {
         let start = self.at;
         let rest = self.rest();
+        if let Some(term) = self.member()? {
+            return Ok(term);
+        }
         let name = &rest[..rest.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'_').count()];
         let after = &rest[name.len()..];
         let operator = ["!="].into_iter().chain(Comparison::ALL.map(|(_, sign)| sign)).find(|o| after.starts_with(o));
         let (false, Some(operator)) = (name.is_empty(), operator) else {
             if !rest.starts_with('"') {
-                let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+                let word = self.word();
                 if let Some((what, hint)) = foreign::text(word, &rest[word.len()..], self.after_term) {
                     return Err(self.refuse(start, what, hint));
                 }
             }
-            return Ok(Term::Text(self.value()?.plain()));
+            let value = self.value(&[])?;
+            return Ok(Term::Text(value.plain()));
         };
         self.at += name.len() + operator.len();
         let comparison = Comparison::ALL.into_iter().find_map(|(found, sign)| (sign == operator).then_some(found));
         match (name, comparison) {
-            ("duration", Some(comparison)) => {
-                let value = self.duration()?;
+            ("duration" | "duration_ms", Some(comparison)) => {
+                let value = self.duration(name == "duration_ms")?;
                 Ok(Term::Number { field: Quantity::Duration, comparison, value })
             }
-            ("chars", Some(comparison)) => {
-                let value = self.count()?;
+            ("chars" | "result_chars", Some(comparison)) => {
+                let value = self.characters()?;
                 Ok(Term::Number { field: Quantity::Chars, comparison, value })
             }
             ("last", Some(Comparison::Equal)) => self.last(),
             ("since", Some(Comparison::Equal)) => Ok(Term::Since(self.instant(0)?)),
             ("until", Some(Comparison::Equal)) => Ok(Term::Until(self.instant(1)?)),
-            ("duration" | "chars" | "last" | "since" | "until", _) => Err(self.refuse(
-                start,
-                &format!("{name} does not know {operator}"),
-                "use duration>1s, last=1h, since=…",
-            )),
-            (_, None | Some(Comparison::Equal)) => self.name(name, start, operator == "!="),
-            _ if !NAMES.contains(&name) => Err(self.unknown(start, name)),
+            ("duration" | "duration_ms" | "chars" | "result_chars" | "last" | "since" | "until", _) => Err(
+                self.refuse(start, &format!("{name} does not know {operator}"), "use duration>1s, last=1h, since=…")
+            ),
+            ("arg", None | Some(Comparison::Equal)) => self.values(Place::AnyArg, operator == "!="),
+            ("host", None | Some(Comparison::Equal)) => self.values(Place::Host, operator == "!="),
+            (_, None | Some(Comparison::Equal)) => match NAMES.into_iter().find(|known| *known == name) {
+                Some(field) => self.values(Place::Field(field), operator == "!="),
+                None => Err(self.unknown(start, name)),
+            },
+            _ if !NAMES.contains(&name) && !matches!(name, "arg" | "host") => Err(self.unknown(start, name)),
             _ => Err(self.refuse(start, &format!("{name} does not know {operator}"), "compare names with = or !=")),
         }
     }
 
+    /// Reads a value inside of the arguments or of `extra`, if one is named here.
+    fn member(&mut self) -> Result<Option<Term>, Error> {
+        let start = self.at;
+        let root = ["args", "extra"].into_iter().find(|root| {
+            let after = self.rest().strip_prefix(root).and_then(|rest| rest.strip_prefix('.'));
+            // A word without a comparison is a text.
+            after.is_some_and(|after| {
+                let end = after.find(char::is_whitespace).unwrap_or(after.len());
+                after[..end].contains(['=', '<', '>']) || after.contains('"') && after.contains('=')
+            })
+        });
+        let Some(root) = root else { return Ok(None) };
+        let hint = r#"write args.path=…, args.list.0=… or args."a name"=…, or quote the text"#;
+        self.at += root.len();
+        let mut path = Vec::new();
+        while self.rest().starts_with('.') {
+            self.at += 1;
+            if path.len() == PATH_NAMES_MAX {
+                return Err(self.refuse(
+                    self.at,
+                    "the path is too long",
+                    "use at most 16 names, or arg=… for any depth",
+                ));
+            }
+            if self.rest().starts_with('"') {
+                let value = self.quoted(&['.', '=', '!'])?;
+                path.push(value.plain());
+                continue;
+            }
+            let rest = self.rest();
+            let is_end = |c: char| {
+                c.is_whitespace() || matches!(c, '.' | '=' | '!' | '<' | '>' | '~' | ':' | '(' | ')' | '"' | '*' | '[')
+            };
+            let name = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+            if name.is_empty() {
+                return Err(self.refuse(self.at, "a name is missing", hint));
+            }
+            path.push(name.to_owned());
+            self.at += name.len();
+        }
+        let operator = ["!=", "="].into_iter().find(|operator| self.rest().starts_with(operator));
+        let Some(operator) = operator else {
+            return Err(self.refuse(self.at, "compare a member with = or !=", hint));
+        };
+        let is_first_equal = !self.rest()[operator.len()..].starts_with(['=', '~']);
+        if !is_first_equal {
+            return Err(self.refuse(start, "compare a member with = or !=", hint));
+        }
+        self.at += operator.len();
+        self.values(Place::Member(root, path), operator == "!=").map(Some)
+    }
+
     fn unknown(&self, start: usize, name: &str) -> Error {
         let hint = "known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
-                    parent, id, rule, trace_id, identity, duration, chars, last, since, until; quote plain text";
+                    parent, id, rule, trace_id, identity, args.NAME, extra.NAME, arg, host, duration, chars, last, \
+                    since, until; quote plain text";
         self.refuse(start, &format!("unknown field {name:?}"), hint)
     }
 
-    fn name(&mut self, name: &str, start: usize, negated: bool) -> Result<Term, Error> {
-        let Some(field) = NAMES.into_iter().find(|known| *known == name) else {
-            return Err(self.unknown(start, name));
-        };
-        if !self.rest().starts_with('"') {
-            let word = &self.rest()[..self.rest().find(char::is_whitespace).unwrap_or(self.rest().len())];
-            if let Some((what, hint)) = foreign::value(word) {
-                return Err(self.refuse(self.at, what, hint));
+    /// Reads the values of a place: one, or several with commas between them.
+    fn values(&mut self, place: Place, negated: bool) -> Result<Term, Error> {
+        let mut globs = Vec::new();
+        loop {
+            if !self.rest().starts_with('"') {
+                let word = self.word();
+                let word = &word[..word.find(',').unwrap_or(word.len())];
+                if let Some((what, hint)) = foreign::value(word) {
+                    return Err(self.refuse(self.at, what, hint));
+                }
             }
+            let value = self.value(&[','])?;
+            globs.push(self.glob(&place, value)?);
+            if !self.rest().starts_with(',') {
+                return Ok(Term::Value { place, globs, negated });
+            }
+            self.at += 1;
+            self.count(self.at)?;
         }
-        let value = self.value()?;
+    }
+
+    /// Returns the pattern of a value, and refuses words that a field never has.
+    fn glob(&self, place: &Place, value: Value) -> Result<Glob, Error> {
         let at = value.at;
-        // Names are compared with composed letters.
-        let glob = Glob::new(value.parts.iter().map(|part| composed(part).into_owned()).collect());
-        let word = glob.exact().unwrap_or_default();
-        let unknown = match field {
-            _ if glob.exact().is_none() => None,
+        // Names are compared with composed letters, hosts in lower case.
+        let part = |part: &String| match place {
+            Place::Host => composed(part).to_lowercase(),
+            _ => composed(part).into_owned(),
+        };
+        let glob = Glob::new(value.parts.iter().map(part).collect());
+        let (Place::Field(field), Some(word)) = (place, glob.exact()) else { return Ok(glob) };
+        let unknown = match *field {
             "status" => Status::parse(word).is_none().then_some("use ok, error or denied"),
             "reason" => Reason::parse(word).is_none().then_some(
                 "use tool_error, protocol_error, invalid_args, unknown_tool, timeout, cancelled, panicked, interrupted, \
@@ -167,17 +384,19 @@ impl<'a> Parser<'a> {
             "identity" => Identity::parse(word).is_none().then_some("use verified or claimed"),
             _ => None,
         };
-        if let Some(hint) = unknown {
-            return Err(self.refuse(at, &format!("unknown {field}"), hint));
+        match unknown {
+            Some(hint) => Err(self.refuse(at, &format!("unknown {field}"), hint)),
+            None => Ok(glob),
         }
-        Ok(Term::Name { field, glob, negated })
     }
 
-    fn duration(&mut self) -> Result<f64, Error> {
-        let value = self.value()?;
+    /// Reads a time span in milliseconds. With `plain`, a number without a unit is one of milliseconds.
+    fn duration(&mut self, plain: bool) -> Result<f64, Error> {
+        let value = self.value(&[])?;
         let (at, text) = (value.at, value.plain());
         let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
         let unit_ms = match unit {
+            "" if plain => 1.0,
             "ms" => 1.0,
             "s" => 1_000.0,
             "m" => 60_000.0,
@@ -188,16 +407,24 @@ impl<'a> Parser<'a> {
         number.map(|n| n * unit_ms).map_err(|_| self.refuse(at, "not a number", "write 500ms, 1.5s, 2m or 1h"))
     }
 
-    fn count(&mut self) -> Result<f64, Error> {
-        let value = self.value()?;
+    /// Reads a number of characters, which may be thousands or millions.
+    fn characters(&mut self) -> Result<f64, Error> {
+        let value = self.value(&[])?;
         let (at, text) = (value.at, value.plain());
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = text.parse::<f64>().ok().filter(|_| digits);
-        number.ok_or_else(|| self.refuse(at, "not a count", "write whole digits, as in chars>1000"))
+        let (digits, times) = match text.strip_suffix(['k', 'K']) {
+            Some(digits) => (digits, 1_000.0),
+            None => text.strip_suffix(['m', 'M']).map_or((&*text, 1.0), |digits| (digits, 1_000_000.0)),
+        };
+        let is_count = digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' && times > 1.0);
+        let number = digits.parse::<f64>().ok().filter(|_| is_count).map(|number| number * times);
+        number.ok_or_else(|| {
+            self.refuse(at, "not a count", "write whole digits or thousands, as in chars>1000 or chars>10k")
+        })
     }
 
     fn last(&mut self) -> Result<Term, Error> {
-        let value = self.value()?;
+        let value = self.value(&[])?;
         let (at, text) = (value.at, value.plain());
         let read = || {
             let unit = text.chars().next_back()?;
@@ -211,35 +438,38 @@ impl<'a> Parser<'a> {
 
     /// Reads a time, or a date to which it adds `whole_days` days.
     fn instant(&mut self, whole_days: i64) -> Result<Timestamp, Error> {
-        let value = self.value()?;
+        let value = self.value(&[])?;
         let (at, text) = (value.at, value.plain());
-        if let Some(date) = Date::parse(&text) {
-            let date = date.plus_days(whole_days);
-            return Ok(Timestamp::parse(&format!("{date}T00:00:00"), self.zone).unwrap_or(date.start()));
-        }
         let hint = "write 2026-11-23 or 2026-11-23T08:15:00Z";
-        Timestamp::parse(&text, self.zone).map_err(|_| self.refuse(at, "no such time", hint))
+        instant(&text, whole_days, self.zone).ok_or_else(|| self.refuse(at, "no such time", hint))
     }
 
-    /// Reads a bare or quoted value and splits it at its stars.
-    fn value(&mut self) -> Result<Value, Error> {
+    /// Reads a bare or quoted value and splits it at its stars. `ends` are further characters that end it.
+    fn value(&mut self, ends: &[char]) -> Result<Value, Error> {
+        if self.rest().starts_with('"') {
+            return self.quoted(ends);
+        }
+        let (start, word) = (self.at, self.word());
+        let bare = &word[..word.find(ends).unwrap_or(word.len())];
+        if bare.is_empty() {
+            return Err(self.refuse(start, "a value is missing", "write field=value, or \"\" for an empty one"));
+        }
+        self.at += bare.len();
+        Ok(Value { parts: bare.split('*').map(str::to_owned).collect(), at: start })
+    }
+
+    /// Reads a quoted value. The current character is the opening quote.
+    fn quoted(&mut self, ends: &[char]) -> Result<Value, Error> {
         let start = self.at;
-        let Some(quoted) = self.rest().strip_prefix('"') else {
-            let rest = self.rest();
-            let bare = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
-            if bare.is_empty() {
-                return Err(self.refuse(start, "a value is missing", "write field=value, or \"\" for an empty one"));
-            }
-            self.at += bare.len();
-            return Ok(Value { parts: bare.split('*').map(str::to_owned).collect(), at: start });
-        };
+        let quoted = &self.rest()[1..];
         let mut parts = vec![String::new()];
         let mut chars = quoted.char_indices();
         while let Some((n, c)) = chars.next() {
             match c {
                 '"' => {
                     self.at = start + 1 + n + 1;
-                    if !self.rest().is_empty() && !self.rest().starts_with(char::is_whitespace) {
+                    let is_end = |c: char| c.is_whitespace() || c == ')' || ends.contains(&c);
+                    if !self.rest().is_empty() && !self.rest().starts_with(is_end) {
                         return Err(self.refuse(
                             self.at,
                             "text follows a quote",
@@ -273,48 +503,6 @@ fn push(parts: &mut [String], c: char) {
     }
 }
 
-impl fmt::Display for Query {
-    /// Writes a text that [`Query::parse`] reads as the same query.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, term) in self.terms.iter().enumerate() {
-            if n > 0 {
-                f.write_str(" ")?;
-            }
-            match term {
-                Term::Text(text) => write_value(f, std::slice::from_ref(text), foreign::is_plain)?,
-                Term::Name { field, glob, negated } => {
-                    write!(f, "{field}{}", if *negated { "!=" } else { "=" })?;
-                    write_value(f, glob.parts(), |value| foreign::value(value).is_none())?;
-                }
-                Term::Number { field, comparison, value } => {
-                    let sign =
-                        Comparison::ALL.into_iter().find(|(known, _)| known == comparison).map_or("", |(_, s)| s);
-                    match field {
-                        Quantity::Duration => write!(f, "duration{sign}{value}ms")?,
-                        Quantity::Chars => write!(f, "chars{sign}{value}")?,
-                    }
-                }
-                Term::Since(ts) => write!(f, "since={ts}")?,
-                Term::Until(ts) => write!(f, "until={ts}")?,
-                Term::Last { count, unit } => write!(f, "last={count}{unit}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Writes a value without quotes if it is read back as the same value, otherwise in quotes.
-fn write_value(f: &mut fmt::Formatter<'_>, parts: &[String], is_plain: impl Fn(&str) -> bool) -> fmt::Result {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@');
-    let bare = parts.join("*");
-    if parts.iter().all(|part| part.chars().all(plain)) && parts.iter().any(|part| !part.is_empty()) && is_plain(&bare)
-    {
-        return f.write_str(&bare);
-    }
-    let escape = |part: &String| part.replace('\\', r"\\").replace('"', r#"\""#).replace('*', r"\*");
-    write!(f, "\"{}\"", parts.iter().map(escape).collect::<Vec<_>>().join("*"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,12 +532,32 @@ mod tests {
         check("session in use", r#""session" in use"#);
         check(r#"user="""#, r#"user="""#);
         check("user=*", r#"user="*""#);
+        check("tool=a,b status!=ok,denied", "tool=a,b status!=ok,denied");
+        check(r#"tool="a,b",c*"#, r#"tool="a,b",c*"#);
+        check("a OR b", "a OR b");
+        check("(a OR b)", "a OR b");
+        check("a b OR NOT c", "a b OR NOT c");
+        check("a AND (b OR c)", "a (b OR c)");
+        check("a AND b AND (c d)", "a b c d");
+        check("NOT(a OR b)", "NOT (a OR b)");
+        check("NOT (a b) NOT NOT c", "NOT (a b) NOT NOT c");
+        check("(a OR (b OR c)) OR d", "(a OR (b OR c)) OR d");
+        check("f(x) OR (tool=fs.read g(y))", r#""f(x)" OR tool=fs.read "g(y)""#);
+        check("(status=error)OR(status=denied)", "status=error OR status=denied");
+        check(r#""OR" "AND" NOTHING"#, r#""OR" "AND" NOTHING"#);
+        check(r#"args.path="/etc/*" args.a.0.b!=x,5"#, r#"args.path=/etc/* args.a.0.b!=x,5"#);
+        check(r#"args."a b"."".c=x extra.NAME=true"#, r#"args."a b"."".c=x extra.NAME=true"#);
+        check("arg=/etc/* host=*.Example.COM,10.0.0.1", "arg=/etc/* host=*.example.com,10.0.0.1");
+        check("result_chars>10k chars<1.5M duration_ms>=20", "chars>10000 chars<1500000 duration>=20ms");
     }
 
     #[test]
     fn what_cannot_be_understood_is_refused_with_its_place() {
         let refused = |text: &str, what: &str| match Query::parse(text) {
-            Err(Error::Input { what: said, .. }) => assert!(said.contains(what), "{text}: {said}"),
+            Err(error @ (Error::Input { .. } | Error::Query { .. })) => {
+                let said = error.message();
+                assert!(said.contains(what), "{text}: {said}");
+            }
             other => panic!("{text}: {other:?}"),
         };
         refused("ok colour=red", "character 4: unknown field");
@@ -369,9 +577,30 @@ mod tests {
         refused(r#"tool="a"b"#, "follows");
         refused(r#""a\n""#, "escape");
         for other in [
-            "NOT status=ok",
             "not status=ok",
-            "a OR b",
+            "OR a",
+            "a OR",
+            "a AND",
+            "AND a",
+            "a AND OR b",
+            "NOT",
+            "NOT OR",
+            "()",
+            "(a",
+            "a)",
+            "(a OR b",
+            "NOT (a",
+            "tool=a,",
+            "tool=,a",
+            "args.path>5",
+            "args.=x",
+            "args..a=x",
+            "args.a==x",
+            "arg>x",
+            "host<x",
+            "chars>1.5",
+            "chars>k",
+            "last=1h,2h",
             "status=ok or status=error",
             "status=ok and tool=x",
             "tool:fs.*",
@@ -381,8 +610,9 @@ mod tests {
             "tool==fs",
             "tool=/fs.*/",
             "tool^=fs",
-            "args.path=x",
             "args.path:x",
+            "args.path~=x",
+            "input.path=x",
             "extra[0]=x",
             "user.name=alice",
             "duration > 500ms",
@@ -422,7 +652,7 @@ mod tests {
             "!error",
             "(status=error",
             "status!=error)",
-            "tool=a,b",
+            "tool=(a,b)",
             "tool=a|b",
             "tool=fs.rea?",
             "tool='fs.read'",
@@ -433,7 +663,11 @@ mod tests {
         ] {
             refused(other, "character");
         }
-        refused("tool=x a OR b", "character 10");
+        refused("tool=x a or tool=b", "character 10");
+        refused(&format!("{}a{}", "(".repeat(18), ")".repeat(18)), "too deep");
+        refused(&"NOT ".repeat(40), "too deep");
+        refused(&format!("tool={}", vec!["a"; 65].join(",")), "too many");
+        refused(&format!("args{}=x", ".a".repeat(17)), "too long");
         refused(&"x".repeat(5_000), "too long");
         refused(&"x ".repeat(65), "too many");
     }
@@ -442,18 +676,32 @@ mod tests {
         prop_oneof!["[a-z0-9.*\\\\\" é設]{0,8}", "\\PC{0,8}"]
     }
 
-    fn term() -> impl Strategy<Value = Term> {
+    fn place() -> impl Strategy<Value = Place> {
+        let path = proptest::collection::vec(value(), 1..4);
+        prop_oneof![
+            (1..NAMES.len()).prop_map(|n| {
+                let is_closed = matches!(NAMES[n], "status" | "reason" | "via" | "identity");
+                Place::Field(if is_closed { "tool" } else { NAMES[n] })
+            }),
+            (any::<bool>(), path).prop_map(|(extra, path)| Place::Member(if extra { "extra" } else { "args" }, path)),
+            Just(Place::AnyArg),
+            Just(Place::Host),
+        ]
+    }
+
+    fn leaf() -> impl Strategy<Value = Term> {
         let instant = (0_i64..253_402_300_799_999).prop_map(Timestamp::from_millis);
+        let globs = proptest::collection::vec(proptest::collection::vec(value(), 1..4), 1..3);
         prop_oneof![
             value().prop_map(Term::Text),
-            (1..NAMES.len(), proptest::collection::vec(value(), 1..4), any::<bool>()).prop_map(
-                |(n, parts, negated)| {
-                    let parts = parts.iter().map(|part| composed(part).into_owned()).collect();
-                    let is_closed = matches!(NAMES[n], "status" | "reason" | "via" | "identity");
-                    let field = if is_closed { "tool" } else { NAMES[n] };
-                    Term::Name { field, glob: Glob::new(parts), negated }
-                }
-            ),
+            (place(), globs, any::<bool>()).prop_map(|(place, globs, negated)| {
+                let part = |part: &String| match place {
+                    Place::Host => composed(part).to_lowercase(),
+                    _ => composed(part).into_owned(),
+                };
+                let globs = globs.iter().map(|parts| Glob::new(parts.iter().map(part).collect())).collect();
+                Term::Value { place, globs, negated }
+            }),
             (0.0..1e12_f64, 0..5_usize).prop_map(|(value, n)| {
                 Term::Number { field: Quantity::Duration, comparison: Comparison::ALL[n].0, value }
             }),
@@ -462,6 +710,16 @@ mod tests {
             (any::<u32>(), "[smhdw]")
                 .prop_map(|(count, unit)| Term::Last { count, unit: unit.chars().next().unwrap() }),
         ]
+    }
+
+    fn term() -> impl Strategy<Value = Term> {
+        leaf().prop_recursive(3, 12, 3, |inner| {
+            let branch = proptest::collection::vec(inner.clone(), 1..3);
+            prop_oneof![
+                proptest::collection::vec(branch.clone(), 2..4).prop_map(Term::Any),
+                branch.prop_map(Term::Not),
+            ]
+        })
     }
 
     proptest! {

@@ -32,7 +32,7 @@ impl<'a> Line<'a> {
 
     /// Returns a string field, decoded. If the name occurs more than once, the first one counts.
     pub(crate) fn string(&self, name: &str) -> Option<Cow<'a, str>> {
-        let value = self.raw(name)?;
+        let value = self.value(name)?;
         // Half of a surrogate pair in another writer's line is shown as U+FFFD, so that the entry is not lost.
         let inner = value.strip_prefix('"')?.strip_suffix('"')?;
         Some(json::unescape(inner))
@@ -40,7 +40,7 @@ impl<'a> Line<'a> {
 
     /// Returns a number field.
     pub(crate) fn number(&self, name: &str) -> Option<f64> {
-        self.raw(name)?.parse().ok().filter(|number: &f64| number.is_finite())
+        self.value(name)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
     /// Returns all members: the name and the unchanged text of the value.
@@ -48,7 +48,8 @@ impl<'a> Line<'a> {
         self.members.iter().map(|(name, value)| (&**name, *value))
     }
 
-    fn raw(&self, name: &str) -> Option<&'a str> {
+    /// Returns the unchanged text of a value.
+    pub(super) fn value(&self, name: &str) -> Option<&'a str> {
         self.members.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 }

@@ -1,14 +1,17 @@
 //! Decides whether a line matches a query: first by its bytes, then by its fields.
 
+use std::cell::OnceCell;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use memchr::memmem;
 
 use super::Line;
 use super::needle::Needle;
 use super::spelling::{composed, fold_into};
-use super::terms::{Quantity, Query, Term, unit_ms};
+use super::terms::{Place, Quantity, Query, Term, unit_ms};
+use super::values::{any_host, any_string, at_path};
 use crate::clip::field;
 use crate::clock::Timestamp;
+use crate::glob::Glob;
 use crate::json;
 use crate::limits::FIELD_CHARS_MAX;
 use crate::redact::WindowedText;
@@ -23,12 +26,29 @@ const NEEDLES_MAX: usize = 4;
 /// A query prepared for one question: needles are built, and time spans are turned into times.
 #[derive(Debug)]
 pub(crate) struct Filter<'a> {
-    terms: &'a [Term],
-    /// For each term, the clipped form of a name that is too long for a line.
-    clipped: Vec<Option<String>>,
-    needles: Vec<Needle>,
+    checks: Vec<Check<'a>>,
+    /// Of each group, at least one needle stands in every line that matches.
+    needles: Vec<Vec<Needle>>,
     texts: Option<Texts>,
     now: Timestamp,
+}
+
+/// A term prepared for many lines.
+#[derive(Debug)]
+enum Check<'a> {
+    /// A value, with the clipped forms of the names that are too long for a line.
+    Value {
+        place: &'a Place,
+        globs: &'a [Glob],
+        negated: bool,
+        clipped: Vec<String>,
+    },
+    /// A comparison of a number or a time.
+    Other(&'a Term),
+    Any(Vec<Vec<Self>>),
+    Not(Vec<Self>),
+    /// The number of a free text.
+    Text(usize),
 }
 
 /// The free texts of a query, searched together in one pass over a line.
@@ -38,58 +58,65 @@ struct Texts {
     count: usize,
 }
 
+/// A line, and what was found in it.
+struct Found<'a> {
+    line: &'a Line<'a>,
+    /// Which texts it contains; searched only when a text is asked for, because that costs the most.
+    texts: OnceCell<Vec<bool>>,
+}
+
 impl<'a> Filter<'a> {
     /// Returns the filter of a query that is asked at this time.
     pub(crate) fn new(query: &'a Query, now: Timestamp) -> Self {
-        let needles = query.terms.iter().filter_map(|term| match term {
-            Term::Text(text) => Needle::of(&composed(text), true),
-            Term::Name { glob, negated: false, .. } => {
-                let longest = glob.parts().iter().max_by_key(|part| part.len())?;
-                // A line contains only the start of a name that is too long.
-                let end = longest.char_indices().nth(NEEDLE_CHARS_MAX).map_or(longest.len(), |(at, _)| at);
-                Needle::of(&longest[..end], false)
-            }
-            _ => None,
-        });
-        let mut needles = needles.collect::<Vec<_>>();
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
+        let mut texts = Vec::new();
+        let checks = prepared(&query.terms, &mut texts);
+        let mut needles = query.terms.iter().filter_map(needles_of).collect::<Vec<_>>();
+        needles.sort_by_key(|group| std::cmp::Reverse(shortest(group)));
         needles.truncate(NEEDLES_MAX);
-        let clipped = query.terms.iter().map(clipped).collect();
-        Self { terms: &query.terms, clipped, needles, texts: Texts::of(query), now }
+        Self { checks, needles, texts: Texts::of(&texts), now }
     }
 
     /// Whether the line's bytes allow a match; `false` is certain.
     pub(crate) fn may_match(&self, line: &[u8]) -> bool {
         let mut is_odd = None;
-        self.needles.iter().all(|needle| needle.may_stand_in(line, &mut is_odd))
+        self.needles.iter().all(|group| group.iter().any(|needle| needle.may_stand_in(line, &mut is_odd)))
     }
 
     /// Whether the entry matches.
     pub(crate) fn matches(&self, line: &Line<'_>) -> bool {
-        let mut terms = self.terms.iter().zip(&self.clipped);
-        // The free texts come last, because they cost the most.
-        terms.all(|(term, clipped)| self.holds(term, clipped.as_deref(), line)) && self.holds_texts(line)
+        let found = Found { line, texts: OnceCell::new() };
+        self.checks.iter().all(|check| self.holds(check, &found))
     }
 
-    fn holds_texts(&self, line: &Line<'_>) -> bool {
-        self.texts.as_ref().is_none_or(|texts| texts.stand_in(line))
-    }
-
-    /// Whether the entry matches, except for its time.
+    /// Whether the entry matches, except for the times that every entry must have.
     pub(crate) fn matches_but_time(&self, line: &Line<'_>) -> bool {
-        let is_time = |term: &Term| matches!(term, Term::Since(_) | Term::Until(_) | Term::Last { .. });
-        let terms = self.terms.iter().zip(&self.clipped).filter(|(term, _)| !is_time(term));
-        terms.into_iter().all(|(term, clipped)| self.holds(term, clipped.as_deref(), line)) && self.holds_texts(line)
+        let found = Found { line, texts: OnceCell::new() };
+        let is_time =
+            |check: &Check<'_>| matches!(check, Check::Other(Term::Since(_) | Term::Until(_) | Term::Last { .. }));
+        self.checks.iter().filter(|check| !is_time(check)).all(|check| self.holds(check, &found))
     }
 
-    fn holds(&self, term: &Term, clipped: Option<&str>, line: &Line<'_>) -> bool {
-        match term {
-            // All texts are checked together at the end.
-            Term::Text(_) => true,
-            Term::Name { field, glob, negated } => {
-                let fits = |name: &str| glob.fits(&composed(name)) || clipped == Some(name);
-                line.string(field).is_some_and(|name| fits(&name)) != *negated
+    fn holds(&self, check: &Check<'_>, found: &Found<'_>) -> bool {
+        match check {
+            Check::Value { place, globs, negated, clipped } => {
+                let mut fits = |text: &str| {
+                    let name = composed(text);
+                    globs.iter().any(|glob| glob.fits(&name)) || clipped.iter().any(|clipped| clipped == text)
+                };
+                value_fits(found.line, place, &mut fits) != *negated
             }
+            Check::Other(term) => self.compares(term, found.line),
+            Check::Any(branches) => branches.iter().any(|branch| branch.iter().all(|check| self.holds(check, found))),
+            Check::Not(checks) => !checks.iter().all(|check| self.holds(check, found)),
+            Check::Text(number) => {
+                let search = || self.texts.as_ref().map_or_else(Vec::new, |texts| texts.found_in(found.line));
+                found.texts.get_or_init(search).get(*number).is_some_and(|is_there| *is_there)
+            }
+        }
+    }
+
+    fn compares(&self, term: &Term, line: &Line<'_>) -> bool {
+        match term {
             Term::Number { field, comparison, value } => {
                 let name = match field {
                     Quantity::Duration => "duration_ms",
@@ -103,45 +130,98 @@ impl<'a> Filter<'a> {
                 let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
                 line.ts.as_millis() >= self.now.as_millis().saturating_sub(span)
             }
+            // All others are prepared as checks of their own.
+            Term::Text(_) | Term::Value { .. } | Term::Any(_) | Term::Not(_) => true,
         }
     }
 }
 
+/// Whether a value of the line at this place fits.
+fn value_fits(line: &Line<'_>, place: &Place, fits: &mut dyn FnMut(&str) -> bool) -> bool {
+    match place {
+        Place::Field(name) => line.string(name).is_some_and(|text| fits(&text)),
+        Place::Member(root, path) => line.value(root).is_some_and(|value| at_path(value, path, fits)),
+        Place::AnyArg => line.value("args").is_some_and(|args| any_string(args, fits)),
+        Place::Host => line.value("args").is_some_and(|args| any_string(args, |text| any_host(text, &mut *fits))),
+    }
+}
+
+/// Prepares terms, those that cost little first. The folded form of each free text is added to `texts` once.
+fn prepared<'a>(terms: &'a [Term], texts: &mut Vec<Vec<u8>>) -> Vec<Check<'a>> {
+    let check = |term: &'a Term, texts: &mut Vec<Vec<u8>>| match term {
+        Term::Value { place, globs, negated } => {
+            Check::Value { place, globs, negated: *negated, clipped: globs.iter().filter_map(clipped).collect() }
+        }
+        Term::Any(branches) => Check::Any(branches.iter().map(|branch| prepared(branch, texts)).collect()),
+        Term::Not(terms) => Check::Not(prepared(terms, texts)),
+        Term::Text(text) => {
+            let mut folded = Vec::new();
+            fold_into(&mut folded, text);
+            let known = texts.iter().position(|known| *known == folded);
+            Check::Text(known.unwrap_or_else(|| {
+                texts.push(folded);
+                texts.len() - 1
+            }))
+        }
+        Term::Number { .. } | Term::Since(_) | Term::Until(_) | Term::Last { .. } => Check::Other(term),
+    };
+    let mut checks = terms.iter().map(|term| check(term, texts)).collect::<Vec<_>>();
+    checks.sort_by_key(|check| match check {
+        Check::Other(_) | Check::Value { place: Place::Field(_), .. } => 0,
+        Check::Value { .. } => 1,
+        Check::Any(_) | Check::Not(_) => 2,
+        Check::Text(_) => 3,
+    });
+    checks
+}
+
+/// Returns needles of which at least one stands in each line for which the term holds; `None` if no bytes are certain.
+fn needles_of(term: &Term) -> Option<Vec<Needle>> {
+    match term {
+        Term::Text(text) => Needle::of(&composed(text), true).map(|needle| vec![needle]),
+        Term::Value { place, globs, negated: false } => {
+            let any_case = *place == Place::Host;
+            globs
+                .iter()
+                .map(|glob| {
+                    let longest = glob.parts().iter().max_by_key(|part| part.len())?;
+                    // A line contains only the start of a name that is too long.
+                    let end = longest.char_indices().nth(NEEDLE_CHARS_MAX).map_or(longest.len(), |(at, _)| at);
+                    Needle::of(&longest[..end], any_case)
+                })
+                .collect()
+        }
+        Term::Any(branches) => {
+            let best = |branch: &Vec<Term>| branch.iter().filter_map(needles_of).max_by_key(|group| shortest(group));
+            branches.iter().map(best).collect::<Option<Vec<_>>>().map(|groups| groups.into_iter().flatten().collect())
+        }
+        _ => None,
+    }
+}
+
+fn shortest(group: &[Needle]) -> usize {
+    group.iter().map(Needle::len).min().unwrap_or(0)
+}
+
 /// Returns the clipped form in which a line contains a name that is too long for it.
-fn clipped(term: &Term) -> Option<String> {
-    let Term::Name { glob, .. } = term else { return None };
+fn clipped(glob: &Glob) -> Option<String> {
     let text = glob.exact().filter(|name| name.len() > FIELD_CHARS_MAX)?;
     let chars = text.chars().count() as u64;
     Some(field(&WindowedText { text: text.to_owned(), chars, cut: false }).into_owned())
 }
 
 impl Texts {
-    /// Returns the texts of a query, `None` if it has none.
-    fn of(query: &Query) -> Option<Self> {
-        let mut texts = Vec::<Vec<u8>>::new();
-        for term in &query.terms {
-            if let Term::Text(text) = term {
-                let mut folded = Vec::new();
-                fold_into(&mut folded, text);
-                texts.push(folded);
-            }
-        }
-        // If a text is found, its substrings are found too. Without them, no two texts end at the same position.
-        texts.sort_by_key(|text| std::cmp::Reverse(text.len()));
-        let mut kept = Vec::<Vec<u8>>::new();
-        for text in texts {
-            if !kept.iter().any(|longer| memmem::find(longer, &text).is_some()) {
-                kept.push(text);
-            }
-        }
-        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(&kept).ok()?;
-        (!kept.is_empty()).then_some(Self { finder, count: kept.len() })
+    /// Returns the finder of these folded texts, `None` if there are none.
+    fn of(texts: &[Vec<u8>]) -> Option<Self> {
+        let finder = AhoCorasick::builder().kind(Some(AhoCorasickKind::ContiguousNFA)).build(texts).ok()?;
+        (!texts.is_empty()).then_some(Self { finder, count: texts.len() })
     }
 
-    /// Whether each text is in a string of the entry (also a key or value inside args and extra) or a number of args.
+    /// Returns for each text whether it is in a string of the entry (also a key or value inside args and extra) or a
+    /// number of args.
     ///
     /// `ts` and `salt` are excluded: they are not worth a search, and contain all digits.
-    fn stand_in(&self, line: &Line<'_>) -> bool {
+    fn found_in(&self, line: &Line<'_>) -> Vec<bool> {
         let mut hay = Vec::new();
         for (_, value) in line.members().filter(|(name, _)| !matches!(*name, "ts" | "salt")) {
             fold_values(&mut hay, value);
@@ -151,11 +231,11 @@ impl Texts {
             if !std::mem::replace(&mut found[hit.pattern().as_usize()], true) {
                 missing -= 1;
                 if missing == 0 {
-                    return true;
+                    break;
                 }
             }
         }
-        missing == 0
+        found
     }
 }
 
@@ -233,6 +313,23 @@ mod tests {
             "\"not found\"",
             r#""\"x\"""#,
             "tool=*read status=err*",
+            "tool=x,fs.*",
+            "tool!=x,y",
+            "status=ok OR tool=fs.read",
+            "(status=ok OR found) duration>500ms",
+            "NOT status=ok",
+            "NOT (status=error tool=x)",
+            "NOT nothing OR nothing",
+            "reason=timeout OR (user=alice é)",
+            "args.Path.0=a/*",
+            "args.Path.2=8080",
+            "args.path!=x",
+            "args.Path.0!=x",
+            "arg=é*",
+            "arg=x,*/b",
+            "arg!=alice",
+            "host!=*",
+            "extra.NAME=*error* OR args.Path.1=*",
         ] {
             check(yes, LINE, true);
         }
@@ -249,9 +346,30 @@ mod tests {
             "result_snippet",
             "found8080",
             "reason=timeout",
+            "tool!=x,fs.*",
+            "status=ok OR tool=x",
+            "(status=ok OR nothing) duration>500ms",
+            "NOT status=error",
+            "NOT (found OR status=ok)",
+            "args.Path=*",
+            "args.path.0=*",
+            "args.Path.3=*",
+            "arg=8080",
+            "arg=Path",
+            "host=*",
+            "extra.a=*",
         ] {
             check(no, LINE, false);
         }
+    }
+
+    #[test]
+    fn hosts_are_compared_in_lower_case() {
+        let line = r#"{"ts":"2026-11-23T08:15:00Z","user":"u","tool":"t","args":{"a":["x",{"cmd":"curl HTTPS:\/\/Api.Example.com\/v1"}]},"status":"ok"}"#;
+        check("host=api.example.COM", line, true);
+        check("host=*.example.com,x", line, true);
+        check("host=example.com", line, false);
+        check("host!=*.example.com", line, false);
     }
 
     proptest! {

@@ -10,6 +10,8 @@ mod needle;
 mod question;
 mod spelling;
 mod terms;
+mod values;
+mod write;
 
 pub use check::check_filter;
 pub use cursor::Cursor;

@@ -1,7 +1,8 @@
 //! The terms of a query.
 
 use crate::call::{EntryId, Via};
-use crate::clock::{Date, Timestamp};
+use crate::clock::{Date, Timestamp, Zone};
+use crate::error::Error;
 use crate::glob::Glob;
 
 /// The tool name of our own events about who read the trail.
@@ -11,12 +12,12 @@ const OWN_READS: &str = "tooltrail.read";
 /// created elsewhere.
 const ID_SLACK_DAYS: i64 = 1;
 
-/// Terms joined by AND. A query without terms matches every entry.
+/// Terms, all of which must hold. A query without terms matches every entry.
 ///
 /// ```
 /// use tooltrail::Query;
 ///
-/// let query = Query::parse(r#"tool=fs.* status=error last=1h duration>500ms "free text""#).unwrap();
+/// let query = Query::parse(r#"tool=fs.*,shell status=error (duration>500ms OR args.path="/etc/*") "free text""#).unwrap();
 /// assert_eq!(Query::parse(&query.to_string()).unwrap(), query);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,12 +38,38 @@ impl Query {
         self.terms.is_empty()
     }
 
-    /// Whether it asks for our own events by name (`tool=tooltrail.*`, `via=tooltrail`).
+    /// Returns the query for entries from one instant on and before another one. A text is a time or a date; `to` a date
+    /// means all of that day. Without a zone they are read in `zone`.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if a text is no time, or if `from` is not before `to`.
+    pub fn between(from: Option<&str>, to: Option<&str>, zone: &Zone) -> Result<Self, Error> {
+        let hint = "write 2026-11-23 or 2026-11-23T08:15:00Z";
+        let read = |name: &str, text: &str, whole_days| {
+            instant(text, whole_days, zone).ok_or_else(|| Error::input(format!("{name} {text:?}: no such time"), hint))
+        };
+        let from = from.map(|text| read("from", text, 0)).transpose()?.map(Term::Since);
+        let to = to.map(|text| read("to", text, 1)).transpose()?.map(Term::Until);
+        let query = Self { terms: from.into_iter().chain(to).collect() };
+        if query.is_reversed() {
+            return Err(Error::input("the range ends before it begins", "give a from that is before to"));
+        }
+        Ok(query)
+    }
+
+    /// Returns the query for entries that match this one and also `other`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.terms.extend(other.terms);
+        self
+    }
+
+    /// Whether it asks for our own events by name (`tool=tooltrail.*`, `via=tooltrail`), also inside of an OR.
     #[must_use]
     pub fn names_own_events(&self) -> bool {
-        self.terms.iter().any(|term| match term {
-            Term::Name { field: "tool", glob, negated: false } => glob.parts()[0].starts_with("tooltrail."),
-            Term::Name { field: "via", glob, negated: false } => glob.exact() == Some(Via::Tooltrail.as_str()),
+        positive(&self.terms).any(|(place, globs)| match place {
+            Place::Field("tool") => globs.iter().any(|glob| glob.parts()[0].starts_with("tooltrail.")),
+            Place::Field("via") => globs.iter().any(|glob| glob.exact() == Some(Via::Tooltrail.as_str())),
             _ => false,
         })
     }
@@ -51,8 +78,8 @@ impl Query {
     #[must_use]
     pub fn without_own_reads(mut self) -> Self {
         if !self.names_own_events() {
-            let glob = Glob::new(vec![OWN_READS.to_owned()]);
-            self.terms.push(Term::Name { field: "tool", glob, negated: true });
+            let globs = vec![Glob::new(vec![OWN_READS.to_owned()])];
+            self.terms.push(Term::Value { place: Place::Field("tool"), globs, negated: true });
         }
         self
     }
@@ -61,31 +88,7 @@ impl Query {
     ///
     /// Our own ids contain the time of their entry.
     pub(crate) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
-        let (mut first, mut last) = (None::<Date>, None::<Date>);
-        let mut narrow = |from: Option<Date>, to: Option<Date>| {
-            first = first.max(from);
-            last = [last, to].into_iter().flatten().min();
-        };
-        for term in &self.terms {
-            match term {
-                Term::Since(ts) => narrow(Some(ts.date()), None),
-                // The end of the range is exclusive.
-                Term::Until(ts) => narrow(None, Some(Timestamp::from_millis(ts.as_millis().saturating_sub(1)).date())),
-                Term::Last { count, unit } => {
-                    let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
-                    narrow(Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None);
-                }
-                Term::Name { field: "id", glob, negated: false } => {
-                    // An id of another writer may belong to any time.
-                    match glob.exact().and_then(EntryId::parse).map(|id| id.time().date()) {
-                        Some(day) => narrow(Some(day.plus_days(-ID_SLACK_DAYS)), Some(day.plus_days(ID_SLACK_DAYS))),
-                        None => narrow(None, Some(Timestamp::from_millis(i64::MAX).date())),
-                    }
-                }
-                _ => {}
-            }
-        }
-        (first, last)
+        window(&self.terms, now)
     }
 
     /// Whether its range ends before it starts.
@@ -95,18 +98,85 @@ impl Query {
         matches!((since.max(), until.min()), (Some(since), Some(until)) if since >= until)
     }
 
-    /// Returns the first user that it asks for by the whole name, if any.
+    /// Returns the user whose entries alone can match, if it asks for one by the whole name.
     #[must_use]
     pub fn only_user(&self) -> Option<&str> {
-        self.whole_users().next()
-    }
-
-    /// Returns all users that it asks for by the whole name. If they differ, no entry matches.
-    pub fn whole_users(&self) -> impl Iterator<Item = &str> {
-        self.terms.iter().filter_map(|term| match term {
-            Term::Name { field: "user", glob, negated: false } => glob.exact(),
+        self.terms.iter().find_map(|term| match term {
+            Term::Value { place: Place::Field("user"), globs, negated: false } => match &**globs {
+                [glob] => glob.exact(),
+                _ => None,
+            },
             _ => None,
         })
+    }
+
+    /// Returns all users that it asks for by the whole name, also inside of an OR.
+    pub fn whole_users(&self) -> impl Iterator<Item = &str> {
+        let users = positive(&self.terms).filter(|(place, _)| **place == Place::Field("user"));
+        users.flat_map(|(_, globs)| globs.iter().filter_map(Glob::exact))
+    }
+}
+
+/// Returns the values that terms ask for, at any depth, but not those that they leave out.
+fn positive(terms: &[Term]) -> Box<dyn Iterator<Item = (&Place, &[Glob])> + '_> {
+    Box::new(terms.iter().flat_map(|term| -> Box<dyn Iterator<Item = (&Place, &[Glob])> + '_> {
+        match term {
+            Term::Value { place, globs, negated: false } => Box::new(std::iter::once((place, &**globs))),
+            Term::Any(branches) => Box::new(branches.iter().flat_map(|branch| positive(branch))),
+            _ => Box::new(std::iter::empty()),
+        }
+    }))
+}
+
+/// Returns the first and the last UTC date that all of these terms allow.
+fn window(terms: &[Term], now: Timestamp) -> (Option<Date>, Option<Date>) {
+    let (mut first, mut last) = (None::<Date>, None::<Date>);
+    for term in terms {
+        let (from, to) = match term {
+            Term::Since(ts) => (Some(ts.date()), None),
+            // The end of the range is exclusive.
+            Term::Until(ts) => (None, Some(Timestamp::from_millis(ts.as_millis().saturating_sub(1)).date())),
+            Term::Last { count, unit } => {
+                let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
+                (Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None)
+            }
+            Term::Value { place: Place::Field("id"), globs, negated: false } => either(globs.iter().map(days_of_id)),
+            Term::Any(branches) => either(branches.iter().map(|branch| window(branch, now))),
+            _ => (None, None),
+        };
+        first = first.max(from);
+        last = [last, to].into_iter().flatten().min();
+    }
+    (first, last)
+}
+
+/// Returns the days of the entries that an id can name.
+fn days_of_id(glob: &Glob) -> (Option<Date>, Option<Date>) {
+    match glob.exact().and_then(EntryId::parse).map(|id| id.time().date()) {
+        Some(day) => (Some(day.plus_days(-ID_SLACK_DAYS)), Some(day.plus_days(ID_SLACK_DAYS))),
+        // An id of another writer may belong to any time.
+        None => (None, Some(Timestamp::from_millis(i64::MAX).date())),
+    }
+}
+
+/// Returns the window of entries that are in at least one of several windows.
+fn either(windows: impl Iterator<Item = (Option<Date>, Option<Date>)>) -> (Option<Date>, Option<Date>) {
+    windows
+        .reduce(|(from, to), (other_from, other_to)| {
+            let from = from.zip(other_from).map(|(a, b)| a.min(b));
+            (from, to.zip(other_to).map(|(a, b)| a.max(b)))
+        })
+        .unwrap_or_default()
+}
+
+/// Reads a time, or a date to which it adds `whole_days` days.
+pub(super) fn instant(text: &str, whole_days: i64, zone: &Zone) -> Option<Timestamp> {
+    match Date::parse(text) {
+        Some(date) => {
+            let date = date.plus_days(whole_days);
+            Some(Timestamp::parse(&format!("{date}T00:00:00"), zone).unwrap_or(date.start()))
+        }
+        None => Timestamp::parse(text, zone).ok(),
     }
 }
 
@@ -115,8 +185,8 @@ impl Query {
 pub(super) enum Term {
     /// A text anywhere in the entry, in any case.
     Text(String),
-    /// A string field that matches a pattern, or does not match it if `negated`.
-    Name { field: &'static str, glob: Glob, negated: bool },
+    /// A value that matches one of several patterns, or none of them if `negated`.
+    Value { place: Place, globs: Vec<Glob>, negated: bool },
     /// A comparison of a number; an entry without the number never matches.
     Number { field: Quantity, comparison: Comparison, value: f64 },
     /// At or after a time.
@@ -125,6 +195,24 @@ pub(super) enum Term {
     Until(Timestamp),
     /// Within a time span before now.
     Last { count: u32, unit: char },
+    /// At least one of several branches; all terms of a branch must hold. There are at least two branches, and none is
+    /// empty.
+    Any(Vec<Vec<Self>>),
+    /// Not all of these terms, of which there is at least one.
+    Not(Vec<Self>),
+}
+
+/// Where the values are that a term compares with its patterns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A string field of the entry.
+    Field(&'static str),
+    /// The value at a path inside of `args` or `extra`: names of members and positions in arrays.
+    Member(&'static str, Vec<String>),
+    /// Each string inside of `args`, at any depth.
+    AnyArg,
+    /// The host of each address inside of the strings of `args`, in lower case.
+    Host,
 }
 
 /// A number field.

@@ -41,7 +41,10 @@ fn query(dice: &mut Dice) -> Query {
         let part: String = if dice.below(2) == 0 { word.to_owned() } else { chars[from..].iter().collect() };
         let quoted = part.replace('\\', "\\\\").replace('"', "\\\"").replace('*', "\\*");
         let field = ["tool", "session", "agent", "model"][dice.below(4) as usize];
-        match dice.below(7) {
+        match dice.below(10) {
+            7 => format!("args.path=\"*{quoted}*\""),
+            8 => format!("arg=\"{quoted}\",x"),
+            9 => format!("{field}=\"{quoted}\",\"{quoted}*\""),
             0..=2 if !part.is_empty() => {
                 format!("\"{}\"", if dice.below(2) == 0 { quoted.to_uppercase() } else { quoted })
             }
@@ -52,7 +55,12 @@ fn query(dice: &mut Dice) -> Query {
         }
     };
     let terms: Vec<_> = (0..=dice.below(2)).map(|_| term(dice)).collect();
-    Query::parse(&terms.join(" ")).unwrap()
+    let joined = match dice.below(6) {
+        0 => format!("({}) OR NOT ({})", terms.join(" "), term(dice)),
+        1 => format!("{} ({} OR {})", terms[0], term(dice), term(dice)),
+        _ => terms.join(" "),
+    };
+    Query::parse(&joined).unwrap()
 }
 
 /// Returns the same JSON with some characters as `\u` escapes in either case, and with white space between tokens.

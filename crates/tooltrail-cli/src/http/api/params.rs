@@ -69,6 +69,8 @@ impl Params {
         if let Some(query) = self.text("q") {
             question.query = Query::parse_in(query, zone).map_err(refused)?;
         }
+        let range = Query::between(self.text("from"), self.text("to"), zone).map_err(refused)?;
+        question.query = question.query.and(range);
         if let Some(cursor) = self.text("cursor") {
             question.cursor = Some(Cursor::parse(cursor).map_err(refused)?);
         }
@@ -162,7 +164,7 @@ fn decoded(text: &str, form: bool) -> Result<String, Problem> {
 mod tests {
     use super::{Params, decoded};
 
-    const KNOWN: &[&str] = &["user", "days", "limit", "q", "cursor"];
+    const KNOWN: &[&str] = &["user", "days", "from", "to", "limit", "q", "cursor"];
 
     #[test]
     fn parameters_are_known_single_and_in_bounds() {

@@ -19,7 +19,7 @@ use crate::service::Service;
 /// Answers with one page of entries.
 pub(crate) async fn recent(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
-    let params = Params::of(&uri, &["user", "days", "limit", "q", "cursor"])?;
+    let params = Params::of(&uri, &["user", "days", "from", "to", "limit", "q", "cursor"])?;
     let mut question = params.question(service.zone())?;
     caller.narrow(&mut question)?;
     read_log::note(&service, &caller, "recent", &params)?;

@@ -16,7 +16,7 @@ use crate::service::Service;
 /// Answers with the counts and quantiles.
 pub(crate) async fn stats(State(service): State<Arc<Service>>, caller: Caller, uri: Uri) -> Result<Response, Problem> {
     caller.may_read()?;
-    let params = Params::of(&uri, &["user", "days", "q", "by_day"])?;
+    let params = Params::of(&uri, &["user", "days", "from", "to", "q", "by_day"])?;
     let mut question = params.question(service.zone())?;
     question.local_days = params.choice("by_day", &["utc", "local"])? == Some("local");
     caller.narrow(&mut question)?;
