@@ -101,4 +101,7 @@ pub use record::{
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
-pub use stats::{Quantiles, Stats, ToolStats, is_random_call_id};
+pub use stats::{
+    BucketSize, GroupBy, Quantiles, Series, SeriesBucket, SeriesCounts, SessionSummary, Sessions, Stats, ToolStats,
+    is_random_call_id,
+};

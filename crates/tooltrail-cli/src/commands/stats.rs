@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tooltrail::{Quantiles, Stats};
+use tooltrail::{BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, Skipped, Stats, Zone};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
@@ -11,6 +11,9 @@ use crate::settings::Settings;
 
 /// Maximum rows of a table for people; `--json` has all rows.
 const ROWS_MAX: usize = 20;
+
+/// Maximum sessions that are compared.
+const SESSIONS_MAX: usize = 1_000;
 
 /// Width of the longest bar, in columns of the terminal.
 const BAR_COLUMNS: u64 = 30;
@@ -22,10 +25,15 @@ const BAR_COLUMNS: u64 = 30;
 #[command(after_help = "Examples:
   tooltrail stats                                     the last week, everybody
   tooltrail stats --user alice --days 30              a month of alice's
+  tooltrail stats --by hour --last 2d                 when, with errors and durations
   tooltrail stats 'tool=fs.*' --json | jq .by_status  for programs")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
+
+    /// Only one table, with bars: calls over time, or by name
+    #[arg(long, value_name = "WHAT")]
+    by: Option<By>,
 
     /// Count by the days of --zone instead of those of UTC
     #[arg(long)]
@@ -37,11 +45,17 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let mut question = args.asked.question(&settings.zone()?, true)?;
     question.local_days = args.local_days;
     question.check()?;
+    match args.by {
+        Some(By::Hour) => return over_time(&question, BucketSize::Hour, settings),
+        Some(By::Day) if !args.local_days => return over_time(&question, BucketSize::Day, settings),
+        Some(By::Session) => return by_session(question, settings),
+        Some(By::Day | By::Tool | By::User) | None => {}
+    }
     let stats = settings.trail()?.stats(&question)?;
     if settings.flags.json {
         output::print_json(&output::stats_json(&stats))?;
     } else {
-        output::print_paged(&report(&stats))?;
+        output::print_paged(&report(&stats, args.by))?;
     }
     output::tell_skipped(&stats.skipped, &stats.unreadable_names);
     if !stats.complete && stats.skipped.unreadable == 0 {
@@ -56,11 +70,99 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     Ok(Exit::Yes.into())
 }
 
-/// Returns the whole report for people.
-fn report(stats: &Stats) -> String {
+/// What one table is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    Hour,
+    Day,
+    Tool,
+    User,
+    Session,
+}
+
+/// Prints calls over time.
+fn over_time(question: &Question, bucket: BucketSize, settings: &Settings) -> Result<ExitCode, Failure> {
+    let series = settings.trail()?.series(question, bucket, GroupBy::None)?;
+    if settings.flags.json {
+        output::print_json(&output::series_json(&series))?;
+    } else {
+        output::print_paged(&buckets(&series, bucket, &settings.zone()?))?;
+    }
+    tell_partial(&series.skipped, &series.unreadable_names, series.complete);
+    Ok(Exit::Yes.into())
+}
+
+/// Prints the newest sessions, those with the most calls first.
+fn by_session(mut question: Question, settings: &Settings) -> Result<ExitCode, Failure> {
+    question.limit = SESSIONS_MAX;
+    let mut answer = settings.trail()?.sessions(&question)?;
+    answer.sessions.sort_by_key(|session| std::cmp::Reverse(session.calls));
+    if settings.flags.json {
+        output::print_json(&output::sessions_json(&answer))?;
+    } else {
+        let calls =
+            answer.sessions.iter().map(|session| (format!("{} {}", session.user, session.session), session.calls));
+        let calls = calls.collect::<std::collections::BTreeMap<_, _>>();
+        output::print_paged(&counts("session", &calls, calls.values().sum()))?;
+    }
+    tell_partial(&answer.skipped, &answer.unreadable_names, answer.complete);
+    Ok(Exit::Yes.into())
+}
+
+fn tell_partial(skipped: &Skipped, unreadable_names: &[String], complete: bool) {
+    output::tell_skipped(skipped, unreadable_names);
+    if !complete && skipped.unreadable == 0 {
+        output::talk("this answer is partial: it reached its bound of bytes or time");
+    }
+}
+
+/// Returns the table of calls over time, from the first bucket that has any.
+fn buckets(series: &Series, bucket: BucketSize, zone: &Zone) -> String {
+    let first = series.buckets.iter().position(|bucket| bucket.all.calls > 0);
+    let Some(first) = first else { return "0 calls\n".to_owned() };
+    let head = if bucket == BucketSize::Day { "day" } else { "begin" };
+    let mut table = Table::new(&[
+        Column::fixed(head),
+        Column::number("calls"),
+        Column::number("error"),
+        Column::number("denied"),
+        Column::number("took p50").rank(2),
+        Column::number("p95").rank(1),
+        Column::text(""),
+    ]);
+    let most = series.buckets.iter().map(|bucket| bucket.all.calls).max().unwrap_or(0);
+    for SeriesBucket { start, all, .. } in &series.buckets[first..] {
+        let (day, at) = zone.wall_clock(*start);
+        let begin = match bucket {
+            // Days are those of UTC.
+            BucketSize::Day => start.to_string().chars().take(10).collect(),
+            BucketSize::Hour | BucketSize::Minute => format!("{day} {}", at.get(..5).unwrap_or(&at)),
+        };
+        let took = |took: Option<f64>| took.map(output::duration).unwrap_or_default();
+        let cells =
+            [all.calls.to_string(), nonzero(all.errors), nonzero(all.denied), took(all.p50_ms), took(all.p95_ms)];
+        let mut row = vec![Cell::new(&begin)];
+        row.extend(cells.iter().map(|cell| Cell::new(cell)));
+        row.push(Cell::dim(&bar(all.calls, most)));
+        table.row(row);
+    }
+    table.render()
+}
+
+/// Returns the whole report for people, or the table of one part.
+fn report(stats: &Stats, by: Option<By>) -> String {
     let head = format!("{}, {} to {}\n", output::unit(stats.total, "call", "calls"), stats.from, stats.to);
     if stats.total == 0 {
         return head;
+    }
+    match by {
+        Some(By::Tool) => {
+            let calls = stats.by_tool.iter().map(|(name, tool)| (name.clone(), tool.calls)).collect();
+            return counts("tool", &calls, stats.total);
+        }
+        Some(By::User) => return counts("user", &stats.by_user, stats.total),
+        Some(By::Day) => return by_day(stats),
+        Some(By::Hour | By::Session) | None => {}
     }
     [head, by_status(stats), by_tool(stats), counts("user", &stats.by_user, stats.total), by_day(stats)].join("\n")
 }
@@ -120,11 +222,19 @@ fn by_tool(stats: &Stats) -> String {
 
 /// Returns a table of names with their counts, the largest first.
 fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, total: u64) -> String {
-    let mut table = Table::new(&[Column::name(head), Column::number("calls"), Column::number("share")]);
+    let columns = [Column::name(head), Column::number("calls"), Column::number("share"), Column::text("")];
+    let mut table = Table::new(&columns);
     let mut sorted = counts.iter().collect::<Vec<_>>();
     sorted.sort_by_key(|(_, calls)| std::cmp::Reverse(**calls));
+    let most = sorted.first().map_or(0, |(_, calls)| **calls);
     for (name, calls) in sorted.iter().take(ROWS_MAX) {
-        table.row(vec![Cell::new(name), Cell::new(&calls.to_string()), Cell::new(&share(**calls, total))]);
+        let (calls, share) = (**calls, share(**calls, total));
+        table.row(vec![
+            Cell::new(name),
+            Cell::new(&calls.to_string()),
+            Cell::new(&share),
+            Cell::dim(&bar(calls, most)),
+        ]);
     }
     table.render() + &more(sorted.len())
 }
@@ -132,13 +242,17 @@ fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, 
 /// Returns the table of the newest days in order, each with a bar.
 fn by_day(stats: &Stats) -> String {
     let mut table = Table::new(&[Column::fixed("day"), Column::number("calls"), Column::text("")]);
-    let most = stats.by_day.values().copied().max().unwrap_or(0).max(1);
+    let most = stats.by_day.values().copied().max().unwrap_or(0);
     let passed_over = stats.by_day.len().saturating_sub(ROWS_MAX);
     for (day, calls) in stats.by_day.iter().skip(passed_over) {
-        let bar = "▇".repeat(usize::try_from((calls * BAR_COLUMNS).div_ceil(most)).unwrap_or(0));
-        table.row(vec![Cell::new(day), Cell::new(&calls.to_string()), Cell::dim(&bar)]);
+        table.row(vec![Cell::new(day), Cell::new(&calls.to_string()), Cell::dim(&bar(*calls, most))]);
     }
     table.render() + &more(stats.by_day.len())
+}
+
+/// Returns the bar of a count beside the largest one.
+fn bar(calls: u64, most: u64) -> String {
+    "▇".repeat(usize::try_from((calls * BAR_COLUMNS).div_ceil(most.max(1))).unwrap_or(0))
 }
 
 /// Returns a line that says how many rows are not shown, or an empty text.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tooltrail::{Nothing, Quantiles, Scanned, Skipped, Stats, ToolStats};
+use tooltrail::{Nothing, Quantiles, Scanned, Series, SeriesCounts, Sessions, Skipped, Stats, ToolStats};
 
 use super::stream::{talk, talk_hint};
 
@@ -45,6 +45,69 @@ pub(crate) fn stats_json(stats: &Stats) -> Value {
         answer["newest"] = json!(newest.to_string());
     }
     answer
+}
+
+/// Returns calls over time.
+pub(crate) fn series_json(series: &Series) -> Value {
+    let buckets = series.buckets.iter().map(|bucket| {
+        let mut object = counts_json(&bucket.all);
+        object.insert("start".to_owned(), bucket.start.to_string().into());
+        let groups = bucket.groups.iter().map(|(name, counts)| (name.clone(), counts_json(counts).into()));
+        object.insert("groups".to_owned(), groups.collect::<Map<_, _>>().into());
+        Value::from(object)
+    });
+    let mut answer = json!({
+        "from": series.from.to_string(),
+        "to": series.to.to_string(),
+        "groups": series.groups,
+        "buckets": buckets.collect::<Vec<_>>(),
+        "skipped": skipped_json(&series.skipped),
+        "scanned": scanned_json(&series.scanned),
+        "complete": series.complete,
+    });
+    if !series.unreadable_names.is_empty() {
+        answer["unreadable_names"] = json!(series.unreadable_names);
+    }
+    answer
+}
+
+/// Returns the counts of one bucket or group. The quantiles are absent if nothing was measured.
+fn counts_json(counts: &SeriesCounts) -> Map<String, Value> {
+    let mut object = Map::new();
+    for (name, count) in [("calls", counts.calls), ("errors", counts.errors), ("denied", counts.denied)] {
+        object.insert(name.to_owned(), count.into());
+    }
+    if let (Some(p50), Some(p95)) = (counts.p50_ms, counts.p95_ms) {
+        object.insert("duration_ms".to_owned(), json!({ "p50": number(p50), "p95": number(p95) }));
+    }
+    object
+}
+
+/// Returns the newest sessions.
+pub(crate) fn sessions_json(answer: &Sessions) -> Value {
+    let sessions = answer.sessions.iter().map(|session| {
+        json!({
+            "session": session.session,
+            "user": session.user,
+            "client": session.client,
+            "begin": session.begin.to_string(),
+            "end": session.end.to_string(),
+            "calls": session.calls,
+            "errors": session.errors,
+            "denied": session.denied,
+        })
+    });
+    let mut object = json!({
+        "sessions": sessions.collect::<Vec<_>>(),
+        "total": answer.total,
+        "skipped": skipped_json(&answer.skipped),
+        "scanned": scanned_json(&answer.scanned),
+        "complete": answer.complete,
+    });
+    if !answer.unreadable_names.is_empty() {
+        object["unreadable_names"] = json!(answer.unreadable_names);
+    }
+    object
 }
 
 /// Returns the counts of one tool. A group of quantiles is absent if nothing was measured.

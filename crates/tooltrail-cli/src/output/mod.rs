@@ -11,7 +11,9 @@ mod shown;
 mod stream;
 mod table;
 
-pub(crate) use answer::{nothing_json, nothing_words, scanned_json, skipped_json, stats_json, tell_skipped};
+pub(crate) use answer::{
+    nothing_json, nothing_words, scanned_json, series_json, sessions_json, skipped_json, stats_json, tell_skipped,
+};
 pub(crate) use colour::{Colour, word};
 pub(crate) use columns::Columns;
 pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};

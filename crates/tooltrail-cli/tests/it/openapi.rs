@@ -124,7 +124,7 @@ fn every_answer_is_as_described() {
         document.check("GET", STREAM, &service.get(token, STREAM));
     }
     document.stream(&service, &admin);
-    for path in ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"] {
+    for path in READS {
         document.check("GET", path, &service.send("GET", path, &[], ""));
         for token in [&admin, &alice, &ingest] {
             document.check("GET", path, &service.get(token, path));
@@ -141,6 +141,11 @@ fn every_answer_is_as_described() {
         "/api/audit/stats?user=alice&days=30&q=status%3Dok",
         "/api/audit/stats?limit=1",
         "/api/audit/stats?q=tool%3Dtooltrail.*",
+        "/api/audit/series?bucket=minute&by=tool&q=last%3D1h",
+        "/api/audit/series?bucket=day&by=none&from=2026-11-01&to=2026-11-30",
+        "/api/audit/series?bucket=minute",
+        "/api/audit/series?bucket=week",
+        "/api/audit/sessions?limit=1&user=alice",
     ] {
         document.check("GET", target, &service.get(&admin, target));
     }
@@ -175,8 +180,7 @@ fn every_answer_is_as_described() {
     }
     // After many requests without a valid token, an address gets 429 for every request.
     service.until("sends strangers away", || service.send("GET", "/api/audit/users", &[], "").status == 429);
-    let read = ["/api/audit/recent", "/api/audit/stats", "/api/audit/users"].map(str::to_owned);
-    for path in read.iter().chain(&sealed) {
+    for path in READS.into_iter().chain(sealed.iter().map(String::as_str)) {
         document.check("GET", path, &service.send("GET", path, &[], ""));
     }
     document.check("POST", "/api/audit/entries", &service.send("POST", "/api/audit/entries", &[], line));
@@ -216,12 +220,15 @@ fn starting(document: &mut Document, sealed: &[String]) {
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();
     let service = Service::start_in(place);
-    let others = ["/api/audit/recent", "/api/audit/stats", "/api/audit/users", STREAM, "/readyz", "/healthz"];
-    for target in others.into_iter().chain(sealed.iter().map(String::as_str)) {
+    for target in READS.into_iter().chain([STREAM, "/readyz", "/healthz"]).chain(sealed.iter().map(String::as_str)) {
         document.check("GET", target, &service.get(&token, target));
     }
     document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));
 }
+
+/// The paths that read the trail.
+const READS: [&str; 5] =
+    ["/api/audit/recent", "/api/audit/stats", "/api/audit/series", "/api/audit/sessions", "/api/audit/users"];
 
 /// Checks that every described answer was seen, except those that need a fault of the machine or a long wait.
 fn unseen(document: &Document) {

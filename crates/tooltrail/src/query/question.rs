@@ -79,6 +79,17 @@ impl Question {
         (first, until)
     }
 
+    /// Returns the range of instants of the question, from the first one up to the one after the last. Without an end it
+    /// is up to now.
+    pub(crate) fn instants(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let (from, to) = self.query.range(now);
+        let from = from.map_or_else(|| self.window(now).0.start(), Timestamp::from_millis);
+        // An id of another writer sets no end.
+        let to = to.filter(|to| *to < i64::MAX).map(Timestamp::from_millis);
+        let next = Timestamp::from_millis(now.as_millis() + 1);
+        (from, to.unwrap_or(next))
+    }
+
     /// Whether the query limits the end of the range, or names an id, but not the start of the range.
     pub(crate) fn is_open_ended(&self) -> bool {
         matches!(self.query.window(Timestamp::from_millis(0)), (None, Some(_)))

@@ -88,7 +88,14 @@ impl Query {
     ///
     /// Our own ids contain the time of their entry.
     pub(crate) fn window(&self, now: Timestamp) -> (Option<Date>, Option<Date>) {
-        window(&self.terms, now)
+        let (from, to) = range(&self.terms, now);
+        let date = |ms: i64| Timestamp::from_millis(ms).date();
+        (from.map(date), to.map(|to| date(to.saturating_sub(1))))
+    }
+
+    /// Returns the first instant that its terms allow, and the first one after them, in milliseconds since 1970.
+    pub(super) fn range(&self, now: Timestamp) -> (Option<i64>, Option<i64>) {
+        range(&self.terms, now)
     }
 
     /// Whether its range ends before it starts.
@@ -128,40 +135,45 @@ fn positive(terms: &[Term]) -> Box<dyn Iterator<Item = (&Place, &[Glob])> + '_> 
     }))
 }
 
-/// Returns the first and the last UTC date that all of these terms allow.
-fn window(terms: &[Term], now: Timestamp) -> (Option<Date>, Option<Date>) {
-    let (mut first, mut last) = (None::<Date>, None::<Date>);
+/// A range of milliseconds since 1970: its begin, and its exclusive end; `None` for an end that is left open.
+type Range = (Option<i64>, Option<i64>);
+
+/// Returns the range of instants that all of these terms allow.
+fn range(terms: &[Term], now: Timestamp) -> Range {
+    let (mut begin, mut end) = (None::<i64>, None::<i64>);
     for term in terms {
         let (from, to) = match term {
-            Term::Since(ts) => (Some(ts.date()), None),
-            // The end of the range is exclusive.
-            Term::Until(ts) => (None, Some(Timestamp::from_millis(ts.as_millis().saturating_sub(1)).date())),
+            Term::Since(ts) => (Some(ts.as_millis()), None),
+            Term::Until(ts) => (None, Some(ts.as_millis())),
             Term::Last { count, unit } => {
                 let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
-                (Some(Timestamp::from_millis(now.as_millis().saturating_sub(span)).date()), None)
+                (Some(now.as_millis().saturating_sub(span)), None)
             }
             Term::Value { place: Place::Field("id"), globs, negated: false } => either(globs.iter().map(days_of_id)),
-            Term::Any(branches) => either(branches.iter().map(|branch| window(branch, now))),
+            Term::Any(branches) => either(branches.iter().map(|branch| range(branch, now))),
             _ => (None, None),
         };
-        first = first.max(from);
-        last = [last, to].into_iter().flatten().min();
+        begin = begin.max(from);
+        end = [end, to].into_iter().flatten().min();
     }
-    (first, last)
+    (begin, end)
 }
 
 /// Returns the days of the entries that an id can name.
-fn days_of_id(glob: &Glob) -> (Option<Date>, Option<Date>) {
+fn days_of_id(glob: &Glob) -> Range {
     match glob.exact().and_then(EntryId::parse).map(|id| id.time().date()) {
-        Some(day) => (Some(day.plus_days(-ID_SLACK_DAYS)), Some(day.plus_days(ID_SLACK_DAYS))),
+        Some(day) => {
+            let (from, to) = (day.plus_days(-ID_SLACK_DAYS).start(), day.plus_days(ID_SLACK_DAYS + 1).start());
+            (Some(from.as_millis()), Some(to.as_millis()))
+        }
         // An id of another writer may belong to any time.
-        None => (None, Some(Timestamp::from_millis(i64::MAX).date())),
+        None => (None, Some(i64::MAX)),
     }
 }
 
-/// Returns the window of entries that are in at least one of several windows.
-fn either(windows: impl Iterator<Item = (Option<Date>, Option<Date>)>) -> (Option<Date>, Option<Date>) {
-    windows
+/// Returns the range of entries that are in at least one of several ranges.
+fn either(ranges: impl Iterator<Item = Range>) -> Range {
+    ranges
         .reduce(|(from, to), (other_from, other_to)| {
             let from = from.zip(other_from).map(|(a, b)| a.min(b));
             (from, to.zip(other_to).map(|(a, b)| a.max(b)))

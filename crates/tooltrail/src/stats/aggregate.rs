@@ -1,11 +1,12 @@
-//! Combines sightings into calls, and counts the calls.
+//! Counts calls by status, tool, user and day.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use super::answer::{Stats, ToolStats};
+use super::calls::CountCalls;
 use super::numbers::Numbers;
-use super::sightings::{Sighting, Sightings};
-use crate::call::{EntryId, Status};
+use super::sightings::Sighting;
+use crate::call::Status;
 use crate::clock::Date;
 
 /// The most names of tools or users that an answer lists.
@@ -18,10 +19,6 @@ const NAMES_COUNTED_MAX: usize = 20_000;
 /// The most tools whose durations and lengths are measured: some tens of megabytes at most. Other tools are only
 /// counted.
 const TOOLS_MEASURED_MAX: usize = 2_000;
-
-/// The most ids of one day file that are remembered to find an entry that is in the file twice: 16 bytes each, twice
-/// that in the hash table.
-const IDS_MAX: usize = 1_000_000;
 
 /// The name under which all names are counted that are not listed.
 const OTHER: &str = "other";
@@ -55,41 +52,13 @@ impl Tool {
 /// Everything counted so far.
 #[derive(Debug, Default)]
 pub(super) struct Aggregate {
-    sightings: Sightings,
-    /// The ids of the current file.
-    ids: HashSet<u128>,
     measured: usize,
     tools: HashMap<String, Tool>,
     users: HashMap<String, u64>,
     days: BTreeMap<Date, u64>,
 }
 
-impl Aggregate {
-    /// Whether this is the first entry with this id in the current file. An entry that was sent again has the same
-    /// time, so it is in the same file.
-    pub(super) fn is_new(&mut self, id: Option<EntryId>) -> bool {
-        match id {
-            Some(id) if self.ids.len() < IDS_MAX => self.ids.insert(id.to_bits()),
-            _ => true,
-        }
-    }
-
-    /// Starts a file. Later files have the same date or an older one.
-    pub(super) fn begin_file(&mut self, day: Date) {
-        self.ids.clear();
-        // A call may have sightings on both sides of midnight, and in UTC and in the zone.
-        for call in self.sightings.take_from(day.plus_days(3)) {
-            self.count(&call);
-        }
-    }
-
-    /// Adds one sighting. A sighting with a call id waits for other sightings of the same call.
-    pub(super) fn add(&mut self, sighting: Sighting) {
-        if let Some(call) = self.sightings.add(sighting) {
-            self.count(&call);
-        }
-    }
-
+impl CountCalls for Aggregate {
     fn count(&mut self, call: &Sighting) {
         let measured = &mut self.measured;
         let tool = entry(&mut self.tools, &call.tool);
@@ -110,12 +79,11 @@ impl Aggregate {
         *entry(&mut self.users, &call.user) += 1;
         *self.days.entry(call.day).or_default() += 1;
     }
+}
 
+impl Aggregate {
     /// Writes the counts into the answer.
-    pub(super) fn fill(mut self, stats: &mut Stats, today: Date) {
-        for call in self.sightings.take_all() {
-            self.count(&call);
-        }
+    pub(super) fn fill(self, stats: &mut Stats, today: Date) {
         let mut by_status = BTreeMap::from_iter(Status::ALL.iter().map(|status| (status.as_str(), 0)));
         for tool in self.tools.values() {
             stats.total += tool.counts.calls;

@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::aggregate::Aggregate;
+use super::calls::{ReadCalls, count_calls};
 use super::numbers::Quantiles;
-use super::sightings::Sighting;
-use crate::call::{EntryId, Via};
 use crate::clock::Date;
 use crate::error::Error;
-use crate::query::{Filter, Line, Question};
-use crate::read::{DayFile, Scan, ScanBound, ScanContext, Scanned, Skipped, Trail};
+use crate::query::Question;
+use crate::read::{Scanned, Skipped, Trail};
 
 /// Counts and quantiles of calls.
 #[derive(Clone, Debug, Default)]
@@ -67,56 +66,11 @@ impl Trail {
     /// # Errors
     /// As [`Trail::recent`].
     pub fn stats(&self, question: &Question) -> Result<Stats, Error> {
-        let asked = self.ask(question)?;
-        let filter = Filter::new(&question.query, self.clock.now());
-        let own = question.query.names_own_events();
-        let start = self.clock.monotonic();
-        let (bound, mut all) = (self.bounds.stats, Aggregate::default());
-        let mut context = ScanContext::new(&self.home, &self.zone);
-        let folders = self.folders(asked.owned().as_ref(), &mut context.unreadable)?;
-        let newest = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
-        // Newest date first, so that all files of a date are read together.
-        let mut files = folders.iter().enumerate().flat_map(|(n, folder)| folder.days.iter().map(move |day| (*day, n)));
-        let mut files = files.by_ref().filter(|(day, _)| asked.may_hold(*day)).collect::<Vec<_>>();
-        files.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-        let mut complete = true;
-        'files: for (day, folder) in files {
-            all.begin_file(day);
-            let mut scan = Scan::new(DayFile::new(&folders[folder].name, day, &self.zone));
-            loop {
-                let is_spent = context.scanned.bytes >= bound.bytes_max
-                    || self.clock.monotonic() - start >= bound.time_max
-                    || self.cancel.is_cancelled();
-                if is_spent {
-                    complete = false;
-                    break 'files;
-                }
-                let bound = scan.step(&mut context, |_, ts, line, skipped| {
-                    if ts < asked.first.start() || !filter.may_match(line) {
-                        return;
-                    }
-                    let text = std::str::from_utf8(line).ok();
-                    let Some(entry) = text.and_then(|text| Line::parse(text, &self.zone)) else {
-                        return skipped.line(line);
-                    };
-                    let is_own = entry.string("via").as_deref() == Some(Via::Tooltrail.as_str());
-                    let id = || entry.string("id").and_then(|id| EntryId::parse(&id));
-                    if (own || !is_own) && filter.matches(&entry) && all.is_new(id()) {
-                        let day = if question.local_days { self.zone.date_of(entry.ts) } else { entry.ts.date() };
-                        all.add(Sighting::of(&entry, day));
-                    }
-                });
-                if bound == ScanBound::Done {
-                    break;
-                }
-            }
-        }
-        let (skipped, unreadable_names) = context.left_out();
-        let scanned = context.scanned;
-        complete &= skipped.unreadable == 0 && !self.lacks(asked.owned().as_ref());
-        let from = asked.first.to_string();
+        let mut all = Aggregate::default();
+        let read = count_calls(self, question, &mut all)?;
+        let ReadCalls { skipped, scanned, unreadable_names, complete, newest, first, last } = read;
+        let from = first.to_string();
         let mut stats = Stats { skipped, scanned, unreadable_names, complete, newest, from, ..Stats::default() };
-        let last = asked.last.unwrap_or_else(|| self.clock.now().date()).min(self.clock.now().date());
         all.fill(&mut stats, last);
         if question.is_open_ended()
             && let Some(first) = stats.by_day.keys().next()

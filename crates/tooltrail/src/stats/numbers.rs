@@ -101,7 +101,7 @@ impl Numbers {
 }
 
 /// Returns a number rounded to the digits that are known.
-fn rounded(number: f64) -> f64 {
+pub(super) fn rounded(number: f64) -> f64 {
     if number <= 0.0 {
         return number;
     }

@@ -38,9 +38,11 @@ pub(super) struct Sighting {
     pub(super) day: Date,
     pub(super) duration_ms: Option<f64>,
     pub(super) result_chars: Option<f64>,
+    pub(super) session: Option<Box<str>>,
+    /// Read only if the answer is about clients.
+    pub(super) client: Option<Box<str>>,
+    pub(super) ended_ms: i64,
     call_id: Option<Box<str>>,
-    session: Option<Box<str>>,
-    ended_ms: i64,
     is_interrupted: bool,
 }
 
@@ -60,6 +62,7 @@ impl Sighting {
             result_chars: number("result_chars"),
             call_id: known("call_id"),
             session: known("session"),
+            client: None,
             ended_ms: line.ts.as_millis(),
             is_interrupted: line.string("reason").as_deref() == Some(Reason::Interrupted.as_str()),
         }
@@ -71,7 +74,8 @@ impl Sighting {
         Via::ALL.iter().position(|via| Some(*via) == self.via).unwrap_or(Via::ALL.len())
     }
 
-    fn began_ms(&self) -> i64 {
+    /// Returns when the call began, in milliseconds since 1970.
+    pub(super) fn began_ms(&self) -> i64 {
         self.ended_ms.saturating_sub(self.duration_ms.unwrap_or(0.0) as i64)
     }
 }

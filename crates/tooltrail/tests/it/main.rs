@@ -15,6 +15,7 @@ mod layers;
 mod linear;
 mod many_writers;
 mod open_calls;
+mod over_time;
 mod proof_vectors;
 mod prune_ends;
 mod pruning;

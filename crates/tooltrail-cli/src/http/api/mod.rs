@@ -9,6 +9,8 @@ pub(crate) mod read_log;
 pub(crate) mod recent;
 pub(crate) mod reserved_body;
 pub(crate) mod sealed;
+pub(crate) mod series;
+pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod stream;
 pub(crate) mod users;

@@ -54,6 +54,13 @@ impl Params {
             .ok_or_else(|| Problem::unclear(format!("{name} is {value:?}"), format!("use {}", words.join(" or "))))
     }
 
+    /// Returns the value of a parameter, which must be one of these words.
+    pub(crate) fn one_of<T: Copy>(&self, name: &str, known: &[(T, &'static str)]) -> Result<Option<T>, Problem> {
+        let words = known.iter().map(|(_, word)| *word).collect::<Vec<_>>();
+        let chosen = self.choice(name, &words)?;
+        Ok(chosen.and_then(|chosen| known.iter().find(|(_, word)| *word == chosen)).map(|(value, _)| *value))
+    }
+
     /// Returns the query that the parameters describe. Times without a time zone are in `zone`. Parameters that are not
     /// given keep their defaults.
     pub(crate) fn question(&self, zone: &Zone) -> Result<Question, Problem> {

@@ -1,0 +1,112 @@
+//! A small mergeable sketch of many numbers, for answers and caches that hold thousands of them.
+//!
+//! Numbers are counted in buckets whose limits grow by one percent each, as in DDSketch (Masson, Rim and Lee, 2019). Only
+//! the buckets that hold something are stored, so a sketch of few numbers takes few bytes.
+
+/// The factor between the limits of two neighbouring buckets: each number is within half a percent of its bucket's value.
+const GROWTH: f64 = 1.01;
+
+/// The smallest number that is distinguished from zero: a microsecond, in milliseconds.
+const SMALLEST: f64 = 0.001;
+
+/// The largest number that is distinguished: every length that fits into 64 bits.
+const LARGEST: f64 = 18_446_744_073_709_551_616.0;
+
+/// The distribution of numbers ≥ 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Sketch {
+    /// The buckets that hold numbers, in order, each with how many.
+    buckets: Vec<(u16, u32)>,
+    count: u64,
+    max: f64,
+}
+
+impl Sketch {
+    /// Adds a number ≥ 0.
+    pub(super) fn add(&mut self, number: f64) {
+        self.count += 1;
+        self.max = self.max.max(number);
+        self.put(bucket_of(number), 1);
+    }
+
+    /// Returns a quantile by nearest rank, `percent` from 1 to 100, within half a percent and rounded to three digits;
+    /// `None` if nothing was added.
+    pub(super) fn quantile(&self, percent: u64) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let rank = (self.count * percent).div_ceil(100).max(1);
+        let mut before = 0;
+        let bucket = self.buckets.iter().find(|(_, count)| {
+            before += u64::from(*count);
+            before >= rank
+        });
+        let value = bucket.map_or(self.max, |(bucket, _)| value_of(*bucket));
+        // No number is larger than the largest one.
+        Some(super::numbers::rounded(value.min(self.max)))
+    }
+
+    /// Adds the numbers of another sketch.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+        other.buckets.iter().for_each(|(bucket, count)| self.put(*bucket, *count));
+    }
+
+    fn put(&mut self, bucket: u16, count: u32) {
+        match self.buckets.binary_search_by_key(&bucket, |(known, _)| *known) {
+            Ok(at) => self.buckets[at].1 = self.buckets[at].1.saturating_add(count),
+            Err(at) => self.buckets.insert(at, (bucket, count)),
+        }
+    }
+}
+
+/// Returns the bucket of a number. Bucket 0 holds what is not distinguished from zero.
+fn bucket_of(number: f64) -> u16 {
+    if number.is_nan() || number < SMALLEST {
+        return 0;
+    }
+    let power = (number.min(LARGEST) / SMALLEST).ln() / GROWTH.ln();
+    // The largest power is below 5,200.
+    power as u16 + 1
+}
+
+/// Returns the number that stands for all numbers of a bucket: it differs from both limits by the same part.
+fn value_of(bucket: u16) -> f64 {
+    match bucket {
+        0 => 0.0,
+        bucket => SMALLEST * GROWTH.powi(i32::from(bucket) - 1) * 2.0 * GROWTH / (1.0 + GROWTH),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_within_one_percent() {
+        for (least, times) in [(1.0, 1.0), (0.001, 0.37), (1e-9, 1e12), (5e15, 3.0)] {
+            let numbers = (0..2_000_u32).map(|n| least + f64::from(n) * times).collect::<Vec<_>>();
+            let mut sketch = Sketch::default();
+            // Not in order.
+            (0..numbers.len()).for_each(|n| sketch.add(numbers[n * 769 % numbers.len()]));
+            for percent in [1, 50, 90, 95, 99, 100] {
+                let exact = numbers[(2_000 * percent).div_ceil(100) - 1];
+                let found = sketch.quantile(percent as u64).unwrap();
+                let is_near = (found - exact).abs() <= exact * 0.01 || exact < SMALLEST;
+                assert!(is_near, "{percent} of {least} {times}: {found}, not {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn odd_numbers_have_a_place() {
+        let mut sketch = Sketch::default();
+        assert_eq!(sketch.quantile(50), None);
+        for number in [0.0, 0.0, 1e-12, f64::MAX, f64::INFINITY] {
+            sketch.add(number);
+        }
+        assert_eq!(sketch.quantile(50), Some(0.0));
+        assert!(sketch.quantile(95).unwrap() > 1e19);
+    }
+}
