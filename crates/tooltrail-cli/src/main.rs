@@ -5,6 +5,7 @@ mod agents;
 mod clock;
 mod commands;
 mod demo;
+mod export;
 mod failure;
 mod hook;
 mod http;

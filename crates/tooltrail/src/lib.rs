@@ -90,8 +90,8 @@ pub use query::check_filter;
 pub use query::{Cursor, Query, Question};
 pub use random::{Random, SystemRandom};
 pub use read::{
-    Arrived, Bound, Bounds, Cancel, Follow, Followed, GapWhy, Nothing, Page, Scanned, Skipped, Trail, UserSummary,
-    UsersPage,
+    Arrived, Bound, Bounds, Cancel, Export, ExportOrder, ExportPage, Exported, Follow, Followed, GapWhy, Nothing, Page,
+    Scanned, Skipped, Trail, UserSummary, UsersPage,
 };
 #[doc(hidden)]
 pub use record::Steps;

@@ -5,6 +5,7 @@ mod completions;
 mod config;
 mod demo;
 mod erase;
+mod export;
 mod find_secret;
 mod gate;
 mod hook;
@@ -71,6 +72,7 @@ enum Command {
     Show(show::Args),
     Tail(tail::Args),
     Stats(stats::Args),
+    Export(export::Args),
     Sessions(sessions::Args),
     Reconcile(reconcile::Args),
     Serve(serve::Args),
@@ -123,6 +125,7 @@ impl Cli {
             Command::Show(args) => show::run(&args, settings),
             Command::Tail(args) => tail::run(args, settings),
             Command::Stats(args) => stats::run(args, settings),
+            Command::Export(args) => export::run(args, settings),
             Command::Sessions(args) => sessions::run(&args, settings),
             Command::Reconcile(args) => reconcile::run(&args, settings),
             Command::Serve(args) => serve::run(args, settings),

@@ -36,12 +36,13 @@ const CHECKPOINT: HeaderName = HeaderName::from_static("tooltrail-checkpoint");
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// All routes of the API; the routes of the page are in `web`.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 15] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 16] {
     [
         ("/api/audit/recent", get(api::recent::recent)),
         ("/api/audit/stats", get(api::stats::stats)),
         ("/api/audit/series", get(api::series::series)),
         ("/api/audit/sessions", get(api::sessions::sessions)),
+        ("/api/audit/export", get(api::export::export)),
         ("/api/audit/users", get(api::users::users)),
         ("/api/audit/stream", get(api::stream::stream)),
         ("/api/audit/entries", post(api::entries::entries)),

@@ -281,7 +281,12 @@ pub(crate) fn see_other(address: &str) -> Response {
 
 /// Returns a stream of events, with a header that tells proxies not to buffer it.
 pub(crate) fn events(body: axum::body::Body) -> Response {
-    let mut response = typed(StatusCode::OK, "text/event-stream", body);
+    streamed("text/event-stream", body)
+}
+
+/// Returns a response whose body is made while it is sent.
+pub(crate) fn streamed(content_type: &'static str, body: axum::body::Body) -> Response {
+    let mut response = typed(StatusCode::OK, content_type, body);
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
 }

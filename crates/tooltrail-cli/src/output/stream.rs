@@ -40,6 +40,11 @@ impl Data {
         Ok(self.out.write_all(bytes)?)
     }
 
+    /// Writes what is in the buffer.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+
     /// Flushes the buffer.
     pub(crate) fn finish(mut self) -> Result<(), Failure> {
         Ok(self.out.flush()?)

@@ -9,6 +9,7 @@ mod demo;
 #[path = "../../../tooltrail/tests/it/dice.rs"]
 mod dice;
 mod durability;
+mod export;
 mod fairness;
 mod gate;
 mod help;

@@ -41,6 +41,8 @@ pub struct Question {
     pub limit: usize,
     /// The end of the previous page.
     pub cursor: Option<Cursor>,
+    /// The begin of a later page: entries that are on it or before it are left out.
+    pub(crate) above: Option<Cursor>,
 }
 
 impl Question {
@@ -48,7 +50,8 @@ impl Question {
     #[must_use]
     pub fn new() -> Self {
         let (exact_user, local_days) = (false, false);
-        Self { query: Query::default(), user: None, exact_user, days: 7, local_days, limit: 200, cursor: None }
+        let (cursor, above) = (None, None);
+        Self { query: Query::default(), user: None, exact_user, days: 7, local_days, limit: 200, cursor, above }
     }
 
     /// Reads a query and leaves the other fields at their defaults.

@@ -109,12 +109,13 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
     let mut context = ScanContext::new(asked.home, asked.zone);
     let bytes_max = asked.bounds.page_lines_bytes_max;
     let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0, bytes_max };
-    let cursor = question.cursor.as_ref();
+    let (cursor, above) = (question.cursor.as_ref(), question.above.as_ref());
     let folders = trail.folders(asked.owned().as_ref(), &mut context.unreadable)?;
     let newest_day = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
     let mut sources = Sources::new(asked, folders);
     while let Some((upto, source)) = sources.order.pop() {
-        if upto < first || best.settled(upto) {
+        let is_over = above.is_some_and(|above| upto < above.position.ts.as_millis());
+        if upto < first || is_over || best.settled(upto) {
             break;
         }
         let spent = context.scanned.bytes >= bound.bytes_max
@@ -131,7 +132,8 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
         }
         let n = sources.scan(source);
         let bound = sources.scans[n].step(&mut context, |position, ts, line, skipped| {
-            let shown = cursor.is_some_and(|cursor| position >= cursor.position);
+            let shown = cursor.is_some_and(|cursor| position >= cursor.position)
+                || above.is_some_and(|above| position < above.position);
             if ts.as_millis() < first || shown || !best.wants(&position) || !filter.may_match(line) {
                 return;
             }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod cancel;
+mod export;
 mod follow;
 mod locate;
 mod merge;
@@ -13,6 +14,7 @@ mod users;
 
 pub use bounds::{Bound, Bounds};
 pub use cancel::Cancel;
+pub use export::{Export, ExportOrder, ExportPage, Exported};
 pub use follow::{Arrived, Follow, Followed, GapWhy};
 pub(crate) use locate::{DayFile, Folder};
 pub use page::{Nothing, Page, Scanned, Skipped};

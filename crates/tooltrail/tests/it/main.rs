@@ -5,6 +5,7 @@
 mod batch_order;
 mod dice;
 mod durability_by_tool;
+mod exporting;
 mod fair_batches;
 mod filter;
 mod following;

@@ -1,6 +1,7 @@
 //! The resources of the API, one file each, and helpers that several of them share.
 
 pub(crate) mod entries;
+pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod metrics;
 pub(crate) mod openapi;

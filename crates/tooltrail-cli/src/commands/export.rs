@@ -1,0 +1,92 @@
+//! `tooltrail export`: writes all entries that match, in a format of other programs.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tooltrail::{Cursor, Export, ExportOrder};
+
+use crate::export::Format;
+use crate::failure::{Exit, Failure};
+use crate::output::{self, Data};
+use crate::question::QuestionArgs;
+use crate::settings::Settings;
+
+/// Write all entries that match, for other programs
+///
+/// The newest first, or with --oldest-first the reverse. Memory does not grow with the answer. If it is interrupted, the
+/// cursor with which it goes on is on stderr.
+///
+/// In csv, a cell that a spreadsheet would take for a formula begins with an apostrophe.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail export --days 365 | zstd > year.jsonl.zst    everything, as it is stored
+  tooltrail export 'status!=ok' --format csv > bad.csv   for a spreadsheet
+  tooltrail export --last 1d --format ocsf               for a SIEM")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    asked: QuestionArgs,
+
+    /// The format
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
+
+    /// The oldest entry first
+    #[arg(long)]
+    oldest_first: bool,
+
+    /// Write tooltrail's own notes of who read the trail, too
+    #[arg(long)]
+    own: bool,
+
+    /// Go on where an export of the same question and order ended
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}
+
+/// Runs the export.
+pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
+    let zone = settings.zone()?;
+    let mut question = args.asked.question(&zone, args.own)?;
+    question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
+    question.check()?;
+    let (trail, is_first) = (settings.trail()?, question.cursor.is_none());
+    let order = if args.oldest_first { ExportOrder::Oldest } else { ExportOrder::Newest };
+    let mut export = Export::new(question, order);
+    let mut data = Data::exact();
+    if is_first {
+        data.bytes(&args.format.head())?;
+    }
+    let mut next = args.cursor;
+    let is_interrupted = Arc::new(AtomicBool::new(false));
+    // Without the handler, an interruption ends the program at once, and the cursor is not told.
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&is_interrupted));
+    let result = loop {
+        if is_interrupted.load(Ordering::Relaxed) {
+            break Err(Failure::could_not("interrupted", "go on with the cursor above"));
+        }
+        match export.step(&trail) {
+            Ok(Some(page)) => {
+                // What is written is not taken back, so the cursor is told only for whole pages.
+                let written = data.bytes(&args.format.entries(&page.lines, &zone)).and_then(|()| data.flush());
+                if let Err(failure) = written {
+                    break Err(failure);
+                }
+                next = page.next;
+            }
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error.into()),
+        }
+    };
+    if let (Err(_), Some(next)) = (&result, &next) {
+        output::talk(&format!("next: --cursor {next}"));
+    }
+    result?;
+    data.finish()?;
+    let done = export.done();
+    output::tell_skipped(&done.skipped, &done.unreadable_names);
+    if !done.complete && done.skipped.unreadable == 0 {
+        output::talk("this answer is partial: some accepted entries are not in their files yet");
+    }
+    Ok(Exit::Yes.into())
+}

@@ -1,0 +1,47 @@
+//! The choice of a format.
+
+use tooltrail::Zone;
+
+use super::{csv, ocsf};
+
+/// The format of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// The stored lines, byte for byte
+    Jsonl,
+    /// A table with one column for each field, for spreadsheets
+    Csv,
+    /// OCSF 1.8.0 API Activity events (class 6003), one line each
+    Ocsf,
+}
+
+impl Format {
+    /// All formats with their words.
+    pub(crate) const ALL: [(Self, &'static str); 3] =
+        [(Self::Jsonl, "jsonl"), (Self::Csv, "csv"), (Self::Ocsf, "ocsf")];
+
+    /// Returns the media type of the format.
+    pub(crate) const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jsonl | Self::Ocsf => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+        }
+    }
+
+    /// Returns what stands before the first entry.
+    pub(crate) fn head(self) -> Vec<u8> {
+        match self {
+            Self::Csv => csv::head(),
+            Self::Jsonl | Self::Ocsf => Vec::new(),
+        }
+    }
+
+    /// Returns stored lines in this format. Times without a zone are in `zone`.
+    pub(crate) fn entries(self, lines: &[String], zone: &Zone) -> Vec<u8> {
+        match self {
+            Self::Jsonl => lines.iter().flat_map(|line| [line.as_bytes(), b"\n"]).collect::<Vec<_>>().concat(),
+            Self::Csv => csv::rows(lines),
+            Self::Ocsf => ocsf::events(lines, zone),
+        }
+    }
+}
