@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tooltrail::{Cursor, Export, ExportOrder};
+use tooltrail::{Cursor, ExportOrder};
 
-use crate::export::Format;
+use crate::export::{Format, Output};
 use crate::failure::{Exit, Failure};
-use crate::output::{self, Data};
+use crate::output::{Data, talk, tell_skipped, unit};
 use crate::question::QuestionArgs;
 use crate::settings::Settings;
 
@@ -22,7 +22,9 @@ use crate::settings::Settings;
 #[command(after_help = "Examples:
   tooltrail export --days 365 | zstd > year.jsonl.zst    everything, as it is stored
   tooltrail export 'status!=ok' --format csv > bad.csv   for a spreadsheet
-  tooltrail export --last 1d --format ocsf               for a SIEM")]
+  tooltrail export --last 1d --format ocsf               for a SIEM
+  tooltrail export user=alice --format bundle > alice.bundle
+  tooltrail verify --proof alice.bundle --key log.key    anywhere, without the home")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -50,43 +52,46 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let mut question = args.asked.question(&zone, args.own)?;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;
-    let (trail, is_first) = (settings.trail()?, question.cursor.is_none());
-    let order = if args.oldest_first { ExportOrder::Oldest } else { ExportOrder::Newest };
-    let mut export = Export::new(question, order);
-    let mut data = Data::exact();
-    if is_first {
-        data.bytes(&args.format.head())?;
+    if args.format == Format::Bundle && (args.cursor.is_some() || args.oldest_first) {
+        return Err(Failure::could_not("a bundle has no order and no cursor", "leave out --cursor and --oldest-first"));
     }
+    let trail = settings.trail()?;
+    let order = if args.oldest_first { ExportOrder::Oldest } else { ExportOrder::Newest };
+    let mut output = Output::new(question, order, args.format, zone);
+    let mut data = Data::exact();
     let mut next = args.cursor;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     // Without the handler, an interruption ends the program at once, and the cursor is not told.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&is_interrupted));
     let result = loop {
         if is_interrupted.load(Ordering::Relaxed) {
-            break Err(Failure::could_not("interrupted", "go on with the cursor above"));
+            break Err(Failure::could_not("interrupted", "go on with the cursor above, if there is one"));
         }
-        match export.step(&trail) {
-            Ok(Some(page)) => {
-                // What is written is not taken back, so the cursor is told only for whole pages.
-                let written = data.bytes(&args.format.entries(&page.lines, &zone)).and_then(|()| data.flush());
-                if let Err(failure) = written {
+        match output.step(&trail) {
+            Ok(Some(part)) => {
+                // What is written is not taken back, so the cursor is told only for whole parts.
+                if let Err(failure) = data.bytes(&part.bytes).and_then(|()| data.flush()) {
                     break Err(failure);
                 }
-                next = page.next;
+                next = part.next.or(next);
             }
             Ok(None) => break Ok(()),
             Err(error) => break Err(error.into()),
         }
     };
     if let (Err(_), Some(next)) = (&result, &next) {
-        output::talk(&format!("next: --cursor {next}"));
+        talk(&format!("next: --cursor {next}"));
     }
     result?;
     data.finish()?;
-    let done = export.done();
-    output::tell_skipped(&done.skipped, &done.unreadable_names);
+    let (done, unsealed) = output.done();
+    tell_skipped(&done.skipped, &done.unreadable_names);
+    if unsealed > 0 {
+        let entries = unit(unsealed, "entry is", "entries are");
+        talk(&format!("{entries} not in the bundle: not sealed yet, or not what was sealed"));
+    }
     if !done.complete && done.skipped.unreadable == 0 {
-        output::talk("this answer is partial: some accepted entries are not in their files yet");
+        talk("this answer is partial: some accepted entries are not in their files yet");
     }
     Ok(Exit::Yes.into())
 }

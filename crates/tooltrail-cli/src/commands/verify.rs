@@ -1,13 +1,16 @@
 //! `tooltrail verify`: checks that the trail is what was sealed.
 
-use std::io::IsTerminal as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tooltrail::seal::{Finding, MAX_TAIL, Memories, Report, Verdict, VerifierKey, Verify};
+use tooltrail::seal::{
+    BUNDLE_LINE_BYTES_MAX, CheckBundle, Finding, MAX_TAIL, Memories, Report, Verdict, VerifierKey, Verify,
+};
 use tooltrail::{Date, Home, outside_folder};
 
 use crate::failure::{Exit, Failure};
@@ -73,7 +76,7 @@ pub(crate) struct Args {
     #[arg(long)]
     accept: bool,
 
-    /// Check one entry by its proof, without a home
+    /// Check one entry by its proof, or a bundle of `tooltrail export`, without a home
     #[arg(long, value_name = "FILE", conflicts_with_all = ["user", "from", "to", "checkpoint", "witness", "quick", "accept"])]
     proof: Option<PathBuf>,
 }
@@ -128,6 +131,36 @@ fn memories(home: &Home) -> Result<Option<Memories>, Failure> {
     }
 }
 
+/// Returns the lines of a file that is a bundle; `None` for any other file.
+fn bundle(path: &Path) -> Result<Option<BufReader<File>>, Failure> {
+    let failed = |error| Failure::io("read", path.display(), &error);
+    let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+    Ok(CheckBundle::is_bundle(reader.fill_buf().map_err(failed)?).then_some(reader))
+}
+
+/// Checks a bundle line by line, and prints the verdict. If it is good, each entry of the bundle is proved.
+fn check_bundle(mut lines: BufReader<File>, key: VerifierKey, settings: &Settings) -> Result<ExitCode, Failure> {
+    let (mut check, mut line) = (CheckBundle::new(key), String::new());
+    loop {
+        line.clear();
+        let read = lines.by_ref().take(BUNDLE_LINE_BYTES_MAX as u64).read_line(&mut line);
+        if read.map_err(|error| Failure::io("read", "the bundle", &error))? == 0 {
+            break;
+        }
+        check.line(line.trim_end_matches('\n'));
+    }
+    let (checked, entries) = check.end();
+    if settings.flags.json {
+        print_json(&json!({ "verdict": checked.verdict.as_str(), "text": checked.text, "entries": entries }))?;
+    } else {
+        talk(&checked.text);
+        let mut data = Data::exact();
+        data.line(checked.verdict.as_str())?;
+        data.finish()?;
+    }
+    Ok(exit(checked.verdict))
+}
+
 /// Checks one entry by its proof.
 fn proved(path: &Path, key: Option<VerifierKey>, settings: &Settings) -> Result<ExitCode, Failure> {
     let key = key.ok_or_else(|| {
@@ -136,6 +169,9 @@ fn proved(path: &Path, key: Option<VerifierKey>, settings: &Settings) -> Result<
             "give it with --key; tooltrail key show prints it",
         )
     })?;
+    if let Some(bundle) = bundle(path)? {
+        return check_bundle(bundle, key, settings);
+    }
     let proof = tooltrail::seal::Proof::parse(&read(path)?).ok_or_else(|| {
         Failure::could_not(format!("{} is not the proof of an entry", path.display()), "tooltrail prove ID makes one")
     })?;

@@ -4,5 +4,7 @@ mod csv;
 mod fields;
 mod format;
 mod ocsf;
+mod output;
 
 pub(crate) use format::Format;
+pub(crate) use output::{Output, Part};

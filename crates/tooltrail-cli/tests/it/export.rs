@@ -118,6 +118,54 @@ fn an_export_goes_on_where_it_broke_off() {
     assert_eq!(service.get(&alice, "/api/audit/export?user=gr%C3%B6%C3%9Fe").status, 403);
 }
 
+#[test]
+fn a_bundle_is_checked_without_the_home() {
+    let place = TestHome::new();
+    filled(&place, 600);
+    let key = place.run(&["key", "show"]).out;
+    let key = key.lines().find(|line| line.starts_with("tooltrail/")).unwrap().trim().to_owned();
+    let ran = place.run(&["export", "--format", "bundle", "status=denied OR tool=t"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let bundle = ran.out;
+    let entries = bundle.lines().filter(|line| line.starts_with(r#"{"leaf""#)).count();
+    let expected = place.run(&["export", "status=denied OR tool=t"]).out;
+    let stored = |line: &str| serde_json::from_str::<Value>(line).unwrap()["line"].as_str().map(str::to_owned);
+    let mut found = bundle.lines().filter_map(stored).collect::<Vec<_>>();
+    let mut expected = expected.lines().map(str::to_owned).collect::<Vec<_>>();
+    (found.sort(), expected.sort());
+    assert!(entries == expected.len() && found == expected);
+    let elsewhere = TestHome::new();
+    let check = |text: &str, key: &str| {
+        let file = elsewhere.file("some.bundle", text);
+        let ran = elsewhere.run(&["verify", "--proof", &file, "--key", key]);
+        (ran.code, ran.out.trim().to_owned(), ran.err)
+    };
+    let (code, verdict, said) = check(&bundle, &key);
+    assert_eq!((code, &*verdict), (Some(0), "ok"), "{said}");
+    assert!(said.contains(&format!("{entries} entries are in the files that were sealed")), "{said}");
+    // Each change of any line is found.
+    let lines = bundle.lines().collect::<Vec<_>>();
+    for n in [0, 1, 2, lines.len() - 1] {
+        for at in (0..lines[n].len()).step_by(lines[n].len() / 9) {
+            let mut changed = lines.iter().map(|line| line.as_bytes().to_vec()).collect::<Vec<_>>();
+            let byte = &mut changed[n][at];
+            *byte = if *byte == b'A' { b'B' } else { b'A' };
+            let (code, verdict, _) = check(&String::from_utf8_lossy(&changed.join(&b'\n')), &key);
+            assert!(verdict == "modified" || verdict == "bad-signature" || code == Some(2), "{n} {at}: {verdict}");
+        }
+    }
+    let without = |n: usize| {
+        lines.iter().enumerate().filter(|(m, _)| *m != n).map(|(_, line)| *line).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(check(&without(1), &key).1, "modified");
+    let other = TestHome::new();
+    filled(&other, 1);
+    let other = other.run(&["key", "show"]).out;
+    let other = other.lines().find(|line| line.starts_with("tooltrail/")).unwrap().trim().to_owned();
+    assert_eq!(check(&bundle, &other).1, "bad-signature");
+    assert_eq!(check(&format!("{bundle}{}", lines[0]), &key).1, "modified");
+}
+
 /// Returns the first bytes of an export.
 fn fetched(service: &Service, token: &str, target: &str, limit: u64) -> String {
     let mut stream = service.connect();

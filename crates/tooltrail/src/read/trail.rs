@@ -135,6 +135,13 @@ impl Trail {
         Ok(found)
     }
 
+    /// Returns the folders that a question asks for, and how many could not be read.
+    pub(crate) fn folders_of(&self, asked: &PageRequest<'_>) -> Result<(Vec<Folder>, u64), Error> {
+        let mut unreadable = Unreadable::default();
+        let folders = self.folders(asked.owned().as_ref(), &mut unreadable)?;
+        Ok((folders, unreadable.count()))
+    }
+
     pub(crate) fn ask<'a>(&'a self, question: &'a Question) -> Result<PageRequest<'a>, Error> {
         question.check()?;
         let (first, last) = question.window(self.clock.now());

@@ -4,6 +4,7 @@
 //! the log's entries, `log` stores them, `leaves` and `growth` extend the tree of a day file, `signing` makes sure that a
 //! home never signs two histories, and `sealer` runs all of it once a second.
 
+mod bundle;
 mod changes;
 mod checkpoint;
 mod erase;
@@ -28,6 +29,7 @@ mod tree;
 mod verify;
 mod witness;
 
+pub use bundle::{BUNDLE_LINE_BYTES_MAX, Bundle, BundleCounts, CheckBundle};
 pub use erase::{EraseWhat, Erased, count_erasures};
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
 pub use owner::LogOwner;

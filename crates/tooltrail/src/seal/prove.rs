@@ -254,7 +254,7 @@ fn proof_of(
 }
 
 /// Returns the leaves of a head: those of the cache, or those of the file.
-fn leaves(
+pub(super) fn leaves(
     disk: &dyn Disk,
     (folder, date): (&str, Date),
     file: &dyn DiskFile,
@@ -283,7 +283,7 @@ fn leaves(
 }
 
 /// Returns the inclusion proof of an entry of the log, from the cached hashes or else from the entries.
-fn log_path(disk: &dyn Disk, index: u64, checkpoint: &SignedCheckpoint) -> std::io::Result<Vec<Hash>> {
+pub(super) fn log_path(disk: &dyn Disk, index: u64, checkpoint: &SignedCheckpoint) -> std::io::Result<Vec<Hash>> {
     let (size, hashes) = (checkpoint.checkpoint.size, HashFiles { disk });
     if root(&hashes, size).is_ok_and(|root| root == checkpoint.checkpoint.root) {
         return inclusion(&hashes, index, size);
@@ -297,7 +297,7 @@ fn log_path(disk: &dyn Disk, index: u64, checkpoint: &SignedCheckpoint) -> std::
 }
 
 /// Returns the newest checkpoint, with the signatures of a witness if one has cosigned this size.
-fn newest_note(disk: &dyn Disk) -> std::io::Result<Option<SignedCheckpoint>> {
+pub(super) fn newest_note(disk: &dyn Disk) -> std::io::Result<Option<SignedCheckpoint>> {
     let published = read_text(disk, &PUBLISHED, NOTE_BYTES_MAX)?.and_then(|note| SignedCheckpoint::parse(&note));
     let Some(mut newest) = published else { return Ok(None) };
     for listed in disk.list(&[OWN_FOLDER, LOG_FOLDER, WITNESSED_FOLDER])? {

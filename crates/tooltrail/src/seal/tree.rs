@@ -123,6 +123,35 @@ pub(crate) trait Nodes {
     fn node(&self, height: u32, index: u64) -> io::Result<Hash>;
 }
 
+/// The complete subtrees of a tree in memory, level by level: twice the bytes of its leaves, so that each of many proofs
+/// costs only the height of the tree.
+#[derive(Debug)]
+pub(crate) struct Levels(Vec<Vec<Hash>>);
+
+impl Levels {
+    /// Returns the levels of a tree with these leaves.
+    pub(crate) fn of(leaves: Vec<Hash>) -> Self {
+        let mut levels = vec![leaves];
+        while let Some(below) = levels.last().filter(|below| below.len() > 1) {
+            let level = below.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
+            levels.push(level);
+        }
+        Self(levels)
+    }
+
+    /// Returns a leaf.
+    pub(crate) fn leaf(&self, number: u64) -> Option<Hash> {
+        self.0.first()?.get(usize::try_from(number).ok()?).copied()
+    }
+}
+
+impl Nodes for Levels {
+    fn node(&self, height: u32, index: u64) -> io::Result<Hash> {
+        let node = || self.0.get(usize::try_from(height).ok()?)?.get(usize::try_from(index).ok()?).copied();
+        node().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
 impl Nodes for Vec<Hash> {
     fn node(&self, height: u32, index: u64) -> io::Result<Hash> {
         let part = || {

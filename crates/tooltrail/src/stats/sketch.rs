@@ -90,7 +90,7 @@ mod tests {
             let mut sketch = Sketch::default();
             // Not in order.
             (0..numbers.len()).for_each(|n| sketch.add(numbers[n * 769 % numbers.len()]));
-            for percent in [1, 50, 90, 95, 99, 100] {
+            for percent in [1_usize, 50, 90, 95, 99, 100] {
                 let exact = numbers[(2_000 * percent).div_ceil(100) - 1];
                 let found = sketch.quantile(percent as u64).unwrap();
                 let is_near = (found - exact).abs() <= exact * 0.01 || exact < SMALLEST;

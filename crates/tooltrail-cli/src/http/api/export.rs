@@ -14,9 +14,9 @@ use hyper::body::Frame;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tooltrail::{Export, ExportOrder, Zone};
+use tooltrail::ExportOrder;
 
-use crate::export::Format;
+use crate::export::{Format, Output, Part};
 use crate::http::api::params::Params;
 use crate::http::api::read_log;
 use crate::http::auth::Caller;
@@ -50,30 +50,33 @@ pub(crate) async fn export(State(service): State<Arc<Service>>, caller: Caller, 
     if has_cursors && format == Format::Csv {
         return Err(Problem::unclear("cursors can't stand in a table", "ask for jsonl or ocsf, or read the trailer"));
     }
+    if format == Format::Bundle && (question.cursor.is_some() || order == ExportOrder::Oldest) {
+        return Err(Problem::unclear("a bundle has no order and no cursor", "leave out cursor and order"));
+    }
     caller.narrow(&mut question)?;
     service.opened()?;
     let permit = service.stream_permit(&caller.0)?;
     read_log::note(&service, &caller, "export", &params)?;
-    let head = if question.cursor.is_none() { format.head() } else { Vec::new() };
     let next = question.cursor.as_ref().map(ToString::to_string);
     let (sender, sent) = mpsc::channel(PAGES_MAX);
     let zone = service.zone().clone();
-    let feed = Feed { service, token: caller.0, export: Export::new(question, order), format, zone, has_cursors, next };
-    tokio::spawn(feed.run(head, sender, permit));
+    let output = Output::new(question, order, format, zone);
+    let feed = Feed { service, token: caller.0, output: Some(output), has_cursors, next };
+    tokio::spawn(feed.run(sender, permit));
     let mut response = streamed(format.media_type(), Body::new(Sent(sent)));
     response.headers_mut().insert(header::TRAILER, HeaderValue::from_static(NEXT));
     Ok(response)
 }
 
 /// A part of the body.
-enum Part {
+enum Sending {
     Bytes(Bytes),
     /// The cursor with which the export goes on.
     Next(String),
 }
 
 /// The response body: the parts that the feed has queued.
-struct Sent(mpsc::Receiver<Part>);
+struct Sent(mpsc::Receiver<Sending>);
 
 impl hyper::body::Body for Sent {
     type Data = Bytes;
@@ -86,8 +89,8 @@ impl hyper::body::Body for Sent {
         self.0.poll_recv(context).map(|part| {
             part.map(|part| {
                 Ok(match part {
-                    Part::Bytes(bytes) => Frame::data(bytes),
-                    Part::Next(next) => {
+                    Sending::Bytes(bytes) => Frame::data(bytes),
+                    Sending::Next(next) => {
                         let value = HeaderValue::from_str(&next).unwrap_or(HeaderValue::from_static(""));
                         Frame::trailers(HeaderMap::from_iter([(HeaderName::from_static(NEXT), value)]))
                     }
@@ -101,9 +104,8 @@ impl hyper::body::Body for Sent {
 struct Feed {
     service: Arc<Service>,
     token: Token,
-    export: Export,
-    format: Format,
-    zone: Zone,
+    /// The output; `None` while it is away to be read, and after it failed.
+    output: Option<Output>,
     has_cursors: bool,
     /// The cursor after what was sent.
     next: Option<String>,
@@ -111,36 +113,31 @@ struct Feed {
 
 impl Feed {
     /// Sends pages until the end, or until the client is gone or too slow, its token is revoked, or the service stops.
-    async fn run(mut self, head: Vec<u8>, sender: mpsc::Sender<Part>, permit: Permit) {
-        if head.is_empty() || send(&sender, head).await {
-            while self.step(&sender).await {}
-        }
+    async fn run(mut self, sender: mpsc::Sender<Sending>, permit: Permit) {
+        while self.step(&sender).await {}
         if let Some(next) = self.next {
-            let _ = sender.try_send(Part::Next(next));
+            let _ = sender.try_send(Sending::Next(next));
         }
         drop(permit);
     }
 
-    /// Reads and sends one page. Returns whether there may be another one.
-    async fn step(&mut self, sender: &mpsc::Sender<Part>) -> bool {
+    /// Reads and sends one part. Returns whether there may be another one.
+    async fn step(&mut self, sender: &mpsc::Sender<Sending>) -> bool {
         if sender.is_closed() || !self.service.tokens().iter().any(|token| *token == self.token) {
             return false;
         }
-        let ended = Export::new(tooltrail::Question::new(), ExportOrder::Newest);
-        let mut export = std::mem::replace(&mut self.export, ended);
-        let (format, zone) = (self.format, self.zone.clone());
+        let Some(mut output) = self.output.take() else { return false };
         let read = self.service.read(&self.token, move |trail| {
-            let page = export.step(trail)?;
-            let bytes = page.as_ref().map(|page| format.entries(&page.lines, &zone));
-            Ok((export, page.map(|page| page.next), bytes))
+            let part = output.step(trail)?;
+            Ok((output, part))
         });
-        let Ok((export, next, bytes)) = read.await else { return false };
-        self.export = export;
-        let (Some(next), Some(mut bytes)) = (next, bytes) else {
+        let Ok((output, part)) = read.await else { return false };
+        let Some(Part { mut bytes, next }) = part else {
             self.next = None;
-            self.service.meters().skipped(&self.export.done().skipped);
+            self.service.meters().skipped(&output.done().0.skipped);
             return false;
         };
+        self.output = Some(output);
         if let Some(next) = next.as_ref().filter(|_| self.has_cursors && !bytes.is_empty()) {
             bytes.extend(json!({ "next": next }).to_string().into_bytes());
             bytes.push(b'\n');
@@ -148,12 +145,12 @@ impl Feed {
         if !bytes.is_empty() && !send(sender, bytes).await {
             return false;
         }
-        self.next = next;
+        self.next = next.or_else(|| self.next.take());
         true
     }
 }
 
 /// Queues bytes for the client. Returns false if it is gone or too slow.
-async fn send(sender: &mpsc::Sender<Part>, bytes: Vec<u8>) -> bool {
-    timeout(CLIENT_WAIT, sender.send(Part::Bytes(bytes.into()))).await.is_ok_and(|sent| sent.is_ok())
+async fn send(sender: &mpsc::Sender<Sending>, bytes: Vec<u8>) -> bool {
+    timeout(CLIENT_WAIT, sender.send(Sending::Bytes(bytes.into()))).await.is_ok_and(|sent| sent.is_ok())
 }
