@@ -75,6 +75,9 @@ struct Growing {
     has_head: bool,
 }
 
+/// Takes a line of the file that is being read.
+type EachLine<'a> = dyn FnMut(&mut Growing, &[u8], &mut BundleCounts) -> io::Result<()> + 'a;
+
 impl std::fmt::Debug for Bundle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Bundle").field("counts", &self.counts).finish_non_exhaustive()
@@ -194,7 +197,7 @@ impl Growing {
     fn read(
         &mut self,
         trail: &Trail,
-        each: &mut dyn FnMut(&mut Self, &[u8], &mut BundleCounts) -> io::Result<()>,
+        each: &mut EachLine<'_>,
         counts: &mut BundleCounts,
     ) -> io::Result<bool> {
         let disk = &**trail.home().disk();
