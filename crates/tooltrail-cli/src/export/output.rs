@@ -17,7 +17,7 @@ pub(crate) struct Output {
 #[derive(Debug)]
 enum Source {
     Entries(Export),
-    Bundle(Bundle),
+    Bundle(Box<Bundle>),
 }
 
 /// A part of an output.
@@ -34,7 +34,7 @@ impl Output {
         // A table that goes on has its column names already.
         let has_begun = question.cursor.is_some();
         let source = match format {
-            Format::Bundle => Source::Bundle(Bundle::new(question)),
+            Format::Bundle => Source::Bundle(Box::new(Bundle::new(question))),
             Format::Jsonl | Format::Csv | Format::Ocsf => Source::Entries(Export::new(question, order)),
         };
         Self { source, format, zone, has_begun }

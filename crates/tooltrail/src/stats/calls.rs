@@ -42,6 +42,8 @@ struct Calls<'a, C> {
     sightings: Sightings,
     /// The ids of the current file.
     ids: HashSet<u128>,
+    /// The date of the current file.
+    day: Option<Date>,
     counts: &'a mut C,
 }
 
@@ -58,9 +60,12 @@ impl<C: CountCalls> Calls<'_, C> {
     /// Starts a file. Later files have the same date or an older one.
     fn begin_file(&mut self, day: Date) {
         self.ids.clear();
-        // A call may have sightings on both sides of midnight, and in UTC and in the zone.
-        for call in self.sightings.take_from(day.plus_days(3)) {
-            self.counts.count(&call);
+        // All sightings that wait are looked at, so this is done once for each date and not for each file.
+        if self.day.replace(day) != Some(day) {
+            // A call may have sightings on both sides of midnight, and in UTC and in the zone.
+            for call in self.sightings.take_from(day.plus_days(3)) {
+                self.counts.count(&call);
+            }
         }
     }
 
@@ -88,7 +93,7 @@ pub(super) fn count_calls<C: CountCalls>(
     let own = question.query.names_own_events();
     let start = trail.clock.monotonic();
     let bound = trail.bounds.stats;
-    let mut calls = Calls { sightings: Sightings::default(), ids: HashSet::new(), counts };
+    let mut calls = Calls { sightings: Sightings::default(), ids: HashSet::new(), day: None, counts };
     let mut context = ScanContext::new(&trail.home, &trail.zone);
     let folders = trail.folders(asked.owned().as_ref(), &mut context.unreadable)?;
     let newest = folders.iter().filter_map(|folder| folder.days.first().copied()).max();
