@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::clock::Date;
 use crate::disk::{Disk, Lock, RealDisk, network_file_system};
 use crate::error::Error;
+use crate::grown_files::GrownFiles;
 use crate::hex::hex;
 
 /// The folder inside a user's folder that contains the day files.
@@ -45,6 +46,8 @@ const FOLDER_BYTES_KEPT: usize = 100;
 pub struct Home {
     root: PathBuf,
     disk: Arc<dyn Disk>,
+    /// What the recorders of this value and its clones append to.
+    grown: Arc<GrownFiles>,
 }
 
 impl Home {
@@ -68,7 +71,7 @@ impl Home {
             Ok(_) => {}
         }
         let disk = RealDisk::open(root, false).map_err(Error::io("open", root))?;
-        let home = Self { root: root.to_owned(), disk: Arc::new(disk) };
+        let home = Self { root: root.to_owned(), disk: Arc::new(disk), grown: Arc::default() };
         home.check_format()?;
         Ok(home)
     }
@@ -98,7 +101,7 @@ impl Home {
         make_root(root, group).map_err(Error::io("create", root))?;
         let disk = RealDisk::open(root, group).map_err(Error::io("open", root))?;
         check_owner(root)?;
-        Self::adopt(Self { root: root.to_owned(), disk: Arc::new(disk) })
+        Self::adopt(Self { root: root.to_owned(), disk: Arc::new(disk), grown: Arc::default() })
     }
 
     /// Opens a home on any disk for writing, for tests that simulate disk failures.
@@ -107,7 +110,7 @@ impl Home {
     /// As [`Home::create`].
     #[doc(hidden)]
     pub fn on(disk: Arc<dyn Disk>) -> Result<Self, Error> {
-        Self::adopt(Self { root: PathBuf::from("home"), disk })
+        Self::adopt(Self { root: PathBuf::from("home"), disk, grown: Arc::default() })
     }
 
     fn adopt(home: Self) -> Result<Self, Error> {
@@ -126,6 +129,11 @@ impl Home {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Returns the day files to which this process appends.
+    pub(crate) fn grown(&self) -> &GrownFiles {
+        &self.grown
     }
 
     /// Returns the disk that holds its files.

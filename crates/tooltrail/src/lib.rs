@@ -30,6 +30,7 @@ mod clock;
 mod error;
 mod gate;
 mod glob;
+mod grown_files;
 mod hex;
 mod json;
 mod limits;
@@ -38,7 +39,8 @@ mod random;
 // The only access to the operating system.
 pub mod disk;
 
-// The location of the files.
+// The location of the files, and the list of those that have grown.
+mod changes;
 mod home;
 
 // Redaction of secrets, and limits on the size of values.

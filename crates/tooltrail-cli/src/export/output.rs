@@ -16,7 +16,7 @@ pub(crate) struct Output {
 
 #[derive(Debug)]
 enum Source {
-    Entries(Export),
+    Entries(Box<Export>),
     Bundle(Box<Bundle>),
 }
 
@@ -35,7 +35,7 @@ impl Output {
         let has_begun = question.cursor.is_some();
         let source = match format {
             Format::Bundle => Source::Bundle(Box::new(Bundle::new(question))),
-            Format::Jsonl | Format::Csv | Format::Ocsf => Source::Entries(Export::new(question, order)),
+            Format::Jsonl | Format::Csv | Format::Ocsf => Source::Entries(Box::new(Export::new(question, order))),
         };
         Self { source, format, zone, has_begun }
     }

@@ -30,8 +30,10 @@ const PRUNE_RETRY: Duration = Duration::from_secs(60 * 60);
 pub(crate) fn open_behind(service: Arc<Service>, settings: Settings, home: Home) {
     std::thread::spawn(move || {
         let bounds = Bounds { page_lines_bytes_max: PAGE_BYTES_MAX, ..Bounds::default() };
-        let trail = Trail::new(home.clone(), crate::clock::clock(), service.zone().clone()).bounded(bounds);
         let recorder = again_and_again("the home could not be opened", || settings.recorder(&home));
+        // The trail learns from the recorder's value of the home which files have grown.
+        let home = recorder.home().clone();
+        let trail = Trail::new(home, crate::clock::clock(), service.zone().clone()).bounded(bounds);
         recorder.event(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
         let trail = Arc::new(trail);
         service.open(Opened { recorder: Arc::new(recorder), trail: Arc::clone(&trail) });

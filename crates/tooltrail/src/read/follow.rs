@@ -84,10 +84,13 @@ impl fmt::Display for GapWhy {
 /// It keeps no file open, takes no lock, has no thread and never waits. The caller decides when to ask again.
 ///
 /// It watches the day files in the question's range of days, the day before it, and all later days. A file or folder
-/// that appears later is read from its start. Each round lists the home, and checks the files that grew in the last
-/// minute and today's file of each user (up to 1,024 users per round). Older dates and new day files in known folders
-/// take turns, 128 files and 64 folders per round. So the cost of a round is bounded, and a late line in an old file of
-/// a large home may be seen only after several rounds.
+/// that appears later is read from its start. Each round checks the files to which a recorder of the same [`Home`] value
+/// has appended, those that any process has reported as flushed, and those that grew in the last minute. All others take
+/// turns, so that the cost of a round does not grow with the home: with five rounds a second, a line of a program that
+/// reports nothing is seen at once in a home of a hundred users, and within thirty seconds in one of 20,000; a late line
+/// in an old file within minutes.
+///
+/// [`Home`]: crate::Home
 ///
 /// Entries come in order of arrival: within a file in its order, between files in the order of the checks. Only
 /// complete lines are returned, each once. A file that was cut or replaced is reported as a [`Followed::Gap`], followed
@@ -122,6 +125,7 @@ impl Trail {
             older: 0,
             buffer: Vec::new(),
         };
+        follow.schedule.follow(&self.home);
         for folder in followed(&self.home, owned(question).as_ref())? {
             let dates = days(&self.home, &folder, &mut follow.unreadable);
             if !dates.is_empty() {
@@ -279,6 +283,9 @@ impl Follow {
 
     /// Checks one file and reads its new lines, up to the limit of the batch. Returns whether the file is done.
     fn look(&mut self, look: &mut Look, batch: &mut Batch) -> Result<bool, Error> {
+        if self.is_unchanged(&look.key) {
+            return Ok(true);
+        }
         // A file that cannot be read now is continued at the same position later.
         let Ok(opened) = self.open(&look.key) else { return Ok(true) };
         let Some((file, stat)) = opened else {
@@ -308,10 +315,22 @@ impl Follow {
             Some(Broken::Replaced) => batch.gap(&look.key, GapWhy::Replaced),
             None => {}
         }
+        if !watched.cursor.is_below(stat.len) {
+            watched.checked = Some(stat);
+        }
         if !watched.cursor.is_below(upto) {
             return Ok(true);
         }
         self.read(&look.key, &*file, upto, batch)
+    }
+
+    /// Whether a file is as it was when all of it had been read. This takes one system call, and most looks end here.
+    fn is_unchanged(&mut self, key: &Key) -> bool {
+        let disk = self.trail.home.disk();
+        let checked = self.schedule.knows(key).then(|| self.schedule.file(key).checked).flatten();
+        checked.is_some_and(
+            |checked| matches!(disk.stat(&[&key.0, TRAIL_FOLDER, &day_name(key.1)]), Ok(Some(stat)) if stat == checked),
+        )
     }
 
     /// Reads the new lines of a file. Returns whether that was everything.

@@ -90,6 +90,11 @@ impl Owned {
         self.is_named(folder) || (self.may_be_cut(folder) && user == Some(&*self.user))
     }
 
+    /// Whether a folder may have lines of this user.
+    pub(crate) fn may_hold(&self, folder: &str) -> bool {
+        self.is_named(folder) || self.may_be_cut(folder)
+    }
+
     fn is_named(&self, folder: &str) -> bool {
         let begins = self.redacted.as_ref().is_some_and(|redacted| folder.starts_with(redacted));
         begins || self.names.iter().any(|name| name == folder)

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::locate::{Owned, days, followed};
 use super::page::Unreadable;
+use crate::changes;
 use crate::clock::Date;
 use crate::day::TailCursor;
+use crate::disk::Stat;
 use crate::error::Error;
 use crate::home::Home;
 
@@ -17,16 +19,23 @@ const ACTIVE_FOR: Duration = Duration::from_secs(60);
 /// The most growing files of one round; further ones wait for their turn among the others.
 const ACTIVE_MAX: usize = 512;
 
-/// The most files of today in one round. One check takes about ten microseconds, so a round takes some tens of
-/// milliseconds.
-const TODAY_MAX: usize = 1_024;
+/// In how many rounds everything has its turn at the latest, where a home has very many users: today's files in thirty
+/// seconds of five rounds each, folders that are listed for new day files and older files in five minutes.
+const ROUNDS_TODAY: usize = 150;
+const ROUNDS_REST: usize = 1_500;
 
-/// The most other files of one round. Late lines are rare, and all files of a thousand users' week are checked within
-/// half a minute.
-const REST_MAX: usize = 128;
+/// The fewest files of today, of other days, and folders of one round, so that a small home is looked at wholly in each
+/// round, or in a few.
+const TODAY_MIN: usize = 128;
+const REST_MIN: usize = 32;
+const LISTED_MIN: usize = 8;
 
-/// The most folders of one round that are listed for new day files.
-const LISTED_MAX: usize = 64;
+/// The most new folders of one round that are listed for their day files.
+const NEW_FOLDERS_MAX: usize = 64;
+
+/// The folders of the home for which one round more passes between two lists of all folders. A list costs some tenth of
+/// a microsecond for each folder.
+const FOLDERS_A_ROUND: usize = 200;
 
 /// A day file: the user's folder and the date.
 pub(super) type Key = (String, Date);
@@ -37,6 +46,8 @@ pub(super) struct Watched {
     pub(super) cursor: TailCursor,
     /// Whether the file is missing and this was reported.
     pub(super) missing: bool,
+    /// What the system said of the file when all of it had been read.
+    pub(super) checked: Option<Stat>,
     /// Whether it could not be read when the follower started.
     pub(super) unread: bool,
     /// When it last grew, by the monotonic clock.
@@ -59,12 +70,33 @@ pub(super) struct PollSchedule {
     watched: BTreeMap<Key, Watched>,
     /// The files that grew recently.
     active: BTreeSet<Key>,
-    /// Every known folder, and whether its days were listed.
-    folders: BTreeMap<String, bool>,
+    /// Every known folder.
+    folders: BTreeMap<String, ()>,
+    /// The folders whose days were not listed yet.
+    new_folders: BTreeSet<String>,
     today: Option<Date>,
     today_after: Option<String>,
     listed_after: Option<String>,
     rest_after: Option<Key>,
+    /// The rounds until all folders are listed again.
+    rounds_to_list: usize,
+    /// The files of the list of flushed files that were read.
+    seen_notes: BTreeSet<String>,
+    /// What the recorder of this process has appended to; `None` before the first round.
+    grown: Option<GrownPosition>,
+}
+
+/// A position among the files to which this process appends.
+#[derive(Debug)]
+struct GrownPosition {
+    home: Home,
+    position: u64,
+}
+
+impl Drop for GrownPosition {
+    fn drop(&mut self) {
+        self.home.grown().leave();
+    }
 }
 
 impl PollSchedule {
@@ -80,7 +112,15 @@ impl PollSchedule {
 
     /// Records that a folder's days were listed.
     pub(super) fn listed(&mut self, folder: &str) {
-        self.folders.insert(folder.to_owned(), true);
+        self.folders.insert(folder.to_owned(), ());
+    }
+
+    /// Begins to note what this process appends. To be called before the ends of the files are looked for.
+    pub(super) fn follow(&mut self, home: &Home) {
+        let position = home.grown().follow();
+        self.grown = Some(GrownPosition { home: home.clone(), position });
+        // What is listed now was flushed before.
+        let _ = changes::read_new(&**home.disk(), &mut self.seen_notes);
     }
 
     /// Records that a file grew.
@@ -104,49 +144,78 @@ impl PollSchedule {
         if self.today.replace(today).is_some_and(|before| before != today) {
             self.watched.retain(|(_, day), _| *day >= from);
         }
-        for name in followed(home, owned)? {
-            self.folders.entry(name).or_insert(false);
+        if self.rounds_to_list == 0 {
+            for name in followed(home, owned)? {
+                self.add_folder(&name);
+            }
+            self.rounds_to_list = self.folders.len() / FOLDERS_A_ROUND;
+        } else {
+            self.rounds_to_list -= 1;
         }
+        let mut keys = self.reported(home, owned, from);
         let watched = &self.watched;
         let lately =
             |key: &Key| watched.get(key).and_then(|file| file.grew_at).is_some_and(|at| now <= at + ACTIVE_FOR);
         self.active.retain(lately);
-        let mut keys = self.active.iter().take(ACTIVE_MAX).cloned().collect::<Vec<_>>();
-        let active = keys.len();
-        let fresh = |keys: &[Key], key: &Key| keys[..active].binary_search(key).is_err();
-        for folder in turn(&self.folders, &mut self.today_after, TODAY_MAX, |_| true) {
+        keys.extend(self.active.iter().take(ACTIVE_MAX).cloned());
+        let fresh = |keys: &BTreeSet<Key>, key: &Key| !keys.contains(key);
+        let today_max = TODAY_MIN.max(self.folders.len().div_ceil(ROUNDS_TODAY));
+        let mut rest = Vec::new();
+        for folder in turn(&self.folders, &mut self.today_after, today_max) {
             let key = (folder, today);
             if fresh(&keys, &key) {
-                keys.push(key);
+                rest.push(key);
             }
         }
-        for key in turn(&self.watched, &mut self.rest_after, REST_MAX, |_| true) {
+        let rest_max = REST_MIN.max(self.watched.len().div_ceil(ROUNDS_REST));
+        for key in turn(&self.watched, &mut self.rest_after, rest_max) {
             if key.1 != today && fresh(&keys, &key) {
-                keys.push(key);
+                rest.push(key);
             }
         }
-        let mut listed = turn(&self.folders, &mut None, LISTED_MAX, |listed| !listed);
-        listed.extend(turn(&self.folders, &mut self.listed_after, LISTED_MAX, |listed| *listed));
+        let mut listed = self.new_folders.iter().take(NEW_FOLDERS_MAX).cloned().collect::<Vec<_>>();
+        let listed_max = LISTED_MIN.max(self.folders.len().div_ceil(ROUNDS_REST));
+        let old = turn(&self.folders, &mut self.listed_after, listed_max);
+        listed.extend(old.into_iter().filter(|folder| !self.new_folders.contains(folder)));
         for folder in listed {
             let dates = days(home, &folder, unreadable);
             let new = dates.into_iter().filter(|day| *day >= from && *day != today).map(|day| (folder.clone(), day));
-            keys.extend(new.filter(|key| !self.watched.contains_key(key)));
-            self.folders.insert(folder, true);
+            rest.extend(new.filter(|key| !self.watched.contains_key(key) && fresh(&keys, key)));
+            self.new_folders.remove(&folder);
         }
-        self.due.extend(keys.into_iter().map(|key| Look { key, upto: None }));
+        let keys = keys.into_iter().chain(rest);
+        self.due.extend(keys.map(|key| Look { key, upto: None }));
         Ok(())
+    }
+
+    fn add_folder(&mut self, folder: &str) {
+        if !self.folders.contains_key(folder) {
+            self.folders.insert(folder.to_owned(), ());
+            self.new_folders.insert(folder.to_owned());
+        }
+    }
+
+    /// Returns the files that somebody has reported as grown: the recorder of this process, or a flush of any process.
+    fn reported(&mut self, home: &Home, owned: Option<&Owned>, from: Date) -> BTreeSet<Key> {
+        let own = self.grown.as_mut().map(|grown| home.grown().after(&mut grown.position)).unwrap_or_default();
+        // If the list cannot be read, the files are found in their turn.
+        let flushed = changes::read_new(&**home.disk(), &mut self.seen_notes).unwrap_or_default();
+        let reported = own
+            .into_iter()
+            .chain(flushed)
+            .filter(|(folder, day)| *day >= from && owned.is_none_or(|owned| owned.may_hold(folder)));
+        let reported = reported.collect::<BTreeSet<_>>();
+        for (folder, _) in &reported {
+            self.add_folder(folder);
+        }
+        reported
     }
 }
 
 /// Returns the next keys in order, at most `most`, and starts again after the last key.
-fn turn<K: Ord + Clone, V>(
-    map: &BTreeMap<K, V>,
-    after: &mut Option<K>,
-    most: usize,
-    which: impl Fn(&V) -> bool,
-) -> Vec<K> {
+fn turn<K: Ord + Clone, V>(map: &BTreeMap<K, V>, after: &mut Option<K>, most: usize) -> Vec<K> {
     let start = after.take().map_or(Bound::Unbounded, Bound::Excluded);
-    let found = map.range((start, Bound::Unbounded)).filter(|(_, value)| which(value)).take(most);
+    let found = map.range((start, Bound::Unbounded)).take(most);
     let found = found.map(|(key, _)| key.clone()).collect::<Vec<_>>();
     if found.len() == most {
         *after = found.last().cloned();
@@ -162,12 +231,11 @@ mod tests {
     fn everybody_has_a_turn() {
         let map = (0..10).map(|n| (n, n % 2 == 0)).collect::<BTreeMap<_, _>>();
         let mut after = None;
-        let mut next = |most| turn(&map, &mut after, most, |_| true);
+        let mut next = |most| turn(&map, &mut after, most);
         assert_eq!(next(4), [0, 1, 2, 3]);
         assert_eq!(next(4), [4, 5, 6, 7]);
         assert_eq!(next(4), [8, 9]);
         assert_eq!(next(4), [0, 1, 2, 3]);
-        assert_eq!(turn(&map, &mut None, 3, |even| *even), [0, 2, 4]);
-        assert!(turn(&BTreeMap::<u8, bool>::new(), &mut None, 3, |_| true).is_empty());
+        assert!(turn(&BTreeMap::<u8, bool>::new(), &mut None, 3).is_empty());
     }
 }

@@ -194,12 +194,7 @@ fn open(trail: &Trail, writing: &Writing, folder: String, date: Date) -> io::Res
 
 impl Growing {
     /// Calls `each` with whole lines up to the bound of a step. Returns whether the end of the file was reached.
-    fn read(
-        &mut self,
-        trail: &Trail,
-        each: &mut EachLine<'_>,
-        counts: &mut BundleCounts,
-    ) -> io::Result<bool> {
+    fn read(&mut self, trail: &Trail, each: &mut EachLine<'_>, counts: &mut BundleCounts) -> io::Result<bool> {
         let disk = &**trail.home().disk();
         let Some(file) = disk.open(&[&self.folder, TRAIL_FOLDER, &day_name(self.date)])? else { return Ok(true) };
         let upto = self.offset.saturating_add(STEP_BYTES);

@@ -5,7 +5,6 @@
 //! home never signs two histories, and `sealer` runs all of it once a second.
 
 mod bundle;
-mod changes;
 mod checkpoint;
 mod erase;
 #[cfg(any(test, feature = "fuzzing"))]

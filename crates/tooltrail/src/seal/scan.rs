@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
+use crate::changes::{Change, Changes, Day};
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
 use crate::home::{APPENDS_WAIT, Home, OWN_FOLDER, TRAIL_FOLDER, day_name, day_of, user_folders};
-use crate::seal::changes::{Change, Changes, Day};
 use crate::seal::heads::Heads;
 use crate::seal::keys::read_text;
 use crate::seal::leaves::SEAL_FOLDER;

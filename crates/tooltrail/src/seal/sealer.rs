@@ -16,13 +16,13 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::changes::{self, Day};
 use crate::clock::{Clock, Timestamp};
 use crate::disk::{Disk, Lock};
 use crate::error::Error;
 use crate::home::{Home, OWN_FOLDER};
 use crate::random::Random;
 use crate::record::{Event, SealRound, SealStatus, SealWhen, Sealing, unsynced};
-use crate::seal::changes::{self, Day};
 use crate::seal::checkpoint::SignedCheckpoint;
 use crate::seal::growth::{Growing, Remembered};
 use crate::seal::heads::Heads;

@@ -312,6 +312,7 @@ impl Store {
     }
 
     fn note_unflushed(&mut self, day: Day, file: &Arc<dyn DiskFile>, file_id: FileId, len: u64, unjournaled: u64) {
+        self.home.grown().add(&day.0, day.1);
         self.flusher.appended(day, Unflushed { file: Arc::clone(file), file_id, len, unjournaled });
     }
 

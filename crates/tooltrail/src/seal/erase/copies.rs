@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use aho_corasick::AhoCorasick;
 
+use crate::changes::Day;
 use crate::clock::Timestamp;
 use crate::disk::Disk;
 use crate::home::{Home, OWN_FOLDER};
 use crate::journal::{request_zeros, segments_with, zero_unowned};
 use crate::record::forget_sessions;
-use crate::seal::changes::Day;
 use crate::seal::erase::select::{EraseWhat, Selected, Wanted, folders_of};
 
 /// The most ids that are searched for: what a journal can hold, and some more.

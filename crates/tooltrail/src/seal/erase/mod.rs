@@ -20,11 +20,11 @@ use std::time::Duration;
 pub(super) use resume::resume;
 pub use select::EraseWhat;
 
+use crate::changes::Day;
 use crate::error::Error;
 use crate::home::{Home, SYSTEM_USER, TRAIL_FOLDER, day_name};
 use crate::journal::{requested, waiting};
 use crate::record::{Event, Recorder};
-use crate::seal::changes::Day;
 use crate::seal::erase::copies::Copies;
 use crate::seal::erase::replacement::replacement;
 use crate::seal::erase::resume::{Overwrite, Task, finish};

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
+use crate::changes::Day;
 use crate::clock::Date;
 use crate::disk::Disk;
 use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name, user_folders};
 use crate::journal::{request_zeros, zero_unowned};
-use crate::seal::changes::Day;
 use crate::seal::erase::files::{ERASING, day_files};
 use crate::seal::erase::lines::each_line_at;
 use crate::seal::erase::removed::RemovedFiles;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::call::EntryId;
+use crate::changes::Day;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::disk::Disk;
 use crate::home::{TRAIL_FOLDER, day_name, folder_of, outside_folder, user_folders};
 use crate::query::{Filter, Line, Query};
-use crate::seal::changes::Day;
 use crate::seal::erase::files::day_files;
 use crate::seal::erase::lines::each_line_at;
 use crate::seal::erase::replacement::replacement;

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
+use crate::changes::Day;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskFile, Stat, is_trouble};
 use crate::error::Error;
 use crate::home::{Home, TRAIL_FOLDER, day_name, day_of, user_folders};
-use crate::seal::changes::Day;
 use crate::seal::note::VerifierKey;
 use crate::seal::record::Head;
 use crate::seal::tree::Hash;

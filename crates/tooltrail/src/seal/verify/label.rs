@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 
+use crate::changes::Day;
 use crate::clock::{Date, Timestamp};
 use crate::disk::Disk;
 use crate::home::OWN_FOLDER;
-use crate::seal::changes::Day;
 use crate::seal::leaves::SEAL_FOLDER;
 use crate::seal::name::NAMES_FOLDER;
 use crate::seal::tree::Hash;

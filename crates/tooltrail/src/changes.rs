@@ -1,10 +1,10 @@
 //! The list of day files that were flushed and are not sealed yet, in `.tooltrail/changed/`.
 //!
 //! Each flush adds a small file with the files it has synced and their lengths. Whoever seals takes them into account and
-//! removes a file when all that it names is sealed. The list is a hint: if a part of it is lost, the sealer finds the
-//! growth of the files when it compares all sizes.
+//! removes a file when all that it names is sealed; whoever follows the home looks at the files that they name. The list
+//! is a hint: if a part of it is lost, the growth of the files is found when all sizes are compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::clock::{Date, Timestamp};
@@ -80,9 +80,8 @@ impl Changes {
         let mut names = disk.list(&[OWN_FOLDER, CHANGED_FOLDER])?;
         names.sort();
         for listed in names.into_iter().filter(|listed| !listed.folder).take(NOTES_MAX) {
-            let text = super::keys::read_text(disk, &[OWN_FOLDER, CHANGED_FOLDER, &listed.name], NOTE_BYTES_MAX)?;
             let since_ms = made_ms(&listed.name);
-            let days = text.unwrap_or_default().lines().filter_map(parse).collect::<Vec<_>>();
+            let days = read_note(disk, &listed.name)?;
             for (day, len) in &days {
                 let change = changes.days.entry(day.clone()).or_insert(Change { len: *len, since_ms });
                 change.len = change.len.max(*len);
@@ -102,6 +101,30 @@ impl Changes {
             }
         }
     }
+}
+
+/// Reads the files of the list that are not in `seen`, and returns the day files that they name. Afterwards, `seen` holds
+/// the names of the files of the list.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn read_new(disk: &dyn Disk, seen: &mut BTreeSet<String>) -> io::Result<Vec<Day>> {
+    let listed = disk.list(&[OWN_FOLDER, CHANGED_FOLDER])?.into_iter().filter(|listed| !listed.folder);
+    let names = listed.map(|listed| listed.name).take(NOTES_MAX).collect::<BTreeSet<_>>();
+    let mut days = Vec::new();
+    for name in names.iter().filter(|name| !seen.contains(*name)) {
+        days.extend(read_note(disk, name)?.into_iter().map(|(day, _)| day));
+    }
+    *seen = names;
+    Ok(days)
+}
+
+fn read_note(disk: &dyn Disk, name: &str) -> io::Result<Vec<(Day, u64)>> {
+    let Some(file) = disk.open(&[OWN_FOLDER, CHANGED_FOLDER, name])? else { return Ok(Vec::new()) };
+    let len = usize::try_from(file.stat()?.len).unwrap_or(NOTE_BYTES_MAX).min(NOTE_BYTES_MAX);
+    let mut bytes = vec![0; len];
+    let read = file.read_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes[..read]).lines().filter_map(parse).collect())
 }
 
 fn parse(line: &str) -> Option<(Day, u64)> {
