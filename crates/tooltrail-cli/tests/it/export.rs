@@ -132,7 +132,8 @@ fn a_bundle_is_checked_without_the_home() {
     let stored = |line: &str| serde_json::from_str::<Value>(line).unwrap()["line"].as_str().map(str::to_owned);
     let mut found = bundle.lines().filter_map(stored).collect::<Vec<_>>();
     let mut expected = expected.lines().map(str::to_owned).collect::<Vec<_>>();
-    (found.sort(), expected.sort());
+    found.sort();
+    expected.sort();
     assert!(entries == expected.len() && found == expected);
     let elsewhere = TestHome::new();
     let check = |text: &str, key: &str| {

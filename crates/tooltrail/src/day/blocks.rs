@@ -115,9 +115,9 @@ impl Blocks {
         self.buffer.shrink_to_fit();
     }
 
-    /// Returns the number of bytes in the buffer.
+    /// Returns the number of bytes of the buffer.
     pub(crate) fn held(&self) -> usize {
-        self.buffer.len()
+        self.buffer.capacity()
     }
 
     /// Whether the next line is in the buffer, so that no read is needed.
@@ -176,8 +176,13 @@ impl Blocks {
         let length = self.block_bytes.max(self.end).min(usize::try_from(self.base).unwrap_or(usize::MAX));
         self.block_bytes = (self.block_bytes * 4).min(BLOCK_BYTES);
         let path = self.path.iter().map(String::as_str).collect::<Vec<_>>();
-        let mut block = vec![0; length + self.end];
         let at = self.base - length as u64;
+        // The bytes that were not returned yet move behind the new block. What else is in the buffer is overwritten.
+        if self.buffer.len() < length + self.end {
+            self.buffer.resize(length + self.end, 0);
+        }
+        self.buffer.copy_within(..self.end, length);
+        let block = &mut self.buffer;
         let mut whole = false;
         if let Some(file) = self.disk.open(&path)? {
             let stat = file.stat()?;
@@ -199,8 +204,7 @@ impl Blocks {
             return Ok(0);
         }
         self.bytes_read += length as u64;
-        block[length..].copy_from_slice(&self.buffer[..self.end]);
-        (self.base, self.buffer, self.end) = (at, block, length + self.end);
+        (self.base, self.end) = (at, length + self.end);
         Ok(length)
     }
 }

@@ -1,6 +1,6 @@
 //! Prefilter: bytes that every matching line must contain. They are searched before a line is parsed.
 
-use memchr::{memchr2_iter, memchr3_iter, memmem};
+use memchr::{memchr_iter, memchr2_iter, memchr3_iter, memmem};
 
 use super::spelling::is_one_spelling;
 
@@ -64,7 +64,7 @@ fn is_plain(c: char) -> bool {
 
 /// Whether a line escapes a plain character: valid JSON, but unusual.
 fn is_odd(line: &[u8]) -> bool {
-    let printable = |at: usize| matches!(line.get(at + 4), Some(b'2'..=b'7'));
+    let printable = |at: usize| line[at + 2..].starts_with(b"00") && matches!(line.get(at + 4), Some(b'2'..=b'7'));
     // Three characters beyond ASCII are equivalent to ASCII ones: the Kelvin sign, a grave accent, a Greek question
     // mark.
     let stands_for_ascii = |at: usize| {
@@ -75,10 +75,13 @@ fn is_odd(line: &[u8]) -> bool {
         let digits = line.get(at + 2..at + 6);
         digits.is_some_and(|digits| [b"212a", b"1fef", b"037e"].iter().any(|known| digits.eq_ignore_ascii_case(*known)))
     };
-    memmem::find_iter(line, br"\u00").any(printable)
-        || memmem::find_iter(line, br"\u").any(is_one_of_them)
-        || memmem::find(line, br"\/").is_some()
-        || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
+    // Most lines have few backslashes, and are searched once for all of these.
+    let escapes = |at: usize| match line.get(at + 1) {
+        Some(b'/') => true,
+        Some(b'u') => printable(at) || is_one_of_them(at),
+        _ => false,
+    };
+    memchr_iter(b'\\', line).any(escapes) || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
 }
 
 /// Whether the line contains these lower-case bytes, with letters in either case.

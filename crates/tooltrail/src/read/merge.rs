@@ -131,10 +131,14 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
             break;
         }
         let n = sources.scan(source);
-        let bound = sources.scans[n].step(&mut context, |position, ts, line, skipped| {
+        let bound = sources.scans[n].step(&mut context, |place, ts, line, skipped| {
+            if ts.as_millis() < first || !filter.may_match(line) {
+                return;
+            }
+            let position = place.position();
             let shown = cursor.is_some_and(|cursor| position >= cursor.position)
                 || above.is_some_and(|above| position < above.position);
-            if ts.as_millis() < first || shown || !best.wants(&position) || !filter.may_match(line) {
+            if shown || !best.wants(&position) {
                 return;
             }
             let text = std::str::from_utf8(line).ok();

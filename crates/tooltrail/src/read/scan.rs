@@ -26,6 +26,25 @@ const NOTES_MAX: usize = 8;
 /// eight answers at the same time. Beyond it, bytes are dropped and read again later.
 const HELD_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The most bytes of buffers that the scans of one answer keep between two steps, so that a scan of few files does not
+/// make a new buffer for each block.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+/// Where a line is in the order of all entries. It borrows the file's name, because most lines are not part of an answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LinePlace<'a> {
+    ts: Timestamp,
+    file: &'a DayFile,
+    offset: u64,
+}
+
+impl LinePlace<'_> {
+    pub(crate) fn position(&self) -> EntryPosition {
+        let (folder, day) = (self.file.folder.clone(), self.file.day);
+        EntryPosition { ts: self.ts, folder, day, offset: self.offset }
+    }
+}
+
 /// The state that all scans of one answer share.
 #[derive(Debug)]
 pub(crate) struct ScanContext<'a> {
@@ -130,7 +149,7 @@ impl Scan {
     pub(crate) fn step(
         &mut self,
         context: &mut ScanContext<'_>,
-        mut each: impl FnMut(EntryPosition, Timestamp, &[u8], &mut Skipped),
+        mut each: impl FnMut(LinePlace<'_>, Timestamp, &[u8], &mut Skipped),
     ) -> ScanBound {
         let mut blocks = match self.blocks.take() {
             Some(blocks) => blocks,
@@ -143,8 +162,11 @@ impl Scan {
         let before = blocks.bytes_read();
         let mut read = Read { end: blocks.offset(), lowest: self.lowest, least: i64::MAX };
         loop {
-            let found = blocks.back();
-            match self.file.with_path(|path| context.unreadable.or_none(path, found)).flatten() {
+            let found = blocks.back().unwrap_or_else(|error| {
+                self.file.with_path(|path| context.unreadable.or_none::<()>(path, Err(error)));
+                None
+            });
+            match found {
                 None => {
                     context.scanned.bytes += blocks.bytes_read() - before;
                     self.read.push(read);
@@ -161,9 +183,8 @@ impl Scan {
                     } else if let Some(ts) = instant(line, context.zone) {
                         let ordered = self.order(ts.as_millis());
                         read.least = read.least.min(ordered);
-                        let (folder, day) = (self.file.folder.clone(), self.file.day);
-                        let position = EntryPosition { ts: Timestamp::from_millis(ordered), folder, day, offset };
-                        each(position, ts, line, &mut context.skipped);
+                        let place = LinePlace { ts: Timestamp::from_millis(ordered), file: &self.file, offset };
+                        each(place, ts, line, &mut context.skipped);
                     } else {
                         context.skipped.line(line);
                     }
@@ -173,8 +194,10 @@ impl Scan {
                 context.scanned.bytes += blocks.bytes_read() - before;
                 self.read.push(read);
                 self.position = blocks.offset();
-                let held_max = if context.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
-                blocks.shrink(held_max);
+                if context.held >= KEPT_BYTES_MAX {
+                    let held_max = if context.held < HELD_BYTES_MAX { usize::MAX } else { 0 };
+                    blocks.shrink(held_max);
+                }
                 context.held += blocks.held();
                 self.blocks = Some(blocks);
                 return self.bound();
