@@ -141,13 +141,27 @@ impl Date {
             return None;
         }
         let number = |range: std::ops::Range<usize>| {
-            let digits = text.get(range)?;
-            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse::<i16>().ok())?
+            bytes[range]
+                .iter()
+                .try_fold(0_i32, |all, byte| byte.is_ascii_digit().then(|| all * 10 + i32::from(byte - b'0')))
         };
-        let date =
-            jiff::civil::Date::new(number(0..4)?, number(5..7)?.try_into().ok()?, number(8..10)?.try_into().ok()?);
-        let days = (date.ok()? - jiff::civil::date(1970, 1, 1)).get_days();
-        (days >= 0).then_some(Self(days))
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let last = match month {
+            2 if is_leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !(1..=last).contains(&day) || year < 1970 {
+            return None;
+        }
+        // The days since March 1 of the year 0, because the day that a leap year adds is then the last one of its year.
+        // This is read for each line of a day file, so it is computed here.
+        let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let days = year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+        Some(Self(days - 719_468))
     }
 
     /// Returns the date `days` days later (earlier if negative), clamped to the years 1970 to 9999.
@@ -266,6 +280,22 @@ impl Clock for SystemClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_date_is_that_of_the_calendar() {
+        let mut date = jiff::civil::date(1970, 1, 1);
+        for days in 0.. {
+            assert_eq!(Date::parse(&date.to_string()), Some(Date(days)), "{date}");
+            let Ok(next) = date.tomorrow() else { break };
+            date = next;
+        }
+        for no in ["1969-12-31", "2026-02-29", "2100-02-29", "2026-04-31", "2026-13-01", "2026-00-01", "2026-01-00"] {
+            assert_eq!(Date::parse(no), None, "{no}");
+        }
+        for no in ["2026-1-01", "2026-01-1x", "+026-01-01", "2026/01/01", "2026-01-011", ""] {
+            assert_eq!(Date::parse(no), None, "{no}");
+        }
+    }
 
     #[test]
     fn times_have_any_number_of_decimals_and_offsets_below_a_day() {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::Line;
-use super::needle::Needle;
+use super::needle::{Needle, OddSpellings};
 use super::spelling::{composed, fold_into};
 use super::terms::{Place, Quantity, Query, Term, unit_ms};
 use super::values::{any_host, any_string, at_path};
@@ -78,8 +78,8 @@ impl<'a> Filter<'a> {
 
     /// Whether the line's bytes allow a match; `false` is certain.
     pub(crate) fn may_match(&self, line: &[u8]) -> bool {
-        let mut is_odd = None;
-        self.needles.iter().all(|group| group.iter().any(|needle| needle.may_stand_in(line, &mut is_odd)))
+        let mut odd = OddSpellings::default();
+        self.needles.iter().all(|group| group.iter().any(|needle| needle.may_stand_in(line, &mut odd)))
     }
 
     /// Whether the entry matches.

@@ -46,12 +46,11 @@ impl Needle {
         }
     }
 
-    /// Whether the line may contain the text; always true for a line that escapes plain ASCII characters.
-    pub(super) fn may_stand_in(&self, line: &[u8], is_odd: &mut Option<bool>) -> bool {
-        let mut odd = || *is_odd.get_or_insert_with(|| self::is_odd(line));
+    /// Whether the line may contain the text; always true for a line that writes characters of it in an unusual way.
+    pub(super) fn may_stand_in(&self, line: &[u8], odd: &mut OddSpellings) -> bool {
         match self {
-            Self::Plain(finder) => finder.find(line).is_some() || odd(),
-            Self::AnyCase(lower) => holds_any_case(line, lower) || odd(),
+            Self::Plain(finder) => finder.find(line).is_some() || odd.may_spell(line, finder.needle()),
+            Self::AnyCase(lower) => holds_any_case(line, lower) || odd.may_spell(line, lower),
             Self::Wide { raw, escaped } => memmem::find(line, raw).is_some() || holds_any_case(line, escaped),
         }
     }
@@ -62,26 +61,42 @@ fn is_plain(c: char) -> bool {
     matches!(c, ' '..='~') && !matches!(c, '"' | '\\')
 }
 
-/// Whether a line escapes a plain character: valid JSON, but unusual.
-fn is_odd(line: &[u8]) -> bool {
-    let printable = |at: usize| line[at + 2..].starts_with(b"00") && matches!(line.get(at + 4), Some(b'2'..=b'7'));
-    // Three characters beyond ASCII are equivalent to ASCII ones: the Kelvin sign, a grave accent, a Greek question
-    // mark.
-    let stands_for_ascii = |at: usize| {
-        [&b"\xE2\x84\xAA"[..], b"\xE1\xBF\xAF", b"\xCD\xBE"].iter().any(|letter| line[at..].starts_with(letter))
-    };
-    // The same three characters as escapes.
-    let is_one_of_them = |at: usize| {
-        let digits = line.get(at + 2..at + 6);
-        digits.is_some_and(|digits| [b"212a", b"1fef", b"037e"].iter().any(|known| digits.eq_ignore_ascii_case(*known)))
-    };
-    // Most lines have few backslashes, and are searched once for all of these.
-    let escapes = |at: usize| match line.get(at + 1) {
+/// What is known about unusual spellings in one line. They are looked for only if a needle was not found as it is.
+#[derive(Debug, Default)]
+pub(super) struct OddSpellings {
+    escapes: Option<bool>,
+    equals: Option<bool>,
+}
+
+impl OddSpellings {
+    /// Whether a line may hold this ASCII text in another spelling: with escapes that are valid JSON but unusual, or with
+    /// letters that are equal to ASCII ones.
+    fn may_spell(&mut self, line: &[u8], needle: &[u8]) -> bool {
+        let has_equal = || needle.iter().any(|byte| matches!(byte, b'k' | b'K' | b'`' | b';'));
+        *self.escapes.get_or_insert_with(|| has_unusual_escape(line))
+            || has_equal() && *self.equals.get_or_insert_with(|| has_equal_letter(line))
+    }
+}
+
+/// Whether a line escapes a character that needs no escape, or writes a letter that is equal to an ASCII one as an
+/// escape.
+fn has_unusual_escape(line: &[u8]) -> bool {
+    memchr_iter(b'\\', line).any(|at| match line.get(at + 1) {
         Some(b'/') => true,
-        Some(b'u') => printable(at) || is_one_of_them(at),
+        Some(b'u') => {
+            let digits = line.get(at + 2..at + 6).unwrap_or_default();
+            let is_printable = digits.starts_with(b"00") && matches!(digits.get(2), Some(b'2'..=b'7'));
+            is_printable || [b"212a", b"1fef", b"037e"].iter().any(|known| digits.eq_ignore_ascii_case(*known))
+        }
         _ => false,
-    };
-    memchr_iter(b'\\', line).any(escapes) || memchr3_iter(0xE2, 0xE1, 0xCD, line).any(stands_for_ascii)
+    })
+}
+
+/// Whether a line has one of the three letters beyond ASCII that are equal to ASCII ones: the Kelvin sign, a grave accent,
+/// a Greek question mark.
+fn has_equal_letter(line: &[u8]) -> bool {
+    let letters = [&b"\xE2\x84\xAA"[..], b"\xE1\xBF\xAF", b"\xCD\xBE"];
+    memchr3_iter(0xE2, 0xE1, 0xCD, line).any(|at| letters.iter().any(|letter| line[at..].starts_with(letter)))
 }
 
 /// Whether the line contains these lower-case bytes, with letters in either case.
