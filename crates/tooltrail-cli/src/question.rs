@@ -90,7 +90,13 @@ mod tests {
             }
             let is_query = match section {
                 "FIELDS" | "ARGUMENTS" | "NUMBERS" | "TIME" | "TEXT" | "JOINING" => {
-                    line.starts_with("  ") && !line.ends_with([',', '.']) && !line.contains("Fields:")
+                    // A sentence has two words with one blank between them at its begin; what goes on is further right.
+                    line.starts_with("  ")
+                        && !line.starts_with("     ")
+                        && !line.ends_with([',', '.', ':'])
+                        && !["Fields:", "The ", "OR joins", "Without", "parenth", "words "]
+                            .iter()
+                            .any(|word| line.trim_start().starts_with(word))
                 }
                 "EXAMPLES" => line.starts_with("      "),
                 _ => false,

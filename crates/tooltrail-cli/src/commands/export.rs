@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tooltrail::{Cursor, ExportOrder};
 
 use crate::export::{Format, Output};
@@ -23,8 +24,12 @@ use crate::settings::Settings;
   tooltrail export --days 365 | zstd > year.jsonl.zst    everything, as it is stored
   tooltrail export 'status!=ok' --format csv > bad.csv   for a spreadsheet
   tooltrail export --last 1d --format ocsf               for a SIEM
-  tooltrail export user=alice --format bundle > alice.bundle
-  tooltrail verify --proof alice.bundle --key log.key    anywhere, without the home")]
+  tooltrail export user=alice --days 3650 --format bundle > alice.bundle
+  tooltrail key show > log.key                           the key that checks it
+  tooltrail verify --proof alice.bundle --key log.key    without the home
+
+A bundle proves each entry in it. It does not prove that no other entries match. Exit 1 means that some entries that match
+could not be proved and are not in it.")]
 pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
@@ -62,7 +67,9 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let mut next = args.cursor;
     let is_interrupted = Arc::new(AtomicBool::new(false));
     // Without the handler, an interruption ends the program at once, and the cursor is not told.
-    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&is_interrupted));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        let _ = signal_hook::flag::register(signal, Arc::clone(&is_interrupted));
+    }
     let result = loop {
         if is_interrupted.load(Ordering::Relaxed) {
             break Err(Failure::could_not("interrupted", "go on with the cursor above, if there is one"));
@@ -84,11 +91,17 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     }
     result?;
     data.finish()?;
-    let (done, unsealed) = output.done();
+    let (done, [unsealed, changed]) = output.done();
     tell_skipped(&done.skipped, &done.unreadable_names);
+    if changed > 0 {
+        let entries = unit(changed, "entry is", "entries are");
+        let hint = "tooltrail verify says what was changed, or erased";
+        return Err(Failure::no(format!("{entries} not in the bundle: not what was sealed"), hint));
+    }
     if unsealed > 0 {
         let entries = unit(unsealed, "entry is", "entries are");
-        talk(&format!("{entries} not in the bundle: not sealed yet, or not what was sealed"));
+        let hint = "entries are sealed some seconds after they were recorded: make the bundle again";
+        return Err(Failure::no(format!("{entries} not in the bundle: not sealed yet"), hint));
     }
     if !done.complete && done.skipped.unreadable == 0 {
         talk("this answer is partial: some accepted entries are not in their files yet");

@@ -17,6 +17,7 @@ use crate::settings::Settings;
   tooltrail sessions                         of the last week
   tooltrail sessions 'client=claude-code*'   of one agent
   tooltrail sessions status=error --days 30  those in which a call failed
+  tooltrail stats --by session               those with the most calls
   tooltrail recent 'session=*1d5c2e7b'       the calls of one, as the table shows its name")]
 pub(crate) struct Args {
     #[command(flatten)]

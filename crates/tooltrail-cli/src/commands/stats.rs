@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tooltrail::{BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, Skipped, Stats, Zone};
+use tooltrail::{BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Skipped, Stats, Zone};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
@@ -12,11 +12,17 @@ use crate::settings::Settings;
 /// Maximum rows of a table for people; `--json` has all rows.
 const ROWS_MAX: usize = 20;
 
+/// The days up to which a table of days is a series.
+const SERIES_DAYS_MAX: u32 = 1_000;
+
 /// Maximum sessions that are compared.
 const SESSIONS_MAX: usize = 1_000;
 
 /// Width of the longest bar, in columns of the terminal.
 const BAR_COLUMNS: u64 = 30;
+
+/// The same in a table with more columns, so that it fits 80 columns.
+const NARROW_BAR: u64 = 16;
 
 /// Count calls by status, tool, user and day
 ///
@@ -47,7 +53,10 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     question.check()?;
     match args.by {
         Some(By::Hour) => return over_time(&question, BucketSize::Hour, settings),
-        Some(By::Day) if !args.local_days => return over_time(&question, BucketSize::Day, settings),
+        // Years have too many days for a series; they are counted without durations.
+        Some(By::Day) if !args.local_days && question.days <= SERIES_DAYS_MAX => {
+            return over_time(&question, BucketSize::Day, settings);
+        }
         Some(By::Session) => return by_session(question, settings),
         Some(By::Day | By::Tool | By::User) | None => {}
     }
@@ -100,13 +109,34 @@ fn by_session(mut question: Question, settings: &Settings) -> Result<ExitCode, F
     if settings.flags.json {
         output::print_json(&output::sessions_json(&answer))?;
     } else {
-        let calls =
-            answer.sessions.iter().map(|session| (format!("{} {}", session.user, session.session), session.calls));
-        let calls = calls.collect::<std::collections::BTreeMap<_, _>>();
-        output::print_paged(&counts("session", &calls, calls.values().sum()))?;
+        output::print_paged(&session_table(&answer.sessions))?;
     }
     tell_partial(&answer.skipped, &answer.unreadable_names, answer.complete);
     Ok(Exit::Yes.into())
+}
+
+/// Returns the table of the sessions with the most calls.
+fn session_table(sessions: &[SessionSummary]) -> String {
+    let mut table = Table::new(&[
+        Column::name("user"),
+        Column::name("session"),
+        Column::number("calls"),
+        Column::number("error"),
+        Column::number("denied"),
+        Column::text(""),
+    ]);
+    let most = sessions.first().map_or(0, |session| session.calls);
+    for session in sessions.iter().take(ROWS_MAX) {
+        table.row(vec![
+            Cell::new(&session.user),
+            Cell::new(&session.session),
+            Cell::new(&session.calls.to_string()),
+            Cell::new(&nonzero(session.errors)),
+            Cell::new(&nonzero(session.denied)),
+            Cell::dim(&bar(session.calls, most, NARROW_BAR)),
+        ]);
+    }
+    table.render() + &more(sessions.len())
 }
 
 fn tell_partial(skipped: &Skipped, unreadable_names: &[String], complete: bool) {
@@ -143,7 +173,7 @@ fn buckets(series: &Series, bucket: BucketSize, zone: &Zone) -> String {
             [all.calls.to_string(), nonzero(all.errors), nonzero(all.denied), took(all.p50_ms), took(all.p95_ms)];
         let mut row = vec![Cell::new(&begin)];
         row.extend(cells.iter().map(|cell| Cell::new(cell)));
-        row.push(Cell::dim(&bar(all.calls, most)));
+        row.push(Cell::dim(&bar(all.calls, most, NARROW_BAR)));
         table.row(row);
     }
     table.render()
@@ -233,7 +263,7 @@ fn counts(head: &'static str, counts: &std::collections::BTreeMap<String, u64>, 
             Cell::new(name),
             Cell::new(&calls.to_string()),
             Cell::new(&share),
-            Cell::dim(&bar(calls, most)),
+            Cell::dim(&bar(calls, most, BAR_COLUMNS)),
         ]);
     }
     table.render() + &more(sorted.len())
@@ -245,14 +275,14 @@ fn by_day(stats: &Stats) -> String {
     let most = stats.by_day.values().copied().max().unwrap_or(0);
     let passed_over = stats.by_day.len().saturating_sub(ROWS_MAX);
     for (day, calls) in stats.by_day.iter().skip(passed_over) {
-        table.row(vec![Cell::new(day), Cell::new(&calls.to_string()), Cell::dim(&bar(*calls, most))]);
+        table.row(vec![Cell::new(day), Cell::new(&calls.to_string()), Cell::dim(&bar(*calls, most, BAR_COLUMNS))]);
     }
     table.render() + &more(stats.by_day.len())
 }
 
 /// Returns the bar of a count beside the largest one.
-fn bar(calls: u64, most: u64) -> String {
-    "▇".repeat(usize::try_from((calls * BAR_COLUMNS).div_ceil(most.max(1))).unwrap_or(0))
+fn bar(calls: u64, most: u64, columns: u64) -> String {
+    "▇".repeat(usize::try_from((calls * columns).div_ceil(most.max(1))).unwrap_or(0))
 }
 
 /// Returns a line that says how many rows are not shown, or an empty text.

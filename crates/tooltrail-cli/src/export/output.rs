@@ -55,16 +55,17 @@ impl Output {
         })
     }
 
-    /// Returns what was skipped, and the number of entries that are in no bundle because they are not sealed.
-    pub(crate) fn done(&self) -> (Exported, u64) {
+    /// Returns what was skipped, and the number of entries that are not in a bundle: those that are not sealed yet, and
+    /// those that are not what was sealed.
+    pub(crate) fn done(&self) -> (Exported, [u64; 2]) {
         match &self.source {
-            Source::Entries(export) => (export.done().clone(), 0),
+            Source::Entries(export) => (export.done().clone(), [0, 0]),
             Source::Bundle(bundle) => {
                 let counts = bundle.counts();
                 let mut done = Exported::default();
                 done.skipped.unreadable = counts.unreadable;
                 done.complete = counts.unreadable == 0;
-                (done, counts.unsealed)
+                (done, [counts.unsealed, counts.changed])
             }
         }
     }

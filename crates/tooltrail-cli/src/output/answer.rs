@@ -149,7 +149,7 @@ pub(crate) fn nothing_words(nothing: &Nothing, home: &Path) -> String {
         Some(newest) if newest < from => format!("{looked}; the newest are of {newest}: ask with since={newest}"),
         Some(newest) if newest > to => format!("{looked}; the newest are of {newest}"),
         Some(_) => format!("{looked} answer this"),
-        None => format!("{looked}, and none of other days, in {}", home.display()),
+        None => format!("{looked}, and none of other days where this looks, in {}", home.display()),
     }
 }
 

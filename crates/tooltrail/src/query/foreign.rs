@@ -30,8 +30,12 @@ pub(super) type Refusal = (&'static str, &'static str);
 
 const BLANKS: Refusal = ("blanks around an operator", "write it in one word, as in duration>500ms or status=error");
 const JOINED: Refusal = (
-    "this looks like AND, OR or NOT of another tool",
-    "write AND, OR and NOT in capitals, as in NOT tool=fs.*, or quote the word to look for it",
+    "AND, OR and NOT are words in capitals",
+    "write a OR b, or NOT tool=fs.*; put quotes around the word to look for it",
+);
+const COMPARISON: Refusal = (
+    "not a comparison of ours",
+    "write tool=fs.*, status=error,denied, arg=*/etc/* or duration>=5s; put quotes around the words to look for them",
 );
 const COLON: Refusal = ("a colon is no operator here", "write tool=fs.* instead of tool:fs.*, or quote the text");
 const PATH: Refusal = (
@@ -50,7 +54,8 @@ const ELSEWHERE: Refusal = (
     "order and limits are no part of a query",
     "answers are newest first, and so many as --limit says; quote the words to look for them",
 );
-const QUOTES: Refusal = ("quotes are written \"…\"", "write \"two words\"");
+const QUOTES: Refusal =
+    ("quotes are written \"…\", around all of a value", "write \"two words\" or tool=\"two words\"");
 const PARENTHESES: Refusal =
     ("a value has no parentheses", "write tool=a,b for one of several values, or quote the value if it begins so");
 const LIST: Refusal =
@@ -78,8 +83,11 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
         return Some(BLANKS);
     }
     let next_word = next.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-    if is_field(&lower) && (next.starts_with(['=', '<', '>', '!', ':', '~']) || compares(next)) {
+    if is_field(&lower) && next.starts_with(['=', '<', '>', '!', ':', '~']) {
         return Some(BLANKS);
+    }
+    if is_field(&lower) && compares(next) {
+        return Some(COMPARISON);
     }
     let is_number = !next_word.is_empty() && next_word.bytes().all(|byte| byte.is_ascii_digit());
     if matches!(&*lower, "order" | "sort" | "group") && next_word == "by" || lower == "limit" && is_number {
@@ -101,7 +109,9 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
         return Some(COLON);
     }
     let is_path = after.starts_with(['.', '[']) && after.contains(['=', ':', '<', '>', '~']);
-    if is_path && (is_field(field) || matches!(field, "args" | "arg" | "extra" | "result" | "input" | "params")) {
+    let field_lower = field.to_ascii_lowercase();
+    if is_path && (is_field(field) || matches!(&*field_lower, "args" | "arg" | "extra" | "result" | "input" | "params"))
+    {
         return Some(PATH);
     }
     if is_field(field) && after.starts_with(['~', '^', '$', '*', '%', '|', '?']) && after.contains(['=', '~']) {
@@ -113,8 +123,11 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
     if word.contains('|') {
         return Some(LIST);
     }
-    if word.starts_with('\'') {
+    if word.starts_with(['\'', '“', '”', '„', '«']) {
         return Some(QUOTES);
+    }
+    if is_field(field) && after.starts_with(['≥', '≤', '≠']) {
+        return Some(COMPARISON);
     }
     word.contains('*').then_some(STAR)
 }
@@ -161,7 +174,7 @@ pub(super) fn value(word: &str) -> Option<Refusal> {
     {
         return Some(PATTERN);
     }
-    if word.starts_with('\'') || word.contains('"') {
+    if word.starts_with(['\'', '“', '”', '„', '«']) || word.contains('"') {
         return Some(QUOTES);
     }
     if word.contains('[') && word.contains(']') {

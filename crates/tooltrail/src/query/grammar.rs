@@ -335,8 +335,8 @@ impl<'a> Parser<'a> {
     }
 
     fn unknown(&self, start: usize, name: &str) -> Error {
-        let hint = "known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
-                    parent, id, rule, trace_id, identity, args.NAME, extra.NAME, arg, host, duration, chars, last, \
+        let hint = "write args.NAME=… for an argument; known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
+                    parent, id, rule, trace_id, identity, extra.NAME, arg, host, duration, chars, last, \
                     since, until; quote plain text";
         self.refuse(start, &format!("unknown field {name:?}"), hint)
     }
@@ -452,7 +452,8 @@ impl<'a> Parser<'a> {
         let (start, word) = (self.at, self.word());
         let bare = &word[..word.find(ends).unwrap_or(word.len())];
         if bare.is_empty() {
-            return Err(self.refuse(start, "a value is missing", "write field=value, or \"\" for an empty one"));
+            let hint = "write it without blanks, as in tool=a,b, or \"\" for an empty value";
+            return Err(self.refuse(start, "a value is missing", hint));
         }
         self.at += bare.len();
         Ok(Value { parts: bare.split('*').map(str::to_owned).collect(), at: start })
@@ -620,6 +621,9 @@ mod tests {
             "status = ok",
             "status is not error",
             "status IS error",
+            "tool=“fs.read”",
+            "“not found”",
+            "duration≥5s",
             "tool in (a)",
             "tool IN (a)",
             "tool starts with fs",

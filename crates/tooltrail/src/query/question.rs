@@ -77,7 +77,11 @@ impl Question {
         let first = match from {
             Some(from) => from,
             None if until.is_some() => now.date().plus_days(1 - i64::from(DAYS_MAX)),
-            None => now.date().plus_days(1 - i64::from(self.days)),
+            // One branch of an OR may name an older id or time.
+            None => {
+                let first = now.date().plus_days(1 - i64::from(self.days));
+                self.query.earliest(now).map_or(first, |earliest| earliest.min(first))
+            }
         };
         (first, until)
     }
@@ -86,9 +90,12 @@ impl Question {
     /// is up to now.
     pub(crate) fn instants(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let (from, to) = self.query.range(now);
-        let from = from.map_or_else(|| self.window(now).0.start(), Timestamp::from_millis);
         // An id of another writer sets no end.
         let to = to.filter(|to| *to < i64::MAX).map(Timestamp::from_millis);
+        // With an end alone, the days are those before it.
+        let before = |to: Timestamp| to.date().plus_days(1 - i64::from(self.days)).start();
+        let from = from.map(Timestamp::from_millis);
+        let from = from.or_else(|| to.map(before)).unwrap_or_else(|| self.window(now).0.start());
         let next = Timestamp::from_millis(now.as_millis() + 1);
         (from, to.unwrap_or(next))
     }
@@ -119,5 +126,27 @@ impl Question {
 impl Default for Question {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(query: &str, first: &str) {
+        let now = Timestamp::parse("2026-11-23T12:00:00Z", &Zone::UTC).unwrap();
+        let question = Question::parse(query).unwrap();
+        assert_eq!(question.window(now).0.to_string(), first, "{query}");
+    }
+
+    #[test]
+    fn an_older_id_or_time_in_a_branch_widens_the_window() {
+        check("tool=a", "2026-11-17");
+        check("since=2026-11-22", "2026-11-22");
+        check("since=2026-11-22 OR since=2026-11-20", "2026-11-20");
+        check("tool=a OR since=2026-11-02", "2026-11-02");
+        check("tool=a OR since=2026-11-22", "2026-11-17");
+        check("id=019a0000-0000-7000-8000-000000000000 OR tool=a", "2025-10-19");
+        check("tool=b (tool=a OR (x since=2026-11-02))", "2026-11-02");
     }
 }

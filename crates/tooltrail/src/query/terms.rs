@@ -93,6 +93,11 @@ impl Query {
         (from.map(date), to.map(|to| date(to.saturating_sub(1))))
     }
 
+    /// Returns the earliest day that one of the branches of an OR names, although others name none.
+    pub(super) fn earliest(&self, now: Timestamp) -> Option<Date> {
+        earliest(&self.terms, now).map(|ms| Timestamp::from_millis(ms).date())
+    }
+
     /// Returns the first instant that its terms allow, and the first one after them, in milliseconds since 1970.
     pub(super) fn range(&self, now: Timestamp) -> (Option<i64>, Option<i64>) {
         range(&self.terms, now)
@@ -157,6 +162,16 @@ fn range(terms: &[Term], now: Timestamp) -> Range {
         end = [end, to].into_iter().flatten().min();
     }
     (begin, end)
+}
+
+fn earliest(terms: &[Term], now: Timestamp) -> Option<i64> {
+    let branches = terms.iter().filter_map(|term| match term {
+        Term::Any(branches) => {
+            branches.iter().filter_map(|branch| range(branch, now).0.or_else(|| earliest(branch, now))).min()
+        }
+        _ => None,
+    });
+    branches.min()
 }
 
 /// Returns the days of the entries that an id can name.

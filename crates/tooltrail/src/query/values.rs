@@ -55,21 +55,40 @@ pub(super) fn any_string(value: &str, mut each: impl FnMut(&str) -> bool) -> boo
 
 /// Returns whether `each` is true for the host of an address in a text, such as `example.com` of
 /// `https://user@example.com:8443/path`. Hosts are given in lower case, IPv6 addresses without brackets.
+///
+/// An address may stand in a command or in a sentence, so a host ends at the first character that no host has. If other
+/// signs come before a `@`, as in `https://a.example;@b.example`, both hosts are given, because a shell may end the
+/// address there.
 pub(super) fn any_host(text: &str, mut each: impl FnMut(&str) -> bool) -> bool {
-    let is_end =
-        |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\' | '`' | ',');
-    text.match_indices("://").any(|(at, sign)| {
-        let has_scheme = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-        let rest = &text[at + sign.len()..];
+    // Some programs write JSON into a text once more, with `\/` for a slash.
+    let plain = if text.contains("\\/") { Cow::Owned(text.replace("\\/", "/")) } else { Cow::Borrowed(text) };
+    plain.match_indices("://").any(|(at, sign)| {
+        let has_scheme = plain[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+        if !has_scheme {
+            return false;
+        }
+        let rest = &plain[at + sign.len()..];
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<' | '>' | '\\' | '`');
         let authority = &rest[..rest.find(is_end).unwrap_or(rest.len())];
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = match host.strip_prefix('[') {
-            Some(inner) => inner.split_once(']').map_or(inner, |(inner, _)| inner),
-            None => host.split_once(':').map_or(host, |(host, _)| host),
-        };
-        let host = host.trim_end_matches(['.', ')', ']', '}', ';']).to_lowercase();
-        has_scheme && !host.is_empty() && each(&host)
+        let last = authority.rsplit_once('@').map(|(_, host)| host);
+        // A name and a password are no host.
+        let first = host_at(authority);
+        let is_name = last.is_some() && authority[first.len().min(authority.len())..].starts_with(['@', ':']);
+        let first = Some(first).filter(|_| !is_name);
+        first.into_iter().chain(last.map(host_at)).any(|host| !host.is_empty() && each(&host.to_lowercase()))
     })
+}
+
+/// Returns the host at the begin of a text.
+fn host_at(text: &str) -> &str {
+    let host = match text.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or(inner),
+        None => {
+            let is_part = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_');
+            &text[..text.find(|c| !is_part(c)).unwrap_or(text.len())]
+        }
+    };
+    host.trim_end_matches('.')
 }
 
 /// Returns the elements of a checked JSON array, as they are written.

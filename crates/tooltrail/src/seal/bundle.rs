@@ -3,6 +3,7 @@
 //! `docs/proof.md` has the format. A bundle is written and checked line by line, so that neither grows in memory with the
 //! number of entries; only the tree of one day file is held at a time (64 bytes a line).
 
+use std::collections::BTreeSet;
 use std::io;
 
 use base64::Engine as _;
@@ -49,9 +50,10 @@ pub struct Bundle {
 pub struct BundleCounts {
     /// The entries with their proofs.
     pub entries: u64,
-    /// Entries that match but are not in the bundle, because they are not sealed yet or their file does not match its
-    /// seal.
+    /// Entries that match but are not in the bundle, because they are not sealed yet.
     pub unsealed: u64,
+    /// Entries that match but are not in the bundle, because they are not what was sealed at their place.
+    pub changed: u64,
     /// Day files that could not be read.
     pub unreadable: u64,
 }
@@ -62,6 +64,8 @@ struct Writing {
     /// The files that are still to come, the next one last.
     files: Vec<(String, Date)>,
     file: Option<Growing>,
+    /// Whether the last line was written.
+    is_over: bool,
 }
 
 /// The file that is being read.
@@ -114,7 +118,15 @@ impl Bundle {
             return Ok(Some(text + "}\n"));
         };
         if writing.file.is_none() {
-            let Some((folder, date)) = writing.files.pop() else { return Ok(None) };
+            let Some((folder, date)) = writing.files.pop() else {
+                if std::mem::replace(&mut writing.is_over, true) {
+                    return Ok(None);
+                }
+                let BundleCounts { entries, unsealed, changed, unreadable } = self.counts;
+                return Ok(Some(format!(
+                    "{{\"end\":{entries},\"unsealed\":{unsealed},\"changed\":{changed},\"unreadable\":{unreadable}}}\n"
+                )));
+            };
             match open(trail, writing, folder, date) {
                 Ok(file) => writing.file = Some(file),
                 Err(_) => self.counts.unreadable += 1,
@@ -144,6 +156,7 @@ impl Bundle {
                         text += &proved;
                         counts.entries += 1;
                     }
+                    None if file.is_sealed_there() => counts.changed += 1,
                     None => counts.unsealed += 1,
                 }
                 Ok(())
@@ -175,7 +188,7 @@ fn begin(trail: &Trail, question: &Question, counts: &mut BundleCounts) -> Resul
     });
     let mut files = days.filter(|(_, day)| asked.may_hold(*day)).collect::<Vec<_>>();
     files.sort_by(|a, b| b.cmp(a));
-    Ok(Writing { checkpoint, heads, files, file: None })
+    Ok(Writing { checkpoint, heads, files, file: None, is_over: false })
 }
 
 fn open(trail: &Trail, writing: &Writing, folder: String, date: Date) -> io::Result<Growing> {
@@ -221,6 +234,11 @@ impl Growing {
         }
     }
 
+    /// Whether the current line is among those that were sealed.
+    fn is_sealed_there(&self) -> bool {
+        self.sealed.as_ref().is_some_and(|(_, head, _)| self.number < head.tree.first_line + head.entries)
+    }
+
     /// Returns the current line with its proof in the head; `None` if it is not what was sealed there.
     fn proved(&self, line: &[u8]) -> io::Result<Option<String>> {
         let Some((_, head, levels)) = &self.sealed else { return Ok(None) };
@@ -261,8 +279,13 @@ pub struct CheckBundle {
     key: VerifierKey,
     checkpoint: Option<SignedCheckpoint>,
     head: Option<Head>,
+    /// The leaf of the last entry, and the names of the files so far: nothing may come twice.
+    leaf: Option<u64>,
+    names: BTreeSet<Hash>,
     /// The entries whose proofs hold.
     entries: u64,
+    /// What the last line says: how many entries there are, and how many were left out.
+    end: Option<(u64, u64)>,
     lines: u64,
     /// The first line that does not hold.
     wrong: Option<Checked>,
@@ -272,7 +295,8 @@ impl CheckBundle {
     /// Returns the check of a bundle that has no lines yet.
     #[must_use]
     pub fn new(key: VerifierKey) -> Self {
-        Self { key, checkpoint: None, head: None, entries: 0, lines: 0, wrong: None }
+        let (checkpoint, head, leaf, names) = (None, None, None, BTreeSet::new());
+        Self { key, checkpoint, head, leaf, names, entries: 0, end: None, lines: 0, wrong: None }
     }
 
     /// Whether a file begins like a bundle.
@@ -297,8 +321,14 @@ impl CheckBundle {
         let result = match (self.wrong, self.checkpoint) {
             (Some(wrong), _) => wrong,
             (None, None) => checked(Verdict::BadSignature, "the file is no bundle".to_owned()),
+            (None, Some(_)) if self.end.is_none_or(|(entries, _)| entries != self.entries) => {
+                checked(Verdict::Truncated, "the end of the bundle is missing".to_owned())
+            }
+            (None, Some(_)) if self.entries == 0 => checked(Verdict::Missing, "the bundle has no entry".to_owned()),
             (None, Some(_)) => {
-                checked(Verdict::Ok, format!("{} entries are in the files that were sealed", self.entries))
+                let left_out = self.end.map_or(0, |(_, left_out)| left_out);
+                let more = if left_out == 0 { String::new() } else { format!("; {left_out} more could not be proved") };
+                checked(Verdict::Ok, format!("entries in the bundle: {}; each is as it was sealed{more}", self.entries))
             }
         };
         (result, self.entries)
@@ -314,6 +344,14 @@ impl CheckBundle {
         let Some(checkpoint) = &self.checkpoint else {
             return Err((Verdict::BadSignature, "no signed checkpoint stands before it"));
         };
+        if self.end.is_some() {
+            return Err(wrong("it stands after the end"));
+        }
+        if let Some(entries) = members.number("end") {
+            let left_out = ["unsealed", "changed", "unreadable"].map(|name| members.number(name).unwrap_or(0));
+            self.end = Some((entries, left_out.iter().fold(0, |all, count| all.saturating_add(*count))));
+            return Ok(());
+        }
         let path = |name: &str| match members.get(name) {
             Some(Json::Array(path)) => path
                 .iter()
@@ -340,7 +378,10 @@ impl CheckBundle {
             if head.name != name {
                 return Err(wrong("the head is of another file"));
             }
-            self.head = Some(head);
+            if !self.names.insert(name) {
+                return Err(wrong("the file comes twice"));
+            }
+            (self.head, self.leaf) = (Some(head), None);
             return Ok(());
         }
         let Some(head) = &self.head else { return Err(wrong("no head that holds stands before it")) };
@@ -348,6 +389,9 @@ impl CheckBundle {
         let (leaf, path, text) = read().ok_or(wrong("the entry is incomplete"))?;
         if !proves_inclusion(&path, (leaf, leaf_hash(text.as_bytes())), (head.entries, head.root)) {
             return Err(wrong("the entry is not the one that was sealed"));
+        }
+        if self.leaf.replace(leaf).is_some_and(|before| before >= leaf) {
+            return Err(wrong("the entry comes twice, or in another order"));
         }
         self.entries += 1;
         Ok(())

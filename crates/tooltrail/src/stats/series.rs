@@ -208,7 +208,7 @@ impl Trail {
         let from_ms = from.as_millis().div_euclid(size) * size;
         let count = (to.as_millis() - from_ms + size - 1).div_euclid(size).max(1);
         if count > BUCKETS_MAX {
-            let hint = "use at most 1500 buckets: larger ones (bucket=hour, bucket=day), or a shorter range";
+            let hint = "use at most 1500: larger buckets (an hour, a day), or a shorter range";
             return Err(Error::input(format!("the range has {count} buckets: too many"), hint));
         }
         let to_ms = from_ms + count * size;
