@@ -19,7 +19,7 @@ from pathlib import Path
 
 PORT = 7423
 # How long the service settles (it seals the new home first), and how long each state is measured, in seconds.
-SETTLE, MEASURE = 60, 40
+SETTLE, MEASURE = 300, 40
 ACTIVE = 100
 QUESTIONS = ["users", "recent?limit=500", "recent?q=nothingmatches", "stats", "series", "sessions"]
 
