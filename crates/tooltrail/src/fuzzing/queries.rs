@@ -117,6 +117,10 @@ fn respelt(line: &str) -> String {
 /// Checks that a line matches two queries joined by AND exactly if it matches both, by OR if it matches one of them, and
 /// after NOT if it does not match.
 fn joins(asked: &str, line: &str) {
+    // What is no entry matches nothing, also after NOT.
+    if Line::parse(line, &Zone::UTC).is_none() {
+        return;
+    }
     for (at, _) in asked.match_indices(' ').take(SPLITS_MAX) {
         let (Ok(left), Ok(right)) = (Query::parse(&asked[..at]), Query::parse(&asked[at..])) else { continue };
         if left.is_empty() || right.is_empty() {
