@@ -134,13 +134,16 @@ impl Written<'_> {
                 }
             };
             let line = line_at(text, at);
+            let line_start = line.start;
             // A line that starts here needs a newline before it; the rest of a line must directly follow its first
             // part.
-            let is_interrupted = if at > line.start {
-                landed.start() != self.len
+            let before = if at > line.start {
+                Ok(landed.start() == self.len)
             } else {
-                !ends_with_newline(self.file, landed.start()).unwrap_or(false)
+                // A second read, because many errors of a disk pass. A line that stands alone must not be appended again.
+                ends_with_newline(self.file, landed.start()).or_else(|_| ends_with_newline(self.file, landed.start()))
             };
+            let is_interrupted = before.as_ref().is_ok_and(|stands| !stands);
             if is_interrupted && damaged.last() != Some(&line) {
                 damaged.push(line);
             }
@@ -151,6 +154,11 @@ impl Written<'_> {
             };
             at += landed.taken;
             self.len = landed.end;
+            if let Err(error) = before {
+                // Whether the line stands alone is not known, so the retry reads the file first.
+                self.torn = if at < text.len() { (at - line_at(text, at).start) as u64 } else { 0 };
+                return Some((line_start, error));
+            }
         }
         None
     }
