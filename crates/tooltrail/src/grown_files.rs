@@ -4,7 +4,7 @@
 //! at once where it has appended.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Date;
 
@@ -41,29 +41,40 @@ impl GrownFiles {
         inner.files.push_back((folder.to_owned(), day));
     }
 
-    /// Begins to follow. Returns the position after the newest file.
-    pub(crate) fn follow(&self) -> u64 {
+    /// Begins to follow: what grows from now on.
+    pub(crate) fn follow(self: &Arc<Self>) -> GrownReader {
         let mut inner = self.inner();
         inner.followers += 1;
-        inner.dropped + inner.files.len() as u64
+        GrownReader { files: Arc::clone(self), position: inner.dropped + inner.files.len() as u64 }
     }
+}
 
-    /// Ends to follow.
-    pub(crate) fn leave(&self) {
-        let mut inner = self.inner();
-        inner.followers = inner.followers.saturating_sub(1);
+/// The position of one follower.
+#[derive(Debug)]
+pub(crate) struct GrownReader {
+    files: Arc<GrownFiles>,
+    /// The number of files before it.
+    position: u64,
+}
+
+impl GrownReader {
+    /// Returns the files that have grown since the last call, as far as they are remembered.
+    pub(crate) fn read(&mut self) -> Vec<(String, Date)> {
+        let inner = self.files.inner();
+        let from = usize::try_from(self.position.saturating_sub(inner.dropped)).unwrap_or(usize::MAX);
+        self.position = inner.dropped + inner.files.len() as u64;
+        inner.files.iter().skip(from).cloned().collect()
+    }
+}
+
+impl Drop for GrownReader {
+    fn drop(&mut self) {
+        let mut inner = self.files.inner();
+        inner.followers -= 1;
         if inner.followers == 0 {
             inner.dropped += inner.files.len() as u64;
             inner.files.clear();
         }
-    }
-
-    /// Returns the files after a position, as far as they are remembered, and moves the position behind them.
-    pub(crate) fn after(&self, position: &mut u64) -> Vec<(String, Date)> {
-        let inner = self.inner();
-        let from = usize::try_from(position.saturating_sub(inner.dropped)).unwrap_or(usize::MAX);
-        *position = inner.dropped + inner.files.len() as u64;
-        inner.files.iter().skip(from).cloned().collect()
     }
 }
 
@@ -73,21 +84,20 @@ mod tests {
 
     #[test]
     fn each_follower_gets_what_grew_since() {
-        let (grown, day) = (GrownFiles::default(), Date::parse("2026-11-23").unwrap());
+        let (grown, day) = (Arc::new(GrownFiles::default()), Date::parse("2026-11-23").unwrap());
         grown.add("nobody follows", day);
         let mut one = grown.follow();
         grown.add("a", day);
         let mut two = grown.follow();
         grown.add("b", day);
         let names = |found: Vec<(String, Date)>| found.into_iter().map(|(folder, _)| folder).collect::<Vec<_>>();
-        assert_eq!(names(grown.after(&mut one)), ["a", "b"]);
-        assert_eq!(names(grown.after(&mut two)), ["b"]);
-        assert!(grown.after(&mut one).is_empty());
+        assert_eq!(names(one.read()), ["a", "b"]);
+        assert_eq!(names(two.read()), ["b"]);
+        assert!(one.read().is_empty());
         (0..2 * FILES_MAX).for_each(|n| grown.add(&n.to_string(), day));
-        assert_eq!(grown.after(&mut two).len(), FILES_MAX);
-        grown.leave();
-        grown.leave();
+        assert_eq!(two.read().len(), FILES_MAX);
+        drop((one, two));
         grown.add("nobody follows", day);
-        assert!(grown.after(&mut grown.follow()).is_empty());
+        assert!(grown.follow().read().is_empty());
     }
 }

@@ -132,7 +132,7 @@ impl Home {
     }
 
     /// Returns the day files to which this process appends.
-    pub(crate) fn grown(&self) -> &GrownFiles {
+    pub(crate) fn grown(&self) -> &Arc<GrownFiles> {
         &self.grown
     }
 

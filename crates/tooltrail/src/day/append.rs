@@ -254,6 +254,7 @@ mod tests {
     use crate::disk::RealDisk;
     use std::io::Write as _;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// A file to which another writer appends before each of our writes, and that accepts at most `taken_max` bytes per
     /// write.
@@ -262,6 +263,15 @@ mod tests {
         file: Box<dyn DiskFile>,
         others: Mutex<Vec<&'static [u8]>>,
         taken_max: usize,
+        /// How many reads fail.
+        unreadable: AtomicUsize,
+    }
+
+    impl Shared {
+        fn new(file: Box<dyn DiskFile>, others: &[&'static [u8]], taken_max: usize, unreadable: usize) -> Arc<Self> {
+            let others = Mutex::new(others.iter().rev().copied().collect());
+            Arc::new(Self { file, others, taken_max, unreadable: AtomicUsize::new(unreadable) })
+        }
     }
 
     impl DiskFile for Shared {
@@ -270,7 +280,11 @@ mod tests {
         }
 
         fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-            self.file.read_at(buffer, offset)
+            let fails = |left: usize| left.checked_sub(1);
+            match self.unreadable.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails) {
+                Ok(_) => Err(io::Error::other("cannot be read")),
+                Err(_) => self.file.read_at(buffer, offset),
+            }
         }
 
         fn append(&self, bytes: &[u8]) -> io::Result<crate::disk::Landed> {
@@ -302,8 +316,7 @@ mod tests {
         let path = ["alice", TRAIL_FOLDER, &day_name(day)];
         disk.append(&path).unwrap().append(b"{\"first\"}\n").unwrap();
         let mut end = End::open(&disk, "alice", day).unwrap();
-        let others = Mutex::new(others.iter().rev().copied().collect());
-        end.file = Arc::new(Shared { file: disk.append(&path).unwrap(), others, taken_max });
+        end.file = Shared::new(disk.append(&path).unwrap(), others, taken_max, 0);
         let text = b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n";
         let appended = end.append(&disk, "alice", day, text);
         assert!(appended.error.is_none(), "{appended:?}");
@@ -327,6 +340,31 @@ mod tests {
         check(&[b"", b"{\"x\"}\n"], 11, 1);
         check(&[b"{\"x", b"y\"}\n", b"{\"z"], 11, 3);
         check(&[], 1, 0);
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_makes_no_line_stand_twice() {
+        for unreadable in [0, 1, 2, 3, usize::MAX] {
+            for taken_max in [usize::MAX, 11] {
+                let folder = tempfile::tempdir().unwrap();
+                let disk = RealDisk::open(folder.path(), false).unwrap();
+                let day = Timestamp::from_millis(1_764_000_000_000).date();
+                let path = ["alice", TRAIL_FOLDER, &day_name(day)];
+                disk.append(&path).unwrap().append(b"{\"first\"}\n").unwrap();
+                let mut end = End::open(&disk, "alice", day).unwrap();
+                end.file = Shared::new(disk.append(&path).unwrap(), &[], taken_max, unreadable);
+                let text = b"{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n";
+                let appended = end.append(&disk, "alice", day, text);
+                let found = std::fs::read_to_string(folder.path().join(path.join("/"))).unwrap();
+                let what = format!("{unreadable} reads fail, {taken_max} bytes a write: {found:?}");
+                // After an error the caller reads the file, and appends only what is missing.
+                assert_eq!(appended.error.is_none(), unreadable < 2, "{what}");
+                for line in ["{\"a\":1}", "{\"b\":2}", "{\"c\":3}"] {
+                    let count = found.lines().filter(|found| *found == line).count();
+                    assert!(count <= 1 && (count == 1 || unreadable >= 2), "{line}: {what}");
+                }
+            }
+        }
     }
 
     #[test]

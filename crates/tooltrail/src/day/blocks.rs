@@ -128,7 +128,7 @@ impl Blocks {
     /// Returns the item before the current position, `None` at the beginning of the file.
     ///
     /// # Errors
-    /// Any I/O error of the operating system.
+    /// Any I/O error of the operating system. After an error, the buffer is not valid any more and nothing more is read.
     pub(crate) fn back(&mut self) -> io::Result<Option<LineBefore<'_>>> {
         // The search has not seen the bytes before this index of the buffer yet.
         let mut unseen = self.end.saturating_sub(usize::from(self.started));

@@ -11,6 +11,7 @@ use crate::clock::Date;
 use crate::day::TailCursor;
 use crate::disk::Stat;
 use crate::error::Error;
+use crate::grown_files::GrownReader;
 use crate::home::Home;
 
 /// How long a file is checked in each round after it grew. Writers pause, and yesterday's file may grow after midnight.
@@ -71,7 +72,7 @@ pub(super) struct PollSchedule {
     /// The files that grew recently.
     active: BTreeSet<Key>,
     /// Every known folder.
-    folders: BTreeMap<String, ()>,
+    folders: BTreeSet<String>,
     /// The folders whose days were not listed yet.
     new_folders: BTreeSet<String>,
     today: Option<Date>,
@@ -83,20 +84,7 @@ pub(super) struct PollSchedule {
     /// The files of the list of flushed files that were read.
     seen_notes: BTreeSet<String>,
     /// What the recorder of this process has appended to; `None` before the first round.
-    grown: Option<GrownPosition>,
-}
-
-/// A position among the files to which this process appends.
-#[derive(Debug)]
-struct GrownPosition {
-    home: Home,
-    position: u64,
-}
-
-impl Drop for GrownPosition {
-    fn drop(&mut self) {
-        self.home.grown().leave();
-    }
+    grown: Option<GrownReader>,
 }
 
 impl PollSchedule {
@@ -112,13 +100,12 @@ impl PollSchedule {
 
     /// Records that a folder's days were listed.
     pub(super) fn listed(&mut self, folder: &str) {
-        self.folders.insert(folder.to_owned(), ());
+        self.folders.insert(folder.to_owned());
     }
 
     /// Begins to note what this process appends. To be called before the ends of the files are looked for.
     pub(super) fn follow(&mut self, home: &Home) {
-        let position = home.grown().follow();
-        self.grown = Some(GrownPosition { home: home.clone(), position });
+        self.grown = Some(home.grown().follow());
         // What is listed now was flushed before.
         let _ = changes::read_new(&**home.disk(), &mut self.seen_notes);
     }
@@ -158,29 +145,28 @@ impl PollSchedule {
             |key: &Key| watched.get(key).and_then(|file| file.grew_at).is_some_and(|at| now <= at + ACTIVE_FOR);
         self.active.retain(lately);
         keys.extend(self.active.iter().take(ACTIVE_MAX).cloned());
-        let fresh = |keys: &BTreeSet<Key>, key: &Key| !keys.contains(key);
         let today_max = TODAY_MIN.max(self.folders.len().div_ceil(ROUNDS_TODAY));
         let mut rest = Vec::new();
-        for folder in turn(&self.folders, &mut self.today_after, today_max) {
+        for folder in turn(|from| self.folders.range::<String, _>(from), &mut self.today_after, today_max) {
             let key = (folder, today);
-            if fresh(&keys, &key) {
+            if !keys.contains(&key) {
                 rest.push(key);
             }
         }
         let rest_max = REST_MIN.max(self.watched.len().div_ceil(ROUNDS_REST));
-        for key in turn(&self.watched, &mut self.rest_after, rest_max) {
-            if key.1 != today && fresh(&keys, &key) {
+        for key in turn(|from| self.watched.range(from).map(|(key, _)| key), &mut self.rest_after, rest_max) {
+            if key.1 != today && !keys.contains(&key) {
                 rest.push(key);
             }
         }
         let mut listed = self.new_folders.iter().take(NEW_FOLDERS_MAX).cloned().collect::<Vec<_>>();
         let listed_max = LISTED_MIN.max(self.folders.len().div_ceil(ROUNDS_REST));
-        let old = turn(&self.folders, &mut self.listed_after, listed_max);
+        let old = turn(|from| self.folders.range::<String, _>(from), &mut self.listed_after, listed_max);
         listed.extend(old.into_iter().filter(|folder| !self.new_folders.contains(folder)));
         for folder in listed {
             let dates = days(home, &folder, unreadable);
             let new = dates.into_iter().filter(|day| *day >= from && *day != today).map(|day| (folder.clone(), day));
-            rest.extend(new.filter(|key| !self.watched.contains_key(key) && fresh(&keys, key)));
+            rest.extend(new.filter(|key| !self.watched.contains_key(key) && !keys.contains(key)));
             self.new_folders.remove(&folder);
         }
         let keys = keys.into_iter().chain(rest);
@@ -189,15 +175,15 @@ impl PollSchedule {
     }
 
     fn add_folder(&mut self, folder: &str) {
-        if !self.folders.contains_key(folder) {
-            self.folders.insert(folder.to_owned(), ());
+        if !self.folders.contains(folder) {
+            self.folders.insert(folder.to_owned());
             self.new_folders.insert(folder.to_owned());
         }
     }
 
     /// Returns the files that somebody has reported as grown: the recorder of this process, or a flush of any process.
     fn reported(&mut self, home: &Home, owned: Option<&Owned>, from: Date) -> BTreeSet<Key> {
-        let own = self.grown.as_mut().map(|grown| home.grown().after(&mut grown.position)).unwrap_or_default();
+        let own = self.grown.as_mut().map(GrownReader::read).unwrap_or_default();
         // If the list cannot be read, the files are found in their turn.
         let flushed = changes::read_new(&**home.disk(), &mut self.seen_notes).unwrap_or_default();
         let reported = own
@@ -212,11 +198,14 @@ impl PollSchedule {
     }
 }
 
-/// Returns the next keys in order, at most `most`, and starts again after the last key.
-fn turn<K: Ord + Clone, V>(map: &BTreeMap<K, V>, after: &mut Option<K>, most: usize) -> Vec<K> {
+/// Returns the next keys of a range in order, at most `most`, and starts again after the last key.
+fn turn<'a, K: Clone + 'a, I: Iterator<Item = &'a K>>(
+    range: impl FnOnce((Bound<K>, Bound<K>)) -> I,
+    after: &mut Option<K>,
+    most: usize,
+) -> Vec<K> {
     let start = after.take().map_or(Bound::Unbounded, Bound::Excluded);
-    let found = map.range((start, Bound::Unbounded)).take(most);
-    let found = found.map(|(key, _)| key.clone()).collect::<Vec<_>>();
+    let found = range((start, Bound::Unbounded)).take(most).cloned().collect::<Vec<_>>();
     if found.len() == most {
         *after = found.last().cloned();
     }
@@ -229,13 +218,14 @@ mod tests {
 
     #[test]
     fn everybody_has_a_turn() {
-        let map = (0..10).map(|n| (n, n % 2 == 0)).collect::<BTreeMap<_, _>>();
+        let all = (0..10).collect::<BTreeSet<_>>();
         let mut after = None;
-        let mut next = |most| turn(&map, &mut after, most);
+        let mut next = |most| turn(|from| all.range(from), &mut after, most);
         assert_eq!(next(4), [0, 1, 2, 3]);
         assert_eq!(next(4), [4, 5, 6, 7]);
         assert_eq!(next(4), [8, 9]);
         assert_eq!(next(4), [0, 1, 2, 3]);
-        assert!(turn(&BTreeMap::<u8, bool>::new(), &mut None, 3).is_empty());
+        let none = BTreeSet::<u8>::new();
+        assert!(turn(|from| none.range(from), &mut None, 3).is_empty());
     }
 }
