@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use tooltrail::{BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Skipped, Stats, Zone};
+use tooltrail::{
+    BucketSize, Error, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Skipped, Stats, Zone,
+};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
@@ -11,9 +13,6 @@ use crate::settings::Settings;
 
 /// Maximum rows of a table for people; `--json` has all rows.
 const ROWS_MAX: usize = 20;
-
-/// The days up to which a table of days is a series.
-const SERIES_DAYS_MAX: u32 = 1_000;
 
 /// Maximum sessions that are compared.
 const SESSIONS_MAX: usize = 1_000;
@@ -52,10 +51,18 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     question.local_days = args.local_days;
     question.check()?;
     match args.by {
-        Some(By::Hour) => return over_time(&question, BucketSize::Hour, settings),
-        // Years have too many days for a series; they are counted without durations.
-        Some(By::Day) if !args.local_days && question.days <= SERIES_DAYS_MAX => {
-            return over_time(&question, BucketSize::Day, settings);
+        Some(By::Hour) => {
+            let series = settings.trail()?.series(&question, BucketSize::Hour, GroupBy::None)?;
+            return over_time(&series, BucketSize::Hour, settings);
+        }
+        Some(By::Day) if !args.local_days => {
+            match settings.trail()?.series(&question, BucketSize::Day, GroupBy::None) {
+                Ok(series) => return over_time(&series, BucketSize::Day, settings),
+                // The question itself is checked: its range has too many days for a series, so they are counted without
+                // durations.
+                Err(Error::Input { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Some(By::Session) => return by_session(question, settings),
         Some(By::Day | By::Tool | By::User) | None => {}
@@ -90,12 +97,11 @@ enum By {
 }
 
 /// Prints calls over time.
-fn over_time(question: &Question, bucket: BucketSize, settings: &Settings) -> Result<ExitCode, Failure> {
-    let series = settings.trail()?.series(question, bucket, GroupBy::None)?;
+fn over_time(series: &Series, bucket: BucketSize, settings: &Settings) -> Result<ExitCode, Failure> {
     if settings.flags.json {
-        output::print_json(&output::series_json(&series))?;
+        output::print_json(&output::series_json(series))?;
     } else {
-        output::print_paged(&buckets(&series, bucket, &settings.zone()?))?;
+        output::print_paged(&buckets(series, bucket, &settings.zone()?))?;
     }
     tell_partial(&series.skipped, &series.unreadable_names, series.complete);
     Ok(Exit::Yes.into())

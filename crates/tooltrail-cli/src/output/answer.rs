@@ -34,13 +34,8 @@ pub(crate) fn stats_json(stats: &Stats) -> Value {
         "by_tool": by_tool.collect::<Map<_, _>>(),
         "by_user": stats.by_user,
         "by_day": stats.by_day,
-        "skipped": skipped_json(&stats.skipped),
-        "scanned": scanned_json(&stats.scanned),
-        "complete": stats.complete,
     });
-    if !stats.unreadable_names.is_empty() {
-        answer["unreadable_names"] = json!(stats.unreadable_names);
-    }
+    add_read(&mut answer, &stats.skipped, &stats.scanned, &stats.unreadable_names, stats.complete);
     if let (0, Some(newest)) = (stats.total, stats.newest) {
         answer["newest"] = json!(newest.to_string());
     }
@@ -61,13 +56,8 @@ pub(crate) fn series_json(series: &Series) -> Value {
         "to": series.to.to_string(),
         "groups": series.groups,
         "buckets": buckets.collect::<Vec<_>>(),
-        "skipped": skipped_json(&series.skipped),
-        "scanned": scanned_json(&series.scanned),
-        "complete": series.complete,
     });
-    if !series.unreadable_names.is_empty() {
-        answer["unreadable_names"] = json!(series.unreadable_names);
-    }
+    add_read(&mut answer, &series.skipped, &series.scanned, &series.unreadable_names, series.complete);
     answer
 }
 
@@ -100,14 +90,19 @@ pub(crate) fn sessions_json(answer: &Sessions) -> Value {
     let mut object = json!({
         "sessions": sessions.collect::<Vec<_>>(),
         "total": answer.total,
-        "skipped": skipped_json(&answer.skipped),
-        "scanned": scanned_json(&answer.scanned),
-        "complete": answer.complete,
     });
-    if !answer.unreadable_names.is_empty() {
-        object["unreadable_names"] = json!(answer.unreadable_names);
-    }
+    add_read(&mut object, &answer.skipped, &answer.scanned, &answer.unreadable_names, answer.complete);
     object
+}
+
+/// Adds to an answer what was read for it.
+fn add_read(answer: &mut Value, skipped: &Skipped, scanned: &Scanned, unreadable_names: &[String], complete: bool) {
+    answer["skipped"] = skipped_json(skipped);
+    answer["scanned"] = scanned_json(scanned);
+    answer["complete"] = complete.into();
+    if !unreadable_names.is_empty() {
+        answer["unreadable_names"] = json!(unreadable_names);
+    }
 }
 
 /// Returns the counts of one tool. A group of quantiles is absent if nothing was measured.

@@ -1,25 +1,9 @@
 //! Quantiles of numbers: exact for few numbers; for many numbers, a mergeable sketch with an error of half a percent.
 
-use sketches_ddsketch::{Config, DDSketch};
+use super::sketch::Sketch;
 
 /// The most numbers that are kept unchanged; beyond it only their distribution is kept.
 const EXACT_MAX: usize = 1_000;
-
-/// The largest relative error of a quantile of many numbers.
-const ERROR: f64 = 0.005;
-
-/// The most buckets, eight bytes each, allocated when needed: enough for all numbers from [`SMALLEST`] to [`LARGEST`].
-/// With fewer buckets, one huge number would force the small ones into one bucket.
-const BUCKETS_MAX: u32 = 5_200;
-
-/// The largest number that is distinguished: every length that fits into 64 bits. A larger number counts as this one.
-const LARGEST: f64 = 18_446_744_073_709_551_616.0;
-
-/// The smallest number that is distinguished from zero: a microsecond, in milliseconds.
-const SMALLEST: f64 = 0.001;
-
-/// The digits of a quantile of many numbers; more digits would be less accurate than they look.
-const DIGITS: i32 = 3;
 
 /// Four quantiles by nearest rank, and the largest number. They are exact for fewer than 1,000 numbers; otherwise they
 /// are within half a percent and rounded to three digits.
@@ -39,18 +23,11 @@ pub struct Quantiles {
 }
 
 /// A collection of numbers ≥ 0.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Numbers {
     exact: Vec<f64>,
-    sketch: Option<Box<DDSketch>>,
+    sketch: Option<Sketch>,
     max: f64,
-}
-
-impl std::fmt::Debug for Numbers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let count = self.sketch.as_ref().map_or(self.exact.len(), |sketch| sketch.count());
-        write!(f, "{count} numbers")
-    }
 }
 
 impl Numbers {
@@ -58,7 +35,7 @@ impl Numbers {
     pub(super) fn add(&mut self, number: f64) {
         self.max = self.max.max(number);
         match &mut self.sketch {
-            Some(sketch) => sketch.add(number.min(LARGEST)),
+            Some(sketch) => sketch.add(number),
             None => self.exact.push(number),
         }
         if self.exact.len() >= EXACT_MAX {
@@ -70,8 +47,7 @@ impl Numbers {
     pub(super) fn merge(&mut self, other: &Self) {
         self.max = self.max.max(other.max);
         if let Some(other) = &other.sketch {
-            // All sketches have the same configuration, so merging cannot fail.
-            let _ = self.sketched().merge(other);
+            self.sketched().merge(other);
         }
         other.exact.iter().for_each(|number| self.add(*number));
     }
@@ -80,9 +56,8 @@ impl Numbers {
     pub(super) fn quantiles(mut self) -> Option<Quantiles> {
         let max = self.max;
         if let Some(sketch) = &self.sketch {
-            let least = sketch.min()?;
-            let at = |share| Some(rounded(sketch.quantile(share).ok()??).clamp(least, max));
-            return Some(Quantiles { p50: at(0.5)?, p90: at(0.9)?, p95: at(0.95)?, p99: at(0.99)?, max });
+            let at = |percent| sketch.quantile(percent);
+            return Some(Quantiles { p50: at(50)?, p90: at(90)?, p95: at(95)?, p99: at(99)?, max });
         }
         self.exact.sort_by(f64::total_cmp);
         let count = self.exact.len();
@@ -91,22 +66,12 @@ impl Numbers {
         Some(Quantiles { p50: at(50)?, p90: at(90)?, p95: at(95)?, p99: at(99)?, max })
     }
 
-    fn sketched(&mut self) -> &mut DDSketch {
+    fn sketched(&mut self) -> &mut Sketch {
         let exact = std::mem::take(&mut self.exact);
-        let new = || Box::new(DDSketch::new(Config::new(ERROR, BUCKETS_MAX, SMALLEST)));
-        let sketch = self.sketch.get_or_insert_with(new);
-        exact.into_iter().for_each(|number| sketch.add(number.min(LARGEST)));
+        let sketch = self.sketch.get_or_insert_default();
+        exact.into_iter().for_each(|number| sketch.add(number));
         sketch
     }
-}
-
-/// Returns a number rounded to the digits that are known.
-pub(super) fn rounded(number: f64) -> f64 {
-    if number <= 0.0 {
-        return number;
-    }
-    // Round through text, so that the binary form adds no digits.
-    format!("{number:.*e}", (DIGITS - 1) as usize).parse().unwrap_or(number)
 }
 
 #[cfg(test)]

@@ -12,20 +12,23 @@ const SMALLEST: f64 = 0.001;
 /// The largest number that is distinguished: every length that fits into 64 bits.
 const LARGEST: f64 = 18_446_744_073_709_551_616.0;
 
+/// The digits of a quantile of many numbers; more digits would be less accurate than they look.
+const DIGITS: i32 = 3;
+
 /// The distribution of numbers ≥ 0.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sketch {
     /// The buckets that hold numbers, in order, each with how many.
     buckets: Vec<(u16, u32)>,
     count: u64,
+    min: f64,
     max: f64,
 }
 
 impl Sketch {
     /// Adds a number ≥ 0.
     pub(super) fn add(&mut self, number: f64) {
-        self.count += 1;
-        self.max = self.max.max(number);
+        self.widen(1, number, number);
         self.put(bucket_of(number), 1);
     }
 
@@ -42,15 +45,22 @@ impl Sketch {
             before >= rank
         });
         let value = bucket.map_or(self.max, |(bucket, _)| value_of(*bucket));
-        // No number is larger than the largest one.
-        Some(super::numbers::rounded(value.min(self.max)))
+        // The middle of a bucket may lie outside of all numbers.
+        Some(rounded(value).clamp(self.min, self.max))
     }
 
     /// Adds the numbers of another sketch.
     pub(super) fn merge(&mut self, other: &Self) {
-        self.count += other.count;
-        self.max = self.max.max(other.max);
+        if other.count > 0 {
+            self.widen(other.count, other.min, other.max);
+        }
         other.buckets.iter().for_each(|(bucket, count)| self.put(*bucket, *count));
+    }
+
+    fn widen(&mut self, count: u64, min: f64, max: f64) {
+        self.min = if self.count == 0 { min } else { self.min.min(min) };
+        self.max = self.max.max(max);
+        self.count += count;
     }
 
     fn put(&mut self, bucket: u16, count: u32) {
@@ -77,6 +87,15 @@ fn value_of(bucket: u16) -> f64 {
         0 => 0.0,
         bucket => SMALLEST * GROWTH.powi(i32::from(bucket) - 1) * 2.0 * GROWTH / (1.0 + GROWTH),
     }
+}
+
+/// Returns a number rounded to the digits that are known.
+fn rounded(number: f64) -> f64 {
+    if number <= 0.0 {
+        return number;
+    }
+    // Round through text, so that the binary form adds no digits.
+    format!("{number:.*e}", (DIGITS - 1) as usize).parse().unwrap_or(number)
 }
 
 #[cfg(test)]
