@@ -17,7 +17,7 @@ use crate::query::{Filter, Line, Question};
 use crate::read::Trail;
 use crate::seal::checkpoint::{SignedCheckpoint, parse_hash};
 use crate::seal::heads::Heads;
-use crate::seal::leaves::BLOCK_BYTES;
+use crate::seal::lines::{LineStart, lines_from};
 use crate::seal::log::HashFiles;
 use crate::seal::name::{NameKey, file_name};
 use crate::seal::note::VerifierKey;
@@ -32,8 +32,9 @@ const VERSION: &str = "tooltrail/v1";
 /// The most bytes of a line of a bundle: an entry of 64 KiB, escaped, with its path.
 pub const BUNDLE_LINE_BYTES_MAX: usize = 1024 * 1024;
 
-/// The bytes of a day file that are read in one step, so that a step takes a fraction of a second.
-const STEP_BYTES: u64 = 16 * 1024 * 1024;
+/// The bytes of a day file that are read in one step. The lines of the bundle are some times as long, because each holds
+/// the path of its entry.
+const STEP_BYTES: u64 = 1024 * 1024;
 
 /// A bundle that is being written.
 pub struct Bundle {
@@ -63,24 +64,22 @@ struct Writing {
     heads: Heads,
     /// The files that are still to come, the next one last.
     files: Vec<(String, Date)>,
-    file: Option<Growing>,
+    file: Option<Reading>,
     /// Whether the last line was written.
     is_over: bool,
 }
 
 /// The file that is being read.
-struct Growing {
+struct Reading {
     folder: String,
     date: Date,
     /// The head with its tree; `None` if nothing of the file can be proved.
     sealed: Option<(u64, Head, Levels)>,
-    offset: u64,
-    number: u64,
+    /// The next line.
+    next: LineStart,
+    /// Whether the line about its head was written.
     has_head: bool,
 }
-
-/// Takes a line of the file that is being read.
-type EachLine<'a> = dyn FnMut(&mut Growing, &[u8], &mut BundleCounts) -> io::Result<()> + 'a;
 
 impl std::fmt::Debug for Bundle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -133,37 +132,11 @@ impl Bundle {
             }
         }
         let Some(mut file) = writing.file.take() else { return Ok(Some(String::new())) };
-        let filter = Filter::new(&self.question.query, self.now);
-        let asked = trail.ask(&self.question)?;
-        let first = asked.first.start();
         let mut text = String::new();
-        let is_over = file.read(
-            trail,
-            &mut |file, line, counts| {
-                let matches = || {
-                    let parsed = Line::parse(std::str::from_utf8(line).ok()?, trail.zone())?;
-                    (parsed.ts >= first && filter.matches(&parsed)).then_some(())
-                };
-                if !filter.may_match(line) || matches().is_none() {
-                    return Ok(());
-                }
-                match file.proved(line)? {
-                    Some(proved) => {
-                        if !file.has_head {
-                            text += &file.head_line(trail, &writing.checkpoint)?;
-                            file.has_head = true;
-                        }
-                        text += &proved;
-                        counts.entries += 1;
-                    }
-                    None if file.is_sealed_there() => counts.changed += 1,
-                    None => counts.unsealed += 1,
-                }
-                Ok(())
-            },
-            &mut self.counts,
-        );
-        if !is_over.map_err(failed)? {
+        if file
+            .step(trail, (&self.question, self.now), &writing.checkpoint, &mut self.counts, &mut text)
+            .map_err(failed)?
+        {
             writing.file = Some(file);
         }
         Ok(Some(text))
@@ -191,9 +164,9 @@ fn begin(trail: &Trail, question: &Question, counts: &mut BundleCounts) -> Resul
     Ok(Writing { checkpoint, heads, files, file: None, is_over: false })
 }
 
-fn open(trail: &Trail, writing: &Writing, folder: String, date: Date) -> io::Result<Growing> {
+fn open(trail: &Trail, writing: &Writing, folder: String, date: Date) -> io::Result<Reading> {
     let disk = &**trail.home().disk();
-    let mut growing = Growing { folder, date, sealed: None, offset: 0, number: 0, has_head: false };
+    let mut growing = Reading { folder, date, sealed: None, next: LineStart::default(), has_head: false };
     let folder = &*growing.folder;
     let file = disk.open(&[folder, TRAIL_FOLDER, &day_name(date)])?.ok_or(io::ErrorKind::NotFound)?;
     let Some(key) = NameKey::read(disk, folder)? else { return Ok(growing) };
@@ -205,44 +178,54 @@ fn open(trail: &Trail, writing: &Writing, folder: String, date: Date) -> io::Res
     Ok(growing)
 }
 
-impl Growing {
-    /// Calls `each` with whole lines up to the bound of a step. Returns whether the end of the file was reached.
-    fn read(&mut self, trail: &Trail, each: &mut EachLine<'_>, counts: &mut BundleCounts) -> io::Result<bool> {
+impl Reading {
+    /// Adds the lines of the next entries to `text`. Returns whether the file has more.
+    fn step(
+        &mut self,
+        trail: &Trail,
+        (question, now): (&Question, Timestamp),
+        checkpoint: &SignedCheckpoint,
+        counts: &mut BundleCounts,
+        text: &mut String,
+    ) -> io::Result<bool> {
         let disk = &**trail.home().disk();
-        let Some(file) = disk.open(&[&self.folder, TRAIL_FOLDER, &day_name(self.date)])? else { return Ok(true) };
-        let upto = self.offset.saturating_add(STEP_BYTES);
-        let mut buffer = Vec::new();
-        loop {
-            let kept = buffer.len();
-            buffer.resize(kept + BLOCK_BYTES, 0);
-            let read = file.read_at(&mut buffer[kept..], self.offset + kept as u64)?;
-            buffer.truncate(kept + read);
-            if read == 0 {
-                return Ok(true);
+        let Some(file) = disk.open(&[&self.folder, TRAIL_FOLDER, &day_name(self.date)])? else { return Ok(false) };
+        let filter = Filter::new(&question.query, now);
+        let first = question.window(now).0.start();
+        let is_wanted = |line: &[u8]| {
+            let parsed = || Line::parse(std::str::from_utf8(line).ok()?, trail.zone());
+            filter.may_match(line) && parsed().is_some_and(|line| line.ts >= first && filter.matches(&line))
+        };
+        let next = lines_from(&*file, self.next, STEP_BYTES, |at, line| {
+            if !is_wanted(line) {
+                return Ok(());
             }
-            let mut begin = 0;
-            for newline in memchr::memchr_iter(b'\n', &buffer) {
-                each(self, &buffer[begin..newline], counts)?;
-                begin = newline + 1;
-                self.number += 1;
+            match self.proved(at.number, line)? {
+                Some(proved) => {
+                    if !std::mem::replace(&mut self.has_head, true) {
+                        *text += &self.head_line(trail, checkpoint)?;
+                    }
+                    *text += &proved;
+                    counts.entries += 1;
+                }
+                None if self.is_sealed_there(at.number) => counts.changed += 1,
+                None => counts.unsealed += 1,
             }
-            self.offset += begin as u64;
-            buffer.drain(..begin);
-            if self.offset >= upto {
-                return Ok(false);
-            }
-        }
+            Ok(())
+        })?;
+        self.next = next.unwrap_or(self.next);
+        Ok(next.is_some())
     }
 
-    /// Whether the current line is among those that were sealed.
-    fn is_sealed_there(&self) -> bool {
-        self.sealed.as_ref().is_some_and(|(_, head, _)| self.number < head.tree.first_line + head.entries)
+    /// Whether the line of this number is among those that were sealed.
+    fn is_sealed_there(&self, number: u64) -> bool {
+        self.sealed.as_ref().is_some_and(|(_, head, _)| number < head.tree.first_line + head.entries)
     }
 
-    /// Returns the current line with its proof in the head; `None` if it is not what was sealed there.
-    fn proved(&self, line: &[u8]) -> io::Result<Option<String>> {
+    /// Returns a line with its proof in the head; `None` if it is not what was sealed at this number.
+    fn proved(&self, number: u64, line: &[u8]) -> io::Result<Option<String>> {
         let Some((_, head, levels)) = &self.sealed else { return Ok(None) };
-        let Some(leaf) = self.number.checked_sub(head.tree.first_line) else { return Ok(None) };
+        let Some(leaf) = number.checked_sub(head.tree.first_line) else { return Ok(None) };
         let Ok(text) = std::str::from_utf8(line) else { return Ok(None) };
         if levels.leaf(leaf) != Some(leaf_hash(line)) {
             return Ok(None);

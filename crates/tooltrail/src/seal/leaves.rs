@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const SEAL_FOLDER: &str = "seal";
 
 /// The bytes of a day file that are read at once: few system calls, and still in the processor's cache.
-pub(super) const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// The bytes of cached leaves that are read at once.
 const LEAVES_BYTES: usize = 64 * 1024;

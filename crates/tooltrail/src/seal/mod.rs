@@ -13,6 +13,7 @@ mod growth;
 mod heads;
 mod keys;
 mod leaves;
+mod lines;
 mod log;
 mod name;
 mod note;

@@ -9,7 +9,6 @@
 
 mod copies;
 mod files;
-mod lines;
 mod removed;
 mod replacement;
 mod resume;

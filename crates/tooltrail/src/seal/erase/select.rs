@@ -10,8 +10,8 @@ use crate::disk::Disk;
 use crate::home::{TRAIL_FOLDER, day_name, folder_of, outside_folder, user_folders};
 use crate::query::{Filter, Line, Query};
 use crate::seal::erase::files::day_files;
-use crate::seal::erase::lines::each_line_at;
 use crate::seal::erase::replacement::replacement;
+use crate::seal::lines::each_line_at;
 use crate::seal::tree::{Hash, leaf_hash};
 
 /// What is to be erased.
