@@ -119,6 +119,27 @@ fn an_export_goes_on_where_it_broke_off() {
 }
 
 #[test]
+fn an_export_that_cannot_go_on_breaks_the_connection() {
+    let service = Service::start();
+    let admin = service.token(&["root", "--role", "admin"]);
+    let bundle = service.get(&admin, "/api/audit/export?format=bundle&order=oldest");
+    assert_eq!(bundle.status, 400, "{}", bundle.body);
+    // More than the buffers of a connection hold.
+    filled(&service.place, 16_000);
+    let mut stream = service.connect();
+    let head = format!("GET /api/audit/export HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {admin}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut begin = vec![0; 100_000];
+    stream.read_exact(&mut begin).unwrap();
+    assert_eq!(service.place.run(&["token", "revoke", "root"]).code, Some(0));
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    let mut rest = Vec::new();
+    // A connection that is reset ends the reading, too.
+    let _ = stream.read_to_end(&mut rest);
+    assert!(!rest.ends_with(b"\r\n0\r\n\r\n"), "the answer looks whole");
+}
+
+#[test]
 fn a_bundle_is_checked_without_the_home() {
     let place = TestHome::new();
     filled(&place, 600);
