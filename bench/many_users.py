@@ -85,6 +85,18 @@ def entries(numbers, tool):
     return "\n".join(json.dumps({"user": f"u{n:05}", "tool": tool, "status": "ok"}) for n in numbers).encode()
 
 
+def foreign(stream, home, number):
+    """Returns how long a line of a program that reports nothing takes to be seen."""
+    now, got, begun = datetime.datetime.now(datetime.timezone.utc), b"", time.monotonic()
+    line = {"ts": f"{now:%Y-%m-%dT%H:%M:%S}.000Z", "user": f"u{number:05}", "tool": "probe", "args": {}, "status": "ok"}
+    line |= {"result_chars": 0, "result_snippet": ""}
+    with open(home / f"u{number:05}" / "tool_audit" / f"{now:%Y-%m-%d}.jsonl", "a") as file:
+        file.write(json.dumps(line) + "\n")
+    while b"probe" not in got:
+        got = stream.recv(65_536)
+    return round(time.monotonic() - begun, 1)
+
+
 def main(program, folder, users=20_000, days=3):
     folder = Path(folder)
     home, users = folder / "home", int(users)
@@ -108,6 +120,7 @@ def main(program, folder, users=20_000, days=3):
                 got = stream.recv(65_536)
             seen.append(round(time.monotonic() - begun, 3))
         found["seen_p95_s"] = sorted(seen)[-2]
+        found["foreign_seen_s"] = max(foreign(stream, folder / "home", n * 3_001 % users) for n in range(5))
         stop = threading.Event()
 
         def feed():

@@ -35,6 +35,8 @@ pub(super) struct Scan {
     scanned: Scanned,
     /// Files without a head that had just been written when sizes were compared, and when that was first so.
     young: BTreeMap<Day, Timestamp>,
+    /// Files that were found and did not fit into a round.
+    left: BTreeMap<Day, Change>,
 }
 
 /// When the sizes of files were last compared with their heads.
@@ -67,12 +69,22 @@ impl Scan {
         if shares && is_due(now, self.scanned.near, SCAN_NEAR_EVERY) {
             self.scanned = Scanned::read(disk);
         }
-        is_due(now, self.scanned.near, SCAN_NEAR_EVERY)
+        !self.left.is_empty() || is_due(now, self.scanned.near, SCAN_NEAR_EVERY)
     }
 
-    /// Whether files were left out that had just been written.
-    pub(super) fn has_young(&self) -> bool {
-        !self.young.is_empty()
+    /// Whether files were left out that had just been written, or that did not fit into the last round.
+    pub(super) fn has_more(&self) -> bool {
+        !self.young.is_empty() || !self.left.is_empty()
+    }
+
+    /// Takes back files that were found and are not sealed yet. Otherwise a file of an older day would wait until all
+    /// sizes are compared again.
+    pub(super) fn keep(&mut self, disk: &dyn Disk, left: BTreeMap<Day, Change>) {
+        self.left = left;
+        // Other processes are told only when nothing is left, because this one may end before it has sealed the rest.
+        if !self.has_more() {
+            self.scanned.keep(disk);
+        }
     }
 
     /// Gathers the files that have grown. `with_young`: also those that were written a moment ago and have no head yet.
@@ -83,7 +95,7 @@ impl Scan {
         let disk = &**home.disk();
         let changes = Changes::read(disk)?;
         let all = is_due(now, self.scanned.all, SCAN_ALL_EVERY);
-        let mut work = Work { changes, found: BTreeMap::new() };
+        let mut work = Work { changes, found: std::mem::take(&mut self.left) };
         if !all && !is_due(now, self.scanned.near, SCAN_NEAR_EVERY) {
             return Ok(work);
         }
@@ -114,7 +126,6 @@ impl Scan {
         // Sizes are compared again soon if files were left out.
         if self.young.is_empty() {
             self.scanned = Scanned { near: Some(now), all: if all { Some(now) } else { self.scanned.all } };
-            self.scanned.keep(disk);
         }
         Ok(work)
     }

@@ -162,7 +162,7 @@ impl Sealer {
         let mut events = Vec::new();
         loop {
             let work = memory.scan.work(&self.home, &opened.log.heads, self.clock.now(), true)?;
-            let (round, has_more) = self.seal_work(&mut memory, &mut opened.log, &work, SealWhen::Closing)?;
+            let (round, has_more) = self.seal_work(&mut memory, &mut opened.log, work, SealWhen::Closing)?;
             events.extend(round.events);
             if !has_more {
                 return Ok(events);
@@ -199,8 +199,8 @@ impl Sealer {
         };
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let work = memory.scan.work(&self.home, &opened.log.heads, now, false)?;
-        let (mut round, _) = self.seal_work(&mut memory, &mut opened.log, &work, when)?;
-        if memory.scan.has_young() {
+        let (mut round, _) = self.seal_work(&mut memory, &mut opened.log, work, when)?;
+        if memory.scan.has_more() {
             round.again = Some(ROUND_EVERY);
         }
         drop(memory);
@@ -208,16 +208,33 @@ impl Sealer {
         Ok(round)
     }
 
-    /// Seals the files of the work that are due. Also returns whether a file has more lines than fit into the round.
+    /// Seals the files of the work that are due. Also returns whether there is more than fits into the round.
     fn seal_work(
+        &self,
+        memory: &mut Memory,
+        log: &mut SigningLog,
+        work: Work,
+        when: SealWhen,
+    ) -> Result<(SealRound, bool), SignError> {
+        let sealed = self.seal_files(memory, log, &work, when);
+        let mut left = work.found;
+        if let Ok((_, unfinished)) = &sealed {
+            left.retain(|day, _| unfinished.contains(day));
+        }
+        memory.scan.keep(&**self.disk(), left);
+        sealed.map(|(round, unfinished)| (round, !unfinished.is_empty()))
+    }
+
+    /// Seals the files of the work that are due. Also returns the files of which not everything fits into the round.
+    fn seal_files(
         &self,
         memory: &mut Memory,
         log: &mut SigningLog,
         work: &Work,
         when: SealWhen,
-    ) -> Result<(SealRound, bool), SignError> {
+    ) -> Result<(SealRound, BTreeSet<Day>), SignError> {
         let now = self.clock.now();
-        let (mut records, mut events, mut has_more) = (Vec::new(), Vec::new(), false);
+        let (mut records, mut events, mut unfinished) = (Vec::new(), Vec::new(), BTreeSet::new());
         let mut waits: Option<i64> = None;
         let mut sealed = BTreeMap::new();
         let suspect = unsynced::marked(&**self.disk())?;
@@ -227,9 +244,9 @@ impl Sealer {
             all.entry(day.clone()).and_modify(|change| change.len = change.len.max(found.len)).or_insert(*found);
         }
         all.retain(|day, _| !suspect.contains(day));
-        for (day, change) in &all {
+        for (n, (day, change)) in all.iter().enumerate() {
             if records.len() >= FILES_PER_ROUND {
-                has_more = true;
+                unfinished.extend(all.keys().skip(n).cloned());
                 break;
             }
             let age_ms = now.as_millis() - change.since_ms;
@@ -240,7 +257,9 @@ impl Sealer {
                     let is_found = work.found.contains_key(day) && !work.changes.days.contains_key(day);
                     records.extend(record.map(|record| adopted(record, is_found, now)));
                     events.extend(incident);
-                    has_more |= more;
+                    if more {
+                        unfinished.insert(day.clone());
+                    }
                     match len {
                         Some(len) if !more => drop(sealed.insert(day.clone(), len.max(change.len))),
                         _ => waits = Some(waits.map_or(change.since_ms, |since| since.min(change.since_ms))),
@@ -262,14 +281,14 @@ impl Sealer {
             return Err(error.into());
         }
         work.changes.remove(&**self.disk(), |day, len| sealed.get(day).is_some_and(|sealed| *sealed >= len));
-        let again = (waits.is_some() || has_more).then_some(ROUND_EVERY);
+        let again = (waits.is_some() || !unfinished.is_empty()).then_some(ROUND_EVERY);
         self.set_status(|status| {
             status.size = log.log.size();
             status.trouble = None;
             status.waiting_since = waits.map(Timestamp::from_millis);
             status.sealed_at = Some(now);
         });
-        Ok((SealRound { events, again }, has_more))
+        Ok((SealRound { events, again }, unfinished))
     }
 
     fn seal_file(

@@ -395,6 +395,32 @@ fn a_checkpoint_from_before_a_new_key_holds_up_no_sealing() {
 }
 
 #[test]
+fn an_old_file_that_does_not_fit_into_a_round_is_sealed_wholly() {
+    let world = World::new();
+    world.fill();
+    // It takes three rounds, because one reads at most 64 MiB of a file. No list names the file of another program.
+    let folder = world.home().join("seed/tool_audit");
+    fs::create_dir_all(&folder).unwrap();
+    let day = world.clock.now().date().plus_days(-30);
+    fs::write(folder.join(format!("{day}.jsonl")), [vec![b'x'; 60_000], b"\n".to_vec()].concat().repeat(2_400))
+        .unwrap();
+    let home = Home::open(world.home()).unwrap();
+    let owner = LogOwner::open(&world.options(), &home).unwrap();
+    let recorder = world.options().open().unwrap();
+    // Before anything is erased, everything is sealed.
+    let id = world.files().iter().find_map(|(path, bytes)| {
+        let text = String::from_utf8_lossy(bytes);
+        let id = text.split_once("\"id\":\"").filter(|_| path.starts_with("home/alice"))?.1;
+        tooltrail::EntryId::parse(&id[..36])
+    });
+    owner.erase(&recorder, &EraseWhat::Entry(id.unwrap()), "me", "test", false).unwrap();
+    let report = world.verify().unwrap();
+    // The entry about the erasure itself is not sealed yet.
+    assert!(report.verdict == Verdict::Erased && report.counts.tail_lines <= 1, "{:?}", report.counts);
+    recorder.close().unwrap();
+}
+
+#[test]
 fn what_is_recorded_after_an_erasure_is_not_erased_again() {
     let world = World::new();
     world.fill();
