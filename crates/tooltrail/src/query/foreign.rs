@@ -2,8 +2,8 @@
 
 use super::terms::NAMES;
 
-/// Words before an operator that are no names of fields.
-const COMPARED: [&str; 9] =
+/// Words before an operator that are not fields of an entry.
+const KEYWORDS: [&str; 9] =
     ["duration", "duration_ms", "chars", "result_chars", "last", "since", "until", "arg", "host"];
 
 /// Words, in any case, that join terms in other grammars if they are next to a term.
@@ -66,7 +66,7 @@ const STAR: Refusal =
 /// Returns why a bare word that is not a term of ours would be misread as a text; `rest` is the text after it.
 pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> {
     let next = rest.trim_start();
-    let is_field = |name: &str| NAMES.contains(&name) || COMPARED.contains(&name);
+    let is_field = |name: &str| NAMES.contains(&name) || KEYWORDS.contains(&name);
     let name = |text: &str| text.bytes().take_while(|byte| byte.is_ascii_alphabetic() || *byte == b'_').count();
     let lower = word.to_ascii_lowercase();
     if matches!(word, "&&" | "||" | "|" | "!" | "&") {
@@ -135,7 +135,7 @@ pub(super) fn text(word: &str, rest: &str, after_term: bool) -> Option<Refusal> 
 /// Whether a word of a text needs no quotes, whatever is next to it.
 pub(super) fn is_plain(word: &str) -> bool {
     let lower = word.to_ascii_lowercase();
-    let is_known = NAMES.contains(&&*lower) || COMPARED.contains(&&*lower) || JOINING.contains(&&*lower);
+    let is_known = NAMES.contains(&&*lower) || KEYWORDS.contains(&&*lower) || JOINING.contains(&&*lower);
     !is_known && !matches!(&*lower, "order" | "sort" | "group" | "limit") && text(word, "", true).is_none()
 }
 

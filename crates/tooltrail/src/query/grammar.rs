@@ -13,10 +13,11 @@
 //! itself. The words AND, OR and NOT have capitals.
 
 use super::foreign;
+use super::reader::{Parser, Value};
 use super::spelling::composed;
-use super::terms::{Comparison, NAMES, Place, Quantity, Query, Term, instant, unit_ms};
+use super::terms::{Comparison, NAMES, Place, Quantity, Query, Term};
 use crate::call::{Identity, Reason, Status, Via};
-use crate::clock::{Timestamp, Zone};
+use crate::clock::Zone;
 use crate::error::Error;
 use crate::glob::Glob;
 
@@ -63,18 +64,6 @@ impl Query {
     }
 }
 
-/// A reader with its position in the text of a query.
-struct Parser<'a> {
-    text: &'a str,
-    at: usize,
-    /// The zone for times without a zone.
-    zone: &'a Zone,
-    /// Whether the previous term names a field.
-    after_term: bool,
-    /// The number of terms and listed values so far.
-    terms: usize,
-}
-
 /// The words that join terms.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Joining {
@@ -83,32 +72,7 @@ enum Joining {
     Not,
 }
 
-/// A value after an operator, or a free text: the literal parts between stars.
-struct Value {
-    parts: Vec<String>,
-    at: usize,
-}
-
-impl Value {
-    /// Returns the value for places where a star has no meaning.
-    fn plain(self) -> String {
-        self.parts.join("*")
-    }
-}
-
 impl<'a> Parser<'a> {
-    fn rest(&self) -> &'a str {
-        &self.text[self.at..]
-    }
-
-    fn space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_start().len();
-    }
-
-    fn refuse(&self, at: usize, what: &str, hint: &'static str) -> Error {
-        Error::Query { text: self.text.to_owned(), at: self.text[..at].chars().count(), what: what.to_owned(), hint }
-    }
-
     /// Returns the joining word that comes next, and its length.
     fn joining(&self) -> Option<(Joining, usize)> {
         let words = [("AND", Joining::And), ("OR", Joining::Or), ("NOT", Joining::Not)];
@@ -150,16 +114,13 @@ impl<'a> Parser<'a> {
             let is_over =
                 self.rest().is_empty() || self.rest().starts_with(')') || matches!(joining, Some((Joining::Or, _)));
             let lacks = "write a term on both sides of AND and OR, or quote the word to look for it";
+            if is_over && !terms.is_empty() && !is_joined {
+                return Ok(terms);
+            }
             if is_over {
-                return match terms.is_empty() || is_joined {
-                    true if self.rest().starts_with(')') => Err(self.refuse(
-                        start,
-                        "a term is missing here",
-                        "write a term between the parentheses, or quote the text",
-                    )),
-                    true => Err(self.refuse(start, "a term is missing here", lacks)),
-                    false => Ok(terms),
-                };
+                let in_group = "write a term between the parentheses, or quote the text";
+                let hint = if self.rest().starts_with(')') { in_group } else { lacks };
+                return Err(self.refuse(start, "a term is missing here", hint));
             }
             if let Some((Joining::And, len)) = joining {
                 if terms.is_empty() || is_joined {
@@ -213,25 +174,6 @@ impl<'a> Parser<'a> {
         let term = self.term()?;
         self.after_term = !matches!(term, Term::Text(_));
         Ok(vec![term])
-    }
-
-    /// Returns the bare word that comes next: up to white space, or a parenthesis that is not opened in the word.
-    fn word(&self) -> &'a str {
-        let rest = self.rest();
-        let mut open = 0_usize;
-        let end = rest.find(|c: char| match c {
-            '(' => {
-                open += 1;
-                false
-            }
-            ')' if open == 0 => true,
-            ')' => {
-                open -= 1;
-                false
-            }
-            c => c.is_whitespace(),
-        });
-        &rest[..end.unwrap_or(rest.len())]
     }
 
     /// Reads one term. The current character must exist and not be white space.
@@ -326,8 +268,7 @@ impl<'a> Parser<'a> {
         let Some(operator) = operator else {
             return Err(self.refuse(self.at, "compare a member with = or !=", hint));
         };
-        let is_first_equal = !self.rest()[operator.len()..].starts_with(['=', '~']);
-        if !is_first_equal {
+        if self.rest()[operator.len()..].starts_with(['=', '~']) {
             return Err(self.refuse(start, "compare a member with = or !=", hint));
         }
         self.at += operator.len();
@@ -389,124 +330,12 @@ impl<'a> Parser<'a> {
             None => Ok(glob),
         }
     }
-
-    /// Reads a time span in milliseconds. With `plain`, a number without a unit is one of milliseconds.
-    fn duration(&mut self, plain: bool) -> Result<f64, Error> {
-        let value = self.value(&[])?;
-        let (at, text) = (value.at, value.plain());
-        let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let unit_ms = match unit {
-            "" if plain => 1.0,
-            "ms" => 1.0,
-            "s" => 1_000.0,
-            "m" => 60_000.0,
-            "h" => 3_600_000.0,
-            _ => return Err(self.refuse(at, "no such unit of time", "write 500ms, 1.5s, 2m or 1h")),
-        };
-        let number = text[..text.len() - unit.len()].parse::<f64>();
-        number.map(|n| n * unit_ms).map_err(|_| self.refuse(at, "not a number", "write 500ms, 1.5s, 2m or 1h"))
-    }
-
-    /// Reads a number of characters, which may be thousands or millions.
-    fn characters(&mut self) -> Result<f64, Error> {
-        let value = self.value(&[])?;
-        let (at, text) = (value.at, value.plain());
-        let (digits, times) = match text.strip_suffix(['k', 'K']) {
-            Some(digits) => (digits, 1_000.0),
-            None => text.strip_suffix(['m', 'M']).map_or((&*text, 1.0), |digits| (digits, 1_000_000.0)),
-        };
-        let is_count = digits.starts_with(|c: char| c.is_ascii_digit())
-            && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.' && times > 1.0);
-        let number = digits.parse::<f64>().ok().filter(|_| is_count).map(|number| number * times);
-        number.ok_or_else(|| {
-            self.refuse(at, "not a count", "write whole digits or thousands, as in chars>1000 or chars>10k")
-        })
-    }
-
-    fn last(&mut self) -> Result<Term, Error> {
-        let value = self.value(&[])?;
-        let (at, text) = (value.at, value.plain());
-        let read = || {
-            let unit = text.chars().next_back()?;
-            unit_ms(unit)?;
-            let digits = &text[..text.len() - unit.len_utf8()];
-            let count = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())??;
-            Some(Term::Last { count, unit })
-        };
-        read().ok_or_else(|| self.refuse(at, "no such span", "write last=30s, 15m, 1h, 7d or 2w"))
-    }
-
-    /// Reads a time, or a date to which it adds `whole_days` days.
-    fn instant(&mut self, whole_days: i64) -> Result<Timestamp, Error> {
-        let value = self.value(&[])?;
-        let (at, text) = (value.at, value.plain());
-        let hint = "write 2026-11-23 or 2026-11-23T08:15:00Z";
-        instant(&text, whole_days, self.zone).ok_or_else(|| self.refuse(at, "no such time", hint))
-    }
-
-    /// Reads a bare or quoted value and splits it at its stars. `ends` are further characters that end it.
-    fn value(&mut self, ends: &[char]) -> Result<Value, Error> {
-        if self.rest().starts_with('"') {
-            return self.quoted(ends);
-        }
-        let (start, word) = (self.at, self.word());
-        let bare = &word[..word.find(ends).unwrap_or(word.len())];
-        if bare.is_empty() {
-            let hint = "write it without blanks, as in tool=a,b, or \"\" for an empty value";
-            return Err(self.refuse(start, "a value is missing", hint));
-        }
-        self.at += bare.len();
-        Ok(Value { parts: bare.split('*').map(str::to_owned).collect(), at: start })
-    }
-
-    /// Reads a quoted value. The current character is the opening quote.
-    fn quoted(&mut self, ends: &[char]) -> Result<Value, Error> {
-        let start = self.at;
-        let quoted = &self.rest()[1..];
-        let mut parts = vec![String::new()];
-        let mut chars = quoted.char_indices();
-        while let Some((n, c)) = chars.next() {
-            match c {
-                '"' => {
-                    self.at = start + 1 + n + 1;
-                    let is_end = |c: char| c.is_whitespace() || c == ')' || ends.contains(&c);
-                    if !self.rest().is_empty() && !self.rest().starts_with(is_end) {
-                        return Err(self.refuse(
-                            self.at,
-                            "text follows a quote",
-                            "put a blank after the closing quote",
-                        ));
-                    }
-                    return Ok(Value { parts, at: start });
-                }
-                '*' => parts.push(String::new()),
-                '\\' => match chars.next() {
-                    Some((_, c @ ('"' | '\\' | '*'))) => push(&mut parts, c),
-                    _ => {
-                        return Err(self.refuse(
-                            start + 1 + n,
-                            "unknown escape",
-                            r#"inside quotes write \", \\ or \*"#,
-                        ));
-                    }
-                },
-                c => push(&mut parts, c),
-            }
-        }
-        Err(self.refuse(start, "the quote is not closed", "add the closing quote"))
-    }
-}
-
-/// Appends a character to the last part.
-fn push(parts: &mut [String], c: char) {
-    if let Some(part) = parts.last_mut() {
-        part.push(c);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use proptest::prelude::*;
 
     fn check(text: &str, shown: &str) {

@@ -8,6 +8,7 @@ mod line;
 mod matches;
 mod needle;
 mod question;
+mod reader;
 mod spelling;
 mod terms;
 mod values;
