@@ -19,8 +19,8 @@ const SCAN_NEAR_EVERY: Duration = Duration::from_secs(60);
 const SCAN_ALL_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a file without a head is left to the process that writes it, which lists it when it has flushed it. Flushes
-/// come every second.
-const YOUNG: Duration = Duration::from_secs(3);
+/// come every second, but a busy disk may take several seconds for one.
+const YOUNG: Duration = Duration::from_secs(10);
 
 /// The file that says when sizes were last compared.
 const SCANNED: [&str; 3] = [OWN_FOLDER, SEAL_FOLDER, "scanned.1"];

@@ -124,7 +124,9 @@ impl World {
             assert!(!is_recorded || days <= most, "{what}: {:?}", self.holds(canary));
         }
         if work == Work::Prune && was_done {
-            assert_eq!(report.verdict, Verdict::Pruned, "{what}: {report:#?}");
+            // A power cut may also have torn the last line of our own events, and that verdict then comes first.
+            let is_pruned = report.findings.iter().any(|finding| finding.verdict == Verdict::Pruned);
+            assert!(is_pruned, "{what}: {report:#?}");
         }
     }
 }
