@@ -10,6 +10,7 @@ mod memory;
 mod paced;
 mod read;
 mod recovery;
+mod rollups;
 mod rival;
 mod stages;
 mod stores;
@@ -89,6 +90,10 @@ fn run(args: &[&str]) -> Answer {
         ["memory", calls, seconds, dir] => memory::measure(Path::new(calls), seconds.parse()?, Path::new(dir)),
         ["recovery", calls, dir, segments, keep @ ("keep" | "lose")] => {
             recovery::measure(Path::new(calls), Path::new(dir), segments.parse()?, keep == "keep")
+        }
+        ["rollups", dir] => rollups::make(Path::new(dir)),
+        ["ask", what, dir, query, days, times] => {
+            rollups::ask(what, Path::new(dir), query, days.parse()?, times.parse()?)
         }
         ["recovery-fill", calls, dir] => recovery::fill(Path::new(calls), Path::new(dir)),
         _ => Err(USAGE.into()),

@@ -32,7 +32,7 @@ pub(crate) fn measure(dir: &Path, user: &str, limit: usize, query: &str, times: 
 }
 
 /// Returns the most memory that this process ever used.
-fn peak_mib() -> Option<u64> {
+pub(crate) fn peak_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1_024)

@@ -42,6 +42,7 @@ pub mod disk;
 // The location of the files, and the list of those that have grown.
 mod changes;
 mod home;
+mod rollup_files;
 
 // Redaction of secrets, and limits on the size of values.
 mod clip;
@@ -72,6 +73,9 @@ pub mod seal;
 
 // Counts and quantiles.
 mod stats;
+
+// Opening a recorder with all that works beside it.
+mod opening;
 
 // Properties that must hold for any input bytes.
 #[cfg(any(test, feature = "fuzzing"))]
@@ -104,6 +108,6 @@ pub use record::{
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
 pub use stats::{
-    BucketSize, GroupBy, Quantiles, Series, SeriesBucket, SeriesCounts, SessionSummary, Sessions, Stats, ToolStats,
-    is_random_call_id,
+    BucketSize, GroupBy, Quantiles, RollupKeeper, Series, SeriesBucket, SeriesCounts, SessionSummary, Sessions,
+    Sources, Stats, ToolStats, is_random_call_id,
 };

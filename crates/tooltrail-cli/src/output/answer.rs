@@ -35,6 +35,10 @@ pub(crate) fn stats_json(stats: &Stats) -> Value {
         "by_user": stats.by_user,
         "by_day": stats.by_day,
     });
+    answer["source"] = stats.sources.as_str().into();
+    if stats.approx {
+        answer["approx"] = true.into();
+    }
     add_read(&mut answer, &stats.skipped, &stats.scanned, &stats.unreadable_names, stats.complete);
     if let (0, Some(newest)) = (stats.total, stats.newest) {
         answer["newest"] = json!(newest.to_string());
@@ -57,6 +61,7 @@ pub(crate) fn series_json(series: &Series) -> Value {
         "groups": series.groups,
         "buckets": buckets.collect::<Vec<_>>(),
     });
+    answer["source"] = series.sources.as_str().into();
     add_read(&mut answer, &series.skipped, &series.scanned, &series.unreadable_names, series.complete);
     answer
 }

@@ -12,7 +12,7 @@ const BLOCK_BYTES_FIRST: usize = 8 * 1024;
 const BLOCK_BYTES: usize = 128 * 1024;
 
 /// The longest line in bytes that is read: a thousand times what we write, and still easy to keep in memory.
-const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
+pub(super) const LINE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// The item before the current read position.
 #[derive(Debug, PartialEq, Eq)]

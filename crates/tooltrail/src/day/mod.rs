@@ -4,6 +4,7 @@
 mod append;
 mod blocks;
 mod damage;
+mod forward;
 mod fragment;
 mod lateness;
 mod line_hashes;
@@ -15,6 +16,7 @@ mod tail_cursor;
 pub(crate) use append::End;
 pub(crate) use blocks::{Blocks, LineBefore};
 pub(crate) use damage::{Damage, finish};
+pub(crate) use forward::Forward;
 pub(crate) use fragment::Fragment;
 pub(crate) use lateness::{LATE_MS, LatenessNotes, Notes, Span};
 pub(crate) use reconcile::{Wanted, reconcile};

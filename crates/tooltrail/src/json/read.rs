@@ -15,6 +15,9 @@ const KEYS_LINEAR_MAX: usize = 8;
 /// memory, and a request can consist of up to 16 MiB of brackets.
 const LEVELS_COMPARED_MAX: usize = 10_000;
 
+/// The members of most entries.
+const MEMBERS_USUAL: usize = 20;
+
 /// Maximum members of an object that is split into its members.
 pub(crate) const OBJECT_MEMBERS_MAX: usize = 10_000;
 
@@ -117,33 +120,37 @@ pub(crate) fn is_number(text: &str) -> bool {
 /// A key that occurs twice is returned twice. Below the outermost level only the syntax is checked. An object with more
 /// than 10,000 members is refused.
 pub(crate) fn members(text: &str) -> Result<Vec<(Cow<'_, str>, &str)>, Flaw> {
-    if let Err(Flaw::Syntax(at)) = check(text) {
-        return Err(Flaw::Syntax(at));
-    }
     let mut reader = JsonReader::new(text);
+    let (mut found, mut is_full) = (Vec::with_capacity(MEMBERS_USUAL), false);
     reader.space();
     reader.expect(b'{')?;
-    let mut found = Vec::new();
     reader.space();
-    if reader.take(b'}') {
-        return Ok(found);
+    if !reader.take(b'}') {
+        loop {
+            reader.space();
+            let key = reader.literal()?;
+            reader.space();
+            reader.expect(b':')?;
+            reader.space();
+            let value = reader.checked()?;
+            is_full |= found.len() >= OBJECT_MEMBERS_MAX;
+            if !is_full {
+                // A key with a lone surrogate keeps its escapes.
+                let is_plain = key.lone || !key.escaped;
+                found.push((if is_plain { Cow::Borrowed(key.inner) } else { unescape(key.inner) }, value));
+            }
+            reader.space();
+            if !reader.take(b',') {
+                reader.expect(b'}')?;
+                break;
+            }
+        }
     }
-    loop {
-        reader.space();
-        let (key, lone) = reader.string()?;
-        reader.space();
-        reader.expect(b':')?;
-        reader.space();
-        let value = reader.skip();
-        if found.len() >= OBJECT_MEMBERS_MAX {
-            return Err(Flaw::TooManyMembers);
-        }
-        // A key with a lone surrogate keeps its escapes.
-        found.push((if lone { Cow::Borrowed(key) } else { unescape(key) }, value));
-        reader.space();
-        if !reader.take(b',') {
-            return Ok(found);
-        }
+    reader.space();
+    match reader.at() == text.len() {
+        false => Err(reader.syntax()),
+        true if is_full => Err(Flaw::TooManyMembers),
+        true => Ok(found),
     }
 }
 

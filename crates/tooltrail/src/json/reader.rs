@@ -190,6 +190,61 @@ impl<'a> JsonReader<'a> {
         if self.at > start { Ok(()) } else { Err(self.syntax()) }
     }
 
+    /// Reads one value of a text that was not checked, and returns its unchanged text. Only its syntax is checked.
+    pub(super) fn checked(&mut self) -> Result<&'a str, Flaw> {
+        let start = self.at;
+        // Whether each open container is an object.
+        let mut open = Vec::new();
+        loop {
+            match self.peek() {
+                Some(b'{') => {
+                    self.at += 1;
+                    self.space();
+                    if !self.take(b'}') {
+                        open.push(true);
+                        self.name()?;
+                        continue;
+                    }
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    self.space();
+                    if !self.take(b']') {
+                        open.push(false);
+                        continue;
+                    }
+                }
+                Some(b'"') => drop(self.literal()?),
+                _ => self.scalar()?,
+            }
+            // A value has ended: reads the separator, or closes containers.
+            while let Some(is_object) = open.last().copied() {
+                self.space();
+                if self.take(b',') {
+                    self.space();
+                    if is_object {
+                        self.name()?;
+                    }
+                    break;
+                }
+                self.expect(if is_object { b'}' } else { b']' })?;
+                open.pop();
+            }
+            if open.is_empty() {
+                return Ok(&self.text[start..self.at]);
+            }
+        }
+    }
+
+    /// Skips a key, its colon and the white space before the value.
+    fn name(&mut self) -> Result<(), Flaw> {
+        self.literal()?;
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Ok(())
+    }
+
     /// Skips one value of a checked text and returns its unchanged text.
     pub(super) fn skip(&mut self) -> &'a str {
         let start = self.at;

@@ -43,6 +43,12 @@ impl<'a> Line<'a> {
         self.value(name)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
+    /// Whether its `ts` says in which zone it is. Otherwise the entry has another time for each zone.
+    pub(crate) fn has_zone(&self) -> bool {
+        let written = self.string("ts").unwrap_or_default();
+        written.ends_with(['Z', 'z']) || written.get(11..).is_some_and(|time| time.contains(['+', '-']))
+    }
+
     /// Returns all members: the name and the unchanged text of the value.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&str, &'a str)> {
         self.members.iter().map(|(name, value)| (&**name, *value))

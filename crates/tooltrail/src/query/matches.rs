@@ -76,6 +76,11 @@ impl<'a> Filter<'a> {
         Self { checks, needles, texts: Texts::of(&texts), now }
     }
 
+    /// Whether there are bytes that every line that matches contains.
+    pub(crate) fn has_needles(&self) -> bool {
+        !self.needles.is_empty()
+    }
+
     /// Whether the line's bytes allow a match; `false` is certain.
     pub(crate) fn may_match(&self, line: &[u8]) -> bool {
         let mut odd = OddSpellings::default();

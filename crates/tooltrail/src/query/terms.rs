@@ -99,8 +99,23 @@ impl Query {
     }
 
     /// Returns the first instant that its terms allow, and the first one after them, in milliseconds since 1970.
-    pub(super) fn range(&self, now: Timestamp) -> (Option<i64>, Option<i64>) {
+    pub(crate) fn range(&self, now: Timestamp) -> (Option<i64>, Option<i64>) {
         range(&self.terms, now)
+    }
+
+    /// Whether it asks for nothing but users, tools, status and a range of time, so that calls that have these in common
+    /// match or do not match together.
+    pub(crate) fn is_countable(&self) -> bool {
+        fn is_name(term: &Term) -> bool {
+            match term {
+                Term::Value { place, .. } => matches!(place, Place::Field("user" | "tool" | "status")),
+                Term::Any(branches) => branches.iter().flatten().all(is_name),
+                Term::Not(terms) => terms.iter().all(is_name),
+                _ => false,
+            }
+        }
+        let is_time = |term: &Term| matches!(term, Term::Since(_) | Term::Until(_) | Term::Last { .. });
+        self.terms.iter().all(|term| is_time(term) || is_name(term))
     }
 
     /// Whether its range ends before it starts.

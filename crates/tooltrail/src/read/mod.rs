@@ -18,6 +18,6 @@ pub use export::{Export, ExportOrder, ExportPage, Exported};
 pub use follow::{Arrived, Follow, Followed, GapWhy};
 pub(crate) use locate::{DayFile, Folder};
 pub use page::{Nothing, Page, Scanned, Skipped};
-pub(crate) use scan::{Scan, ScanBound, ScanContext};
+pub(crate) use scan::ScanContext;
 pub use trail::Trail;
 pub use users::{UserSummary, UsersPage};

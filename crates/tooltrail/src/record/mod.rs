@@ -22,6 +22,7 @@ mod store;
 #[cfg(all(test, feature = "schedules"))]
 mod tests;
 pub(crate) mod unsynced;
+mod upkeep;
 mod writer;
 
 pub use counters::{Counters, Histogram};
@@ -39,3 +40,4 @@ pub(crate) use sessions::forget_sessions;
 pub use sessions::{CallKey, CallState, Ended, OpenCalls, SessionCall, SessionRecorder};
 #[doc(hidden)]
 pub use steps::Steps;
+pub(crate) use upkeep::{Upkeep, UpkeepStep};

@@ -12,6 +12,7 @@ use crate::record::keys::redaction_key;
 use crate::record::recorder::{Recorder, State};
 use crate::record::sealing::Sealing;
 use crate::record::sessions::{SessionRecorder, settle};
+use crate::record::upkeep::Upkeep;
 use crate::record::writer::Writer;
 use crate::redact::{RedactionRules, Redactor};
 use crate::retention::Retention;
@@ -47,6 +48,8 @@ pub struct Options {
     pub seals_when_idle: bool,
     /// Who seals the day files; set where the recorder is opened.
     pub(crate) sealing: Option<Arc<dyn Sealing>>,
+    /// What is kept up beside the recording; set where the recorder is opened.
+    pub(crate) upkeep: Option<Arc<dyn Upkeep>>,
     /// Whether secrets are not redacted.
     unredacted: bool,
 }
@@ -68,6 +71,7 @@ impl Options {
             log_key: None,
             seals_when_idle: true,
             sealing: None,
+            upkeep: None,
             unredacted: false,
         }
     }

@@ -18,6 +18,7 @@ use crate::record::prune::prunable::{
 use crate::record::recorder::Recorder;
 use crate::record::store::group::Day;
 use crate::retention::Retention;
+use crate::rollup_files;
 
 /// How long to wait for the append lock and for another prune: enough for the files that thousands of users have for
 /// one day.
@@ -82,6 +83,9 @@ impl Recorder {
             // Held until the files are removed, so that nobody seals one of them in between.
             let _sealing = self.sealing().map(|sealing| sealing.pruning(&of_day, by, &why)).transpose()?;
             day.left = remove(home, &day, (&files, &folders), &held, &self.state().meters)?;
+            // They are made again for the files that stay.
+            rollup_files::remove(home.disk().as_ref(), day.day)
+                .map_err(Error::io("remove the rollups of", home.root()))?;
             gone.push(day);
         }
         if resumed || !gone.is_empty() {

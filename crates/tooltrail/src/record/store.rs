@@ -57,6 +57,7 @@ use crate::record::store::seal_task::SealTask;
 use crate::record::store::unreported_fragments::UnreportedFragments;
 use crate::record::store::waiting::WaitingFolders;
 use crate::record::unsynced;
+use crate::record::upkeep::UpkeepTask;
 
 /// How often the writer thread checks whether a running flush is done.
 const FLUSH_POLL: Duration = Duration::from_millis(20);
@@ -80,6 +81,7 @@ pub(crate) struct Store {
     files: Files,
     flusher: Flusher,
     seal_task: SealTask,
+    upkeep: UpkeepTask,
     lateness: LatenessNotes,
     pub(crate) losses: Losses,
     // What is to be recorded about the store itself.
@@ -167,7 +169,7 @@ impl Store {
         home: Home,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
-        seal_task: SealTask,
+        (seal_task, upkeep): (SealTask, UpkeepTask),
         meters: Arc<Meters>,
         waiting: Arc<WaitingFolders>,
         background: bool,
@@ -186,6 +188,7 @@ impl Store {
             journal,
             flusher,
             seal_task,
+            upkeep,
             lateness,
             events: Vec::new(),
             unreported: UnreportedFragments::default(),
@@ -236,9 +239,10 @@ impl Store {
         }
     }
 
-    /// Returns how long the sealing needs no attention. While lines are left to recover, nothing is sealed.
+    /// Returns how long the sealing and the upkeep need no attention. While lines are left to recover, nothing is sealed.
     pub(crate) fn seal_patience(&self, now: Duration) -> Option<Duration> {
-        if self.left.is_some() { None } else { self.seal_task.patience(now) }
+        let sealing = if self.left.is_some() { None } else { self.seal_task.patience(now) };
+        sealing.into_iter().chain(self.upkeep.patience(now)).min()
     }
 
     /// Returns the current problem as a message; `None` if there is none.
@@ -375,6 +379,7 @@ impl Store {
         if self.left.is_some() {
             return false;
         }
+        self.upkeep.close();
         let events = self.seal_task.close(self.clock.monotonic());
         self.events.extend(events);
         !self.events.is_empty()

@@ -43,6 +43,7 @@ use crate::record::recorder::State;
 use crate::record::store::Store;
 use crate::record::store::group::{Begun, Day, Group, Waiting};
 use crate::record::store::seal_task::SealTask;
+use crate::record::upkeep::UpkeepTask;
 use crate::redact::Redactor;
 
 /// How long appended lines may wait for the next flush, and counted losses for the next attempt to write a gap.
@@ -143,7 +144,8 @@ impl Writer {
         let waiting = Arc::clone(&state.waiting);
         let (sealing, looks) = (options.sealing.clone(), options.seals_when_idle);
         let seal_task = SealTask::new(sealing, background, looks, clock.monotonic());
-        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), seal_task, meters, waiting, background)?;
+        let tasks = (seal_task, UpkeepTask::new(options.upkeep.clone(), clock.monotonic()));
+        let store = Store::open(home, Arc::clone(&clock), Arc::clone(&random), tasks, meters, waiting, background)?;
         let encoder = Encoder::new(redactor, random);
         *state.unrecovered.lock().unwrap_or_else(PoisonError::into_inner) = store.unrecovered();
         Ok(Self {

@@ -32,6 +32,7 @@ mod witness;
 pub use bundle::{BUNDLE_LINE_BYTES_MAX, Bundle, BundleCounts, CheckBundle};
 pub use erase::{EraseWhat, Erased, count_erasures};
 pub use note::{KeyKind, NOTE_BYTES_MAX, Note, SignerKey, VerifierKey, is_key_name};
+pub(crate) use opening::sealing;
 pub use owner::LogOwner;
 pub use prove::{Checked, Proof, Sealed, prove};
 pub use public::{CosignRequest, PublicLog};

@@ -5,29 +5,25 @@ use std::sync::Arc;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::home::Home;
-use crate::record::{Options, Recorder, SessionRecorder, Steps};
+use crate::record::{Options, Sealing, SessionRecorder, Steps};
 use crate::seal::erase::resume;
 use crate::seal::keys::SealKeys;
 use crate::seal::owner::LogOwner;
 use crate::seal::sealer::Sealer;
 
-impl Options {
-    /// Opens the home for writing and starts the writer thread. With a folder of keys, the day files are sealed about a
-    /// second after they are flushed.
-    ///
-    /// # Errors
-    /// [`Error::KeysBelowHome`] if the keys are below the home, where agents may read them; otherwise as
-    /// [`Home::create`].
-    pub fn open(mut self) -> Result<Recorder, Error> {
-        let home = self.create_home()?;
-        if let Some(sealer) = self.sealer(&home)? {
-            resume(&sealer).map_err(Error::io("complete an erasure in", home.root()))?;
-            let sealer = if self.seals_when_idle { sealer } else { sealer.one_of_many() };
-            self.sealing = Some(Arc::new(sealer));
-        }
-        self.start(home)
-    }
+/// Returns what seals the day files of a recorder; `None` without a folder of keys. Completes an erasure that was
+/// interrupted.
+///
+/// # Errors
+/// As [`Options::open`].
+pub(crate) fn sealing(options: &Options, home: &Home) -> Result<Option<Arc<dyn Sealing>>, Error> {
+    let Some(sealer) = options.sealer(home)? else { return Ok(None) };
+    resume(&sealer).map_err(Error::io("complete an erasure in", home.root()))?;
+    let sealer = if options.seals_when_idle { sealer } else { sealer.one_of_many() };
+    Ok(Some(Arc::new(sealer)))
+}
 
+impl Options {
     /// Opens the home for a short-lived process that records calls of sessions: without a writer thread, and without the
     /// recovery of what other processes left in the journal.
     ///

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::answer::{Stats, ToolStats};
-use super::calls::CountCalls;
+use super::calls::{CountCalls, CountedCell, Grain};
 use super::numbers::Numbers;
 use super::sightings::Sighting;
 use crate::call::Status;
@@ -50,8 +50,9 @@ impl Tool {
 }
 
 /// Everything counted so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Aggregate {
+    grain: Grain,
     measured: usize,
     tools: HashMap<String, Tool>,
     users: HashMap<String, u64>,
@@ -59,20 +60,22 @@ pub(super) struct Aggregate {
 }
 
 impl CountCalls for Aggregate {
+    fn grain(&self) -> Grain {
+        self.grain
+    }
+
+    fn count_cell(&mut self, cell: &CountedCell<'_>) {
+        let calls = cell.calls;
+        if let Some(measured) = self.add(cell.tool, cell.status, calls.calls) {
+            measured.duration_ms.merge(&calls.duration_ms);
+            measured.result_chars.merge(&calls.result_chars);
+        }
+        *entry(&mut self.users, cell.user) += calls.calls;
+        *self.days.entry(cell.day).or_default() += calls.calls;
+    }
+
     fn count(&mut self, call: &Sighting) {
-        let measured = &mut self.measured;
-        let tool = entry(&mut self.tools, &call.tool);
-        tool.counts.calls += 1;
-        if tool.measured.is_none() && *measured < TOOLS_MEASURED_MAX {
-            *measured += 1;
-            tool.measured = Some(Box::default());
-        }
-        match call.status {
-            Status::Ok => tool.counts.ok += 1,
-            Status::Error => tool.counts.error += 1,
-            Status::Denied => tool.counts.denied += 1,
-        }
-        if let Some(measured) = &mut tool.measured {
+        if let Some(measured) = self.add(&call.tool, call.status, 1) {
             call.duration_ms.into_iter().for_each(|number| measured.duration_ms.add(number));
             call.result_chars.into_iter().for_each(|number| measured.result_chars.add(number));
         }
@@ -82,6 +85,28 @@ impl CountCalls for Aggregate {
 }
 
 impl Aggregate {
+    /// Returns counts by the day of UTC, or by the day of another zone.
+    pub(super) fn new(local_days: bool) -> Self {
+        let grain = if local_days { Grain::Hour } else { Grain::Day };
+        Self { grain, measured: 0, tools: HashMap::new(), users: HashMap::new(), days: BTreeMap::new() }
+    }
+
+    /// Adds calls of a tool. Returns the numbers of the tool, if they are measured.
+    fn add(&mut self, tool: &str, status: Status, calls: u64) -> Option<&mut Measured> {
+        let tool = entry(&mut self.tools, tool);
+        tool.counts.calls += calls;
+        if tool.measured.is_none() && self.measured < TOOLS_MEASURED_MAX {
+            self.measured += 1;
+            tool.measured = Some(Box::default());
+        }
+        match status {
+            Status::Ok => tool.counts.ok += calls,
+            Status::Error => tool.counts.error += calls,
+            Status::Denied => tool.counts.denied += calls,
+        }
+        tool.measured.as_deref_mut()
+    }
+
     /// Writes the counts into the answer.
     pub(super) fn fill(self, stats: &mut Stats, today: Date) {
         let mut by_status = BTreeMap::from_iter(Status::ALL.iter().map(|status| (status.as_str(), 0)));
@@ -102,6 +127,7 @@ impl Aggregate {
             .into_iter()
             .map(|(name, tool)| {
                 let measured = tool.measured.unwrap_or_default();
+                stats.approx |= measured.duration_ms.is_approximate() || measured.result_chars.is_approximate();
                 let (duration_ms, result_chars) = (measured.duration_ms.quantiles(), measured.result_chars.quantiles());
                 (name, ToolStats { duration_ms, result_chars, ..tool.counts })
             })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::aggregate::Aggregate;
-use super::calls::{ReadCalls, count_calls};
+use super::calls::{ReadCalls, Sources, count_calls};
 use super::numbers::Quantiles;
 use crate::clock::Date;
 use crate::error::Error;
@@ -32,6 +32,10 @@ pub struct Stats {
     pub skipped: Skipped,
     /// How much was read.
     pub scanned: Scanned,
+    /// Where the numbers are from.
+    pub sources: Sources,
+    /// Whether some quantiles are not exact: within one percent.
+    pub approx: bool,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
     /// False if a limit was reached or something could not be read; then the counts cover only the part that was read.
@@ -66,11 +70,12 @@ impl Trail {
     /// # Errors
     /// As [`Trail::recent`].
     pub fn stats(&self, question: &Question) -> Result<Stats, Error> {
-        let mut all = Aggregate::default();
+        let mut all = Aggregate::new(question.local_days);
         let read = count_calls(self, question, &mut all)?;
-        let ReadCalls { skipped, scanned, unreadable_names, complete, newest, first, last } = read;
+        let ReadCalls { skipped, scanned, sources, unreadable_names, complete, newest, first, last } = read;
         let from = first.to_string();
-        let mut stats = Stats { skipped, scanned, unreadable_names, complete, newest, from, ..Stats::default() };
+        let mut stats =
+            Stats { skipped, scanned, sources, unreadable_names, complete, newest, from, ..Stats::default() };
         all.fill(&mut stats, last);
         if question.is_open_ended()
             && let Some(first) = stats.by_day.keys().next()

@@ -52,6 +52,55 @@ impl Numbers {
         other.exact.iter().for_each(|number| self.add(*number));
     }
 
+    /// Removes a number that was added.
+    pub(super) fn remove(&mut self, number: f64) {
+        match &mut self.sketch {
+            Some(sketch) => sketch.remove(number),
+            None => {
+                if let Some(at) = self.exact.iter().position(|known| known.total_cmp(&number).is_eq()) {
+                    self.exact.swap_remove(at);
+                }
+                self.max = self.exact.iter().copied().fold(0.0, f64::max);
+            }
+        }
+    }
+
+    /// Adds all numbers to a sketch.
+    pub(super) fn add_to(&self, sketch: &mut Sketch) {
+        match &self.sketch {
+            Some(numbers) => sketch.merge(numbers),
+            None => self.exact.iter().for_each(|number| sketch.add(*number)),
+        }
+    }
+
+    /// Whether only the distribution of the numbers is known.
+    pub(super) fn is_approximate(&self) -> bool {
+        self.sketch.is_some()
+    }
+
+    /// Returns how many numbers it has.
+    pub(super) fn len(&self) -> u64 {
+        self.sketch.as_ref().map_or(self.exact.len() as u64, Sketch::len)
+    }
+
+    /// Returns the numbers if they are known, otherwise their sketch.
+    pub(super) fn parts(&self) -> Result<&[f64], &Sketch> {
+        self.sketch.as_ref().map_or(Ok(&self.exact), Err)
+    }
+
+    /// Returns the collection of these numbers, or of a sketch.
+    pub(super) fn of_parts(numbers: Result<Vec<f64>, Sketch>) -> Self {
+        match numbers {
+            Ok(exact) => Self { max: exact.iter().copied().fold(0.0, f64::max), exact, sketch: None },
+            Err(sketch) => Self { max: sketch.parts().2, exact: Vec::new(), sketch: Some(sketch) },
+        }
+    }
+
+    /// Keeps only the distribution.
+    pub(super) fn approximate(&mut self) {
+        self.sketched();
+    }
+
     /// Returns the quantiles, `None` if nothing was added.
     pub(super) fn quantiles(mut self) -> Option<Quantiles> {
         let max = self.max;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::calls::{CountCalls, count_calls};
+use super::calls::{CountCalls, CountedCell, Grain, Sources, count_calls};
 use super::sightings::Sighting;
 use super::sketch::Sketch;
 use crate::call::Status;
@@ -87,6 +87,8 @@ pub struct Series {
     pub skipped: Skipped,
     /// How much was read.
     pub scanned: Scanned,
+    /// Where the numbers are from.
+    pub sources: Sources,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
     /// False if a limit was reached or something could not be read; then the counts cover only the part that was read.
@@ -137,6 +139,14 @@ impl Cell {
         }
     }
 
+    fn add_cell(&mut self, cell: &CountedCell<'_>) {
+        let calls = cell.calls.calls;
+        self.counts.calls += calls;
+        self.counts.errors += if cell.status == Status::Error { calls } else { 0 };
+        self.counts.denied += if cell.status == Status::Denied { calls } else { 0 };
+        cell.calls.duration_ms.add_to(&mut self.took);
+    }
+
     fn merge(&mut self, other: &Self) {
         self.counts.calls += other.counts.calls;
         self.counts.errors += other.counts.errors;
@@ -163,11 +173,17 @@ struct Counting {
 }
 
 impl Counting {
-    fn group(&mut self, call: &Sighting) -> Option<usize> {
+    /// Returns the bucket of an instant; `None` outside of all.
+    fn bucket(&self, ms: i64) -> Option<usize> {
+        let is_inside = (self.from_ms..self.to_ms).contains(&ms);
+        usize::try_from((ms - self.from_ms) / self.bucket.millis()).ok().filter(|_| is_inside)
+    }
+
+    fn group(&mut self, user: &str, tool: &str, status: Status) -> Option<usize> {
         let name = match self.by {
-            GroupBy::Status => call.status.as_str(),
-            GroupBy::Tool => &call.tool,
-            GroupBy::User => &call.user,
+            GroupBy::Status => status.as_str(),
+            GroupBy::Tool => tool,
+            GroupBy::User => user,
             GroupBy::None => return None,
         };
         let name = if self.names.len() >= NAMES_COUNTED_MAX && !self.names.contains_key(name) { OTHER } else { name };
@@ -181,13 +197,27 @@ impl Counting {
 }
 
 impl CountCalls for Counting {
-    fn count(&mut self, call: &Sighting) {
-        if !(self.from_ms..self.to_ms).contains(&call.ended_ms) {
-            return;
+    fn grain(&self) -> Grain {
+        match self.bucket {
+            BucketSize::Minute => Grain::Call,
+            BucketSize::Hour => Grain::Hour,
+            BucketSize::Day => Grain::Day,
         }
-        let Ok(bucket) = usize::try_from((call.ended_ms - self.from_ms) / self.bucket.millis()) else { return };
+    }
+
+    fn count_cell(&mut self, cell: &CountedCell<'_>) {
+        let Some(bucket) = self.bucket(cell.start.as_millis()) else { return };
+        self.all[bucket].add_cell(cell);
+        if let Some(group) = self.group(cell.user, cell.tool, cell.status) {
+            self.sizes[group] += cell.calls.calls;
+            self.cells.entry((bucket, group)).or_default().add_cell(cell);
+        }
+    }
+
+    fn count(&mut self, call: &Sighting) {
+        let Some(bucket) = self.bucket(call.ended_ms) else { return };
         self.all[bucket].add(call);
-        if let Some(group) = self.group(call) {
+        if let Some(group) = self.group(&call.user, &call.tool, call.status) {
             self.sizes[group] += 1;
             self.cells.entry((bucket, group)).or_default().add(call);
         }
@@ -238,6 +268,7 @@ impl Trail {
             buckets,
             skipped: read.skipped,
             scanned: read.scanned,
+            sources: read.sources,
             unreadable_names: read.unreadable_names,
             complete: read.complete,
         })

@@ -5,7 +5,6 @@
 //! within one session.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 
 use crate::call::{Reason, Status, Via};
 use crate::clock::Date;
@@ -42,8 +41,8 @@ pub(super) struct Sighting {
     /// Read only if the answer is about clients.
     pub(super) client: Option<Box<str>>,
     pub(super) ended_ms: i64,
-    call_id: Option<Box<str>>,
-    is_interrupted: bool,
+    pub(super) call_id: Option<Box<str>>,
+    pub(super) is_interrupted: bool,
 }
 
 impl Sighting {
@@ -74,49 +73,78 @@ impl Sighting {
         Via::ALL.iter().position(|via| Some(*via) == self.via).unwrap_or(Via::ALL.len())
     }
 
+    /// Returns the number by which sightings of one call are found; `None` without a call id. Sightings of other calls
+    /// seldom have the same number.
+    pub(super) fn call_key(&self) -> Option<u64> {
+        self.call_id.as_ref().map(|call_id| key_of(&[self.user.as_bytes(), b"\0", call_id.as_bytes()]))
+    }
+
     /// Returns when the call began, in milliseconds since 1970.
     pub(super) fn began_ms(&self) -> i64 {
         self.ended_ms.saturating_sub(self.duration_ms.unwrap_or(0.0) as i64)
     }
 }
 
+/// A sighting, where its line is, and whether the question asks for it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) sighting: Sighting,
+    /// The offset of its line in its day file.
+    pub(super) offset: u64,
+    pub(super) is_asked: bool,
+}
+
 /// A call with the sightings found so far.
 #[derive(Debug)]
-struct SightedCall {
-    best: Sighting,
+pub(super) struct SightedCall {
+    /// The sighting that counts.
+    pub(super) best: Seen,
+    /// All other sightings, which do not count.
+    pub(super) others: Vec<Seen>,
     /// The captures that saw it, one bit each.
     captures: u32,
 }
 
 impl SightedCall {
-    fn new(sighting: Sighting) -> Self {
-        Self { captures: 1 << sighting.rank(), best: sighting }
+    fn new(seen: Seen) -> Self {
+        Self { captures: 1 << seen.sighting.rank(), best: seen, others: Vec::new() }
     }
 
     /// Adds a sighting of the same call; returns it if it belongs to another call.
-    fn join(&mut self, other: Sighting, is_random: bool) -> Option<Sighting> {
+    fn join(&mut self, seen: Seen, is_random: bool) -> Option<Seen> {
+        let (best, other) = (&self.best.sighting, &seen.sighting);
         let is_repeat = self.captures & (1 << other.rank()) > 0;
         // Within one capture, a later end replaces an interruption.
-        let (first, last) =
-            if self.best.ended_ms <= other.ended_ms { (&self.best, &other) } else { (&other, &self.best) };
-        let is_resumed = is_repeat && self.best.via == other.via && first.is_interrupted && !last.is_interrupted;
-        let are_imports = is_random && self.best.via == Some(Via::Import) && other.via == Some(Via::Import);
-        let differ_in_denial = (self.best.status == Status::Denied) != (other.status == Status::Denied);
+        let (first, last) = if best.ended_ms <= other.ended_ms { (best, other) } else { (other, best) };
+        let is_resumed = is_repeat && best.via == other.via && first.is_interrupted && !last.is_interrupted;
+        let are_imports = is_random && best.via == Some(Via::Import) && other.via == Some(Via::Import);
+        let differ_in_denial = (best.status == Status::Denied) != (other.status == Status::Denied);
         let is_same = (!is_repeat || is_resumed || are_imports)
-            && are_one_tool(&self.best, &other)
-            && (is_resumed || (self.best.began_ms() - other.began_ms()).abs() <= APART_MS_MAX)
-            && (is_random || are_one_session(&self.best, &other))
+            && (&best.user, &best.call_id) == (&other.user, &other.call_id)
+            && are_one_tool(best, other)
+            && (is_resumed || (best.began_ms() - other.began_ms()).abs() <= APART_MS_MAX)
+            && (is_random || are_one_session(best, other))
             && !differ_in_denial;
         if !is_same {
-            return Some(other);
+            return Some(seen);
         }
+        let is_better = if is_resumed { best.is_interrupted } else { other.rank() < best.rank() };
         self.captures |= 1 << other.rank();
-        let is_better = if is_resumed { self.best.is_interrupted } else { other.rank() < self.best.rank() };
-        if is_better {
-            self.best = other;
-        }
+        let other = if is_better { std::mem::replace(&mut self.best, seen) } else { seen };
+        self.others.push(other);
         None
     }
+
+    /// Returns all sightings.
+    pub(super) fn into_all(self) -> impl Iterator<Item = Seen> {
+        std::iter::once(self.best).chain(self.others)
+    }
+}
+
+/// Returns a number for a name, the same in each process and version (FNV-1a, 64 bits).
+pub(super) fn key_of(parts: &[&[u8]]) -> u64 {
+    let byte = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+    parts.iter().flat_map(|part| part.iter()).fold(0xCBF2_9CE4_8422_2325, byte)
 }
 
 /// Whether two sightings name the same tool. A hook names a server's tool `mcp__server__tool`.
@@ -151,24 +179,22 @@ pub fn is_random_call_id(call_id: &str) -> bool {
     })
 }
 
-/// Sightings that wait to be combined into calls.
+/// Sightings that are being combined into calls.
 #[derive(Debug, Default)]
 pub(super) struct Sightings {
-    /// The calls by a hash of user and call id, with random keys of the process.
-    waiting: HashMap<u128, Vec<SightedCall>>,
+    /// The calls by their key.
+    calls: HashMap<u64, Vec<SightedCall>>,
     count: usize,
-    hashers: (RandomState, RandomState),
 }
 
 impl Sightings {
-    /// Adds a sighting; returns it if it counts as a call of its own now.
-    pub(super) fn add(&mut self, sighting: Sighting) -> Option<Sighting> {
-        let Some(call_id) = &sighting.call_id else { return Some(sighting) };
-        let is_random = is_random_call_id(call_id);
-        let name = (&sighting.user, call_id);
-        let key = u128::from(self.hashers.0.hash_one(name)) << 64 | u128::from(self.hashers.1.hash_one(name));
-        let calls = self.waiting.entry(key).or_default();
-        let mut rest = sighting;
+    /// Adds a sighting. Returns it if it counts as a call of its own now, because it has no call id or because too many
+    /// sightings wait.
+    pub(super) fn add(&mut self, seen: Seen) -> Option<Seen> {
+        let Some(key) = seen.sighting.call_key() else { return Some(seen) };
+        let is_random = seen.sighting.call_id.as_deref().is_some_and(is_random_call_id);
+        let calls = self.calls.entry(key).or_default();
+        let mut rest = seen;
         for call in calls.iter_mut() {
             match call.join(rest, is_random) {
                 None => return None,
@@ -183,24 +209,9 @@ impl Sightings {
         None
     }
 
-    /// Removes and returns the calls of this date or later. The sightings still to come are older and do not belong to
-    /// them.
-    pub(super) fn take_from(&mut self, day: Date) -> Vec<Sighting> {
-        let mut done = Vec::new();
-        self.waiting.retain(|_, calls| {
-            let (ready, rest) = std::mem::take(calls).into_iter().partition(|call: &SightedCall| call.best.day >= day);
-            *calls = rest;
-            done.extend(Vec::into_iter(ready).map(|call: SightedCall| call.best));
-            !calls.is_empty()
-        });
-        self.count -= done.len();
-        done
-    }
-
-    /// Removes and returns all calls.
-    pub(super) fn take_all(&mut self) -> Vec<Sighting> {
-        self.count = 0;
-        std::mem::take(&mut self.waiting).into_values().flatten().map(|call| call.best).collect()
+    /// Returns all calls.
+    pub(super) fn into_calls(self) -> impl Iterator<Item = SightedCall> {
+        self.calls.into_values().flatten()
     }
 }
 
@@ -222,10 +233,11 @@ mod tests {
                     r#"{{"ts":"2026-11-23T08:{minute:02}:00.000Z","user":"u","tool":"{tool}","status":"{status}","reason":"{reason}","session":"{session}","call_id":"{call_id}","via":"{via}"}}"#
                 );
                 let line = Line::parse(&line, &Zone::UTC).unwrap();
-                found.extend(all.add(Sighting::of(&line, line.ts.date())));
+                let sighting = Sighting::of(&line, line.ts.date());
+                found.extend(all.add(Seen { sighting, offset: 0, is_asked: true }));
             }
-            found.extend(all.take_all());
-            let mut ended = found.iter().map(|call| call.status).collect::<Vec<_>>();
+            found.extend(all.into_calls().map(|call| call.best));
+            let mut ended = found.iter().map(|call| call.sighting.status).collect::<Vec<_>>();
             ended.sort();
             assert_eq!((found.len(), &*ended), (calls, statuses), "{sightings:?} from {turn}");
         }

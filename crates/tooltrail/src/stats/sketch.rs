@@ -26,6 +26,11 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
+    /// Returns how many numbers were added.
+    pub(super) fn len(&self) -> u64 {
+        self.count
+    }
+
     /// Adds a number ≥ 0.
     pub(super) fn add(&mut self, number: f64) {
         self.widen(1, number, number);
@@ -49,12 +54,51 @@ impl Sketch {
         Some(rounded(value).clamp(self.min, self.max))
     }
 
+    /// Removes a number that was added. The smallest and the largest number stay as they are.
+    pub(super) fn remove(&mut self, number: f64) {
+        if let Ok(at) = self.buckets.binary_search_by_key(&bucket_of(number), |(known, _)| *known) {
+            self.buckets[at].1 -= 1;
+            self.count -= 1;
+            if self.buckets[at].1 == 0 {
+                self.buckets.remove(at);
+            }
+        }
+    }
+
     /// Adds the numbers of another sketch.
     pub(super) fn merge(&mut self, other: &Self) {
-        if other.count > 0 {
-            self.widen(other.count, other.min, other.max);
+        if other.count == 0 {
+            return;
         }
-        other.buckets.iter().for_each(|(bucket, count)| self.put(*bucket, *count));
+        self.widen(other.count, other.min, other.max);
+        if self.buckets.is_empty() {
+            self.buckets.clone_from(&other.buckets);
+            return;
+        }
+        let mut mine = std::mem::take(&mut self.buckets).into_iter().peekable();
+        let mut merged = Vec::with_capacity(mine.len() + other.buckets.len());
+        for (bucket, count) in &other.buckets {
+            while let Some(before) = mine.next_if(|(known, _)| known < bucket) {
+                merged.push(before);
+            }
+            let same = mine.next_if(|(known, _)| known == bucket).map_or(0, |(_, count)| count);
+            merged.push((*bucket, same.saturating_add(*count)));
+        }
+        merged.extend(mine);
+        self.buckets = merged;
+    }
+
+    /// Returns the buckets that hold numbers, in order, each with how many; and the smallest and the largest number.
+    pub(super) fn parts(&self) -> (&[(u16, u32)], f64, f64) {
+        (&self.buckets, self.min, self.max)
+    }
+
+    /// Returns the sketch of these parts; `None` if a sketch cannot have them.
+    pub(super) fn of_parts(buckets: Vec<(u16, u32)>, min: f64, max: f64) -> Option<Self> {
+        let is_ordered = buckets.is_sorted_by(|a, b| a.0 < b.0) && buckets.iter().all(|(_, count)| *count > 0);
+        let is_range = 0.0 <= min && min <= max;
+        let count = buckets.iter().map(|(_, count)| u64::from(*count)).sum();
+        (is_ordered && is_range).then_some(Self { buckets, count, min, max })
     }
 
     fn widen(&mut self, count: u64, min: f64, max: f64) {

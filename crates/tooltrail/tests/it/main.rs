@@ -24,6 +24,7 @@ mod reading;
 mod recording;
 mod redaction;
 mod replaced_files;
+mod rollups;
 mod sealed_ends;
 mod sealed_world;
 mod session_calls;

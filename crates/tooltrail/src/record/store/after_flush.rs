@@ -41,10 +41,11 @@ impl Store {
         self.list_for_sealing(flush, now);
     }
 
-    /// Lists the files as flushed, so that they are sealed.
+    /// Lists the files as flushed, so that they are sealed and counted.
     fn list_for_sealing(&mut self, flush: &CompletedFlush, now: Duration) {
+        let files = flush.files.iter().map(|file| (file.day.clone(), file.len)).collect::<Vec<_>>();
+        self.upkeep.flushed(&files, now);
         if let Some(sealing) = self.seal_task.sealing().filter(|_| !flush.files.is_empty()) {
-            let files = flush.files.iter().map(|file| (file.day.clone(), file.len)).collect::<Vec<_>>();
             sealing.flushed(&files);
             self.seal_task.is_due(now);
         }

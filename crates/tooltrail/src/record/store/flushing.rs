@@ -52,6 +52,7 @@ impl Store {
             let events = self.seal_task.run(now);
             self.events.extend(events);
         }
+        self.upkeep.run(now);
     }
 
     /// Overwrites the journal if somebody has erased entries, so that it holds no copy of them.

@@ -9,6 +9,7 @@ use crate::clock::Date;
 use crate::disk::Disk;
 use crate::home::{APPENDS_WAIT, OWN_FOLDER, TRAIL_FOLDER, day_name, user_folders};
 use crate::journal::{request_zeros, zero_unowned};
+use crate::rollup_files;
 use crate::seal::erase::files::{ERASING, day_files};
 use crate::seal::erase::removed::RemovedFiles;
 use crate::seal::erase::replacement::replacement;
@@ -111,6 +112,8 @@ fn parse_overwrite(text: &str) -> Option<(String, Overwrite)> {
 pub(super) fn finish(sealer: &Sealer, task: &Task, records: &[Record]) -> io::Result<()> {
     let disk = &**sealer.disk();
     keep(sealer, records)?;
+    // While the lock is held, no rollup is made of the lines as they were.
+    let rollups = rollup_files::lock(disk)?;
     for (day, lines) in &task.lines {
         overwrite(sealer, day, lines)?;
     }
@@ -120,6 +123,10 @@ pub(super) fn finish(sealer: &Sealer, task: &Task, records: &[Record]) -> io::Re
     for folder in &task.folders {
         forget(disk, folder)?;
     }
+    for (_, date) in task.lines.keys().chain(&task.files).collect::<BTreeSet<_>>() {
+        rollup_files::remove(disk, *date)?;
+    }
+    drop(rollups);
     let len = sealer.keys.disk().open(&[ERASED])?.map_or(Ok(0), |file| file.stat().map(|stat| stat.len))?;
     disk.replace(&APPLIED, format!("{len}\n").as_bytes())
 }

@@ -1,0 +1,93 @@
+//! Reads the lines of a day file as sightings of calls.
+
+use super::sightings::{Seen, Sighting, Sightings};
+use crate::call::{EntryId, Via};
+use crate::clock::{Date, Zone};
+use crate::query::{Line, instant};
+
+/// How near to midnight two sightings in the files of neighbouring days end, if they may be one call. Captures see the
+/// end of a call within a second, so a minute is enough.
+const MIDNIGHT_MS: i64 = 60_000;
+
+/// What a line of a day file is.
+#[derive(Debug)]
+pub(super) enum FileLine<'a> {
+    /// An empty line, or spaces in place of damage.
+    Blank,
+    /// No entry.
+    Broken,
+    Entry(Line<'a>),
+}
+
+impl<'a> FileLine<'a> {
+    /// Reads a line without its newline.
+    pub(super) fn read(offset: u64, line: &'a [u8], zone: &Zone) -> Self {
+        let line = trimmed(offset, line);
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Self::Blank;
+        }
+        let text = std::str::from_utf8(line).ok();
+        text.and_then(|text| Line::parse(text, zone)).map_or(Self::Broken, Self::Entry)
+    }
+
+    /// Like [`FileLine::read`], but a line whose bytes show that it is of no interest is not read; `None` for these.
+    pub(super) fn read_if(offset: u64, line: &'a [u8], zone: &Zone, may_match: impl Fn(&[u8]) -> bool) -> Option<Self> {
+        let bytes = trimmed(offset, line);
+        if !may_match(bytes) && (bytes.iter().all(u8::is_ascii_whitespace) || instant(bytes, zone).is_some()) {
+            return None;
+        }
+        Some(Self::read(offset, line, zone))
+    }
+}
+
+/// Returns a line without the carriage return and the byte order mark that other programs write.
+fn trimmed(offset: u64, line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line }
+}
+
+/// Whether an entry is one of our own events.
+pub(super) fn is_own(entry: &Line<'_>) -> bool {
+    entry.string("via").as_deref() == Some(Via::Tooltrail.as_str())
+}
+
+/// Returns the id of an entry.
+pub(super) fn id_of(entry: &Line<'_>) -> Option<u128> {
+    entry.string("id").and_then(|id| EntryId::parse(&id)).map(EntryId::to_bits)
+}
+
+/// The calls of a day file, when all their sightings are known.
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    /// The sightings that count.
+    pub(super) counted: Vec<Seen>,
+    /// All sightings of calls that may have further ones in the file of the day before or after.
+    pub(super) edges: Vec<Seen>,
+    /// The offsets of the sightings that do not count.
+    pub(super) absorbed: Vec<u64>,
+}
+
+impl Settled {
+    /// Returns the calls of the file of a date.
+    pub(super) fn of(sightings: Sightings, day: Date) -> Self {
+        let (begin, end) = (day.start().as_millis() + MIDNIGHT_MS, day.plus_days(1).start().as_millis() - MIDNIGHT_MS);
+        let is_edge = |seen: &Seen| !(begin..end).contains(&seen.sighting.ended_ms);
+        let mut settled = Self::default();
+        for call in sightings.into_calls() {
+            settled.absorbed.extend(call.others.iter().map(|seen| seen.offset));
+            if is_edge(&call.best) || call.others.iter().any(is_edge) {
+                settled.edges.extend(call.into_all());
+            } else {
+                settled.counted.push(call.best);
+            }
+        }
+        settled.edges.sort_by_key(|seen| seen.offset);
+        settled.absorbed.sort_unstable();
+        settled
+    }
+}
+
+/// Returns the sighting of an entry at this place.
+pub(super) fn seen(entry: &Line<'_>, offset: u64, day: Date, is_asked: bool) -> Seen {
+    Seen { sighting: Sighting::of(entry, day), offset, is_asked }
+}

@@ -1,0 +1,159 @@
+//! Counts of calls by hour, user, tool and status, which can be added and taken away again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::call::Status;
+use crate::clock::{Date, Timestamp};
+use crate::stats::numbers::Numbers;
+use crate::stats::sightings::Sighting;
+
+/// The milliseconds of an hour.
+pub(in crate::stats) const HOUR_MS: i64 = 3_600_000;
+
+const HOURS_OF_DAY: u32 = 24;
+
+/// The numbers of a tool and a day that are kept as they are: with fewer, all quantiles are exact.
+const EXACT_MAX: u64 = 1_000;
+
+/// Names, each with a small number.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::stats) struct Names {
+    list: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+}
+
+impl Names {
+    pub(in crate::stats) fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        let number = self.list.len() as u32;
+        self.list.push(name.into());
+        self.numbers.insert(name.into(), number);
+        number
+    }
+
+    pub(in crate::stats) fn name(&self, number: u32) -> &str {
+        self.list.get(number as usize).map_or("", |name| name)
+    }
+
+    pub(in crate::stats) fn list(&self) -> &[Box<str>] {
+        &self.list
+    }
+}
+
+/// What the calls of a cell have in common. The order is that of the bytes of a rollup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::stats) struct CellKey {
+    /// The hour, or the day, since the begin of 1970.
+    pub(in crate::stats) time: u32,
+    pub(in crate::stats) user: u32,
+    pub(in crate::stats) tool: u32,
+    pub(in crate::stats) status: Status,
+}
+
+/// The calls of a cell.
+#[derive(Clone, Debug, Default)]
+pub(in crate::stats) struct Cell {
+    pub(in crate::stats) calls: u64,
+    pub(in crate::stats) duration_ms: Numbers,
+    pub(in crate::stats) result_chars: Numbers,
+}
+
+impl Cell {
+    pub(in crate::stats) fn add(&mut self, call: &Sighting) {
+        self.calls += 1;
+        call.duration_ms.into_iter().for_each(|number| self.duration_ms.add(number));
+        call.result_chars.into_iter().for_each(|number| self.result_chars.add(number));
+    }
+
+    fn remove(&mut self, call: &Sighting) {
+        self.calls = self.calls.saturating_sub(1);
+        call.duration_ms.into_iter().for_each(|number| self.duration_ms.remove(number));
+        call.result_chars.into_iter().for_each(|number| self.result_chars.remove(number));
+    }
+
+    pub(in crate::stats) fn merge(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.duration_ms.merge(&other.duration_ms);
+        self.result_chars.merge(&other.result_chars);
+    }
+}
+
+/// The hour of an instant, since the begin of 1970.
+pub(in crate::stats) fn hour_of(ms: i64) -> u32 {
+    u32::try_from(ms.div_euclid(HOUR_MS)).unwrap_or(0)
+}
+
+/// Returns the begin of an hour.
+pub(in crate::stats) fn hour_start(hour: u32) -> Timestamp {
+    Timestamp::from_millis(i64::from(hour) * HOUR_MS)
+}
+
+/// The day of an hour, since the begin of 1970.
+pub(in crate::stats) fn day_of_hour(hour: u32) -> u32 {
+    hour / HOURS_OF_DAY
+}
+
+/// The calls of a day file by hour, user, tool and status.
+#[derive(Clone, Debug, Default)]
+pub(in crate::stats) struct Cells {
+    pub(in crate::stats) names: Names,
+    pub(in crate::stats) cells: BTreeMap<CellKey, Cell>,
+}
+
+impl Cells {
+    fn key(&mut self, call: &Sighting) -> CellKey {
+        let (user, tool) = (self.names.number(&call.user), self.names.number(&call.tool));
+        CellKey { time: hour_of(call.ended_ms), user, tool, status: call.status }
+    }
+
+    pub(in crate::stats) fn add(&mut self, call: &Sighting) {
+        let key = self.key(call);
+        self.cells.entry(key).or_default().add(call);
+    }
+
+    pub(in crate::stats) fn remove(&mut self, call: &Sighting) {
+        let key = self.key(call);
+        if let Some(cell) = self.cells.get_mut(&key) {
+            cell.remove(call);
+            if cell.calls == 0 {
+                self.cells.remove(&key);
+            }
+        }
+    }
+
+    /// Returns the same cells by day instead of by hour.
+    pub(in crate::stats) fn by_day(&self) -> Self {
+        let mut days = BTreeMap::<CellKey, Cell>::new();
+        for (key, cell) in &self.cells {
+            days.entry(CellKey { time: day_of_hour(key.time), ..*key }).or_default().merge(cell);
+        }
+        Self { names: self.names.clone(), cells: days }
+    }
+
+    /// Keeps only the distribution of the numbers of a tool that has many on a day, because their number does not stay
+    /// small.
+    pub(in crate::stats) fn thin_out(&mut self) {
+        let mut counts = HashMap::<(u32, u32), (u64, u64)>::new();
+        for (key, cell) in &self.cells {
+            let (durations, lengths) = counts.entry((day_of_hour(key.time), key.tool)).or_default();
+            *durations += cell.duration_ms.len();
+            *lengths += cell.result_chars.len();
+        }
+        for (key, cell) in &mut self.cells {
+            let (durations, lengths) = counts[&(day_of_hour(key.time), key.tool)];
+            if durations >= EXACT_MAX {
+                cell.duration_ms.approximate();
+            }
+            if lengths >= EXACT_MAX {
+                cell.result_chars.approximate();
+            }
+        }
+    }
+}
+
+/// The date of a day since the begin of 1970.
+pub(in crate::stats) fn date_of_day(day: u32) -> Date {
+    hour_start(day * HOURS_OF_DAY).date()
+}

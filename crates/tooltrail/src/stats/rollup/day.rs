@@ -1,0 +1,232 @@
+//! The rollups of all day files of a date: one file, with an index at its end.
+//!
+//! The file begins with a magic number, then come the parts of the records, then the index, then its place. Each part and
+//! the index have a checksum. The file is replaced as a whole, so that a reader finds the old one or the new one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use super::bytes::{Reader, Writer};
+use super::cells::Cells;
+use super::file::{Covered, FileRollup};
+use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sightings, encode};
+use crate::clock::Date;
+use crate::disk::{Disk, DiskFile};
+use crate::read::Skipped;
+use crate::rollup_files;
+
+/// The first bytes of the file, with the version of its form.
+const MAGIC: &[u8; 8] = b"ttroll 1";
+
+/// The bytes at the end of the file: offset, length and checksum of the index.
+const END_BYTES: usize = 20;
+
+/// The largest file that is read, so that a wrong length takes no memory: far more than the rollups of 20,000 users.
+const BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// The largest part of a record, and the largest index.
+const PART_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The place of a part in the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Place {
+    offset: u64,
+    len: u64,
+    sum: u32,
+}
+
+/// What the index says about a day file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::stats) struct IndexEntry {
+    /// What is covered of the day file. Nothing is, if the file is unfit for a rollup.
+    pub(in crate::stats) covered: Covered,
+    pub(in crate::stats) skipped: Skipped,
+    /// The length at which a file was found unfit.
+    pub(in crate::stats) unfit_len: u64,
+    places: [Place; Part::COUNT],
+}
+
+/// The rollups of a date, of which the index is read.
+#[derive(Debug)]
+pub(in crate::stats) struct DayRollups {
+    file: Option<Box<dyn DiskFile>>,
+    /// The day files by their folders.
+    pub(in crate::stats) entries: BTreeMap<String, IndexEntry>,
+}
+
+/// A rollup that is to be written.
+#[derive(Debug)]
+pub(in crate::stats) enum NewRollup {
+    Rollup(Box<FileRollup>),
+    /// The file is unfit, at this length.
+    Unfit(u64),
+}
+
+impl DayRollups {
+    /// Reads the index of a date's rollups. It is empty if there is none, or if the file is damaged or of another
+    /// version.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(in crate::stats) fn open(disk: &dyn Disk, date: Date) -> io::Result<Self> {
+        let none = Self { file: None, entries: BTreeMap::new() };
+        let Some(file) = rollup_files::with_path(date, |path| disk.open(path))? else { return Ok(none) };
+        Ok(match read_index(&*file)? {
+            Some(entries) => Self { file: Some(file), entries },
+            None => none,
+        })
+    }
+
+    /// Reads parts of the rollup of a day file. `None` if they are damaged. Also returns its calls by day, if the days
+    /// are asked for.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(in crate::stats) fn read(&self, entry: &IndexEntry, parts: &[Part]) -> io::Result<Option<(FileRollup, Cells)>> {
+        let (mut rollup, mut days) = (FileRollup::default(), Cells::default());
+        (rollup.covered, rollup.skipped) = (entry.covered, entry.skipped);
+        for part in parts {
+            let Some(bytes) = self.part(entry, *part)? else { return Ok(None) };
+            let is_read = match part {
+                Part::Days => decode_days(&bytes, &mut rollup).map(|found| days = found),
+                Part::Hours => decode_hours(&bytes, &mut rollup),
+                Part::Sightings => decode_sightings(&bytes, &mut rollup),
+                Part::Keys => decode_keys(&bytes, &mut rollup),
+            };
+            if is_read.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some((rollup, days)))
+    }
+
+    fn part(&self, entry: &IndexEntry, part: Part) -> io::Result<Option<Vec<u8>>> {
+        let (Some(file), Some(place)) = (&self.file, entry.places.get(part as usize)) else { return Ok(None) };
+        read_place(&**file, place)
+    }
+
+    /// Writes the rollups of a date: those that were read, with new ones in their place, and without those of folders
+    /// that are gone.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system. Then the old file stays.
+    pub(in crate::stats) fn write(
+        &self,
+        disk: &dyn Disk,
+        date: Date,
+        new: &BTreeMap<String, NewRollup>,
+        gone: &BTreeSet<String>,
+    ) -> io::Result<()> {
+        let mut bytes = MAGIC.to_vec();
+        let mut index = Writer::default();
+        let kept = self.entries.keys().filter(|folder| !gone.contains(*folder));
+        let folders = kept.chain(new.keys()).collect::<BTreeSet<_>>();
+        let mut entries = Vec::new();
+        for folder in folders {
+            let (mut entry, parts) = match (new.get(folder), self.entries.get(folder)) {
+                (Some(NewRollup::Rollup(rollup)), _) => {
+                    let (covered, skipped) = (rollup.covered, rollup.skipped);
+                    (IndexEntry { covered, skipped, ..IndexEntry::default() }, encode(rollup).map(Some))
+                }
+                (Some(NewRollup::Unfit(len)), _) => {
+                    (IndexEntry { unfit_len: *len, ..IndexEntry::default() }, [const { None }; Part::COUNT])
+                }
+                (None, Some(entry)) => {
+                    let parts = [Part::Days, Part::Hours, Part::Sightings, Part::Keys];
+                    let mut read = [const { None }; Part::COUNT];
+                    for (read, part) in read.iter_mut().zip(parts).filter(|_| entry.unfit_len == 0) {
+                        *read = self.part(entry, part)?;
+                    }
+                    if entry.unfit_len == 0 && read.iter().any(Option::is_none) {
+                        // Damaged: it is made again.
+                        continue;
+                    }
+                    (entry.clone(), read)
+                }
+                (None, None) => continue,
+            };
+            for (place, part) in entry.places.iter_mut().zip(parts) {
+                let part = part.unwrap_or_default();
+                *place = Place { offset: bytes.len() as u64, len: part.len() as u64, sum: crc32c::crc32c(&part) };
+                bytes.extend(part);
+            }
+            entries.push((folder, entry));
+        }
+        index.number(entries.len() as u64);
+        for (folder, entry) in entries {
+            index.text(folder);
+            write_entry(&mut index, &entry);
+        }
+        let at = bytes.len() as u64;
+        let sum = crc32c::crc32c(&index.0);
+        bytes.extend(&index.0);
+        bytes.extend(at.to_le_bytes());
+        bytes.extend((index.0.len() as u64).to_le_bytes());
+        bytes.extend(sum.to_le_bytes());
+        rollup_files::with_path(date, |path| disk.replace(path, &bytes))
+    }
+}
+
+fn read_place(file: &dyn DiskFile, place: &Place) -> io::Result<Option<Vec<u8>>> {
+    if place.len > PART_BYTES_MAX {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; usize::try_from(place.len).unwrap_or(0)];
+    let read = file.read_at(&mut bytes, place.offset)?;
+    Ok((read == bytes.len() && crc32c::crc32c(&bytes) == place.sum).then_some(bytes))
+}
+
+fn read_index(file: &dyn DiskFile) -> io::Result<Option<BTreeMap<String, IndexEntry>>> {
+    let len = file.stat()?.len;
+    let (mut magic, mut end) = ([0; MAGIC.len()], [0; END_BYTES]);
+    if len > BYTES_MAX
+        || len < (MAGIC.len() + END_BYTES) as u64
+        || file.read_at(&mut magic, 0)? < MAGIC.len()
+        || magic != *MAGIC
+        || file.read_at(&mut end, len - END_BYTES as u64)? < END_BYTES
+    {
+        return Ok(None);
+    }
+    let mut reader = Reader(&end);
+    let mut fixed = |count| {
+        reader.bytes(count).map_or(0, |bytes| bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
+    };
+    let place = Place { offset: fixed(8), len: fixed(8), sum: fixed(4) as u32 };
+    if place.offset.checked_add(place.len) != Some(len - END_BYTES as u64) {
+        return Ok(None);
+    }
+    Ok(read_place(file, &place)?.and_then(|bytes| parse_index(&bytes)))
+}
+
+fn parse_index(bytes: &[u8]) -> Option<BTreeMap<String, IndexEntry>> {
+    let mut reader = Reader(bytes);
+    let count = reader.count()?;
+    let mut entries = BTreeMap::new();
+    for _ in 0..count {
+        let folder = reader.text()?.into_string();
+        entries.insert(folder, read_entry(&mut reader)?);
+    }
+    (entries.len() == count && reader.0.is_empty()).then_some(entries)
+}
+
+fn write_entry(writer: &mut Writer, entry: &IndexEntry) {
+    let Covered { inode, len, last, all, lines } = entry.covered;
+    let Skipped { nul, invalid_json, too_long, .. } = entry.skipped;
+    writer.all([inode, len, u64::from(last), u64::from(all), lines, nul, invalid_json, too_long, entry.unfit_len]);
+    for place in entry.places {
+        writer.all([place.offset, place.len, u64::from(place.sum)]);
+    }
+}
+
+fn read_entry(reader: &mut Reader<'_>) -> Option<IndexEntry> {
+    let (inode, len) = (reader.number()?, reader.number()?);
+    let covered = Covered { inode, len, last: reader.small()?, all: reader.small()?, lines: reader.number()? };
+    let (nul, invalid_json, too_long) = (reader.number()?, reader.number()?, reader.number()?);
+    let skipped = Skipped { nul, invalid_json, too_long, ..Skipped::default() };
+    let unfit_len = reader.number()?;
+    let mut places = [Place::default(); Part::COUNT];
+    for place in &mut places {
+        *place = Place { offset: reader.number()?, len: reader.number()?, sum: reader.small()? };
+    }
+    Some(IndexEntry { covered, skipped, unfit_len, places })
+}

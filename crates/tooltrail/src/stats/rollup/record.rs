@@ -1,0 +1,182 @@
+//! A rollup of a day file as bytes, in four parts, so that an answer reads only what it needs.
+
+use std::collections::BTreeMap;
+
+use super::bytes::{Reader, Writer};
+use super::cells::{Cell, CellKey, Cells, Names};
+use super::file::FileRollup;
+use crate::call::{Status, Via};
+use crate::clock::Timestamp;
+use crate::stats::sightings::{Seen, Sighting};
+
+/// The parts of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::stats) enum Part {
+    /// The names, the calls by day, and the first uses.
+    Days,
+    /// The calls by hour.
+    Hours,
+    /// The sightings near midnight, and the offsets that do not count.
+    Sightings,
+    /// The keys of all ids.
+    Keys,
+}
+
+impl Part {
+    pub(super) const COUNT: usize = 4;
+}
+
+/// Returns the parts of a rollup as bytes.
+pub(super) fn encode(rollup: &FileRollup) -> [Vec<u8>; Part::COUNT] {
+    let (mut days, mut hours, mut sightings, mut keys) =
+        (Writer::default(), Writer::default(), Writer::default(), Writer::default());
+    let names = rollup.cells.names.list();
+    days.number(names.len() as u64);
+    names.iter().for_each(|name| days.text(name));
+    cells(&mut days, &rollup.cells.by_day());
+    days.number(rollup.firsts.len() as u64);
+    for ((user, tool), (ms, offset)) in &rollup.firsts {
+        days.all([u64::from(*user), u64::from(*tool), ms.cast_unsigned(), *offset]);
+    }
+    cells(&mut hours, &rollup.cells);
+    hours.number(rollup.hours.len() as u64);
+    for (hour, (from, to)) in &rollup.hours {
+        hours.all([u64::from(*hour), *from, *to]);
+    }
+    sightings.number(rollup.edges.len() as u64);
+    rollup.edges.iter().for_each(|edge| seen(&mut sightings, edge));
+    sightings.number(rollup.absorbed.len() as u64);
+    let mut before = 0;
+    for offset in &rollup.absorbed {
+        sightings.number(offset - before);
+        before = *offset;
+    }
+    keys.number(rollup.keys.len() as u64);
+    for (key, offset) in &rollup.keys {
+        keys.0.extend(key.to_le_bytes());
+        keys.number(*offset);
+    }
+    [days.0, hours.0, sightings.0, keys.0]
+}
+
+/// Reads the names, the calls by day and the first uses; `None` if the bytes are something else.
+pub(super) fn decode_days(bytes: &[u8], rollup: &mut FileRollup) -> Option<Cells> {
+    let mut reader = Reader(bytes);
+    let mut names = Names::default();
+    for number in 0..reader.count()? {
+        if names.number(&reader.text()?) as usize != number {
+            return None;
+        }
+    }
+    rollup.cells.names = names;
+    let days = read_cells(&mut reader, &rollup.cells.names)?;
+    for _ in 0..reader.count()? {
+        let name = (reader.small()?, reader.small()?);
+        rollup.firsts.insert(name, (reader.number()?.cast_signed(), reader.number()?));
+    }
+    reader.0.is_empty().then_some(days)
+}
+
+/// Reads the calls by hour. The days must be read before, because they have the names.
+pub(super) fn decode_hours(bytes: &[u8], rollup: &mut FileRollup) -> Option<()> {
+    let mut reader = Reader(bytes);
+    rollup.cells = read_cells(&mut reader, &rollup.cells.names)?;
+    for _ in 0..reader.count()? {
+        rollup.hours.insert(reader.small()?, (reader.number()?, reader.number()?));
+    }
+    reader.0.is_empty().then_some(())
+}
+
+/// Reads the sightings near midnight, and the offsets that do not count.
+pub(super) fn decode_sightings(bytes: &[u8], rollup: &mut FileRollup) -> Option<()> {
+    let mut reader = Reader(bytes);
+    rollup.edges = (0..reader.count()?).map(|_| read_seen(&mut reader)).collect::<Option<_>>()?;
+    let mut before = 0_u64;
+    for _ in 0..reader.count()? {
+        before = before.checked_add(reader.number()?)?;
+        rollup.absorbed.push(before);
+    }
+    reader.0.is_empty().then_some(())
+}
+
+/// Reads the keys of all ids.
+pub(super) fn decode_keys(bytes: &[u8], rollup: &mut FileRollup) -> Option<()> {
+    let mut reader = Reader(bytes);
+    for _ in 0..reader.count()? {
+        let key = u64::from_le_bytes(reader.bytes(8)?.try_into().ok()?);
+        rollup.keys.push((key, reader.number()?));
+    }
+    (reader.0.is_empty() && rollup.keys.is_sorted()).then_some(())
+}
+
+fn cells(writer: &mut Writer, cells: &Cells) {
+    writer.number(cells.cells.len() as u64);
+    for (key, cell) in &cells.cells {
+        writer.all([u64::from(key.time), u64::from(key.user), u64::from(key.tool)]);
+        writer.0.push(number_of(&Status::ALL, &key.status));
+        writer.number(cell.calls);
+        writer.numbers(&cell.duration_ms);
+        writer.numbers(&cell.result_chars);
+    }
+}
+
+fn read_cells(reader: &mut Reader<'_>, names: &Names) -> Option<Cells> {
+    let mut cells = BTreeMap::new();
+    for _ in 0..reader.count()? {
+        let (time, user, tool) = (reader.small()?, reader.small()?, reader.small()?);
+        let status = *Status::ALL.get(usize::from(reader.byte()?))?;
+        if names.list().len() <= user.max(tool) as usize {
+            return None;
+        }
+        let cell = Cell { calls: reader.number()?, duration_ms: reader.numbers()?, result_chars: reader.numbers()? };
+        cells.insert(CellKey { time, user, tool, status }, cell);
+    }
+    Some(Cells { names: names.clone(), cells })
+}
+
+fn seen(writer: &mut Writer, seen: &Seen) {
+    let Sighting { via, user, tool, status, duration_ms, result_chars, session, ended_ms, call_id, .. } =
+        &seen.sighting;
+    writer.number(seen.offset);
+    writer.option(*via, |writer, via| writer.0.push(number_of(&Via::ALL, &via)));
+    writer.text(user);
+    writer.text(tool);
+    writer.0.push(number_of(&Status::ALL, status));
+    writer.option(*duration_ms, Writer::float);
+    writer.option(*result_chars, Writer::float);
+    writer.option(session.as_deref(), Writer::text);
+    writer.number(ended_ms.cast_unsigned());
+    writer.option(call_id.as_deref(), Writer::text);
+    writer.0.push(u8::from(seen.sighting.is_interrupted));
+}
+
+fn read_seen(reader: &mut Reader<'_>) -> Option<Seen> {
+    let offset = reader.number()?;
+    let via = reader.option(|reader| Via::ALL.get(usize::from(reader.byte()?)).copied())?;
+    let (user, tool) = (reader.text()?, reader.text()?);
+    let status = *Status::ALL.get(usize::from(reader.byte()?))?;
+    let (duration_ms, result_chars) = (reader.option(Reader::float)?, reader.option(Reader::float)?);
+    let session = reader.option(Reader::text)?;
+    let ended = Timestamp::from_millis(reader.number()?.cast_signed());
+    let (call_id, is_interrupted) = (reader.option(Reader::text)?, reader.byte()? == 1);
+    let sighting = Sighting {
+        via,
+        user,
+        tool,
+        status,
+        day: ended.date(),
+        duration_ms,
+        result_chars,
+        session,
+        client: None,
+        ended_ms: ended.as_millis(),
+        call_id,
+        is_interrupted,
+    };
+    Some(Seen { sighting, offset, is_asked: true })
+}
+
+/// Returns the place of a value in the list of all.
+fn number_of<T: PartialEq>(all: &[T], value: &T) -> u8 {
+    all.iter().position(|known| known == value).unwrap_or(0) as u8
+}

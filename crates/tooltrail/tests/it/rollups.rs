@@ -1,0 +1,292 @@
+//! Answers are the same with rollups and without, whatever happens to the files and to the rollups.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tooltrail::{
+    BucketSize, Clock, Date, GroupBy, Home, Quantiles, Query, Question, RollupKeeper, SeriesCounts, Stats, Timestamp,
+    Trail, Zone,
+};
+
+use crate::dice::Dice;
+use crate::histories::TestClock;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 24 * 60 * MINUTE;
+
+/// The questions that are compared.
+const QUERIES: [&str; 14] = [
+    "",
+    "tool=t1*",
+    "status=error OR tool=t3,t4",
+    "user=bob NOT status=ok",
+    "user!=alice",
+    "last=3h",
+    "last=25h tool=t2",
+    "since=2025-11-23",
+    "since=2025-11-22T10:20:00Z until=2025-11-23T17:45:00Z",
+    "until=2025-11-23",
+    "session=s-1",
+    "duration>5s",
+    "\"needle\"",
+    "tool=tooltrail.*",
+];
+
+struct World {
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    dice: Dice,
+    /// Numbers the calls.
+    calls: u64,
+    /// Entries that are still to be sent again.
+    lines: Vec<(PathBuf, String)>,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            clock: Arc::default(),
+            dice: Dice(seed),
+            calls: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// Appends the lines of some calls: late and early ones, repeated ones, with several sightings, and what is no entry.
+    fn append(&mut self, count: u64) {
+        let now = self.clock.now().as_millis();
+        for _ in 0..count {
+            self.calls += 1;
+            let day = now / DAY * DAY - self.dice.below(3) as i64 * DAY;
+            let near_midnight = self.dice.below(4) == 0;
+            let ts = if near_midnight {
+                day - 40_000 + self.dice.below(80_000) as i64
+            } else {
+                day + self.dice.below(DAY as u64) as i64
+            };
+            let ts = ts.min(now);
+            let user = ["alice", "bob", "größe"][self.dice.below(3) as usize];
+            let took = [0, 1, 12_345, 700_000][self.dice.below(4) as usize] + self.dice.below(1_000) as i64;
+            let call = if self.dice.below(3) == 0 { self.dice.below(self.calls) } else { self.calls };
+            let call_id = match self.dice.below(3) {
+                0 => String::new(),
+                1 => format!(r#","call_id":"call_{}""#, self.dice.below(4)),
+                _ => format!(r#","call_id":"toolu_01{:020x}Qx9z""#, u128::from(call) * 0x9E37_79B9_7F4A_7C15_F39C),
+            };
+            for n in 0..1 + self.dice.below(2) {
+                let via = ["hook", "proxy", "http", "import"][self.dice.below(4) as usize];
+                let (status, reason) =
+                    [("ok", ""), ("error", ""), ("denied", ""), ("error", r#","reason":"interrupted""#)]
+                        [self.dice.below(4) as usize];
+                let tool = if n == 0 { self.dice.below(30) } else { 1 };
+                let at = Timestamp::from_millis(ts + self.dice.below(50) as i64);
+                let id = match self.dice.below(4) {
+                    0 => String::new(),
+                    _ => format!(r#","id":"019ab0a0-0000-7000-8001-{:06x}{n:06x}""#, self.calls),
+                };
+                let text = if self.dice.below(5) == 0 { "a needle" } else { "" };
+                let line = format!(
+                    r#"{{"ts":"{at}","user":"{user}","tool":"t{tool}","args":{{}},"status":"{status}","result_chars":{},"result_snippet":"{text}"{id},"duration_ms":{took}.5{reason},"session":"s-{}"{call_id},"via":"{via}"}}"#,
+                    self.dice.below(5_000),
+                    self.dice.below(3),
+                );
+                // An entry that was sent twice.
+                if let Some((path, line)) = self.lines.pop().filter(|_| id.is_empty()) {
+                    append(&path, &line);
+                }
+                let line = match self.dice.below(20) {
+                    0 => "{\"torn".to_owned(),
+                    1 => "    ".to_owned(),
+                    2 => line.replace("\"via\":\"", "\"via\":\"tooltrail\",\"was\":\""),
+                    _ => line,
+                };
+                let path = self.home().join(format!("{}/tool_audit/{}.jsonl", tooltrail::folder_of(user), at.date()));
+                append(&path, &line);
+                if line.contains("\"id\"") && self.dice.below(3) == 0 {
+                    self.lines.push((path, line));
+                }
+            }
+        }
+    }
+
+    fn keep(&self) {
+        let keeper = RollupKeeper::new(Home::create(self.home(), false).unwrap(), self.clock.clone());
+        assert!(keeper.finish(Duration::from_secs(600)).unwrap());
+    }
+
+    fn rollups(&self) -> Vec<PathBuf> {
+        let found = fs::read_dir(self.home().join(".tooltrail/rollup"));
+        let mut found = found.into_iter().flatten().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "1"));
+        found.sort();
+        found
+    }
+
+    /// Compares the answers with those of a copy of the home that has no rollups. Returns how many files were answered
+    /// from rollups.
+    fn check(&self, what: &str) -> u64 {
+        let plain = self.folder.path().join("plain");
+        let _ = fs::remove_dir_all(&plain);
+        copy(&self.home(), &plain, &|path| !path.ends_with("rollup"));
+        let trail = |path: &Path| Trail::new(Home::open(path).unwrap(), self.clock.clone(), Zone::UTC);
+        let (with, without) = (trail(&self.home()), trail(&plain));
+        let mut used = 0;
+        for query in QUERIES {
+            let mut question = Question::new();
+            question.query = Query::parse(query).unwrap();
+            let what = format!("{what}: {query:?}");
+            let (found, expected) = (with.stats(&question).unwrap(), without.stats(&question).unwrap());
+            same(&found, &expected, &what);
+            used += found.sources.rollups;
+            for (size, by) in [(BucketSize::Hour, GroupBy::Status), (BucketSize::Day, GroupBy::Tool)] {
+                let found = with.series(&question, size, by).unwrap();
+                let expected = without.series(&question, size, by).unwrap();
+                assert_eq!(found.groups, expected.groups, "{what}");
+                for (found, expected) in found.buckets.iter().zip(&expected.buckets) {
+                    same_counts(&found.all, &expected.all, &what);
+                    assert!(found.groups.keys().eq(expected.groups.keys()), "{what}");
+                    found.groups.iter().for_each(|(name, counts)| same_counts(counts, &expected.groups[name], &what));
+                }
+            }
+            let (found, expected) = (with.sessions(&question).unwrap(), without.sessions(&question).unwrap());
+            assert_eq!((found.total, &found.sessions), (expected.total, &expected.sessions), "{what}");
+        }
+        used
+    }
+}
+
+fn same(found: &Stats, expected: &Stats, what: &str) {
+    let counts = |stats: &Stats| {
+        let tools = stats.by_tool.iter();
+        let tools = tools.map(|(name, tool)| (name.clone(), [tool.calls, tool.ok, tool.error, tool.denied]));
+        (
+            stats.total,
+            stats.by_status.clone(),
+            tools.collect::<BTreeMap<_, _>>(),
+            stats.by_user.clone(),
+            stats.by_day.clone(),
+        )
+    };
+    assert_eq!(counts(found), counts(expected), "{what}");
+    assert_eq!((found.skipped, found.complete), (expected.skipped, expected.complete), "{what}");
+    for (name, tool) in &found.by_tool {
+        let expected = &expected.by_tool[name];
+        near(tool.duration_ms.as_ref(), expected.duration_ms.as_ref(), &format!("{what} {name}"));
+        near(tool.result_chars.as_ref(), expected.result_chars.as_ref(), &format!("{what} {name}"));
+    }
+}
+
+fn near(found: Option<&Quantiles>, expected: Option<&Quantiles>, what: &str) {
+    assert_eq!(found.is_some(), expected.is_some(), "{what}");
+    let (Some(found), Some(expected)) = (found, expected) else { return };
+    let all = |quantiles: &Quantiles| [quantiles.p50, quantiles.p90, quantiles.p95, quantiles.p99, quantiles.max];
+    for (found, expected) in all(found).into_iter().zip(all(expected)) {
+        assert!((found - expected).abs() <= expected * 0.01, "{what}: {found}, not {expected}");
+    }
+}
+
+fn same_counts(found: &SeriesCounts, expected: &SeriesCounts, what: &str) {
+    let counts = |counts: &SeriesCounts| (counts.calls, counts.errors, counts.denied, counts.p50_ms, counts.p95_ms);
+    assert_eq!(counts(found), counts(expected), "{what}");
+}
+
+fn append(path: &Path, line: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+    file.write_all(format!("{line}\n").as_bytes()).unwrap();
+}
+
+fn copy(from: &Path, to: &Path, wanted: &dyn Fn(&Path) -> bool) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap).filter(|entry| wanted(&entry.path())) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target, wanted)
+        } else {
+            drop(fs::copy(entry.path(), target).unwrap())
+        }
+    }
+}
+
+#[test]
+fn answers_are_the_same_while_files_grow() {
+    for seed in 0..6 {
+        let mut world = World::new(seed);
+        world.append(150);
+        world.keep();
+        assert!(world.check(&format!("seed {seed}, all counted")) > 0);
+        for round in 0..6 {
+            let count = world.dice.below(60);
+            world.append(count);
+            world.check(&format!("seed {seed}, grown {round}"));
+            if world.dice.below(2) == 0 {
+                world.keep();
+                world.check(&format!("seed {seed}, counted {round}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_rollups_change_no_answer() {
+    let mut world = World::new(77);
+    world.append(200);
+    world.keep();
+    world.append(20);
+    for round in 0..60 {
+        let rollups = world.rollups();
+        let path = &rollups[world.dice.below(rollups.len() as u64) as usize];
+        let mut bytes = fs::read(path).unwrap();
+        let at = world.dice.below(bytes.len() as u64) as usize;
+        match world.dice.below(4) {
+            0 => bytes.truncate(at),
+            1 => bytes[at] ^= 1 << world.dice.below(8),
+            2 => bytes = fs::read(&rollups[0]).unwrap(),
+            _ => bytes[..8].copy_from_slice(b"ttroll 0"),
+        }
+        let before = fs::read(path).unwrap();
+        fs::write(path, bytes).unwrap();
+        world.check(&format!("damage {round}"));
+        if round % 8 == 0 {
+            world.keep();
+            assert!(world.check(&format!("repaired {round}")) > 0);
+        } else {
+            fs::write(path, before).unwrap();
+        }
+    }
+}
+
+#[test]
+fn other_files_under_the_same_names_are_read() {
+    let mut world = World::new(5);
+    world.append(200);
+    world.keep();
+    let day = Date::parse("2025-11-23").unwrap();
+    let path = |user: &str| world.home().join(format!("{user}/tool_audit/{day}.jsonl"));
+    for user in ["alice", "bob"] {
+        let text = fs::read_to_string(path(user)).unwrap();
+        let half = text[..text.len() / 2].rfind('\n').unwrap() + 1;
+        // It shrinks, it is another file of the same length, it ends with other bytes, it is gone.
+        fs::write(path(user), &text[..half]).unwrap();
+        world.check(&format!("{user} shrank"));
+        fs::write(path(user), &text).unwrap();
+        world.check(&format!("{user} is back"));
+        let changed = text[..text.len() - 20].to_owned() + &text[text.len() - 20..].replace("hook", "http");
+        fs::remove_file(path(user)).unwrap();
+        fs::write(path(user), changed.replace("\"ok\"", "\"OK\"")).unwrap();
+        world.check(&format!("{user} is another file"));
+        fs::remove_file(path(user)).unwrap();
+        world.check(&format!("{user} is gone"));
+        world.keep();
+        world.check(&format!("{user} is gone and counted"));
+    }
+}
