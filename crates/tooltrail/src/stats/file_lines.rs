@@ -46,6 +46,13 @@ fn trimmed(offset: u64, line: &[u8]) -> &[u8] {
     if offset == 0 { line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line) } else { line }
 }
 
+/// Whether a call in the file of a date ended so near to the begin or the end of the day that the file of the day before
+/// or after may have another sighting of it.
+pub(super) fn is_near_midnight(day: Date, ended_ms: i64) -> bool {
+    let (begin, end) = (day.start().as_millis() + MIDNIGHT_MS, day.plus_days(1).start().as_millis() - MIDNIGHT_MS);
+    !(begin..end).contains(&ended_ms)
+}
+
 /// Whether an entry is one of our own events.
 pub(super) fn is_own(entry: &Line<'_>) -> bool {
     entry.string("via").as_deref() == Some(Via::Tooltrail.as_str())
@@ -70,8 +77,7 @@ pub(super) struct Settled {
 impl Settled {
     /// Returns the calls of the file of a date.
     pub(super) fn of(sightings: Sightings, day: Date) -> Self {
-        let (begin, end) = (day.start().as_millis() + MIDNIGHT_MS, day.plus_days(1).start().as_millis() - MIDNIGHT_MS);
-        let is_edge = |seen: &Seen| !(begin..end).contains(&seen.sighting.ended_ms);
+        let is_edge = |seen: &Seen| is_near_midnight(day, seen.sighting.ended_ms);
         let mut settled = Self::default();
         for call in sightings.into_calls() {
             settled.absorbed.extend(call.others.iter().map(|seen| seen.offset));

@@ -50,7 +50,7 @@ impl Sighting {
     pub(super) fn of(line: &Line<'_>, day: Date) -> Self {
         let text = |name| line.string(name).unwrap_or_default().into();
         let known = |name| line.string(name).filter(|text| !text.is_empty()).map(Into::into);
-        let number = |name| line.number(name).filter(|number| *number >= 0.0);
+        let number = |name| measured(line, name);
         Self {
             via: line.string("via").and_then(|via| Via::parse(&via)),
             user: text("user"),
@@ -141,6 +141,18 @@ impl SightedCall {
     }
 }
 
+/// Returns a number ≥ 0 of an entry.
+pub(super) fn measured(line: &Line<'_>, name: &str) -> Option<f64> {
+    line.number(name).filter(|number| *number >= 0.0)
+}
+
+/// Returns the same number as [`Sighting::call_key`] for an entry.
+pub(super) fn call_key_of(line: &Line<'_>) -> Option<u64> {
+    let call_id = line.string("call_id").filter(|call_id| !call_id.is_empty())?;
+    let user = line.string("user").unwrap_or_default();
+    Some(key_of(&[user.as_bytes(), b"\0", call_id.as_bytes()]))
+}
+
 /// Returns a number for a name, the same in each process and version (FNV-1a, 64 bits).
 pub(super) fn key_of(parts: &[&[u8]]) -> u64 {
     let byte = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
@@ -192,8 +204,9 @@ impl Sightings {
     /// sightings wait.
     pub(super) fn add(&mut self, seen: Seen) -> Option<Seen> {
         let Some(key) = seen.sighting.call_key() else { return Some(seen) };
-        let is_random = seen.sighting.call_id.as_deref().is_some_and(is_random_call_id);
         let calls = self.calls.entry(key).or_default();
+        // Most calls have one sighting, so that this is seldom asked.
+        let is_random = !calls.is_empty() && seen.sighting.call_id.as_deref().is_some_and(is_random_call_id);
         let mut rest = seen;
         for call in calls.iter_mut() {
             match call.join(rest, is_random) {

@@ -6,6 +6,9 @@
 /// The factor between the limits of two neighbouring buckets: each number is within half a percent of its bucket's value.
 const GROWTH: f64 = 1.01;
 
+/// Its natural logarithm.
+const GROWTH_LN: f64 = 0.009_950_330_853_168_083;
+
 /// The smallest number that is distinguished from zero: a microsecond, in milliseconds.
 const SMALLEST: f64 = 0.001;
 
@@ -120,7 +123,7 @@ fn bucket_of(number: f64) -> u16 {
     if number.is_nan() || number < SMALLEST {
         return 0;
     }
-    let power = (number.min(LARGEST) / SMALLEST).ln() / GROWTH.ln();
+    let power = (number.min(LARGEST) / SMALLEST).ln() / GROWTH_LN;
     // The largest power is below 5,200.
     power as u16 + 1
 }

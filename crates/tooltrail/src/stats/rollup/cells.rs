@@ -1,11 +1,13 @@
 //! Counts of calls by hour, user, tool and status, which can be added and taken away again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::call::Status;
 use crate::clock::{Date, Timestamp};
+use crate::query::Line;
 use crate::stats::numbers::Numbers;
-use crate::stats::sightings::Sighting;
+use crate::stats::sightings::{Sighting, measured};
 
 /// The milliseconds of an hour.
 pub(in crate::stats) const HOUR_MS: i64 = 3_600_000;
@@ -61,13 +63,13 @@ pub(in crate::stats) struct Cell {
 }
 
 impl Cell {
-    pub(in crate::stats) fn add(&mut self, call: &Sighting) {
+    fn add(&mut self, call: &CountedEntry<'_>) {
         self.calls += 1;
         call.duration_ms.into_iter().for_each(|number| self.duration_ms.add(number));
         call.result_chars.into_iter().for_each(|number| self.result_chars.add(number));
     }
 
-    fn remove(&mut self, call: &Sighting) {
+    fn remove(&mut self, call: &CountedEntry<'_>) {
         self.calls = self.calls.saturating_sub(1);
         call.duration_ms.into_iter().for_each(|number| self.duration_ms.remove(number));
         call.result_chars.into_iter().for_each(|number| self.result_chars.remove(number));
@@ -102,18 +104,53 @@ pub(in crate::stats) struct Cells {
     pub(in crate::stats) cells: BTreeMap<CellKey, Cell>,
 }
 
+/// What is counted of an entry.
+#[derive(Debug)]
+pub(in crate::stats) struct CountedEntry<'a> {
+    user: Cow<'a, str>,
+    tool: Cow<'a, str>,
+    status: Status,
+    ended_ms: i64,
+    duration_ms: Option<f64>,
+    result_chars: Option<f64>,
+}
+
+impl<'a> CountedEntry<'a> {
+    pub(in crate::stats) fn of(entry: &Line<'a>) -> Self {
+        Self {
+            user: entry.string("user").unwrap_or_default(),
+            tool: entry.string("tool").unwrap_or_default(),
+            status: entry.status,
+            ended_ms: entry.ts.as_millis(),
+            duration_ms: measured(entry, "duration_ms"),
+            result_chars: measured(entry, "result_chars"),
+        }
+    }
+
+    pub(in crate::stats) fn of_sighting(call: &'a Sighting) -> Self {
+        let Sighting { status, ended_ms, duration_ms, result_chars, .. } = *call;
+        let (user, tool) = (Cow::Borrowed(&*call.user), Cow::Borrowed(&*call.tool));
+        Self { user, tool, status, ended_ms, duration_ms, result_chars }
+    }
+}
+
 impl Cells {
-    fn key(&mut self, call: &Sighting) -> CellKey {
-        let (user, tool) = (self.names.number(&call.user), self.names.number(&call.tool));
+    /// Returns the numbers of the names of user and tool.
+    pub(in crate::stats) fn names_of(&mut self, call: &CountedEntry<'_>) -> (u32, u32) {
+        (self.names.number(&call.user), self.names.number(&call.tool))
+    }
+
+    fn key(&mut self, call: &CountedEntry<'_>) -> CellKey {
+        let (user, tool) = self.names_of(call);
         CellKey { time: hour_of(call.ended_ms), user, tool, status: call.status }
     }
 
-    pub(in crate::stats) fn add(&mut self, call: &Sighting) {
+    pub(in crate::stats) fn add(&mut self, call: &CountedEntry<'_>) {
         let key = self.key(call);
         self.cells.entry(key).or_default().add(call);
     }
 
-    pub(in crate::stats) fn remove(&mut self, call: &Sighting) {
+    pub(in crate::stats) fn remove(&mut self, call: &CountedEntry<'_>) {
         let key = self.key(call);
         if let Some(cell) = self.cells.get_mut(&key) {
             cell.remove(call);

@@ -5,17 +5,18 @@
 //! id are. When the file has grown, the earlier sightings of the new lines' calls are read again, what they counted is
 //! taken away, and all of them are counted anew.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
-use super::cells::{Cells, hour_of};
+use super::cells::{Cells, CountedEntry, hour_of};
 use crate::clock::{Date, Zone};
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
 use crate::query::Line;
 use crate::read::Skipped;
-use crate::stats::file_lines::{FileLine, Settled, id_of, is_own, seen};
-use crate::stats::sightings::{Seen, Sightings, key_of};
+use crate::stats::file_lines::{FileLine, Settled, id_of, is_near_midnight, is_own, seen};
+use crate::stats::sightings::{Seen, Sightings, call_key_of, key_of};
 
 /// The bytes before the covered length that must be the same, at most. Each line of ours ends with random characters.
 const LAST_BYTES: usize = 1_024;
@@ -119,9 +120,9 @@ pub(in crate::stats) fn extend(
         zone,
         day,
         rollup,
-        sightings: Sightings::default(),
-        ids: HashSet::new(),
+        places: HashMap::new(),
         keys: Vec::new(),
+        sightings: Sightings::default(),
         recounted: HashSet::new(),
         is_unfit: false,
     };
@@ -154,12 +155,13 @@ struct Extension<'a> {
     zone: &'a Zone,
     day: Date,
     rollup: &'a mut FileRollup,
-    /// The sightings with a call id of the new lines, and the earlier ones of the same calls.
-    sightings: Sightings,
-    /// The ids of the new lines.
-    ids: HashSet<u128>,
+    /// Of each key in the new lines, the first entry that has it.
+    places: HashMap<u64, u64>,
+    /// The keys of the new lines, of further entries.
     keys: Vec<(u64, u64)>,
-    /// The keys of the calls whose earlier sightings were taken away and are counted anew.
+    /// The sightings of the calls that have more than one: they are counted when all are known.
+    sightings: Sightings,
+    /// The keys of these calls. What their first sightings counted was taken away.
     recounted: HashSet<u64>,
     is_unfit: bool,
 }
@@ -189,40 +191,62 @@ impl Extension<'_> {
         self.is_unfit |= !entry.has_zone() || self.rollup.cells.cells.len() > CELLS_MAX;
         if let Some(id) = id_of(entry).filter(|_| self.has_room()) {
             let key = key_of(&[b"id", &id.to_be_bytes()]);
-            if !self.ids.insert(id) || self.covers(key, |known| id_of(known) == Some(id))? {
+            if self.has(key, |known| id_of(known) == Some(id))? {
                 self.rollup.absorbed.push(offset);
                 return Ok(());
             }
-            self.keys.push((key, offset));
+            self.note(key, offset);
         }
-        let seen = seen(entry, offset, self.day, true);
         let rollup = &mut *self.rollup;
-        let hour = rollup.hours.entry(hour_of(seen.sighting.ended_ms)).or_insert((offset, offset));
+        let ended_ms = entry.ts.as_millis();
+        let hour = rollup.hours.entry(hour_of(ended_ms)).or_insert((offset, offset));
         hour.1 = offset + len + 1;
-        let names = &mut rollup.cells.names;
-        let name = (names.number(&seen.sighting.user), names.number(&seen.sighting.tool));
-        let first = rollup.firsts.entry(name).or_insert((seen.sighting.ended_ms, offset));
-        *first = (*first).min((seen.sighting.ended_ms, offset));
-        let key = seen.sighting.call_key().filter(|_| self.has_room());
-        let Some(key) = key else {
-            self.rollup.cells.add(&seen.sighting);
+        let call = CountedEntry::of(entry);
+        let name = rollup.cells.names_of(&call);
+        let first = rollup.firsts.entry(name).or_insert((ended_ms, offset));
+        *first = (*first).min((ended_ms, offset));
+        let Some(key) = call_key_of(entry).filter(|_| self.has_room()) else {
+            self.rollup.cells.add(&call);
             return Ok(());
         };
-        self.count_anew(key)?;
-        match self.sightings.add(seen) {
-            None => self.keys.push((key, offset)),
-            Some(alone) => self.rollup.cells.add(&alone.sighting),
+        if self.count_anew(key)? {
+            match self.sightings.add(seen(entry, offset, self.day, true)) {
+                None => self.note(key, offset),
+                Some(_) => self.rollup.cells.add(&call),
+            }
+        } else {
+            self.note(key, offset);
+            if is_near_midnight(self.day, ended_ms) {
+                self.rollup.edges.push(seen(entry, offset, self.day, true));
+            } else {
+                self.rollup.cells.add(&call);
+            }
         }
         Ok(())
     }
 
     fn has_room(&self) -> bool {
-        self.rollup.keys.len() + self.keys.len() < KEYS_MAX
+        self.rollup.keys.len() + self.keys.len() + self.places.len() < KEYS_MAX
     }
 
-    /// Whether one of the covered entries with this key fits.
-    fn covers(&self, key: u64, fits: impl Fn(&Line<'_>) -> bool) -> io::Result<bool> {
-        for offset in offsets(&self.rollup.keys, key) {
+    /// Notes the place of an entry with a key.
+    fn note(&mut self, key: u64, offset: u64) {
+        match self.places.entry(key) {
+            Entry::Vacant(place) => drop(place.insert(offset)),
+            Entry::Occupied(_) => self.keys.push((key, offset)),
+        }
+    }
+
+    /// Returns the offsets of the entries that have a key and are not counted anew yet, in order.
+    fn offsets(&self, key: u64) -> Vec<u64> {
+        let from = self.rollup.keys.partition_point(|(known, _)| *known < key);
+        let covered = self.rollup.keys[from..].iter().take_while(|(known, _)| *known == key);
+        covered.map(|(_, offset)| *offset).chain(self.places.get(&key).copied()).collect()
+    }
+
+    /// Whether one of the entries with this key fits.
+    fn has(&self, key: u64, fits: impl Fn(&Line<'_>) -> bool) -> io::Result<bool> {
+        for offset in self.offsets(key) {
             if self.with_entry(offset, |entry| fits(entry))? == Some(true) {
                 return Ok(true);
             }
@@ -230,17 +254,19 @@ impl Extension<'_> {
         Ok(false)
     }
 
-    /// Takes away what the covered sightings with this key count, and counts them with the new ones.
-    fn count_anew(&mut self, key: u64) -> io::Result<()> {
-        if !self.recounted.insert(key) {
-            return Ok(());
+    /// Takes away what the known sightings with this key count, so that they are counted with a new one. Returns false if
+    /// there are none.
+    fn count_anew(&mut self, key: u64) -> io::Result<bool> {
+        if self.recounted.contains(&key) {
+            return Ok(true);
         }
-        let covered = offsets(&self.rollup.keys, key).collect::<Vec<_>>();
-        if covered.is_empty() {
-            return Ok(());
+        let known = self.offsets(key);
+        if known.is_empty() {
+            return Ok(false);
         }
+        self.recounted.insert(key);
         let mut before = Sightings::default();
-        for offset in covered {
+        for offset in known {
             let found = self.with_entry(offset, |entry| seen(entry, offset, self.day, true))?;
             if let Some(seen) = found.filter(|seen| seen.sighting.call_key() == Some(key)) {
                 before.add(seen.clone());
@@ -249,12 +275,12 @@ impl Extension<'_> {
         }
         let before = Settled::of(before, self.day);
         let rollup = &mut *self.rollup;
-        before.counted.iter().for_each(|seen| rollup.cells.remove(&seen.sighting));
+        before.counted.iter().for_each(|seen| rollup.cells.remove(&CountedEntry::of_sighting(&seen.sighting)));
         let edges = before.edges.iter().map(|seen| seen.offset).collect::<HashSet<_>>();
         rollup.edges.retain(|seen| !edges.contains(&seen.offset));
         let absorbed = before.absorbed.into_iter().collect::<HashSet<_>>();
         rollup.absorbed.retain(|offset| !absorbed.contains(offset));
-        Ok(())
+        Ok(true)
     }
 
     /// Reads the entry at an offset of the file again.
@@ -278,18 +304,13 @@ impl Extension<'_> {
     fn finish(self) {
         let settled = Settled::of(self.sightings, self.day);
         let rollup = self.rollup;
-        settled.counted.iter().for_each(|seen| rollup.cells.add(&seen.sighting));
+        settled.counted.iter().for_each(|seen| rollup.cells.add(&CountedEntry::of_sighting(&seen.sighting)));
         rollup.edges.extend(settled.edges);
         rollup.edges.sort_by_key(|seen| seen.offset);
         rollup.absorbed.extend(settled.absorbed);
         rollup.absorbed.sort_unstable();
+        rollup.keys.extend(self.places);
         rollup.keys.extend(self.keys);
         rollup.keys.sort_unstable();
     }
-}
-
-/// Returns the offsets of the entries with a key, in order.
-fn offsets(keys: &[(u64, u64)], key: u64) -> impl Iterator<Item = u64> {
-    let from = keys.partition_point(|(known, _)| *known < key);
-    keys[from..].iter().take_while(move |(known, _)| *known == key).map(|(_, offset)| *offset)
 }
