@@ -118,6 +118,19 @@ impl Query {
         self.terms.iter().all(|term| is_time(term) || is_name(term))
     }
 
+    /// Whether one of its terms is about this field, also inside of an OR.
+    pub(crate) fn is_about(&self, field: &str) -> bool {
+        fn names(term: &Term, field: &str) -> bool {
+            match term {
+                Term::Value { place: Place::Field(name), .. } => *name == field,
+                Term::Any(branches) => branches.iter().flatten().any(|term| names(term, field)),
+                Term::Not(terms) => terms.iter().any(|term| names(term, field)),
+                _ => false,
+            }
+        }
+        self.terms.iter().any(|term| names(term, field))
+    }
+
     /// Whether its range ends before it starts.
     pub(super) fn is_reversed(&self) -> bool {
         let since = self.terms.iter().filter_map(|term| if let Term::Since(ts) = term { Some(ts) } else { None });

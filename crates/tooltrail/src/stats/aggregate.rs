@@ -70,8 +70,14 @@ impl CountCalls for Aggregate {
             measured.duration_ms.merge(&calls.duration_ms);
             measured.result_chars.merge(&calls.result_chars);
         }
-        *entry(&mut self.users, cell.user) += calls.calls;
+        if let Some(user) = cell.user {
+            self.count_user(user, calls.calls);
+        }
         *self.days.entry(cell.day).or_default() += calls.calls;
+    }
+
+    fn count_user(&mut self, user: &str, calls: u64) {
+        *entry(&mut self.users, user) += calls;
     }
 
     fn count(&mut self, call: &Sighting) {

@@ -40,11 +40,19 @@ pub(super) trait CountCalls {
         Grain::Call
     }
 
+    /// Whether the calls of each user are counted too.
+    fn wants_users(&self) -> bool {
+        true
+    }
+
     /// Counts one call.
     fn count(&mut self, call: &Sighting);
 
     /// Counts several calls that have user, tool, status and a part of time in common.
     fn count_cell(&mut self, _cell: &CountedCell<'_>) {}
+
+    /// Counts for users what [`CountCalls::count_cell`] has counted without their names.
+    fn count_user(&mut self, _user: &str, _calls: u64) {}
 }
 
 /// The time of which calls may be counted together.
@@ -58,7 +66,8 @@ pub(super) enum Grain {
 /// Several calls that have much in common.
 #[derive(Debug)]
 pub(super) struct CountedCell<'a> {
-    pub(super) user: &'a str,
+    /// `None` for the calls of all users together.
+    pub(super) user: Option<&'a str>,
     pub(super) tool: &'a str,
     pub(super) status: Status,
     /// The begin of the hour or the day in which they ended.
@@ -126,7 +135,11 @@ pub(super) fn count_calls<C: CountCalls>(
     let mut files = files.filter(|(day, _)| asked.may_hold(*day)).collect::<Vec<_>>();
     files.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     let mut reading = Reading::new(trail, question, asked.first, counts, context);
-    let complete = files.iter().all(|(day, folder)| reading.file(folder, *day));
+    let is_all_users = asked.owned().is_none();
+    let complete = files.chunk_by(|a, b| a.0 == b.0).all(|files| {
+        let day = files[0].0;
+        (is_all_users && reading.whole_home(day, files)) || files.iter().all(|(_, folder)| reading.file(folder, day))
+    });
     reading.count_edges();
     let (skipped, unreadable_names) = reading.context.left_out();
     let complete = complete && skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
@@ -248,11 +261,7 @@ struct Rolled {
 impl<C: CountCalls> Reading<'_, C> {
     /// Returns the rollup of a file, if there is one for it. What the file has more is read.
     fn rollup(&mut self, folder: &str, day: Date, (file, stat): (&dyn DiskFile, &Stat)) -> io::Result<Option<Rolled>> {
-        if self.rollups.as_ref().is_none_or(|(date, _)| *date != day) {
-            // Rollups that cannot be read are as if there were none.
-            let rollups = DayRollups::open(&**self.trail.home.disk(), day).ok();
-            self.rollups = rollups.map(|rollups| (day, rollups));
-        }
+        self.open_rollups(day);
         let Some((_, rollups)) = &self.rollups else { return Ok(None) };
         let Some(entry) = rollups.entries.get(folder).filter(|entry| entry.unfit_len == 0) else { return Ok(None) };
         if !is_current(&entry.covered, file, stat)? {
@@ -291,6 +300,14 @@ impl<C: CountCalls> Reading<'_, C> {
         }
         self.sources.rollups += 1;
         Ok(Some(rolled))
+    }
+
+    /// Opens the rollups of a date. Those that cannot be read are as if there were none.
+    fn open_rollups(&mut self, day: Date) {
+        if self.rollups.as_ref().is_none_or(|(date, _)| *date != day) {
+            let rollups = DayRollups::open(&**self.trail.home.disk(), day).ok();
+            self.rollups = rollups.map(|rollups| (day, rollups));
+        }
     }
 
     /// Whether the range contains all of this time.
@@ -343,7 +360,7 @@ impl<C: CountCalls> Reading<'_, C> {
                     continue;
                 }
             }
-            self.count_cell(&cells.names, key, cell, start);
+            self.count_cell(&cells.names, key, cell, start, false);
         }
         if !partial.is_empty() {
             let edges = rollup.edges.iter().map(|seen| seen.offset).collect::<HashSet<_>>();
@@ -351,23 +368,92 @@ impl<C: CountCalls> Reading<'_, C> {
                 self.hour(hour, rollup, &edges, file)?;
             }
         }
-        for seen in &rollup.edges {
-            let sighting = &seen.sighting;
-            let is_asked = (self.range.0..self.range.1).contains(&sighting.ended_ms)
-                && self.asks_for(&sighting.user, &sighting.tool, sighting.status);
-            let mut seen = Seen { is_asked, ..seen.clone() };
-            seen.sighting.day = self.date_of(Timestamp::from_millis(seen.sighting.ended_ms));
-            self.edges.push((folder.to_owned(), day, seen));
-        }
+        rollup.edges.iter().for_each(|seen| self.edge(folder, day, seen.clone()));
         Ok(())
     }
 
-    fn count_cell(&mut self, names: &Names, key: &CellKey, calls: &Cell, start: Timestamp) {
+    /// Counts the calls of a cell. `is_home`: it is of all users together.
+    fn count_cell(&mut self, names: &Names, key: &CellKey, calls: &Cell, start: Timestamp, is_home: bool) {
         let (user, tool) = (names.name(key.user), names.name(key.tool));
         if self.asks_for(user, tool, key.status) {
-            let day = self.date_of(start);
+            let (day, user) = (self.date_of(start), (!is_home).then_some(user));
             self.counts.count_cell(&CountedCell { user, tool, status: key.status, start, day, calls });
         }
+    }
+
+    /// Counts the calls of all users of a date from the rollup of the whole home, if that is possible. Returns whether
+    /// it was.
+    fn whole_home(&mut self, day: Date, files: &[(Date, &str)]) -> bool {
+        let query = &self.question.query;
+        let is_each_asked = !query.is_about("tool") && !query.is_about("status");
+        let (begin, end) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
+        let is_possible = self.grain != Grain::Call
+            && !query.is_about("user")
+            && (is_each_asked || !self.counts.wants_users())
+            && self.is_whole(begin, end)
+            && !self.is_spent(0);
+        if !is_possible || !self.covers_all(day, files).unwrap_or(false) {
+            return false;
+        }
+        let Some((_, rollups)) = &self.rollups else { return false };
+        let by_day = self.grain == Grain::Day;
+        let Ok(Some(home)) = rollups.home(!by_day) else { return false };
+        let skipped = rollups.entries.values().map(|entry| entry.skipped).collect::<Vec<_>>();
+        // Lines of other days may be in the files.
+        let is_whole = |key: &CellKey| {
+            let hour = hour_start(key.time).as_millis();
+            if by_day { self.is_whole_day(key.time) } else { self.is_whole(hour, hour + HOUR_MS) }
+        };
+        let is_one_day = |key: &CellKey| {
+            let start = hour_start(key.time);
+            by_day || self.date_of(start) == self.date_of(Timestamp::from_millis(start.as_millis() + HOUR_MS - 1))
+        };
+        if !home.cells.cells.keys().all(|key| is_whole(key) && is_one_day(key)) {
+            return false;
+        }
+        self.sources.rollups += files.len() as u64;
+        self.context.scanned.files += files.len() as u64;
+        skipped.iter().for_each(|skipped| self.add_skipped(skipped));
+        for (key, cell) in &home.cells.cells {
+            let start = if by_day { date_of_day(key.time).start() } else { hour_start(key.time) };
+            self.count_cell(&home.cells.names, key, cell, start, true);
+        }
+        home.users.iter().for_each(|(user, calls)| self.counts.count_user(user, *calls));
+        for (folder, seen) in home.edges {
+            self.edge(&folder, day, seen);
+        }
+        true
+    }
+
+    /// Whether the rollups of a date are those of these files, each up to its end.
+    fn covers_all(&mut self, day: Date, files: &[(Date, &str)]) -> io::Result<bool> {
+        self.open_rollups(day);
+        let Some((_, rollups)) = &self.rollups else { return Ok(false) };
+        if rollups.entries.len() != files.len() {
+            return Ok(false);
+        }
+        let disk = &**self.trail.home.disk();
+        for (_, folder) in files {
+            let Some(entry) = rollups.entries.get(*folder).filter(|entry| entry.unfit_len == 0) else {
+                return Ok(false);
+            };
+            let file = DayFile::new(folder, day, &self.trail.zone).with_path(|path| disk.open(path))?;
+            let Some(file) = file else { return Ok(false) };
+            let stat = file.stat()?;
+            if stat.len != entry.covered.len || !is_current(&entry.covered, &*file, &stat)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Keeps a sighting near midnight until the file of the day before is known.
+    fn edge(&mut self, folder: &str, day: Date, mut seen: Seen) {
+        let sighting = &seen.sighting;
+        seen.is_asked = (self.range.0..self.range.1).contains(&sighting.ended_ms)
+            && self.asks_for(&sighting.user, &sighting.tool, sighting.status);
+        seen.sighting.day = self.date_of(Timestamp::from_millis(sighting.ended_ms));
+        self.edges.push((folder.to_owned(), day, seen));
     }
 
     /// Counts the calls of one hour of a file that has a rollup, by its lines.

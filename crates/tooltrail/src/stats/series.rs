@@ -205,10 +205,14 @@ impl CountCalls for Counting {
         }
     }
 
+    fn wants_users(&self) -> bool {
+        self.by == GroupBy::User
+    }
+
     fn count_cell(&mut self, cell: &CountedCell<'_>) {
         let Some(bucket) = self.bucket(cell.start.as_millis()) else { return };
         self.all[bucket].add_cell(cell);
-        if let Some(group) = self.group(cell.user, cell.tool, cell.status) {
+        if let Some(group) = self.group(cell.user.unwrap_or_default(), cell.tool, cell.status) {
             self.sizes[group] += cell.calls.calls;
             self.cells.entry((bucket, group)).or_default().add_cell(cell);
         }

@@ -3,12 +3,14 @@
 //! The file begins with a magic number, then come the parts of the records, then the index, then its place. Each part and
 //! the index have a checksum. The file is replaced as a whole, so that a reader finds the old one or the new one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::bytes::{Reader, Writer};
 use super::cells::Cells;
 use super::file::{Covered, FileRollup};
+use super::home::{self, HomeRollup};
 use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sightings, encode};
 use crate::clock::Date;
 use crate::disk::{Disk, DiskFile};
@@ -52,7 +54,12 @@ pub(in crate::stats) struct DayRollups {
     file: Option<Box<dyn DiskFile>>,
     /// The day files by their folders.
     pub(in crate::stats) entries: BTreeMap<String, IndexEntry>,
+    /// The parts of the rollup of the whole home.
+    home: Option<[Place; home::PARTS]>,
 }
+
+/// The entries of the index by their folders, and the parts of the rollup of the whole home.
+type Index = (BTreeMap<String, IndexEntry>, Option<[Place; home::PARTS]>);
 
 /// A rollup that is to be written.
 #[derive(Debug)]
@@ -69,10 +76,10 @@ impl DayRollups {
     /// # Errors
     /// Any I/O error of the operating system.
     pub(in crate::stats) fn open(disk: &dyn Disk, date: Date) -> io::Result<Self> {
-        let none = Self { file: None, entries: BTreeMap::new() };
+        let none = Self { file: None, entries: BTreeMap::new(), home: None };
         let Some(file) = rollup_files::with_path(date, |path| disk.open(path))? else { return Ok(none) };
         Ok(match read_index(&*file)? {
-            Some(entries) => Self { file: Some(file), entries },
+            Some((entries, home)) => Self { file: Some(file), entries, home },
             None => none,
         })
     }
@@ -100,13 +107,28 @@ impl DayRollups {
         Ok(Some((rollup, days)))
     }
 
+    /// Returns the calls of the whole home by day, or by hour. `None` if they are not known or damaged. They are those of
+    /// the covered parts of all files of the index.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(in crate::stats) fn home(&self, by_hour: bool) -> io::Result<Option<HomeRollup>> {
+        let (Some(file), Some([days, hours, edges])) = (&self.file, &self.home) else { return Ok(None) };
+        let hours = if by_hour { read_place(&**file, hours)?.map(Some) } else { Some(None) };
+        let (Some(days), Some(hours), Some(edges)) = (read_place(&**file, days)?, hours, read_place(&**file, edges)?)
+        else {
+            return Ok(None);
+        };
+        Ok(HomeRollup::decode(&days, hours.as_deref(), &edges))
+    }
+
     fn part(&self, entry: &IndexEntry, part: Part) -> io::Result<Option<Vec<u8>>> {
         let (Some(file), Some(place)) = (&self.file, entry.places.get(part as usize)) else { return Ok(None) };
         read_place(&**file, place)
     }
 
     /// Writes the rollups of a date: those that were read, with new ones in their place, and without those of folders
-    /// that are gone.
+    /// that are gone. The rollup of the whole home is made of all of them.
     ///
     /// # Errors
     /// Any I/O error of the operating system. Then the old file stays.
@@ -118,53 +140,94 @@ impl DayRollups {
         gone: &BTreeSet<String>,
     ) -> io::Result<()> {
         let mut bytes = MAGIC.to_vec();
-        let mut index = Writer::default();
+        let (mut entries, mut home) = (Vec::new(), Some(HomeRollup::default()));
         let kept = self.entries.keys().filter(|folder| !gone.contains(*folder));
-        let folders = kept.chain(new.keys()).collect::<BTreeSet<_>>();
-        let mut entries = Vec::new();
-        for folder in folders {
-            let (mut entry, parts) = match (new.get(folder), self.entries.get(folder)) {
-                (Some(NewRollup::Rollup(rollup)), _) => {
-                    let (covered, skipped) = (rollup.covered, rollup.skipped);
-                    (IndexEntry { covered, skipped, ..IndexEntry::default() }, encode(rollup).map(Some))
-                }
-                (Some(NewRollup::Unfit(len)), _) => {
-                    (IndexEntry { unfit_len: *len, ..IndexEntry::default() }, [const { None }; Part::COUNT])
-                }
-                (None, Some(entry)) => {
-                    let parts = [Part::Days, Part::Hours, Part::Sightings, Part::Keys];
-                    let mut read = [const { None }; Part::COUNT];
-                    for (read, part) in read.iter_mut().zip(parts).filter(|_| entry.unfit_len == 0) {
-                        *read = self.part(entry, part)?;
-                    }
-                    if entry.unfit_len == 0 && read.iter().any(Option::is_none) {
-                        // Damaged: it is made again.
-                        continue;
-                    }
-                    (entry.clone(), read)
-                }
-                (None, None) => continue,
+        for folder in kept.chain(new.keys()).collect::<BTreeSet<_>>() {
+            let record = match new.get(folder) {
+                Some(new) => Some(Record::of(new)),
+                None => self.record(folder)?,
             };
-            for (place, part) in entry.places.iter_mut().zip(parts) {
-                let part = part.unwrap_or_default();
-                *place = Place { offset: bytes.len() as u64, len: part.len() as u64, sum: crc32c::crc32c(&part) };
-                bytes.extend(part);
+            // A damaged one is left out, so that it is made again.
+            let Some(Record { mut entry, parts, rollup }) = record else { continue };
+            match (&mut home, rollup) {
+                (Some(home), Some(rollup)) => home.add(folder, &rollup),
+                _ => home = None,
+            }
+            for (place, part) in entry.places.iter_mut().zip(&parts) {
+                *place = append(&mut bytes, part);
             }
             entries.push((folder, entry));
         }
+        let home = home.filter(HomeRollup::is_small).map(|mut home| {
+            home.cells.thin_out();
+            home.encode().map(|part| append(&mut bytes, &part))
+        });
+        let mut index = Writer::default();
         index.number(entries.len() as u64);
         for (folder, entry) in entries {
             index.text(folder);
             write_entry(&mut index, &entry);
         }
-        let at = bytes.len() as u64;
-        let sum = crc32c::crc32c(&index.0);
-        bytes.extend(&index.0);
-        bytes.extend(at.to_le_bytes());
-        bytes.extend((index.0.len() as u64).to_le_bytes());
+        index.option(home, |index, places| places.iter().for_each(|place| write_place(index, place)));
+        let Place { offset, len, sum } = append(&mut bytes, &index.0);
+        bytes.extend(offset.to_le_bytes());
+        bytes.extend(len.to_le_bytes());
         bytes.extend(sum.to_le_bytes());
         rollup_files::with_path(date, |path| disk.replace(path, &bytes))
     }
+
+    /// Reads the record of a file to write it again; `None` if it is damaged.
+    fn record(&self, folder: &str) -> io::Result<Option<Record<'_>>> {
+        let Some(entry) = self.entries.get(folder).cloned() else { return Ok(None) };
+        let mut parts = [const { Vec::new() }; Part::COUNT];
+        if entry.unfit_len > 0 {
+            return Ok(Some(Record { entry, parts, rollup: None }));
+        }
+        for (read, part) in parts.iter_mut().zip([Part::Days, Part::Hours, Part::Sightings, Part::Keys]) {
+            let Some(bytes) = self.part(&entry, part)? else { return Ok(None) };
+            *read = bytes;
+        }
+        let read = self.read(&entry, &[Part::Days, Part::Hours, Part::Sightings])?;
+        Ok(read.map(|(rollup, _)| Record { entry, parts, rollup: Some(Cow::Owned(rollup)) }))
+    }
+}
+
+/// A record as it is written: what the index says, and its parts. The rollup is `None` if the file is unfit.
+struct Record<'a> {
+    entry: IndexEntry,
+    parts: [Vec<u8>; Part::COUNT],
+    rollup: Option<Cow<'a, FileRollup>>,
+}
+
+impl<'a> Record<'a> {
+    fn of(new: &'a NewRollup) -> Self {
+        match new {
+            NewRollup::Rollup(rollup) => {
+                let (covered, skipped) = (rollup.covered, rollup.skipped);
+                let entry = IndexEntry { covered, skipped, ..IndexEntry::default() };
+                Self { entry, parts: encode(rollup), rollup: Some(Cow::Borrowed(rollup)) }
+            }
+            NewRollup::Unfit(unfit_len) => {
+                let entry = IndexEntry { unfit_len: *unfit_len, ..IndexEntry::default() };
+                Self { entry, parts: [const { Vec::new() }; Part::COUNT], rollup: None }
+            }
+        }
+    }
+}
+
+/// Appends a part to the bytes of the file.
+fn append(bytes: &mut Vec<u8>, part: &[u8]) -> Place {
+    let place = Place { offset: bytes.len() as u64, len: part.len() as u64, sum: crc32c::crc32c(part) };
+    bytes.extend(part);
+    place
+}
+
+fn write_place(writer: &mut Writer, place: &Place) {
+    writer.all([place.offset, place.len, u64::from(place.sum)]);
+}
+
+fn parse_place(reader: &mut Reader<'_>) -> Option<Place> {
+    Some(Place { offset: reader.number()?, len: reader.number()?, sum: reader.small()? })
 }
 
 fn read_place(file: &dyn DiskFile, place: &Place) -> io::Result<Option<Vec<u8>>> {
@@ -176,7 +239,7 @@ fn read_place(file: &dyn DiskFile, place: &Place) -> io::Result<Option<Vec<u8>>>
     Ok((read == bytes.len() && crc32c::crc32c(&bytes) == place.sum).then_some(bytes))
 }
 
-fn read_index(file: &dyn DiskFile) -> io::Result<Option<BTreeMap<String, IndexEntry>>> {
+fn read_index(file: &dyn DiskFile) -> io::Result<Option<Index>> {
     let len = file.stat()?.len;
     let (mut magic, mut end) = ([0; MAGIC.len()], [0; END_BYTES]);
     if len > BYTES_MAX
@@ -198,7 +261,7 @@ fn read_index(file: &dyn DiskFile) -> io::Result<Option<BTreeMap<String, IndexEn
     Ok(read_place(file, &place)?.and_then(|bytes| parse_index(&bytes)))
 }
 
-fn parse_index(bytes: &[u8]) -> Option<BTreeMap<String, IndexEntry>> {
+fn parse_index(bytes: &[u8]) -> Option<Index> {
     let mut reader = Reader(bytes);
     let count = reader.count()?;
     let mut entries = BTreeMap::new();
@@ -206,16 +269,21 @@ fn parse_index(bytes: &[u8]) -> Option<BTreeMap<String, IndexEntry>> {
         let folder = reader.text()?.into_string();
         entries.insert(folder, read_entry(&mut reader)?);
     }
-    (entries.len() == count && reader.0.is_empty()).then_some(entries)
+    let home = reader.option(|reader| {
+        let mut places = [Place::default(); home::PARTS];
+        for place in &mut places {
+            *place = parse_place(reader)?;
+        }
+        Some(places)
+    })?;
+    (entries.len() == count && reader.0.is_empty()).then_some((entries, home))
 }
 
 fn write_entry(writer: &mut Writer, entry: &IndexEntry) {
     let Covered { inode, len, last, all, lines } = entry.covered;
     let Skipped { nul, invalid_json, too_long, .. } = entry.skipped;
     writer.all([inode, len, u64::from(last), u64::from(all), lines, nul, invalid_json, too_long, entry.unfit_len]);
-    for place in entry.places {
-        writer.all([place.offset, place.len, u64::from(place.sum)]);
-    }
+    entry.places.iter().for_each(|place| write_place(writer, place));
 }
 
 fn read_entry(reader: &mut Reader<'_>) -> Option<IndexEntry> {
@@ -226,7 +294,7 @@ fn read_entry(reader: &mut Reader<'_>) -> Option<IndexEntry> {
     let unfit_len = reader.number()?;
     let mut places = [Place::default(); Part::COUNT];
     for place in &mut places {
-        *place = Place { offset: reader.number()?, len: reader.number()?, sum: reader.small()? };
+        *place = parse_place(reader)?;
     }
     Some(IndexEntry { covered, skipped, unfit_len, places })
 }

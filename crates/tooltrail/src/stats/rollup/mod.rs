@@ -7,6 +7,7 @@ mod bytes;
 mod cells;
 mod day;
 mod file;
+mod home;
 mod keep;
 mod record;
 

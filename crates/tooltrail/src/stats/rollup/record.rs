@@ -30,9 +30,7 @@ impl Part {
 pub(super) fn encode(rollup: &FileRollup) -> [Vec<u8>; Part::COUNT] {
     let (mut days, mut hours, mut sightings, mut keys) =
         (Writer::default(), Writer::default(), Writer::default(), Writer::default());
-    let names = rollup.cells.names.list();
-    days.number(names.len() as u64);
-    names.iter().for_each(|name| days.text(name));
+    write_names(&mut days, &rollup.cells.names);
     cells(&mut days, &rollup.cells.by_day());
     days.number(rollup.firsts.len() as u64);
     for ((user, tool), (ms, offset)) in &rollup.firsts {
@@ -62,13 +60,7 @@ pub(super) fn encode(rollup: &FileRollup) -> [Vec<u8>; Part::COUNT] {
 /// Reads the names, the calls by day and the first uses; `None` if the bytes are something else.
 pub(super) fn decode_days(bytes: &[u8], rollup: &mut FileRollup) -> Option<Cells> {
     let mut reader = Reader(bytes);
-    let mut names = Names::default();
-    for number in 0..reader.count()? {
-        if names.number(&reader.text()?) as usize != number {
-            return None;
-        }
-    }
-    rollup.cells.names = names;
+    rollup.cells.names = read_names(&mut reader)?;
     let days = read_cells(&mut reader, &rollup.cells.names)?;
     for _ in 0..reader.count()? {
         let name = (reader.small()?, reader.small()?);
@@ -109,7 +101,22 @@ pub(super) fn decode_keys(bytes: &[u8], rollup: &mut FileRollup) -> Option<()> {
     (reader.0.is_empty() && rollup.keys.is_sorted()).then_some(())
 }
 
-fn cells(writer: &mut Writer, cells: &Cells) {
+pub(super) fn write_names(writer: &mut Writer, names: &Names) {
+    writer.number(names.list().len() as u64);
+    names.list().iter().for_each(|name| writer.text(name));
+}
+
+pub(super) fn read_names(reader: &mut Reader<'_>) -> Option<Names> {
+    let mut names = Names::default();
+    for number in 0..reader.count()? {
+        if names.number(&reader.text()?) as usize != number {
+            return None;
+        }
+    }
+    Some(names)
+}
+
+pub(super) fn cells(writer: &mut Writer, cells: &Cells) {
     writer.number(cells.cells.len() as u64);
     for (key, cell) in &cells.cells {
         writer.all([u64::from(key.time), u64::from(key.user), u64::from(key.tool)]);
@@ -120,7 +127,7 @@ fn cells(writer: &mut Writer, cells: &Cells) {
     }
 }
 
-fn read_cells(reader: &mut Reader<'_>, names: &Names) -> Option<Cells> {
+pub(super) fn read_cells(reader: &mut Reader<'_>, names: &Names) -> Option<Cells> {
     let mut cells = BTreeMap::new();
     for _ in 0..reader.count()? {
         let (time, user, tool) = (reader.small()?, reader.small()?, reader.small()?);
@@ -134,7 +141,7 @@ fn read_cells(reader: &mut Reader<'_>, names: &Names) -> Option<Cells> {
     Some(Cells { names: names.clone(), cells })
 }
 
-fn seen(writer: &mut Writer, seen: &Seen) {
+pub(super) fn seen(writer: &mut Writer, seen: &Seen) {
     let Sighting { via, user, tool, status, duration_ms, result_chars, session, ended_ms, call_id, .. } =
         &seen.sighting;
     writer.number(seen.offset);
@@ -150,7 +157,7 @@ fn seen(writer: &mut Writer, seen: &Seen) {
     writer.0.push(u8::from(seen.sighting.is_interrupted));
 }
 
-fn read_seen(reader: &mut Reader<'_>) -> Option<Seen> {
+pub(super) fn read_seen(reader: &mut Reader<'_>) -> Option<Seen> {
     let offset = reader.number()?;
     let via = reader.option(|reader| Via::ALL.get(usize::from(reader.byte()?)).copied())?;
     let (user, tool) = (reader.text()?, reader.text()?);
