@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use super::file_lines::{FileLine, Settled, id_of, is_own, seen};
 use super::rollup::{
-    Cell, CellKey, Cells, DayRollups, FileRollup, HOUR_MS, IndexEntry, Names, Part, date_of_day, extend, hour_start,
-    is_current,
+    Cell, CellKey, Cells, DayRollups, FileRollup, HOUR_MS, HomeCalls, IndexEntry, Names, Part, date_of_day, extend,
+    hour_start, is_current,
 };
 use super::sightings::{Seen, Sighting, Sightings};
 use crate::call::Status;
@@ -42,6 +42,11 @@ pub(super) trait CountCalls {
 
     /// Whether the calls of each user are counted too.
     fn wants_users(&self) -> bool {
+        true
+    }
+
+    /// Whether the calls of each tool are counted too.
+    fn wants_tools(&self) -> bool {
         true
     }
 
@@ -397,7 +402,12 @@ impl<C: CountCalls> Reading<'_, C> {
         }
         let Some((_, rollups)) = &self.rollups else { return false };
         let by_day = self.grain == Grain::Day;
-        let Ok(Some(home)) = rollups.home(!by_day) else { return false };
+        let calls = match self.grain {
+            Grain::Day => HomeCalls::Days,
+            _ if self.counts.wants_tools() || query.is_about("tool") => HomeCalls::Hours,
+            _ => HomeCalls::Statuses,
+        };
+        let Ok(Some(home)) = rollups.home(calls) else { return false };
         let skipped = rollups.entries.values().map(|entry| entry.skipped).collect::<Vec<_>>();
         // Lines of other days may be in the files.
         let is_whole = |key: &CellKey| {

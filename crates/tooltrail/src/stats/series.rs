@@ -205,6 +205,10 @@ impl CountCalls for Counting {
         }
     }
 
+    fn wants_tools(&self) -> bool {
+        self.by == GroupBy::Tool
+    }
+
     fn wants_users(&self) -> bool {
         self.by == GroupBy::User
     }

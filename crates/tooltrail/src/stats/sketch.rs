@@ -78,17 +78,22 @@ impl Sketch {
             self.buckets.clone_from(&other.buckets);
             return;
         }
-        let mut mine = std::mem::take(&mut self.buckets).into_iter().peekable();
-        let mut merged = Vec::with_capacity(mine.len() + other.buckets.len());
+        // Most buckets are there already.
+        let (mut at, mut missing) = (0, Vec::new());
         for (bucket, count) in &other.buckets {
-            while let Some(before) = mine.next_if(|(known, _)| known < bucket) {
-                merged.push(before);
+            while self.buckets.get(at).is_some_and(|(known, _)| known < bucket) {
+                at += 1;
             }
-            let same = mine.next_if(|(known, _)| known == bucket).map_or(0, |(_, count)| count);
-            merged.push((*bucket, same.saturating_add(*count)));
+            match self.buckets.get_mut(at) {
+                Some((known, sum)) if known == bucket => *sum = sum.saturating_add(*count),
+                _ => missing.push((*bucket, *count)),
+            }
         }
-        merged.extend(mine);
-        self.buckets = merged;
+        if !missing.is_empty() {
+            self.buckets.extend(missing);
+            // Two runs in order, which this sort merges in one pass.
+            self.buckets.sort_by_key(|(bucket, _)| *bucket);
+        }
     }
 
     /// Returns the buckets that hold numbers, in order, each with how many; and the smallest and the largest number.

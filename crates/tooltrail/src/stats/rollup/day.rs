@@ -10,7 +10,7 @@ use std::io;
 use super::bytes::{Reader, Writer};
 use super::cells::Cells;
 use super::file::{Covered, FileRollup};
-use super::home::{self, HomeRollup};
+use super::home::{self, HomeCalls, HomeRollup};
 use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sightings, encode};
 use crate::clock::Date;
 use crate::disk::{Disk, DiskFile};
@@ -107,19 +107,20 @@ impl DayRollups {
         Ok(Some((rollup, days)))
     }
 
-    /// Returns the calls of the whole home by day, or by hour. `None` if they are not known or damaged. They are those of
-    /// the covered parts of all files of the index.
+    /// Returns the calls of the whole home. `None` if they are not known or damaged. They are those of the covered parts
+    /// of all files of the index.
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(in crate::stats) fn home(&self, by_hour: bool) -> io::Result<Option<HomeRollup>> {
-        let (Some(file), Some([days, hours, edges])) = (&self.file, &self.home) else { return Ok(None) };
-        let hours = if by_hour { read_place(&**file, hours)?.map(Some) } else { Some(None) };
-        let (Some(days), Some(hours), Some(edges)) = (read_place(&**file, days)?, hours, read_place(&**file, edges)?)
-        else {
-            return Ok(None);
+    pub(in crate::stats) fn home(&self, calls: HomeCalls) -> io::Result<Option<HomeRollup>> {
+        let (Some(file), Some([days, hours, statuses, others])) = (&self.file, &self.home) else { return Ok(None) };
+        let place = match calls {
+            HomeCalls::Days => days,
+            HomeCalls::Hours => hours,
+            HomeCalls::Statuses => statuses,
         };
-        Ok(HomeRollup::decode(&days, hours.as_deref(), &edges))
+        let (calls, others) = (read_place(&**file, place)?, read_place(&**file, others)?);
+        Ok(calls.zip(others).and_then(|(calls, others)| HomeRollup::decode(&calls, &others)))
     }
 
     fn part(&self, entry: &IndexEntry, part: Part) -> io::Result<Option<Vec<u8>>> {
@@ -159,7 +160,7 @@ impl DayRollups {
             entries.push((folder, entry));
         }
         let home = home.filter(HomeRollup::is_small).map(|mut home| {
-            home.cells.thin_out();
+            home.thin_out();
             home.encode().map(|part| append(&mut bytes, &part))
         });
         let mut index = Writer::default();

@@ -16,6 +16,8 @@ const USERS_MAX: usize = 100_000;
 pub(in crate::stats) struct HomeRollup {
     /// The calls of all users together, under an empty name.
     pub(in crate::stats) cells: Cells,
+    /// The same by hour and status alone.
+    pub(in crate::stats) by_status: Cells,
     /// The calls of each user, by the name in the lines.
     pub(in crate::stats) users: BTreeMap<Box<str>, u64>,
     /// The sightings near midnight, with the folders of their files.
@@ -23,7 +25,18 @@ pub(in crate::stats) struct HomeRollup {
 }
 
 /// The parts of its record.
-pub(super) const PARTS: usize = 3;
+pub(super) const PARTS: usize = 4;
+
+/// Which of its calls are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::stats) enum HomeCalls {
+    /// By day, tool and status.
+    Days,
+    /// By hour, tool and status.
+    Hours,
+    /// By hour and status.
+    Statuses,
+}
 
 impl HomeRollup {
     /// Adds the calls of a file.
@@ -32,6 +45,8 @@ impl HomeRollup {
         for (key, cell) in &rollup.cells.cells {
             let tool = self.cells.names.number(rollup.cells.names.name(key.tool));
             self.cells.cells.entry(CellKey { user, tool, ..*key }).or_default().merge(cell);
+            let all = self.by_status.names.number("");
+            self.by_status.cells.entry(CellKey { user: all, tool: all, ..*key }).or_default().merge(cell);
             *self.users.entry(rollup.cells.names.name(key.user).into()).or_default() += cell.calls;
         }
         self.edges.extend(rollup.edges.iter().map(|seen| (folder.to_owned(), seen.clone())));
@@ -42,43 +57,46 @@ impl HomeRollup {
         self.users.len() <= USERS_MAX
     }
 
-    /// Returns its bytes: the calls by day and of each user, the calls by hour, the sightings near midnight.
-    pub(super) fn encode(&self) -> [Vec<u8>; PARTS] {
-        let (mut days, mut hours, mut edges) = (Writer::default(), Writer::default(), Writer::default());
-        write_names(&mut days, &self.cells.names);
-        cells(&mut days, &self.cells.by_day());
-        days.number(self.users.len() as u64);
-        for (user, calls) in &self.users {
-            days.text(user);
-            days.number(*calls);
-        }
-        cells(&mut hours, &self.cells);
-        edges.number(self.edges.len() as u64);
-        for (folder, edge) in &self.edges {
-            edges.text(folder);
-            seen(&mut edges, edge);
-        }
-        [days.0, hours.0, edges.0]
+    /// Keeps only the distribution of many numbers.
+    pub(super) fn thin_out(&mut self) {
+        self.cells.thin_out();
+        self.by_status.thin_out();
     }
 
-    /// Reads its calls by day or by hour; `None` if the bytes are something else.
-    pub(super) fn decode(days: &[u8], hours: Option<&[u8]>, edges: &[u8]) -> Option<Self> {
-        let mut reader = Reader(days);
-        let names = read_names(&mut reader)?;
-        let mut home = Self { cells: read_cells(&mut reader, &names)?, ..Self::default() };
-        for _ in 0..reader.count()? {
-            home.users.insert(reader.text()?, reader.number()?);
+    /// Returns its parts: the calls by day, by hour, by hour and status; and those of each user with the sightings near
+    /// midnight.
+    pub(super) fn encode(&self) -> [Vec<u8>; PARTS] {
+        let part = |calls: &Cells| {
+            let mut writer = Writer::default();
+            write_names(&mut writer, &calls.names);
+            cells(&mut writer, calls);
+            writer.0
+        };
+        let mut others = Writer::default();
+        others.number(self.users.len() as u64);
+        for (user, calls) in &self.users {
+            others.text(user);
+            others.number(*calls);
         }
-        let mut is_whole = reader.0.is_empty();
-        if let Some(hours) = hours {
-            let mut reader = Reader(hours);
-            home.cells = read_cells(&mut reader, &names)?;
-            is_whole &= reader.0.is_empty();
+        others.number(self.edges.len() as u64);
+        for (folder, edge) in &self.edges {
+            others.text(folder);
+            seen(&mut others, edge);
         }
-        let mut reader = Reader(edges);
-        for _ in 0..reader.count()? {
-            home.edges.push((reader.text()?.into_string(), read_seen(&mut reader)?));
+        [part(&self.cells.by_day()), part(&self.cells), part(&self.by_status), others.0]
+    }
+
+    /// Reads one of the parts with calls, and the last part; `None` if the bytes are something else.
+    pub(super) fn decode(calls: &[u8], others: &[u8]) -> Option<Self> {
+        let (mut calls, mut others) = (Reader(calls), Reader(others));
+        let names = read_names(&mut calls)?;
+        let mut home = Self { cells: read_cells(&mut calls, &names)?, ..Self::default() };
+        for _ in 0..others.count()? {
+            home.users.insert(others.text()?, others.number()?);
         }
-        (is_whole && reader.0.is_empty()).then_some(home)
+        for _ in 0..others.count()? {
+            home.edges.push((others.text()?.into_string(), read_seen(&mut others)?));
+        }
+        (calls.0.is_empty() && others.0.is_empty()).then_some(home)
     }
 }

@@ -14,5 +14,6 @@ mod record;
 pub(super) use cells::{Cell, CellKey, Cells, HOUR_MS, Names, date_of_day, hour_start};
 pub(super) use day::{DayRollups, IndexEntry};
 pub(super) use file::{FileRollup, extend, is_current};
+pub(super) use home::HomeCalls;
 pub use keep::RollupKeeper;
 pub(super) use record::Part;
