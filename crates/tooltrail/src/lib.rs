@@ -64,6 +64,9 @@ mod query;
 // The durability of entries, chosen per tool.
 mod durability;
 
+// The calls of day files, counted once.
+mod rollup;
+
 // Reading and recording.
 mod read;
 mod record;
@@ -107,7 +110,8 @@ pub use record::{
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};
+pub use rollup::{Quantiles, is_random_call_id};
 pub use stats::{
-    BucketSize, GroupBy, Quantiles, RollupKeeper, Series, SeriesBucket, SeriesCounts, SessionSummary, Sessions,
-    Sources, Stats, ToolStats, is_random_call_id,
+    BucketSize, GroupBy, RollupKeeper, Series, SeriesBucket, SeriesCounts, SessionSummary, Sessions, Sources, Stats,
+    ToolStats,
 };

@@ -33,12 +33,13 @@ pub(crate) fn lock(disk: &dyn Disk) -> io::Result<Box<dyn Lock>> {
     disk.lock(&[OWN_FOLDER, FOLDER, "lock"], LOCK_WAIT)
 }
 
-/// Removes the rollups of a date, because its files were changed or removed.
+/// Removes the rollups of a date, because its files are about to be changed or removed. A power cut brings them not back.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
 pub(crate) fn remove(disk: &dyn Disk, date: Date) -> io::Result<()> {
-    with_path(date, |path| disk.remove(path))
+    with_path(date, |path| disk.remove(path))?;
+    disk.sync_folder(&[OWN_FOLDER, FOLDER])
 }
 
 /// Returns the dates that have rollups.

@@ -208,11 +208,20 @@ impl<'a> Parser<'a> {
                 Ok(Term::Number { field: Quantity::Chars, comparison, value })
             }
             ("last", Some(Comparison::Equal)) => self.last(),
+            ("first", Some(Comparison::Equal)) => {
+                let value = self.value(&[])?;
+                let at = value.at;
+                match &*value.plain() {
+                    "tool" => Ok(Term::First),
+                    _ => Err(self.refuse(at, "unknown kind of first use", "write first=tool")),
+                }
+            }
             ("since", Some(Comparison::Equal)) => Ok(Term::Since(self.instant(0)?)),
             ("until", Some(Comparison::Equal)) => Ok(Term::Until(self.instant(1)?)),
-            ("duration" | "duration_ms" | "chars" | "result_chars" | "last" | "since" | "until", _) => Err(
-                self.refuse(start, &format!("{name} does not know {operator}"), "use duration>1s, last=1h, since=…")
-            ),
+            ("duration" | "duration_ms" | "chars" | "result_chars" | "last" | "since" | "until" | "first", _) => {
+                let hint = "use duration>1s, last=1h, since=…, first=tool";
+                Err(self.refuse(start, &format!("{name} does not know {operator}"), hint))
+            }
             ("arg", None | Some(Comparison::Equal)) => self.values(Place::AnyArg, operator == "!="),
             ("host", None | Some(Comparison::Equal)) => self.values(Place::Host, operator == "!="),
             (_, None | Some(Comparison::Equal)) => match NAMES.into_iter().find(|known| *known == name) {
@@ -278,7 +287,7 @@ impl<'a> Parser<'a> {
     fn unknown(&self, start: usize, name: &str) -> Error {
         let hint = "write args.NAME=… for an argument; known are tool, status, user, session, agent, model, client, server, via, reason, call_id, \
                     parent, id, rule, trace_id, identity, extra.NAME, arg, host, duration, chars, last, \
-                    since, until; quote plain text";
+                    since, until, first; quote plain text";
         self.refuse(start, &format!("unknown field {name:?}"), hint)
     }
 
@@ -542,6 +551,7 @@ mod tests {
             instant.prop_map(Term::Until),
             (any::<u32>(), "[smhdw]")
                 .prop_map(|(count, unit)| Term::Last { count, unit: unit.chars().next().unwrap() }),
+            Just(Term::First),
         ]
     }
 

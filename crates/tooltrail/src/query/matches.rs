@@ -4,11 +4,11 @@ use std::cell::OnceCell;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
-use super::Line;
 use super::needle::{Needle, OddSpellings};
 use super::spelling::{composed, fold_into};
 use super::terms::{Place, Quantity, Query, Term, unit_ms};
 use super::values::{any_host, any_string, at_path};
+use super::{FirstUses, Line};
 use crate::clip::field;
 use crate::clock::Timestamp;
 use crate::glob::Glob;
@@ -31,6 +31,8 @@ pub(crate) struct Filter<'a> {
     needles: Vec<Vec<Needle>>,
     texts: Option<Texts>,
     now: Timestamp,
+    /// The first uses of tools, if the query asks for them.
+    firsts: Option<&'a FirstUses>,
 }
 
 /// A term prepared for many lines.
@@ -73,7 +75,12 @@ impl<'a> Filter<'a> {
         let mut needles = query.terms.iter().filter_map(needles_of).collect::<Vec<_>>();
         needles.sort_by_key(|group| std::cmp::Reverse(shortest(group)));
         needles.truncate(NEEDLES_MAX);
-        Self { checks, needles, texts: Texts::of(&texts), now }
+        Self { checks, needles, texts: Texts::of(&texts), now, firsts: None }
+    }
+
+    /// Returns the filter for a query that asks for the first uses of tools. Without them, no entry is a first use.
+    pub(crate) fn with_firsts(self, firsts: &'a FirstUses) -> Self {
+        Self { firsts: Some(firsts), ..self }
     }
 
     /// Whether there are bytes that every line that matches contains.
@@ -135,6 +142,7 @@ impl<'a> Filter<'a> {
                 let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
                 line.ts.as_millis() >= self.now.as_millis().saturating_sub(span)
             }
+            Term::First => self.firsts.is_some_and(|firsts| firsts.has(line)),
             // All others are prepared as checks of their own.
             Term::Text(_) | Term::Value { .. } | Term::Any(_) | Term::Not(_) => true,
         }
@@ -168,7 +176,7 @@ fn prepared<'a>(terms: &'a [Term], texts: &mut Vec<Vec<u8>>) -> Vec<Check<'a>> {
                 texts.len() - 1
             }))
         }
-        Term::Number { .. } | Term::Since(_) | Term::Until(_) | Term::Last { .. } => Check::Other(term),
+        Term::Number { .. } | Term::Since(_) | Term::Until(_) | Term::Last { .. } | Term::First => Check::Other(term),
     };
     let mut checks = terms.iter().map(|term| check(term, texts)).collect::<Vec<_>>();
     checks.sort_by_key(|check| match check {

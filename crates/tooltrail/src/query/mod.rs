@@ -2,6 +2,7 @@
 
 mod check;
 mod cursor;
+mod first_uses;
 mod foreign;
 mod grammar;
 mod line;
@@ -17,6 +18,7 @@ mod write;
 pub use check::check_filter;
 pub use cursor::Cursor;
 pub(crate) use cursor::{EntryPosition, ScanMark};
+pub(crate) use first_uses::FirstUses;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;
 pub use question::Question;

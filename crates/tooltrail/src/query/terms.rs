@@ -131,6 +131,31 @@ impl Query {
         self.terms.iter().any(|term| names(term, field))
     }
 
+    /// Whether it asks for the first uses of tools, also inside of an OR.
+    pub(crate) fn asks_for_firsts(&self) -> bool {
+        fn is_first(term: &Term) -> bool {
+            match term {
+                Term::First => true,
+                Term::Any(branches) => branches.iter().flatten().any(is_first),
+                Term::Not(terms) => terms.iter().any(is_first),
+                _ => false,
+            }
+        }
+        self.terms.iter().any(is_first)
+    }
+
+    /// Refuses a query for the first uses of tools where not the whole trail is known.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if it asks for them.
+    pub(crate) fn check_no_firsts(&self, what: &str) -> Result<(), Error> {
+        if self.asks_for_firsts() {
+            let hint = "ask recent, stats or export for it";
+            return Err(Error::input(format!("first=tool: {what} does not know the first uses of tools"), hint));
+        }
+        Ok(())
+    }
+
     /// Whether its range ends before it starts.
     pub(super) fn is_reversed(&self) -> bool {
         let since = self.terms.iter().filter_map(|term| if let Term::Since(ts) = term { Some(ts) } else { None });
@@ -244,6 +269,8 @@ pub(super) enum Term {
     Value { place: Place, globs: Vec<Glob>, negated: bool },
     /// A comparison of a number; an entry without the number never matches.
     Number { field: Quantity, comparison: Comparison, value: f64 },
+    /// The first use of its tool by its user.
+    First,
     /// At or after a time.
     Since(Timestamp),
     /// Before a time.

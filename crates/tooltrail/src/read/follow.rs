@@ -115,6 +115,7 @@ impl Trail {
     /// # Errors
     /// As [`Trail::recent`].
     pub fn follow(&self, question: &Question) -> Result<Follow, Error> {
+        question.query.check_no_firsts("a follower")?;
         let first = self.ask(question)?.first;
         let mut follow = Follow {
             trail: Self::new(self.home.clone(), self.clock.clone(), self.zone.clone()),
@@ -147,6 +148,7 @@ impl Trail {
         question: &Question,
         entries: impl IntoIterator<Item = &'e Arrived>,
     ) -> Result<Vec<bool>, Error> {
+        question.query.check_no_firsts("the stream")?;
         let first = self.ask(question)?.first.start();
         let owned = owned(question);
         let filter = Filter::new(&question.query, self.clock.now());

@@ -9,7 +9,7 @@ use super::trail::{PageRequest, Trail};
 use super::{DayFile, Folder, Page};
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::query::{Cursor, EntryPosition, Filter, Line, ScanMark};
+use crate::query::{Cursor, EntryPosition, Filter, FirstUses, Line, ScanMark};
 
 /// The bytes that a mark must save to be included in a cursor: one block.
 const SAVED_BYTES_MIN: u64 = 128 * 1024;
@@ -101,12 +101,16 @@ impl<'a> Sources<'a> {
 /// Returns the page of a question.
 pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Error> {
     let question = asked.question;
-    let filter = Filter::new(&question.query, asked.clock.now());
     let first = asked.first.start().as_millis();
     let start = asked.clock.monotonic();
     let mut page = Page { complete: true, ..Page::default() };
     let bound = asked.bounds.page;
     let mut context = ScanContext::new(asked.home, asked.zone);
+    let (firsts, knows_firsts) = match question.query.asks_for_firsts() {
+        true => trail.first_uses(asked.owned().as_ref(), &mut context)?,
+        false => (FirstUses::default(), true),
+    };
+    let filter = Filter::new(&question.query, asked.clock.now()).with_firsts(&firsts);
     let bytes_max = asked.bounds.page_lines_bytes_max;
     let mut best = Best { lines: BTreeMap::new(), room: question.limit + 1, bytes: 0, bytes_max };
     let (cursor, above) = (question.cursor.as_ref(), question.above.as_ref());
@@ -168,7 +172,7 @@ pub(super) fn newest(trail: &Trail, asked: &PageRequest<'_>) -> Result<Page, Err
         page.next = last.map(|position| Cursor::new(position.clone(), marks_at(&sources.scans, &position)).to_string());
         page.complete = true;
     }
-    page.complete &= page.skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
+    page.complete &= knows_firsts && page.skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
     if page.lines.is_empty() && cursor.is_none() {
         let today = asked.clock.now().date();
         let to = asked.last.map_or(today, |last| last.min(today));

@@ -3,6 +3,7 @@
 mod bounds;
 mod cancel;
 mod export;
+mod first_uses;
 mod follow;
 mod locate;
 mod merge;

@@ -6,6 +6,7 @@ use std::io;
 use crate::clock::{Date, Zone};
 use crate::entry::StoredEntry;
 use crate::error::Error;
+use crate::rollup::Broken;
 
 /// The most files and folders that an answer names; further ones are only counted.
 const UNREADABLE_NAMES_MAX: usize = 10;
@@ -116,11 +117,16 @@ impl Unreadable {
 impl Skipped {
     /// Counts a line that is not an entry.
     pub(crate) fn line(&mut self, line: &[u8]) {
-        if memchr::memchr(0, line).is_some() {
-            self.nul += 1;
-        } else {
-            self.invalid_json += 1;
-        }
+        let mut broken = Broken::default();
+        broken.line(line);
+        self.add(&broken);
+    }
+
+    /// Adds counts.
+    pub(crate) fn add(&mut self, broken: &Broken) {
+        self.nul += broken.nul;
+        self.invalid_json += broken.invalid_json;
+        self.too_long += broken.too_long;
     }
 }
 

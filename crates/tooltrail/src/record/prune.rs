@@ -82,10 +82,10 @@ impl Recorder {
             let why = format!("retention: {}", day.limit.as_str());
             // Held until the files are removed, so that nobody seals one of them in between.
             let _sealing = self.sealing().map(|sealing| sealing.pruning(&of_day, by, &why)).transpose()?;
-            day.left = remove(home, &day, (&files, &folders), &held, &self.state().meters)?;
-            // They are made again for the files that stay.
+            // Whoever keeps the rollups makes them again for the files that stay.
             rollup_files::remove(home.disk().as_ref(), day.day)
                 .map_err(Error::io("remove the rollups of", home.root()))?;
+            day.left = remove(home, &day, (&files, &folders), &held, &self.state().meters)?;
             gone.push(day);
         }
         if resumed || !gone.is_empty() {

@@ -145,6 +145,7 @@ impl Bundle {
 
 /// Reads the newest checkpoint and the heads, and lists the files.
 fn begin(trail: &Trail, question: &Question, counts: &mut BundleCounts) -> Result<Writing, Error> {
+    question.query.check_no_firsts("a bundle")?;
     let failed = |error| Error::io("read the log of", trail.home().root())(error);
     let disk = &**trail.home().disk();
     let asked = trail.ask(question)?;

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::answer::{Stats, ToolStats};
 use super::calls::{CountCalls, CountedCell, Grain};
-use super::numbers::Numbers;
-use super::sightings::Sighting;
 use crate::call::Status;
 use crate::clock::Date;
+use crate::rollup::{Numbers, Sighting};
 
 /// The most names of tools or users that an answer lists.
 const NAMES_MAX: usize = 1_000;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::aggregate::Aggregate;
 use super::calls::{ReadCalls, Sources, count_calls};
-use super::numbers::Quantiles;
 use crate::clock::Date;
 use crate::error::Error;
 use crate::query::Question;
 use crate::read::{Scanned, Skipped, Trail};
+use crate::rollup::Quantiles;
 
 /// Counts and quantiles of calls.
 #[derive(Clone, Debug, Default)]

@@ -8,20 +8,18 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
-use super::file_lines::{FileLine, Settled, id_of, is_own, seen};
-use super::rollup::{
-    Cell, CellKey, Cells, DayRollups, FileRollup, HOUR_MS, HomeCalls, IndexEntry, Names, Part, date_of_day, extend,
-    hour_start, is_current,
-};
-use super::sightings::{Seen, Sighting, Sightings};
 use crate::call::Status;
 use crate::clock::{Date, Timestamp, Zone};
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
 use crate::error::Error;
 use crate::json;
-use crate::query::{Filter, Line, Question};
+use crate::query::{Filter, FirstUses, Line, Question};
 use crate::read::{DayFile, ScanContext, Scanned, Skipped, Trail};
+use crate::rollup::{
+    Broken, Cell, CellKey, Cells, DayRollups, FileLine, FileRollup, HOUR_MS, HomeCalls, IndexEntry, Names, Part, Seen,
+    Settled, Sighting, Sightings, date_of_day, extend, hour_start, id_of, is_current, is_own, seen,
+};
 
 /// The most entries that match in one file and are remembered until it is known whether one of them has a call id. With
 /// more, the file is read once more.
@@ -139,7 +137,11 @@ pub(super) fn count_calls<C: CountCalls>(
     let files = folders.iter().flat_map(|folder| folder.days.iter().map(move |day| (*day, &*folder.name)));
     let mut files = files.filter(|(day, _)| asked.may_hold(*day)).collect::<Vec<_>>();
     files.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-    let mut reading = Reading::new(trail, question, asked.first, counts, context);
+    let (firsts, knows_firsts) = match question.query.asks_for_firsts() {
+        true => trail.first_uses(asked.owned().as_ref(), &mut context)?,
+        false => (FirstUses::default(), true),
+    };
+    let mut reading = Reading::new(trail, question, (asked.first, &firsts), counts, context);
     let is_all_users = asked.owned().is_none();
     let complete = files.chunk_by(|a, b| a.0 == b.0).all(|files| {
         let day = files[0].0;
@@ -147,7 +149,7 @@ pub(super) fn count_calls<C: CountCalls>(
     });
     reading.count_edges();
     let (skipped, unreadable_names) = reading.context.left_out();
-    let complete = complete && skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
+    let complete = complete && knows_firsts && skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
     let today = trail.clock.now().date();
     let (scanned, sources) = (reading.context.scanned, reading.sources);
     let last = asked.last.unwrap_or(today).min(today);
@@ -179,7 +181,13 @@ struct Reading<'a, C> {
 }
 
 impl<'a, C: CountCalls> Reading<'a, C> {
-    fn new(trail: &'a Trail, question: &'a Question, first: Date, counts: &'a mut C, context: ScanContext<'a>) -> Self {
+    fn new(
+        trail: &'a Trail,
+        question: &'a Question,
+        (first, firsts): (Date, &'a FirstUses),
+        counts: &'a mut C,
+        context: ScanContext<'a>,
+    ) -> Self {
         let now = trail.clock.now();
         let own = question.query.names_own_events();
         let range = question.query.range(now);
@@ -187,7 +195,7 @@ impl<'a, C: CountCalls> Reading<'a, C> {
         Self {
             trail,
             question,
-            filter: Filter::new(&question.query, now),
+            filter: Filter::new(&question.query, now).with_firsts(firsts),
             own,
             range: (range.0.unwrap_or(i64::MIN).max(first.start().as_millis()), range.1.unwrap_or(i64::MAX)),
             grain,
@@ -346,7 +354,7 @@ impl<C: CountCalls> Reading<'_, C> {
         (rollup, days): (&FileRollup, Option<&Cells>),
         file: &dyn DiskFile,
     ) -> io::Result<()> {
-        self.add_skipped(&rollup.skipped);
+        self.context.skipped.add(&rollup.broken);
         let by_day =
             days.filter(|days| self.grain == Grain::Day && days.cells.keys().all(|key| self.is_whole_day(key.time)));
         let mut partial = HashSet::new();
@@ -408,7 +416,7 @@ impl<C: CountCalls> Reading<'_, C> {
             _ => HomeCalls::Statuses,
         };
         let Ok(Some(home)) = rollups.home(calls) else { return false };
-        let skipped = rollups.entries.values().map(|entry| entry.skipped).collect::<Vec<_>>();
+        let broken = rollups.entries.values().map(|entry| entry.broken).collect::<Vec<_>>();
         // Lines of other days may be in the files.
         let is_whole = |key: &CellKey| {
             let hour = hour_start(key.time).as_millis();
@@ -423,7 +431,7 @@ impl<C: CountCalls> Reading<'_, C> {
         }
         self.sources.rollups += files.len() as u64;
         self.context.scanned.files += files.len() as u64;
-        skipped.iter().for_each(|skipped| self.add_skipped(skipped));
+        broken.iter().for_each(|broken| self.context.skipped.add(broken));
         for (key, cell) in &home.cells.cells {
             let start = if by_day { date_of_day(key.time).start() } else { hour_start(key.time) };
             self.count_cell(&home.cells.names, key, cell, start, true);
@@ -489,14 +497,6 @@ impl<C: CountCalls> Reading<'_, C> {
         }
     }
 
-    fn add_skipped(&mut self, more: &Skipped) {
-        let skipped = &mut self.context.skipped;
-        skipped.torn += more.torn;
-        skipped.nul += more.nul;
-        skipped.invalid_json += more.invalid_json;
-        skipped.too_long += more.too_long;
-    }
-
     /// Reads the lines of a file, and calls `found` with each entry that is of interest. Returns whether all was read.
     fn lines(
         &self,
@@ -505,12 +505,12 @@ impl<C: CountCalls> Reading<'_, C> {
         mut found: impl FnMut(&Self, Line<'_>, u64) -> bool,
     ) -> io::Result<Lines> {
         let mut forward = Forward::new(file, 0, stat.len);
-        let (mut skipped, mut bytes, mut go_on) = (Skipped::default(), 0, true);
+        let (mut broken, mut bytes, mut go_on) = (Broken::default(), 0, true);
         loop {
             let zone = &self.trail.zone;
             let read = forward.step(|offset, line| {
                 let Some(line) = line else {
-                    skipped.too_long += 1;
+                    broken.too_long += 1;
                     return;
                 };
                 let read = if only_matching {
@@ -519,25 +519,26 @@ impl<C: CountCalls> Reading<'_, C> {
                     Some(FileLine::read(offset, line, zone))
                 };
                 match read {
-                    Some(FileLine::Broken) => skipped.line(line),
+                    Some(FileLine::Broken) => broken.line(line),
                     Some(FileLine::Entry(entry)) if go_on => go_on = found(self, entry, offset),
                     _ => {}
                 }
             })?;
             bytes += read;
             if read == 0 {
-                skipped.torn += u64::from(forward.position() < stat.len);
-                return Ok(Lines { skipped, bytes, complete: true, ended: !go_on });
+                let is_torn = forward.position() < stat.len;
+                return Ok(Lines { broken, is_torn, bytes, complete: true, ended: !go_on });
             }
             let spent = self.is_spent(bytes);
             if spent || !go_on {
-                return Ok(Lines { skipped, bytes, complete: !spent, ended: !go_on });
+                return Ok(Lines { broken, is_torn: false, bytes, complete: !spent, ended: !go_on });
             }
         }
     }
 
     fn took(&mut self, lines: &Lines) {
-        self.add_skipped(&lines.skipped);
+        self.context.skipped.add(&lines.broken);
+        self.context.skipped.torn += u64::from(lines.is_torn);
         self.context.scanned.bytes += lines.bytes;
         self.sources.files += 1;
     }
@@ -641,7 +642,9 @@ fn entry_of(user: &str, tool: &str, status: Status) -> String {
 
 /// What was read of a file.
 struct Lines {
-    skipped: Skipped,
+    broken: Broken,
+    /// Whether the file ends with bytes without a newline.
+    is_torn: bool,
     bytes: u64,
     complete: bool,
     /// Whether the reader wanted no more.

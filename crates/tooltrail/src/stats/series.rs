@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::calls::{CountCalls, CountedCell, Grain, Sources, count_calls};
-use super::sightings::Sighting;
-use super::sketch::Sketch;
 use crate::call::Status;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::query::Question;
 use crate::read::{Scanned, Skipped, Trail};
+use crate::rollup::{Sighting, Sketch};
 
 /// The most buckets of a series: more than a screen has columns, and a day of minutes.
 const BUCKETS_MAX: i64 = 1_500;

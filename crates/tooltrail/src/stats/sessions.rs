@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::calls::{CountCalls, count_calls};
-use super::sightings::Sighting;
 use crate::call::Status;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::query::Question;
 use crate::read::{Scanned, Skipped, Trail};
+use crate::rollup::Sighting;
 
 /// The most sessions that are counted, about 200 bytes each. Calls of further ones are left out, and the answer says so.
 const SESSIONS_MAX: usize = 200_000;

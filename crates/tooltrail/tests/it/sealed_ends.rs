@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tooltrail::seal::{EraseWhat, LogOwner, Verdict};
-use tooltrail::{Call, EntryId, Home, Options, Retention, Steps};
+use tooltrail::{Call, EntryId, Home, Options, Retention, RollupKeeper, Steps};
 
 use crate::dice::Dice;
 use crate::histories::{TestClock, TestRandom};
@@ -42,12 +43,16 @@ impl World {
             for n in 0..4 {
                 for user in ["alice", "bob"] {
                     let args = format!(r#"{{"canary":"{user}-canary-{n}"}}"#);
-                    steps.recorder().record(&Call::new(user, "t", args).ok("x"));
+                    // The names of tools are in the rollups too.
+                    steps.recorder().record(&Call::new(user, format!("{user}-canary-{n}"), args).ok("x"));
                 }
             }
             drop(steps.close());
             world.clock.0.fetch_add(86_400_000, Ordering::Relaxed);
         }
+        let home = Home::on(world.machine.process()).unwrap();
+        assert!(RollupKeeper::new(home, world.clock.clone()).finish(Duration::from_secs(600)).unwrap());
+        assert_eq!(world.machine.names_in(".tooltrail/rollup").iter().filter(|name| name.ends_with(".1")).count(), 3);
         world
     }
 
@@ -122,6 +127,17 @@ impl World {
             let days = left.filter(|path| work == Work::EraseUser || path.contains("alice")).count();
             let most = if work == Work::EraseUser { 0 } else { 2 };
             assert!(!is_recorded || days <= most, "{what}: {:?}", self.holds(canary));
+        }
+        if was_done {
+            // Of the days that were erased from or removed, no rollup is left.
+            let left = match work {
+                Work::EraseEntry => 2,
+                Work::EraseUser => 0,
+                Work::Prune => 1,
+                Work::RotateKey => 3,
+            };
+            let rollups = self.machine.names_in(".tooltrail/rollup");
+            assert_eq!(rollups.iter().filter(|name| name.ends_with(".1")).count(), left, "{what}: {rollups:?}");
         }
         if work == Work::Prune && was_done {
             // A power cut may also have torn the last line of our own events, and that verdict then comes first.

@@ -90,6 +90,9 @@ impl LogOwner {
             let hint = "prune removes old days of all users, and --id erases single entries";
             return Err(Error::input("the entries that tooltrail writes about itself are no user's", hint));
         }
+        if let EraseWhat::Query(query, _) = what {
+            query.check_no_firsts("erasing")?;
+        }
         let failed = |error| self.failed(SignError::Io(error));
         let disk = &**self.home.disk();
         if dry_run {

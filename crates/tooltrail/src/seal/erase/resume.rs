@@ -112,8 +112,12 @@ fn parse_overwrite(text: &str) -> Option<(String, Overwrite)> {
 pub(super) fn finish(sealer: &Sealer, task: &Task, records: &[Record]) -> io::Result<()> {
     let disk = &**sealer.disk();
     keep(sealer, records)?;
+    // The rollups go first: if this process is killed in between, the next one no longer sees the files that are gone.
     // While the lock is held, no rollup is made of the lines as they were.
     let rollups = rollup_files::lock(disk)?;
+    for (_, date) in task.lines.keys().chain(&task.files).collect::<BTreeSet<_>>() {
+        rollup_files::remove(disk, *date)?;
+    }
     for (day, lines) in &task.lines {
         overwrite(sealer, day, lines)?;
     }
@@ -122,9 +126,6 @@ pub(super) fn finish(sealer: &Sealer, task: &Task, records: &[Record]) -> io::Re
     }
     for folder in &task.folders {
         forget(disk, folder)?;
-    }
-    for (_, date) in task.lines.keys().chain(&task.files).collect::<BTreeSet<_>>() {
-        rollup_files::remove(disk, *date)?;
     }
     drop(rollups);
     let len = sealer.keys.disk().open(&[ERASED])?.map_or(Ok(0), |file| file.stat().map(|stat| stat.len))?;

@@ -5,14 +5,12 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::day::{DayRollups, NewRollup};
-use super::file::{FileRollup, extend, is_current, is_unchanged};
-use super::record::Part;
 use crate::changes::Day;
 use crate::clock::{Clock, Date, Zone};
 use crate::disk::Lock;
 use crate::home::{Home, TRAIL_FOLDER, day_name, day_of, user_folders};
 use crate::record::{Upkeep, UpkeepStep};
+use crate::rollup::{DayRollups, FileRollup, NewRollup, Part, extend, is_current, is_unchanged};
 use crate::rollup_files;
 
 /// The most bytes of day files that one step counts: some tens of milliseconds.

@@ -1,7 +1,7 @@
 //! Small numbers and texts as bytes, for rollups: written without a fixed width, and read without trust.
 
-use crate::stats::numbers::Numbers;
-use crate::stats::sketch::Sketch;
+use super::numbers::Numbers;
+use super::sketch::Sketch;
 
 /// How many decimals a number may have to be written as a whole number: those of our own durations.
 const MILLI: f64 = 1_000.0;

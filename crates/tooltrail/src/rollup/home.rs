@@ -4,24 +4,24 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Reader, Writer};
 use super::cells::{CellKey, Cells};
-use super::file::FileRollup;
+use super::day_file::FileRollup;
 use super::record::{cells, read_cells, read_names, read_seen, seen, write_names};
-use crate::stats::sightings::Seen;
+use super::sightings::Seen;
 
 /// The most users whose calls are counted. With more, an answer takes them from the users' rollups.
 const USERS_MAX: usize = 100_000;
 
 /// The calls of all users on a date.
 #[derive(Clone, Debug, Default)]
-pub(in crate::stats) struct HomeRollup {
+pub(crate) struct HomeRollup {
     /// The calls of all users together, under an empty name.
-    pub(in crate::stats) cells: Cells,
+    pub(crate) cells: Cells,
     /// The same by hour and status alone.
-    pub(in crate::stats) by_status: Cells,
+    pub(crate) by_status: Cells,
     /// The calls of each user, by the name in the lines.
-    pub(in crate::stats) users: BTreeMap<Box<str>, u64>,
+    pub(crate) users: BTreeMap<Box<str>, u64>,
     /// The sightings near midnight, with the folders of their files.
-    pub(in crate::stats) edges: Vec<(String, Seen)>,
+    pub(crate) edges: Vec<(String, Seen)>,
 }
 
 /// The parts of its record.
@@ -29,7 +29,7 @@ pub(super) const PARTS: usize = 4;
 
 /// Which of its calls are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::stats) enum HomeCalls {
+pub(crate) enum HomeCalls {
     /// By day, tool and status.
     Days,
     /// By hour, tool and status.

@@ -9,12 +9,12 @@ use std::io;
 
 use super::bytes::{Reader, Writer};
 use super::cells::Cells;
-use super::file::{Covered, FileRollup};
+use super::day_file::{Covered, FileRollup};
 use super::home::{self, HomeCalls, HomeRollup};
+use super::lines::Broken;
 use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sightings, encode};
 use crate::clock::Date;
 use crate::disk::{Disk, DiskFile};
-use crate::read::Skipped;
 use crate::rollup_files;
 
 /// The first bytes of the file, with the version of its form.
@@ -39,21 +39,21 @@ struct Place {
 
 /// What the index says about a day file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::stats) struct IndexEntry {
+pub(crate) struct IndexEntry {
     /// What is covered of the day file. Nothing is, if the file is unfit for a rollup.
-    pub(in crate::stats) covered: Covered,
-    pub(in crate::stats) skipped: Skipped,
+    pub(crate) covered: Covered,
+    pub(crate) broken: Broken,
     /// The length at which a file was found unfit.
-    pub(in crate::stats) unfit_len: u64,
+    pub(crate) unfit_len: u64,
     places: [Place; Part::COUNT],
 }
 
 /// The rollups of a date, of which the index is read.
 #[derive(Debug)]
-pub(in crate::stats) struct DayRollups {
+pub(crate) struct DayRollups {
     file: Option<Box<dyn DiskFile>>,
     /// The day files by their folders.
-    pub(in crate::stats) entries: BTreeMap<String, IndexEntry>,
+    pub(crate) entries: BTreeMap<String, IndexEntry>,
     /// The parts of the rollup of the whole home.
     home: Option<[Place; home::PARTS]>,
 }
@@ -63,7 +63,7 @@ type Index = (BTreeMap<String, IndexEntry>, Option<[Place; home::PARTS]>);
 
 /// A rollup that is to be written.
 #[derive(Debug)]
-pub(in crate::stats) enum NewRollup {
+pub(crate) enum NewRollup {
     Rollup(Box<FileRollup>),
     /// The file is unfit, at this length.
     Unfit(u64),
@@ -75,7 +75,7 @@ impl DayRollups {
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(in crate::stats) fn open(disk: &dyn Disk, date: Date) -> io::Result<Self> {
+    pub(crate) fn open(disk: &dyn Disk, date: Date) -> io::Result<Self> {
         let none = Self { file: None, entries: BTreeMap::new(), home: None };
         let Some(file) = rollup_files::with_path(date, |path| disk.open(path))? else { return Ok(none) };
         Ok(match read_index(&*file)? {
@@ -89,9 +89,9 @@ impl DayRollups {
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(in crate::stats) fn read(&self, entry: &IndexEntry, parts: &[Part]) -> io::Result<Option<(FileRollup, Cells)>> {
+    pub(crate) fn read(&self, entry: &IndexEntry, parts: &[Part]) -> io::Result<Option<(FileRollup, Cells)>> {
         let (mut rollup, mut days) = (FileRollup::default(), Cells::default());
-        (rollup.covered, rollup.skipped) = (entry.covered, entry.skipped);
+        (rollup.covered, rollup.broken) = (entry.covered, entry.broken);
         for part in parts {
             let Some(bytes) = self.part(entry, *part)? else { return Ok(None) };
             let is_read = match part {
@@ -112,7 +112,7 @@ impl DayRollups {
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(in crate::stats) fn home(&self, calls: HomeCalls) -> io::Result<Option<HomeRollup>> {
+    pub(crate) fn home(&self, calls: HomeCalls) -> io::Result<Option<HomeRollup>> {
         let (Some(file), Some([days, hours, statuses, others])) = (&self.file, &self.home) else { return Ok(None) };
         let place = match calls {
             HomeCalls::Days => days,
@@ -133,7 +133,7 @@ impl DayRollups {
     ///
     /// # Errors
     /// Any I/O error of the operating system. Then the old file stays.
-    pub(in crate::stats) fn write(
+    pub(crate) fn write(
         &self,
         disk: &dyn Disk,
         date: Date,
@@ -204,8 +204,8 @@ impl<'a> Record<'a> {
     fn of(new: &'a NewRollup) -> Self {
         match new {
             NewRollup::Rollup(rollup) => {
-                let (covered, skipped) = (rollup.covered, rollup.skipped);
-                let entry = IndexEntry { covered, skipped, ..IndexEntry::default() };
+                let (covered, broken) = (rollup.covered, rollup.broken);
+                let entry = IndexEntry { covered, broken, ..IndexEntry::default() };
                 Self { entry, parts: encode(rollup), rollup: Some(Cow::Borrowed(rollup)) }
             }
             NewRollup::Unfit(unfit_len) => {
@@ -282,7 +282,7 @@ fn parse_index(bytes: &[u8]) -> Option<Index> {
 
 fn write_entry(writer: &mut Writer, entry: &IndexEntry) {
     let Covered { inode, len, last, all, lines } = entry.covered;
-    let Skipped { nul, invalid_json, too_long, .. } = entry.skipped;
+    let Broken { nul, invalid_json, too_long } = entry.broken;
     writer.all([inode, len, u64::from(last), u64::from(all), lines, nul, invalid_json, too_long, entry.unfit_len]);
     entry.places.iter().for_each(|place| write_place(writer, place));
 }
@@ -291,11 +291,11 @@ fn read_entry(reader: &mut Reader<'_>) -> Option<IndexEntry> {
     let (inode, len) = (reader.number()?, reader.number()?);
     let covered = Covered { inode, len, last: reader.small()?, all: reader.small()?, lines: reader.number()? };
     let (nul, invalid_json, too_long) = (reader.number()?, reader.number()?, reader.number()?);
-    let skipped = Skipped { nul, invalid_json, too_long, ..Skipped::default() };
+    let broken = Broken { nul, invalid_json, too_long };
     let unfit_len = reader.number()?;
     let mut places = [Place::default(); Part::COUNT];
     for place in &mut places {
         *place = parse_place(reader)?;
     }
-    Some(IndexEntry { covered, skipped, unfit_len, places })
+    Some(IndexEntry { covered, broken, unfit_len, places })
 }

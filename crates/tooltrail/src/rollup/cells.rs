@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::numbers::Numbers;
+use super::sightings::{Sighting, measured};
 use crate::call::Status;
 use crate::clock::{Date, Timestamp};
 use crate::query::Line;
-use crate::stats::numbers::Numbers;
-use crate::stats::sightings::{Sighting, measured};
 
 /// The milliseconds of an hour.
-pub(in crate::stats) const HOUR_MS: i64 = 3_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
 const HOURS_OF_DAY: u32 = 24;
 
@@ -19,13 +19,13 @@ const EXACT_MAX: u64 = 1_000;
 
 /// Names, each with a small number.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::stats) struct Names {
+pub(crate) struct Names {
     list: Vec<Box<str>>,
     numbers: HashMap<Box<str>, u32>,
 }
 
 impl Names {
-    pub(in crate::stats) fn number(&mut self, name: &str) -> u32 {
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -35,31 +35,31 @@ impl Names {
         number
     }
 
-    pub(in crate::stats) fn name(&self, number: u32) -> &str {
+    pub(crate) fn name(&self, number: u32) -> &str {
         self.list.get(number as usize).map_or("", |name| name)
     }
 
-    pub(in crate::stats) fn list(&self) -> &[Box<str>] {
+    pub(crate) fn list(&self) -> &[Box<str>] {
         &self.list
     }
 }
 
 /// What the calls of a cell have in common. The order is that of the bytes of a rollup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::stats) struct CellKey {
+pub(crate) struct CellKey {
     /// The hour, or the day, since the begin of 1970.
-    pub(in crate::stats) time: u32,
-    pub(in crate::stats) user: u32,
-    pub(in crate::stats) tool: u32,
-    pub(in crate::stats) status: Status,
+    pub(crate) time: u32,
+    pub(crate) user: u32,
+    pub(crate) tool: u32,
+    pub(crate) status: Status,
 }
 
 /// The calls of a cell.
 #[derive(Clone, Debug, Default)]
-pub(in crate::stats) struct Cell {
-    pub(in crate::stats) calls: u64,
-    pub(in crate::stats) duration_ms: Numbers,
-    pub(in crate::stats) result_chars: Numbers,
+pub(crate) struct Cell {
+    pub(crate) calls: u64,
+    pub(crate) duration_ms: Numbers,
+    pub(crate) result_chars: Numbers,
 }
 
 impl Cell {
@@ -75,7 +75,7 @@ impl Cell {
         call.result_chars.into_iter().for_each(|number| self.result_chars.remove(number));
     }
 
-    pub(in crate::stats) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.calls += other.calls;
         self.duration_ms.merge(&other.duration_ms);
         self.result_chars.merge(&other.result_chars);
@@ -83,30 +83,30 @@ impl Cell {
 }
 
 /// The hour of an instant, since the begin of 1970.
-pub(in crate::stats) fn hour_of(ms: i64) -> u32 {
+pub(crate) fn hour_of(ms: i64) -> u32 {
     u32::try_from(ms.div_euclid(HOUR_MS)).unwrap_or(0)
 }
 
 /// Returns the begin of an hour.
-pub(in crate::stats) fn hour_start(hour: u32) -> Timestamp {
+pub(crate) fn hour_start(hour: u32) -> Timestamp {
     Timestamp::from_millis(i64::from(hour) * HOUR_MS)
 }
 
 /// The day of an hour, since the begin of 1970.
-pub(in crate::stats) fn day_of_hour(hour: u32) -> u32 {
+pub(crate) fn day_of_hour(hour: u32) -> u32 {
     hour / HOURS_OF_DAY
 }
 
 /// The calls of a day file by hour, user, tool and status.
 #[derive(Clone, Debug, Default)]
-pub(in crate::stats) struct Cells {
-    pub(in crate::stats) names: Names,
-    pub(in crate::stats) cells: BTreeMap<CellKey, Cell>,
+pub(crate) struct Cells {
+    pub(crate) names: Names,
+    pub(crate) cells: BTreeMap<CellKey, Cell>,
 }
 
 /// What is counted of an entry.
 #[derive(Debug)]
-pub(in crate::stats) struct CountedEntry<'a> {
+pub(crate) struct CountedEntry<'a> {
     user: Cow<'a, str>,
     tool: Cow<'a, str>,
     status: Status,
@@ -116,7 +116,7 @@ pub(in crate::stats) struct CountedEntry<'a> {
 }
 
 impl<'a> CountedEntry<'a> {
-    pub(in crate::stats) fn of(entry: &Line<'a>) -> Self {
+    pub(crate) fn of(entry: &Line<'a>) -> Self {
         Self {
             user: entry.string("user").unwrap_or_default(),
             tool: entry.string("tool").unwrap_or_default(),
@@ -127,7 +127,7 @@ impl<'a> CountedEntry<'a> {
         }
     }
 
-    pub(in crate::stats) fn of_sighting(call: &'a Sighting) -> Self {
+    pub(crate) fn of_sighting(call: &'a Sighting) -> Self {
         let Sighting { status, ended_ms, duration_ms, result_chars, .. } = *call;
         let (user, tool) = (Cow::Borrowed(&*call.user), Cow::Borrowed(&*call.tool));
         Self { user, tool, status, ended_ms, duration_ms, result_chars }
@@ -136,7 +136,7 @@ impl<'a> CountedEntry<'a> {
 
 impl Cells {
     /// Returns the numbers of the names of user and tool.
-    pub(in crate::stats) fn names_of(&mut self, call: &CountedEntry<'_>) -> (u32, u32) {
+    pub(crate) fn names_of(&mut self, call: &CountedEntry<'_>) -> (u32, u32) {
         (self.names.number(&call.user), self.names.number(&call.tool))
     }
 
@@ -145,12 +145,12 @@ impl Cells {
         CellKey { time: hour_of(call.ended_ms), user, tool, status: call.status }
     }
 
-    pub(in crate::stats) fn add(&mut self, call: &CountedEntry<'_>) {
+    pub(crate) fn add(&mut self, call: &CountedEntry<'_>) {
         let key = self.key(call);
         self.cells.entry(key).or_default().add(call);
     }
 
-    pub(in crate::stats) fn remove(&mut self, call: &CountedEntry<'_>) {
+    pub(crate) fn remove(&mut self, call: &CountedEntry<'_>) {
         let key = self.key(call);
         if let Some(cell) = self.cells.get_mut(&key) {
             cell.remove(call);
@@ -161,7 +161,7 @@ impl Cells {
     }
 
     /// Returns the same cells by day instead of by hour.
-    pub(in crate::stats) fn by_day(&self) -> Self {
+    pub(crate) fn by_day(&self) -> Self {
         let mut days = BTreeMap::<CellKey, Cell>::new();
         for (key, cell) in &self.cells {
             days.entry(CellKey { time: day_of_hour(key.time), ..*key }).or_default().merge(cell);
@@ -171,7 +171,7 @@ impl Cells {
 
     /// Keeps only the distribution of the numbers of a tool that has many on a day, because their number does not stay
     /// small.
-    pub(in crate::stats) fn thin_out(&mut self) {
+    pub(crate) fn thin_out(&mut self) {
         let mut counts = HashMap::<(u32, u32), (u64, u64)>::new();
         for (key, cell) in &self.cells {
             let (durations, lengths) = counts.entry((day_of_hour(key.time), key.tool)).or_default();
@@ -191,6 +191,6 @@ impl Cells {
 }
 
 /// The date of a day since the begin of 1970.
-pub(in crate::stats) fn date_of_day(day: u32) -> Date {
+pub(crate) fn date_of_day(day: u32) -> Date {
     hour_start(day * HOURS_OF_DAY).date()
 }

@@ -29,25 +29,25 @@ const SAME_ID_MAX: usize = 64;
 
 /// The parts of one entry that are counted.
 #[derive(Clone, Debug)]
-pub(super) struct Sighting {
-    pub(super) via: Option<Via>,
-    pub(super) user: Box<str>,
-    pub(super) tool: Box<str>,
-    pub(super) status: Status,
-    pub(super) day: Date,
-    pub(super) duration_ms: Option<f64>,
-    pub(super) result_chars: Option<f64>,
-    pub(super) session: Option<Box<str>>,
+pub(crate) struct Sighting {
+    pub(crate) via: Option<Via>,
+    pub(crate) user: Box<str>,
+    pub(crate) tool: Box<str>,
+    pub(crate) status: Status,
+    pub(crate) day: Date,
+    pub(crate) duration_ms: Option<f64>,
+    pub(crate) result_chars: Option<f64>,
+    pub(crate) session: Option<Box<str>>,
     /// Read only if the answer is about clients.
-    pub(super) client: Option<Box<str>>,
-    pub(super) ended_ms: i64,
-    pub(super) call_id: Option<Box<str>>,
-    pub(super) is_interrupted: bool,
+    pub(crate) client: Option<Box<str>>,
+    pub(crate) ended_ms: i64,
+    pub(crate) call_id: Option<Box<str>>,
+    pub(crate) is_interrupted: bool,
 }
 
 impl Sighting {
     /// Reads the counted parts of a line; the entry counts for this date.
-    pub(super) fn of(line: &Line<'_>, day: Date) -> Self {
+    pub(crate) fn of(line: &Line<'_>, day: Date) -> Self {
         let text = |name| line.string(name).unwrap_or_default().into();
         let known = |name| line.string(name).filter(|text| !text.is_empty()).map(Into::into);
         let number = |name| measured(line, name);
@@ -75,32 +75,32 @@ impl Sighting {
 
     /// Returns the number by which sightings of one call are found; `None` without a call id. Sightings of other calls
     /// seldom have the same number.
-    pub(super) fn call_key(&self) -> Option<u64> {
+    pub(crate) fn call_key(&self) -> Option<u64> {
         self.call_id.as_ref().map(|call_id| key_of(&[self.user.as_bytes(), b"\0", call_id.as_bytes()]))
     }
 
     /// Returns when the call began, in milliseconds since 1970.
-    pub(super) fn began_ms(&self) -> i64 {
+    pub(crate) fn began_ms(&self) -> i64 {
         self.ended_ms.saturating_sub(self.duration_ms.unwrap_or(0.0) as i64)
     }
 }
 
 /// A sighting, where its line is, and whether the question asks for it.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) sighting: Sighting,
+pub(crate) struct Seen {
+    pub(crate) sighting: Sighting,
     /// The offset of its line in its day file.
-    pub(super) offset: u64,
-    pub(super) is_asked: bool,
+    pub(crate) offset: u64,
+    pub(crate) is_asked: bool,
 }
 
 /// A call with the sightings found so far.
 #[derive(Debug)]
-pub(super) struct SightedCall {
+pub(crate) struct SightedCall {
     /// The sighting that counts.
-    pub(super) best: Seen,
+    pub(crate) best: Seen,
     /// All other sightings, which do not count.
-    pub(super) others: Vec<Seen>,
+    pub(crate) others: Vec<Seen>,
     /// The captures that saw it, one bit each.
     captures: u32,
 }
@@ -136,25 +136,25 @@ impl SightedCall {
     }
 
     /// Returns all sightings.
-    pub(super) fn into_all(self) -> impl Iterator<Item = Seen> {
+    pub(crate) fn into_all(self) -> impl Iterator<Item = Seen> {
         std::iter::once(self.best).chain(self.others)
     }
 }
 
 /// Returns a number ≥ 0 of an entry.
-pub(super) fn measured(line: &Line<'_>, name: &str) -> Option<f64> {
+pub(crate) fn measured(line: &Line<'_>, name: &str) -> Option<f64> {
     line.number(name).filter(|number| *number >= 0.0)
 }
 
 /// Returns the same number as [`Sighting::call_key`] for an entry.
-pub(super) fn call_key_of(line: &Line<'_>) -> Option<u64> {
+pub(crate) fn call_key_of(line: &Line<'_>) -> Option<u64> {
     let call_id = line.string("call_id").filter(|call_id| !call_id.is_empty())?;
     let user = line.string("user").unwrap_or_default();
     Some(key_of(&[user.as_bytes(), b"\0", call_id.as_bytes()]))
 }
 
 /// Returns a number for a name, the same in each process and version (FNV-1a, 64 bits).
-pub(super) fn key_of(parts: &[&[u8]]) -> u64 {
+pub(crate) fn key_of(parts: &[&[u8]]) -> u64 {
     let byte = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
     parts.iter().flat_map(|part| part.iter()).fold(0xCBF2_9CE4_8422_2325, byte)
 }
@@ -193,7 +193,7 @@ pub fn is_random_call_id(call_id: &str) -> bool {
 
 /// Sightings that are being combined into calls.
 #[derive(Debug, Default)]
-pub(super) struct Sightings {
+pub(crate) struct Sightings {
     /// The calls by their key.
     calls: HashMap<u64, Vec<SightedCall>>,
     count: usize,
@@ -202,7 +202,7 @@ pub(super) struct Sightings {
 impl Sightings {
     /// Adds a sighting. Returns it if it counts as a call of its own now, because it has no call id or because too many
     /// sightings wait.
-    pub(super) fn add(&mut self, seen: Seen) -> Option<Seen> {
+    pub(crate) fn add(&mut self, seen: Seen) -> Option<Seen> {
         let Some(key) = seen.sighting.call_key() else { return Some(seen) };
         let calls = self.calls.entry(key).or_default();
         // Most calls have one sighting, so that this is seldom asked.
@@ -223,7 +223,7 @@ impl Sightings {
     }
 
     /// Returns all calls.
-    pub(super) fn into_calls(self) -> impl Iterator<Item = SightedCall> {
+    pub(crate) fn into_calls(self) -> impl Iterator<Item = SightedCall> {
         self.calls.into_values().flatten()
     }
 }

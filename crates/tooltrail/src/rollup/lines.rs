@@ -9,9 +9,31 @@ use crate::query::{Line, instant};
 /// end of a call within a second, so a minute is enough.
 const MIDNIGHT_MS: i64 = 60_000;
 
+/// Counts of lines that are no entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Broken {
+    /// Lines with NUL bytes.
+    pub(crate) nul: u64,
+    /// Other lines that are no entries.
+    pub(crate) invalid_json: u64,
+    /// Lines over 64 MiB.
+    pub(crate) too_long: u64,
+}
+
+impl Broken {
+    /// Counts a line that is no entry.
+    pub(crate) fn line(&mut self, line: &[u8]) {
+        if memchr::memchr(0, line).is_some() {
+            self.nul += 1;
+        } else {
+            self.invalid_json += 1;
+        }
+    }
+}
+
 /// What a line of a day file is.
 #[derive(Debug)]
-pub(super) enum FileLine<'a> {
+pub(crate) enum FileLine<'a> {
     /// An empty line, or spaces in place of damage.
     Blank,
     /// No entry.
@@ -21,7 +43,7 @@ pub(super) enum FileLine<'a> {
 
 impl<'a> FileLine<'a> {
     /// Reads a line without its newline.
-    pub(super) fn read(offset: u64, line: &'a [u8], zone: &Zone) -> Self {
+    pub(crate) fn read(offset: u64, line: &'a [u8], zone: &Zone) -> Self {
         let line = trimmed(offset, line);
         if line.iter().all(u8::is_ascii_whitespace) {
             return Self::Blank;
@@ -31,7 +53,7 @@ impl<'a> FileLine<'a> {
     }
 
     /// Like [`FileLine::read`], but a line whose bytes show that it is of no interest is not read; `None` for these.
-    pub(super) fn read_if(offset: u64, line: &'a [u8], zone: &Zone, may_match: impl Fn(&[u8]) -> bool) -> Option<Self> {
+    pub(crate) fn read_if(offset: u64, line: &'a [u8], zone: &Zone, may_match: impl Fn(&[u8]) -> bool) -> Option<Self> {
         let bytes = trimmed(offset, line);
         if !may_match(bytes) && (bytes.iter().all(u8::is_ascii_whitespace) || instant(bytes, zone).is_some()) {
             return None;
@@ -48,35 +70,35 @@ fn trimmed(offset: u64, line: &[u8]) -> &[u8] {
 
 /// Whether a call in the file of a date ended so near to the begin or the end of the day that the file of the day before
 /// or after may have another sighting of it.
-pub(super) fn is_near_midnight(day: Date, ended_ms: i64) -> bool {
+pub(crate) fn is_near_midnight(day: Date, ended_ms: i64) -> bool {
     let (begin, end) = (day.start().as_millis() + MIDNIGHT_MS, day.plus_days(1).start().as_millis() - MIDNIGHT_MS);
     !(begin..end).contains(&ended_ms)
 }
 
 /// Whether an entry is one of our own events.
-pub(super) fn is_own(entry: &Line<'_>) -> bool {
+pub(crate) fn is_own(entry: &Line<'_>) -> bool {
     entry.string("via").as_deref() == Some(Via::Tooltrail.as_str())
 }
 
 /// Returns the id of an entry.
-pub(super) fn id_of(entry: &Line<'_>) -> Option<u128> {
+pub(crate) fn id_of(entry: &Line<'_>) -> Option<u128> {
     entry.string("id").and_then(|id| EntryId::parse(&id)).map(EntryId::to_bits)
 }
 
 /// The calls of a day file, when all their sightings are known.
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub(crate) struct Settled {
     /// The sightings that count.
-    pub(super) counted: Vec<Seen>,
+    pub(crate) counted: Vec<Seen>,
     /// All sightings of calls that may have further ones in the file of the day before or after.
-    pub(super) edges: Vec<Seen>,
+    pub(crate) edges: Vec<Seen>,
     /// The offsets of the sightings that do not count.
-    pub(super) absorbed: Vec<u64>,
+    pub(crate) absorbed: Vec<u64>,
 }
 
 impl Settled {
     /// Returns the calls of the file of a date.
-    pub(super) fn of(sightings: Sightings, day: Date) -> Self {
+    pub(crate) fn of(sightings: Sightings, day: Date) -> Self {
         let is_edge = |seen: &Seen| is_near_midnight(day, seen.sighting.ended_ms);
         let mut settled = Self::default();
         for call in sightings.into_calls() {
@@ -94,6 +116,6 @@ impl Settled {
 }
 
 /// Returns the sighting of an entry at this place.
-pub(super) fn seen(entry: &Line<'_>, offset: u64, day: Date, is_asked: bool) -> Seen {
+pub(crate) fn seen(entry: &Line<'_>, offset: u64, day: Date, is_asked: bool) -> Seen {
     Seen { sighting: Sighting::of(entry, day), offset, is_asked }
 }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::bytes::{Reader, Writer};
 use super::cells::{Cell, CellKey, Cells, Names};
-use super::file::FileRollup;
+use super::day_file::FileRollup;
+use super::sightings::{Seen, Sighting};
 use crate::call::{Status, Via};
 use crate::clock::Timestamp;
-use crate::stats::sightings::{Seen, Sighting};
 
 /// The parts of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::stats) enum Part {
+pub(crate) enum Part {
     /// The names, the calls by day, and the first uses.
     Days,
     /// The calls by hour.

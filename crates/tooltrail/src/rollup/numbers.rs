@@ -24,7 +24,7 @@ pub struct Quantiles {
 
 /// A collection of numbers ≥ 0.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Numbers {
+pub(crate) struct Numbers {
     exact: Vec<f64>,
     sketch: Option<Sketch>,
     max: f64,
@@ -32,7 +32,7 @@ pub(super) struct Numbers {
 
 impl Numbers {
     /// Adds a number ≥ 0.
-    pub(super) fn add(&mut self, number: f64) {
+    pub(crate) fn add(&mut self, number: f64) {
         self.max = self.max.max(number);
         match &mut self.sketch {
             Some(sketch) => sketch.add(number),
@@ -44,7 +44,7 @@ impl Numbers {
     }
 
     /// Adds the numbers of another collection.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.max = self.max.max(other.max);
         if let Some(other) = &other.sketch {
             self.sketched().merge(other);
@@ -53,7 +53,7 @@ impl Numbers {
     }
 
     /// Removes a number that was added.
-    pub(super) fn remove(&mut self, number: f64) {
+    pub(crate) fn remove(&mut self, number: f64) {
         match &mut self.sketch {
             Some(sketch) => sketch.remove(number),
             None => {
@@ -66,7 +66,7 @@ impl Numbers {
     }
 
     /// Adds all numbers to a sketch.
-    pub(super) fn add_to(&self, sketch: &mut Sketch) {
+    pub(crate) fn add_to(&self, sketch: &mut Sketch) {
         match &self.sketch {
             Some(numbers) => sketch.merge(numbers),
             None => self.exact.iter().for_each(|number| sketch.add(*number)),
@@ -74,22 +74,22 @@ impl Numbers {
     }
 
     /// Whether only the distribution of the numbers is known.
-    pub(super) fn is_approximate(&self) -> bool {
+    pub(crate) fn is_approximate(&self) -> bool {
         self.sketch.is_some()
     }
 
     /// Returns how many numbers it has.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.sketch.as_ref().map_or(self.exact.len() as u64, Sketch::len)
     }
 
     /// Returns the numbers if they are known, otherwise their sketch.
-    pub(super) fn parts(&self) -> Result<&[f64], &Sketch> {
+    pub(crate) fn parts(&self) -> Result<&[f64], &Sketch> {
         self.sketch.as_ref().map_or(Ok(&self.exact), Err)
     }
 
     /// Returns the collection of these numbers, or of a sketch.
-    pub(super) fn of_parts(numbers: Result<Vec<f64>, Sketch>) -> Self {
+    pub(crate) fn of_parts(numbers: Result<Vec<f64>, Sketch>) -> Self {
         match numbers {
             Ok(exact) => Self { max: exact.iter().copied().fold(0.0, f64::max), exact, sketch: None },
             Err(sketch) => Self { max: sketch.parts().2, exact: Vec::new(), sketch: Some(sketch) },
@@ -97,12 +97,12 @@ impl Numbers {
     }
 
     /// Keeps only the distribution.
-    pub(super) fn approximate(&mut self) {
+    pub(crate) fn approximate(&mut self) {
         self.sketched();
     }
 
     /// Returns the quantiles, `None` if nothing was added.
-    pub(super) fn quantiles(mut self) -> Option<Quantiles> {
+    pub(crate) fn quantiles(mut self) -> Option<Quantiles> {
         let max = self.max;
         if let Some(sketch) = &self.sketch {
             let at = |percent| sketch.quantile(percent);

@@ -20,7 +20,7 @@ const DIGITS: i32 = 3;
 
 /// The distribution of numbers ≥ 0.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Sketch {
+pub(crate) struct Sketch {
     /// The buckets that hold numbers, in order, each with how many.
     buckets: Vec<(u16, u32)>,
     count: u64,
@@ -30,19 +30,19 @@ pub(super) struct Sketch {
 
 impl Sketch {
     /// Returns how many numbers were added.
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.count
     }
 
     /// Adds a number ≥ 0.
-    pub(super) fn add(&mut self, number: f64) {
+    pub(crate) fn add(&mut self, number: f64) {
         self.widen(1, number, number);
         self.put(bucket_of(number), 1);
     }
 
     /// Returns a quantile by nearest rank, `percent` from 1 to 100, within half a percent and rounded to three digits;
     /// `None` if nothing was added.
-    pub(super) fn quantile(&self, percent: u64) -> Option<f64> {
+    pub(crate) fn quantile(&self, percent: u64) -> Option<f64> {
         if self.count == 0 {
             return None;
         }
@@ -58,7 +58,7 @@ impl Sketch {
     }
 
     /// Removes a number that was added. The smallest and the largest number stay as they are.
-    pub(super) fn remove(&mut self, number: f64) {
+    pub(crate) fn remove(&mut self, number: f64) {
         if let Ok(at) = self.buckets.binary_search_by_key(&bucket_of(number), |(known, _)| *known) {
             self.buckets[at].1 -= 1;
             self.count -= 1;
@@ -69,7 +69,7 @@ impl Sketch {
     }
 
     /// Adds the numbers of another sketch.
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         if other.count == 0 {
             return;
         }
@@ -97,12 +97,12 @@ impl Sketch {
     }
 
     /// Returns the buckets that hold numbers, in order, each with how many; and the smallest and the largest number.
-    pub(super) fn parts(&self) -> (&[(u16, u32)], f64, f64) {
+    pub(crate) fn parts(&self) -> (&[(u16, u32)], f64, f64) {
         (&self.buckets, self.min, self.max)
     }
 
     /// Returns the sketch of these parts; `None` if a sketch cannot have them.
-    pub(super) fn of_parts(buckets: Vec<(u16, u32)>, min: f64, max: f64) -> Option<Self> {
+    pub(crate) fn of_parts(buckets: Vec<(u16, u32)>, min: f64, max: f64) -> Option<Self> {
         let is_ordered = buckets.is_sorted_by(|a, b| a.0 < b.0) && buckets.iter().all(|(_, count)| *count > 0);
         let is_range = 0.0 <= min && min <= max;
         let count = buckets.iter().map(|(_, count)| u64::from(*count)).sum();

@@ -10,13 +10,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 
 use super::cells::{Cells, CountedEntry, hour_of};
+use super::lines::{Broken, FileLine, Settled, id_of, is_near_midnight, is_own, seen};
+use super::sightings::{Seen, Sightings, call_key_of, key_of};
 use crate::clock::{Date, Zone};
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
 use crate::query::Line;
-use crate::read::Skipped;
-use crate::stats::file_lines::{FileLine, Settled, id_of, is_near_midnight, is_own, seen};
-use crate::stats::sightings::{Seen, Sightings, call_key_of, key_of};
 
 /// The bytes before the covered length that must be the same, at most. Each line of ours ends with random characters.
 const LAST_BYTES: usize = 1_024;
@@ -32,10 +31,10 @@ const LINE_BYTES: usize = 4 * 1024;
 
 /// The part of a day file that a rollup counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::stats) struct Covered {
-    pub(in crate::stats) inode: u64,
+pub(crate) struct Covered {
+    pub(crate) inode: u64,
     /// Its length: it ends with a newline.
-    pub(in crate::stats) len: u64,
+    pub(crate) len: u64,
     /// The checksum of its last bytes, to recognise the file.
     pub(super) last: u32,
     /// The checksum of all of it.
@@ -45,33 +44,33 @@ pub(in crate::stats) struct Covered {
 
 /// The calls of one day file.
 #[derive(Clone, Debug, Default)]
-pub(in crate::stats) struct FileRollup {
-    pub(in crate::stats) covered: Covered,
+pub(crate) struct FileRollup {
+    pub(crate) covered: Covered,
     /// Lines that are no entries.
-    pub(in crate::stats) skipped: Skipped,
+    pub(crate) broken: Broken,
     /// All calls but those of `edges`.
-    pub(in crate::stats) cells: Cells,
+    pub(crate) cells: Cells,
     /// Of each hour, the range of bytes in which its entries are.
-    pub(in crate::stats) hours: BTreeMap<u32, (u64, u64)>,
+    pub(crate) hours: BTreeMap<u32, (u64, u64)>,
     /// Of each user and tool, the time and the offset of the first entry.
-    pub(in crate::stats) firsts: BTreeMap<(u32, u32), (i64, u64)>,
+    pub(crate) firsts: BTreeMap<(u32, u32), (i64, u64)>,
     /// All sightings of calls that may have further ones in the file of the day before or after, by offset.
-    pub(in crate::stats) edges: Vec<Seen>,
+    pub(crate) edges: Vec<Seen>,
     /// The offsets of entries that do not count, in order.
-    pub(in crate::stats) absorbed: Vec<u64>,
+    pub(crate) absorbed: Vec<u64>,
     /// The keys of ids and call ids, in order, each with the offset of an entry that has it.
     pub(super) keys: Vec<(u64, u64)>,
 }
 
 /// Why a file has no rollup: its times depend on the zone in which they are read, or it has too many tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::stats) struct Unfit;
+pub(crate) struct Unfit;
 
 /// Whether a file is the one that was covered, and still has the same bytes at the end of the covered part.
 ///
 /// # Errors
 /// Any I/O error of the operating system.
-pub(in crate::stats) fn is_current(covered: &Covered, file: &dyn DiskFile, stat: &Stat) -> io::Result<bool> {
+pub(crate) fn is_current(covered: &Covered, file: &dyn DiskFile, stat: &Stat) -> io::Result<bool> {
     if stat.inode != covered.inode || stat.len < covered.len {
         return Ok(false);
     }
@@ -89,7 +88,7 @@ fn checksum_before(file: &dyn DiskFile, len: u64) -> io::Result<u32> {
 ///
 /// # Errors
 /// Any I/O error of the operating system.
-pub(in crate::stats) fn is_unchanged(covered: &Covered, file: &dyn DiskFile) -> io::Result<bool> {
+pub(crate) fn is_unchanged(covered: &Covered, file: &dyn DiskFile) -> io::Result<bool> {
     let (mut at, mut sum, mut block) = (0, 0, vec![0; 256 * 1024]);
     while at < covered.len {
         let part = usize::try_from(covered.len - at).unwrap_or(usize::MAX).min(block.len());
@@ -109,7 +108,7 @@ pub(in crate::stats) fn is_unchanged(covered: &Covered, file: &dyn DiskFile) -> 
 ///
 /// # Errors
 /// Any I/O error of the operating system. Then, and for an [`Unfit`] file, the rollup must not be used any more.
-pub(in crate::stats) fn extend(
+pub(crate) fn extend(
     rollup: &mut FileRollup,
     (file, stat): (&dyn DiskFile, &Stat),
     (day, zone): (Date, &Zone),
@@ -124,6 +123,7 @@ pub(in crate::stats) fn extend(
         keys: Vec::new(),
         sightings: Sightings::default(),
         recounted: HashSet::new(),
+        taken_away: HashSet::new(),
         is_unfit: false,
     };
     let mut forward = Forward::new(file, extension.rollup.covered.len, stat.len);
@@ -163,6 +163,8 @@ struct Extension<'a> {
     sightings: Sightings,
     /// The keys of these calls. What their first sightings counted was taken away.
     recounted: HashSet<u64>,
+    /// The offsets of their sightings that were near midnight or did not count.
+    taken_away: HashSet<u64>,
     is_unfit: bool,
 }
 
@@ -179,7 +181,7 @@ impl Extension<'_> {
         match FileLine::read(offset, line, self.zone) {
             FileLine::Blank => Ok(()),
             FileLine::Broken => {
-                self.rollup.skipped.line(line);
+                self.rollup.broken.line(line);
                 Ok(())
             }
             FileLine::Entry(entry) if is_own(&entry) => Ok(()),
@@ -276,10 +278,8 @@ impl Extension<'_> {
         let before = Settled::of(before, self.day);
         let rollup = &mut *self.rollup;
         before.counted.iter().for_each(|seen| rollup.cells.remove(&CountedEntry::of_sighting(&seen.sighting)));
-        let edges = before.edges.iter().map(|seen| seen.offset).collect::<HashSet<_>>();
-        rollup.edges.retain(|seen| !edges.contains(&seen.offset));
-        let absorbed = before.absorbed.into_iter().collect::<HashSet<_>>();
-        rollup.absorbed.retain(|offset| !absorbed.contains(offset));
+        self.taken_away.extend(before.edges.iter().map(|seen| seen.offset));
+        self.taken_away.extend(before.absorbed);
         Ok(true)
     }
 
@@ -305,6 +305,8 @@ impl Extension<'_> {
         let settled = Settled::of(self.sightings, self.day);
         let rollup = self.rollup;
         settled.counted.iter().for_each(|seen| rollup.cells.add(&CountedEntry::of_sighting(&seen.sighting)));
+        rollup.edges.retain(|seen| !self.taken_away.contains(&seen.offset));
+        rollup.absorbed.retain(|offset| !self.taken_away.contains(offset));
         rollup.edges.extend(settled.edges);
         rollup.edges.sort_by_key(|seen| seen.offset);
         rollup.absorbed.extend(settled.absorbed);
