@@ -40,6 +40,8 @@ const USAGE: &str = "usage (bench/run calls these):
   tooltrail-bench mcp CALLS IN_FLIGHT COMMAND…        microseconds of a call of an MCP server, and calls per second
   tooltrail-bench mcp-first COMMAND…                  milliseconds until a server's first answer
   tooltrail-bench mcp-memory BYTES COMMAND…           KiB of a command that is idle, and while a large answer passes
+  tooltrail-bench rollups DIR                         seconds to count all day files of a home that has no rollups
+  tooltrail-bench ask stats|hours DIR QUERY DAYS TIMES  milliseconds of statistics, or of a series by hour
   tooltrail-bench recovery CALLS DIR SEGMENTS keep|lose  seconds to open a home that killed writers left
 WHO is tooltrail, a rival's name, and for caller also moved (the call is given away) and clock.";
 

@@ -5,8 +5,10 @@ mod told;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tooltrail::Date;
+use tooltrail::{Date, RollupKeeper, SystemClock};
 
 use crate::commands::import::told::{Done, answer, print_done, print_sum, shown};
 use crate::failure::{Exit, Failure};
@@ -117,6 +119,12 @@ enum Kind {
     Unreadable(String),
 }
 
+/// After an import of so many calls, they are counted for statistics; fewer are left to the service.
+const COUNTED_FROM: u64 = 10_000;
+
+/// How long that may take: some million calls.
+const COUNTING_MAX: Duration = Duration::from_secs(10);
+
 /// The user of lines that name none.
 const LINES_USER: &str = "imported";
 
@@ -145,6 +153,10 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let _ = remove_old(home.disk().as_ref(), crate::clock::now());
     imported?;
     closed?;
+    if done.iter().map(Done::stored).sum::<u64>() >= COUNTED_FROM {
+        // Without rollups, answers take longer and are the same.
+        let _ = RollupKeeper::new(home, Arc::new(SystemClock::default())).finish(COUNTING_MAX);
+    }
     if json {
         output::print_json(&answer(&done))?;
     } else {

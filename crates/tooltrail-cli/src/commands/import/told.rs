@@ -18,6 +18,20 @@ pub(super) enum Done {
     Unreadable(PathBuf, String),
 }
 
+impl Done {
+    /// Returns how many calls were stored.
+    pub(super) fn stored(&self) -> u64 {
+        match self {
+            Self::Lines(_, report) => match report.outcome {
+                Outcome::Stored { accepted, .. } => accepted,
+                Outcome::Nothing | Outcome::Refused => 0,
+            },
+            Self::Session(.., report) => report.stored,
+            Self::Unreadable(..) => 0,
+        }
+    }
+}
+
 /// Prints the result of a file on stderr.
 pub(super) fn print_done(done: &Done, json: bool) {
     match done {
