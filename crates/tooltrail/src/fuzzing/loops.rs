@@ -108,7 +108,7 @@ fn check(name: &str) {
 #[test]
 fn every_target_has_a_moment() {
     let names = TARGETS.map(|(name, _)| name);
-    let own = ["line", "day", "journal", "folder", "query", "cursor"];
+    let own = ["line", "day", "journal", "folder", "query", "cursor", "rollup"];
     assert_eq!(names.to_vec(), [&own[..], &SEAL].concat(), "a test below for each");
 }
 
@@ -140,6 +140,11 @@ fn queries_keep_their_promises() {
 #[test]
 fn cursors_keep_their_promises() {
     check("cursor");
+}
+
+#[test]
+fn rollups_keep_their_promises() {
+    check("rollup");
 }
 
 /// The readers of the proof.

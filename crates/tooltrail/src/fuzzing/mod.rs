@@ -14,6 +14,7 @@ mod lines;
 mod loops;
 mod memory;
 mod queries;
+mod rollups;
 mod seals;
 mod seeds;
 
@@ -23,13 +24,14 @@ pub use seeds::seeds;
 pub type Target = fn(&[u8]);
 
 /// All targets with their names.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("line", lines::line),
     ("day", days::day),
     ("journal", journals::journal),
     ("folder", folders::folder),
     ("query", queries::query),
     ("cursor", cursors::cursor),
+    ("rollup", rollups::rollup),
     ("note", seals::note),
     ("checkpoint", seals::checkpoint),
     ("tile", seals::tile),

@@ -38,6 +38,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let pair = |(n, query): (usize, &&str)| [query.as_bytes(), b"\n", &lines[n * 4 + 1]].concat();
             QUERIES.iter().enumerate().map(pair).collect()
         }
+        "rollup" => {
+            (0..40_u8).map(|n| (0..240_u16).map(|at| (at * 7 + 1) as u8 ^ n.wrapping_mul(37)).collect()).collect()
+        }
         "day" => {
             let file = vectors().take(40).flat_map(|line| [&*line, b"\n"].concat()).collect::<Vec<_>>();
             let files =
