@@ -120,7 +120,7 @@ pub(super) fn cells(writer: &mut Writer, cells: &Cells) {
     writer.number(cells.cells.len() as u64);
     for (key, cell) in &cells.cells {
         writer.all([u64::from(key.time), u64::from(key.user), u64::from(key.tool)]);
-        writer.0.push(number_of(&Status::ALL, &key.status));
+        writer.0.push(number_of(Status::ALL, &key.status));
         writer.number(cell.calls);
         writer.numbers(&cell.duration_ms);
         writer.numbers(&cell.result_chars);
@@ -145,10 +145,10 @@ pub(super) fn seen(writer: &mut Writer, seen: &Seen) {
     let Sighting { via, user, tool, status, duration_ms, result_chars, session, ended_ms, call_id, .. } =
         &seen.sighting;
     writer.number(seen.offset);
-    writer.option(*via, |writer, via| writer.0.push(number_of(&Via::ALL, &via)));
+    writer.option(*via, |writer, via| writer.0.push(number_of(Via::ALL, &via)));
     writer.text(user);
     writer.text(tool);
-    writer.0.push(number_of(&Status::ALL, status));
+    writer.0.push(number_of(Status::ALL, status));
     writer.option(*duration_ms, Writer::float);
     writer.option(*result_chars, Writer::float);
     writer.option(session.as_deref(), Writer::text);

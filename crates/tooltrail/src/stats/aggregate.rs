@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::answer::{Stats, ToolStats};
-use super::calls::{CountCalls, CountedCell, Grain};
+use super::counting::{CountCalls, CountedCell, Grain};
 use crate::call::Status;
 use crate::clock::Date;
 use crate::rollup::{Numbers, Sighting};

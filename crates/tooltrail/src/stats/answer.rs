@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::aggregate::Aggregate;
-use super::calls::{ReadCalls, Sources, count_calls};
+use super::calls::{ReadCalls, count_calls};
+use super::counting::Sources;
 use crate::clock::Date;
 use crate::error::Error;
 use crate::query::Question;

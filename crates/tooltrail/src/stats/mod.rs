@@ -3,12 +3,16 @@
 mod aggregate;
 mod answer;
 mod calls;
+mod counting;
+mod from_lines;
+mod from_rollups;
 mod keep;
+mod reading;
 mod series;
 mod sessions;
 
 pub use answer::{Stats, ToolStats};
-pub use calls::Sources;
+pub use counting::Sources;
 pub use keep::RollupKeeper;
 pub use series::{BucketSize, GroupBy, Series, SeriesBucket, SeriesCounts};
 pub use sessions::{SessionSummary, Sessions};

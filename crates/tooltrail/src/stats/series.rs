@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::calls::{CountCalls, CountedCell, Grain, Sources, count_calls};
+use super::calls::count_calls;
+use super::counting::{CountCalls, CountedCell, Grain, Sources};
 use crate::call::Status;
 use crate::clock::Timestamp;
 use crate::error::Error;

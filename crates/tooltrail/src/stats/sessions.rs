@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::calls::{CountCalls, count_calls};
+use super::calls::count_calls;
+use super::counting::CountCalls;
 use crate::call::Status;
 use crate::clock::Timestamp;
 use crate::error::Error;
