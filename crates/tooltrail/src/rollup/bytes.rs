@@ -93,6 +93,11 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {
+        // Most numbers take one byte.
+        if let Some((byte @ ..0x80, rest)) = self.0.split_first() {
+            self.0 = rest;
+            return Some(u64::from(*byte));
+        }
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;
@@ -145,12 +150,11 @@ impl<'a> Reader<'a> {
             return (0..count).map(|_| self.float()).collect::<Option<Vec<_>>>().map(|all| Numbers::of_parts(Ok(all)));
         }
         let (min, max) = (self.float()?, self.float()?);
-        let mut before = 0_u16;
-        let bucket = |_| {
+        let (mut before, mut buckets) = (0_u16, Vec::with_capacity(count));
+        for _ in 0..count {
             before = before.checked_add(self.small()?.try_into().ok()?)?;
-            Some((before, self.small()?))
-        };
-        let buckets = (0..count).map(bucket).collect::<Option<Vec<_>>>()?;
+            buckets.push((before, self.small()?));
+        }
         Sketch::of_parts(buckets, min, max).map(|sketch| Numbers::of_parts(Err(sketch)))
     }
 }

@@ -89,10 +89,19 @@ impl Sketch {
                 _ => missing.push((*bucket, *count)),
             }
         }
-        if !missing.is_empty() {
-            self.buckets.extend(missing);
-            // Two runs in order, which this sort merges in one pass.
-            self.buckets.sort_by_key(|(bucket, _)| *bucket);
+        // The others are put in from the end, so that each bucket moves once.
+        let mut from = self.buckets.len();
+        self.buckets.resize(from + missing.len(), (0, 0));
+        let mut to = self.buckets.len();
+        while let Some(last) = missing.last().copied() {
+            to -= 1;
+            if from > 0 && self.buckets[from - 1].0 > last.0 {
+                from -= 1;
+                self.buckets[to] = self.buckets[from];
+            } else {
+                self.buckets[to] = last;
+                missing.pop();
+            }
         }
     }
 
