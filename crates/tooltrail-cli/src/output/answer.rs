@@ -96,6 +96,7 @@ pub(crate) fn sessions_json(answer: &Sessions) -> Value {
         "sessions": sessions.collect::<Vec<_>>(),
         "total": answer.total,
     });
+    object["source"] = answer.sources.as_str().into();
     add_read(&mut object, &answer.skipped, &answer.scanned, &answer.unreadable_names, answer.complete);
     object
 }

@@ -175,6 +175,17 @@ class Answers(unittest.TestCase):
                     self.assertEqual((counts["calls"], counts["errors"], counts["denied"]), (calls, errors, denied))
                     self.near(counts["duration_ms"], took, start)
 
+    def test_sessions(self):
+        query = f"""SELECT "user", session, count(*), count(*) FILTER (status = 'error'),
+            count(*) FILTER (status = 'denied') FROM ({self.calls}) GROUP BY ALL"""
+        expected = {row[:2]: row[2:] for row in duckdb.sql(query).fetchall()}
+        for answer in self.both("rollup", "sessions", "-n", "1000"):
+            found = {
+                (session["user"], session["session"]): (session["calls"], session["errors"], session["denied"])
+                for session in answer["sessions"]
+            }
+            self.assertEqual((found, answer["total"]), (expected, len(expected)), answer["source"])
+
 
 if __name__ == "__main__":
     unittest.main()

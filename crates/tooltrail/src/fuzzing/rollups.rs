@@ -9,8 +9,6 @@ use crate::clock::{Date, Zone};
 use crate::disk::DiskFile;
 use crate::rollup::{DayRollups, FileRollup, NewRollup, Part, extend, is_current, is_unchanged};
 
-const PARTS: [Part; 4] = [Part::Days, Part::Hours, Part::Sightings, Part::Keys];
-
 /// Tests the bytes as a file of rollups, and a day file that is made from them.
 pub(super) fn rollup(data: &[u8]) {
     let day = Date::parse("2026-11-23").unwrap_or_else(|| unreachable!());
@@ -18,7 +16,7 @@ pub(super) fn rollup(data: &[u8]) {
     for bytes in [data.to_vec(), [b"ttroll 1", data].concat()] {
         let rollups = DayRollups::open(&Memory::new(bytes), day).unwrap();
         for entry in rollups.entries.values() {
-            rollups.read(entry, &PARTS).unwrap();
+            rollups.read(entry, &Part::ALL).unwrap();
         }
     }
     let (text, steps) = day_file(data);
@@ -34,7 +32,7 @@ pub(super) fn rollup(data: &[u8]) {
     let new = BTreeMap::from([("alice".to_owned(), NewRollup::Rollup(Box::new(whole.clone())))]);
     DayRollups::open(&store, day).unwrap().write(&store, day, &new, &BTreeSet::new()).unwrap();
     let stored = DayRollups::open(&store, day).unwrap();
-    let (read, _) = stored.read(&stored.entries["alice"], &PARTS).unwrap().unwrap();
+    let (read, _) = stored.read(&stored.entries["alice"], &Part::ALL).unwrap().unwrap();
     assert_eq!(shown(&read), shown(&whole));
     assert_eq!(read.firsts, whole.firsts);
 }
@@ -61,7 +59,12 @@ fn shown(rollup: &FileRollup) -> String {
     }
     let edges = rollup.edges.iter().map(|seen| (seen.offset, &seen.sighting.tool, seen.sighting.status));
     let edges = edges.collect::<Vec<_>>();
-    write!(text, "{cells:?} {edges:?} {:?} {:?} {:?}", rollup.absorbed, rollup.hours, rollup.broken).unwrap();
+    write!(
+        text,
+        "{cells:?} {edges:?} {:?} {:?} {:?} {:?}",
+        rollup.absorbed, rollup.hours, rollup.broken, rollup.sessions
+    )
+    .unwrap();
     text
 }
 
@@ -79,8 +82,10 @@ fn day_file(data: &[u8]) -> (String, Vec<usize>) {
         let id = ["toolu_01A09q90qw90lq917835lq9", "call_0", "call_1", ""][call.min(3)];
         let entry = draw.below(20);
         let line = format!(
-            r#"{{"ts":"2026-11-23T{hour:02}:{minute:02}:{second:02}.000Z","user":"u","tool":"{tool}","status":"{status}","id":"019ab0a0-0000-7000-8000-{entry:012x}","duration_ms":{},"reason":"{reason}","call_id":"{id}","via":"{via}"}}"#,
+            r#"{{"ts":"2026-11-23T{hour:02}:{minute:02}:{second:02}.000Z","user":"u","tool":"{tool}","status":"{status}","id":"019ab0a0-0000-7000-8000-{entry:012x}","duration_ms":{},"reason":"{reason}","session":"s-{}","client":"{}","call_id":"{id}","via":"{via}"}}"#,
             took * 5_000,
+            took % 3,
+            ["", "a", "a/1", "b"][took % 4],
         );
         match draw.below(12) {
             0 => text.push_str("no entry"),

@@ -109,7 +109,8 @@ pub(crate) struct Cells {
 pub(crate) struct CountedEntry<'a> {
     user: Cow<'a, str>,
     tool: Cow<'a, str>,
-    status: Status,
+    session: Option<Cow<'a, str>>,
+    pub(super) status: Status,
     ended_ms: i64,
     duration_ms: Option<f64>,
     result_chars: Option<f64>,
@@ -120,6 +121,7 @@ impl<'a> CountedEntry<'a> {
         Self {
             user: entry.string("user").unwrap_or_default(),
             tool: entry.string("tool").unwrap_or_default(),
+            session: entry.string("session").filter(|session| !session.is_empty()),
             status: entry.status,
             ended_ms: entry.ts.as_millis(),
             duration_ms: measured(entry, "duration_ms"),
@@ -130,7 +132,17 @@ impl<'a> CountedEntry<'a> {
     pub(crate) fn of_sighting(call: &'a Sighting) -> Self {
         let Sighting { status, ended_ms, duration_ms, result_chars, .. } = *call;
         let (user, tool) = (Cow::Borrowed(&*call.user), Cow::Borrowed(&*call.tool));
-        Self { user, tool, status, ended_ms, duration_ms, result_chars }
+        let session = call.session.as_deref().map(Cow::Borrowed);
+        Self { user, tool, session, status, ended_ms, duration_ms, result_chars }
+    }
+
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// Returns when the call began, in milliseconds since 1970.
+    pub(super) fn began_ms(&self) -> i64 {
+        self.ended_ms.saturating_sub(self.duration_ms.unwrap_or(0.0) as i64)
     }
 }
 

@@ -12,7 +12,7 @@ use super::cells::Cells;
 use super::day_file::{Covered, FileRollup};
 use super::home::{self, HomeCalls, HomeRollup};
 use super::lines::Broken;
-use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sightings, encode};
+use super::record::{Part, decode_days, decode_hours, decode_keys, decode_sessions, decode_sightings, encode};
 use crate::clock::Date;
 use crate::disk::{Disk, DiskFile};
 use crate::rollup_files;
@@ -98,6 +98,7 @@ impl DayRollups {
                 Part::Days => decode_days(&bytes, &mut rollup).map(|found| days = found),
                 Part::Hours => decode_hours(&bytes, &mut rollup),
                 Part::Sightings => decode_sightings(&bytes, &mut rollup),
+                Part::Sessions => decode_sessions(&bytes, &mut rollup),
                 Part::Keys => decode_keys(&bytes, &mut rollup),
             };
             if is_read.is_none() {
@@ -184,7 +185,7 @@ impl DayRollups {
         if entry.unfit_len > 0 {
             return Ok(Some(Record { entry, parts, rollup: None }));
         }
-        for (read, part) in parts.iter_mut().zip([Part::Days, Part::Hours, Part::Sightings, Part::Keys]) {
+        for (read, part) in parts.iter_mut().zip(Part::ALL) {
             let Some(bytes) = self.part(&entry, part)? else { return Ok(None) };
             *read = bytes;
         }

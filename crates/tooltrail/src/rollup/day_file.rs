@@ -11,6 +11,7 @@ use std::io;
 
 use super::cells::{Cells, CountedEntry, hour_of};
 use super::lines::{Broken, FileLine, Settled, id_of, is_near_midnight, is_own, seen};
+use super::sessions::{SessionRow, SessionRows};
 use super::sightings::{Seen, Sightings, call_key_of, key_of};
 use crate::clock::{Date, Zone};
 use crate::day::Forward;
@@ -20,7 +21,8 @@ use crate::query::Line;
 /// The bytes before the covered length that must be the same, at most. Each line of ours ends with random characters.
 const LAST_BYTES: usize = 1_024;
 
-/// The most cells of a rollup, about 200 bytes each: a sender that invents tools must not fill the memory.
+/// The most cells and the most sessions of a rollup, about 200 bytes each: a sender that invents names must not fill the
+/// memory.
 const CELLS_MAX: usize = 50_000;
 
 /// The most ids and call ids whose places are known, 16 bytes each. Later entries are counted without a comparison.
@@ -54,6 +56,8 @@ pub(crate) struct FileRollup {
     pub(crate) hours: BTreeMap<u32, (u64, u64)>,
     /// Of each user and tool, the time and the offset of the first entry.
     pub(crate) firsts: BTreeMap<(u32, u32), (i64, u64)>,
+    /// The sessions, with all calls but those of `edges`.
+    pub(crate) sessions: SessionRows,
     /// All sightings of calls that may have further ones in the file of the day before or after, by offset.
     pub(crate) edges: Vec<Seen>,
     /// The offsets of entries that do not count, in order.
@@ -62,7 +66,28 @@ pub(crate) struct FileRollup {
     pub(super) keys: Vec<(u64, u64)>,
 }
 
-/// Why a file has no rollup: its times depend on the zone in which they are read, or it has too many tools.
+impl FileRollup {
+    fn count(&mut self, call: &CountedEntry<'_>) {
+        self.cells.add(call);
+        if let Some(session) = self.session(call) {
+            session.count(call.status);
+        }
+    }
+
+    fn uncount(&mut self, call: &CountedEntry<'_>) {
+        self.cells.remove(call);
+        if let Some(session) = self.session(call) {
+            session.uncount(call.status);
+        }
+    }
+
+    fn session(&mut self, call: &CountedEntry<'_>) -> Option<&mut SessionRow> {
+        let (user, _) = self.cells.names_of(call);
+        call.session().map(|session| self.sessions.entry((user, session.into())).or_default())
+    }
+}
+
+/// Why a file has no rollup: its times depend on the zone in which they are read, or it has too many tools or sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfit;
 
@@ -190,7 +215,8 @@ impl Extension<'_> {
     }
 
     fn entry(&mut self, entry: &Line<'_>, offset: u64, len: u64) -> io::Result<()> {
-        self.is_unfit |= !entry.has_zone() || self.rollup.cells.cells.len() > CELLS_MAX;
+        self.is_unfit |=
+            !entry.has_zone() || self.rollup.cells.cells.len() > CELLS_MAX || self.rollup.sessions.len() > CELLS_MAX;
         if let Some(id) = id_of(entry).filter(|_| self.has_room()) {
             let key = key_of(&[b"id", &id.to_be_bytes()]);
             if self.has(key, |known| id_of(known) == Some(id))? {
@@ -207,21 +233,24 @@ impl Extension<'_> {
         let name = rollup.cells.names_of(&call);
         let first = rollup.firsts.entry(name).or_insert((ended_ms, offset));
         *first = (*first).min((ended_ms, offset));
+        if let Some(session) = rollup.session(&call) {
+            session.see(call.began_ms(), ended_ms, entry.string("client").as_deref());
+        }
         let Some(key) = call_key_of(entry).filter(|_| self.has_room()) else {
-            self.rollup.cells.add(&call);
+            self.rollup.count(&call);
             return Ok(());
         };
         if self.count_anew(key)? {
             match self.sightings.add(seen(entry, offset, self.day, true)) {
                 None => self.note(key, offset),
-                Some(_) => self.rollup.cells.add(&call),
+                Some(_) => self.rollup.count(&call),
             }
         } else {
             self.note(key, offset);
             if is_near_midnight(self.day, ended_ms) {
                 self.rollup.edges.push(seen(entry, offset, self.day, true));
             } else {
-                self.rollup.cells.add(&call);
+                self.rollup.count(&call);
             }
         }
         Ok(())
@@ -277,7 +306,7 @@ impl Extension<'_> {
         }
         let before = Settled::of(before, self.day);
         let rollup = &mut *self.rollup;
-        before.counted.iter().for_each(|seen| rollup.cells.remove(&CountedEntry::of_sighting(&seen.sighting)));
+        before.counted.iter().for_each(|seen| rollup.uncount(&CountedEntry::of_sighting(&seen.sighting)));
         self.taken_away.extend(before.edges.iter().map(|seen| seen.offset));
         self.taken_away.extend(before.absorbed);
         Ok(true)
@@ -304,7 +333,7 @@ impl Extension<'_> {
     fn finish(self) {
         let settled = Settled::of(self.sightings, self.day);
         let rollup = self.rollup;
-        settled.counted.iter().for_each(|seen| rollup.cells.add(&CountedEntry::of_sighting(&seen.sighting)));
+        settled.counted.iter().for_each(|seen| rollup.count(&CountedEntry::of_sighting(&seen.sighting)));
         rollup.edges.retain(|seen| !self.taken_away.contains(&seen.offset));
         rollup.absorbed.retain(|offset| !self.taken_away.contains(offset));
         rollup.edges.extend(settled.edges);

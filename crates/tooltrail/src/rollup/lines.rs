@@ -92,7 +92,9 @@ pub(crate) struct Settled {
     pub(crate) counted: Vec<Seen>,
     /// All sightings of calls that may have further ones in the file of the day before or after.
     pub(crate) edges: Vec<Seen>,
-    /// The offsets of the sightings that do not count.
+    /// All other sightings, which do not count.
+    pub(crate) others: Vec<Seen>,
+    /// The offsets of all sightings that do not count.
     pub(crate) absorbed: Vec<u64>,
 }
 
@@ -107,6 +109,7 @@ impl Settled {
                 settled.edges.extend(call.into_all());
             } else {
                 settled.counted.push(call.best);
+                settled.others.extend(call.others);
             }
         }
         settled.edges.sort_by_key(|seen| seen.offset);

@@ -11,6 +11,7 @@ mod home;
 mod lines;
 mod numbers;
 mod record;
+mod sessions;
 mod sightings;
 mod sketch;
 
@@ -22,6 +23,7 @@ pub(crate) use lines::{Broken, FileLine, Settled, id_of, is_own, seen};
 pub(crate) use numbers::Numbers;
 pub use numbers::Quantiles;
 pub(crate) use record::Part;
+pub(crate) use sessions::SessionRow;
 pub use sightings::is_random_call_id;
 pub(crate) use sightings::{Seen, Sighting, Sightings};
 pub(crate) use sketch::Sketch;

@@ -1,10 +1,11 @@
-//! A rollup of a day file as bytes, in four parts, so that an answer reads only what it needs.
+//! A rollup of a day file as bytes, in five parts, so that an answer reads only what it needs.
 
 use std::collections::BTreeMap;
 
 use super::bytes::{Reader, Writer};
 use super::cells::{Cell, CellKey, Cells, Names};
 use super::day_file::FileRollup;
+use super::sessions::SessionRow;
 use super::sightings::{Seen, Sighting};
 use crate::call::{Status, Via};
 use crate::clock::Timestamp;
@@ -18,12 +19,17 @@ pub(crate) enum Part {
     Hours,
     /// The sightings near midnight, and the offsets that do not count.
     Sightings,
+    /// The sessions. The names are those of the days.
+    Sessions,
     /// The keys of all ids.
     Keys,
 }
 
 impl Part {
-    pub(super) const COUNT: usize = 4;
+    pub(super) const COUNT: usize = 5;
+
+    /// All parts, in the order in which they must be read.
+    pub(crate) const ALL: [Self; Self::COUNT] = [Self::Days, Self::Hours, Self::Sightings, Self::Sessions, Self::Keys];
 }
 
 /// Returns the parts of a rollup as bytes.
@@ -49,12 +55,22 @@ pub(super) fn encode(rollup: &FileRollup) -> [Vec<u8>; Part::COUNT] {
         sightings.number(offset - before);
         before = *offset;
     }
+    let mut sessions = Writer::default();
+    sessions.number(rollup.sessions.len() as u64);
+    for ((user, name), row) in &rollup.sessions {
+        sessions.number(u64::from(*user));
+        sessions.text(name);
+        sessions.option(row.client.as_deref(), Writer::text);
+        let times = [row.begin_ms.cast_unsigned(), row.end_ms.cast_unsigned()];
+        sessions.all(times);
+        sessions.all([row.calls, row.errors, row.denied]);
+    }
     keys.number(rollup.keys.len() as u64);
     for (key, offset) in &rollup.keys {
         keys.0.extend(key.to_le_bytes());
         keys.number(*offset);
     }
-    [days.0, hours.0, sightings.0, keys.0]
+    [days.0, hours.0, sightings.0, sessions.0, keys.0]
 }
 
 /// Reads the names, the calls by day and the first uses; `None` if the bytes are something else.
@@ -87,6 +103,19 @@ pub(super) fn decode_sightings(bytes: &[u8], rollup: &mut FileRollup) -> Option<
     for _ in 0..reader.count()? {
         before = before.checked_add(reader.number()?)?;
         rollup.absorbed.push(before);
+    }
+    reader.0.is_empty().then_some(())
+}
+
+/// Reads the sessions.
+pub(super) fn decode_sessions(bytes: &[u8], rollup: &mut FileRollup) -> Option<()> {
+    let mut reader = Reader(bytes);
+    for _ in 0..reader.count()? {
+        let key = (reader.small()?, reader.text()?);
+        let client = reader.option(Reader::text)?;
+        let (begin_ms, end_ms) = (reader.number()?.cast_signed(), reader.number()?.cast_signed());
+        let (calls, errors, denied) = (reader.number()?, reader.number()?, reader.number()?);
+        rollup.sessions.insert(key, SessionRow { client, begin_ms, end_ms, calls, errors, denied });
     }
     reader.0.is_empty().then_some(())
 }

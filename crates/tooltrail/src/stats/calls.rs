@@ -80,7 +80,12 @@ impl<C: CountCalls> Reading<'_, C> {
         let read = file.stat().and_then(|stat| {
             self.context.scanned.files += 1;
             match self.rollup(folder, day, (&*file, &stat))? {
-                Some(Rolled { rollup, days, complete }) if self.grain != Grain::Call => {
+                Some(Rolled { rollup, complete, .. })
+                    if self.grain == Grain::Session && self.count_sessions(folder, day, &rollup) =>
+                {
+                    Ok(complete)
+                }
+                Some(Rolled { rollup, days, complete }) if matches!(self.grain, Grain::Hour | Grain::Day) => {
                     self.count_rollup(folder, day, (&rollup, days.as_ref()), &*file)?;
                     Ok(complete)
                 }

@@ -2,7 +2,7 @@
 
 use crate::call::Status;
 use crate::clock::{Date, Timestamp};
-use crate::rollup::{Cell, Sighting};
+use crate::rollup::{Cell, SessionRow, Sighting};
 
 /// Counts calls.
 pub(super) trait CountCalls {
@@ -24,11 +24,17 @@ pub(super) trait CountCalls {
         true
     }
 
+    /// Takes note of an entry that the question asks for, whether it counts as a call or not.
+    fn see(&mut self, _sighting: &Sighting) {}
+
     /// Counts one call.
     fn count(&mut self, call: &Sighting);
 
     /// Counts several calls that have user, tool, status and a part of time in common.
     fn count_cell(&mut self, _cell: &CountedCell<'_>) {}
+
+    /// Counts the calls of a session in one file.
+    fn count_session(&mut self, _user: &str, _session: &str, _row: &SessionRow) {}
 
     /// Counts for users what [`CountCalls::count_cell`] has counted without their names.
     fn count_user(&mut self, _user: &str, _calls: u64) {}
@@ -40,6 +46,8 @@ pub(super) enum Grain {
     Call,
     Hour,
     Day,
+    /// All calls of a session in a file.
+    Session,
 }
 
 /// Several calls that have much in common.

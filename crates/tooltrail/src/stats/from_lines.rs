@@ -15,51 +15,70 @@ use crate::rollup::{Broken, FileLine, FileRollup, Settled, Sightings, id_of, is_
 /// more, the file is read once more.
 const MATCHES_MAX: usize = 50_000;
 
-impl<C: CountCalls> Reading<'_, C> {
-    /// Reads the lines of a file, and calls `found` with each entry that is of interest. Returns whether all was read.
-    fn lines(
-        &self,
-        (file, stat): (&dyn DiskFile, &Stat),
-        only_matching: bool,
-        mut found: impl FnMut(&Self, Line<'_>, u64) -> bool,
-    ) -> io::Result<Lines> {
-        let mut forward = Forward::new(file, 0, stat.len);
-        let (mut broken, mut bytes, mut go_on) = (Broken::default(), 0, true);
-        loop {
-            let zone = &self.trail.zone;
-            let read = forward.step(|offset, line| {
-                let Some(line) = line else {
-                    broken.too_long += 1;
-                    return;
-                };
-                let read = if only_matching {
-                    FileLine::read_if(offset, line, zone, |line| self.filter.may_match(line))
-                } else {
-                    Some(FileLine::read(offset, line, zone))
-                };
-                match read {
-                    Some(FileLine::Broken) => broken.line(line),
-                    Some(FileLine::Entry(entry)) if go_on => go_on = found(self, entry, offset),
-                    _ => {}
-                }
-            })?;
-            bytes += read;
-            if read == 0 {
-                let is_torn = forward.position() < stat.len;
-                return Ok(Lines { broken, is_torn, bytes, complete: true, ended: !go_on });
-            }
-            let spent = self.is_spent(bytes);
-            if spent || !go_on {
-                return Ok(Lines { broken, is_torn: false, bytes, complete: !spent, ended: !go_on });
-            }
-        }
+/// The most ids of one file that are remembered to find an entry that is in it twice: 16 bytes each, twice that in the
+/// hash table.
+const IDS_MAX: usize = 1_000_000;
+
+/// The lines of a file that are being read.
+struct LineReader<'f> {
+    forward: Forward<'f>,
+    len: u64,
+    /// Whether lines are read only if their bytes allow a match.
+    only_matching: bool,
+    broken: Broken,
+    bytes: u64,
+    /// Whether the file ends with bytes without a newline.
+    is_torn: bool,
+    /// Whether everything was read.
+    complete: bool,
+}
+
+impl<'f> LineReader<'f> {
+    fn new((file, stat): (&'f dyn DiskFile, &Stat), only_matching: bool) -> Self {
+        let (forward, broken) = (Forward::new(file, 0, stat.len), Broken::default());
+        Self { forward, len: stat.len, only_matching, broken, bytes: 0, is_torn: false, complete: false }
     }
 
-    fn took(&mut self, lines: &Lines) {
+    /// Reads one block and calls `found` with each entry. Returns whether there is more to read.
+    fn step<C: CountCalls>(
+        &mut self,
+        reading: &Reading<'_, C>,
+        mut found: impl FnMut(Line<'_>, u64),
+    ) -> io::Result<bool> {
+        let Self { forward, broken, only_matching, .. } = self;
+        let zone = &reading.trail.zone;
+        let read = forward.step(|offset, line| {
+            let Some(line) = line else {
+                broken.too_long += 1;
+                return;
+            };
+            let read = if *only_matching {
+                FileLine::read_if(offset, line, zone, |line| reading.filter.may_match(line))
+            } else {
+                Some(FileLine::read(offset, line, zone))
+            };
+            match read {
+                Some(FileLine::Broken) => broken.line(line),
+                Some(FileLine::Entry(entry)) => found(entry, offset),
+                Some(FileLine::Blank) | None => {}
+            }
+        })?;
+        self.bytes += read;
+        if read == 0 {
+            self.is_torn = self.forward.position() < self.len;
+            self.complete = true;
+        }
+        Ok(read > 0 && !reading.is_spent(self.bytes))
+    }
+}
+
+impl<C: CountCalls> Reading<'_, C> {
+    fn took(&mut self, lines: &LineReader<'_>) -> bool {
         self.context.skipped.add(&lines.broken);
         self.context.skipped.torn += u64::from(lines.is_torn);
         self.context.scanned.bytes += lines.bytes;
         self.sources.files += 1;
+        lines.complete
     }
 
     /// Counts the matching calls of a file whose rollup says which sightings do not count.
@@ -70,25 +89,33 @@ impl<C: CountCalls> Reading<'_, C> {
         file: (&dyn DiskFile, &Stat),
         mut rollup: FileRollup,
     ) -> io::Result<bool> {
-        // The file may have been covered in parts by now.
         let edges = rollup.edges.iter().enumerate().map(|(n, seen)| (seen.offset, n)).collect::<HashMap<_, _>>();
         rollup.edges.iter_mut().for_each(|seen| seen.is_asked = false);
-        let mut counted = Vec::new();
-        let only_matching = self.filter.has_needles();
-        let lines = self.lines(file, only_matching, |reading, entry, offset| {
-            if reading.asks(&entry) && rollup.absorbed.binary_search(&offset).is_err() {
-                let seen = reading.seen(&entry, offset, true);
-                match edges.get(&offset) {
+        let mut lines = LineReader::new(file, self.filter.has_needles());
+        let mut matches = Vec::new();
+        loop {
+            let more = lines.step(self, |entry, offset| {
+                if self.asks(&entry) {
+                    matches.push(self.seen(&entry, offset, true));
+                }
+            })?;
+            for seen in matches.drain(..) {
+                match edges.get(&seen.offset) {
                     Some(edge) => rollup.edges[*edge] = seen,
-                    None => counted.push(seen.sighting),
+                    None => {
+                        self.counts.see(&seen.sighting);
+                        if rollup.absorbed.binary_search(&seen.offset).is_err() {
+                            self.counts.count(&seen.sighting);
+                        }
+                    }
                 }
             }
-            true
-        })?;
-        self.took(&lines);
-        counted.iter().for_each(|call| self.counts.count(call));
+            if !more {
+                break;
+            }
+        }
         self.keep_edges(folder, day, rollup.edges);
-        Ok(lines.complete)
+        Ok(self.took(&lines))
     }
 
     /// Counts the calls of a file without a rollup. If entries that match have call ids, the whole file is read, because
@@ -99,51 +126,64 @@ impl<C: CountCalls> Reading<'_, C> {
         day: Date,
         file: (&dyn DiskFile, &Stat),
     ) -> io::Result<bool> {
-        if self.filter.has_needles() {
-            let (mut matches, mut ids) = (Vec::new(), HashSet::new());
-            let lines = self.lines(file, true, |reading, entry, offset| {
-                if !reading.asks(&entry) || id_of(&entry).is_some_and(|id| !ids.insert(id)) {
-                    return true;
-                }
-                let seen = reading.seen(&entry, offset, true);
-                let goes_on = seen.sighting.call_id.is_none() && matches.len() < MATCHES_MAX;
-                matches.push(seen.sighting);
-                goes_on
-            })?;
-            if !lines.ended {
-                self.took(&lines);
-                matches.iter().for_each(|call| self.counts.count(call));
-                return Ok(lines.complete);
-            }
-            self.context.scanned.bytes += lines.bytes;
+        if !self.filter.has_needles() {
+            return self.whole(folder, day, file);
         }
+        let (mut matches, mut ids, mut has_call_id) = (Vec::new(), HashSet::new(), false);
+        let mut lines = LineReader::new(file, true);
+        loop {
+            let more = lines.step(self, |entry, offset| {
+                if self.asks(&entry) && id_of(&entry).is_none_or(|id| ids.insert(id)) {
+                    let seen = self.seen(&entry, offset, true);
+                    has_call_id |= seen.sighting.call_id.is_some();
+                    matches.push(seen.sighting);
+                }
+            })?;
+            if has_call_id || matches.len() > MATCHES_MAX {
+                self.context.scanned.bytes += lines.bytes;
+                return self.whole(folder, day, file);
+            }
+            if !more {
+                break;
+            }
+        }
+        for call in &matches {
+            self.counts.see(call);
+            self.counts.count(call);
+        }
+        Ok(self.took(&lines))
+    }
+
+    /// Counts the calls of a file by reading all of it.
+    fn whole(&mut self, folder: &str, day: Date, file: (&dyn DiskFile, &Stat)) -> io::Result<bool> {
         let (mut alone, mut sightings, mut ids) = (Vec::new(), Sightings::default(), HashSet::new());
-        let lines = self.lines(file, false, |reading, entry, offset| {
-            if is_own(&entry) && !reading.own || id_of(&entry).is_some_and(|id| !ids.insert(id)) {
-                return true;
+        let mut lines = LineReader::new(file, false);
+        loop {
+            let more = lines.step(self, |entry, offset| {
+                let is_new = |id| ids.len() >= IDS_MAX || ids.insert(id);
+                if is_own(&entry) && !self.own || !id_of(&entry).is_none_or(is_new) {
+                    return;
+                }
+                let is_asked = self.asks(&entry);
+                if is_asked || entry.string("call_id").is_some_and(|call_id| !call_id.is_empty()) {
+                    let seen = sightings.add(self.seen(&entry, offset, is_asked));
+                    alone.extend(seen.filter(|seen| seen.is_asked));
+                }
+            })?;
+            for seen in alone.drain(..) {
+                self.counts.see(&seen.sighting);
+                self.counts.count(&seen.sighting);
             }
-            let is_asked = reading.asks(&entry);
-            if is_asked || entry.string("call_id").is_some_and(|call_id| !call_id.is_empty()) {
-                alone.extend(sightings.add(reading.seen(&entry, offset, is_asked)).filter(|seen| seen.is_asked));
+            if !more {
+                break;
             }
-            true
-        })?;
-        self.took(&lines);
+        }
         let settled = Settled::of(sightings, day);
-        let counted = settled.counted.iter().filter(|seen| seen.is_asked).chain(&alone);
+        let seen = settled.counted.iter().chain(&settled.others).filter(|seen| seen.is_asked);
+        seen.for_each(|seen| self.counts.see(&seen.sighting));
+        let counted = settled.counted.iter().filter(|seen| seen.is_asked);
         counted.for_each(|seen| self.counts.count(&seen.sighting));
         self.keep_edges(folder, day, settled.edges);
-        Ok(lines.complete)
+        Ok(self.took(&lines))
     }
-}
-
-/// What was read of a file.
-struct Lines {
-    broken: Broken,
-    /// Whether the file ends with bytes without a newline.
-    is_torn: bool,
-    bytes: u64,
-    complete: bool,
-    /// Whether the reader wanted no more.
-    ended: bool,
 }

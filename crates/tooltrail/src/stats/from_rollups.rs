@@ -42,7 +42,9 @@ impl<C: CountCalls> Reading<'_, C> {
         }
         let (begin, end) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
         let read = if stat.len > entry.covered.len {
-            read(rollups, entry, &[Part::Days, Part::Hours, Part::Sightings, Part::Keys])
+            read(rollups, entry, &Part::ALL)
+        } else if self.grain == Grain::Session {
+            read(rollups, entry, &[Part::Days, Part::Hours, Part::Sightings, Part::Sessions])
         } else if self.grain == Grain::Call {
             read(rollups, entry, &[Part::Sightings])
         } else if self.grain == Grain::Day && self.is_whole(begin, end) {
@@ -81,6 +83,24 @@ impl<C: CountCalls> Reading<'_, C> {
             let rollups = DayRollups::open(&**self.trail.home.disk(), day).ok();
             self.rollups = rollups.map(|rollups| (day, rollups));
         }
+    }
+
+    /// Counts the sessions of a rollup, if the question asks for all of its hours. Returns whether it does.
+    pub(super) fn count_sessions(&mut self, folder: &str, day: Date, rollup: &FileRollup) -> bool {
+        let hours = rollup.hours.keys().map(|hour| hour_start(*hour).as_millis());
+        if !hours.into_iter().all(|begin| self.is_whole(begin, begin + HOUR_MS)) {
+            return false;
+        }
+        self.context.skipped.add(&rollup.broken);
+        for ((user, session), row) in &rollup.sessions {
+            let user = rollup.cells.names.name(*user);
+            // The question asks for neither tools nor statuses.
+            if self.asks_for(user, "", Status::Ok) {
+                self.counts.count_session(user, session, row);
+            }
+        }
+        rollup.edges.iter().for_each(|seen| self.edge(folder, day, seen.clone()));
+        true
     }
 
     /// Whether the range contains all of this time.
@@ -160,7 +180,7 @@ impl<C: CountCalls> Reading<'_, C> {
         let query = &self.question.query;
         let is_each_asked = !query.is_about("tool") && !query.is_about("status");
         let (begin, end) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
-        let is_possible = self.grain != Grain::Call
+        let is_possible = matches!(self.grain, Grain::Hour | Grain::Day)
             && !query.is_about("user")
             && (is_each_asked || !self.counts.wants_users())
             && self.is_whole(begin, end)

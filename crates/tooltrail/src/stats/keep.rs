@@ -232,9 +232,8 @@ impl RollupKeeper {
         if entry.is_some_and(|entry| entry.covered.len == stat.len) {
             return Ok(nothing);
         }
-        let parts = [Part::Days, Part::Hours, Part::Sightings, Part::Keys];
         let before = match entry {
-            Some(entry) => rollups.read(entry, &parts)?.map(|(rollup, _)| rollup),
+            Some(entry) => rollups.read(entry, &Part::ALL)?.map(|(rollup, _)| rollup),
             None => None,
         };
         let mut rollup = before.unwrap_or_else(FileRollup::default);
@@ -321,5 +320,65 @@ impl Upkeep for RollupKeeper {
     fn step(&self) -> UpkeepStep {
         // A rollup that cannot be written holds up nothing.
         self.one_step().unwrap_or(UpkeepStep { again: CHECK_EVERY })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::query::Question;
+    use crate::read::Trail;
+
+    #[derive(Debug, Default)]
+    struct TestClock(AtomicU64);
+
+    impl Clock for TestClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(1_764_000_000_000)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_secs(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    #[test]
+    fn what_was_changed_in_the_middle_of_a_file_is_found_after_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, clock) = (Home::create(folder.path(), false).unwrap(), Arc::<TestClock>::default());
+        let path = folder.path().join("alice/tool_audit/2025-11-24.jsonl");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let line = |n: u32| {
+            format!(
+                "{{\"ts\":\"2025-11-24T08:00:{:02}.000Z\",\"user\":\"alice\",\"tool\":\"t\",\"status\":\"ok\",\"n\":\"{n:03}\"}}\n",
+                n % 60
+            )
+        };
+        let text = (0..100).map(line).collect::<String>();
+        fs::write(&path, &text).unwrap();
+        let keeper = RollupKeeper::new(home.clone(), clock.clone());
+        // The file waits for more lines first, and is then counted without being asked for.
+        let trail = Trail::new(home, clock.clone(), Zone::UTC);
+        let steps = |count: u64| {
+            for _ in 0..count {
+                keeper.step();
+                clock.0.fetch_add(31, Ordering::Relaxed);
+            }
+        };
+        let answer = || {
+            let stats = trail.stats(&Question::new()).unwrap();
+            (stats.by_tool["t"].calls, stats.by_tool.contains_key("u"), stats.sources.as_str())
+        };
+        assert_eq!(answer(), (100, false, "scan"));
+        steps(40);
+        assert_eq!(answer(), (100, false, "rollup"));
+        // The same file with other bytes of the same length, far from its end.
+        fs::write(&path, text.replacen("\"tool\":\"t\"", "\"tool\":\"u\"", 1)).unwrap();
+        steps(80);
+        assert_eq!(answer(), (99, true, "rollup"));
     }
 }

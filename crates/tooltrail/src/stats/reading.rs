@@ -48,7 +48,10 @@ impl<'a, C: CountCalls> Reading<'a, C> {
         let now = trail.clock.now();
         let own = question.query.names_own_events();
         let range = question.query.range(now);
-        let grain = if question.query.is_countable() && !own { counts.grain() } else { Grain::Call };
+        let mut grain = if question.query.is_countable() && !own { counts.grain() } else { Grain::Call };
+        if grain == Grain::Session && (question.query.is_about("tool") || question.query.is_about("status")) {
+            grain = Grain::Call;
+        }
         Self {
             trail,
             question,
@@ -105,6 +108,7 @@ impl<'a, C: CountCalls> Reading<'a, C> {
         let mut edges = std::mem::take(&mut self.edges);
         edges.sort_by(|a, b| (&a.0, a.1, a.2.offset).cmp(&(&b.0, b.1, b.2.offset)));
         let mut calls = Sightings::default();
+        edges.iter().filter(|(.., seen)| seen.is_asked).for_each(|(.., seen)| self.counts.see(&seen.sighting));
         let alone = edges.into_iter().filter_map(|(_, _, seen)| calls.add(seen)).collect::<Vec<_>>();
         let joined = calls.into_calls().map(|call| call.best);
         for seen in alone.into_iter().chain(joined).filter(|seen| seen.is_asked) {

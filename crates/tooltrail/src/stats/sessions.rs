@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 
 use super::calls::count_calls;
-use super::counting::CountCalls;
-use crate::call::Status;
+use super::counting::{CountCalls, Grain, Sources};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::query::Question;
 use crate::read::{Scanned, Skipped, Trail};
-use crate::rollup::Sighting;
+use crate::rollup::{SessionRow, Sighting};
 
 /// The most sessions that are counted, about 200 bytes each. Calls of further ones are left out, and the answer says so.
 const SESSIONS_MAX: usize = 200_000;
@@ -26,6 +25,8 @@ pub struct Sessions {
     pub skipped: Skipped,
     /// How much was read.
     pub scanned: Scanned,
+    /// Where the numbers are from.
+    pub sources: Sources,
     /// The first ten files and folders that could not be read, by their paths below the home.
     pub unreadable_names: Vec<String>,
     /// False if a limit was reached or something could not be read.
@@ -57,43 +58,60 @@ pub struct SessionSummary {
 #[derive(Default)]
 struct Counting {
     /// The sessions by user and name.
-    sessions: HashMap<(Box<str>, Box<str>), SessionSummary>,
+    sessions: HashMap<(Box<str>, Box<str>), SessionRow>,
     left_out: bool,
+}
+
+impl Counting {
+    fn session(&mut self, user: &str, session: &str) -> Option<&mut SessionRow> {
+        let key = (user.into(), session.into());
+        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&key) {
+            self.left_out = true;
+            return None;
+        }
+        Some(self.sessions.entry(key).or_default())
+    }
 }
 
 impl CountCalls for Counting {
     const WANTS_CLIENTS: bool = true;
 
+    fn grain(&self) -> Grain {
+        Grain::Session
+    }
+
+    fn see(&mut self, sighting: &Sighting) {
+        let Some(session) = &sighting.session else { return };
+        if let Some(row) = self.session(&sighting.user, session) {
+            row.see_sighting(sighting);
+        }
+    }
+
     fn count(&mut self, call: &Sighting) {
-        let Some(name) = &call.session else { return };
-        let key = (call.user.clone(), name.clone());
-        if self.sessions.len() >= SESSIONS_MAX && !self.sessions.contains_key(&key) {
-            self.left_out = true;
-            return;
+        let Some(session) = &call.session else { return };
+        if let Some(row) = self.session(&call.user, session) {
+            row.count(call.status);
         }
-        let (begin, end) = (Timestamp::from_millis(call.began_ms()), Timestamp::from_millis(call.ended_ms));
-        let session = self.sessions.entry(key).or_insert_with(|| SessionSummary {
-            session: name.to_string(),
-            user: call.user.to_string(),
-            client: None,
-            begin,
-            end,
-            calls: 0,
-            errors: 0,
-            denied: 0,
-        });
-        session.begin = session.begin.min(begin);
-        session.end = session.end.max(end);
-        session.calls += 1;
-        session.errors += u64::from(call.status == Status::Error);
-        session.denied += u64::from(call.status == Status::Denied);
-        // A sub-agent's calls may name the program without its version.
-        let knows_more = |client: &str| {
-            session.client.as_ref().is_none_or(|known| client.len() > known.len() && client.starts_with(known.as_str()))
-        };
-        if let Some(client) = call.client.as_deref().filter(|client| knows_more(client)) {
-            session.client = Some(client.to_owned());
+    }
+
+    fn count_session(&mut self, user: &str, session: &str, row: &SessionRow) {
+        if let Some(known) = self.session(user, session) {
+            known.merge(row);
         }
+    }
+}
+
+/// Returns a session as it is answered.
+fn summary(((user, session), row): ((Box<str>, Box<str>), SessionRow)) -> SessionSummary {
+    SessionSummary {
+        session: session.into(),
+        user: user.into(),
+        client: row.client.map(Into::into),
+        begin: Timestamp::from_millis(row.begin_ms),
+        end: Timestamp::from_millis(row.end_ms),
+        calls: row.calls,
+        errors: row.errors,
+        denied: row.denied,
     }
 }
 
@@ -106,12 +124,15 @@ impl Trail {
     pub fn sessions(&self, question: &Question) -> Result<Sessions, Error> {
         let mut counting = Counting::default();
         let read = count_calls(self, question, &mut counting)?;
-        let mut sessions = counting.sessions.into_values().collect::<Vec<_>>();
+        // A session of which no entry counts as a call has none.
+        let sessions = counting.sessions.into_iter().filter(|(_, row)| row.calls > 0);
+        let mut sessions = sessions.map(summary).collect::<Vec<_>>();
         let total = sessions.len() as u64;
         sessions.sort_by(|a, b| b.end.cmp(&a.end).then_with(|| (&a.user, &a.session).cmp(&(&b.user, &b.session))));
         sessions.truncate(question.limit);
         let complete = read.complete && !counting.left_out;
         let (skipped, scanned, unreadable_names) = (read.skipped, read.scanned, read.unreadable_names);
-        Ok(Sessions { sessions, total, skipped, scanned, unreadable_names, complete })
+        let sources = read.sources;
+        Ok(Sessions { sessions, total, skipped, scanned, sources, unreadable_names, complete })
     }
 }
