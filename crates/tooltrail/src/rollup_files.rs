@@ -39,7 +39,19 @@ pub(crate) fn lock(disk: &dyn Disk) -> io::Result<Box<dyn Lock>> {
 /// Any I/O error of the operating system.
 pub(crate) fn remove(disk: &dyn Disk, date: Date) -> io::Result<()> {
     with_path(date, |path| disk.remove(path))?;
+    remove_unfinished(disk)?;
     disk.sync_folder(&[OWN_FOLDER, FOLDER])
+}
+
+/// Removes what a process has left that was killed while it wrote a rollup: it may hold names that are erased now.
+///
+/// # Errors
+/// Any I/O error of the operating system.
+pub(crate) fn remove_unfinished(disk: &dyn Disk) -> io::Result<()> {
+    for file in disk.list(&[OWN_FOLDER, FOLDER])?.iter().filter(|file| file.name.ends_with(".new")) {
+        disk.remove(&[OWN_FOLDER, FOLDER, &file.name])?;
+    }
+    Ok(())
 }
 
 /// Returns the dates that have rollups.

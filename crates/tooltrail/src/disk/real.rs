@@ -254,7 +254,9 @@ impl Disk for RealDisk {
     fn replace(&self, file: &[&str], bytes: &[u8]) -> io::Result<()> {
         let (name, folder) = file.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let folder = self.folder(folder, true)?;
-        let (name, temporary) = (plain(name)?, format!(".{}.{}.new", name, std::process::id()));
+        // Two threads of a process may replace one file at the same time.
+        let count = CREATED.fetch_add(1, Ordering::Relaxed);
+        let (name, temporary) = (plain(name)?, format!(".{}.{}.{count}.new", name, std::process::id()));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = File::from(rustix::fs::openat(&folder, &*temporary, flags, self.file_mode)?);
         self.set_up(&new, self.file_mode)?;

@@ -136,6 +136,7 @@ impl RollupKeeper {
     /// Returns all day files, by date.
     fn all_files(&self) -> io::Result<Vec<(Date, Vec<String>)>> {
         let disk = &**self.home.disk();
+        rollup_files::remove_unfinished(disk)?;
         let mut dates = BTreeMap::<Date, Vec<String>>::new();
         for folder in user_folders(disk)? {
             let Ok(files) = disk.list(&[&folder, TRAIL_FOLDER]) else { continue };

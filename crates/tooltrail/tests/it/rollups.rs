@@ -390,6 +390,10 @@ fn two_keepers_and_a_writer_disturb_nobody() {
     let mut world = World::new(9);
     world.append(300);
     let (home, clock) = (world.home(), world.clock.clone());
+    // A process that was killed while it wrote.
+    let unfinished = home.join(".tooltrail/rollup/.2025-11-24.1.99.0.new");
+    fs::create_dir_all(unfinished.parent().unwrap()).unwrap();
+    fs::write(&unfinished, "alice").unwrap();
     std::thread::scope(|scope| {
         let keepers = [(); 2].map(|()| {
             let (home, clock) = (home.clone(), clock.clone());
@@ -407,4 +411,5 @@ fn two_keepers_and_a_writer_disturb_nobody() {
         keepers.into_iter().for_each(|keeper| keeper.join().unwrap());
     });
     assert!(world.check("after two keepers") > 0);
+    assert!(!unfinished.exists());
 }
