@@ -1,13 +1,13 @@
 //! Reads the lines of a day file as sightings of calls.
 
-use super::sightings::{Seen, Sighting, Sightings};
+use super::sightings::{Seen, SightedCall, Sighting, Sightings};
 use crate::call::{EntryId, Via};
 use crate::clock::{Date, Zone};
 use crate::query::{Line, instant};
 
 /// How near to midnight two sightings in the files of neighbouring days end, if they may be one call. Captures see the
 /// end of a call within a second, so a minute is enough.
-const MIDNIGHT_MS: i64 = 60_000;
+const MIDNIGHT_MS: u64 = 60_000;
 
 /// Counts of lines that are no entries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +70,21 @@ fn trimmed(offset: u64, line: &[u8]) -> &[u8] {
 
 /// Whether a call in the file of a date ended so near to the begin or the end of the day that the file of the day before
 /// or after may have another sighting of it.
-pub(crate) fn is_near_midnight(day: Date, ended_ms: i64) -> bool {
-    let (begin, end) = (day.start().as_millis() + MIDNIGHT_MS, day.plus_days(1).start().as_millis() - MIDNIGHT_MS);
-    !(begin..end).contains(&ended_ms)
+pub(super) fn is_near_midnight(day: Date, ended_ms: i64) -> bool {
+    midnight_near(day, ended_ms).is_some()
+}
+
+/// Returns the begin or the end of a day that is near to this time, as the date of the day that begins then.
+fn midnight_near(day: Date, ended_ms: i64) -> Option<Date> {
+    let is_near = |day: &Date| day.start().as_millis().abs_diff(ended_ms) < MIDNIGHT_MS;
+    [day, day.plus_days(1)].into_iter().find(is_near)
+}
+
+/// Returns the midnight on whose other side there may be further sightings of a call in the file of a date, as the date
+/// of the day that begins then. If it has sightings near both, that of the sighting that counts.
+pub(crate) fn midnight_of(call: &SightedCall, day: Date) -> Option<Date> {
+    let mut all = std::iter::once(&call.best).chain(&call.others);
+    all.find_map(|seen| midnight_near(day, seen.sighting.ended_ms))
 }
 
 /// Whether an entry is one of our own events.
@@ -101,11 +113,10 @@ pub(crate) struct Settled {
 impl Settled {
     /// Returns the calls of the file of a date.
     pub(crate) fn of(sightings: Sightings, day: Date) -> Self {
-        let is_edge = |seen: &Seen| is_near_midnight(day, seen.sighting.ended_ms);
         let mut settled = Self::default();
         for call in sightings.into_calls() {
             settled.absorbed.extend(call.others.iter().map(|seen| seen.offset));
-            if is_edge(&call.best) || call.others.iter().any(is_edge) {
+            if midnight_of(&call, day).is_some() {
                 settled.edges.extend(call.into_all());
             } else {
                 settled.counted.push(call.best);

@@ -19,7 +19,7 @@ pub(crate) use cells::{Cell, CellKey, Cells, HOUR_MS, Names, date_of_day, hour_s
 pub(crate) use day::{DayRollups, IndexEntry, NewRollup};
 pub(crate) use day_file::{FileRollup, extend, is_current, is_unchanged};
 pub(crate) use home::HomeCalls;
-pub(crate) use lines::{Broken, FileLine, Settled, id_of, is_own, seen};
+pub(crate) use lines::{Broken, FileLine, Settled, id_of, is_own, midnight_of, seen};
 pub(crate) use numbers::Numbers;
 pub use numbers::Quantiles;
 pub(crate) use record::Part;

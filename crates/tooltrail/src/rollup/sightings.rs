@@ -11,7 +11,7 @@ use crate::clock::Date;
 use crate::query::Line;
 
 /// The largest difference between the start times of two sightings of one call, in milliseconds.
-const APART_MS_MAX: i64 = 10 * 60 * 1_000;
+const APART_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// The characters of an id after which two calls do not share it by chance.
 const RANDOM_CHARS_MIN: usize = 16;
@@ -122,7 +122,7 @@ impl SightedCall {
         let is_same = (!is_repeat || is_resumed || are_imports)
             && (&best.user, &best.call_id) == (&other.user, &other.call_id)
             && are_one_tool(best, other)
-            && (is_resumed || (best.began_ms() - other.began_ms()).abs() <= APART_MS_MAX)
+            && (is_resumed || best.began_ms().abs_diff(other.began_ms()) <= APART_MS_MAX)
             && (is_random || are_one_session(best, other))
             && !differ_in_denial;
         if !is_same {

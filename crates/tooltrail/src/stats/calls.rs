@@ -55,9 +55,11 @@ pub(super) fn count_calls<C: CountCalls>(
     let is_all_users = asked.owned().is_none();
     let complete = files.chunk_by(|a, b| a.0 == b.0).all(|files| {
         let day = files[0].0;
-        (is_all_users && reading.whole_home(day, files)) || files.iter().all(|(_, folder)| reading.file(folder, day))
+        let complete = (is_all_users && reading.whole_home(day, files))
+            || files.iter().all(|(_, folder)| reading.file(folder, day));
+        reading.count_midnights(Some(day)) && complete
     });
-    reading.count_edges();
+    let complete = reading.count_midnights(None) && complete;
     let (skipped, unreadable_names) = reading.context.left_out();
     let complete = complete && knows_firsts && skipped.unreadable == 0 && !trail.lacks(asked.owned().as_ref());
     let today = trail.clock.now().date();
@@ -79,14 +81,16 @@ impl<C: CountCalls> Reading<'_, C> {
         let Some(file) = opened else { return true };
         let read = file.stat().and_then(|stat| {
             self.context.scanned.files += 1;
-            match self.rollup(folder, day, (&*file, &stat))? {
-                Some(Rolled { rollup, complete, .. })
+            match self.rollup(folder, day, (&*file, &stat), self.grain)? {
+                Some(Rolled { rollup, torn, complete, .. })
                     if self.grain == Grain::Session && self.count_sessions(folder, day, &rollup) =>
                 {
+                    self.context.skipped.torn += torn;
                     Ok(complete)
                 }
-                Some(Rolled { rollup, days, complete }) if matches!(self.grain, Grain::Hour | Grain::Day) => {
+                Some(Rolled { rollup, days, torn, complete }) if matches!(self.grain, Grain::Hour | Grain::Day) => {
                     self.count_rollup(folder, day, (&rollup, days.as_ref()), &*file)?;
+                    self.context.skipped.torn += torn;
                     Ok(complete)
                 }
                 Some(Rolled { rollup, complete, .. }) => {

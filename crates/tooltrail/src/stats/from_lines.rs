@@ -9,7 +9,7 @@ use crate::clock::Date;
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
 use crate::query::Line;
-use crate::rollup::{Broken, FileLine, FileRollup, Settled, Sightings, id_of, is_own};
+use crate::rollup::{Broken, FileLine, FileRollup, Seen, Settled, Sightings, id_of, is_own};
 
 /// The most entries that match in one file and are remembered until it is known whether one of them has a call id. With
 /// more, the file is read once more.
@@ -20,17 +20,17 @@ const MATCHES_MAX: usize = 50_000;
 const IDS_MAX: usize = 1_000_000;
 
 /// The lines of a file that are being read.
-struct LineReader<'f> {
+pub(super) struct LineReader<'f> {
     forward: Forward<'f>,
     len: u64,
     /// Whether lines are read only if their bytes allow a match.
     only_matching: bool,
     broken: Broken,
-    bytes: u64,
+    pub(super) bytes: u64,
     /// Whether the file ends with bytes without a newline.
     is_torn: bool,
     /// Whether everything was read.
-    complete: bool,
+    pub(super) complete: bool,
 }
 
 impl<'f> LineReader<'f> {
@@ -156,6 +156,26 @@ impl<C: CountCalls> Reading<'_, C> {
 
     /// Counts the calls of a file by reading all of it.
     fn whole(&mut self, folder: &str, day: Date, file: (&dyn DiskFile, &Stat)) -> io::Result<bool> {
+        let (settled, lines) = self.settled(file, day, |reading, seen| {
+            reading.counts.see(&seen.sighting);
+            reading.counts.count(&seen.sighting);
+        })?;
+        let seen = settled.counted.iter().chain(&settled.others).filter(|seen| seen.is_asked);
+        seen.for_each(|seen| self.counts.see(&seen.sighting));
+        let counted = settled.counted.iter().filter(|seen| seen.is_asked);
+        counted.for_each(|seen| self.counts.count(&seen.sighting));
+        self.keep_edges(folder, day, settled.edges);
+        Ok(self.took(&lines))
+    }
+
+    /// Reads all lines of a file and returns the calls that have call ids. Calls `found_alone` with each other one that the
+    /// question asks for.
+    pub(super) fn settled<'f>(
+        &mut self,
+        file: (&'f dyn DiskFile, &Stat),
+        day: Date,
+        mut found_alone: impl FnMut(&mut Self, &Seen),
+    ) -> io::Result<(Settled, LineReader<'f>)> {
         let (mut alone, mut sightings, mut ids) = (Vec::new(), Sightings::default(), HashSet::new());
         let mut lines = LineReader::new(file, false);
         loop {
@@ -170,20 +190,10 @@ impl<C: CountCalls> Reading<'_, C> {
                     alone.extend(seen.filter(|seen| seen.is_asked));
                 }
             })?;
-            for seen in alone.drain(..) {
-                self.counts.see(&seen.sighting);
-                self.counts.count(&seen.sighting);
-            }
+            alone.drain(..).for_each(|seen| found_alone(self, &seen));
             if !more {
-                break;
+                return Ok((Settled::of(sightings, day), lines));
             }
         }
-        let settled = Settled::of(sightings, day);
-        let seen = settled.counted.iter().chain(&settled.others).filter(|seen| seen.is_asked);
-        seen.for_each(|seen| self.counts.see(&seen.sighting));
-        let counted = settled.counted.iter().filter(|seen| seen.is_asked);
-        counted.for_each(|seen| self.counts.count(&seen.sighting));
-        self.keep_edges(folder, day, settled.edges);
-        Ok(self.took(&lines))
     }
 }

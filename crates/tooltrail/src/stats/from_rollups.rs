@@ -1,6 +1,6 @@
 //! Counts the calls of whole hours and days from rollups.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::counting::{CountCalls, CountedCell, Grain};
@@ -22,17 +22,21 @@ pub(super) struct Rolled {
     pub(super) rollup: FileRollup,
     /// The calls by day, if they were read.
     pub(super) days: Option<Cells>,
+    /// 1 if the file ends with a line that is not whole.
+    pub(super) torn: u64,
     /// False if the file has grown so much that not everything could be read.
     pub(super) complete: bool,
 }
 
 impl<C: CountCalls> Reading<'_, C> {
-    /// Returns the rollup of a file, if there is one for it. What the file has more is read.
+    /// Returns the rollup of a file, if there is one for it, with the parts that this grain needs. What the file has more
+    /// is read.
     pub(super) fn rollup(
         &mut self,
         folder: &str,
         day: Date,
         (file, stat): (&dyn DiskFile, &Stat),
+        grain: Grain,
     ) -> io::Result<Option<Rolled>> {
         self.open_rollups(day);
         let Some((_, rollups)) = &self.rollups else { return Ok(None) };
@@ -43,11 +47,11 @@ impl<C: CountCalls> Reading<'_, C> {
         let (begin, end) = (day.start().as_millis(), day.plus_days(1).start().as_millis());
         let read = if stat.len > entry.covered.len {
             read(rollups, entry, &Part::ALL)
-        } else if self.grain == Grain::Session {
+        } else if grain == Grain::Session {
             read(rollups, entry, &[Part::Days, Part::Hours, Part::Sightings, Part::Sessions])
-        } else if self.grain == Grain::Call {
+        } else if grain == Grain::Call {
             read(rollups, entry, &[Part::Sightings])
-        } else if self.grain == Grain::Day && self.is_whole(begin, end) {
+        } else if grain == Grain::Day && self.is_whole(begin, end) {
             read(rollups, entry, &[Part::Days, Part::Sightings])
                 .filter(|rolled| {
                     rolled.days.iter().all(|days| days.cells.keys().all(|key| self.is_whole_day(key.time)))
@@ -71,7 +75,7 @@ impl<C: CountCalls> Reading<'_, C> {
             }
             rolled.complete = complete;
             rolled.days = Some(rolled.rollup.cells.by_day());
-            self.context.skipped.torn += u64::from(complete && rolled.rollup.covered.len < stat.len);
+            rolled.torn = u64::from(complete && rolled.rollup.covered.len < stat.len);
         }
         self.sources.rollups += 1;
         Ok(Some(rolled))
@@ -99,7 +103,7 @@ impl<C: CountCalls> Reading<'_, C> {
                 self.counts.count_session(user, session, row);
             }
         }
-        rollup.edges.iter().for_each(|seen| self.edge(folder, day, seen.clone()));
+        self.keep_rollup_edges(folder, day, rollup.edges.iter().cloned());
         true
     }
 
@@ -161,7 +165,7 @@ impl<C: CountCalls> Reading<'_, C> {
                 self.hour(hour, rollup, &edges, file)?;
             }
         }
-        rollup.edges.iter().for_each(|seen| self.edge(folder, day, seen.clone()));
+        self.keep_rollup_edges(folder, day, rollup.edges.iter().cloned());
         Ok(())
     }
 
@@ -217,8 +221,10 @@ impl<C: CountCalls> Reading<'_, C> {
             self.count_cell(&home.cells.names, key, cell, start, true);
         }
         home.users.iter().for_each(|(user, calls)| self.counts.count_user(user, *calls));
-        for (folder, seen) in home.edges {
-            self.edge(&folder, day, seen);
+        let mut edges = HashMap::<_, Vec<_>>::new();
+        home.edges.into_iter().for_each(|(folder, seen)| edges.entry(folder).or_default().push(seen));
+        for (_, folder) in files {
+            self.keep_rollup_edges(folder, day, edges.remove(*folder).unwrap_or_default());
         }
         true
     }
@@ -245,13 +251,17 @@ impl<C: CountCalls> Reading<'_, C> {
         Ok(true)
     }
 
-    /// Keeps a sighting near midnight until the file of the day before is known.
-    fn edge(&mut self, folder: &str, day: Date, mut seen: Seen) {
-        let sighting = &seen.sighting;
-        seen.is_asked = (self.range.0..self.range.1).contains(&sighting.ended_ms)
-            && self.asks_for(&sighting.user, &sighting.tool, sighting.status);
-        seen.sighting.day = self.date_of(Timestamp::from_millis(sighting.ended_ms));
-        self.keep_edges(folder, day, vec![seen]);
+    /// Keeps the sightings near midnight of a rollup, and finds out which of them the question asks for.
+    fn keep_rollup_edges(&mut self, folder: &str, day: Date, edges: impl IntoIterator<Item = Seen>) {
+        let asked = edges.into_iter().map(|mut seen| {
+            let sighting = &seen.sighting;
+            seen.is_asked = (self.range.0..self.range.1).contains(&sighting.ended_ms)
+                && self.asks_for(&sighting.user, &sighting.tool, sighting.status);
+            seen.sighting.day = self.date_of(Timestamp::from_millis(sighting.ended_ms));
+            seen
+        });
+        let asked = asked.collect();
+        self.keep_edges(folder, day, asked);
     }
 
     /// Counts the calls of one hour of a file that has a rollup, by its lines.
@@ -293,5 +303,5 @@ fn entry_of(user: &str, tool: &str, status: Status) -> String {
 /// Reads parts of a rollup; `None` if it is damaged or cannot be read.
 fn read(rollups: &DayRollups, entry: &IndexEntry, parts: &[Part]) -> Option<Rolled> {
     let (rollup, days) = rollups.read(entry, parts).ok().flatten()?;
-    Some(Rolled { rollup, days: parts.contains(&Part::Days).then_some(days), complete: true })
+    Some(Rolled { rollup, days: parts.contains(&Part::Days).then_some(days), torn: 0, complete: true })
 }

@@ -112,7 +112,9 @@ impl RollupKeeper {
     fn one_step(&self) -> io::Result<UpkeepStep> {
         let now = self.clock.monotonic();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = state.grown.iter().rev().find(|(_, grown)| grown.look_at <= now).map(|(date, _)| *date);
+        // The one that waits longest, so that a date that has new lines all the time holds up no other.
+        let due = state.grown.iter().filter(|(_, grown)| grown.look_at <= now);
+        let due = due.min_by_key(|(_, grown)| grown.look_at).map(|(date, _)| *date);
         let is_walk_due = state.walked_at.is_none_or(|walked| now >= walked + WALK_EVERY);
         let is_check_due = state.checked_at.is_none_or(|checked| now >= checked + CHECK_EVERY);
         if due.is_none() && state.walk.is_empty() && !is_walk_due && !is_check_due {
@@ -120,8 +122,15 @@ impl RollupKeeper {
         }
         let Some(_lock) = self.lock()? else { return Ok(UpkeepStep { again: CHECK_EVERY }) };
         if let Some(date) = due {
-            self.date(&mut state, date, false)?;
-        } else if !state.walk.is_empty() {
+            let counted = self.date(&mut state, date, false);
+            if counted.is_err() {
+                state.rest(date, now, now + CHECK_EVERY / REST);
+            }
+            if counted? {
+                return Ok(state.again(now));
+            }
+        }
+        if !state.walk.is_empty() {
             self.walk(&mut state);
         } else if is_walk_due {
             state.walked_at = Some(now);
@@ -151,9 +160,18 @@ impl RollupKeeper {
         Ok(dates.into_iter().collect())
     }
 
-    /// Compares the sizes of the files of one date with their rollups, the newest date first.
+    /// Compares the sizes of some of the files with their rollups, the newest date first.
     fn walk(&self, state: &mut State) {
-        let Some((date, folders)) = state.walk.pop() else { return };
+        let mut files = 0;
+        while files < STEP_FILES
+            && let Some((date, folders)) = state.walk.pop()
+        {
+            files += 1 + folders.len();
+            self.walk_date(state, date, &folders);
+        }
+    }
+
+    fn walk_date(&self, state: &mut State, date: Date, folders: &[String]) {
         let disk = &**self.home.disk();
         let Ok(rollups) = DayRollups::open(disk, date) else { return };
         let grown = folders.iter().filter(|folder| {
@@ -176,11 +194,11 @@ impl RollupKeeper {
         }
     }
 
-    /// Counts the new lines of a date, if there are enough of them.
-    fn date(&self, state: &mut State, date: Date, in_any_case: bool) -> io::Result<()> {
+    /// Counts the new lines of a date, if there are enough of them. Returns whether there were.
+    fn date(&self, state: &mut State, date: Date, in_any_case: bool) -> io::Result<bool> {
         let disk = &**self.home.disk();
         let begun = self.clock.monotonic();
-        let Some(grown) = state.grown.get(&date) else { return Ok(()) };
+        let Some(grown) = state.grown.get(&date) else { return Ok(false) };
         let rollups = DayRollups::open(disk, date)?;
         let covered = rollups.entries.values().map(|entry| entry.covered.len).sum::<u64>();
         let waits = if date < self.clock.now().date() { PAST_WAITS } else { WAITS };
@@ -192,7 +210,7 @@ impl RollupKeeper {
         let is_due = new_bytes >= NEW_BYTES.max(covered / NEW_PART) || begun >= grown.since + waits;
         if !is_due && !in_any_case {
             state.rest(date, begun, self.clock.monotonic());
-            return Ok(());
+            return Ok(false);
         }
         let (mut new, mut done, mut bytes) = (BTreeMap::new(), BTreeSet::new(), 0);
         for folder in &grown.folders {
@@ -214,7 +232,7 @@ impl RollupKeeper {
             }
         }
         state.rest(date, begun, self.clock.monotonic());
-        Ok(())
+        Ok(true)
     }
 
     /// Counts the new lines of a file.
@@ -345,6 +363,33 @@ mod tests {
         fn monotonic(&self) -> Duration {
             Duration::from_secs(self.0.load(Ordering::Relaxed))
         }
+    }
+
+    #[test]
+    fn a_date_with_new_lines_or_errors_holds_up_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let (home, clock) = (Home::create(folder.path(), false).unwrap(), Arc::<TestClock>::default());
+        let append = |day: u32| {
+            let path = folder.path().join(format!("alice/tool_audit/2025-11-{day}.jsonl"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let line = format!(
+                "{{\"ts\":\"2025-11-{day}T08:00:00.000Z\",\"user\":\"alice\",\"tool\":\"t\",\"status\":\"ok\"}}\n"
+            );
+            let mut text = fs::read_to_string(&path).unwrap_or_default();
+            text.push_str(&line);
+            fs::write(path, text).unwrap();
+        };
+        // The rollups of the 22nd can be neither read nor written.
+        fs::create_dir_all(folder.path().join(".tooltrail/rollup/2025-11-22.1/x")).unwrap();
+        (18..=24).for_each(append);
+        let keeper = RollupKeeper::new(home.clone(), clock.clone());
+        for _ in 0..100 {
+            append(24);
+            keeper.step();
+            clock.0.fetch_add(1, Ordering::Relaxed);
+        }
+        let stats = Trail::new(home, clock.clone(), Zone::UTC).stats(&Question::new()).unwrap();
+        assert_eq!((stats.by_tool["t"].calls, stats.sources.rollups), (107, 5));
     }
 
     #[test]

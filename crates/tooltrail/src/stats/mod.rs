@@ -7,6 +7,7 @@ mod counting;
 mod from_lines;
 mod from_rollups;
 mod keep;
+mod midnights;
 mod reading;
 mod series;
 mod sessions;

@@ -4,14 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::counting::{CountCalls, Grain, Sources};
+use super::midnights::Midnights;
 use crate::call::Status;
 use crate::clock::{Date, Timestamp};
 use crate::query::{Filter, FirstUses, Line, Question};
 use crate::read::{ScanContext, Trail};
-use crate::rollup::{DayRollups, Seen, Sightings, is_own, seen};
-
-/// The most sightings near midnight that wait for the files of the days before, about 200 bytes each.
-const EDGES_MAX: usize = 300_000;
+use crate::rollup::{DayRollups, Seen, is_own, seen};
 
 /// The state of an answer while the files are read one after the other.
 pub(super) struct Reading<'a, C> {
@@ -30,8 +28,7 @@ pub(super) struct Reading<'a, C> {
     pub(super) sources: Sources,
     /// The rollups of the date that is being read.
     pub(super) rollups: Option<(Date, DayRollups)>,
-    /// The sightings near midnight so far, with their folders and dates.
-    pub(super) edges: Vec<(String, Date, Seen)>,
+    pub(super) midnights: Midnights,
     /// Whether the question asks for a user, tool and status.
     pub(super) asked: HashMap<(Box<str>, Box<str>, Status), bool>,
     pub(super) begun: Duration,
@@ -63,7 +60,7 @@ impl<'a, C: CountCalls> Reading<'a, C> {
             context,
             sources: Sources::default(),
             rollups: None,
-            edges: Vec::new(),
+            midnights: Midnights::default(),
             asked: HashMap::new(),
             begun: trail.clock.monotonic(),
         }
@@ -93,26 +90,5 @@ impl<'a, C: CountCalls> Reading<'a, C> {
     /// Whether the question asks for an entry.
     pub(super) fn asks(&self, entry: &Line<'_>) -> bool {
         entry.ts.as_millis() >= self.range.0 && (self.own || !is_own(entry)) && self.filter.matches(entry)
-    }
-
-    /// Keeps sightings near midnight until the file of the day before is known.
-    pub(super) fn keep_edges(&mut self, folder: &str, day: Date, edges: Vec<Seen>) {
-        self.edges.extend(edges.into_iter().map(|seen| (folder.to_owned(), day, seen)));
-        if self.edges.len() > EDGES_MAX {
-            self.count_edges();
-        }
-    }
-
-    /// Counts the calls near midnight, whose sightings may be in the files of two days.
-    pub(super) fn count_edges(&mut self) {
-        let mut edges = std::mem::take(&mut self.edges);
-        edges.sort_by(|a, b| (&a.0, a.1, a.2.offset).cmp(&(&b.0, b.1, b.2.offset)));
-        let mut calls = Sightings::default();
-        edges.iter().filter(|(.., seen)| seen.is_asked).for_each(|(.., seen)| self.counts.see(&seen.sighting));
-        let alone = edges.into_iter().filter_map(|(_, _, seen)| calls.add(seen)).collect::<Vec<_>>();
-        let joined = calls.into_calls().map(|call| call.best);
-        for seen in alone.into_iter().chain(joined).filter(|seen| seen.is_asked) {
-            self.counts.count(&seen.sighting);
-        }
     }
 }

@@ -80,7 +80,8 @@ impl World {
             };
             let ts = ts.min(now);
             let user = ["alice", "bob", "größe"][self.dice.below(3) as usize];
-            let took = [0, 1, 12_345, 700_000][self.dice.below(4) as usize] + self.dice.below(1_000) as i64;
+            let took = [0, 1, 12_345, 700_000, DAY][self.dice.below(5) as usize] + self.dice.below(1_000) as i64;
+            let took = if self.dice.below(50) == 0 { "1e300".to_owned() } else { format!("{took}.5") };
             let call = if self.dice.below(3) == 0 { self.dice.below(self.calls) } else { self.calls };
             let call_id = match self.dice.below(3) {
                 0 => String::new(),
@@ -100,7 +101,7 @@ impl World {
                 };
                 let text = if self.dice.below(5) == 0 { "a needle" } else { "" };
                 let line = format!(
-                    r#"{{"ts":"{at}","user":"{user}","tool":"t{tool}","args":{{}},"status":"{status}","result_chars":{},"result_snippet":"{text}"{id},"duration_ms":{took}.5{reason},"session":"s-{}","client":"{}"{call_id},"via":"{via}"}}"#,
+                    r#"{{"ts":"{at}","user":"{user}","tool":"t{tool}","args":{{}},"status":"{status}","result_chars":{},"result_snippet":"{text}"{id},"duration_ms":{took}{reason},"session":"s-{}","client":"{}"{call_id},"via":"{via}"}}"#,
                     self.dice.below(5_000),
                     self.dice.below(3),
                     ["", "a", "a/1", "b"][self.dice.below(4) as usize],
@@ -146,6 +147,8 @@ impl World {
         let trail = |path: &Path| Trail::new(Home::open(path).unwrap(), self.clock.clone(), Zone::UTC);
         let (with, without) = (trail(&self.home()), trail(&plain));
         let mut used = 0;
+        adds_up(&with, &format!("{what}, with rollups"));
+        adds_up(&without, &format!("{what}, without rollups"));
         for query in QUERIES {
             let mut question = Question::new();
             question.query = Query::parse(query).unwrap();
@@ -197,6 +200,34 @@ impl World {
         let found = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
         let found = found.iter().map(|entry| ((text(entry, "user"), text(entry, "tool")), text(entry, "ts")));
         assert_eq!(found.collect::<BTreeMap<_, _>>(), firsts);
+    }
+}
+
+/// Checks that the numbers of several questions add up to those of one that asks for all of it.
+fn adds_up(trail: &Trail, what: &str) {
+    let ask = |query: &str| {
+        let mut question = Question::new();
+        question.query = Query::parse(query).unwrap();
+        trail.stats(&question).unwrap()
+    };
+    let all = ask("");
+    for (day, calls) in &all.by_day {
+        assert_eq!(ask(&format!("since={day} until={day}")).total, *calls, "{what}, {day} alone");
+    }
+    let parts: [&[&str]; 5] = [
+        &["status=ok", "status=error", "status=denied"],
+        &["user=alice", "user=bob", "user=größe"],
+        &["via=hook", "via=proxy", "via=http", "via=import"],
+        &["session=s-0", "session=s-1", "session=s-2"],
+        &["tool=t1*", "tool!=t1*"],
+    ];
+    for parts in parts {
+        let calls = parts.iter().map(|part| ask(part).total).collect::<Vec<_>>();
+        assert_eq!(calls.iter().sum::<u64>(), all.total, "{what}, {parts:?}: {calls:?}");
+        for (day, count) in &all.by_day {
+            let of_day = |part: &&str| ask(&format!("{part} since={day} until={day}")).total;
+            assert_eq!(parts.iter().map(of_day).sum::<u64>(), *count, "{what}, {day}, {parts:?}");
+        }
     }
 }
 
