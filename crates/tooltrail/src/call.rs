@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
+/// The length of a salt in bytes: long enough that the content of an erased line cannot be guessed.
+pub(crate) const SALT_BYTES: usize = 16;
+
 /// One tool call as a capture passes it to the recorder. It is not redacted yet, and it is never stored in this form.
 ///
 /// A field whose value is unknown stays `None`, and the stored line leaves it out.
@@ -64,6 +67,8 @@ pub struct Call {
     pub extra: Vec<(String, String)>,
     /// The id, if the received line already has one (one of our own entries, or a file import).
     pub id: Option<EntryId>,
+    /// The salt of a finished line; see [`Call::is_finished`].
+    pub(crate) salt: Option<[u8; SALT_BYTES]>,
 }
 
 impl Call {
@@ -71,6 +76,13 @@ impl Call {
     #[must_use]
     pub fn new(user: impl Into<String>, tool: impl Into<String>, args: impl Into<String>) -> Self {
         Self { user: user.into(), tool: tool.into(), args: args.into(), ..Self::default() }
+    }
+
+    /// Whether the call was read from a line that a recorder has finished, by
+    /// [`entry::receive_finished`](crate::entry::receive_finished). It keeps its id and salt and is not clipped again.
+    #[must_use]
+    pub const fn is_finished(&self) -> bool {
+        self.salt.is_some()
     }
 
     /// Sets the outcome to `ok` with this text as the result.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::json::{is_escaped, push_string, unescape};
-use crate::limits::{ARG_CHARS_MAX, ARGS_BYTES_MAX, EXTRA_BYTES_MAX, FIELD_CHARS_MAX, MEMBERS_MAX, SNIPPET_CHARS_MAX};
+use crate::limits::{ARG_CHARS_MAX, FIELD_CHARS_MAX, Limits};
 use crate::redact::{Plain, Redacted, To, Tree, WindowedText, mark_across};
 
 /// The initial capacity for encoded args, in bytes. Most args fit, so the buffer does not grow and move.
@@ -27,12 +27,13 @@ pub(crate) struct Clipped {
 impl Clipped {
     /// Clips every value of a redacted call to its limit.
     pub(crate) fn of(redacted: Redacted) -> Self {
-        let mut args = clipped_object(redacted.args(), ARGS_BYTES_MAX);
-        if args.len() > ARGS_BYTES_MAX {
+        let limits = redacted.fields().limits();
+        let mut args = clipped_object(redacted.args(), limits, limits.args_bytes);
+        if args.len() > limits.args_bytes {
             args = as_text(redacted.args(), redacted.fields().args.chars());
         }
-        let mut extra = redacted.extra().map(|extra| clipped_object(extra, EXTRA_BYTES_MAX));
-        if extra.as_ref().is_some_and(|extra| extra.len() > EXTRA_BYTES_MAX) {
+        let mut extra = redacted.extra().map(|extra| clipped_object(extra, limits, limits.extra_bytes));
+        if extra.as_ref().is_some_and(|extra| extra.len() > limits.extra_bytes) {
             extra = extra_as_text(&redacted);
         }
         Self { redacted, args, extra }
@@ -64,14 +65,19 @@ impl Clipped {
     }
 }
 
-/// Returns the text of a string field or a key, clipped to its limit.
+/// Returns the text of a string field or a key of a new line, clipped to its limit.
 pub(crate) fn field(seen: &WindowedText) -> Cow<'_, str> {
-    string(seen, FIELD_CHARS_MAX)
+    field_within(seen, FIELD_CHARS_MAX)
+}
+
+/// Returns the text of a string field or a key, clipped to a number of characters.
+pub(crate) fn field_within(seen: &WindowedText, chars: usize) -> Cow<'_, str> {
+    string(seen, chars)
 }
 
 /// Returns the first characters of a result, without a marker for the cut.
-pub(crate) fn snippet(seen: &WindowedText) -> &str {
-    &seen.text[..cut_at(&seen.text, SNIPPET_CHARS_MAX).unwrap_or(seen.text.len())]
+pub(crate) fn snippet<'a>(seen: &'a WindowedText, limits: &Limits) -> &'a str {
+    &seen.text[..cut_at(&seen.text, limits.snippet_chars).unwrap_or(seen.text.len())]
 }
 
 /// Appends an object that contains no secrets, with every string clipped.
@@ -132,13 +138,13 @@ fn nth(text: &str, mut chars: usize) -> Option<usize> {
 
 /// Returns the encoded JSON of a value in which every part is clipped. Stops early when the result is longer than
 /// `bytes_max`, because the caller does not use it then.
-fn clipped_object(tree: &Tree, bytes_max: usize) -> String {
+fn clipped_object(tree: &Tree, limits: &Limits, bytes_max: usize) -> String {
     let mut out = String::with_capacity(OBJECT_BYTES_USUAL);
-    push_clipped(&mut out, tree, bytes_max);
+    push_clipped(&mut out, tree, limits, bytes_max);
     out
 }
 
-fn push_clipped(out: &mut String, tree: &Tree, bytes_max: usize) {
+fn push_clipped(out: &mut String, tree: &Tree, limits: &Limits, bytes_max: usize) {
     if out.len() > bytes_max {
         return;
     }
@@ -146,16 +152,16 @@ fn push_clipped(out: &mut String, tree: &Tree, bytes_max: usize) {
         Tree::Null => out.push_str("null"),
         Tree::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Tree::Number(digits) => out.push_str(digits),
-        Tree::String(seen) | Tree::Deep(seen) => push_string(out, &string(seen, ARG_CHARS_MAX)),
+        Tree::String(seen) | Tree::Deep(seen) => push_string(out, &string(seen, limits.arg_chars)),
         Tree::Array(elements) => {
             out.push('[');
-            for (n, element) in elements.iter().take(MEMBERS_MAX).enumerate() {
+            for (n, element) in elements.iter().take(limits.members).enumerate() {
                 if n > 0 {
                     out.push(',');
                 }
-                push_clipped(out, element, bytes_max);
+                push_clipped(out, element, limits, bytes_max);
             }
-            if elements.len() > MEMBERS_MAX {
+            if elements.len() > limits.members {
                 out.push(',');
                 push_string(out, &members_total(elements.len()));
             }
@@ -164,20 +170,20 @@ fn push_clipped(out: &mut String, tree: &Tree, bytes_max: usize) {
         Tree::Object(members) => {
             out.push('{');
             let mut keys = Keys::default();
-            for (n, (key, value)) in members.iter().take(MEMBERS_MAX).enumerate() {
+            for (n, (key, value)) in members.iter().take(limits.members).enumerate() {
                 if n > 0 {
                     out.push(',');
                 }
                 if out.len() > bytes_max {
                     return;
                 }
-                let key = keys.unlike(field(key));
+                let key = keys.unlike(field_within(key, limits.field_chars));
                 push_string(out, &key);
                 keys.add(key);
                 out.push(':');
-                push_clipped(out, value, bytes_max);
+                push_clipped(out, value, limits, bytes_max);
             }
-            if members.len() > MEMBERS_MAX {
+            if members.len() > limits.members {
                 out.push(',');
                 push_string(out, &keys.unlike(members_total(members.len()).into()));
                 out.push_str(":true");

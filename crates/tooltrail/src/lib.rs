@@ -39,8 +39,9 @@ mod random;
 // The only access to the operating system.
 pub mod disk;
 
-// The location of the files, and the list of those that have grown.
+// The location of the files, the list of those that have grown, and the ids of what was erased.
 mod changes;
+mod erased_ids;
 mod home;
 mod rollup_files;
 
@@ -105,7 +106,7 @@ pub use read::{
 #[doc(hidden)]
 pub use record::Steps;
 pub use record::{
-    Ack, CallKey, CallState, Counters, DURABLE_WAIT, Ended, Event, Histogram, LossReason, Open, OpenCalls, Options,
+    Ack, CallKey, CallState, Counters, DURABLE_WAIT, Ended, Event, Finished, Histogram, LossReason, Open, OpenCalls, Options,
     Prepared, PrunedDay, Recorder, SealStatus, SessionCall, SessionRecorder, redaction_keys, would_prune,
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};

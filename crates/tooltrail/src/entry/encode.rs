@@ -3,16 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::call::EntryId;
-use crate::clip::{Clipped, field, push_plain, snippet};
+use crate::call::{EntryId, SALT_BYTES};
+use crate::clip::{Clipped, field_within, push_plain, snippet};
 use crate::clock::Date;
 use crate::entry::digits::{push_id, push_instant, push_number};
 use crate::json::push_string;
-use crate::limits::{ARGS_BYTES_MAX, EXTRA_BYTES_MAX, LINE_BYTES_MAX};
+use crate::limits::{ARGS_BYTES_MAX, LINE_BYTES_MAX, Limits};
 use crate::redact::{BoundedCall, Plain, Redactor, WindowedText, count_marks};
-
-/// The length of a salt in bytes: long enough that the content of an erased line cannot be guessed.
-const SALT_BYTES: usize = 16;
 
 /// The usual length of a line in bytes without args and snippet. This capacity is reserved at the start, so that the
 /// buffer does not grow and move.
@@ -21,7 +18,7 @@ const REST_BYTES_USUAL: usize = 512;
 /// Redacts, clips and encodes a call, and appends its line with the newline to `out`. Returns the folder of the call's
 /// user and the UTC date of its `ts`. The same call, random bits and salt always give the same bytes.
 ///
-/// `bits` are used for the id if the call has none.
+/// `bits` are used for the id if the call has none, and `salt` unless the call is of a finished line, which has one.
 pub(crate) fn write(
     out: &mut String,
     redactor: &Redactor,
@@ -30,7 +27,9 @@ pub(crate) fn write(
     salt: [u8; SALT_BYTES],
 ) -> (String, Date) {
     let start = out.len();
-    if let Some(clean) = redactor.clean(call) {
+    if call.salt.is_none()
+        && let Some(clean) = redactor.clean(call)
+    {
         let whole = line(out, clean.fields(), Body::Plain(clean.args()), clean.extra().map(Body::Plain), bits, salt);
         if whole.is_some() && out.len() - start <= LINE_BYTES_MAX {
             return (clean.into_folder(), call.ts.date());
@@ -90,18 +89,19 @@ fn line(
     bits: [u8; 10],
     salt: [u8; SALT_BYTES],
 ) -> Option<()> {
-    let snippet = snippet(&fields.result);
+    let limits = fields.limits();
+    let snippet = snippet(&fields.result, limits);
     let start = text.len();
     text.reserve(REST_BYTES_USUAL + args.bytes_usual() + snippet.len());
-    let mut out = Members { text };
+    let mut out = Members { text, limits };
     out.text.push_str("{\"ts\":\"");
     push_instant(out.text, fields.ts);
     out.text.push_str("\",\"user\":");
-    push_string(out.text, &field(&fields.user.seen));
+    push_string(out.text, &field_within(&fields.user.seen, limits.field_chars));
     out.text.push_str(",\"tool\":");
-    push_string(out.text, &field(&fields.tool));
+    push_string(out.text, &field_within(&fields.tool, limits.field_chars));
     out.text.push_str(",\"args\":");
-    out.body(args, ARGS_BYTES_MAX)?;
+    out.body(args, limits.args_bytes)?;
     out.text.push_str(",\"status\":\"");
     out.text.push_str(fields.status.as_str());
     out.text.push_str("\",\"result_chars\":");
@@ -131,12 +131,12 @@ fn line(
     out.seen("rule", fields.rule.as_ref());
 
     let mut rest = String::new();
-    let mut tail = Members { text: &mut rest };
+    let mut tail = Members { text: &mut rest, limits };
     tail.known("trace_id", fields.trace_id.as_deref());
     tail.known("span_id", fields.span_id.as_deref());
     if let Some(extra) = extra {
         tail.name("extra");
-        tail.body(extra, EXTRA_BYTES_MAX)?;
+        tail.body(extra, limits.extra_bytes)?;
     }
     // `redacted` comes before `trace_id`, `span_id` and `extra` in the line but also counts their marks, so these are
     // encoded first.
@@ -155,6 +155,7 @@ fn line(
 /// Writes the members of an object after its first member.
 struct Members<'t> {
     text: &'t mut String,
+    limits: &'static Limits,
 }
 
 impl Members<'_> {
@@ -192,6 +193,6 @@ impl Members<'_> {
     }
 
     fn seen(&mut self, name: &str, value: Option<&WindowedText>) {
-        self.known(name, value.map(field).as_deref());
+        self.known(name, value.map(|value| field_within(value, self.limits.field_chars)).as_deref());
     }
 }

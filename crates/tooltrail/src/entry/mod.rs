@@ -10,7 +10,7 @@ mod stored;
 
 pub(crate) use encode::write;
 pub(crate) use head::{foreign_head, head};
-pub use receive::receive;
+pub use receive::{receive, receive_finished};
 pub use stored::StoredEntry;
 
 #[cfg(test)]

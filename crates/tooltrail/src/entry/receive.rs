@@ -1,8 +1,12 @@
 //! Converts a received line to a call. It reads the common form, our own entries and the seed format.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use crate::call::{Call, ClippedResult, DurationMs, EntryId, Outcome, Payload, Reason, Status};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::call::{Call, ClippedResult, DurationMs, EntryId, Outcome, Payload, Reason, Status, Via};
 use crate::clock::{Timestamp, Zone};
 use crate::error::Error;
 use crate::json::{Flaw, OBJECT_MEMBERS_MAX, members, string};
@@ -10,6 +14,9 @@ use crate::limits::WINDOW_BEYOND;
 
 /// The hint of every refusal of a line.
 const HINT: &str = "docs/format.md lists the fields and their types";
+
+/// The members that only a recorder sets. The marks are counted again.
+const RECORDED: [&str; 6] = ["via", "identity", "claimed_user", "rule", "redacted", "salt"];
 
 /// Reads one received line into a call. The line has the common form, or is one of our own entries, or an entry in the
 /// seed format.
@@ -29,6 +36,29 @@ const HINT: &str = "docs/format.md lists the fields and their types";
 /// [`Error::Input`] for a line that is not a JSON object, has a top-level key twice, has no `tool`, or has a defined
 /// field of the wrong type, an unknown status, an invalid time or more than 10,000 members.
 pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
+    read(line, Received::new(zone, false))
+}
+
+/// Like [`receive`], but a line that a recorder has finished keeps what only recorders set: `id`, `via`, `claimed_user`,
+/// `rule` and `salt`. For senders that are trusted to record, and deliver later what they have recorded. Other lines are
+/// read as by [`receive`]; [`Call::is_finished`] tells which one it was.
+///
+/// ```
+/// use tooltrail::{Via, Zone};
+///
+/// let line = r#"{"ts":"2026-11-23T08:15:00.123Z","user":"alice","tool":"t","args":{},"status":"ok","result_chars":0,"result_snippet":"","id":"019ab014-6c9b-7000-8000-000000000000","via":"hook","salt":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
+/// let call = tooltrail::entry::receive_finished(line, &Zone::UTC)?;
+/// assert!(call.is_finished() && call.via == Via::Hook);
+/// # Ok::<(), tooltrail::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`receive`].
+pub fn receive_finished(line: &str, zone: &Zone) -> Result<Call, Error> {
+    read(line, Received::new(zone, true))
+}
+
+fn read(line: &str, mut received: Received<'_>) -> Result<Call, Error> {
     let members = members(line).map_err(|flaw| match flaw {
         Flaw::Syntax(at) if at == line.len() => {
             refuse("not a whole JSON object: each entry stands on one line".to_owned())
@@ -41,7 +71,6 @@ pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
     if let Some((key, _)) = members.iter().find(|(key, _)| !seen.insert(key.as_ref())) {
         return Err(refuse(format!("the key {key:?} stands twice")));
     }
-    let mut received = Received::new(zone);
     for (key, value) in &members {
         if *value != "null" {
             received.member(key, value)?;
@@ -74,13 +103,15 @@ struct Received<'a> {
     chars: Option<u64>,
     snippet: Option<String>,
     id: Option<EntryId>,
+    /// What only a recorder sets, as received; `None` if the line is not trusted to have it.
+    recorded: Option<Vec<(&'static str, String)>>,
     /// The names in `extra`, and for each repeated name the next number to try as its suffix.
     extra_names: HashSet<String>,
     extra_next: HashMap<String, usize>,
 }
 
 impl<'a> Received<'a> {
-    fn new(zone: &'a Zone) -> Self {
+    fn new(zone: &'a Zone, may_be_finished: bool) -> Self {
         Self {
             zone,
             call: Call::default(),
@@ -92,6 +123,7 @@ impl<'a> Received<'a> {
             chars: None,
             snippet: None,
             id: None,
+            recorded: may_be_finished.then(Vec::new),
             extra_names: HashSet::new(),
             extra_next: HashMap::new(),
         }
@@ -171,9 +203,29 @@ impl<'a> Received<'a> {
                     self.extra(&key, value);
                 }
             }
-            _ => self.extra(key, value),
+            _ => match (&mut self.recorded, RECORDED.iter().find(|name| **name == key)) {
+                (Some(recorded), Some(name)) => recorded.push((name, value.to_owned())),
+                _ => self.extra(key, value),
+            },
         }
         Ok(())
+    }
+
+    /// Takes over what a recorder has set, if the line is finished; otherwise moves it to `extra`.
+    fn take_recorded(&mut self) {
+        let recorded = self.recorded.take().unwrap_or_default();
+        let text = |name| recorded.iter().find(|(known, _)| *known == name).and_then(|(_, value)| string(value));
+        let via = text("via").and_then(|via| Via::parse(&via));
+        let salt = text("salt").and_then(|salt| URL_SAFE_NO_PAD.decode(salt.as_bytes()).ok()?.try_into().ok());
+        let has_time = self.id.is_some_and(|id| Some(id.time()) == self.call.ts);
+        let is_cut = self.snippet.is_some() && self.chars.is_some() && self.result.is_none() && self.error.is_none();
+        if let (Some(via), Some(salt), true, Some(_)) = (via, salt, has_time && is_cut, self.status) {
+            (self.call.via, self.call.salt) = (via, Some(salt));
+            self.call.claimed_user = text("claimed_user").map(Cow::into_owned);
+            self.call.rule = text("rule").map(Cow::into_owned);
+        } else {
+            recorded.iter().for_each(|(name, value)| self.extra(name, value));
+        }
     }
 
     /// Adds a member to `extra` under a unique name. An entry that is received again already has members in `extra`
@@ -198,6 +250,7 @@ impl<'a> Received<'a> {
         if !self.has_tool {
             return Err(refuse("tool is missing".to_owned()));
         }
+        self.take_recorded();
         // Our own entries and the seed format are recognised by their snippet. If the line has a complete result or an
         // error, the snippet is not needed.
         let cut = self.snippet.is_some() && self.result.is_none() && self.error.is_none();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::folders::is_plain_name;
 use crate::call::Call;
 use crate::clock::{Date, Timestamp, Zone};
-use crate::entry::{foreign_head, head, receive, write};
+use crate::entry::{foreign_head, head, receive, receive_finished, write};
 use crate::json::{self, Flaw, compact, members};
 use crate::limits::{LINE_BYTES_MAX, SNIPPET_CHARS_MAX};
 use crate::query;
@@ -103,6 +103,14 @@ fn is_written_and_read_back(call: &Call) {
     assert_eq!(again.ts, Some(stored.ts));
     if call.id.is_some() {
         assert_eq!(again.id, call.id);
+    }
+    // A finished line stays as it is, also if values were clipped or redacted.
+    let mut finished = receive_finished(text, &Zone::UTC).unwrap();
+    if finished.is_finished() {
+        finished.identity = call.identity;
+        assert_eq!(written(&finished).0, line);
+    } else {
+        assert_ne!(again.id.map(crate::call::EntryId::time), Some(stored.ts), "it has all that a recorder sets");
     }
     // If no value was clipped or redacted, writing the line again changes only fields that the recorder itself sets.
     let cut = stored.string("result_snippet").unwrap().chars().count() >= SNIPPET_CHARS_MAX;

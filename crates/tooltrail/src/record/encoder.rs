@@ -133,7 +133,7 @@ impl Encoder {
         let (mut bits, mut salt) = ([0; 10], [0; 16]);
         bits.copy_from_slice(&random[..10]);
         salt.copy_from_slice(&random[10..RANDOM_BYTES]);
-        write(out, &self.redactor, entry, bits, salt)
+        write(out, &self.redactor, entry, bits, entry.salt.unwrap_or(salt))
     }
 }
 

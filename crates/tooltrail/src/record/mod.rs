@@ -3,7 +3,9 @@
 mod counters;
 mod encoder;
 mod event;
+mod finished;
 mod keys;
+mod known_ids;
 mod loss;
 mod open;
 mod open_call_id;
@@ -27,6 +29,7 @@ mod writer;
 
 pub use counters::{Counters, Histogram};
 pub use event::Event;
+pub use finished::Finished;
 pub use keys::redaction_keys;
 pub use loss::LossReason;
 pub use open::Open;

@@ -15,6 +15,7 @@ use crate::home::{Home, OWN_FOLDER};
 use crate::record::counters::{Counters, Meters};
 use crate::record::encoder::Encoder;
 use crate::record::event::Event;
+use crate::record::known_ids::KnownIds;
 use crate::record::loss::LossReason;
 use crate::record::open::Open;
 use crate::record::open_call_id::OpenCallId;
@@ -71,6 +72,7 @@ pub struct Recorder {
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     sealing: Option<Arc<dyn Sealing>>,
+    known_ids: KnownIds,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -104,6 +106,20 @@ pub(crate) struct State {
 pub struct Prepared {
     line: Line,
     waits: bool,
+}
+
+impl Prepared {
+    pub(super) const fn new(line: Line, waits: bool) -> Self {
+        Self { line, waits }
+    }
+
+    pub(super) const fn line(&self) -> &Line {
+        &self.line
+    }
+
+    pub(super) const fn waits(&self) -> bool {
+        self.waits
+    }
 }
 
 impl Recorder {
@@ -412,12 +428,21 @@ impl Recorder {
         state: Arc<State>,
         sealing: Option<Arc<dyn Sealing>>,
     ) -> Self {
-        Self { home, redactor, encoder, retention, clock, state, sealing, writer: Mutex::new(None) }
+        let (known_ids, writer) = (KnownIds::default(), Mutex::new(None));
+        Self { home, redactor, encoder, retention, clock, state, sealing, known_ids, writer }
     }
 
     /// Sets the writer thread of the recorder.
     pub(crate) fn run_by(&self, writer: JoinHandle<()>) {
         *self.writer.lock().unwrap_or_else(PoisonError::into_inner) = Some(writer);
+    }
+
+    pub(super) const fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    pub(super) const fn known_ids(&self) -> &KnownIds {
+        &self.known_ids
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

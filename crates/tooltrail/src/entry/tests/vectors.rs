@@ -11,7 +11,7 @@ use crate::call::{Call, Outcome, Payload, Reason, Status, Via};
 use crate::clip::Clipped;
 use crate::clock::{Timestamp, Zone};
 use crate::entry::encode::{encode, write};
-use crate::entry::receive;
+use crate::entry::{receive, receive_finished};
 use crate::limits::LINE_BYTES_MAX;
 use crate::redact::{BoundedCall, Redactor};
 
@@ -27,7 +27,16 @@ static ENGINES: LazyLock<[Redactor; 2]> = LazyLock::new(|| [Redactor::new(None),
 fn line(call: &Call, bits: [u8; 10], salt: [u8; 16]) -> String {
     let [redactor, thorough] = &*ENGINES;
     let windowed = BoundedCall::outside(call, Timestamp::from_millis(1_764_000_000_000), redactor);
-    short_and_long(redactor, thorough, &windowed, bits, salt)
+    let line = short_and_long(redactor, thorough, &windowed, bits, salt);
+    let mut finished = receive_finished(line.trim_end(), &Zone::UTC).unwrap();
+    if finished.is_finished() {
+        finished.identity = call.identity;
+        let mut again = String::new();
+        let windowed = BoundedCall::outside(&finished, Timestamp::from_millis(0), redactor);
+        write(&mut again, redactor, &windowed, [0; 10], finished.salt.unwrap());
+        assert_eq!(again, line, "a finished line stays as it is");
+    }
+    line
 }
 
 /// Returns the line that `redactor` and the writer make, and checks that it equals the line that `thorough` makes step

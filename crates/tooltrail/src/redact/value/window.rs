@@ -1,10 +1,12 @@
 //! Bounds a received call: of each value the part that can reach the line, and the full number of characters.
 
-use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
+use crate::call::{SALT_BYTES, Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
 use crate::clock::Timestamp;
 use crate::home::{OUTSIDE_SYSTEM_USER, SYSTEM_USER, UNKNOWN_USER, outside_folder};
 use crate::json::{check, compact, push_string};
-use crate::limits::{ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, SNIPPET_CHARS_MAX, WINDOW_BEYOND};
+use crate::limits::{
+    ARG_CHARS_MAX, CALL_BYTES_MAX, FIELD_CHARS_MAX, FINISHED_LINE, Limits, NEW_LINE, SNIPPET_CHARS_MAX, WINDOW_BEYOND,
+};
 use crate::redact::Redactor;
 use crate::redact::value::chars::count_chars;
 use crate::redact::value::tree::WindowedText;
@@ -40,6 +42,8 @@ pub(crate) struct BoundedCall {
     pub(crate) trace_id: Option<String>,
     pub(crate) span_id: Option<String>,
     pub(crate) extra: Option<Structure>,
+    /// The salt of a finished line that is stored again; `None` for a new line.
+    pub(crate) salt: Option<[u8; SALT_BYTES]>,
 }
 
 /// The id of a user, and values that must be computed from the whole id.
@@ -66,7 +70,9 @@ impl BoundedCall {
     /// own.
     pub(crate) fn outside(call: &Call, now: Timestamp, redactor: &Redactor) -> Self {
         let user = if call.user.is_empty() { UNKNOWN_USER } else { &call.user };
-        Self::of(call, now, outside_via(call.via), User::new(user, redactor))
+        // Whoever reads a finished line has decided what it may say of its capture.
+        let via = if call.salt.is_some() { call.via } else { outside_via(call.via) };
+        Self::of(call, now, via, User::new(user, redactor))
     }
 
     /// Copies a call that Tooltrail itself records.
@@ -108,6 +114,11 @@ impl BoundedCall {
         push_string(&mut text, value);
         text.push('}');
         extra.text = text;
+    }
+
+    /// Returns the limits of the line of this call.
+    pub(crate) fn limits(&self) -> &'static Limits {
+        if self.salt.is_some() { &FINISHED_LINE } else { &NEW_LINE }
     }
 
     /// Returns an empty call, to be filled later.
@@ -155,6 +166,7 @@ impl BoundedCall {
             trace_id,
             span_id,
             extra: extra_of(&call.extra, strays),
+            salt: call.salt,
         }
     }
 }

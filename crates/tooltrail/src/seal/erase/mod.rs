@@ -20,6 +20,7 @@ pub(super) use resume::resume;
 pub use select::EraseWhat;
 
 use crate::changes::Day;
+use crate::erased_ids;
 use crate::error::Error;
 use crate::home::{Home, SYSTEM_USER, TRAIL_FOLDER, day_name};
 use crate::journal::{requested, waiting};
@@ -105,6 +106,8 @@ impl LogOwner {
         let selected = select(disk, what, self.sealer.clock.now()).map_err(failed)?;
         let mut erased = counted(&selected);
         let copies = Copies::of(what, &selected, self.sealer.clock.now());
+        let ids = selected.lines.values().flatten().filter_map(|line| line.id.as_deref());
+        erased_ids::note(disk, ids.chain(selected.ids.iter().map(String::as_str))).map_err(failed)?;
         for part in parts(&selected) {
             let (records, task) = self.records(&opened, &selected, &part, by, why).map_err(failed)?;
             task.note(disk).map_err(failed)?;

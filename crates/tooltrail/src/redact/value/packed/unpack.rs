@@ -50,6 +50,7 @@ impl Packed {
         into.tool.refill(tool.unwrap_or_default(), None);
         into.args.refill(args.unwrap_or_default());
         into.extra = None;
+        into.salt = None;
         match (result, error) {
             (Some(text), None) if !is(IS_JSON) => {
                 into.result.refill(text, result_chars);
