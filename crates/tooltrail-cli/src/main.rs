@@ -1,6 +1,7 @@
 //! The command-line program: parses the arguments, runs the command and sets the exit code.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+mod account;
 mod agents;
 mod clock;
 mod commands;
@@ -11,6 +12,7 @@ mod hook;
 mod http;
 mod import;
 mod key_exposure;
+mod listen_address;
 mod log;
 mod mcp;
 mod output;

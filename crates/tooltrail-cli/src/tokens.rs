@@ -67,6 +67,16 @@ impl Role {
     }
 }
 
+/// What the sender with a token of role ingest is, where it may say more than other senders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// Hooks and MCP proxies of one user, which deliver what they have recorded
+    Spool,
+    /// Another home, which is sent on as a whole
+    Relay,
+}
+
 /// The stored record of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Token {
@@ -74,6 +84,9 @@ pub(crate) struct Token {
     pub(crate) name: String,
     /// What it permits.
     pub(crate) role: Role,
+    /// What the sender is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<Kind>,
     /// The user that the token belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<String>,
@@ -129,8 +142,20 @@ impl TokenStore {
 
     /// Creates a token and returns its text, which cannot be shown again later, because only its hash is stored.
     pub(crate) fn add(&self, name: &str, role: Role, user: Option<&str>) -> Result<String, Failure> {
+        self.add_of_kind(name, role, None, user)
+    }
+
+    /// Like [`TokenStore::add`], for a sender of a kind.
+    pub(crate) fn add_of_kind(
+        &self,
+        name: &str,
+        role: Role,
+        kind: Option<Kind>,
+        user: Option<&str>,
+    ) -> Result<String, Failure> {
         check_name(name)?;
         check_user(role, user)?;
+        check_kind(role, kind, user)?;
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret).map_err(|error| {
             Failure::could_not(format!("no random bits: {error}"), "the system's source has more to say")
@@ -149,6 +174,7 @@ impl TokenStore {
             tokens.push(Token {
                 name: name.to_owned(),
                 role,
+                kind,
                 user: user.map(str::to_owned),
                 created: crate::clock::now().to_string(),
                 sha256: hex(&Sha256::digest(text.as_bytes())),
@@ -316,6 +342,20 @@ fn check_user(role: Role, user: Option<&str>) -> Result<(), Failure> {
         ));
     }
     Ok(())
+}
+
+/// Refuses a kind for a role that does not send, and a relay of one user: its lines are of many.
+fn check_kind(role: Role, kind: Option<Kind>, user: Option<&str>) -> Result<(), Failure> {
+    match (role, kind) {
+        (Role::Admin | Role::User, Some(_)) => {
+            Err(Failure::could_not("only a token of role ingest has a kind", "give --role ingest"))
+        }
+        (_, Some(Kind::Relay)) if user.is_some() => Err(Failure::could_not(
+            "a relay sends the entries of all users of a home",
+            "leave --user out, or give --kind spool",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the text of a token: prefix, secret, checksum.

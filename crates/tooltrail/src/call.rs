@@ -85,6 +85,11 @@ impl Call {
         self.salt.is_some()
     }
 
+    /// Forgets the id, so that the entry gets a new one. It is no finished entry then.
+    pub fn forget_id(&mut self) {
+        (self.id, self.salt) = (None, None);
+    }
+
     /// Sets the outcome to `ok` with this text as the result.
     #[must_use]
     pub fn ok(self, result: impl Into<String>) -> Self {

@@ -106,8 +106,8 @@ pub use read::{
 #[doc(hidden)]
 pub use record::Steps;
 pub use record::{
-    Ack, CallKey, CallState, Counters, DURABLE_WAIT, Ended, Event, Finished, Histogram, LossReason, Open, OpenCalls, Options,
-    Prepared, PrunedDay, Recorder, SealStatus, SessionCall, SessionRecorder, redaction_keys, would_prune,
+    Ack, CallKey, CallState, Counters, DURABLE_WAIT, Ended, Event, Finished, Histogram, LossReason, Open, OpenCalls,
+    Options, Prepared, PrunedDay, Recorder, SealStatus, SessionCall, SessionRecorder, redaction_keys, would_prune,
 };
 pub use redact::{RULES_MAX, RedactionKey, RedactionRules, Redactor, VALUE_BYTES_MIN, VALUES_MAX};
 pub use retention::{Limit, Retention};

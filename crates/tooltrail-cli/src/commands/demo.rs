@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::commands::serve::{ServeOptions, serve_at};
 use crate::demo;
 use crate::failure::Failure;
+use crate::listen_address::ListenAddress;
 use crate::output::{Data, print_json, talk};
 use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
@@ -47,8 +48,10 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let listen = args.listen.unwrap_or_else(free_address);
     let json = settings.flags.json;
     let (log_level, log_format) = Default::default();
+    let listen = vec![ListenAddress::Tcp(listen)];
     let options = ServeOptions { listen, hosts: Vec::new(), durability, log_level, log_format };
-    serve_at(options, &settings, |address, _| {
+    serve_at(options, &settings, |addresses, _| {
+        let address = addresses.first().map_or("", |address| &**address);
         let commands = commands(address, &token, home.root());
         if json {
             return print_json(&json!({

@@ -6,10 +6,10 @@ use serde_json::json;
 use tooltrail::seal::{EraseWhat, LogOwner};
 use tooltrail::{Date, EntryId, Query};
 
+use crate::account::account;
 use crate::failure::{Exit, Failure};
 use crate::output::{print_json, talk, talk_hint};
 use crate::settings::Settings;
-use crate::settings::account::account;
 
 /// Erase entries or all of a user's files, and keep the proof of everything else
 ///

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use serde_json::json;
 use tooltrail::seal::{LogOwner, VerifierKey};
 
+use crate::account::account;
 use crate::failure::{Exit, Failure};
 use crate::output::{Data, print_json, talk};
 use crate::settings::Settings;
-use crate::settings::account::account;
 
 /// Show or change the key that signs the log
 ///

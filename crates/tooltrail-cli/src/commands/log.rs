@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use tooltrail::seal::LogOwner;
 
+use crate::account::account;
 use crate::commands::key::print;
 use crate::failure::{Exit, Failure};
 use crate::output::talk;
 use crate::settings::Settings;
-use crate::settings::account::account;
 
 /// Begin the signed log anew, after the home was restored from an older copy
 #[derive(Debug, clap::Args)]

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tooltrail::{Random as _, SystemRandom, hex};
 
+use crate::account::account;
 use crate::failure::Failure;
 use crate::mcp::calls::About;
 use crate::mcp::gate::Rules;
@@ -14,7 +15,6 @@ use crate::mcp::trail::StatusFolder;
 use crate::output::talk_error;
 use crate::service::ask_witness::ask_in_background;
 use crate::settings::Settings;
-use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::folders::{resolved, user_folder};
 

@@ -13,6 +13,7 @@ use tooltrail::{DurabilityPolicy, Home};
 use crate::failure::{Exit, Failure};
 use crate::http::{Hosts, Listener, router};
 use crate::key_exposure::warnings;
+use crate::listen_address::ListenAddress;
 use crate::log::{self, Format, Level};
 use crate::output::{Data, print_json, talk, talk_hint};
 use crate::service::Service;
@@ -41,9 +42,17 @@ const BLOCKING_THREADS_MAX: usize = 32;
 /// The address goes to stdout once the port is open. SIGTERM and Ctrl-C end the service in order.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to listen; port 0 picks a free one. Other than loopback only if there are tokens [default: 127.0.0.1:7420]
-    #[arg(long, value_name = "ADDR:PORT", env = "TOOLTRAIL_LISTEN", hide_env_values = true, value_parser = address)]
-    listen: Option<SocketAddr>,
+    /// Where to listen: ADDR:PORT, of which port 0 is any free one, or unix:PATH for a socket of this machine; may be given
+    /// again. Other than loopback only if there are tokens [default: 127.0.0.1:7420]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "TOOLTRAIL_LISTEN",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_parser = address
+    )]
+    listen: Vec<ListenAddress>,
 
     /// A name under which a proxy on this machine serves it; may be given again. Others are refused on loopback
     #[arg(long, value_name = "NAME")]
@@ -64,8 +73,8 @@ pub(crate) struct Args {
 /// The options of the service, resolved: a flag wins over the environment, and the environment over the file.
 #[derive(Clone, Debug)]
 pub(crate) struct ServeOptions {
-    /// Where to listen.
-    pub(crate) listen: SocketAddr,
+    /// Where to listen: at least one address.
+    pub(crate) listen: Vec<ListenAddress>,
     /// The host names under which a proxy serves it.
     pub(crate) hosts: Vec<String>,
     /// How durable an entry must be before it is acknowledged.
@@ -80,8 +89,11 @@ impl Args {
     /// Resolves the options: flags win over the file.
     pub(crate) fn resolve(&self, file: &ConfigFile) -> ServeOptions {
         let hosts = if self.host.is_empty() { file.hosts.clone().unwrap_or_default() } else { self.host.clone() };
+        let in_file = || file.listen.clone().filter(|listen| !listen.is_empty());
+        let default = || vec![ListenAddress::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT)))];
+        let listen = (!self.listen.is_empty()).then(|| self.listen.clone()).or_else(in_file);
         ServeOptions {
-            listen: self.listen.or(file.listen).unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, PORT))),
+            listen: listen.unwrap_or_else(default),
             hosts,
             durability: self.durability.over(file.durability.as_ref()),
             log_level: self.log_level.or(file.log.level).unwrap_or_default(),
@@ -107,23 +119,25 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
         tracing::warn!("the file has a gate, which this service does not obey: it holds where tools are run");
     }
     let (json, format) = (settings.flags.json, options.log_format);
-    serve_at(options, settings, |url, no_tokens| announce(url, no_tokens, json, format))
+    serve_at(options, settings, |urls, no_tokens| announce(urls, no_tokens, json, format))
 }
 
-/// Serves at an address until a signal ends it. Calls `opened` with the address and with whether there are no tokens.
+/// Serves at these addresses until a signal ends it. Calls `opened` with the addresses and with whether there are no
+/// tokens.
 pub(crate) fn serve_at(
     options: ServeOptions,
     settings: &Settings,
-    opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
+    opened: impl FnOnce(&[String], bool) -> Result<(), Failure>,
 ) -> Result<ExitCode, Failure> {
     let home = settings.create_home()?;
     let store = TokenStore::new(settings.keys_path(&home)?);
     check_ours(home.root(), "the home")?;
     store.check()?;
     let tokens = store.load()?;
-    if tokens.is_empty() && !options.listen.ip().is_loopback() {
+    let outside = options.listen.iter().find(|address| address.is_reached_from_outside());
+    if let Some(outside) = outside.filter(|_| tokens.is_empty()) {
         return Err(Failure::could_not(
-            format!("{} can be reached from outside, and there are no tokens", options.listen),
+            format!("{outside} can be reached from outside, and there are no tokens"),
             "make one with `tooltrail token add NAME --role admin` first, or listen on 127.0.0.1",
         ));
     }
@@ -144,15 +158,15 @@ async fn serve(
     home: Home,
     store: TokenStore,
     tokens: Tokens,
-    opened: impl FnOnce(&str, bool) -> Result<(), Failure>,
+    opened: impl FnOnce(&[String], bool) -> Result<(), Failure>,
 ) -> Result<Exit, Failure> {
-    let ServeOptions { listen: address, hosts: names, durability, .. } = options;
+    let ServeOptions { listen: addresses, hosts: names, durability, .. } = options;
     let zone = settings.zone()?;
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let (mut term, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-    let (listener, stop) = Listener::bind(address).await.map_err(|error| {
-        Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDR:PORT")
+    let (listener, stop) = Listener::bind(&addresses).await.map_err(|(address, error)| {
+        Failure::could_not(format!("could not listen on {address}: {error}"), "choose another with --listen ADDRESS")
     })?;
     let no_tokens = tokens.is_empty();
     let file = settings.file()?;
@@ -164,11 +178,12 @@ async fn serve(
     let kept = settings.retention()?;
     let pruning = tokio::spawn(prune_daily(Arc::clone(&service), kept));
     let renewal = tokio::spawn(renew(Arc::clone(&service), store));
-    let hosts = if address.ip().is_loopback() { Hosts::Loopback(names.into()) } else { Hosts::Any };
-    let url = format!("http://{}", listener.address());
+    let is_local = !addresses.iter().any(ListenAddress::is_reached_from_outside);
+    let hosts = if is_local { Hosts::Loopback(names.into()) } else { Hosts::Any };
+    let urls = listener.urls();
     let meters = Arc::clone(service.meters());
     let answering = tokio::spawn(listener.run(router(Arc::clone(&service), hosts), meters));
-    opened(&url, no_tokens)?;
+    opened(&urls, no_tokens)?;
     tokio::select! {
         _ = term.recv() => {}
         _ = interrupt.recv() => {}
@@ -185,18 +200,22 @@ async fn serve(
 }
 
 /// Parses the address to listen on.
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
-    text.parse().map_err(|_| "write an address and a port up to 65535, as in 127.0.0.1:7420 or [::1]:7420")
+fn address(text: &str) -> Result<ListenAddress, String> {
+    let is_socket = text.starts_with("unix:");
+    let hint = "write an address and a port up to 65535, as in 127.0.0.1:7420 or [::1]:7420, or unix:/PATH";
+    text.parse().map_err(|error| if is_socket { error } else { hint.to_owned() })
 }
 
-/// Prints where the service is: only the address on stdout (a JSON object with `--json`), the rest on stderr.
-fn announce(url: &str, no_tokens: bool, json: bool, format: Format) -> Result<(), Failure> {
+/// Prints where the service is: only the addresses on stdout, one a line (a JSON object with `--json`), the rest on
+/// stderr.
+fn announce(urls: &[String], no_tokens: bool, json: bool, format: Format) -> Result<(), Failure> {
     let said = if json {
-        print_json(&json!({ "address": url }))
+        print_json(&json!({ "address": urls.first(), "addresses": urls }))
     } else {
         let mut data = Data::exact();
-        data.line(url).and_then(|()| data.finish())
+        urls.iter().try_for_each(|url| data.line(url)).and_then(|()| data.finish())
     };
+    let url = urls.join(" and ");
     match said {
         // The program that started the service may have closed stdout. The service goes on, because it has other
         // clients.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tooltrail::{Clock, LossReason, SessionRecorder};
 
+use crate::account::account;
 use crate::hook::args::HookArgs;
 use crate::hook::client::Client;
 use crate::hook::clients::{denial, read, sender};
@@ -19,7 +20,6 @@ use crate::hook::record::Records;
 use crate::hook::told::{Step, Told};
 use crate::hook::transcript;
 use crate::settings::Settings;
-use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::file::{ConfigFile, may_name_secrets};
 use crate::settings::flags::GlobalFlags;

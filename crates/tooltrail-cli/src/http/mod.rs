@@ -90,7 +90,7 @@ async fn middleware(
 ) -> Response {
     let begun = Instant::now();
     let framed = Framed::of(request.headers());
-    let peer = request.extensions().get::<Peer>().map(Peer::address);
+    let peer = request.extensions().get::<Peer>().map(Peer::address_or_user);
     let method = method_label(request.method());
     // Logs the route, not the URI: the query belongs in the trail, not in the log.
     let route =

@@ -22,7 +22,7 @@ use crate::http::auth::{Caller, is_own_page, session};
 use crate::http::status::{Problem, file, page, see_other};
 use crate::output::sealed_words;
 use crate::service::Service;
-use crate::service::peer::Peer;
+use crate::service::peer::{Origin, Peer};
 use crate::service::sessions::{
     Session, form_cookie, form_secret, is_our_form, is_same, no_session_cookie, session_cookie,
 };
@@ -195,7 +195,15 @@ async fn sign_in(State(service): State<Arc<Service>>, request: Request) -> Respo
     // If the browser was already signed in, its old session ends.
     service.sessions().end(&parts.headers);
     let Some(peer) = parts.extensions.get::<Peer>() else { return Problem::Broken.into_response() };
-    match service.sessions().begin(token, peer.origin()) {
+    let origin = peer.origin();
+    if origin == Origin::Nobody {
+        let problem = Problem::Forbidden {
+            detail: "the service cannot tell you from other users: it runs in a user namespace without them",
+            hint: "run it without PrivateUsers=, or ask with a token in the header Authorization",
+        };
+        return form(&parts.headers, next, Some(problem));
+    }
+    match service.sessions().begin(token, origin) {
         Ok(name) => with_cookie(see_other(&next), session_cookie(&name, &parts.headers)),
         Err(refusal) => form(&parts.headers, next, Some(refusal.into())),
     }

@@ -15,6 +15,7 @@ use tooltrail::seal::{WITNESS_REQUEST_BYTES_MAX, Witness};
 use crate::failure::{Exit, Failure};
 use crate::http::server::listen::Listener;
 use crate::http::status::{self, Problem, witness_answer};
+use crate::listen_address::ListenAddress;
 use crate::service::meters::Meters;
 
 /// How long the body of a request may take.
@@ -32,13 +33,14 @@ pub(crate) fn serve(
         let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
         let (mut term, mut interrupt) =
             (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-        let (listener, stop) = Listener::bind(listen).await.map_err(|error| {
+        let address = ListenAddress::Tcp(listen);
+        let (listener, stop) = Listener::bind(&[address]).await.map_err(|(_, error)| {
             Failure::could_not(
                 format!("could not listen on {listen}: {error}"),
                 "choose another with --listen ADDR:PORT",
             )
         })?;
-        let url = format!("http://{}", listener.address());
+        let url = listener.urls().concat();
         let answering = tokio::spawn(listener.run(router(witness), Arc::new(Meters::default())));
         opened(&url)?;
         tokio::select! {

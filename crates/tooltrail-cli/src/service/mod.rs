@@ -10,6 +10,7 @@ mod refusal;
 pub(crate) mod sessions;
 mod state;
 pub(crate) mod tasks;
+pub(crate) mod turns;
 
 pub(crate) use refusal::Refusal;
 pub(crate) use state::{GiveUp, Opened, PAGE_BYTES_MAX, Service};

@@ -3,44 +3,84 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 
-/// The user id that a user namespace shows for every id from outside. It cannot tell users apart, so it is not used.
-const NOBODY: u32 = 65_534;
+/// The user id that a user namespace shows for every id from outside. It cannot tell users apart, so nobody is known by
+/// it.
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// The client of a request; it is stored as a request extension.
 #[derive(Clone, Debug)]
-pub(crate) struct Peer {
-    client: SocketAddr,
-    service: Option<SocketAddr>,
-    uid: Arc<OnceLock<Option<u32>>>,
+pub(crate) struct Peer(Connection);
+
+#[derive(Clone, Debug)]
+enum Connection {
+    Tcp {
+        client: SocketAddr,
+        service: Option<SocketAddr>,
+        uid: Arc<OnceLock<Option<u32>>>,
+    },
+    /// A Unix socket, whose client has this user id.
+    Unix {
+        uid: u32,
+    },
 }
 
 /// What a page session is bound to. A cookie alone is not enough, because a browser sends it to every port of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// For a client on this machine: the user whose process opened the connection.
     User(u32),
-    /// For any other client, or if the user is unknown: the IP address.
+    /// For any other client, or if the system does not tell the user: the IP address.
     Address(IpAddr),
+    /// A client on this machine whose user is outside of the user namespace of this process, as are others that look
+    /// the same. No session is bound to it.
+    Nobody,
 }
 
 impl Peer {
     /// Returns the peer of a connection from `client` to the address `service` of this service.
     pub(crate) fn new(client: SocketAddr, service: Option<SocketAddr>) -> Self {
-        Self { client, service, uid: Arc::default() }
+        Self(Connection::Tcp { client, service, uid: Arc::default() })
     }
 
-    /// Returns the IP address of the client.
-    pub(crate) fn address(&self) -> IpAddr {
-        self.client.ip()
+    /// Returns the peer of a connection to a Unix socket, whose client has this user id.
+    pub(crate) const fn of_user(uid: u32) -> Self {
+        Self(Connection::Unix { uid })
+    }
+
+    /// Returns the IP address of the client, or its user if it uses a Unix socket.
+    pub(crate) fn address_or_user(&self) -> Origin {
+        match &self.0 {
+            Connection::Tcp { client, .. } => Origin::Address(client.ip()),
+            Connection::Unix { uid } => Origin::of(*uid),
+        }
+    }
+
+    /// Returns the user id of a client that uses a Unix socket, unless that cannot tell users apart.
+    pub(crate) fn socket_user(&self) -> Option<u32> {
+        match &self.0 {
+            Connection::Unix { uid } if *uid != NOBODY => Some(*uid),
+            _ => None,
+        }
     }
 
     /// Returns the origin that a session of this client is bound to. The system is asked once per connection.
     pub(crate) fn origin(&self) -> Origin {
-        let uid = self.uid.get_or_init(|| match self.service {
-            Some(service) if self.client.ip().to_canonical().is_loopback() => uid_of(self.client, service),
-            _ => None,
-        });
-        uid.map_or(Origin::Address(self.client.ip().to_canonical()), Origin::User)
+        match &self.0 {
+            Connection::Unix { uid } => Origin::of(*uid),
+            Connection::Tcp { client, service, uid } => {
+                let uid = uid.get_or_init(|| match service {
+                    Some(service) if client.ip().to_canonical().is_loopback() => uid_of(*client, *service),
+                    _ => None,
+                });
+                uid.map_or(Origin::Address(client.ip().to_canonical()), Origin::of)
+            }
+        }
+    }
+}
+
+impl Origin {
+    const fn of(uid: u32) -> Self {
+        if uid == NOBODY { Self::Nobody } else { Self::User(uid) }
     }
 }
 
@@ -71,7 +111,7 @@ fn uid_in(table: &str, client: SocketAddr, service: SocketAddr) -> Option<u32> {
     };
     let mut lines = table.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
     let line = lines.find(|fields| fields.len() > 7 && is(fields[1], client) && is(fields[2], service))?;
-    line[7].parse().ok().filter(|uid| *uid != NOBODY)
+    line[7].parse().ok()
 }
 
 /// Parses an endpoint such as `0100007F:1CFC`: an address as 32-bit hex words in the machine's byte order, and a port.
@@ -108,7 +148,7 @@ mod tests {
         };
         if cfg!(target_endian = "little") {
             check(0xC001, Some(1000));
-            check(0xC002, None);
+            check(0xC002, Some(NOBODY));
             check(0xC003, None);
         }
     }

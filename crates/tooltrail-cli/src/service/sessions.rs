@@ -90,7 +90,9 @@ impl Sessions {
             return None;
         }
         drop(all);
-        (session.origin == origin()).then_some(session)
+        // A user who cannot be told from others has no session.
+        let origin = origin();
+        (session.origin == origin && origin != Origin::Nobody).then_some(session)
     }
 
     /// Removes all sessions that a request names.

@@ -13,6 +13,7 @@ use crate::service::live::Hub;
 use crate::service::meters::Meters;
 use crate::service::quota::{Permit, Quota, Rate};
 use crate::service::sessions::Sessions;
+use crate::service::turns::Turns;
 use crate::tokens::{Token, TokenStore, Tokens, is_token};
 
 /// Limits of concurrent reads: in all, of these reserved for admins, and for one token. Each read occupies a thread and
@@ -78,6 +79,7 @@ pub(crate) struct Service {
     streams: Quota,
     answers: Quota,
     new_users: Rate,
+    turns: Turns,
     known_users: Mutex<HashSet<String>>,
     probes: Arc<Semaphore>,
     /// Limits the readers of the log, who may have no token.
@@ -131,6 +133,7 @@ impl Service {
             streams: quota(STREAMS),
             answers: quota(ANSWERS_KIB),
             new_users: Rate::new(NEW_USERS.0, NEW_USERS.1),
+            turns: Turns::default(),
             known_users: Mutex::default(),
             // One probe at a time: if the disk hangs, only one thread waits for it, not one per request.
             probes: Arc::new(Semaphore::new(1)),
@@ -250,6 +253,11 @@ impl Service {
             *now = tokens.map(Arc::new);
         }
         changed
+    }
+
+    /// Returns the turns of the tokens that deliver.
+    pub(crate) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Returns the meters.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 use tooltrail::{DurabilityPolicy, Effect, Gate, Rule, Zone, glob_matches};
 
 use crate::failure::Failure;
+use crate::listen_address::{self, ListenAddress};
 use crate::log::{Format, Level};
 use crate::settings::durability;
 use crate::settings::folders::user_folder;
@@ -33,8 +33,9 @@ pub(crate) struct ConfigFile {
     pub(crate) group: Option<bool>,
     /// Whether a home on a network file system may be written.
     pub(crate) force_network_home: Option<bool>,
-    /// The address on which the service listens.
-    pub(crate) listen: Option<SocketAddr>,
+    /// The addresses on which the service listens.
+    #[serde(default, deserialize_with = "listen_address::read")]
+    pub(crate) listen: Option<Vec<ListenAddress>>,
     /// The host names under which a proxy serves it.
     pub(crate) hosts: Option<Vec<String>>,
     /// The log of the service.
@@ -316,6 +317,7 @@ fn gate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gate>, D::E
 #[cfg(test)]
 mod tests {
     use super::{ConfigFile, nearest};
+    use crate::listen_address::ListenAddress;
     use std::path::Path;
     use tooltrail::{Durability, DurabilityPolicy};
     use tooltrail::{Effect, GateRequest};
@@ -376,7 +378,7 @@ mod tests {
         assert_eq!(config.hosts.as_deref(), Some(&["audit.example.org".to_owned()][..]));
         assert_eq!(config.force_network_home, Some(true));
         assert_eq!((config.group, config.durability), (Some(true), Some(Durability::Strict.into())));
-        assert_eq!(config.listen, Some(([127, 0, 0, 1], 8080).into()));
+        assert_eq!(config.listen, Some(vec![ListenAddress::Tcp(([127, 0, 0, 1], 8080).into())]));
         assert_eq!((config.redact.env.len(), config.redact.rules[0].name.as_str()), (1, "badge"));
         let gate = config.gate.unwrap();
         let decide = |user, role, tool| gate.decide(GateRequest { user, role, tool, alias: None }).effect;

@@ -1,6 +1,5 @@
 //! The settings of one run, from flags, environment and configuration file; all are read once and resolved here.
 
-pub(crate) mod account;
 pub(crate) mod durability;
 pub(crate) mod file;
 pub(crate) mod flags;

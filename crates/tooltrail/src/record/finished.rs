@@ -62,11 +62,7 @@ impl Recorder {
     ///
     /// # Errors
     /// [`Error::Io`] if a day file cannot be read; [`Error::Input`] if one of the calls is not finished.
-    pub fn prepare_finished(
-        &self,
-        durability: &DurabilityPolicy,
-        calls: Vec<Call>,
-    ) -> Result<Vec<Finished>, Error> {
+    pub fn prepare_finished(&self, durability: &DurabilityPolicy, calls: Vec<Call>) -> Result<Vec<Finished>, Error> {
         let mut prepared = Vec::new();
         for call in calls {
             let id = call.id.filter(|_| call.is_finished());

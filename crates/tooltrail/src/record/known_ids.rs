@@ -9,7 +9,6 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::call::EntryId;
-use crate::changes::Day;
 use crate::clock::Zone;
 use crate::day::Forward;
 use crate::disk::{Disk, DiskFile};
@@ -17,6 +16,7 @@ use crate::entry::StoredEntry;
 use crate::erased_ids::ErasedIds;
 use crate::error::Error;
 use crate::home::{Home, TRAIL_FOLDER, day_name};
+use crate::record::store::group::Day;
 
 /// The most ids that are remembered, about 16 bytes each. With more, the file that was asked for longest ago is
 /// forgotten, and the ids of a larger file are read each time.

@@ -1,5 +1,6 @@
 //! Counts and quantiles of many entries.
 
+mod across_midnight;
 mod aggregate;
 mod answer;
 mod calls;

@@ -366,6 +366,8 @@ fn a_file_that_another_process_has_just_made_is_left_to_it() {
     world.fill();
     let file = world.home().join("carol/tool_audit/2026-01-01.jsonl");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
+    // The files of this world are not as old as its clock says, so some of them may have been taken for those of others.
+    let before = world.verify().unwrap().counts.adopted;
     fs::write(&file, "{\"tool\":\"t\"}\n").unwrap();
     for (age_s, tail_lines, adopted) in [(0, 1, 0), (10, 0, 1)] {
         let now = Duration::from_millis(world.clock.now().as_millis().unsigned_abs());
@@ -375,7 +377,7 @@ fn a_file_that_another_process_has_just_made_is_left_to_it() {
         world.record(&recorder, "alice", 1);
         recorder.close().unwrap();
         let counts = world.verify().unwrap().counts;
-        assert_eq!((counts.tail_lines, counts.adopted), (tail_lines, adopted), "{age_s} s");
+        assert_eq!((counts.tail_lines, counts.adopted - before), (tail_lines, adopted), "{age_s} s");
     }
 }
 

@@ -8,12 +8,12 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use crate::account::account;
 use crate::agents::{Installer, Places, Undo};
 use crate::failure::{Exit, Failure};
 use crate::hook::{Client, HookArgs, PauseFile, state_folder};
 use crate::output::{self, Data};
 use crate::settings::Settings;
-use crate::settings::account::account;
 use crate::settings::file::default_path;
 use crate::settings::folders::resolved;
 

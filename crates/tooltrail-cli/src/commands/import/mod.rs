@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tooltrail::{Date, RollupKeeper, SystemClock};
 
+use crate::account::account;
 use crate::commands::import::told::{Done, answer, print_done, print_sum, shown};
 use crate::failure::{Exit, Failure};
 use crate::import::{Job, Outcome, name_of, remove_old};
 use crate::output;
 use crate::settings::Settings;
-use crate::settings::account::account;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::file::AgentsFile;
 use crate::transcripts::{Format, Found, Run, files_below, find, look, recognise};

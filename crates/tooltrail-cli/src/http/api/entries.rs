@@ -15,13 +15,16 @@ use serde::Deserializer as _;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::json;
 use serde_json::value::RawValue;
-use tooltrail::entry::receive;
-use tooltrail::{Call, Cancel, DURABLE_WAIT, Error, Event, Identity, LossReason, Prepared, Recorder, Timestamp, Via};
+use tooltrail::{
+    Call, Cancel, DURABLE_WAIT, EntryId, Error, Event, Finished, LossReason, Prepared, Recorder, Timestamp,
+};
 
 use crate::http::api::params::Params;
 use crate::http::api::reserved_body::ReservedBody;
+use crate::http::api::sender::Sender;
 use crate::http::auth::Caller;
 use crate::http::status::{Problem, Taken, taken};
+use crate::service::peer::Peer;
 use crate::service::quota::Permit;
 use crate::service::{GiveUp, PAGE_BYTES_MAX, Service};
 use crate::tokens::Token;
@@ -33,12 +36,6 @@ const BODY_BYTES_MAX: usize = 16 << 20;
 /// Most entries in one body. All of them must fit into the recorder's queue at the same time; a larger body could never
 /// be accepted.
 const ENTRIES_MAX: usize = 10_000;
-
-/// How far the clock of a sender may be ahead of the service's clock. Clocks differ by minutes at worst.
-const AHEAD_MS_MAX: i64 = 5 * 60 * 1_000;
-
-/// How late an entry may arrive before its time of arrival is stored in it too.
-const BEHIND_MS_MAX: i64 = 60 * 1_000;
 
 /// Bytes of a line of the answer beside its text: keys, a number and brackets.
 const ANSWER_LINE_BYTES: usize = 48;
@@ -85,17 +82,20 @@ pub(crate) async fn entries(
     Params::of(request.uri(), &[])?;
     let lost = lost(request.headers())?;
     let recorder = Arc::clone(&service.opened()?.recorder);
+    let uid = request.extensions().get::<Peer>().and_then(Peer::socket_user);
+    let sender = Sender { token: caller.0.clone(), uid };
     let (body, room) = read_body(request, &service, &caller.0).await?;
+    let turn = if sender.delivers() { Some(service.turns().take(&caller.0, &recorder).await?) } else { None };
     let permit = service.parse_permit(&caller.0).await?;
     let cancel = Cancel::default();
     let given_up = GiveUp::new(&cancel);
-    let (sender, keeper) = (caller.0.clone(), Arc::clone(&recorder));
+    let keeper = Arc::clone(&recorder);
     let shared = Arc::clone(&service);
     let small = body.len() <= SORTED_HERE_BYTES_MAX;
     let sort = move || {
         // A sender that lost all its entries may send an empty body with only the header.
         let only_lost = lost > 0 && body.trim_ascii().is_empty();
-        let sorter = Sorter { service: &shared, token: &sender, recorder: &keeper, cancel: &cancel };
+        let sorter = Sorter { service: &shared, sender: &sender, recorder: &keeper, cancel: &cancel };
         let sorted = if only_lost { Ok(Sorted::default()) } else { sorter.sort(&body) };
         drop((body, room, permit));
         sorted
@@ -107,15 +107,24 @@ pub(crate) async fn entries(
         tokio::task::spawn_blocking(sort).await.ok()
     };
     drop(given_up);
-    let Sorted { calls, lines, mut rejected, late, typos } = sorted.ok_or(Problem::Broken)??;
+    let Sorted { calls, lines, before, other_ids, mut rejected, late, typos, .. } = sorted.ok_or(Problem::Broken)??;
     // Taken before anything is recorded: a request that is refused later would be sent, and stored, again.
     let room = service.answer_permit(&caller.0, answer_bytes(&rejected, &typos))?;
     let unwritten = if calls.is_empty() { Vec::new() } else { durable(&recorder, calls).await? };
-    let accepted = lines.len() - unwritten.len();
+    if let Some(turn) = turn {
+        turn.end();
+    }
+    for id in other_ids {
+        let facts = vec![("token".to_owned(), caller.0.name.clone()), ("id".to_owned(), id.to_string())];
+        recorder.event(Event::Incident { what: "an id was delivered again with another entry".to_owned(), facts });
+    }
+    let accepted = lines.len() - unwritten.len() + before;
     // The other entries are in the trail, so only these are rejected; a retry of all would store the others twice.
-    rejected.extend(unwritten.into_iter().filter_map(|index| {
-        Some(Refused { line: *lines.get(index)?, error: "its day file could not be written".to_owned() })
-    }));
+    rejected.extend(
+        unwritten
+            .into_iter()
+            .filter_map(|index| Some(Refused::new(*lines.get(index)?, "its day file could not be written"))),
+    );
     rejected.sort_by_key(|refused| refused.line);
     service.meters().sent(rejected.len(), lost);
     service.meters().late(late);
@@ -133,7 +142,13 @@ pub(crate) async fn entries(
         (0, _) => Taken::None,
         _ => Taken::Some,
     };
-    let rejected = rejected.iter().map(|refused| json!({ "line": refused.line, "error": refused.error }));
+    let rejected = rejected.iter().map(|refused| {
+        let mut rejected = json!({ "line": refused.line, "error": refused.error });
+        if refused.is_erased {
+            rejected["erased"] = true.into();
+        }
+        rejected
+    });
     let mut answer = json!({ "accepted": accepted, "rejected": rejected.collect::<Vec<_>>() });
     if !typos.warnings.is_empty() {
         let warning = |(line, warning): &(u64, String)| json!({ "line": line, "warning": recorder.excerpt(warning, b"", REFUSAL_CHARS_MAX) });
@@ -225,6 +240,12 @@ struct Sorted {
     calls: Vec<Prepared>,
     /// The line number of each call in `calls`.
     lines: Vec<usize>,
+    /// The finished entries that are to be looked for, with their line numbers.
+    finished: Vec<(usize, Call)>,
+    /// How many entries are in the trail already.
+    before: usize,
+    /// The ids of entries that got another id, because the trail has other entries with them.
+    other_ids: Vec<EntryId>,
     rejected: Vec<Refused>,
     /// How many of the rejected lines are of days that are too old to be kept.
     late: usize,
@@ -238,12 +259,19 @@ struct Refused {
     /// The line number, counted from 1; for an array, the number of the element.
     line: usize,
     error: String,
+    is_erased: bool,
+}
+
+impl Refused {
+    fn new(line: usize, error: impl Into<String>) -> Self {
+        Self { line, error: error.into(), is_erased: false }
+    }
 }
 
 /// Splits a body into entries and parses each one.
 struct Sorter<'a> {
     service: &'a Service,
-    token: &'a Token,
+    sender: &'a Sender,
     recorder: &'a Recorder,
     cancel: &'a Cancel,
 }
@@ -257,35 +285,74 @@ impl Sorter<'_> {
                 return Err(Problem::Busy("the sender is gone"));
             }
             match self.read(line, bytes, now, &mut sorted) {
-                Ok(call) => {
-                    sorted.calls.push(call);
-                    sorted.lines.push(line);
-                }
+                Ok(()) => {}
                 Err(error) => {
                     let error = self.recorder.excerpt(&error, bytes, REFUSAL_CHARS_MAX);
-                    sorted.rejected.push(Refused { line, error });
+                    sorted.rejected.push(Refused::new(line, error));
                 }
             }
         }
+        self.sort_finished(&mut sorted)?;
         Ok(sorted)
     }
 
     /// Parses one entry, or returns why it is rejected.
-    fn read(&self, line: usize, bytes: &[u8], now: Timestamp, sorted: &mut Sorted) -> Result<Prepared, String> {
+    fn read(&self, line: usize, bytes: &[u8], now: Timestamp, sorted: &mut Sorted) -> Result<(), String> {
         let text = std::str::from_utf8(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))?;
-        let call = receive(text, self.service.zone()).map_err(|error| error.message())?;
-        sorted.typos.look(line as u64, &call);
-        let call = sent_by(self.token, call, now);
+        let call = self.sender.read(text, self.service.zone(), now)?;
+        if !call.is_finished() {
+            sorted.typos.look(line as u64, &call);
+        }
         if let Some(why) = self.recorder.too_late(&call) {
             sorted.late += 1;
             return Err(why);
         }
-        if self.service.may_name(self.token, &call.user, self.recorder) {
-            // Redacts here, on the thread of this request, so that the cost does not delay other senders.
-            self.recorder.prepare(self.service.durability(), call).map_err(|error| error.message())
-        } else {
-            Err("too many users that are new here at once: send this entry again in a minute".to_owned())
+        if !self.service.may_name(&self.sender.token, &call.user, self.recorder) {
+            return Err("too many users that are new here at once: send this entry again in a minute".to_owned());
         }
+        if call.is_finished() {
+            sorted.finished.push((line, call));
+            return Ok(());
+        }
+        // Redacts here, on the thread of this request, so that the cost does not delay other senders.
+        let prepared = self.recorder.prepare(self.service.durability(), call).map_err(|error| error.message())?;
+        sorted.calls.push(prepared);
+        sorted.lines.push(line);
+        Ok(())
+    }
+
+    /// Finds out which of the finished entries are new.
+    fn sort_finished(&self, sorted: &mut Sorted) -> Result<(), Problem> {
+        let (lines, calls): (Vec<_>, Vec<_>) = std::mem::take(&mut sorted.finished).into_iter().unzip();
+        let found = self.recorder.prepare_finished(self.service.durability(), calls);
+        let found = found.map_err(|error| Problem::writing(&error))?;
+        for (line, finished) in lines.into_iter().zip(found) {
+            let prepared = match finished {
+                Finished::New(prepared) => prepared,
+                Finished::OtherId { entry, sent } => {
+                    sorted.other_ids.push(sent);
+                    entry
+                }
+                Finished::Before => {
+                    sorted.before += 1;
+                    continue;
+                }
+                Finished::Erased => {
+                    let refused = Refused::new(line, "this entry was erased");
+                    sorted.rejected.push(Refused { is_erased: true, ..refused });
+                    continue;
+                }
+                Finished::TooLate(why) => {
+                    sorted.late += 1;
+                    sorted.rejected.push(Refused::new(line, why));
+                    continue;
+                }
+                _ => continue,
+            };
+            sorted.calls.push(prepared);
+            sorted.lines.push(line);
+        }
+        Ok(())
     }
 }
 
@@ -333,33 +400,6 @@ impl<'de> Visitor<'de> for Elements {
         while elements.next_element::<IgnoredAny>()?.is_some() {}
         Ok(found)
     }
-}
-
-/// Sets how the call arrived and checks its claims: the user of the token replaces the user in the body, the service's
-/// clock replaces a time that is in the future, and an id in the body is moved to `extra`.
-fn sent_by(token: &Token, mut call: Call, now: Timestamp) -> Call {
-    call.via = Via::Http;
-    match &token.user {
-        Some(user) => {
-            let claimed = std::mem::replace(&mut call.user, user.clone());
-            call.claimed_user = (!claimed.is_empty() && claimed != *user).then_some(claimed);
-            call.identity = Some(Identity::Verified);
-        }
-        None => call.identity = (!call.user.is_empty()).then_some(Identity::Claimed),
-    }
-    if let Some(id) = call.id.take() {
-        call.add_extra("id", format!("\"{id}\""));
-    }
-    if let Some(ts) = call.ts {
-        let ahead_ms = ts.as_millis() - now.as_millis();
-        if ahead_ms > AHEAD_MS_MAX {
-            call.add_extra("claimed_ts", format!("\"{ts}\""));
-            call.ts = Some(now);
-        } else if -ahead_ms > BEHIND_MS_MAX {
-            call.add_extra("received", format!("\"{now}\""));
-        }
-    }
-    call
 }
 
 #[cfg(test)]

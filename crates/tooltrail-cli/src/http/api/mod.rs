@@ -10,6 +10,7 @@ pub(crate) mod read_log;
 pub(crate) mod recent;
 pub(crate) mod reserved_body;
 pub(crate) mod sealed;
+mod sender;
 pub(crate) mod series;
 pub(crate) mod sessions;
 pub(crate) mod stats;

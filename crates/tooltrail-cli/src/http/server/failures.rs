@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::service::peer::Origin;
+
 /// Refused requests that an address may send in one burst, for example from a script with an old token or a person who
 /// mistypes. One of 2^256 tokens cannot be guessed anyway; this limit protects the log and the processor from noise.
 const BURST: f64 = 60.0;
@@ -17,7 +19,7 @@ const ADDRESSES_MAX: usize = 4_096;
 
 /// The refused requests of each address. Requests with a valid token are never limited.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Mutex<HashMap<IpAddr, Bucket>>);
+pub(crate) struct Failures(Mutex<HashMap<Origin, Bucket>>);
 
 /// The remaining allowance of an address (a token bucket).
 #[derive(Clone, Copy, Debug)]
@@ -28,17 +30,17 @@ struct Bucket {
 
 impl Failures {
     /// Counts a refused request. Beyond the limit, returns how long the client should wait.
-    pub(crate) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    pub(crate) fn count(&self, client: Origin, now: Instant) -> Option<Duration> {
         // A poisoned lock is harmless: every step leaves the table consistent.
         let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut address = network(address);
-        if table.len() >= ADDRESSES_MAX && !table.contains_key(&address) {
+        let mut client = client.network();
+        if table.len() >= ADDRESSES_MAX && !table.contains_key(&client) {
             table.retain(|_, bucket| bucket.filled(now) < BURST);
             if table.len() >= ADDRESSES_MAX {
-                address = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+                client = Origin::Address(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
             }
         }
-        let bucket = table.entry(address).or_insert(Bucket { left: BURST, seen: now });
+        let bucket = table.entry(client).or_insert(Bucket { left: BURST, seen: now });
         *bucket = Bucket { left: bucket.filled(now), seen: now };
         if bucket.left >= 1.0 {
             bucket.left -= 1.0;
@@ -55,17 +57,20 @@ impl Bucket {
     }
 }
 
-/// Returns the network that one owner usually has: a single IPv4 address, or the first 64 bits of an IPv6 address.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        address => address,
+impl Origin {
+    /// Returns the network that one owner usually has: a single IPv4 address, or the first 64 bits of an IPv6 address.
+    fn network(self) -> Self {
+        let Self::Address(address) = self else { return self };
+        Self::Address(match address.to_canonical() {
+            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
+            address => address,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ADDRESSES_MAX, BURST, Failures};
+    use super::{ADDRESSES_MAX, BURST, Failures, Origin};
     use std::net::{IpAddr, Ipv4Addr};
     use std::time::{Duration, Instant};
 
@@ -75,7 +80,7 @@ mod tests {
         let mut now = begun;
         let mut check = |address: &str, after_ms: u64, expected_ms: Option<u64>| {
             now += Duration::from_millis(after_ms);
-            let wait = failures.count(address.parse().unwrap(), now);
+            let wait = failures.count(Origin::Address(address.parse().unwrap()), now);
             assert_eq!(wait.map(|wait| wait.as_secs_f64().round() as u64 * 1_000), expected_ms, "{address} {now:?}");
         };
         for _ in 0..BURST as usize {
@@ -97,7 +102,7 @@ mod tests {
     #[test]
     fn the_table_is_bounded_and_forgets_who_stayed_away() {
         let (failures, now) = (Failures::default(), Instant::now());
-        let address = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n));
+        let address = |n: u32| Origin::Address(IpAddr::V4(Ipv4Addr::from_bits(n)));
         for n in 0..3 * ADDRESSES_MAX as u32 {
             failures.count(address(n), now);
         }

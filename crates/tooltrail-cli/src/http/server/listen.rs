@@ -1,8 +1,11 @@
 //! The listener: accepts connections up to a limit, closes slow ones, and shuts down cleanly.
 
+use std::future::poll_fn;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,13 +15,16 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::http::server::connection_limit::{ConnectionLimit, ConnectionPermit, Received};
+use crate::http::server::unix_socket::UnixSocket;
+use crate::listen_address::ListenAddress;
 use crate::service::meters::Meters;
-use crate::service::peer::Peer;
+use crate::service::peer::{NOBODY, Peer};
 
 /// Longest wait for the head of a request, also between two requests of one connection, so that connections with
 /// incomplete heads cannot pile up.
@@ -45,26 +51,72 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Stop(watch::Sender<()>);
 
-/// A listening socket.
+/// Listening sockets.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+    sockets: Vec<Socket>,
     stopped: watch::Receiver<()>,
 }
 
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixSocket),
+}
+
+/// A connection that was accepted.
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
 impl Listener {
-    /// Listens on an address; port 0 means any free port.
-    pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(Self, Stop)> {
-        let socket = TcpListener::bind(address).await?;
-        let address = socket.local_addr()?;
+    /// Listens on these addresses; port 0 means any free port.
+    ///
+    /// # Errors
+    /// The address on which nobody can listen, and why.
+    pub(crate) async fn bind(addresses: &[ListenAddress]) -> Result<(Self, Stop), (ListenAddress, io::Error)> {
+        let mut sockets = Vec::new();
+        for address in addresses {
+            let socket = match address {
+                ListenAddress::Tcp(tcp) => match TcpListener::bind(tcp).await {
+                    Ok(socket) => socket.local_addr().map(|address| Socket::Tcp(socket, address)),
+                    Err(error) => Err(error),
+                },
+                ListenAddress::Unix(path) => UnixSocket::bind(path).map(Socket::Unix),
+            };
+            sockets.push(socket.map_err(|error| (address.clone(), error))?);
+        }
         let (stop, stopped) = watch::channel(());
-        Ok((Self { socket, address, stopped }, Stop(stop)))
+        Ok((Self { sockets, stopped }, Stop(stop)))
     }
 
-    /// Returns the address with the actual port.
-    pub(crate) const fn address(&self) -> SocketAddr {
-        self.address
+    /// Returns the addresses, with the actual ports.
+    pub(crate) fn urls(&self) -> Vec<String> {
+        let url = |socket: &Socket| match socket {
+            Socket::Tcp(_, address) => format!("http://{address}"),
+            Socket::Unix(socket) => ListenAddress::Unix(socket.path().to_owned()).to_string(),
+        };
+        self.sockets.iter().map(url).collect()
+    }
+
+    /// Returns the next connection of any of the sockets.
+    async fn accept(sockets: &[Socket]) -> io::Result<Accepted> {
+        poll_fn(|context| {
+            for socket in sockets {
+                let accepted = match socket {
+                    Socket::Tcp(socket, _) => {
+                        socket.poll_accept(context).map_ok(|(stream, client)| Accepted::Tcp(stream, client))
+                    }
+                    Socket::Unix(socket) => socket.poll_accept(context).map_ok(Accepted::Unix),
+                };
+                if accepted.is_ready() {
+                    return accepted;
+                }
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Serves connections until it is stopped, then waits for the current answers for a limited time.
@@ -72,19 +124,30 @@ impl Listener {
         let connection_limit = ConnectionLimit::new(meters);
         let mut connections = JoinSet::new();
         // The one connection that is accepted but waits for a slot; others wait in the backlog of the socket.
-        let mut waiting: Option<(TcpStream, SocketAddr)> = None;
+        let mut waiting: Option<Accepted> = None;
         loop {
             tokio::select! {
                 _ = self.stopped.changed() => break,
                 Some(_) = connections.join_next() => {}
                 permit = connection_limit.take(), if waiting.is_some() => {
-                    if let Some((stream, client)) = waiting.take() {
-                        let (router, peer) = (router.clone(), Peer::new(client, stream.local_addr().ok()));
-                        connections.spawn(connection(stream, peer, router, self.stopped.clone(), permit));
+                    let (router, stopped) = (router.clone(), self.stopped.clone());
+                    match waiting.take() {
+                        Some(Accepted::Tcp(stream, client)) => {
+                            // Sends small answers at once, without waiting for the acknowledgement of the previous
+                            // packet.
+                            let _ = stream.set_nodelay(true);
+                            let peer = Peer::new(client, stream.local_addr().ok());
+                            connections.spawn(connection(stream, peer, router, stopped, permit));
+                        }
+                        Some(Accepted::Unix(stream)) => {
+                            let peer = Peer::of_user(stream.peer_cred().map_or(NOBODY, |client| client.uid()));
+                            connections.spawn(connection(stream, peer, router, stopped, permit));
+                        }
+                        None => {}
                     }
                 }
-                accepted = self.socket.accept(), if waiting.is_none() => match accepted {
-                    Ok((stream, address)) => waiting = Some((stream, address)),
+                accepted = Self::accept(&self.sockets), if waiting.is_none() => match accepted {
+                    Ok(accepted) => waiting = Some(accepted),
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be taken in");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -92,7 +155,7 @@ impl Listener {
                 },
             }
         }
-        drop((self.socket, waiting));
+        drop((self.sockets, waiting));
         let drained = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN_WAIT, drained).await.is_err() {
             tracing::warn!(connections = connections.len(), "cut off: they did not end in time");
@@ -109,15 +172,13 @@ impl Stop {
 }
 
 /// Serves one connection until it ends.
-async fn connection(
-    stream: TcpStream,
+async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
     peer: Peer,
     router: Router,
     mut stopped: watch::Receiver<()>,
     permit: Arc<ConnectionPermit>,
 ) {
-    // Sends small answers at once, without waiting for the acknowledgement of the previous packet.
-    let _ = stream.set_nodelay(true);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())

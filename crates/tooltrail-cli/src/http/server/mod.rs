@@ -5,3 +5,4 @@ pub(crate) mod failures;
 pub(crate) mod framing;
 pub(crate) mod host;
 pub(crate) mod listen;
+mod unix_socket;

@@ -1,6 +1,6 @@
 //! Bounds a received call: of each value the part that can reach the line, and the full number of characters.
 
-use crate::call::{SALT_BYTES, Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, Status, Via};
+use crate::call::{Call, DurationMs, EntryId, Identity, Outcome, Payload, Reason, SALT_BYTES, Status, Via};
 use crate::clock::Timestamp;
 use crate::home::{OUTSIDE_SYSTEM_USER, SYSTEM_USER, UNKNOWN_USER, outside_folder};
 use crate::json::{check, compact, push_string};
