@@ -3,6 +3,7 @@
 
 mod account;
 mod agents;
+mod client;
 mod clock;
 mod commands;
 mod demo;
@@ -21,6 +22,7 @@ mod question;
 mod regular_file;
 mod service;
 mod settings;
+mod spool;
 mod tokens;
 mod transcripts;
 mod typos;

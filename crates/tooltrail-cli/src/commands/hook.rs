@@ -33,6 +33,14 @@ pub(crate) struct Args {
     /// $XDG_STATE_HOME/tooltrail or ~/.local/state/tooltrail]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    /// Deliver the entries to this service instead of recording them in the home: unix:PATH or http://127.0.0.1:PORT
+    #[arg(long, value_name = "ADDRESS", requires = "token_file")]
+    to: Option<String>,
+
+    /// The file with a token for it, of role ingest and kind spool
+    #[arg(long, value_name = "FILE", requires = "to")]
+    token_file: Option<PathBuf>,
 }
 
 /// Returns the arguments if this process is a hook that an agent runs. Somebody who asks for help is answered like for
@@ -49,7 +57,7 @@ pub(crate) fn args() -> Option<HookArgs> {
 
 /// Runs the hook if it was not found before, because another flag comes first.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
-    let Args { client, event, user, state } = args;
+    let Args { client, event, user, state, to, token_file } = args;
     let flags = &settings.flags;
     crate::hook::run(HookArgs {
         client: Client::parse(&client),
@@ -59,6 +67,8 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
         keys: flags.keys.clone(),
         config: flags.config.clone(),
         state,
+        to,
+        token_file,
     });
     Ok(Exit::Yes.into())
 }

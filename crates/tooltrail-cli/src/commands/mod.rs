@@ -3,6 +3,7 @@
 mod agent;
 mod completions;
 mod config;
+mod deliver;
 mod demo;
 mod erase;
 mod export;
@@ -80,6 +81,7 @@ enum Command {
     Mcp(mcp::Args),
     Agent(agent::Args),
     Hook(hook::Args),
+    Deliver(deliver::Args),
     Verify(verify::Args),
     Prove(prove::Args),
     Key(key::Args),
@@ -133,6 +135,7 @@ impl Cli {
             Command::Mcp(args) => mcp::run(args, settings),
             Command::Agent(args) => agent::run(args, settings),
             Command::Hook(args) => hook::run(args, settings),
+            Command::Deliver(args) => deliver::run(args, settings),
             Command::Verify(args) => verify::run(&args, settings),
             Command::Prove(args) => prove::run(&args, settings),
             Command::Key(args) => key::run(args, settings),

@@ -19,6 +19,10 @@ pub(crate) struct HookArgs {
     pub(crate) config: Option<PathBuf>,
     /// The folder in which losses and the switch are.
     pub(crate) state: Option<PathBuf>,
+    /// The service to which the entries are delivered; `None` if they are recorded in the home.
+    pub(crate) to: Option<String>,
+    /// The file with the token for it.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 impl HookArgs {
@@ -41,6 +45,8 @@ impl HookArgs {
                 "--keys" => parsed.keys = value().map(PathBuf::from),
                 "--config" => parsed.config = value().map(PathBuf::from),
                 "--state" => parsed.state = value().map(PathBuf::from),
+                "--to" => parsed.to = value().map(|to| to.to_string_lossy().into_owned()),
+                "--token-file" => parsed.token_file = value().map(PathBuf::from),
                 name if !name.starts_with('-') && parsed.client.is_none() => parsed.client = Client::parse(name),
                 _ => {}
             }
@@ -51,9 +57,14 @@ impl HookArgs {
     /// Returns the arguments for [`HookArgs::parse`].
     pub(crate) fn to_args(&self) -> Vec<OsString> {
         let mut args = self.client.map(|client| OsString::from(client.name())).into_iter().collect::<Vec<_>>();
-        let texts = [("--event", &self.event), ("--user", &self.user)];
-        let paths =
-            [("--home", &self.home), ("--keys", &self.keys), ("--config", &self.config), ("--state", &self.state)];
+        let texts = [("--event", &self.event), ("--user", &self.user), ("--to", &self.to)];
+        let paths = [
+            ("--home", &self.home),
+            ("--keys", &self.keys),
+            ("--config", &self.config),
+            ("--state", &self.state),
+            ("--token-file", &self.token_file),
+        ];
         for (name, value) in texts {
             args.extend(value.iter().flat_map(|value| [OsString::from(name), OsString::from(value)]));
         }
@@ -78,6 +89,8 @@ mod tests {
             keys: Some("/k".into()),
             config: Some("/c.toml".into()),
             state: Some("/s".into()),
+            to: Some("unix:/run/s".to_owned()),
+            token_file: Some("/t".into()),
         };
         assert_eq!(HookArgs::parse(args.to_args()), args);
         let given = ["codex", "--home=/h", "--later", "--user", "", "extra"].map(OsString::from);

@@ -1,5 +1,6 @@
 //! Records what an event tells.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use tooltrail::{
@@ -25,6 +26,10 @@ pub(super) struct Records<'a> {
     /// The user, and the client with its version, of every call.
     pub(super) user: &'a str,
     pub(super) client_name: &'a str,
+    /// Whether there is room for further calls. Without it, only calls end that have begun.
+    pub(super) has_room: bool,
+    /// The calls that were not recorded for that reason.
+    pub(super) lost: Cell<u64>,
 }
 
 impl Records<'_> {
@@ -81,12 +86,21 @@ impl Records<'_> {
     }
 
     fn begin(&self, of: SessionCall<'_>, call: &Call) -> Result<(), Error> {
+        if !self.has_room {
+            return Ok(());
+        }
         self.recorder.begin(of, self.complete(call.clone()), self.durability.of(&call.tool))
     }
 
     fn end(&self, of: SessionCall<'_>, call: Call) -> Result<(), Error> {
         let durability = self.durability.of(&call.tool);
-        self.recorder.end(of, self.complete(call), durability).map(|_| ())
+        if self.has_room {
+            return self.recorder.end(of, self.complete(call), durability).map(|_| ());
+        }
+        if !self.recorder.end_if_open(of, self.complete(call), durability)? {
+            self.lost.set(self.lost.get() + 1);
+        }
+        Ok(())
     }
 
     /// Records a call whose event does not tell whether it failed. `file` asks the session file.

@@ -1,6 +1,7 @@
 //! The whole run of a hook. Whatever happens, it ends with 0 and says nothing but a denial, because clients take anything
 //! else for a reason to stop the agent.
 
+use std::cell::Cell;
 use std::io::{Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::settings::durability::DurabilityArgs;
 use crate::settings::file::{ConfigFile, may_name_secrets};
 use crate::settings::flags::GlobalFlags;
 use crate::settings::folders::user_folder;
+use crate::spool::{Delivery, Spool};
 
 /// The file with our hooks in the folder of Copilot CLI.
 pub(crate) const COPILOT_HOOKS: &str = "hooks/tooltrail.json";
@@ -76,7 +78,8 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
     if told.steps.is_empty() || client == Client::Copilot && installed_for == Client::ClaudeCode && has_own_hooks() {
         return Ok(());
     }
-    let settings = settings(args);
+    let delivery = args.to.as_deref().map(|to| delivery(args, to, state)).transpose()?;
+    let settings = settings(args, delivery.as_ref());
     // A configuration that cannot be read refuses no call here. `tooltrail agent doctor` says so.
     let config = settings.file();
     let no_config = ConfigFile::default();
@@ -88,8 +91,9 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
         return Ok(());
     }
     let durability = DurabilityArgs::default().over(file.durability.as_ref());
-    let home = home(args).ok_or("no folder for the home is known")?;
-    let recorder = recorder(&settings, &config.map_err(|failure| failure.to_string()), clock)?;
+    let spool = delivery.as_ref().map(|delivery| &delivery.spool);
+    let home = spool.map(Spool::home).or_else(|| home(args)).ok_or("no folder for the home is known")?;
+    let recorder = recorder(&settings, &config.map_err(|failure| failure.to_string()), clock, spool.is_some())?;
     let records = Records {
         client,
         recorder: &recorder,
@@ -97,6 +101,8 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
         clock: &**clock,
         user: &user,
         client_name: &client_name(client, &event),
+        has_room: spool.is_none_or(|spool| !spool.is_full()),
+        lost: Cell::new(0),
     };
     let done = match &refused {
         Some(refusal) => records.denied(&told, refusal.rule.clone()),
@@ -106,6 +112,13 @@ fn hook(args: &HookArgs, state: Option<&Path>, clock: &Arc<dyn Clock>) -> Result
     let _ = recorder.settle();
     if let Some(state) = state {
         LossFile::new(state).take(&home, |lost| recorder.record_lost(LossReason::Unopened, lost).is_ok());
+    }
+    if let Some(delivery) = &delivery {
+        delivery.spool.add_lost(records.lost.get());
+        if records.has_room {
+            delivery.spool.take_lost(|lost| recorder.record_lost(LossReason::SpoolFull, lost).is_ok());
+        }
+        delivery.deliver_soon();
     }
     // At the end of a turn or session nothing may come for a long time, so that everything is sealed then.
     let ends = told.steps.iter().any(|step| matches!(step, Step::Interrupt(_)));
@@ -144,9 +157,19 @@ fn read_event() -> Result<String, String> {
     })
 }
 
-fn settings(args: &HookArgs) -> Settings {
+/// Returns where the entries go that are not recorded in the home.
+fn delivery(args: &HookArgs, to: &str, state: Option<&Path>) -> Result<Delivery, String> {
+    Ok(Delivery {
+        spool: Spool::new(state.ok_or("no folder for state is known")?, to),
+        to: to.to_owned(),
+        token_file: args.token_file.clone().ok_or("--to needs --token-file")?,
+        state: state.map(Path::to_owned).unwrap_or_default(),
+    })
+}
+
+fn settings(args: &HookArgs, delivery: Option<&Delivery>) -> Settings {
     let flags = GlobalFlags {
-        home: args.home.clone(),
+        home: delivery.map(|delivery| delivery.spool.home()).or_else(|| args.home.clone()),
         keys: args.keys.clone(),
         config: args.config.clone().filter(|path| path.is_file()),
         ..GlobalFlags::default()
@@ -167,6 +190,7 @@ fn recorder(
     settings: &Settings,
     config: &Result<&ConfigFile, String>,
     clock: &Arc<dyn Clock>,
+    is_spool: bool,
 ) -> Result<SessionRecorder, String> {
     let without_file;
     let settings = match config {
@@ -178,7 +202,10 @@ fn recorder(
         }
         Ok(_) => settings,
     };
-    let options = settings.create_home().and_then(|home| settings.options(&home));
+    let options = settings.create_home().and_then(|home| match is_spool {
+        true => settings.spool_options(&home),
+        false => settings.options(&home),
+    });
     let mut options = options.map_err(|failure| failure.to_string())?;
     options.clock = Arc::clone(clock);
     options.open_sessions().map_err(|error| error.message())

@@ -141,6 +141,16 @@ impl Settings {
         Ok(self.options(home)?.open()?)
     }
 
+    /// Returns the options with which the home of a spool is opened. It has no keys: what leaves it is sealed by the
+    /// service.
+    pub(crate) fn spool_options(&self, home: &Home) -> Result<Options, Failure> {
+        let mut options = Options::new(home.root());
+        options.clock = crate::clock::clock();
+        options.rules = self.file()?.redact.rules().map_err(|failure| self.in_config(failure))?;
+        options.seals_when_idle = false;
+        Ok(options)
+    }
+
     /// Returns the options with which a home is opened for recording.
     pub(crate) fn options(&self, home: &Home) -> Result<Options, Failure> {
         let mut options = Options::new(home.root());

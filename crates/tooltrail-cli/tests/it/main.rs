@@ -5,6 +5,7 @@
 mod agents;
 mod cli;
 mod clock;
+mod delivery;
 mod demo;
 #[path = "../../../tooltrail/tests/it/dice.rs"]
 mod dice;

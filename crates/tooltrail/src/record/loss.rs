@@ -22,11 +22,13 @@ pub enum LossReason {
     Removed,
     /// The home could not be opened for writing, so that there was no recorder.
     Unopened,
+    /// Too much waited for a service that did not take it.
+    SpoolFull,
 }
 
 impl LossReason {
     /// All reasons, in the order of the documentation.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
         Self::Closed,
         Self::Retention,
@@ -36,6 +38,7 @@ impl LossReason {
         Self::Unsynced,
         Self::Removed,
         Self::Unopened,
+        Self::SpoolFull,
     ];
 
     /// Returns the name that gaps and metrics use.
@@ -51,6 +54,7 @@ impl LossReason {
             Self::Unsynced => "unsynced",
             Self::Removed => "removed",
             Self::Unopened => "unopened",
+            Self::SpoolFull => "spool_full",
         }
     }
 }

@@ -1,0 +1,7 @@
+//! The client of a service on this machine: over its Unix socket, or over loopback.
+
+mod address;
+mod request;
+mod unix;
+
+pub(crate) use request::Client;

@@ -1,0 +1,76 @@
+//! How a sender delivers: at once if that is fast, otherwise in a process of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::spool::deliver::{Deliverer, Outcome};
+use crate::spool::folder::Spool;
+
+/// How long a hook may wait for the service. An agent waits for the hook, and most answers come within two milliseconds.
+const AT_ONCE: Duration = Duration::from_millis(5);
+
+/// The most bytes that a hook sends itself.
+const AT_ONCE_BYTES_MAX: u64 = 256 << 10;
+
+/// Where a sender delivers to.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) spool: Spool,
+    /// The address of the service.
+    pub(crate) to: String,
+    pub(crate) token_file: PathBuf,
+    /// The folder for state in which the spool is.
+    pub(crate) state: PathBuf,
+}
+
+impl Delivery {
+    /// Sends what waits, if the service answers within some milliseconds. Otherwise a process of its own does it later.
+    /// Does nothing if such a process is at work.
+    pub(crate) fn deliver_soon(&self) {
+        if self.is_delivered_at_once().unwrap_or(false) {
+            return;
+        }
+        // A failure is no loss: the next call tries again.
+        let _ = self.start_deliverer();
+    }
+
+    /// Returns the client with which is delivered.
+    ///
+    /// # Errors
+    /// Why there is none, as a message.
+    pub(crate) fn client(&self, time: Duration) -> Result<Client, String> {
+        let token = Client::token_in(&self.token_file).map_err(|failure| failure.to_string())?;
+        Ok(Client::new(self.to.parse()?, token, Some(time)))
+    }
+
+    /// Whether nothing is left to be sent, or another process sends it.
+    fn is_delivered_at_once(&self) -> Option<bool> {
+        let waiting = self.spool.waiting_bytes();
+        if waiting == 0 {
+            return Some(true);
+        }
+        // Whoever has the lock looks once more after it.
+        let Some(_lock) = self.spool.try_lock().ok()? else { return Some(true) };
+        if waiting > AT_ONCE_BYTES_MAX {
+            return Some(false);
+        }
+        let client = self.client(AT_ONCE).ok()?;
+        let delivered = Deliverer { spool: &self.spool, client: &client }.deliver(Some(AT_ONCE)).ok()?;
+        Some(matches!(delivered, Outcome::Done(_)))
+    }
+
+    /// Starts a process that delivers, and does not wait for it.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    fn start_deliverer(&self) -> std::io::Result<()> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["deliver", "--background", "--to", &self.to]);
+        command.arg("--token-file").arg(&self.token_file).arg("--state").arg(&self.state);
+        // It must not keep the folder of a project in use, nor the pipes of the agent.
+        command.current_dir(Path::new("/")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().map(drop)
+    }
+}
