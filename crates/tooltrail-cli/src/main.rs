@@ -20,6 +20,7 @@ mod output;
 mod query_help;
 mod question;
 mod regular_file;
+mod remote;
 mod service;
 mod settings;
 mod spool;

@@ -3,6 +3,7 @@
 use tooltrail::{Query, Question, Zone};
 
 use crate::failure::Failure;
+use crate::remote::Params;
 
 /// Most days that a query may look back.
 pub(crate) const DAYS_MAX: u32 = 3_650;
@@ -37,9 +38,10 @@ pub(crate) struct QuestionArgs {
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
 
-    /// Only entries before this time; a day means all of it
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    /// Only entries before this time; a day means all of it. An address (unix:PATH, http://…) is a service, as with
+    /// --service
+    #[arg(long, value_name = "TIME|ADDRESS")]
+    to: Vec<String>,
 
     /// Only entries of the last 30s, 15m, 1h, 7d or 2w, instead of --days
     #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"])]
@@ -52,7 +54,7 @@ impl QuestionArgs {
     pub(crate) fn question(&self, zone: &Zone, own: bool) -> Result<Question, Failure> {
         let mut question = Question::new();
         question.query = Query::parse_in(&self.query.join(" "), zone)?;
-        question.query = question.query.and(Query::between(self.from.as_deref(), self.to.as_deref(), zone)?);
+        question.query = question.query.and(Query::between(self.from.as_deref(), self.until()?, zone)?);
         if let Some(span) = &self.last {
             let last = Query::parse(&format!("last={span}")).ok().filter(|_| span.chars().all(char::is_alphanumeric));
             let last = last.ok_or_else(|| {
@@ -67,6 +69,63 @@ impl QuestionArgs {
         question.days = self.days;
         Ok(question)
     }
+}
+
+impl QuestionArgs {
+    /// Returns the end of the range, if it is given.
+    ///
+    /// # Errors
+    /// It is given twice.
+    fn until(&self) -> Result<Option<&str>, Failure> {
+        let mut times = self.to.iter().filter(|to| !is_address(to));
+        match (times.next(), times.next()) {
+            (time, None) => Ok(time.map(String::as_str)),
+            (_, Some(_)) => Err(Failure::could_not("--to names two times", "give the end of the range once")),
+        }
+    }
+
+    /// Returns the address of the service in --to.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.to.iter().find(|to| is_address(to)).map(String::as_str)
+    }
+
+    /// Refuses a service, for commands that read files only.
+    ///
+    /// # Errors
+    /// --to names a service.
+    pub(crate) fn check_no_service(&self) -> Result<(), Failure> {
+        match self.service() {
+            Some(address) => Err(Failure::could_not(
+                format!("--to {address}: this command reads the files of a home"),
+                "run it as the owner of the home; recent, show, sessions, stats and tail ask a service",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the question as parameters for a service, with the same meaning as [`QuestionArgs::question`].
+    ///
+    /// # Errors
+    /// The query or a time is none.
+    pub(crate) fn params(&self, zone: &Zone, own: bool) -> Result<Params, Failure> {
+        let mut query = self.query.join(" ");
+        let parsed = Query::parse_in(&query, zone)?;
+        let mut more = self.last.iter().map(|span| format!("last={span}")).collect::<Vec<_>>();
+        if !own && parsed.clone().without_own_reads() != parsed {
+            more.push("tool!=tooltrail.read".to_owned());
+        }
+        if !more.is_empty() {
+            let before = if query.trim().is_empty() { String::new() } else { format!("({query}) ") };
+            query = before + &more.join(" ");
+        }
+        let params = Params::default().with("q", &query).with("user", self.user.as_deref().unwrap_or_default());
+        let params = params.with("from", self.from.as_deref().unwrap_or_default());
+        Ok(params.with("to", self.until()?.unwrap_or_default()).with("days", &self.days.to_string()))
+    }
+}
+
+fn is_address(to: &str) -> bool {
+    to.starts_with("unix:") || to.starts_with("http://") || to.starts_with("https://")
 }
 
 /// Parses a number of days. Its range is checked later, with the question.

@@ -1,5 +1,6 @@
 //! Says whether the hooks of an agent work, and what to do if not.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -10,6 +11,7 @@ use crate::agents::install::{Installer, has_line};
 use crate::agents::json::read_object;
 use crate::agents::servers::wrapped;
 use crate::hook::Client;
+use crate::spool::Spool;
 
 /// The fewest calls after which it is told that none of them has an outcome.
 const CALLS_MIN: u64 = 3;
@@ -110,8 +112,10 @@ impl Doctor<'_> {
             diagnosis.mendable(format!("the hook for {} does not run for every tool", limited.join(", ")));
         }
         let ours = self.installer.args.home.as_deref();
-        let other =
-            hooks.iter().filter_map(|hook| hook.home.as_deref()).find(|home| ours.is_some_and(|ours| *home != ours));
+        let other = hooks
+            .iter()
+            .filter_map(|hook| hook.args.home.as_deref())
+            .find(|home| ours.is_some_and(|ours| *home != ours));
         if let (Some(other), Some(ours)) = (other, ours) {
             diagnosis.notes.push(format!(
                 "the hooks record into {}, and this looks at {}",
@@ -119,6 +123,7 @@ impl Doctor<'_> {
                 ours.display()
             ));
         }
+        Self::examine_deliveries(diagnosis, hooks);
         let mut programs = hooks.iter().map(|hook| &hook.program).collect::<Vec<_>>();
         programs.sort();
         programs.dedup();
@@ -129,6 +134,18 @@ impl Doctor<'_> {
                 diagnosis
                     .notes
                     .push(format!("the hooks run {program}, and this is {}", self.installer.program.display()));
+            }
+        }
+    }
+
+    /// What waits for a service although a process has tried to deliver it.
+    fn examine_deliveries(diagnosis: &mut Diagnosis, hooks: &[Installed]) {
+        let deliveries = hooks.iter().filter_map(|hook| Some((hook.args.to.as_ref()?, hook.args.state.as_ref()?)));
+        for (to, state) in deliveries.collect::<BTreeSet<_>>() {
+            let spool = Spool::new(state, to);
+            diagnosis.notes.push(format!("the hooks deliver to {to}, and this looks at what waits here"));
+            if let Some(why) = spool.failure() {
+                diagnosis.wrong(format!("{} bytes of entries wait for {to}: {why}", spool.waiting_bytes()));
             }
         }
     }

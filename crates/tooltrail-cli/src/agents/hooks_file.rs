@@ -1,22 +1,20 @@
 //! Puts our hooks into the text of an agent's settings, and takes them out.
 
-use std::path::PathBuf;
-
 use jsonc_parser::cst::{CstArray, CstContainerNode, CstNode, CstObject};
 use serde_json::{Value, json};
 
 use crate::agents::hooks::{Hook, Shape, ours};
 use crate::agents::json::{JsonFile, input, member, object_in, text_in};
-use crate::hook::Client;
+use crate::hook::{Client, HookArgs};
 
 /// One of our hooks as it stands in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Installed {
     pub(crate) event: String,
     pub(crate) command: String,
-    /// The program that it runs, and into which home it records.
+    /// The program that it runs, and its arguments.
     pub(crate) program: String,
-    pub(crate) home: Option<PathBuf>,
+    pub(crate) args: HookArgs,
     /// The number of the group, and of the hook in it, by which Codex knows what its user trusts.
     pub(crate) place: (usize, usize),
     /// Whether it holds for some tools only, or is no command at all.
@@ -124,7 +122,7 @@ fn find(root: &CstObject, client: Client) -> Result<Vec<Found>, String> {
                     let (place, event) = ((number, place), event.clone());
                     let is_limited = !matches_all || text_in(&handler, "type").is_some_and(|kind| kind != "command");
                     found.push(Found {
-                        installed: Installed { event, command, program, home: args.home, place, is_limited },
+                        installed: Installed { event, command, program, args, place, is_limited },
                         handler,
                     });
                 }

@@ -174,12 +174,18 @@ impl Installer {
 
     fn wrap(&self, plan: &mut Plan, path: &Path, which: Which) {
         let mut args = Vec::new();
-        let HookArgs { user, home, keys, config, .. } = &self.args;
+        let HookArgs { user, home, keys, config, state, to, token_file, .. } = &self.args;
+        let state = state.as_ref().filter(|_| to.is_some());
         let config = config.as_ref().filter(|config| config.exists());
         for (name, value) in [("--home", home.as_ref()), ("--keys", keys.as_ref()), ("--config", config)] {
             args.extend(value.iter().flat_map(|path| [name.to_owned(), path.to_string_lossy().into_owned()]));
         }
-        args.extend(user.iter().flat_map(|user| ["--user".to_owned(), user.clone()]));
+        for (name, value) in [("--user", user), ("--to", to)] {
+            args.extend(value.iter().flat_map(|text| [name.to_owned(), text.clone()]));
+        }
+        for (name, value) in [("--token-file", token_file.as_ref()), ("--state", state)] {
+            args.extend(value.iter().flat_map(|path| [name.to_owned(), path.to_string_lossy().into_owned()]));
+        }
         let wrapper = Wrapper { program: self.program.to_string_lossy().into_owned(), args };
         let mut servers = Vec::new();
         plan.edit_existing(path, |text| {

@@ -104,7 +104,7 @@ pub(crate) fn wrapped(text: &str, path: &Path) -> Result<Vec<(String, String)>, 
 
 /// The option that names the server, and the others that an installer writes, in their order.
 const SERVER: &str = "--server=";
-const OPTIONS: [&str; 4] = ["--home", "--keys", "--config", "--user"];
+const OPTIONS: [&str; 7] = ["--home", "--keys", "--config", "--user", "--to", "--token-file", "--state"];
 
 /// Returns the command of a server behind our wrapper; `None` if there is none, or one with other options, which somebody
 /// else wrote.

@@ -20,7 +20,11 @@ impl FromStr for ServiceAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("unix:").map(PathBuf::from) {
             let is_absolute = path.is_absolute();
-            return if is_absolute { Ok(Self::Unix(path)) } else { Err("the path of a socket begins with /".to_owned()) };
+            return if is_absolute {
+                Ok(Self::Unix(path))
+            } else {
+                Err("the path of a socket begins with /".to_owned())
+            };
         }
         let hint = "write unix:/PATH or http://127.0.0.1:PORT: the service is one of this machine";
         let Some(authority) = text.strip_prefix("http://").map(|rest| rest.trim_end_matches('/')) else {
@@ -51,10 +55,12 @@ mod tests {
 
     #[test]
     fn only_services_of_this_machine_have_an_address() {
-        for text in ["unix:/run/tooltrail/socket", "http://127.0.0.1:7420", "http://[::1]:7420", "http://localhost:80"] {
+        for text in ["unix:/run/tooltrail/socket", "http://127.0.0.1:7420", "http://[::1]:7420", "http://localhost:80"]
+        {
             assert_eq!(text.parse::<ServiceAddress>().unwrap().to_string(), text);
         }
-        let others = ["unix:socket", "https://127.0.0.1", "http://example.com:1", "http://10.0.0.1:1", "127.0.0.1:1", ""];
+        let others =
+            ["unix:socket", "https://127.0.0.1", "http://example.com:1", "http://10.0.0.1:1", "127.0.0.1:1", ""];
         for text in others.into_iter().chain(["http://127.0.0.1:99999", "http://127.0.0.1:7420/x"]) {
             assert!(text.parse::<ServiceAddress>().is_err(), "{text}");
         }

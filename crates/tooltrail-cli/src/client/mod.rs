@@ -4,4 +4,4 @@ mod address;
 mod request;
 mod unix;
 
-pub(crate) use request::Client;
+pub(crate) use request::{Answer, Client};

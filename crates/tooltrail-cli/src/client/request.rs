@@ -41,7 +41,8 @@ pub(crate) struct RequestError(pub(crate) String);
 impl Client {
     /// Returns a client of the service at an address. `time` is the longest time of a request; `None` for streams.
     pub(crate) fn new(address: ServiceAddress, token: String, time: Option<Duration>) -> Self {
-        let config = Agent::config_builder().timeout_global(time).http_status_as_error(false).max_redirects(0).proxy(None);
+        let config =
+            Agent::config_builder().timeout_global(time).http_status_as_error(false).max_redirects(0).proxy(None);
         let agent = match &address {
             ServiceAddress::Unix(path) => {
                 Agent::with_parts(config.build(), UnixConnector(path.clone()), DefaultResolver::default())
@@ -49,6 +50,14 @@ impl Client {
             ServiceAddress::Http(_) => config.build().new_agent(),
         };
         Self { address, agent, token }
+    }
+
+    /// Checks the address of a service.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a message.
+    pub(crate) fn check_address(address: &str) -> Result<(), String> {
+        address.parse::<ServiceAddress>().map(drop)
     }
 
     /// Returns the token in a file.
@@ -73,12 +82,17 @@ impl Client {
         &self.address
     }
 
-    /// Asks for a path with its query.
+    /// Asks for a path with these parameters.
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) fn get(&self, path: &str) -> Result<Answer, RequestError> {
-        let answer = self.agent.get(self.url(path)).header("Authorization", self.authorization()).call();
+    pub(crate) fn get<'a>(
+        &self,
+        path: &str,
+        params: impl Iterator<Item = (&'static str, &'a str)>,
+    ) -> Result<Answer, RequestError> {
+        let request = self.agent.get(self.url(path)).header("Authorization", self.authorization());
+        let answer = params.fold(request, |request, (name, value)| request.query(name, value)).call();
         read(answer.map_err(|error| self.failed(&error))?)
     }
 
@@ -86,8 +100,14 @@ impl Client {
     ///
     /// # Errors
     /// There is no answer.
-    pub(crate) fn stream(&self, path: &str, last_id: Option<&str>) -> Result<(u16, impl Read + use<>), RequestError> {
-        let mut request = self.agent.get(self.url(path)).header("Authorization", self.authorization());
+    pub(crate) fn stream<'a>(
+        &self,
+        path: &str,
+        params: impl Iterator<Item = (&'static str, &'a str)>,
+        last_id: Option<&str>,
+    ) -> Result<(u16, impl Read + 'static), RequestError> {
+        let request = self.agent.get(self.url(path)).header("Authorization", self.authorization());
+        let mut request = params.fold(request, |request, (name, value)| request.query(name, value));
         if let Some(id) = last_id {
             request = request.header("Last-Event-ID", id);
         }

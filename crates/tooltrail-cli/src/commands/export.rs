@@ -54,6 +54,7 @@ pub(crate) struct Args {
 /// Runs the export.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
     let zone = settings.zone()?;
+    args.asked.check_no_service()?;
     let mut question = args.asked.question(&zone, args.own)?;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;

@@ -8,6 +8,7 @@ use tooltrail::{Cursor, Page, Skipped, Zone};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
 use crate::question::QuestionArgs;
+use crate::remote::ServiceArgs;
 use crate::settings::Settings;
 
 /// Show the newest entries, newest first
@@ -27,6 +28,9 @@ The cursor of the next page, where there is one, and what was skipped, where som
 pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
+
+    #[command(flatten)]
+    service: ServiceArgs,
 
     /// Maximum number of entries, 1 to 1000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 200)]
@@ -48,7 +52,15 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     question.limit = args.limit;
     question.cursor = args.cursor.as_deref().map(Cursor::parse).transpose()?;
     question.check()?;
-    let page = settings.trail()?.recent(&question)?;
+    let remote = args.service.remote(args.asked.service())?;
+    let (page, place) = match &remote {
+        None => (settings.trail()?.recent(&question)?, settings.home_path()?),
+        Some(remote) => {
+            let params = args.asked.params(&zone, args.own)?.with("limit", &args.limit.to_string());
+            let params = params.with("cursor", args.cursor.as_deref().unwrap_or_default());
+            (remote.recent(&params)?, remote.address().into())
+        }
+    };
     if settings.flags.json {
         print_lines(&page)?;
     } else if output::stdout_is_terminal() {
@@ -56,7 +68,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     } else {
         print_tabs(&page)?;
     }
-    tell_rest(&page, &settings.home_path()?, settings.flags.json);
+    tell_rest(&page, &place, settings.flags.json);
     Ok(Exit::Yes.into())
 }
 

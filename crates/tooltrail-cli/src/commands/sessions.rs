@@ -7,6 +7,7 @@ use tooltrail::{SessionSummary, Zone};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
 use crate::question::QuestionArgs;
+use crate::remote::{self, ServiceArgs};
 use crate::settings::Settings;
 
 /// List the newest sessions: whose, in which program, when, and how many calls failed or were denied
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
 
+    #[command(flatten)]
+    service: ServiceArgs,
+
     /// Maximum number of sessions, at most 1000
     #[arg(long, short = 'n', value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -34,9 +38,20 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     let mut question = args.asked.question(&zone, true)?;
     question.limit = args.limit;
     question.check()?;
-    let answer = settings.trail()?.sessions(&question)?;
+    let (answer, json) = match args.service.remote(args.asked.service())? {
+        None => {
+            let answer = settings.trail()?.sessions(&question)?;
+            let json = output::sessions_json(&answer);
+            (answer, json)
+        }
+        Some(remote) => {
+            let params = args.asked.params(&zone, true)?.with("limit", &args.limit.to_string());
+            let json = remote.json("/api/audit/sessions", &params)?;
+            (remote::sessions(&json), json)
+        }
+    };
     if settings.flags.json {
-        output::print_json(&output::sessions_json(&answer))?;
+        output::print_json(&json)?;
     } else if !answer.sessions.is_empty() {
         output::print_paged(&table(&answer.sessions, &zone))?;
         if answer.total > answer.sessions.len() as u64 {

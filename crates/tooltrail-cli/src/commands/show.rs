@@ -2,16 +2,16 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
-use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde_json::Value;
-use tooltrail::{EntryId, Query, Question, StoredEntry, Timestamp, Zone};
+use tooltrail::{Cursor, EntryId, Page, Query, Question, StoredEntry, Timestamp, Trail, Zone};
 
-use crate::commands::pages::{each_entry, exactly};
+use crate::commands::pages::exactly;
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Data, Shown, Table};
 use crate::question::DAYS_MAX;
+use crate::remote::{Params, Remote, ServiceArgs};
 use crate::settings::Settings;
 
 /// Show one entry whole, with its arguments
@@ -32,6 +32,20 @@ pub(crate) struct Args {
     /// is one object: entry, before, after]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=100))]
     around: Option<u32>,
+
+    #[command(flatten)]
+    service: ShowService,
+}
+
+/// Which service is asked instead of the home.
+#[derive(Debug, clap::Args)]
+struct ShowService {
+    #[command(flatten)]
+    service: ServiceArgs,
+
+    /// The same as --service
+    #[arg(long, value_name = "ADDRESS")]
+    to: Option<String>,
 }
 
 /// The entries before and after the one that is shown.
@@ -48,6 +62,8 @@ struct Around {
 const END_CHARS_MIN: usize = 6;
 /// How far before and after an entry its session is looked at: three days.
 const SESSION_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
+/// The entries of one page while its session is looked at.
+const PAGE_ENTRIES: usize = 500;
 /// Maximum entries with the same end of the id that the error names.
 const LIKE_MAX: usize = 10;
 
@@ -62,18 +78,19 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
             "copy one from `tooltrail recent`: 36 characters, as 019ac3f2-7c1e-7b52-9d0e-3f5a1c2b4d6e, or at least its last six",
         ));
     }
-    let mut question = Question::new();
+    let source = match args.service.service.remote(args.service.to.as_deref())? {
+        Some(remote) => Source::Service(remote),
+        None => Source::Home(settings.trail()?),
+    };
     let star = if whole_id { "" } else { "*" };
-    question.query = Query::parse(&format!("id={star}{}", args.id.to_ascii_lowercase()))?;
-    question.days = DAYS_MAX;
+    let query = format!("id={star}{}", args.id.to_ascii_lowercase());
     // Two lines with the same complete id are one entry, but the end of an id may match several entries.
-    question.limit = if whole_id { 1 } else { LIKE_MAX };
-    let page = settings.trail()?.recent(&question)?;
+    let page = source.recent(&query, if whole_id { 1 } else { LIKE_MAX }, None)?;
     output::tell_skipped(&page.skipped, &page.unreadable_names);
     let Some(line) = page.lines.first() else {
         return Err(Failure::no(
             format!("no entry has the id {}", args.id),
-            "its day may have been pruned, or it lies in another home (--home)",
+            "its day may have been pruned, or it lies in another home (--home) or service (--service)",
         ));
     };
     let mut ids: Vec<&str> = page.lines.iter().filter_map(|line| id_of(line)).collect();
@@ -84,14 +101,17 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     }
     let terminal = output::stdout_is_terminal();
     if !settings.flags.json {
-        let around = around(line, args.around.unwrap_or(AROUND), settings)?;
         let zone = settings.zone()?;
-        let sealed = output::sealed_words(&settings.open_home()?, line, &zone);
+        let around = around(line, args.around.unwrap_or(AROUND), &source, &zone)?;
+        let sealed = match &source {
+            Source::Home(_) => output::sealed_words(&settings.open_home()?, line, &zone),
+            Source::Service(remote) => sealed_there(remote, line, &zone)?,
+        };
         output::print_paged(&(whole(line, sealed.as_deref()) + &around.table(&zone)))?;
         return Ok(Exit::Yes.into());
     }
     if let Some(count) = args.around {
-        let around = around(line, count, settings)?;
+        let around = around(line, count, &source, &settings.zone()?)?;
         let json = |line: &String| serde_json::from_str::<Value>(line).unwrap_or_default();
         output::print_json(&serde_json::json!({
             "entry": json(line),
@@ -106,36 +126,74 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     Ok(Exit::Yes.into())
 }
 
+/// Where entries are read.
+enum Source {
+    Home(Trail),
+    Service(Remote),
+}
+
+impl Source {
+    fn recent(&self, query: &str, limit: usize, cursor: Option<&str>) -> Result<Page, Failure> {
+        match self {
+            Self::Home(trail) => {
+                let mut question = Question::new();
+                (question.query, question.days, question.limit) = (Query::parse(query)?, DAYS_MAX, limit);
+                question.cursor = cursor.map(Cursor::parse).transpose()?;
+                Ok(trail.recent(&question)?)
+            }
+            Self::Service(remote) => {
+                let params = Params::of_query(query, DAYS_MAX, limit);
+                remote.recent(&params.with("cursor", cursor.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// Says when an entry of a service was sealed.
+fn sealed_there(remote: &Remote, line: &str, zone: &Zone) -> Result<Option<String>, Failure> {
+    let Some(id) = id_of(line) else { return Ok(None) };
+    let answer = remote.json(&format!("/api/audit/entries/{id}"), &Params::default())?;
+    let proof = &answer["proof"];
+    let (at, size) = (proof["sealed_at"].as_u64(), proof["checkpoint_size"].as_u64());
+    let signers = proof["signers"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    Ok(match (at, size) {
+        (Some(at), Some(size)) => output::vouched_words(at, size, &signers.collect::<Vec<_>>(), zone),
+        _ => answer["not_sealed"].as_str().map(|why| format!("no: {why}")),
+    })
+}
+
 /// Returns the entries of the same session that come directly before and after an entry.
-fn around(line: &str, count: u32, settings: &Settings) -> Result<Around, Failure> {
+fn around(line: &str, count: u32, source: &Source, zone: &Zone) -> Result<Around, Failure> {
     let mut around = Around::default();
-    let trail = settings.trail()?;
-    let Ok(entry) = StoredEntry::parse(line, trail.zone()) else { return Ok(around) };
+    let Ok(entry) = StoredEntry::parse(line, zone) else { return Ok(around) };
     let Some(session) = entry.session.filter(|_| count > 0) else { return Ok(around) };
     let count = count as usize;
     // A session that lasts longer is cut here, so that the question has a bound.
     let at = |ms: i64| Timestamp::from_millis(entry.ts.as_millis() + ms);
     let (since, until) = (at(-SESSION_MS), at(SESSION_MS));
     let (session, user) = (exactly(&session), exactly(&entry.user));
-    let query = format!("session={session} user={user} since={since} until={until}");
-    let mut question = Question::new();
-    question.query = Query::parse(&query)?.without_own_reads();
-    let mut is_found = false;
-    let mut after = VecDeque::new();
+    let query = format!("session={session} user={user} since={since} until={until} tool!=tooltrail.read");
+    let (mut is_found, mut after, mut cursor) = (false, VecDeque::new(), None);
     // The newest come first: those after it, then the entry itself, then those before it.
-    each_entry(&trail, question, |_, other| {
-        if other == line {
-            is_found = true;
-        } else if is_found {
-            around.before.push(other.to_owned());
-        } else {
-            after.push_back(other.to_owned());
-            if after.len() > count {
-                after.pop_front();
+    loop {
+        let page = source.recent(&query, PAGE_ENTRIES, cursor.as_deref())?;
+        for other in page.lines {
+            if other == line {
+                is_found = true;
+            } else if is_found && around.before.len() < count {
+                around.before.push(other);
+            } else if !is_found {
+                after.push_back(other);
+                if after.len() > count {
+                    after.pop_front();
+                }
             }
         }
-        if around.before.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
+        cursor = page.next;
+        if cursor.is_none() || around.before.len() >= count {
+            break;
+        }
+    }
     around.before.reverse();
     around.after = after.into_iter().rev().collect();
     Ok(around)

@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use serde_json::Value;
 use tooltrail::{
-    BucketSize, Error, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Skipped, Stats, Zone,
+    BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Sessions, Skipped, Stats, Trail,
+    Zone,
 };
 
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Cell, Column, Table};
 use crate::question::QuestionArgs;
+use crate::remote::{self, Params, Remote, ServiceArgs};
 use crate::settings::Settings;
 
 /// Maximum rows of a table for people; `--json` has all rows.
@@ -36,6 +39,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
 
+    #[command(flatten)]
+    service: ServiceArgs,
+
     /// Only one table, with bars: calls over time, or by name
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
@@ -47,29 +53,37 @@ pub(crate) struct Args {
 
 /// Runs the question and prints the answer.
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
-    let mut question = args.asked.question(&settings.zone()?, true)?;
+    let zone = settings.zone()?;
+    let mut question = args.asked.question(&zone, true)?;
     question.local_days = args.local_days;
     question.check()?;
+    let asked = match args.service.remote(args.asked.service())? {
+        None => Asked::Home(settings.trail()?, question),
+        Some(remote) => {
+            let params = args.asked.params(&zone, true)?;
+            Asked::Service(remote, if args.local_days { params.with("by_day", "local") } else { params })
+        }
+    };
     match args.by {
         Some(By::Hour) => {
-            let series = settings.trail()?.series(&question, BucketSize::Hour, GroupBy::None)?;
-            return over_time(&series, BucketSize::Hour, settings);
+            let (series, json) = asked.series(BucketSize::Hour)?;
+            return over_time(&series, &json, BucketSize::Hour, settings);
         }
         Some(By::Day) if !args.local_days => {
-            match settings.trail()?.series(&question, BucketSize::Day, GroupBy::None) {
-                Ok(series) => return over_time(&series, BucketSize::Day, settings),
+            match asked.series(BucketSize::Day) {
+                Ok((series, json)) => return over_time(&series, &json, BucketSize::Day, settings),
                 // The question itself is checked: its range has too many days for a series, so they are counted without
                 // durations.
-                Err(Error::Input { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(Failure::Told { exit: Exit::CouldNot, .. }) => {}
+                Err(failure) => return Err(failure),
             }
         }
-        Some(By::Session) => return by_session(question, settings),
+        Some(By::Session) => return by_session(&asked, settings),
         Some(By::Day | By::Tool | By::User) | None => {}
     }
-    let stats = settings.trail()?.stats(&question)?;
+    let (stats, json) = asked.stats()?;
     if settings.flags.json {
-        output::print_json(&output::stats_json(&stats))?;
+        output::print_json(&json)?;
     } else {
         output::print_paged(&report(&stats, args.by))?;
     }
@@ -86,6 +100,58 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     Ok(Exit::Yes.into())
 }
 
+/// A question, and who answers it. Each answer comes with its JSON.
+enum Asked {
+    Home(Trail, Question),
+    Service(Remote, Params),
+}
+
+impl Asked {
+    fn stats(&self) -> Result<(Stats, Value), Failure> {
+        Ok(match self {
+            Self::Home(trail, question) => {
+                let stats = trail.stats(question)?;
+                let json = output::stats_json(&stats);
+                (stats, json)
+            }
+            Self::Service(remote, params) => {
+                let json = remote.json("/api/audit/stats", params)?;
+                (remote::stats(&json), json)
+            }
+        })
+    }
+
+    fn series(&self, bucket: BucketSize) -> Result<(Series, Value), Failure> {
+        Ok(match self {
+            Self::Home(trail, question) => {
+                let series = trail.series(question, bucket, GroupBy::None)?;
+                let json = output::series_json(&series);
+                (series, json)
+            }
+            Self::Service(remote, params) => {
+                let bucket = if bucket == BucketSize::Day { "day" } else { "hour" };
+                let params = params.clone().with("bucket", bucket).with("by", "none");
+                let json = remote.json("/api/audit/series", &params)?;
+                (remote::series(&json), json)
+            }
+        })
+    }
+
+    fn sessions(&self) -> Result<Sessions, Failure> {
+        Ok(match self {
+            Self::Home(trail, question) => {
+                let mut question = question.clone();
+                question.limit = SESSIONS_MAX;
+                trail.sessions(&question)?
+            }
+            Self::Service(remote, params) => {
+                let params = params.clone().with("limit", &SESSIONS_MAX.to_string());
+                remote::sessions(&remote.json("/api/audit/sessions", &params)?)
+            }
+        })
+    }
+}
+
 /// What one table is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum By {
@@ -97,9 +163,9 @@ enum By {
 }
 
 /// Prints calls over time.
-fn over_time(series: &Series, bucket: BucketSize, settings: &Settings) -> Result<ExitCode, Failure> {
+fn over_time(series: &Series, json: &Value, bucket: BucketSize, settings: &Settings) -> Result<ExitCode, Failure> {
     if settings.flags.json {
-        output::print_json(&output::series_json(series))?;
+        output::print_json(json)?;
     } else {
         output::print_paged(&buckets(series, bucket, &settings.zone()?))?;
     }
@@ -108,9 +174,8 @@ fn over_time(series: &Series, bucket: BucketSize, settings: &Settings) -> Result
 }
 
 /// Prints the newest sessions, those with the most calls first.
-fn by_session(mut question: Question, settings: &Settings) -> Result<ExitCode, Failure> {
-    question.limit = SESSIONS_MAX;
-    let mut answer = settings.trail()?.sessions(&question)?;
+fn by_session(asked: &Asked, settings: &Settings) -> Result<ExitCode, Failure> {
+    let mut answer = asked.sessions()?;
     answer.sessions.sort_by_key(|session| std::cmp::Reverse(session.calls));
     if settings.flags.json {
         output::print_json(&output::sessions_json(&answer))?;

@@ -1,9 +1,9 @@
 //! `tooltrail tail`: prints the newest entries in the order of time, and with `-f` those that arrive.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use tokio::io::Interest;
@@ -15,6 +15,7 @@ use tooltrail::{Follow, Followed, Zone};
 use crate::failure::{Exit, Failure};
 use crate::output::{self, Columns, Data, Shown};
 use crate::question::QuestionArgs;
+use crate::remote::{Params, Remote, ServiceArgs, Told};
 use crate::settings::Settings;
 
 /// Pause between two reads of the home: short enough to feel immediate.
@@ -42,6 +43,9 @@ pub(crate) struct Args {
     #[command(flatten)]
     asked: QuestionArgs,
 
+    #[command(flatten)]
+    service: ServiceArgs,
+
     /// Go on with entries as they arrive
     #[arg(long, short)]
     follow: bool,
@@ -61,6 +65,10 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     let mut question = args.asked.question(&zone, args.own)?;
     question.limit = args.lines.max(1);
     question.check()?;
+    if let Some(remote) = args.service.remote(args.asked.service())? {
+        let params = args.asked.params(&zone, args.own)?;
+        return run_remote(&args, remote, params, Printer::new(settings.flags.json, zone));
+    }
     let trail = settings.trail()?;
     // Following begins before the question runs, so that no entry is missed between the two.
     let follow = if args.follow { Some(trail.follow(&question)?) } else { None };
@@ -78,12 +86,55 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
     }
     match follow {
         None => Ok(Exit::Yes.into()),
-        Some(follow) => until_told(Following { follow, printer, printed, older_told: 0 }),
+        Some(follow) => {
+            let following = Following { follow, printer, printed, older_told: 0 };
+            until_told(move |stopped| following.run(stopped))
+        }
     }
 }
 
+/// Prints the newest entries of a service, then follows it if asked to.
+fn run_remote(args: &Args, remote: Remote, params: Params, mut printer: Printer) -> Result<ExitCode, Failure> {
+    let newest = {
+        let (remote, lines) = (remote.clone(), args.lines);
+        let params = params.clone().with("limit", &lines.to_string());
+        move |printer: &mut Printer| -> Result<HashSet<String>, Failure> {
+            let lines = if lines == 0 { Vec::new() } else { remote.recent(&params)?.lines };
+            printer.print(lines.iter().rev().map(String::as_str))?;
+            Ok(lines.into_iter().collect())
+        }
+    };
+    if !args.follow {
+        newest(&mut printer)?;
+        return Ok(Exit::Yes.into());
+    }
+    until_told(move |stopped| {
+        let (mut failed, mut newest, mut printed) = (Ok(()), Some(newest), HashSet::new());
+        remote.follow(&params, |told| {
+            let told = match told {
+                // Only now, so that no entry is missed between the newest ones and the stream.
+                Told::Opened => newest.take().map_or(Ok(()), |newest| {
+                    printed = newest(&mut printer)?;
+                    Ok(())
+                }),
+                Told::Entry(line) if printed.remove(&line) => Ok(()),
+                Told::Entry(line) => printer.print(std::iter::once(&*line)),
+                Told::Gap(why) | Told::Broken(why) => {
+                    output::talk(&why);
+                    Ok(())
+                }
+            };
+            failed = told;
+            failed.is_ok() && stopped.try_recv() != Err(TryRecvError::Disconnected)
+        })?;
+        failed
+    })
+}
+
 /// Follows until a signal comes, or until the reader of stdout is gone.
-fn until_told(following: Following) -> Result<ExitCode, Failure> {
+fn until_told(
+    follow: impl FnOnce(&mpsc::Receiver<()>) -> Result<(), Failure> + Send + 'static,
+) -> Result<ExitCode, Failure> {
     let failed = |error: std::io::Error| Failure::io("wait for", "signals", &error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
     // Printing may block on a slow reader, but a signal must not wait for it. So printing has its own thread, which
@@ -91,7 +142,7 @@ fn until_told(following: Following) -> Result<ExitCode, Failure> {
     let (stop, stopped) = mpsc::channel::<()>();
     let (ended, mut end) = oneshot::channel();
     let thread = std::thread::Builder::new().name("tooltrail-tail".to_owned());
-    thread.spawn(move || ended.send(following.run(&stopped))).map_err(failed)?;
+    thread.spawn(move || ended.send(follow(&stopped))).map_err(failed)?;
     runtime.block_on(async {
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt()).map_err(failed)?, signal(SignalKind::terminate()).map_err(failed)?);

@@ -84,7 +84,7 @@ fn read(path: &Path) -> Vec<Lost> {
 }
 
 /// Creates a folder for state, which only its owner may read.
-pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
+pub(crate) fn create_folder(folder: &Path) -> std::io::Result<()> {
     match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),

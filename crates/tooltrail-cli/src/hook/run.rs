@@ -49,7 +49,7 @@ pub(crate) fn run(args: HookArgs) {
     let Some(state) = state else { return };
     LossFile::new(&state).add(Lost {
         at: clock.now().to_string(),
-        home: home(&args).unwrap_or_default(),
+        home: spool_home(&args, &state).or_else(|| home(&args)).unwrap_or_default(),
         client: args.client.map_or("unknown", Client::name).to_owned(),
         why: failed,
     });
@@ -179,6 +179,11 @@ fn settings(args: &HookArgs, delivery: Option<&Delivery>) -> Settings {
         return Settings::new(flags).without_file();
     }
     Settings::new(flags)
+}
+
+/// Returns the home of the spool of a hook that delivers.
+fn spool_home(args: &HookArgs, state: &Path) -> Option<PathBuf> {
+    args.to.as_deref().map(|to| Spool::new(state, to).home())
 }
 
 fn home(args: &HookArgs) -> Option<PathBuf> {

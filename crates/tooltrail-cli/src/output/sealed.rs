@@ -15,14 +15,18 @@ pub(crate) fn sealed_words(home: &Home, line: &str, zone: &Zone) -> Option<Strin
     match tooltrail::seal::prove(home, id) {
         Ok(Some(Sealed::Yes(proof))) => {
             let (at, size) = proof.sealed_at()?;
-            let (date, time) = zone.wall_clock(Timestamp::from_millis(i64::try_from(at).ok()?));
-            let signers = proof.signers();
-            let witnesses = signers.iter().skip(1).map(|name| format!("witness {name}"));
-            let vouched = std::iter::once("self".to_owned()).chain(witnesses).collect::<Vec<_>>().join(", ");
-            Some(format!("{date} {time}, checkpoint of size {size}, vouched by {vouched}"))
+            vouched_words(at, size, &proof.signers(), zone)
         }
         Ok(Some(Sealed::No(why))) => Some(format!("no: {why}")),
         Ok(Some(_) | None) => None,
         Err(error) => Some(format!("could not be told: {}", error.message())),
     }
+}
+
+/// Says when an entry was sealed, in a checkpoint of which size, and who signed it.
+pub(crate) fn vouched_words(at: u64, size: u64, signers: &[String], zone: &Zone) -> Option<String> {
+    let (date, time) = zone.wall_clock(Timestamp::from_millis(i64::try_from(at).ok()?));
+    let witnesses = signers.iter().skip(1).map(|name| format!("witness {name}"));
+    let vouched = std::iter::once("self".to_owned()).chain(witnesses).collect::<Vec<_>>().join(", ");
+    Some(format!("{date} {time}, checkpoint of size {size}, vouched by {vouched}"))
 }

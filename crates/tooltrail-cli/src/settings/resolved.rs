@@ -141,6 +141,11 @@ impl Settings {
         Ok(self.options(home)?.open()?)
     }
 
+    /// Returns the same settings for another home.
+    pub(crate) fn with_home(&self, home: &Path) -> Self {
+        Self { flags: GlobalFlags { home: Some(home.to_owned()), ..self.flags.clone() }, ..self.clone() }
+    }
+
     /// Returns the options with which the home of a spool is opened. It has no keys: what leaves it is sealed by the
     /// service.
     pub(crate) fn spool_options(&self, home: &Home) -> Result<Options, Failure> {

@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::client::Client;
 use crate::regular_file;
-use crate::spool::folder::{DayFile, Spool};
+use crate::spool::day_file::DayFile;
+use crate::spool::folder::Spool;
 use crate::spool::position::Position;
 
 /// The most bytes and lines of one request. The service takes 16 MiB and 10,000 lines; smaller requests let other senders
@@ -159,7 +160,10 @@ impl Deliverer<'_> {
         let kept = kept.to_string();
         let mut left = Vec::new();
         for file in files {
-            if file.date < kept && position.sent(file) == file.len && std::fs::remove_file(self.spool.path(file)).is_ok() {
+            if file.date < kept
+                && position.sent(file) == file.len
+                && std::fs::remove_file(self.spool.path(file)).is_ok()
+            {
                 continue;
             }
             left.push(file.clone());

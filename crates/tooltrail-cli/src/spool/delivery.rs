@@ -36,6 +36,14 @@ impl Delivery {
         let _ = self.start_deliverer();
     }
 
+    /// Starts a process that delivers, unless there is one or nothing waits.
+    pub(crate) fn start_deliverer_if_none(&self) {
+        let is_free = || self.spool.try_lock().is_ok_and(|lock| lock.is_some());
+        if self.spool.has_work() && is_free() {
+            let _ = self.start_deliverer();
+        }
+    }
+
     /// Returns the client with which is delivered.
     ///
     /// # Errors

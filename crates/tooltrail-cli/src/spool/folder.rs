@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tooltrail::hex;
 
 use crate::regular_file::open_itself;
+use crate::spool::day_file::DayFile;
 use crate::spool::position::Position;
 
 /// The most bytes of lines that wait for the service. Later calls are lost and counted; the service gets a gap. Some
@@ -29,22 +30,6 @@ const TRAIL: &str = "tool_audit";
 #[derive(Clone, Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
-}
-
-/// A day file of a spool.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct DayFile {
-    /// The date, so that the oldest comes first.
-    pub(super) date: String,
-    pub(super) folder: String,
-    pub(super) len: u64,
-}
-
-impl DayFile {
-    /// Returns the name of the file in the notes of a spool.
-    pub(super) fn name(&self) -> String {
-        format!("{}/{}", self.folder, self.date)
-    }
 }
 
 impl Spool {

@@ -5,11 +5,14 @@
 //! order, and notes how far it came. The service looks for the id of each line, so a line may be sent twice and is
 //! stored once.
 
+mod day_file;
 mod deliver;
 mod delivery;
 mod folder;
 mod position;
+mod watch;
 
 pub(crate) use deliver::{Deliverer, Outcome};
 pub(crate) use delivery::Delivery;
 pub(crate) use folder::Spool;
+pub(crate) use watch::SpoolWatch;

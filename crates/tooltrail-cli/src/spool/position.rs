@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::regular_file;
-use crate::spool::folder::DayFile;
+use crate::spool::day_file::DayFile;
 
 const FILE: &str = "delivered.json";
 
@@ -27,7 +27,8 @@ impl Position {
     /// Reads the position. Without one, everything is sent once more; the service stores nothing twice.
     pub(super) fn read(folder: &Path) -> Self {
         let mut text = String::new();
-        let read = regular_file::open(&folder.join(FILE)).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
+        let read =
+            regular_file::open(&folder.join(FILE)).and_then(|file| file.take(BYTES_MAX).read_to_string(&mut text));
         read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tooltrail::{Call, Options, Via};
 
+use crate::mcp::support::{Client, proxy};
 use crate::service::{PATIENCE, Service};
 use crate::support::{Ran, TestHome, crowd};
 
@@ -94,7 +95,15 @@ fn fill_spool(place: &TestHome, calls: u64) {
 
 fn deliver(place: &TestHome) -> Ran {
     let (socket, token, state) = (socket(place), place.path("token"), place.path("state"));
-    place.run(&["deliver", "--to", &socket, "--token-file", token.to_str().unwrap(), "--state", state.to_str().unwrap()])
+    place.run(&[
+        "deliver",
+        "--to",
+        &socket,
+        "--token-file",
+        token.to_str().unwrap(),
+        "--state",
+        state.to_str().unwrap(),
+    ])
 }
 
 /// Waits until the trail has the numbers from 0, each once.
@@ -228,7 +237,8 @@ fn a_repeat_that_overtakes_its_first_attempt_is_stored_once() {
 fn the_same_id_with_other_bytes_gets_another_one_and_an_erased_one_is_refused() {
     let service = start(place_with_token());
     let token = std::fs::read_to_string(service.place.path("token")).unwrap();
-    call(&service.place, 1);
+    call(&service.place, 0);
+    until_all(&service.place, 1);
     let line = std::fs::read_to_string(service.place.day_file("alice", crate::support::now())).unwrap();
     let entry = serde_json::from_str::<Value>(&line).unwrap();
     let other = line.replace("a.txt", "b.txt");
@@ -237,12 +247,18 @@ fn the_same_id_with_other_bytes_gets_another_one_and_an_erased_one_is_refused() 
         assert_eq!(service.post(token.trim(), &line).status, 200);
     }
     let calls = || service.place.stored().into_iter().filter(|entry| entry["via"] == "hook").collect::<Vec<_>>();
-    let found = calls().iter().map(|call| (call["id"].to_string(), call["result_snippet"].to_string())).collect::<BTreeMap<_, _>>();
+    let found = calls()
+        .iter()
+        .map(|call| (call["id"].to_string(), call["result_snippet"].to_string()))
+        .collect::<BTreeMap<_, _>>();
     assert_eq!((calls().len(), found.len()), (2, 2), "{found:?}");
     assert!(found[&entry["id"].to_string()].contains("a.txt"));
     service.until("tells the incident", || {
         let incidents = service.place.stored().into_iter().filter(|entry| entry["tool"] == "tooltrail.incident");
-        incidents.filter(|entry| entry["args"]["token"] == "agent" && entry["args"]["id"] == entry["args"]["id"]).count() > 0
+        incidents
+            .filter(|entry| entry["args"]["token"] == "agent" && entry["args"]["id"] == entry["args"]["id"])
+            .count()
+            > 0
     });
     let id = entry["id"].as_str().unwrap();
     let erased = service.place.run(&["erase", "--id", id, "--why", "test"]);
@@ -283,7 +299,8 @@ fn an_agent_of_another_user_can_add_and_nothing_else() {
         return;
     }
     let place = place_with_token();
-    let open = |name: &str, mode: u32| std::fs::set_permissions(place.path(name), PermissionsExt::from_mode(mode)).unwrap();
+    let open =
+        |name: &str, mode: u32| std::fs::set_permissions(place.path(name), PermissionsExt::from_mode(mode)).unwrap();
     open("", 0o711);
     open("run", 0o755);
     std::fs::create_dir(place.path("state")).unwrap();
@@ -312,7 +329,10 @@ fn an_agent_of_another_user_can_add_and_nothing_else() {
     ] {
         let mut command = Command::new(program);
         as_agent(&mut command);
-        assert!(!command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{program}");
+        assert!(
+            !command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(),
+            "{program}"
+        );
     }
     until_all(&service.place, 1);
     // Its token reads nothing, and sends under its own name only.
@@ -337,4 +357,120 @@ fn an_agent_of_another_user_can_add_and_nothing_else() {
     let mut deliver = service.place.command(&["deliver", "--to", &to]);
     let ran = Ran::of(deliver.arg("--token-file").arg(&token).arg("--state").arg(&state).output().unwrap());
     assert!(ran.code == Some(2) && ran.err.contains("others may replace the socket"), "{}", ran.err);
+}
+
+#[test]
+fn hooks_and_a_proxy_that_deliver_at_once_store_each_call_once() {
+    let _crowd = crowd();
+    let service = start(place_with_token());
+    let path = |name: &str| service.place.path(name).display().to_string();
+    let (socket, token, state) = (socket(&service.place), path("token"), path("state"));
+    let flags = ["--to", &socket, "--token-file", &token, "--state", &state, "--user", "alice"];
+    let mut talk = Client::start(proxy(&service.place, &flags));
+    std::thread::scope(|scope| {
+        for first in [0, 1] {
+            let place = &service.place;
+            scope.spawn(move || (0..15).for_each(|n| call(place, 2 * n + first)));
+        }
+        (30..60).for_each(|n| drop(talk.call("echo", &json!({ "n": n }))));
+    });
+    assert_eq!(talk.end().0, Some(0));
+    until_all(&service.place, 60);
+    let captures = service.place.stored().into_iter().map(|entry| entry["via"].to_string());
+    let count = |via: &str| captures.clone().filter(|found| *found == format!("\"{via}\"")).count();
+    assert_eq!((count("hook"), count("proxy"), lost(&service.place)), (30, 30, 0));
+}
+
+#[test]
+fn a_token_reads_over_the_socket_what_its_user_has_and_nothing_else() {
+    let service = start(place_with_token());
+    (0..4).for_each(|id| call(&service.place, id));
+    until_all(&service.place, 4);
+    let other = service.token(&["other", "--role", "ingest", "--user", "bob"]);
+    assert_eq!(service.post(&other, r#"{"tool":"secret","status":"ok","session":"b"}"#).status, 200);
+    service.place.file("alice", service.token(&["al", "--role", "user", "--user", "alice"]));
+    let file = service.place.path("alice").display().to_string();
+    let address = socket(&service.place);
+    let ask = |args: &[&str], there: bool| {
+        let from = if there { vec!["--to", &address, "--token-file", &file] } else { vec!["--user", "alice"] };
+        let ran = service.place.run(&[args, &from].concat());
+        assert_eq!(ran.code, Some(0), "{args:?}: {}", ran.err);
+        assert!(!ran.out.contains("secret") && !ran.out.contains("bob"), "{}", ran.out);
+        ran.out
+    };
+    for args in [
+        &["recent"][..],
+        &["recent", "--json", "-n", "2"],
+        &["recent", "tool=Bash", "last=1h"],
+        &["recent", "--from", "2020-01-01"],
+        &["sessions"],
+        &["stats"],
+        &["stats", "--by", "hour"],
+        &["stats", "--by", "session"],
+        &["tail", "-n", "3"],
+    ] {
+        assert_eq!(ask(args, true), ask(args, false), "{args:?}");
+    }
+    let json = |there| {
+        let mut stats = serde_json::from_str::<Value>(&ask(&["stats", "--json"], there)).unwrap();
+        (stats["scanned"], stats["source"]) = (Value::Null, Value::Null);
+        stats
+    };
+    assert_eq!(json(true), json(false));
+    let id = service.place.stored().into_iter().find(|entry| entry["via"] == "hook").unwrap()["id"].to_string();
+    let id = id.trim_matches('"');
+    service.until("sealed", || service.place.run(&["show", id]).out.contains("checkpoint of size"));
+    let shown = service.place.run(&["show", &id[28..], "--to", &address, "--token-file", &file]);
+    assert!(shown.out.contains("before, in the same session") || shown.out.contains("after, in the same session"));
+    assert!(shown.out.contains("vouched by self"), "{}{}", shown.out, shown.err);
+    // Following begins with the newest and goes on.
+    let mut tail = service.place.command(&["tail", "-f", "--json", "--to", &address, "--token-file", &file]);
+    let mut tail = tail.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(tail.stdout.take().unwrap()));
+    (0..4).for_each(|_| assert!(lines.next().unwrap().unwrap().contains("\"Bash\"")));
+    call(&service.place, 4);
+    assert!(lines.next().unwrap().unwrap().contains("{\"n\":4}"));
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+    let others = service.place.run(&["recent", "--user", "bob", "--to", &address, "--token-file", &file]);
+    assert_eq!((others.code, others.err.contains("its own user only")), (Some(2), true), "{}", others.err);
+    let none = service.place.run(&["recent", "--to", &address]);
+    assert_eq!((none.code, none.err.contains("--token-file")), (Some(2), true), "{}", none.err);
+}
+
+#[test]
+fn installed_hooks_and_servers_deliver_with_the_token_from_stdin() {
+    let place = place_with_token();
+    place.file(".claude.json", r#"{"mcpServers":{"files":{"command":"npx","args":["-y","x"]}}}"#);
+    std::fs::create_dir_all(place.path(".claude")).unwrap();
+    let service = start(place);
+    let place = &service.place;
+    let address = socket(place);
+    let install = ["agent", "install", "claude-code", "--mcp", "--user", "alice", "--service", &address];
+    let none = place.run(&install);
+    assert_eq!((none.code, none.err.contains("there is no token in")), (Some(2), true), "{}", none.err);
+    assert_eq!(place.run_with(&install, b"nonsense").code, Some(2));
+    let token = std::fs::read(place.path("token")).unwrap();
+    let installed = place.run_with(&install, &token);
+    assert_eq!(installed.code, Some(0), "{}", installed.err);
+    let file = place.path(".local/state/tooltrail/service.token");
+    assert_eq!(std::fs::read(&file).unwrap(), token);
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
+    assert!(text(".claude.json").contains(&address) && !text(".claude.json").contains("tooltrail_"));
+    let settings = serde_json::from_str::<Value>(&text(".claude/settings.json")).unwrap();
+    for name in ["PreToolUse", "PostToolUse"] {
+        let command = settings["hooks"][name][0]["hooks"][0]["command"].as_str().unwrap();
+        assert!(!command.contains("--home") && !command.contains("--keys"), "{command}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).env_clear().env("HOME", place.path(""));
+        let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(event(name, 0).to_string().as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+    until_all(place, 1);
+    let doctor = place.run(&["agent", "doctor", "claude-code"]);
+    assert!(doctor.out.contains(&format!("deliver to {address}")), "{}{}", doctor.out, doctor.err);
+    assert_eq!(place.run(&["agent", "uninstall", "claude-code"]).code, Some(0));
+    assert!(!text(".claude.json").contains("tooltrail"));
 }

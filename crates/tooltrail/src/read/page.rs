@@ -51,6 +51,14 @@ pub struct Nothing {
     pub newest: Option<Date>,
 }
 
+impl Nothing {
+    /// Returns that these dates were searched.
+    #[must_use]
+    pub const fn new(from: Date, to: Date, newest: Option<Date>) -> Self {
+        Self { from, to, newest }
+    }
+}
+
 /// Counts of lines that are not entries. A line that was not parsed, because its bytes show that it cannot match, is
 /// not counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

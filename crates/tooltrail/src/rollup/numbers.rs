@@ -7,7 +7,7 @@ const EXACT_MAX: usize = 1_000;
 
 /// Four quantiles by nearest rank, and the largest number. They are exact for fewer than 1,000 numbers; otherwise they
 /// are within half a percent and rounded to three digits.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Quantiles {
     /// Half of the values are at most this.

@@ -95,6 +95,24 @@ pub struct Series {
     pub complete: bool,
 }
 
+impl Series {
+    /// Returns a series without buckets, to be filled.
+    #[must_use]
+    pub fn new(from: Timestamp, to: Timestamp) -> Self {
+        Self {
+            from,
+            to,
+            groups: Vec::new(),
+            buckets: Vec::new(),
+            skipped: Skipped::default(),
+            scanned: Scanned::default(),
+            sources: Sources::default(),
+            unreadable_names: Vec::new(),
+            complete: true,
+        }
+    }
+}
+
 /// The calls of one bucket.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -105,6 +123,18 @@ pub struct SeriesBucket {
     pub all: SeriesCounts,
     /// The calls of each group that has any.
     pub groups: BTreeMap<String, SeriesCounts>,
+}
+
+impl SeriesBucket {
+    /// Returns a bucket without calls, to be filled.
+    #[must_use]
+    pub const fn new(start: Timestamp) -> Self {
+        Self {
+            start,
+            all: SeriesCounts { calls: 0, errors: 0, denied: 0, p50_ms: None, p95_ms: None },
+            groups: BTreeMap::new(),
+        }
+    }
 }
 
 /// Counts and durations. The quantiles are within one percent, and absent if no call said how long it took.

@@ -14,7 +14,7 @@ use crate::rollup::{SessionRow, Sighting};
 const SESSIONS_MAX: usize = 200_000;
 
 /// The newest sessions.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Sessions {
     /// The sessions whose last call is the newest first, as many as the question's limit.
@@ -53,6 +53,15 @@ pub struct SessionSummary {
     pub errors: u64,
     /// The calls that were denied.
     pub denied: u64,
+}
+
+impl SessionSummary {
+    /// Returns a session without calls, to be filled.
+    #[must_use]
+    pub fn new(session: impl Into<String>, user: impl Into<String>, begin: Timestamp, end: Timestamp) -> Self {
+        let (session, user) = (session.into(), user.into());
+        Self { session, user, client: None, begin, end, calls: 0, errors: 0, denied: 0 }
+    }
 }
 
 #[derive(Default)]

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tooltrail::{Query, Question};
 
 use crate::agents::{Diagnosis, Doctor, Installer, Seen};
+use crate::commands::agent::service::HookService;
 use crate::commands::agent::{installer, parse_client, state};
 use crate::failure::{Exit, Failure};
 use crate::hook::{Client, LossFile, PauseFile};
@@ -33,8 +34,8 @@ pub(super) struct DoctorArgs {
 
 /// Examines the agents and prints what was found.
 pub(super) fn doctor(args: &DoctorArgs, settings: &Settings) -> Result<ExitCode, Failure> {
-    let installer = installer(settings, None, None, false)?;
     let state = state()?;
+    let installer = installer(settings, None, None, false, HookService::stored(&state))?;
     let examine = |installer: &Installer| {
         let doctor = Doctor { installer, project: std::env::current_dir().unwrap_or_default() };
         let all = Client::ALL.into_iter().filter(|client| args.clients.is_empty() || args.clients.contains(client));

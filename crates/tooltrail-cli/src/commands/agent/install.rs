@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tooltrail::Redactor;
 
 use crate::agents::{Change, Installer, Kind, Outcome, Places, Plan};
-use crate::commands::agent::{installer, parse_client};
+use crate::commands::agent::service::HookService;
+use crate::commands::agent::{installer, parse_client, state};
 use crate::failure::{Exit, Failure};
 use crate::hook::Client;
 use crate::output::{self, Data};
@@ -45,6 +46,15 @@ pub(super) struct Install {
     /// Whose agents they are [default: the name of the account]
     #[arg(long, value_name = "USER")]
     user: Option<String>,
+
+    /// Deliver to this service of another user instead of recording in the home: unix:PATH or http://127.0.0.1:PORT. Its
+    /// token is read from stdin
+    #[arg(long, value_name = "ADDRESS")]
+    service: Option<String>,
+
+    /// Where the token is stored, readable for this user only [default: service.token in the folder for state]
+    #[arg(long, value_name = "FILE", requires = "service")]
+    token_file: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,11 +78,18 @@ impl Which {
 /// Puts hooks into the settings of agents.
 pub(super) fn install(mut args: Install, settings: &Settings) -> Result<ExitCode, Failure> {
     args.which = args.which.with_agent_after_project();
-    let installer = installer(settings, args.user, args.which.project.as_deref(), args.mcp)?;
+    let state = state()?;
+    let service = args.service.map(|to| HookService::named(to, args.token_file, &state)).transpose()?;
+    let installer = installer(settings, args.user, args.which.project.as_deref(), args.mcp, service.clone())?;
     clients(&args.which, &installer.places)?;
-    // The home exists before the first hook runs, and a home that cannot be written is told now.
-    if !args.which.dry_run {
-        settings.create_home()?;
+    match service.filter(|_| !args.which.dry_run) {
+        Some(service) => service.store(&state)?,
+        None if args.which.dry_run => {}
+        None => {
+            // The home exists before the first hook runs, and a home that cannot be written is told now.
+            settings.create_home()?;
+            HookService::forget(&state);
+        }
     }
     change(&args.which, settings, &installer, true)
 }
@@ -80,7 +97,7 @@ pub(super) fn install(mut args: Install, settings: &Settings) -> Result<ExitCode
 /// Takes the hooks out.
 pub(super) fn uninstall(args: Uninstall, settings: &Settings) -> Result<ExitCode, Failure> {
     let which = args.which.with_agent_after_project();
-    let installer = installer(settings, None, which.project.as_deref(), false)?;
+    let installer = installer(settings, None, which.project.as_deref(), false, None)?;
     change(&which, settings, &installer, false)
 }
 
@@ -115,7 +132,7 @@ fn clients(which: &Which, places: &Places) -> Result<Vec<Client>, Failure> {
 /// Installs or uninstalls.
 fn change(which: &Which, settings: &Settings, installer: &Installer, installs: bool) -> Result<ExitCode, Failure> {
     let mut installer = installer.clone();
-    if installs && installer.args.keys.is_none() && !which.dry_run {
+    if installs && installer.args.keys.is_none() && installer.args.to.is_none() && !which.dry_run {
         installer.args.keys = Some(resolved(&settings.keys_path(&settings.open_home()?)?));
     }
     let clients = clients(which, &installer.places)?;

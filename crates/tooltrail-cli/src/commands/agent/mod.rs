@@ -2,6 +2,7 @@
 
 mod doctor;
 mod install;
+mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::account::account;
 use crate::agents::{Installer, Places, Undo};
+use crate::commands::agent::service::HookService;
 use crate::failure::{Exit, Failure};
 use crate::hook::{Client, HookArgs, PauseFile, state_folder};
 use crate::output::{self, Data};
@@ -80,6 +82,7 @@ fn installer(
     user: Option<String>,
     project: Option<&Path>,
     with_servers: bool,
+    service: Option<HookService>,
 ) -> Result<Installer, Failure> {
     let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let places = Places::new(variable)
@@ -91,12 +94,16 @@ fn installer(
         Err(_) => settings.flags.keys.clone(),
     };
     let state = state()?;
+    let is_here = service.is_none();
+    let (to, token_file) = service.map(|service| (service.to, service.token_file)).unzip();
     let args = HookArgs {
         user: Some(user.unwrap_or_else(account)),
-        home: Some(home),
-        keys: keys.map(|keys| resolved(&keys)),
+        home: Some(home).filter(|_| is_here),
+        keys: keys.map(|keys| resolved(&keys)).filter(|_| is_here),
         config: settings.config_path().map(PathBuf::from).or_else(default_path).map(|path| resolved(&path)),
         state: Some(state.clone()),
+        to,
+        token_file,
         ..HookArgs::default()
     };
     let project = project.map(resolved);

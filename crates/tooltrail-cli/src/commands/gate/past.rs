@@ -54,6 +54,7 @@ pub(super) fn read(
     settings: &Settings,
     mut take: impl FnMut(&PastCall<'_>),
 ) -> Result<Past, Failure> {
+    asked.check_no_service()?;
     let question = asked.question(&settings.zone()?, true)?;
     let (hasher, mut seen) = (RandomState::new(), HashSet::new());
     let mut calls = 0;

@@ -19,7 +19,7 @@ use crate::mcp::stdio::server::{Running, end_of, exit_as, is_below, replace_by, 
 use crate::mcp::stdio::shared::Shared;
 use crate::mcp::stdio::signals::Signals;
 use crate::mcp::stdio::{answers, requests};
-use crate::mcp::trail::{StatusFolder, Trail};
+use crate::mcp::trail::{Outlet, StatusFolder, Trail};
 
 /// How long a server that nobody talks to any more may take after SIGTERM.
 const KILL_AFTER: Duration = Duration::from_secs(5);
@@ -43,6 +43,8 @@ pub(crate) struct Start {
     /// Opens the recorder, or says why it cannot.
     pub(crate) open: Box<dyn Fn() -> Result<Recorder, String> + Send + Sync>,
     pub(crate) status: StatusFolder,
+    /// Where the entries are delivered to, if they do not stay in the home.
+    pub(crate) outlet: Option<Box<dyn Outlet>>,
 }
 
 /// Runs a server and stands between it and its client until both have ended. `settings` is asked once the server runs.
@@ -57,8 +59,8 @@ pub(crate) fn run(command: &[OsString], home: PathBuf, settings: impl FnOnce() -
     let (child, stdin, stdout) = start(command, &home)?;
     let server = Arc::new(Running::new(&child));
     let (events, happened) = channel();
-    let Start { about, policy, rules, clock, open, status } = settings();
-    let trail = Trail::new(policy);
+    let Start { about, policy, rules, clock, open, status, outlet } = settings();
+    let trail = Trail::new(policy, outlet);
     let place = (home, status);
     let shared = Arc::new(Shared::new(Calls::new(about), trail, rules, clock, events, open, place));
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tooltrail::{Ack, Call, Durability, DurabilityPolicy, LossReason, Open, Outcome, Reason, Recorder};
 
 use crate::mcp::calls::{Change, Ended};
+use crate::mcp::trail::outlet::Outlet;
 
 /// The pause before another attempt to open a home that could not be opened. Each attempt is made for a call, so that an
 /// idle proxy does nothing.
@@ -20,10 +21,13 @@ const NOTE_AFTER: Duration = Duration::from_millis(25);
 const WAITING_MAX: usize = 1_000;
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Why a call is not recorded while a service does not take what waits for it.
+const TOO_MUCH_WAITS: &str = "too much waits for the service";
+
 /// Records the calls of one proxy.
-#[derive(Debug)]
 pub(crate) struct Trail {
     policy: DurabilityPolicy,
+    outlet: Option<Box<dyn Outlet>>,
     recording: Recording,
     /// The calls that have begun, by their keys.
     open: HashMap<u64, Begun>,
@@ -72,10 +76,11 @@ pub(crate) struct Opened {
 pub(crate) struct NotRecorded(pub(crate) String);
 
 impl Trail {
-    pub(crate) fn new(policy: DurabilityPolicy) -> Self {
+    pub(crate) fn new(policy: DurabilityPolicy, outlet: Option<Box<dyn Outlet>>) -> Self {
         let (open, waiting) = (HashMap::new(), Vec::new());
         Self {
             policy,
+            outlet,
             recording: Recording::Closed,
             open,
             next_note: None,
@@ -193,11 +198,16 @@ impl Trail {
     /// # Errors
     /// In `strict` only: why the call is not recorded, so that its message must not go on.
     pub(crate) fn apply(&mut self, change: Change, now: Duration) -> Result<Option<Ack>, NotRecorded> {
-        match change {
+        let is_begin = matches!(change, Change::Begin { .. });
+        let applied = match change {
             Change::Begin { key, call } => self.begin(key, call, now),
             Change::End { key, ended } => self.end(key, *ended),
             Change::Whole(call) => self.whole(*call),
+        };
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| !is_begin) {
+            outlet.recorded();
         }
+        applied
     }
 
     /// Notes the calls that have been open for a moment.
@@ -247,6 +257,10 @@ impl Trail {
             self.lose();
             return Err(self.recording.why());
         };
+        if self.is_full() {
+            recorder.count_lost(LossReason::SpoolFull, 1);
+            return Err(NotRecorded(TOO_MUCH_WAITS.to_owned()));
+        }
         let (open, ack) = recorder.begin_durable(*call).map_err(|error| NotRecorded(error.message()))?;
         self.open.insert(key, Begun::Noted(Box::new(open)));
         Ok(Some(ack))
@@ -279,6 +293,10 @@ impl Trail {
     fn whole(&mut self, call: Call) -> Result<Option<Ack>, NotRecorded> {
         let is_strict = self.policy.of(&call.tool) == Durability::Strict;
         match &self.recording {
+            Recording::Open(recorder) if self.is_full() => {
+                recorder.count_lost(LossReason::SpoolFull, 1);
+                if is_strict { Err(NotRecorded(TOO_MUCH_WAITS.to_owned())) } else { Ok(None) }
+            }
             Recording::Open(recorder) => {
                 let ack = self.record(recorder, call);
                 if is_strict { ack } else { Ok(None) }
@@ -298,6 +316,11 @@ impl Trail {
                 if is_strict { Err(why) } else { Ok(None) }
             }
         }
+    }
+
+    /// Whether there is no room where the entries go.
+    fn is_full(&self) -> bool {
+        self.outlet.as_ref().is_some_and(|outlet| outlet.is_full())
     }
 
     /// Records a call that has ended.
