@@ -64,6 +64,8 @@ fn entries(client: Client, lines: &[Value], folder: &Path) -> Vec<Value> {
             clock: &*clock,
             user: "alice",
             client_name: client.name(),
+            has_room: true,
+            lost: std::cell::Cell::new(0),
         };
         records.told(&told).unwrap();
         recorder.settle().unwrap();
