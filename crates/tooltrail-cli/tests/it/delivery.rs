@@ -346,7 +346,7 @@ fn an_agent_of_another_user_can_add_and_nothing_else() {
     std::fs::create_dir(&fake).unwrap();
     std::fs::set_permissions(&fake, PermissionsExt::from_mode(0o777)).unwrap();
     let listener = std::os::unix::net::UnixListener::bind(fake.join("socket")).unwrap();
-    std::thread::spawn(move || listener.incoming().map(|stream| stream.unwrap().read(&mut [0; 100])).count());
+    std::thread::spawn(move || listener.incoming().for_each(|stream| drop(stream.unwrap().read(&mut [0; 100]))));
     let to = format!("unix:{}", fake.join("socket").display());
     let (token, state) = (service.place.path("token"), service.place.path("state"));
     let mut hook = service.place.command(&["hook", "claude-code", "--to", &to, "--user", "alice"]);
