@@ -69,24 +69,28 @@ impl Change {
 
     /// Returns the lines that change, each with `-` or `+`, and some lines around them.
     pub(crate) fn diff(&self) -> Vec<(char, String)> {
-        let (before, after) = (self.before.as_deref().unwrap_or(""), self.after.as_deref().unwrap_or(""));
-        let diff = TextDiff::from_lines(before, after);
-        let mut lines = Vec::new();
-        for (number, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
-            if number > 0 {
-                lines.push((' ', "…".to_owned()));
-            }
-            for line in group.iter().flat_map(|op| diff.iter_changes(op)) {
-                let sign = match line.tag() {
-                    ChangeTag::Delete => '-',
-                    ChangeTag::Insert => '+',
-                    ChangeTag::Equal => ' ',
-                };
-                lines.push((sign, line.value().trim_end_matches(['\n', '\r']).to_owned()));
-            }
-        }
-        lines
+        line_diff(self.before.as_deref().unwrap_or(""), self.after.as_deref().unwrap_or(""))
     }
+}
+
+/// Returns the lines in which two texts differ, each with its sign, and some lines around them.
+pub(crate) fn line_diff(before: &str, after: &str) -> Vec<(char, String)> {
+    let diff = TextDiff::from_lines(before, after);
+    let mut lines = Vec::new();
+    for (number, group) in diff.grouped_ops(CONTEXT_LINES).iter().enumerate() {
+        if number > 0 {
+            lines.push((' ', "…".to_owned()));
+        }
+        for line in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let sign = match line.tag() {
+                ChangeTag::Delete => '-',
+                ChangeTag::Insert => '+',
+                ChangeTag::Equal => ' ',
+            };
+            lines.push((sign, line.value().trim_end_matches(['\n', '\r']).to_owned()));
+        }
+    }
+    lines
 }
 
 /// Returns the file that a path refers to, which may be missing.

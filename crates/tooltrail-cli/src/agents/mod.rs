@@ -15,7 +15,7 @@ mod running;
 mod servers;
 mod undo;
 
-pub(crate) use change::Change;
+pub(crate) use change::{Change, line_diff};
 pub(crate) use doctor::{Diagnosis, Doctor, Seen};
 pub(crate) use install::{Installer, Outcome, Plan};
 pub(crate) use places::Places;

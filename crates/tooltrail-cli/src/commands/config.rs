@@ -10,6 +10,7 @@ use tooltrail::{Effect, Gate};
 
 use crate::commands::{Cli, serve};
 use crate::failure::{Exit, Failure};
+use crate::listen_address::ListenAddress;
 use crate::output::{self, Cell, Column, Data, Table, print_json};
 use crate::settings::Settings;
 use crate::settings::file::McpFile;
@@ -116,7 +117,7 @@ fn rows(flags: &serve::Args, settings: &Settings) -> Result<Vec<Row>, Failure> {
             file.force_network_home.is_some(),
             json!(settings.force_network_home()?),
         ),
-        row("listen", "listen", file.listen.is_some(), json!(listen)),
+        row("listen", "listen", file.listen.is_some(), one_or_all(&listen)),
         row("hosts", "host", file.hosts.is_some(), json!(hosts)),
         row("log.level", "log_level", file.log.level.is_some(), json!(crate::output::word(log_level))),
         row("log.format", "log_format", file.log.format.is_some(), json!(crate::output::word(log_format))),
@@ -208,6 +209,14 @@ fn gate(gate: &Gate) -> Value {
 }
 
 /// Returns what holds for one MCP server beside the gate.
+/// Returns one address as a text, several as a list.
+fn one_or_all(listen: &[ListenAddress]) -> Value {
+    match listen {
+        [one] => json!(one),
+        all => json!(all),
+    }
+}
+
 fn mcp(server: &McpFile) -> Value {
     let mut object = gate(&Gate { rules: server.rules.clone(), default: server.default.unwrap_or_default() });
     if server.default.is_none() {
@@ -215,6 +224,9 @@ fn mcp(server: &McpFile) -> Value {
     }
     if let Some(durability) = &server.durability {
         object["durability"] = json!({ "default": durability.default.as_str(), "tools": tools(durability) });
+    }
+    if server.pin {
+        object["pin"] = true.into();
     }
     object
 }

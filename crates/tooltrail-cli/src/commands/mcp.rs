@@ -1,24 +1,30 @@
 //! `mcp`: stands in front of an MCP server and records its calls.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::json;
 use tooltrail::{Random as _, SystemRandom, hex};
 
 use crate::account::account;
-use crate::failure::Failure;
+use crate::agents::line_diff;
+use crate::failure::{Exit, Failure};
 use crate::hook::state_folder;
 use crate::mcp::calls::About;
 use crate::mcp::gate::Rules;
 use crate::mcp::stdio::{NOT_STARTED, Start, run as run_server};
+use crate::mcp::tools::{PinnedTools, SeenTool, ToolStore};
 use crate::mcp::trail::{Outlet, StatusFolder};
-use crate::output::talk_error;
+use crate::output::{self, Data, talk_error};
 use crate::service::ask_witness::ask_in_background;
 use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::folders::{resolved, user_folder};
 use crate::spool::{Delivery, Spool, SpoolWatch};
+
+/// The name of the folder with what was seen of servers' tools.
+const TOOLS_FOLDER: &str = "tools";
 
 /// The environment variables in which clients tell the session. Clients without them tell it in each message, or not at
 /// all.
@@ -30,6 +36,7 @@ const SESSION_VARIABLES: [&str; 2] = ["GROK_SESSION_ID", "CLAUDE_CODE_SESSION_ID
 /// untouched in both directions, and its exit code is ours. Rules of the configuration file can refuse calls before
 /// they reach the server.
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, subcommand_value_name = "TASK")]
 #[command(after_help = "Examples:
   tooltrail mcp -- npx -y @modelcontextprotocol/server-filesystem ~/notes
   tooltrail mcp --server github --durability strict -- github-mcp-server stdio")]
@@ -67,10 +74,41 @@ pub(crate) struct Args {
     /// The command that starts the server, and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// What there is to do besides standing in front of a server.
+#[derive(Debug, clap::Subcommand)]
+enum Task {
+    Approve(Approve),
+}
+
+/// Approve the definitions of a server's tools as they were seen last, for a server with pin = true
+///
+/// Shows each definition that is new or has changed, and approves it. Until then, the tool is neither listed nor called.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  tooltrail mcp approve github --show        what is not approved
+  tooltrail mcp approve github create_issue  one tool")]
+struct Approve {
+    /// The server's name, as in [mcp.NAME] of the configuration file
+    server: String,
+
+    /// Only these tools [default: all]
+    tools: Vec<String>,
+
+    /// Only show what is not approved
+    #[arg(long)]
+    show: bool,
 }
 
 pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> {
-    let Args { user, server, session, durability, to, token_file, state, command } = args;
+    let Args { user, server, session, durability, to, token_file, state, command, task } = args;
+    if let Some(Task::Approve(args)) = task {
+        return approve(args, settings);
+    }
     let delivery = delivery(to, token_file, state)?;
     // A home that is not known is told like one that cannot be opened: the server runs all the same.
     let spool = delivery.as_ref().map(|delivery| delivery.spool.home());
@@ -85,11 +123,12 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             session: text(session),
             session_default: session_default(),
         };
-        let (settings, rules, durability) = match for_server(settings, about.server.as_deref(), &durability) {
-            Ok((rules, durability)) => (settings.clone(), rules, durability),
-            Err(failure) => (settings.without_file(), Rules::broken(failure.to_string()), durability.over(None)),
-        };
-        let is_spool = outlet.is_some();
+        let (settings, rules, durability) =
+            match for_server(settings, about.server.as_deref(), &durability, outlet.is_some()) {
+                Ok((rules, durability)) => (settings.clone(), rules, durability),
+                Err(failure) => (settings.without_file(), Rules::broken(failure.to_string()), durability.over(None)),
+            };
+        let (is_spool, of_tools) = (outlet.is_some(), settings.clone());
         let open = move || {
             let opened = || {
                 let home = settings.create_home()?;
@@ -106,9 +145,10 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             };
             opened().map_err(|failure: Failure| failure.to_string())
         };
+        let tools = Box::new(move || tools_folder(&of_tools, spool.as_deref()).ok());
         let outlet = outlet.map(|delivery| Box::new(ToService(SpoolWatch::start(delivery))) as Box<dyn Outlet>);
         let (clock, status) = (crate::clock::clock(), status());
-        Start { about, policy: durability, rules, clock, open: Box::new(open), status, outlet }
+        Start { about, policy: durability, rules, clock, open: Box::new(open), status, outlet, tools }
     };
     let name = command.first().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let ended = run_server(&command, home, start).or_else(|error| {
@@ -151,12 +191,101 @@ fn for_server(
     settings: &Settings,
     server: Option<&str>,
     durability: &DurabilityArgs,
+    is_delivered: bool,
 ) -> Result<(Rules, tooltrail::DurabilityPolicy), Failure> {
     let file = settings.file()?;
     // The redaction rules are checked too: without them, secrets could be stored.
     file.redact.rules().map_err(|failure| settings.in_config(failure))?;
-    let own = server.and_then(|server| file.mcp.get(server)).and_then(|own| own.durability.as_ref());
-    Ok((Rules::new(file.gate_of(server), server.is_some()), durability.over(own.or(file.durability.as_ref()))))
+    let own = server.and_then(|server| Some((server, file.mcp.get(server)?)));
+    let mut rules = Rules::new(file.gate_of(server), server.is_some());
+    if let Some((server, _)) = own.filter(|(_, own)| own.pin) {
+        if is_delivered {
+            return Err(Failure::could_not(
+                format!("[mcp.{server}] has pin = true, and with --to nobody here may approve definitions"),
+                "take the pin out, or record in a home",
+            ));
+        }
+        rules = rules.with_pins(PinnedTools::new(ToolStore::new(tools_folder(settings, None)?, server)));
+    }
+    let own = own.and_then(|(_, own)| own.durability.as_ref());
+    Ok((rules, durability.over(own.or(file.durability.as_ref()))))
+}
+
+/// Returns the folder with what was seen of servers' tools: with the keys, or beside the home of a spool.
+fn tools_folder(settings: &Settings, spool: Option<&Path>) -> Result<PathBuf, Failure> {
+    match spool {
+        Some(home) => Ok(home.with_file_name(TOOLS_FOLDER)),
+        None => {
+            let home = settings.create_home()?;
+            let keys = settings.keys_path(&home)?;
+            home.make_keys_folder(&keys)?;
+            Ok(keys.join(TOOLS_FOLDER))
+        }
+    }
+}
+
+/// Approves definitions of a server's tools, after it has shown what is new in them.
+fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
+    let Approve { server, tools, show } = args;
+    let store = ToolStore::new(tools_folder(settings, None)?, &server);
+    let failed = |error: std::io::Error| Failure::io("read or write", "the definitions", &error);
+    if !store.exists() {
+        return Err(Failure::no(
+            format!("no list of tools of {server} was seen"),
+            "start the server behind `tooltrail mcp --server NAME` once, and let its client ask for the tools",
+        ));
+    }
+    let mut found = store.unapproved().map_err(failed)?;
+    let unknown = tools.iter().find(|tool| !found.contains_key(*tool));
+    if let Some(tool) = unknown {
+        return Err(Failure::no(
+            format!("{tool} of {server} is approved as it is, or was never seen"),
+            "name another one",
+        ));
+    }
+    found.retain(|name, _| tools.is_empty() || tools.contains(name));
+    let mut data = Data::exact();
+    if settings.flags.json {
+        let tools = found.iter().map(|(name, (before, now))| {
+            let text = |tool: &Option<SeenTool>| tool.as_ref().map(|tool| tool.text.clone());
+            (name.clone(), json!({ "approved": text(before), "seen": text(now) }))
+        });
+        let tools = tools.collect::<serde_json::Map<_, _>>();
+        data.line(&json!({ "server": server, "tools": tools, "approved": !show }).to_string())?;
+    } else {
+        for (name, (before, now)) in &found {
+            let state = match (before, now) {
+                (None, _) => "new",
+                (_, None) => "gone",
+                _ => "changed",
+            };
+            data.line(&format!("{} ({state})", output::escaped(name)))?;
+            for (sign, line) in difference(before.as_ref(), now.as_ref()) {
+                data.line(&format!("  {sign} {}", output::escaped(&line)))?;
+            }
+        }
+    }
+    data.finish()?;
+    if show {
+        return Ok(Exit::Yes.into());
+    }
+    let count = found.len();
+    store.approve(&found.into_iter().map(|(name, (_, now))| (name, now)).collect()).map_err(failed)?;
+    if !settings.flags.json {
+        output::talk(&format!("{count} definitions of {server} are approved as they are shown here"));
+    }
+    Ok(Exit::Yes.into())
+}
+
+/// Returns the lines of two definitions that differ, with some around them.
+fn difference(before: Option<&SeenTool>, now: Option<&SeenTool>) -> Vec<(char, String)> {
+    let pretty = |tool: Option<&SeenTool>| {
+        let text = tool.map(|tool| tool.text.clone()).unwrap_or_default();
+        let read = serde_json::from_str::<serde_json::Value>(&text);
+        read.map_or(text, |value| serde_json::to_string_pretty(&value).unwrap_or_default())
+    };
+    let (before, now) = (pretty(before), pretty(now));
+    line_diff(&before, &now)
 }
 
 /// Returns the session that the environment tells, else a new one.

@@ -109,6 +109,9 @@ pub(crate) struct McpFile {
     /// How durable an entry must be, instead of the file's `durability`.
     #[serde(default, deserialize_with = "durability::read")]
     pub(crate) durability: Option<DurabilityPolicy>,
+    /// Whether only tools whose definitions are approved may be listed and called.
+    #[serde(default)]
+    pub(crate) pin: bool,
 }
 
 /// The log settings in the file.

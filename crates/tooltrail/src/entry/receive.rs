@@ -46,7 +46,7 @@ pub fn receive(line: &str, zone: &Zone) -> Result<Call, Error> {
 /// ```
 /// use tooltrail::{Via, Zone};
 ///
-/// let line = r#"{"ts":"2026-11-23T08:15:00.123Z","user":"alice","tool":"t","args":{},"status":"ok","result_chars":0,"result_snippet":"","id":"019ab014-6c9b-7000-8000-000000000000","via":"hook","salt":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
+/// let line = r#"{"ts":"2026-11-23T08:15:00.123Z","user":"alice","tool":"t","args":{},"status":"ok","result_chars":0,"result_snippet":"","id":"01a20779-001b-7000-8000-000000000000","via":"hook","salt":"AAAAAAAAAAAAAAAAAAAAAA"}"#;
 /// let call = tooltrail::entry::receive_finished(line, &Zone::UTC)?;
 /// assert!(call.is_finished() && call.via == Via::Hook);
 /// # Ok::<(), tooltrail::Error>(())

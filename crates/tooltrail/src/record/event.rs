@@ -65,6 +65,21 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// The tools that a server offers are others than before: `tooltrail.tools`.
+    Tools {
+        /// The user whose agent uses the server.
+        user: Option<String>,
+        /// The name of the server.
+        server: String,
+        /// The tools that were not there before.
+        added: Vec<String>,
+        /// The tools that are gone.
+        removed: Vec<String>,
+        /// The tools whose definitions are others now.
+        changed: Vec<String>,
+        /// What added and changed definitions speak about besides their tool, if they do.
+        signs: Vec<(String, Vec<String>)>,
+    },
     /// There is a problem with a file: `tooltrail.incident`.
     Incident {
         /// What happened, in a few words.
@@ -124,6 +139,19 @@ impl Event {
                 args.string("why", &why);
                 (system(), "erase", args)
             }
+            Self::Tools { user, server, added, removed, changed, signs } => {
+                let mut args = Args::default();
+                args.string("server", &server);
+                for (name, tools) in [("added", &added), ("removed", &removed), ("changed", &changed)] {
+                    args.raw(name, &list(tools));
+                }
+                if !signs.is_empty() {
+                    let mut of_tools = Args::default();
+                    signs.iter().for_each(|(tool, signs)| of_tools.raw(tool, &list(signs)));
+                    args.raw("signs", &of_tools.done());
+                }
+                (user.unwrap_or_else(system), "tools", args)
+            }
             Self::Incident { what, facts } => {
                 let mut args = Args::default();
                 args.string("what", &what);
@@ -140,6 +168,18 @@ impl Event {
         let outcome = Outcome { status, ..Outcome::default() };
         Call::new(user, format!("tooltrail.{tool}"), args.done()).ended(outcome)
     }
+}
+
+/// Returns texts as a JSON list.
+fn list(texts: &[String]) -> String {
+    let mut out = "[".to_owned();
+    for (n, text) in texts.iter().enumerate() {
+        if n > 0 {
+            out.push(',');
+        }
+        push_string(&mut out, text);
+    }
+    out + "]"
 }
 
 /// The members of the args of an event, as JSON.

@@ -1,9 +1,12 @@
 //! Decides whether the messages of one line may go on to the server.
 
+use std::sync::Arc;
+
 use tooltrail::{Effect, Gate, GateRequest, Rule};
 
 use crate::mcp::calls::Calls;
 use crate::mcp::read::{LineEnd, Message};
+use crate::mcp::tools::PinnedTools;
 
 /// How the hooks of coding agents begin the names of tools of MCP servers.
 const HOOK_PREFIX: &str = "mcp__";
@@ -16,6 +19,8 @@ pub(crate) struct Rules {
     broken: Option<String>,
     /// Whether a rule names tools of a named server and only the server tells its name.
     need_name: bool,
+    /// Only tools whose definitions are approved may be listed and called.
+    pins: Option<Arc<PinnedTools>>,
 }
 
 /// Why a call is refused.
@@ -69,17 +74,30 @@ impl Rules {
         }
         let names_server = |rule: &Rule| rule.tools.iter().any(|pattern| pattern.starts_with(HOOK_PREFIX));
         let need_name = !server_is_chosen && gate.rules.iter().any(names_server);
-        Self { gate, broken: None, need_name }
+        Self { gate, broken: None, need_name, pins: None }
+    }
+
+    /// Returns the same rules for a server whose tools must be approved.
+    pub(crate) fn with_pins(self, pins: PinnedTools) -> Self {
+        Self { pins: Some(Arc::new(pins)), ..self }
+    }
+
+    /// Whether the server's tools must be approved.
+    pub(crate) fn are_pinned(&self) -> bool {
+        self.pins.is_some()
     }
 
     /// Returns rules that refuse every call, because the configuration could not be read.
     pub(crate) fn broken(why: String) -> Self {
-        Self { gate: Gate::default(), broken: Some(why), need_name: false }
+        Self { gate: Gate::default(), broken: Some(why), need_name: false, pins: None }
     }
 
     /// Whether a call can be refused at all.
     pub(crate) fn can_refuse(&self) -> bool {
-        self.broken.is_some() || self.gate.default.refuses() || self.gate.rules.iter().any(|rule| rule.effect.refuses())
+        self.broken.is_some()
+            || self.pins.is_some()
+            || self.gate.default.refuses()
+            || self.gate.rules.iter().any(|rule| rule.effect.refuses())
     }
 
     /// Whether the configuration could not be read.
@@ -95,7 +113,9 @@ impl Rules {
 
     /// Whether a tool can be hidden.
     pub(crate) fn can_hide(&self) -> bool {
-        self.gate.default == Effect::Hide || self.gate.rules.iter().any(|rule| rule.effect == Effect::Hide)
+        self.pins.is_some()
+            || self.gate.default == Effect::Hide
+            || self.gate.rules.iter().any(|rule| rule.effect == Effect::Hide)
     }
 
     /// Decides about a line that was read to its end.
@@ -147,6 +167,14 @@ impl Rules {
     /// Returns why calls of a tool are refused; `None` if they may go on.
     fn tool(&self, tool: &str, calls: &Calls) -> Option<Refusal> {
         let verdict = self.decide(tool, calls);
+        if let Some(pins) = self.pins.as_ref().filter(|pins| !verdict.effect.refuses() && !pins.allows(tool)) {
+            let server = pins.server();
+            let text = format!(
+                "Denied: the definition of {tool} is not approved. `tooltrail mcp approve {server} {tool}` shows what it is, and \
+                 approves it."
+            );
+            return Some(Refusal { rule: Some("pin".to_owned()), tool: Some(tool.to_owned()), text });
+        }
         verdict.effect.refuses().then(|| {
             let text = match verdict.rule {
                 Some(rule) => format!("Denied by the rule \"{rule}\" of tooltrail's gate: {tool} may not be called."),
@@ -158,7 +186,7 @@ impl Rules {
 
     /// Whether a tool is left out of lists of tools.
     pub(crate) fn hides(&self, tool: &str, calls: &Calls) -> bool {
-        self.decide(tool, calls).effect == Effect::Hide
+        self.pins.as_ref().is_some_and(|pins| !pins.allows(tool)) || self.decide(tool, calls).effect == Effect::Hide
     }
 
     fn decide(&self, tool: &str, calls: &Calls) -> tooltrail::Verdict<'_> {

@@ -12,6 +12,7 @@ use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
 use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read};
 use crate::mcp::stdio::shared::{Shared, Waited, ids, wait};
+use crate::mcp::tools::ListLines;
 
 /// The longest answer that is held whole. A longer one is passed on but for its last bytes.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
@@ -39,7 +40,7 @@ pub(super) fn pass(shared: &Arc<Shared>, server: ChildStdout) {
 fn pass_first(shared: &Arc<Shared>, server: &ChildStdout) -> io::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
     let mut scanner = Scanner::new();
-    let mut messages = Vec::new();
+    let (mut messages, mut lists) = (Vec::new(), ListLines::default());
     loop {
         let length = read(server.as_fd(), &mut buffer).unwrap_or(0);
         let ticket = shared.passing_on(Side::Server);
@@ -49,6 +50,7 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdout) -> io::Result<()> {
             scanner.finish(&mut messages);
         }
         shared.looked_at(Side::Server, ticket, std::mem::take(&mut messages));
+        lists.feed(&buffer[..length], |line| shared.may_be_list(line));
         written?;
         if length == 0 {
             return Ok(());
@@ -116,6 +118,9 @@ impl<'a> Holding<'a> {
                 format!("The tool ran, but tooltrail withholds its result, because it could not record it: {why}");
             let error = error_line(&answers, end.is_batch, &text);
             return error.map_or(Ok(()), |error| self.shared.output.pass(&error));
+        }
+        if !was_sent {
+            self.shared.may_be_list(&line);
         }
         if !self.shared.rules.can_hide() || !(has_list || may_list(&line)) {
             return self.shared.output.pass(&line);

@@ -8,6 +8,7 @@
 mod answers;
 mod event;
 mod held;
+mod lists;
 mod order;
 mod output;
 mod requests;

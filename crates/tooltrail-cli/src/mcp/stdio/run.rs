@@ -16,7 +16,7 @@ use crate::mcp::gate::Rules;
 use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::output::wait_until_unread;
 use crate::mcp::stdio::server::{Running, end_of, exit_as, is_below, replace_by, start};
-use crate::mcp::stdio::shared::Shared;
+use crate::mcp::stdio::shared::{Place, Shared};
 use crate::mcp::stdio::signals::Signals;
 use crate::mcp::stdio::{answers, requests};
 use crate::mcp::trail::{Outlet, StatusFolder, Trail};
@@ -34,6 +34,9 @@ const DRAIN_WAIT: Duration = Duration::from_millis(500);
 /// The bytes of a thread's stack: the threads of a proxy call nothing deep.
 const STACK_BYTES: usize = 256 * 1024;
 
+/// Finds a folder, which may take a moment; `None` if it is not known.
+pub(crate) type ToolFolder = Box<dyn Fn() -> Option<PathBuf> + Send + Sync>;
+
 /// What a proxy is started with, once its server runs.
 pub(crate) struct Start {
     pub(crate) about: About,
@@ -45,6 +48,8 @@ pub(crate) struct Start {
     pub(crate) status: StatusFolder,
     /// Where the entries are delivered to, if they do not stay in the home.
     pub(crate) outlet: Option<Box<dyn Outlet>>,
+    /// Finds the folder with what was seen of servers' tools.
+    pub(crate) tools: ToolFolder,
 }
 
 /// Runs a server and stands between it and its client until both have ended. `settings` is asked once the server runs.
@@ -59,9 +64,9 @@ pub(crate) fn run(command: &[OsString], home: PathBuf, settings: impl FnOnce() -
     let (child, stdin, stdout) = start(command, &home)?;
     let server = Arc::new(Running::new(&child));
     let (events, happened) = channel();
-    let Start { about, policy, rules, clock, open, status, outlet } = settings();
+    let Start { about, policy, rules, clock, open, status, outlet, tools } = settings();
     let trail = Trail::new(policy, outlet);
-    let place = (home, status);
+    let place = Place { home, status, tools };
     let shared = Arc::new(Shared::new(Calls::new(about), trail, rules, clock, events, open, place));
 
     let (of_requests, of_answers, of_wait) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));

@@ -11,8 +11,10 @@ use crate::mcp::calls::{Calls, Change, Moment, ServerEnd};
 use crate::mcp::gate::{Refusal, Rules};
 use crate::mcp::read::{Id, Message};
 use crate::mcp::stdio::event::Event;
+use crate::mcp::stdio::lists::Lists;
 use crate::mcp::stdio::order::{Side, Tickets, Waiting};
 use crate::mcp::stdio::output::Output;
+use crate::mcp::tools::{ListedTools, ToolChanges, ToolStore};
 use crate::mcp::trail::{Loss, NotRecorded, Opened, StatusFolder, Trail};
 
 /// How long a call in `strict` waits until the home is open: longer than a recovery that waits for another process.
@@ -24,6 +26,9 @@ const CLOSE_WAIT: Duration = Duration::from_secs(35);
 
 /// The longest name or reason in the status file, in characters.
 const STATUS_CHARS_MAX: usize = 300;
+
+/// The name of a server that gives itself none, for the file of its tools.
+const UNNAMED: &str = "unnamed";
 
 /// Opens the recorder, or says why it cannot.
 pub(super) type Opener = Box<dyn Fn() -> Result<Recorder, String> + Send + Sync>;
@@ -40,9 +45,17 @@ pub(super) struct Shared {
     events: Mutex<Sender<Event>>,
     tickets: Tickets,
     open: Opener,
-    home: PathBuf,
-    status: StatusFolder,
+    place: Place,
     status_turn: Mutex<()>,
+    lists: Lists,
+}
+
+/// Where a proxy keeps what it knows.
+pub(super) struct Place {
+    pub(super) home: PathBuf,
+    pub(super) status: StatusFolder,
+    /// Finds the folder with what was seen of servers' tools.
+    pub(super) tools: Box<dyn Fn() -> Option<PathBuf> + Send + Sync>,
 }
 
 struct State {
@@ -70,7 +83,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         events: Sender<Event>,
         open: Opener,
-        (home, status): (PathBuf, StatusFolder),
+        place: Place,
     ) -> Self {
         let is_strict = trail.may_be_strict();
         Self {
@@ -84,9 +97,9 @@ impl Shared {
             events: Mutex::new(events),
             tickets: Tickets::default(),
             open,
-            home,
-            status,
+            place,
             status_turn: Mutex::new(()),
+            lists: Lists::default(),
         }
     }
 
@@ -173,6 +186,42 @@ impl Shared {
         }
     }
 
+    /// Takes in a line that may list tools. If the tools must be approved, this ends when it is known what is; otherwise a
+    /// thread of its own does it, because the file may be on a slow disk.
+    pub(super) fn may_be_list(self: &Arc<Self>, line: &[u8]) {
+        let pages = ListedTools::in_line(line);
+        if pages.is_empty() {
+            return;
+        }
+        if self.rules.are_pinned() {
+            self.listed(pages);
+        } else {
+            self.lists.pass(self, pages);
+        }
+    }
+
+    /// Compares lists of tools with what was seen before, and records what changed.
+    pub(super) fn listed(self: &Arc<Self>, pages: Vec<ListedTools>) {
+        let Some(folder) = (self.place.tools)() else { return };
+        let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
+        let server = server.unwrap_or_else(|| UNNAMED.to_owned());
+        let store = ToolStore::new(folder, &server);
+        for page in pages {
+            // If nothing can be stored, the next list is compared with what was stored last.
+            let changes = self.lists.take_in(&store, page);
+            let Some(changes) = changes.ok().filter(|changes| !changes.is_empty()) else { continue };
+            let ToolChanges { added, removed, changed, signs } = changes;
+            let (user, server) = (Some(user.clone()), server.clone());
+            self.record_event(tooltrail::Event::Tools { user, server, added, removed, changed, signs });
+        }
+    }
+
+    fn record_event(self: &Arc<Self>, event: tooltrail::Event) {
+        let mut state = self.lock();
+        state.trail.event(event);
+        self.open_if_closed(&mut state);
+    }
+
     /// Counts calls whose ends could not be recorded before their answers went on.
     pub(super) fn not_stored(&self, calls: u64) {
         self.lock().trail.count_unwritten(calls);
@@ -218,6 +267,7 @@ impl Shared {
     }
 
     fn close_now(self: &Arc<Self>) {
+        self.lists.end();
         let mut state = self.until_open(self.lock(), OPEN_WAIT);
         if state.trail.recorder().is_none() && state.trail.untold().0 > 0 {
             // One more attempt, whenever the last one was.
@@ -241,7 +291,7 @@ impl Shared {
         // The status thread may still be writing an older number.
         let _turn = self.status_turn();
         match closed {
-            _ if untold == 0 => self.status.remove(std::process::id()),
+            _ if untold == 0 => self.place.status.remove(std::process::id()),
             Err(error) => self.write_status_of(untold, &error.message()),
             Ok(()) => self.write_status_of(untold, &why),
         }
@@ -250,13 +300,8 @@ impl Shared {
     /// Records changes. If the home is not open, it is opened in a thread of its own.
     fn apply(self: &Arc<Self>, mut state: MutexGuard<'_, State>, changes: Vec<Change>) -> Vec<Awaited> {
         let now = self.clock.monotonic();
-        if !changes.is_empty() && state.trail.begin_opening(now) {
-            let shared = Arc::clone(self);
-            let opening = std::thread::Builder::new().name("tooltrail-open".to_owned());
-            if let Err(error) = opening.spawn(move || shared.open_now()) {
-                let recorder = Err(format!("could not start a thread: {error}"));
-                state.trail.opened(Opened { recorder, lost_before: 0, now });
-            }
+        if !changes.is_empty() {
+            self.open_if_closed(&mut state);
         }
         let is_strict = |change: &Change| {
             let tool = match change {
@@ -300,6 +345,19 @@ impl Shared {
         awaited
     }
 
+    /// Opens the home in a thread of its own, if it is not open and it is time for another attempt.
+    fn open_if_closed(self: &Arc<Self>, state: &mut State) {
+        let now = self.clock.monotonic();
+        if state.trail.begin_opening(now) {
+            let shared = Arc::clone(self);
+            let opening = std::thread::Builder::new().name("tooltrail-open".to_owned());
+            if let Err(error) = opening.spawn(move || shared.open_now()) {
+                let recorder = Err(format!("could not start a thread: {error}"));
+                state.trail.opened(Opened { recorder, lost_before: 0, now });
+            }
+        }
+    }
+
     fn until_open<'a>(&self, state: MutexGuard<'a, State>, longest: Duration) -> MutexGuard<'a, State> {
         let waited = self.opened.wait_timeout_while(state, longest, |state| state.trail.is_opening());
         waited.map_or_else(|poisoned| poisoned.into_inner().0, |(state, _)| state)
@@ -308,7 +366,7 @@ impl Shared {
     fn open_now(&self) {
         // The recorder lives as long as the process: open calls refer to it.
         let recorder = (self.open)().map(|recorder| &*Box::leak(Box::new(recorder)));
-        let lost_before = if recorder.is_ok() { self.status.take(&self.home) } else { 0 };
+        let lost_before = if recorder.is_ok() { self.place.status.take(&self.place.home) } else { 0 };
         let mut state = self.lock();
         state.trail.opened(Opened { recorder, lost_before, now: self.clock.monotonic() });
         let is_open = state.trail.recorder().is_some();
@@ -334,12 +392,12 @@ impl Shared {
 
     fn write_status_of(&self, lost: u64, why: &str) {
         let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
-        let (at, pid, home) = (self.clock.now().to_string(), std::process::id(), self.home.clone());
+        let (at, pid, home) = (self.clock.now().to_string(), std::process::id(), self.place.home.clone());
         // A name or a reason may hold a secret, and this file is not redacted by the recorder.
         let redactor = Redactor::with(None, &RedactionRules::default());
         let safe = |text: &str| redactor.excerpt(text, &[], STATUS_CHARS_MAX);
         let (user, server, why) = (safe(&user), server.as_deref().map(safe), safe(why));
-        self.status.write(&Loss { at, pid, home, user, server, why, lost });
+        self.place.status.write(&Loss { at, pid, home, user, server, why, lost });
     }
 
     fn now(&self) -> Moment {

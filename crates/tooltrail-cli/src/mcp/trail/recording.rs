@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tooltrail::{Ack, Call, Durability, DurabilityPolicy, LossReason, Open, Outcome, Reason, Recorder};
+use tooltrail::{Ack, Call, Durability, DurabilityPolicy, Event, LossReason, Open, Outcome, Reason, Recorder};
 
 use crate::mcp::calls::{Change, Ended};
 use crate::mcp::trail::outlet::Outlet;
@@ -21,6 +21,9 @@ const NOTE_AFTER: Duration = Duration::from_millis(25);
 const WAITING_MAX: usize = 1_000;
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// The most events that wait until the home is open: changes of lists of tools, of which there are few.
+const EVENTS_MAX: usize = 100;
+
 /// Why a call is not recorded while a service does not take what waits for it.
 const TOO_MUCH_WAITS: &str = "too much waits for the service";
 
@@ -28,6 +31,8 @@ const TOO_MUCH_WAITS: &str = "too much waits for the service";
 pub(crate) struct Trail {
     policy: DurabilityPolicy,
     outlet: Option<Box<dyn Outlet>>,
+    /// Events that wait until the home is open.
+    events: Vec<Event>,
     recording: Recording,
     /// The calls that have begun, by their keys.
     open: HashMap<u64, Begun>,
@@ -81,6 +86,7 @@ impl Trail {
         Self {
             policy,
             outlet,
+            events: Vec::new(),
             recording: Recording::Closed,
             open,
             next_note: None,
@@ -150,6 +156,7 @@ impl Trail {
             }
         };
         self.recording = Recording::Open(recorder);
+        self.events.drain(..).for_each(|event| recorder.event(event));
         for begun in self.open.values_mut() {
             if let Begun::Kept { call, .. } = begun {
                 *begun = Begun::Noted(Box::new(noted(recorder, self.policy.of(&call.tool), std::mem::take(call))));
@@ -315,6 +322,18 @@ impl Trail {
                 self.lose();
                 if is_strict { Err(why) } else { Ok(None) }
             }
+        }
+    }
+
+    /// Records an event, as soon as the home is open.
+    pub(crate) fn event(&mut self, event: Event) {
+        match &self.recording {
+            Recording::Open(recorder) => recorder.event(event),
+            _ if self.events.len() < EVENTS_MAX => self.events.push(event),
+            _ => {}
+        }
+        if let Some(outlet) = &self.outlet {
+            outlet.recorded();
         }
     }
 

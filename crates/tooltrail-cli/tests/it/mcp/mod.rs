@@ -7,4 +7,5 @@ mod kills;
 mod many;
 mod pass;
 pub(crate) mod support;
+mod tools;
 mod troubles;

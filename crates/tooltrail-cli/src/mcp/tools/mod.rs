@@ -1,0 +1,13 @@
+//! What a server says of its tools: what changed since it was seen first, and what somebody has approved.
+//!
+//! `definitions` reads an answer to `tools/list`, `compare` finds what changed, `signs` names texts in it that speak to the
+//! model about something else, and `store` keeps what was seen and approved.
+
+mod compare;
+mod definitions;
+mod signs;
+mod store;
+
+pub(crate) use compare::ToolChanges;
+pub(crate) use definitions::{ListLines, ListedTools};
+pub(crate) use store::{Listing, PinnedTools, SeenTool, ToolStore};

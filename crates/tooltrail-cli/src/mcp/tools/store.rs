@@ -1,0 +1,260 @@
+//! Keeps what was seen of a server's tools and what of it is approved: a file for each server, with the keys, outside of
+//! the home.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tooltrail::hex;
+
+use crate::mcp::tools::compare::{Definitions, ToolChanges};
+use crate::mcp::tools::definitions::{Definition, ListedTools};
+
+/// The longest file that is read.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The longest definition that is kept as text, to show what changed. Of a longer one only its hash is kept.
+const TEXT_BYTES_MAX: usize = 256 << 10;
+
+/// A definition that was seen or approved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SeenTool {
+    pub(crate) sha256: String,
+    pub(crate) text: String,
+}
+
+/// What is known of one server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredTools {
+    server: String,
+    /// Whether a list was seen to its end.
+    is_known: bool,
+    seen: BTreeMap<String, SeenTool>,
+    #[serde(default)]
+    approved: BTreeMap<String, SeenTool>,
+}
+
+/// The file of one server.
+#[derive(Clone, Debug)]
+pub(crate) struct ToolStore {
+    folder: PathBuf,
+    server: String,
+}
+
+impl ToolStore {
+    /// Returns the file of a server in a folder, which may not exist yet.
+    pub(crate) fn new(folder: PathBuf, server: &str) -> Self {
+        Self { folder, server: server.to_owned() }
+    }
+
+    /// Compares a page with what was seen, and stores it. `pages` has the pages before of the same list.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system. Then nothing is known of the page.
+    pub(crate) fn take_in(&self, listing: &mut Listing, page: ListedTools) -> io::Result<ToolChanges> {
+        let _lock = self.lock()?;
+        let mut stored = self.read()?;
+        let known = stored.seen.iter().map(|(name, tool)| (name.clone(), tool.definition())).collect();
+        let mut definitions = listing.resume(Definitions::known(known, stored.is_known));
+        let changes = definitions.take_in(page);
+        stored.server.clone_from(&self.server);
+        stored.is_known = definitions.is_known;
+        stored.seen = definitions.tools.iter().map(|(name, tool)| (name.clone(), SeenTool::of(tool))).collect();
+        listing.keep(definitions);
+        self.write(&stored)?;
+        Ok(changes)
+    }
+
+    /// Returns the tools whose definitions are not approved as they are now, each with what is approved and what was
+    /// seen last. A tool that is gone has no definition.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn unapproved(&self) -> io::Result<BTreeMap<String, (Option<SeenTool>, Option<SeenTool>)>> {
+        let StoredTools { seen, mut approved, .. } = self.read()?;
+        let mut found = BTreeMap::new();
+        for (name, tool) in seen {
+            let before = approved.remove(&name);
+            if before.as_ref().is_none_or(|before| before.sha256 != tool.sha256) {
+                found.insert(name, (before, Some(tool)));
+            }
+        }
+        found.extend(approved.into_iter().map(|(name, before)| (name, (Some(before), None))));
+        Ok(found)
+    }
+
+    /// Approves definitions exactly as they were shown.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn approve(&self, tools: &BTreeMap<String, Option<SeenTool>>) -> io::Result<()> {
+        let _lock = self.lock()?;
+        let mut stored = self.read()?;
+        for (name, tool) in tools {
+            match tool {
+                Some(tool) => drop(stored.approved.insert(name.clone(), tool.clone())),
+                None => drop(stored.approved.remove(name)),
+            }
+        }
+        self.write(&stored)
+    }
+
+    /// Whether something was seen of the server.
+    pub(crate) fn exists(&self) -> bool {
+        self.path().exists()
+    }
+
+    fn path(&self) -> PathBuf {
+        // A server may have any name.
+        self.folder.join(format!("{}.json", &hex(&Sha256::digest(self.server.as_bytes()))[..32]))
+    }
+
+    /// Returns what tells one version of the file from another.
+    fn version(&self) -> Option<(u64, i64, i64)> {
+        let found = self.path().metadata().ok()?;
+        Some((found.ino(), found.mtime(), found.mtime_nsec()))
+    }
+
+    fn read(&self) -> io::Result<StoredTools> {
+        let mut text = String::new();
+        match File::open(self.path()) {
+            Ok(file) => file.take(FILE_BYTES_MAX).read_to_string(&mut text)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(StoredTools::default()),
+            Err(error) => return Err(error),
+        };
+        // What cannot be read approves nothing, and is not overwritten.
+        serde_json::from_str(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    fn write(&self, stored: &StoredTools) -> io::Result<()> {
+        let (path, new) = (self.path(), self.path().with_extension("new"));
+        let _ = std::fs::remove_file(&new);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        file.write_all(serde_json::to_string(stored)?.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(new, path)
+    }
+
+    fn lock(&self) -> io::Result<File> {
+        match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.folder.join("lock"))?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(file)
+    }
+}
+
+impl SeenTool {
+    fn of(definition: &Definition) -> Self {
+        let text = if definition.text.len() > TEXT_BYTES_MAX { String::new() } else { definition.text.clone() };
+        Self { sha256: definition.sha256.clone(), text }
+    }
+
+    fn definition(&self) -> Definition {
+        Definition { sha256: self.sha256.clone(), text: self.text.clone() }
+    }
+}
+
+/// A list of tools whose pages come one after the other in one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Listing(Option<Definitions>);
+
+impl Listing {
+    /// Returns the known definitions together with the pages so far.
+    fn resume(&mut self, known: Definitions) -> Definitions {
+        match self.0.take() {
+            Some(before) => before.over(known),
+            None => known,
+        }
+    }
+
+    fn keep(&mut self, definitions: Definitions) {
+        self.0 = Some(definitions);
+    }
+}
+
+/// Decides by what is approved whether a tool may be listed and called.
+#[derive(Debug)]
+pub(crate) struct PinnedTools {
+    store: ToolStore,
+    state: Mutex<PinState>,
+}
+
+#[derive(Debug, Default)]
+struct PinState {
+    version: Option<(u64, i64, i64)>,
+    stored: StoredTools,
+}
+
+impl PinnedTools {
+    pub(crate) fn new(store: ToolStore) -> Self {
+        Self { store, state: Mutex::default() }
+    }
+
+    /// Whether the definition of a tool that was seen last is approved. Before a list is seen in this connection, the one
+    /// of an earlier connection counts.
+    pub(crate) fn allows(&self, tool: &str) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.store.version();
+        // Somebody may have approved it a moment ago.
+        if version.is_none() || state.version != version {
+            *state = PinState { version, stored: self.store.read().unwrap_or_default() };
+        }
+        let StoredTools { seen, approved, .. } = &state.stored;
+        seen.get(tool).is_some_and(|seen| approved.get(tool).is_some_and(|approved| approved.sha256 == seen.sha256))
+    }
+
+    /// Returns the name of the server, as `tooltrail mcp approve` takes it.
+    pub(crate) fn server(&self) -> &str {
+        &self.store.server
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(line: &str) -> ListedTools {
+        ListedTools::in_line(line.as_bytes()).remove(0)
+    }
+
+    #[test]
+    fn only_what_was_approved_as_it_is_is_allowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ToolStore::new(folder.path().join("tools"), "hub");
+        let pins = PinnedTools::new(store.clone());
+        let list =
+            |b: &str| page(&format!(r#"{{"result":{{"tools":[{{"name":"a"}},{{"name":"b","description":"{b}"}}]}}}}"#));
+        let take = |page: ListedTools| store.take_in(&mut Listing::default(), page).unwrap();
+        let approve = |names: &[&str]| {
+            let all = store.unapproved().unwrap();
+            let chosen = all.into_iter().filter(|(name, _)| names.contains(&&**name));
+            store.approve(&chosen.map(|(name, (_, seen))| (name, seen)).collect()).unwrap();
+        };
+        assert!(!pins.allows("a") && !store.exists());
+        assert!(take(list("x")).is_empty());
+        assert!(!pins.allows("a"));
+        approve(&["a", "b"]);
+        assert!(pins.allows("a") && pins.allows("b") && !pins.allows("c"));
+        assert_eq!(take(list("y")).changed, ["b"]);
+        assert!(pins.allows("a") && !pins.allows("b"));
+        assert!(take(list("y")).is_empty(), "told once");
+        assert_eq!(store.unapproved().unwrap().into_keys().collect::<Vec<_>>(), ["b"]);
+        // Back to what was approved.
+        assert_eq!(take(list("x")).changed, ["b"]);
+        assert!(pins.allows("b"));
+        assert_eq!(take(page(r#"{"result":{"tools":[{"name":"a"}]}}"#)).removed, ["b"]);
+        assert!(!pins.allows("b"));
+        std::fs::write(store.path(), "damaged").unwrap();
+        assert!(!pins.allows("a") && store.take_in(&mut Listing::default(), list("x")).is_err());
+        assert_eq!(std::fs::read(store.path()).unwrap(), b"damaged");
+    }
+}
