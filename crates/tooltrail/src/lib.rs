@@ -97,7 +97,7 @@ pub use hex::hex;
 pub use home::{Home, SYSTEM_USER, UNKNOWN_USER, folder_of, has_own_trail, outside_folder, user_of};
 #[doc(hidden)]
 pub use query::check_filter;
-pub use query::{Cursor, Query, Question};
+pub use query::{Cursor, FirstKind, Query, Question};
 pub use random::{Random, SystemRandom};
 pub use read::{
     Arrived, Bound, Bounds, Cancel, Export, ExportOrder, ExportPage, Exported, Follow, Followed, GapWhy, Nothing, Page,

@@ -103,11 +103,14 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Result<ExitCode, Failure>
     if !settings.flags.json {
         let zone = settings.zone()?;
         let around = around(line, args.around.unwrap_or(AROUND), &source, &zone)?;
-        let sealed = match &source {
-            Source::Home(_) => output::sealed_words(&settings.open_home()?, line, &zone),
-            Source::Service(remote) => sealed_there(remote, line, &zone)?,
+        let known = match &source {
+            Source::Home(trail) => {
+                let sealed = output::sealed_words(&settings.open_home()?, line, &zone);
+                [("first", output::first_words(trail, line)), ("sealed", sealed)]
+            }
+            Source::Service(remote) => known_there(remote, line, &zone)?,
         };
-        output::print_paged(&(whole(line, sealed.as_deref()) + &around.table(&zone)))?;
+        output::print_paged(&(whole(line, &known) + &around.table(&zone)))?;
         return Ok(Exit::Yes.into());
     }
     if let Some(count) = args.around {
@@ -149,17 +152,19 @@ impl Source {
     }
 }
 
-/// Says when an entry of a service was sealed.
-fn sealed_there(remote: &Remote, line: &str, zone: &Zone) -> Result<Option<String>, Failure> {
-    let Some(id) = id_of(line) else { return Ok(None) };
+/// Says of what an entry of a service is the first use, and when it was sealed.
+fn known_there(remote: &Remote, line: &str, zone: &Zone) -> Result<[(&'static str, Option<String>); 2], Failure> {
+    let Some(id) = id_of(line) else { return Ok([("first", None), ("sealed", None)]) };
     let answer = remote.json(&format!("/api/audit/entries/{id}"), &Params::default())?;
     let proof = &answer["proof"];
     let (at, size) = (proof["sealed_at"].as_u64(), proof["checkpoint_size"].as_u64());
     let signers = proof["signers"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
-    Ok(match (at, size) {
+    let sealed = match (at, size) {
         (Some(at), Some(size)) => output::vouched_words(at, size, &signers.collect::<Vec<_>>(), zone),
         _ => answer["not_sealed"].as_str().map(|why| format!("no: {why}")),
-    })
+    };
+    let kinds = answer["first"].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+    Ok([("first", output::first_kinds_words(&kinds)), ("sealed", sealed)])
 }
 
 /// Returns the entries of the same session that come directly before and after an entry.
@@ -227,8 +232,8 @@ fn id_of(line: &str) -> Option<&str> {
 }
 
 /// Returns an entry with each field on its own line, as names and values in two columns, and then what is known of its
-/// seal.
-fn whole(line: &str, sealed: Option<&str>) -> String {
+/// besides.
+fn whole(line: &str, known: &[(&str, Option<String>)]) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(line) else { return format!("{line}\n") };
     let width = fields.keys().map(String::len).max().unwrap_or(0);
     let mut out = String::new();
@@ -245,8 +250,8 @@ fn whole(line: &str, sealed: Option<&str>) -> String {
             let _ = writeln!(out, "{:width$}  {}", "", output::escaped(more));
         }
     }
-    if let Some(sealed) = sealed {
-        let _ = writeln!(out, "{:width$}  {}", "sealed", output::escaped(sealed));
+    for (name, text) in known.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+        let _ = writeln!(out, "{name:width$}  {}", output::escaped(text));
     }
     out
 }
@@ -258,11 +263,11 @@ mod tests {
     #[test]
     fn every_field_stands_on_its_line_and_nothing_is_hostile() {
         let line = r#"{"ts":"t","user":"a","tool":"fs.read","args":{"path":"a\u001b[2J.txt","n":[1]},"status":"ok","result_chars":3,"result_snippet":"one\ntwo"}"#;
-        let shown = whole(line, Some("now"));
+        let shown = whole(line, &[("first", None), ("sealed", Some("now".to_owned()))]);
         assert!(shown.ends_with("sealed          now\n"), "{shown}");
         assert!(shown.starts_with("ts              t\nuser            a\n"), "{shown}");
         assert!(shown.contains("result_snippet  one\n                two\n"), "{shown}");
         assert!(shown.contains("\"path\"") && !shown.contains('\u{1b}'), "{shown}");
-        assert_eq!(whole("no JSON", None), "no JSON\n");
+        assert_eq!(whole("no JSON", &[]), "no JSON\n");
     }
 }

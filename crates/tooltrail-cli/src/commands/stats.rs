@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tooltrail::{
-    BucketSize, GroupBy, Quantiles, Question, Series, SeriesBucket, SessionSummary, Sessions, Skipped, Stats, Trail,
-    Zone,
+    BucketSize, FirstKind, GroupBy, Page, Quantiles, Query, Question, Series, SeriesBucket, SessionSummary, Sessions,
+    Skipped, Stats, Timestamp, Trail, Zone,
 };
 
 use crate::failure::{Exit, Failure};
@@ -19,6 +19,12 @@ const ROWS_MAX: usize = 20;
 
 /// Maximum sessions that are compared.
 const SESSIONS_MAX: usize = 1_000;
+
+/// Maximum first uses of each kind that are listed.
+const FIRSTS_MAX: usize = 1_000;
+
+/// The characters of the end of an id, as `show` takes it.
+const ID_END: usize = 8;
 
 /// Width of the longest bar, in columns of the terminal.
 const BAR_COLUMNS: u64 = 30;
@@ -49,6 +55,10 @@ pub(crate) struct Args {
     /// Count by the days of --zone instead of those of UTC
     #[arg(long)]
     local_days: bool,
+
+    /// List what was new: the tools, servers and clients that a user's agents used for the first time
+    #[arg(long, conflicts_with_all = ["by", "local_days"])]
+    new: bool,
 }
 
 /// Runs the question and prints the answer.
@@ -64,6 +74,9 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             Asked::Service(remote, if args.local_days { params.with("by_day", "local") } else { params })
         }
     };
+    if args.new {
+        return whats_new(&asked, &zone, settings);
+    }
     match args.by {
         Some(By::Hour) => {
             let (series, json) = asked.series(BucketSize::Hour)?;
@@ -137,6 +150,25 @@ impl Asked {
         })
     }
 
+    /// Returns the entries that are the first use of a tool, server or client.
+    fn firsts(&self, kind: FirstKind) -> Result<Page, Failure> {
+        let term = format!("first={}", kind.as_str());
+        match self {
+            Self::Home(trail, question) => {
+                let mut question = question.clone();
+                (question.query, question.limit) = (question.query.and(Query::parse(&term)?), FIRSTS_MAX);
+                Ok(trail.recent(&question)?)
+            }
+            Self::Service(remote, params) => {
+                let query = match params.pairs().find(|(name, _)| *name == "q") {
+                    Some((_, query)) => format!("({query}) {term}"),
+                    None => term,
+                };
+                remote.recent(&params.clone().with("q", &query).with("limit", &FIRSTS_MAX.to_string()))
+            }
+        }
+    }
+
     fn sessions(&self) -> Result<Sessions, Failure> {
         Ok(match self {
             Self::Home(trail, question) => {
@@ -160,6 +192,54 @@ enum By {
     Tool,
     User,
     Session,
+}
+
+/// Prints what was used for the first time, the newest first.
+fn whats_new(asked: &Asked, zone: &Zone, settings: &Settings) -> Result<ExitCode, Failure> {
+    let (mut found, mut complete) = (Vec::new(), true);
+    for kind in FirstKind::ALL {
+        let page = asked.firsts(kind)?;
+        complete &= page.complete && page.next.is_none();
+        let lines = page.lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        found.extend(lines.map(|entry| (kind, entry)));
+    }
+    let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    found.sort_by_key(|(_, entry)| std::cmp::Reverse(text(entry, "ts")));
+    if settings.flags.json {
+        let new = found.iter().map(|(kind, entry)| {
+            let name = kind.as_str();
+            json!({ "what": name, "name": entry[name], "user": entry["user"], "ts": entry["ts"], "id": entry["id"] })
+        });
+        output::print_json(&json!({ "new": new.collect::<Vec<_>>(), "complete": complete }))?;
+    } else if found.is_empty() {
+        output::talk("nothing was used for the first time");
+    } else {
+        let columns = [
+            Column::fixed("first used"),
+            Column::fixed("what"),
+            Column::name("name"),
+            Column::name("user"),
+            Column::fixed("id"),
+        ];
+        let mut table = Table::new(&columns);
+        for (kind, entry) in &found {
+            let ts = Timestamp::parse(&text(entry, "ts"), zone).unwrap_or(Timestamp::from_millis(0));
+            let (day, at) = zone.wall_clock(ts);
+            let id = text(entry, "id");
+            table.row(vec![
+                Cell::new(&format!("{day} {at}")),
+                Cell::new(kind.as_str()),
+                Cell::new(&text(entry, kind.as_str())),
+                Cell::new(&text(entry, "user")),
+                Cell::dim(id.get(id.len().saturating_sub(ID_END)..).unwrap_or_default()),
+            ]);
+        }
+        output::print_paged(&table.render())?;
+    }
+    if !complete {
+        output::talk("this answer is partial: name a shorter range or one user");
+    }
+    Ok(Exit::Yes.into())
 }
 
 /// Prints calls over time.

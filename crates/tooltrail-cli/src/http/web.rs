@@ -20,7 +20,7 @@ use crate::http::api::params::Params;
 use crate::http::api::read_log;
 use crate::http::auth::{Caller, is_own_page, session};
 use crate::http::status::{Problem, file, page, see_other};
-use crate::output::sealed_words;
+use crate::output::{first_words, sealed_words};
 use crate::service::Service;
 use crate::service::peer::{Origin, Peer};
 use crate::service::sessions::{
@@ -308,10 +308,11 @@ fn opened(
     Ok(line.map_or(Opened::Missing, |line| line_of(trail, line, zone)))
 }
 
-/// Returns an opened call with what is known of its seal.
+/// Returns an opened call with what is known of its seal, and what it is the first use of.
 fn line_of(trail: &Trail, line: String, zone: &Zone) -> Opened {
-    let sealed = sealed_words(trail.home(), &line, zone);
-    Opened::Line(line, sealed)
+    let sealed = sealed_words(trail.home(), &line, zone).map(|text| ("sealed", text));
+    let first = first_words(trail, &line).map(|text| ("first", text));
+    Opened::Line(line, first.into_iter().chain(sealed).collect())
 }
 
 /// Reads the body of a form and returns its fields.

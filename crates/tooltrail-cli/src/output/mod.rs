@@ -19,7 +19,7 @@ pub(crate) use columns::Columns;
 pub(crate) use escape::{escape_of, escaped, escaped_json, is_hostile};
 pub(crate) use pager::print_paged;
 pub(crate) use report::report;
-pub(crate) use sealed::{sealed_words, vouched_words};
+pub(crate) use sealed::{first_kinds_words, first_words, sealed_words, vouched_words};
 pub(crate) use shown::{Shown, duration, stored};
 pub(crate) use stream::{
     Data, EchoOff, choose_colour, print_json, stderr_is_terminal, stdin_is_terminal, stdout_is_terminal, talk,

@@ -1,7 +1,7 @@
-//! What people are told of the seal of an entry.
+//! What people are told of an entry besides its fields: its seal, and what it is the first use of.
 
 use tooltrail::seal::Sealed;
-use tooltrail::{EntryId, Home, Timestamp, Zone};
+use tooltrail::{EntryId, Home, Timestamp, Trail, Zone};
 
 /// Returns when an entry was sealed and who vouches for that, or why it is not sealed. An entry without an id of ours has
 /// no seal that can be looked up.
@@ -21,6 +21,17 @@ pub(crate) fn sealed_words(home: &Home, line: &str, zone: &Zone) -> Option<Strin
         Ok(Some(_) | None) => None,
         Err(error) => Some(format!("could not be told: {}", error.message())),
     }
+}
+
+/// Says of what an entry is the first use by its user; `None` if of nothing, or if that is not known.
+pub(crate) fn first_words(trail: &Trail, line: &str) -> Option<String> {
+    first_kinds_words(&trail.firsts_of(line).ok()?.iter().map(|kind| kind.as_str()).collect::<Vec<_>>())
+}
+
+/// Says the same of these words for tool, server and client.
+pub(crate) fn first_kinds_words(kinds: &[&str]) -> Option<String> {
+    let used = kinds.iter().map(|kind| format!("this {kind}")).collect::<Vec<_>>().join(", ");
+    (!kinds.is_empty()).then(|| format!("the first use of {used} by this user's agents"))
 }
 
 /// Says when an entry was sealed, in a checkpoint of which size, and who signed it.

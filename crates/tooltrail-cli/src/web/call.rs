@@ -31,7 +31,7 @@ const FOUND_BY: [&str; 13] = [
 ];
 
 /// Returns the panel of an opened call.
-pub(crate) fn call(line: &str, sealed: Option<&str>, view: &View, zone: &Zone) -> Markup {
+pub(crate) fn call(line: &str, known: &[(&'static str, String)], view: &View, zone: &Zone) -> Markup {
     if line.len() > LINE_BYTES_MAX {
         return panel(
             "A very long line",
@@ -48,7 +48,7 @@ pub(crate) fn call(line: &str, sealed: Option<&str>, view: &View, zone: &Zone) -
     let chars = entry.number("result_chars").unwrap_or_default();
     let result = entry.text("result_snippet").unwrap_or_default();
     let body = html! {
-        (facts(&entry, sealed, view))
+        (facts(&entry, known, view))
         section { h3 { "Arguments" } (tree(entry.raw("args").unwrap_or("{}"))) }
         section {
             h3 { "Result" span.quiet { " " (extent(chars, &result)) } }
@@ -99,7 +99,7 @@ fn extent(chars: f64, result: &str) -> String {
 }
 
 /// Returns the list of all fields that have no place of their own.
-fn facts(entry: &Entry<'_>, sealed: Option<&str>, view: &View) -> Markup {
+fn facts(entry: &Entry<'_>, known: &[(&'static str, String)], view: &View) -> Markup {
     html! {
         dl.facts {
             @if let Some(tool) = entry.text("tool") {
@@ -126,7 +126,7 @@ fn facts(entry: &Entry<'_>, sealed: Option<&str>, view: &View) -> Markup {
                     }
                 }
             }
-            @if let Some(sealed) = sealed { div { dt { "sealed" } dd { (Shown::line(sealed, VALUE_CHARS_MAX)) } } }
+            @for (name, text) in known { div { dt { (name) } dd { (Shown::line(text, VALUE_CHARS_MAX)) } } }
         }
     }
 }

@@ -39,8 +39,8 @@ pub(crate) struct CallsPage<'a> {
 pub(crate) enum Opened {
     /// The address opens no call.
     None,
-    /// The stored line of the call, and what is known of its seal.
-    Line(String, Option<String>),
+    /// The stored line of the call, and what is known of it besides: names and texts.
+    Line(String, Vec<(&'static str, String)>),
     /// The call does not exist, or this user may not read it.
     Missing,
 }
@@ -56,7 +56,7 @@ pub(crate) fn calls(what: &CallsPage<'_>) -> Markup {
         }
         (match &what.opened {
             Opened::None => html! {},
-            Opened::Line(line, sealed) => call(line, sealed.as_deref(), view, what.zone),
+            Opened::Line(line, known) => call(line, known, view, what.zone),
             Opened::Missing => missing(view),
         })
     };

@@ -12,6 +12,7 @@
 //! a bare word or `"quoted text"`. In a value `*` means any text; inside quotes, `\*`, `\"` and `\\` mean the character
 //! itself. The words AND, OR and NOT have capitals.
 
+use super::first_uses::FirstKind;
 use super::foreign;
 use super::reader::{Parser, Value};
 use super::spelling::composed;
@@ -211,10 +212,10 @@ impl<'a> Parser<'a> {
             ("first", Some(Comparison::Equal)) => {
                 let value = self.value(&[])?;
                 let at = value.at;
-                match &*value.plain() {
-                    "tool" => Ok(Term::First),
-                    _ => Err(self.refuse(at, "unknown kind of first use", "write first=tool")),
-                }
+                let kind = FirstKind::parse(&value.plain());
+                kind.map(Term::First).ok_or_else(|| {
+                    self.refuse(at, "unknown kind of first use", "write first=tool, first=server or first=client")
+                })
             }
             ("since", Some(Comparison::Equal)) => Ok(Term::Since(self.instant(0)?)),
             ("until", Some(Comparison::Equal)) => Ok(Term::Until(self.instant(1)?)),
@@ -551,7 +552,7 @@ mod tests {
             instant.prop_map(Term::Until),
             (any::<u32>(), "[smhdw]")
                 .prop_map(|(count, unit)| Term::Last { count, unit: unit.chars().next().unwrap() }),
-            Just(Term::First),
+            (0..FirstKind::ALL.len()).prop_map(|n| Term::First(FirstKind::ALL[n])),
         ]
     }
 

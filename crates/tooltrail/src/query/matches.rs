@@ -142,7 +142,7 @@ impl<'a> Filter<'a> {
                 let span = unit_ms(*unit).unwrap_or(0).saturating_mul(i64::from(*count));
                 line.ts.as_millis() >= self.now.as_millis().saturating_sub(span)
             }
-            Term::First => self.firsts.is_some_and(|firsts| firsts.has(line)),
+            Term::First(kind) => self.firsts.is_some_and(|firsts| firsts.has(line, *kind)),
             // All others are prepared as checks of their own.
             Term::Text(_) | Term::Value { .. } | Term::Any(_) | Term::Not(_) => true,
         }
@@ -176,7 +176,9 @@ fn prepared<'a>(terms: &'a [Term], texts: &mut Vec<Vec<u8>>) -> Vec<Check<'a>> {
                 texts.len() - 1
             }))
         }
-        Term::Number { .. } | Term::Since(_) | Term::Until(_) | Term::Last { .. } | Term::First => Check::Other(term),
+        Term::Number { .. } | Term::Since(_) | Term::Until(_) | Term::Last { .. } | Term::First(_) => {
+            Check::Other(term)
+        }
     };
     let mut checks = terms.iter().map(|term| check(term, texts)).collect::<Vec<_>>();
     checks.sort_by_key(|check| match check {

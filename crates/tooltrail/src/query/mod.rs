@@ -18,6 +18,7 @@ mod write;
 pub use check::check_filter;
 pub use cursor::Cursor;
 pub(crate) use cursor::{EntryPosition, ScanMark};
+pub use first_uses::FirstKind;
 pub(crate) use first_uses::FirstUses;
 pub(crate) use line::{Line, instant};
 pub(crate) use matches::Filter;

@@ -1,5 +1,6 @@
 //! The terms of a query.
 
+use super::first_uses::FirstKind;
 use crate::call::{EntryId, Via};
 use crate::clock::{Date, Timestamp, Zone};
 use crate::error::Error;
@@ -131,11 +132,11 @@ impl Query {
         self.terms.iter().any(|term| names(term, field))
     }
 
-    /// Whether it asks for the first uses of tools, also inside of an OR.
+    /// Whether it asks for first uses, also inside of an OR.
     pub(crate) fn asks_for_firsts(&self) -> bool {
         fn is_first(term: &Term) -> bool {
             match term {
-                Term::First => true,
+                Term::First(_) => true,
                 Term::Any(branches) => branches.iter().flatten().any(is_first),
                 Term::Not(terms) => terms.iter().any(is_first),
                 _ => false,
@@ -269,8 +270,8 @@ pub(super) enum Term {
     Value { place: Place, globs: Vec<Glob>, negated: bool },
     /// A comparison of a number; an entry without the number never matches.
     Number { field: Quantity, comparison: Comparison, value: f64 },
-    /// The first use of its tool by its user.
-    First,
+    /// The first use of its tool, server or client by its user.
+    First(FirstKind),
     /// At or after a time.
     Since(Timestamp),
     /// Before a time.

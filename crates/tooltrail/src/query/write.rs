@@ -52,7 +52,7 @@ fn write_term(f: &mut fmt::Formatter<'_>, term: &Term) -> fmt::Result {
                 Quantity::Chars => write!(f, "chars{sign}{value}"),
             }
         }
-        Term::First => f.write_str("first=tool"),
+        Term::First(kind) => write!(f, "first={}", kind.as_str()),
         Term::Since(ts) => write!(f, "since={ts}"),
         Term::Until(ts) => write!(f, "until={ts}"),
         Term::Last { count, unit } => write!(f, "last={count}{unit}"),

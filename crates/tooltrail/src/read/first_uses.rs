@@ -1,4 +1,4 @@
-//! Finds the first use of each tool by each user, in the rollups and in what they do not cover.
+//! Finds the first use of each tool, server and client by each user, in the rollups and in what they do not cover.
 
 use std::io;
 
@@ -10,14 +10,28 @@ use crate::clock::Date;
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
 use crate::error::Error;
-use crate::query::{FirstUses, Line};
+use crate::query::{FirstKind, FirstUses, Line};
 use crate::rollup::{DayRollups, FileLine, Part, is_current, is_own};
 
 /// The most bytes of a line that is read again for its id; an entry that is longer is compared by its time alone.
 const LINE_BYTES: usize = 64 * 1024;
 
 impl Trail {
-    /// Returns the first uses of tools by one user, or by all. Also returns whether all of the trail was read: if not,
+    /// Returns of what an entry is the first use by its user: of its tool, its server, its client. Empty if that is not
+    /// known, because the trail is too large to be read within the bounds of an answer.
+    ///
+    /// # Errors
+    /// As [`Trail::recent`].
+    pub fn firsts_of(&self, line: &str) -> Result<Vec<FirstKind>, Error> {
+        let Some(entry) = Line::parse(line, &self.zone).filter(|entry| !is_own(entry)) else { return Ok(Vec::new()) };
+        let mut context = ScanContext::new(&self.home, &self.zone);
+        let owned = Owned::by(&entry.string("user").unwrap_or_default(), false);
+        let (firsts, is_all) = self.first_uses(Some(&owned), &mut context)?;
+        let found = FirstKind::ALL.into_iter().filter(|kind| is_all && firsts.has(&entry, *kind));
+        Ok(found.collect())
+    }
+
+    /// Returns the first uses by one user, or by all. Also returns whether all of the trail was read: if not,
     /// the newest part is missing.
     ///
     /// # Errors
@@ -69,9 +83,9 @@ impl Trail {
             && is_current(&entry.covered, file, stat)?
             && let Some((rollup, _)) = rollups.read(entry, &[Part::Days]).ok().flatten()
         {
-            for ((user, tool), (ts_ms, offset)) in &rollup.firsts {
+            for ((user, kind, name), (ts_ms, offset)) in &rollup.firsts {
                 let names = &rollup.cells.names;
-                firsts.add(names.name(*user), names.name(*tool), *ts_ms, || self.id_at(file, *offset));
+                firsts.add(names.name(*user), (*kind, names.name(*name)), *ts_ms, || self.id_at(file, *offset));
             }
             from = entry.covered.len;
         }
@@ -82,8 +96,11 @@ impl Trail {
                 if let Some(FileLine::Entry(entry)) =
                     read.filter(|read| !matches!(read, FileLine::Entry(entry) if is_own(entry)))
                 {
-                    let text = |name| entry.string(name).unwrap_or_default();
-                    firsts.add(&text("user"), &text("tool"), entry.ts.as_millis(), || id(&entry));
+                    let user = entry.string("user").unwrap_or_default();
+                    for kind in FirstKind::ALL {
+                        let Some(name) = kind.of(&entry) else { continue };
+                        firsts.add(&user, (kind, &name), entry.ts.as_millis(), || id(&entry));
+                    }
                 }
             })?;
             bytes += read;

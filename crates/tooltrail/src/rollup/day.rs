@@ -18,7 +18,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::rollup_files;
 
 /// The first bytes of the file, with the version of its form.
-const MAGIC: &[u8; 8] = b"ttroll 1";
+const MAGIC: &[u8; 8] = b"ttroll 2";
 
 /// The bytes at the end of the file: offset, length and checksum of the index.
 const END_BYTES: usize = 20;

@@ -16,12 +16,12 @@ use super::sightings::{Seen, Sightings, call_key_of, key_of};
 use crate::clock::{Date, Zone};
 use crate::day::Forward;
 use crate::disk::{DiskFile, Stat};
-use crate::query::Line;
+use crate::query::{FirstKind, Line};
 
 /// The bytes before the covered length that must be the same, at most. Each line of ours ends with random characters.
 const LAST_BYTES: usize = 1_024;
 
-/// The most cells and the most sessions of a rollup, about 200 bytes each: a sender that invents names must not fill the
+/// The most cells, the most sessions and the most first uses of a rollup, about 200 bytes each: a sender that invents names must not fill the
 /// memory.
 const CELLS_MAX: usize = 50_000;
 
@@ -54,8 +54,8 @@ pub(crate) struct FileRollup {
     pub(crate) cells: Cells,
     /// Of each hour, the range of bytes in which its entries are.
     pub(crate) hours: BTreeMap<u32, (u64, u64)>,
-    /// Of each user and tool, the time and the offset of the first entry.
-    pub(crate) firsts: BTreeMap<(u32, u32), (i64, u64)>,
+    /// Of each user and tool, server or client, the time and the offset of the first entry.
+    pub(crate) firsts: BTreeMap<(u32, FirstKind, u32), (i64, u64)>,
     /// The sessions, with all calls but those of `edges`.
     pub(crate) sessions: SessionRows,
     /// All sightings of calls that may have further ones in the file of the day before or after, by offset.
@@ -215,8 +215,10 @@ impl Extension<'_> {
     }
 
     fn entry(&mut self, entry: &Line<'_>, offset: u64, len: u64) -> io::Result<()> {
-        self.is_unfit |=
-            !entry.has_zone() || self.rollup.cells.cells.len() > CELLS_MAX || self.rollup.sessions.len() > CELLS_MAX;
+        self.is_unfit |= !entry.has_zone()
+            || self.rollup.cells.cells.len() > CELLS_MAX
+            || self.rollup.sessions.len() > CELLS_MAX
+            || self.rollup.firsts.len() > CELLS_MAX;
         if let Some(id) = id_of(entry).filter(|_| self.has_room()) {
             let key = key_of(&[b"id", &id.to_be_bytes()]);
             if self.has(key, |known| id_of(known) == Some(id))? {
@@ -230,9 +232,13 @@ impl Extension<'_> {
         let hour = rollup.hours.entry(hour_of(ended_ms)).or_insert((offset, offset));
         hour.1 = offset + len + 1;
         let call = CountedEntry::of(entry);
-        let name = rollup.cells.names_of(&call);
-        let first = rollup.firsts.entry(name).or_insert((ended_ms, offset));
-        *first = (*first).min((ended_ms, offset));
+        let (user, _) = rollup.cells.names_of(&call);
+        for kind in FirstKind::ALL {
+            let Some(name) = kind.of(entry) else { continue };
+            let name = rollup.cells.names.number(&name);
+            let first = rollup.firsts.entry((user, kind, name)).or_insert((ended_ms, offset));
+            *first = (*first).min((ended_ms, offset));
+        }
         if let Some(session) = rollup.session(&call) {
             session.see(call.began_ms(), ended_ms, entry.string("client").as_deref());
         }

@@ -9,6 +9,7 @@ use super::sessions::SessionRow;
 use super::sightings::{Seen, Sighting};
 use crate::call::{Status, Via};
 use crate::clock::Timestamp;
+use crate::query::FirstKind;
 
 /// The parts of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +40,8 @@ pub(super) fn encode(rollup: &FileRollup) -> [Vec<u8>; Part::COUNT] {
     write_names(&mut days, &rollup.cells.names);
     cells(&mut days, &rollup.cells.by_day());
     days.number(rollup.firsts.len() as u64);
-    for ((user, tool), (ms, offset)) in &rollup.firsts {
-        days.all([u64::from(*user), u64::from(*tool), ms.cast_unsigned(), *offset]);
+    for ((user, kind, name), (ms, offset)) in &rollup.firsts {
+        days.all([u64::from(*user), *kind as u64, u64::from(*name), ms.cast_unsigned(), *offset]);
     }
     cells(&mut hours, &rollup.cells);
     hours.number(rollup.hours.len() as u64);
@@ -79,8 +80,9 @@ pub(super) fn decode_days(bytes: &[u8], rollup: &mut FileRollup) -> Option<Cells
     rollup.cells.names = read_names(&mut reader)?;
     let days = read_cells(&mut reader, &rollup.cells.names)?;
     for _ in 0..reader.count()? {
-        let name = (reader.small()?, reader.small()?);
-        rollup.firsts.insert(name, (reader.number()?.cast_signed(), reader.number()?));
+        let (user, kind, name) = (reader.small()?, reader.small()?, reader.small()?);
+        let kind = *FirstKind::ALL.get(usize::try_from(kind).ok()?)?;
+        rollup.firsts.insert((user, kind, name), (reader.number()?.cast_signed(), reader.number()?));
     }
     reader.0.is_empty().then_some(days)
 }

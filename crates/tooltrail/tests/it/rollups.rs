@@ -22,7 +22,7 @@ const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
 
 /// The questions that are compared.
-const QUERIES: [&str; 16] = [
+const QUERIES: [&str; 19] = [
     "",
     "tool=t1*",
     "status=error OR tool=t3,t4",
@@ -39,6 +39,9 @@ const QUERIES: [&str; 16] = [
     "tool=tooltrail.*",
     "first=tool",
     "first=tool status=error last=1d",
+    "first=server",
+    "first=client",
+    "first=client OR first=server last=2d",
 ];
 
 struct World {
@@ -101,10 +104,11 @@ impl World {
                 };
                 let text = if self.dice.below(5) == 0 { "a needle" } else { "" };
                 let line = format!(
-                    r#"{{"ts":"{at}","user":"{user}","tool":"t{tool}","args":{{}},"status":"{status}","result_chars":{},"result_snippet":"{text}"{id},"duration_ms":{took}{reason},"session":"s-{}","client":"{}"{call_id},"via":"{via}"}}"#,
+                    r#"{{"ts":"{at}","user":"{user}","tool":"t{tool}","args":{{}},"status":"{status}","result_chars":{},"result_snippet":"{text}"{id},"duration_ms":{took}{reason},"session":"s-{}","client":"{}","server":"{}"{call_id},"via":"{via}"}}"#,
                     self.dice.below(5_000),
                     self.dice.below(3),
                     ["", "a", "a/1", "b"][self.dice.below(4) as usize],
+                    ["", "hub", "h/1", "h/2"][self.dice.below(4) as usize],
                 );
                 // An entry that was sent twice.
                 if let Some((path, line)) = self.lines.pop().filter(|_| id.is_empty()) {
@@ -172,8 +176,8 @@ impl World {
             question.limit = 1_000;
             let (found, expected) = (with.recent(&question).unwrap(), without.recent(&question).unwrap());
             assert_eq!((&found.lines, found.complete), (&expected.lines, expected.complete), "{what}");
-            if query == "first=tool" {
-                self.check_firsts(&found.lines);
+            if let Some(kind) = query.strip_prefix("first=").filter(|kind| !kind.contains(' ')) {
+                self.check_firsts(&found.lines, kind);
             }
         }
         used
@@ -181,24 +185,27 @@ impl World {
 }
 
 impl World {
-    /// Checks that these lines are the first of each user and tool in all files.
-    fn check_firsts(&self, lines: &[String]) {
-        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+    /// Checks that these lines are the first of each user and tool, server or client in all files.
+    fn check_firsts(&self, lines: &[String], kind: &str) {
+        let text = |entry: &Value, name: &str| {
+            let text = entry[name].as_str().unwrap_or_default().to_owned();
+            if name == "client" { text.split('/').next().unwrap().to_owned() } else { text }
+        };
         let mut firsts = BTreeMap::<(String, String), String>::new();
         for user in ["alice", "bob", "größe"] {
             let folder = self.home().join(tooltrail::folder_of(user)).join("tool_audit");
             for file in fs::read_dir(folder).unwrap().map(|file| fs::read_to_string(file.unwrap().path()).unwrap()) {
                 let entries = file.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
                 let is_call = |entry: &Value| entry["via"] != "tooltrail" && entry["status"] != "OK";
-                for entry in entries.filter(is_call) {
-                    let first = firsts.entry((text(&entry, "user"), text(&entry, "tool")));
+                for entry in entries.filter(is_call).filter(|entry| kind == "tool" || !text(entry, kind).is_empty()) {
+                    let first = firsts.entry((text(&entry, "user"), text(&entry, kind)));
                     let ts = text(&entry, "ts");
                     first.and_modify(|first| *first = first.clone().min(ts.clone())).or_insert(ts);
                 }
             }
         }
         let found = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
-        let found = found.iter().map(|entry| ((text(entry, "user"), text(entry, "tool")), text(entry, "ts")));
+        let found = found.iter().map(|entry| ((text(entry, "user"), text(entry, kind)), text(entry, "ts")));
         assert_eq!(found.collect::<BTreeMap<_, _>>(), firsts);
     }
 }

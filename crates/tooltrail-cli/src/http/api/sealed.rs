@@ -71,10 +71,11 @@ pub(crate) async fn entry(
     let found = service
         .read(&caller.0, move |trail| {
             let Some(line) = trail.recent(&question)?.lines.into_iter().next() else { return Ok(None) };
-            Ok(Some((line, prove(&home, id)?)))
+            let firsts = trail.firsts_of(&line)?;
+            Ok(Some((line, firsts, prove(&home, id)?)))
         })
         .await?;
-    let Some((line, sealed)) = found else { return Err(Problem::NoSuchPath) };
+    let Some((line, firsts, sealed)) = found else { return Err(Problem::NoSuchPath) };
     let (proof, why) = match sealed {
         Some(Sealed::Yes(proof)) => (
             json!({
@@ -89,7 +90,8 @@ pub(crate) async fn entry(
         Some(_) | None => (Value::Null, "nothing of this file is sealed yet".into()),
     };
     // The line is copied as it stands.
-    Ok(answer(format!(r#"{{"entry":{line},"proof":{proof},"not_sealed":{why}}}"#)))
+    let firsts = json!(firsts.iter().map(|kind| kind.as_str()).collect::<Vec<_>>());
+    Ok(answer(format!(r#"{{"entry":{line},"first":{firsts},"proof":{proof},"not_sealed":{why}}}"#)))
 }
 
 async fn newest(service: &Arc<Service>) -> Result<Response, Problem> {

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::mcp::stdio::shared::Shared;
 use crate::mcp::tools::{ListedTools, Listing, ToolChanges, ToolStore};
 
 /// The lists of one connection.
@@ -22,14 +21,13 @@ struct Worker {
 }
 
 impl Lists {
-    /// Compares pages in a thread of its own, in the order in which they come.
-    pub(super) fn pass(&self, shared: &Arc<Shared>, pages: Vec<ListedTools>) {
+    /// Compares pages in a thread of its own, in the order in which they come. The thread goes on with the first `compare`.
+    pub(super) fn pass(&self, pages: Vec<ListedTools>, compare: impl Fn(Vec<ListedTools>) + Send + 'static) {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if worker.is_none() {
             let (sender, received) = channel::<Vec<ListedTools>>();
-            let shared = Arc::clone(shared);
             let thread = std::thread::Builder::new().name("tooltrail-lists".to_owned());
-            let thread = thread.spawn(move || received.iter().for_each(|pages| shared.listed(pages)));
+            let thread = thread.spawn(move || received.iter().for_each(compare));
             *worker = thread.ok().map(|thread| Worker { pages: sender, thread });
         }
         if let Some(worker) = &*worker {

@@ -196,7 +196,8 @@ impl Shared {
         if self.rules.are_pinned() {
             self.listed(pages);
         } else {
-            self.lists.pass(self, pages);
+            let shared = Arc::clone(self);
+            self.lists.pass(pages, move |pages| shared.listed(pages));
         }
     }
 
