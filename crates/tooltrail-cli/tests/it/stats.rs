@@ -124,3 +124,39 @@ fn sightings_of_one_call_count_once() {
     assert_eq!((&answer["total"], &answer["by_user"]), (&json!(5), &json!({"a": 2, "b": 1, "c": 2})));
     assert_eq!(place.run(&["recent", "--json"]).out.lines().count(), 6, "each sighting is shown");
 }
+
+#[test]
+fn what_was_used_for_the_first_time_is_listed_and_shown() {
+    let place = TestHome::new();
+    let line = |minutes: i64, tool: &str, server: &str, client: &str| {
+        let ts = minutes_ago(minutes);
+        format!(
+            "{{\"ts\":\"{ts}\",\"tool\":\"{tool}\",\"user\":\"alice\",\"status\":\"ok\",\"server\":\"{server}\",\"client\":\"{client}\"}}\n"
+        )
+    };
+    let old =
+        [line(3 * 24 * 60, "read", "files", "codex/1"), line(3 * 24 * 60 - 1, "read", "files", "codex/2")].concat();
+    let new =
+        [line(3, "write", "files", "codex/3"), line(2, "read", "hub", "gemini/1"), line(1, "write", "hub", "codex/3")];
+    assert_eq!(place.run_with(&["import", "-"], (old + &new.concat()).as_bytes()).code, Some(0));
+    let ask = |args: &[&str]| {
+        let answer =
+            serde_json::from_str::<Value>(&place.run(&[&["stats", "--new", "--json"], args].concat()).out).unwrap();
+        assert_eq!(answer["complete"], true);
+        let new = answer["new"].as_array().unwrap().iter().map(|new| format!("{} {}", new["what"], new["name"]));
+        new.collect::<Vec<_>>().join(", ").replace('"', "")
+    };
+    assert_eq!(ask(&["--last", "1d"]), "server hub, client gemini/1, tool write");
+    assert_eq!(ask(&[]), "server hub, client gemini/1, tool write, tool read, server files, client codex/1");
+    assert_eq!(ask(&["tool=write"]), "tool write");
+    assert_eq!(ask(&["--user", "bob"]), "");
+    let table = place.run(&["stats", "--new", "--last", "1d"]);
+    assert!(table.out.contains("gemini/1") && table.out.lines().count() == 4, "{}", table.out);
+    let id = |query: &str| {
+        let found = place.run(&["recent", "--json", query]).out;
+        serde_json::from_str::<Value>(found.lines().next().unwrap()).unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let shown = |query: &str| place.run(&["show", &id(query)]).out;
+    assert!(shown("client=gemini*").contains("the first use of this server, this client by this user's agents"));
+    assert!(!shown("tool=write server=hub").contains("first use"));
+}
