@@ -29,6 +29,9 @@ pub(crate) struct SeenTool {
     pub(crate) text: String,
 }
 
+/// What is approved of a tool, and what was seen last.
+pub(crate) type Difference = (Option<SeenTool>, Option<SeenTool>);
+
 /// What is known of one server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct StoredTools {
@@ -76,7 +79,7 @@ impl ToolStore {
     ///
     /// # Errors
     /// Any I/O error of the operating system.
-    pub(crate) fn unapproved(&self) -> io::Result<BTreeMap<String, (Option<SeenTool>, Option<SeenTool>)>> {
+    pub(crate) fn unapproved(&self) -> io::Result<BTreeMap<String, Difference>> {
         let StoredTools { seen, mut approved, .. } = self.read()?;
         let mut found = BTreeMap::new();
         for (name, tool) in seen {
