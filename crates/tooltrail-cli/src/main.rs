@@ -16,6 +16,7 @@ mod key_exposure;
 mod listen_address;
 mod log;
 mod mcp;
+mod mcp_server;
 mod output;
 mod query_help;
 mod question;

@@ -4,8 +4,8 @@
 //! whether the caller may use the tool, checks the arguments, runs the tool and records exactly one entry, regardless
 //! of how the call ends: with a result, an error, a panic, a timeout, a cancellation or a refusal.
 //!
-//! The crate includes three tools with which an agent reads its own trail: [`FileRead`], [`audit_recent`] and
-//! [`audit_stats`].
+//! The crate includes tools with which an agent reads its own trail: [`FileRead`], [`audit_recent`], [`audit_stats`],
+//! [`audit_sessions`] and [`audit_get`].
 //!
 //! The [`Gate`] is plain data with a pure function, so other captures use it without a toolbox.
 //!
@@ -55,6 +55,7 @@ pub use dispatch::{CallError, REFUSAL};
 pub use tool::{Output, Tool, ToolError};
 pub use toolbox::{BuildError, TIMEOUT_DEFAULT, Toolbox, ToolboxBuilder};
 pub use tools::{
-    ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_recent, audit_stats,
+    ANSWER_BYTES_MAX, FileRead, PATH_REFUSAL, READ_BYTES_MAX, Root, USER_REFUSAL, audit_get, audit_recent,
+    audit_sessions, audit_stats,
 };
 pub use tooltrail::{Durability, DurabilityPolicy, Effect, Gate, GateRequest, Rule, Verdict};

@@ -4,4 +4,5 @@ mod address;
 mod request;
 mod unix;
 
+pub(crate) use address::ServiceAddress;
 pub(crate) use request::{Answer, Client};

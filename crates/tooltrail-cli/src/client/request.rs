@@ -115,6 +115,18 @@ impl Client {
         Ok((answer.status().as_u16(), answer.into_body().into_reader()))
     }
 
+    /// Sends a JSON object and asks for a JSON answer.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) fn post_json(&self, path: &str, body: &[u8]) -> Result<Answer, RequestError> {
+        let request = self.agent.post(self.url(path)).header("Authorization", self.authorization());
+        let request = request.header("Content-Type", "application/json");
+        // Servers of MCP want to be asked for both.
+        let answer = request.header("Accept", "application/json, text/event-stream").send(body);
+        read(answer.map_err(|error| self.failed(&error))?)
+    }
+
     /// Sends entries, one JSON object a line.
     ///
     /// # Errors

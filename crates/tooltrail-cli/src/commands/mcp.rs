@@ -36,7 +36,7 @@ const SESSION_VARIABLES: [&str; 2] = ["GROK_SESSION_ID", "CLAUDE_CODE_SESSION_ID
 /// untouched in both directions, and its exit code is ours. Rules of the configuration file can refuse calls before
 /// they reach the server.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true, subcommand_value_name = "TASK")]
+#[command(subcommand_negates_reqs = true, subcommand_value_name = "TASK")]
 #[command(after_help = "Examples:
   tooltrail mcp -- npx -y @modelcontextprotocol/server-filesystem ~/notes
   tooltrail mcp --server github --durability strict -- github-mcp-server stdio")]

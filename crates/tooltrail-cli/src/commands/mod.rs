@@ -14,6 +14,7 @@ mod import;
 mod key;
 mod log;
 mod mcp;
+mod mcp_server;
 mod pages;
 mod prove;
 mod prune;
@@ -79,6 +80,7 @@ enum Command {
     Serve(serve::Args),
     Import(import::Args),
     Mcp(mcp::Args),
+    McpServer(mcp_server::Args),
     Agent(agent::Args),
     Hook(hook::Args),
     Deliver(deliver::Args),
@@ -133,6 +135,7 @@ impl Cli {
             Command::Serve(args) => serve::run(args, settings),
             Command::Import(args) => import::run(args, settings),
             Command::Mcp(args) => mcp::run(args, settings),
+            Command::McpServer(args) => mcp_server::run(args, settings),
             Command::Agent(args) => agent::run(args, settings),
             Command::Hook(args) => hook::run(args, settings),
             Command::Deliver(args) => deliver::run(args, settings),

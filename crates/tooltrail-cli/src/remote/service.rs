@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tooltrail::{Date, Nothing, Page};
 
-use crate::client::{Answer, Client};
+use crate::client::{Answer, Client, ServiceAddress};
 use crate::failure::Failure;
 use crate::remote::answers::{names, scanned, skipped};
 use crate::remote::question::Params;
@@ -41,6 +41,21 @@ impl ServiceArgs {
     /// # Errors
     /// The address is none, or there is no token.
     pub(crate) fn remote(&self, to: Option<&str>) -> Result<Option<Remote>, Failure> {
+        let Some((address, token)) = self.address_and_token(to)? else { return Ok(None) };
+        let streams = Client::new(Clone::clone(&address), token.clone(), None);
+        Ok(Some(Remote { client: Client::new(address, token, Some(TIME)), streams }))
+    }
+
+    /// Returns a client of the service that is named, with the longest time of a request.
+    ///
+    /// # Errors
+    /// As [`ServiceArgs::remote`].
+    pub(crate) fn client(&self, to: Option<&str>, time: Duration) -> Result<Option<Client>, Failure> {
+        let found = self.address_and_token(to)?;
+        Ok(found.map(|(address, token)| Client::new(address, token, Some(time))))
+    }
+
+    fn address_and_token(&self, to: Option<&str>) -> Result<Option<(ServiceAddress, String)>, Failure> {
         let Some(address) = to.or(self.service.as_deref()) else { return Ok(None) };
         let parsed =
             address.parse().map_err(|error: String| Failure::could_not(format!("{address}: {error}"), "mend it"))?;
@@ -50,9 +65,7 @@ impl ServiceArgs {
                 "name a file with one of role user or admin: --token-file FILE, or TOOLTRAIL_TOKEN_FILE",
             )
         })?;
-        let token = Client::token_in(file)?;
-        let streams = Client::new(Clone::clone(&parsed), token.clone(), None);
-        Ok(Some(Remote { client: Client::new(parsed, token, Some(TIME)), streams }))
+        Ok(Some((parsed, Client::token_in(file)?)))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tooltrail::{Cancel, DurabilityPolicy, Error, Recorder, Trail, UNKNOWN_USER, Zone, outside_folder};
+use tooltrail_toolbox::Toolbox;
 
 use crate::service::Refusal;
 use crate::service::live::Hub;
@@ -80,6 +81,7 @@ pub(crate) struct Service {
     answers: Quota,
     new_users: Rate,
     turns: Turns,
+    toolbox: OnceLock<Arc<Toolbox>>,
     known_users: Mutex<HashSet<String>>,
     probes: Arc<Semaphore>,
     /// Limits the readers of the log, who may have no token.
@@ -134,6 +136,7 @@ impl Service {
             answers: quota(ANSWERS_KIB),
             new_users: Rate::new(NEW_USERS.0, NEW_USERS.1),
             turns: Turns::default(),
+            toolbox: OnceLock::new(),
             known_users: Mutex::default(),
             // One probe at a time: if the disk hangs, only one thread waits for it, not one per request.
             probes: Arc::new(Semaphore::new(1)),
@@ -253,6 +256,16 @@ impl Service {
             *now = tokens.map(Arc::new);
         }
         changed
+    }
+
+    /// Returns the tools of the MCP server, if a client has used it.
+    pub(crate) fn toolbox(&self) -> Option<Arc<Toolbox>> {
+        self.toolbox.get().cloned()
+    }
+
+    /// Sets the tools of the MCP server, unless they are set, and returns them.
+    pub(crate) fn set_toolbox(&self, toolbox: Toolbox) -> Arc<Toolbox> {
+        Arc::clone(self.toolbox.get_or_init(|| Arc::new(toolbox)))
     }
 
     /// Returns the turns of the tokens that deliver.

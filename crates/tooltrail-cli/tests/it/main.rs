@@ -24,6 +24,7 @@ mod import_size;
 mod kills;
 mod licences;
 mod mcp;
+mod mcp_server;
 mod metrics;
 mod openapi;
 mod operate;

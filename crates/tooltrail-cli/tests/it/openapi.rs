@@ -158,6 +158,7 @@ fn every_answer_is_as_described() {
         document.check("GET", target, &service.get(&admin, target));
     }
     let sealed = sealed(&mut document, &service, [&admin, &alice, &ingest]);
+    mcp(&mut document, &service, &alice);
     let paths = document.document["paths"].as_object().unwrap().clone();
     for (path, method) in paths.iter().flat_map(|(path, methods)| {
         methods.as_object().unwrap().keys().map(move |method| (path, method.to_uppercase()))
@@ -192,6 +193,7 @@ fn every_answer_is_as_described() {
         document.check("GET", path, &service.send("GET", path, &[], ""));
     }
     document.check("POST", "/api/audit/entries", &service.send("POST", "/api/audit/entries", &[], line));
+    document.check("POST", "/mcp", &service.send("POST", "/mcp", &[], line));
     starting(&mut document, &sealed);
     unseen(&document);
 }
@@ -221,10 +223,35 @@ fn sealed(document: &mut Document, service: &Service, tokens: [&str; 3]) -> [Str
     paths
 }
 
+/// Checks the answers of the MCP server. Those of the protocol's library have no description of their bodies.
+fn mcp(document: &mut Document, service: &Service, token: &str) {
+    let token = format!("Bearer {token}");
+    let post = |target: &str, accept: &str, body: &str| {
+        let headers = [("Authorization", &*token), ("Content-Type", "application/json"), ("Accept", accept)];
+        service.send("POST", target, &headers, body)
+    };
+    const BOTH: &str = "application/json, text/event-stream";
+    let list = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
+    document.check("POST", "/mcp", &post("/mcp", BOTH, list));
+    document.check("POST", "/mcp", &post("/mcp?x=1", BOTH, list));
+    document.check("POST", "/mcp", &service.send("POST", "/mcp", &[], list));
+    let large = " ".repeat(70_000);
+    for (accept, body, status) in [
+        (BOTH, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, 202),
+        ("text/html", list, 406),
+        (BOTH, &large, 413),
+        (BOTH, "nonsense", 415),
+    ] {
+        assert_eq!(post("/mcp", accept, body).status, status, "{accept}");
+        document.seen.insert(("/mcp".to_owned(), "post".to_owned(), status.to_string()));
+    }
+}
+
 /// Checks the answers of a service that cannot open its home.
 fn starting(document: &mut Document, sealed: &[String]) {
     let place = crate::support::TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
+    let alice = place.run(&["token", "add", "alice", "--role", "user", "--user", "alice"]).out.trim().to_owned();
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();
     let service = Service::start_in(place);
@@ -232,6 +259,8 @@ fn starting(document: &mut Document, sealed: &[String]) {
         document.check("GET", target, &service.get(&token, target));
     }
     document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));
+    let alice = format!("Bearer {alice}");
+    document.check("POST", "/mcp", &service.send("POST", "/mcp", &[("Authorization", &alice)], "{}"));
 }
 
 /// The paths that read the trail.

@@ -3,6 +3,7 @@
 pub(crate) mod entries;
 pub(crate) mod export;
 pub(crate) mod health;
+pub(crate) mod mcp;
 pub(crate) mod metrics;
 pub(crate) mod openapi;
 pub(crate) mod params;
