@@ -104,6 +104,9 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
         let hint = "entries are sealed some seconds after they were recorded: make the bundle again";
         return Err(Failure::no(format!("{entries} not in the bundle: not sealed yet"), hint));
     }
+    if output.is_empty() {
+        talk("no entries match in these days");
+    }
     if !done.complete && done.skipped.unreadable == 0 {
         talk("this answer is partial: some accepted entries are not in their files yet");
     }

@@ -12,6 +12,8 @@ pub(crate) struct Output {
     format: Format,
     zone: Zone,
     has_begun: bool,
+    /// The entries so far, but for those of a bundle.
+    entries: u64,
 }
 
 #[derive(Debug)]
@@ -37,7 +39,7 @@ impl Output {
             Format::Bundle => Source::Bundle(Box::new(Bundle::new(question))),
             Format::Jsonl | Format::Csv | Format::Ocsf => Source::Entries(Box::new(Export::new(question, order))),
         };
-        Self { source, format, zone, has_begun }
+        Self { source, format, zone, has_begun, entries: 0 }
     }
 
     /// Returns the next part; `None` at the end. It may be empty.
@@ -49,10 +51,16 @@ impl Output {
         Ok(match &mut self.source {
             Source::Entries(export) => export.step(trail)?.map(|page| {
                 let bytes = self.format.entries(&page.lines, &self.zone);
+                self.entries += page.lines.len() as u64;
                 Part { bytes, next: page.next }
             }),
             Source::Bundle(bundle) => bundle.step(trail)?.map(|text| Part { bytes: text.into_bytes(), next: None }),
         })
+    }
+
+    /// Whether the answer has no entry. Of a bundle, its verifier says so.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.entries == 0 && matches!(self.source, Source::Entries(_))
     }
 
     /// Returns what was skipped, and the number of entries that are not in a bundle: those that are not sealed yet, and
