@@ -140,6 +140,11 @@ impl TokenStore {
         Self { folder: folder.into() }
     }
 
+    /// Returns the folder of keys.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Creates a token and returns its text, which cannot be shown again later, because only its hash is stored.
     pub(crate) fn add(&self, name: &str, role: Role, user: Option<&str>) -> Result<String, Failure> {
         self.add_of_kind(name, role, None, user)

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 use tooltrail::{Random as _, SystemRandom, hex};
@@ -14,7 +15,7 @@ use crate::hook::state_folder;
 use crate::mcp::calls::About;
 use crate::mcp::gate::Rules;
 use crate::mcp::stdio::{NOT_STARTED, Start, run as run_server};
-use crate::mcp::tools::{PinnedTools, SeenTool, ToolStore};
+use crate::mcp::tools::{FilePins, PinnedTools, SeenTool, ServicePins, ToolStore};
 use crate::mcp::trail::{Outlet, StatusFolder};
 use crate::output::{self, Data, talk_error};
 use crate::service::ask_witness::ask_in_background;
@@ -22,6 +23,10 @@ use crate::settings::Settings;
 use crate::settings::durability::DurabilityArgs;
 use crate::settings::folders::{resolved, user_folder};
 use crate::spool::{Delivery, Spool, SpoolWatch};
+
+/// Where a service takes lists of tools, and how long it may take to answer. A call waits for that.
+const TOOLS_PATH: &str = "/api/audit/tools";
+const TOOLS_WAIT: Duration = Duration::from_secs(5);
 
 /// The name of the folder with what was seen of servers' tools.
 const TOOLS_FOLDER: &str = "tools";
@@ -124,7 +129,7 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Result<ExitCode, Failure> 
             session_default: session_default(),
         };
         let (settings, rules, durability) =
-            match for_server(settings, about.server.as_deref(), &durability, outlet.is_some()) {
+            match for_server(settings, about.server.as_deref(), &durability, outlet.as_ref()) {
                 Ok((rules, durability)) => (settings.clone(), rules, durability),
                 Err(failure) => (settings.without_file(), Rules::broken(failure.to_string()), durability.over(None)),
             };
@@ -191,7 +196,7 @@ fn for_server(
     settings: &Settings,
     server: Option<&str>,
     durability: &DurabilityArgs,
-    is_delivered: bool,
+    delivery: Option<&Delivery>,
 ) -> Result<(Rules, tooltrail::DurabilityPolicy), Failure> {
     let file = settings.file()?;
     // The redaction rules are checked too: without them, secrets could be stored.
@@ -199,16 +204,26 @@ fn for_server(
     let own = server.and_then(|server| Some((server, file.mcp.get(server)?)));
     let mut rules = Rules::new(file.gate_of(server), server.is_some());
     if let Some((server, _)) = own.filter(|(_, own)| own.pin) {
-        if is_delivered {
-            return Err(Failure::could_not(
-                format!("[mcp.{server}] has pin = true, and with --to nobody here may approve definitions"),
-                "take the pin out, or record in a home",
-            ));
-        }
-        rules = rules.with_pins(PinnedTools::new(ToolStore::new(tools_folder(settings, None)?, server)));
+        rules = rules.with_pins(match delivery {
+            Some(delivery) => {
+                PinnedTools::new(server, Box::new(ServicePins::new(server, ask_service(delivery.clone()))))
+            }
+            None => {
+                let store = ToolStore::new(tools_folder(settings, None)?, server);
+                PinnedTools::new(server, Box::new(FilePins::new(store)))
+            }
+        });
     }
     let own = own.and_then(|(_, own)| own.durability.as_ref());
     Ok((rules, durability.over(own.or(file.durability.as_ref()))))
+}
+
+/// Returns how a service is asked what is approved.
+fn ask_service(delivery: Delivery) -> Box<dyn Fn(String) -> Result<String, String> + Send + Sync> {
+    Box::new(move |page| {
+        let answer = delivery.client(TOOLS_WAIT)?.post_json(TOOLS_PATH, page.as_bytes()).map_err(|error| error.0)?;
+        if answer.status == 200 { Ok(answer.body) } else { Err(format!("the service answered {}", answer.status)) }
+    })
 }
 
 /// Returns the folder with what was seen of servers' tools: with the keys, or beside the home of a spool.

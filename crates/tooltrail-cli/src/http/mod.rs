@@ -36,7 +36,7 @@ const CHECKPOINT: HeaderName = HeaderName::from_static("tooltrail-checkpoint");
 const URI_BYTES_MAX: usize = 8 << 10;
 
 /// All routes of the API; the routes of the page are in `web`.
-fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 17] {
+fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 18] {
     [
         ("/api/audit/recent", get(api::recent::recent)),
         ("/api/audit/stats", get(api::stats::stats)),
@@ -48,6 +48,7 @@ fn routes() -> [(&'static str, MethodRouter<Arc<Service>>); 17] {
         ("/api/audit/entries", post(api::entries::entries)),
         ("/api/audit/entries/{id}", get(api::sealed::entry)),
         ("/api/audit/checkpoint", get(api::sealed::checkpoint)),
+        ("/api/audit/tools", post(api::tools::tools)),
         ("/mcp", post(api::mcp::mcp)),
         ("/log/checkpoint", get(api::sealed::public_checkpoint)),
         ("/log/tile/{*path}", get(api::sealed::public_tile)),

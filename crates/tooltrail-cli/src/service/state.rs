@@ -1,6 +1,7 @@
 //! State that the handlers share: the tokens, the recorder and the trail once they are open, and the limits of work.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -256,6 +257,11 @@ impl Service {
             *now = tokens.map(Arc::new);
         }
         changed
+    }
+
+    /// Returns the folder of keys.
+    pub(crate) fn keys(&self) -> &Path {
+        self.store.folder()
     }
 
     /// Returns the tools of the MCP server, if a client has used it.

@@ -159,6 +159,7 @@ fn every_answer_is_as_described() {
     }
     let sealed = sealed(&mut document, &service, [&admin, &alice, &ingest]);
     mcp(&mut document, &service, &alice);
+    tools(&mut document, &service);
     let paths = document.document["paths"].as_object().unwrap().clone();
     for (path, method) in paths.iter().flat_map(|(path, methods)| {
         methods.as_object().unwrap().keys().map(move |method| (path, method.to_uppercase()))
@@ -194,6 +195,7 @@ fn every_answer_is_as_described() {
     }
     document.check("POST", "/api/audit/entries", &service.send("POST", "/api/audit/entries", &[], line));
     document.check("POST", "/mcp", &service.send("POST", "/mcp", &[], line));
+    document.check("POST", TOOLS, &service.send("POST", TOOLS, &[], line));
     starting(&mut document, &sealed);
     unseen(&document);
 }
@@ -221,6 +223,20 @@ fn sealed(document: &mut Document, service: &Service, tokens: [&str; 3]) -> [Str
     }
     std::fs::rename(&aside, &file).unwrap();
     paths
+}
+
+const TOOLS: &str = "/api/audit/tools";
+
+/// Checks the answers to a proxy that reports what a server's tools are.
+fn tools(document: &mut Document, service: &Service) {
+    let proxy = service.token(&["proxy", "--role", "ingest", "--kind", "spool", "--user", "alice"]);
+    let large = " ".repeat(17 << 20);
+    let page = r#"{"server":"hub","tools":{"a":{"sha256":"x","text":"{}"}},"listed":[],"has_more":false}"#;
+    for body in [page, "{}", &large] {
+        let answer = service.send("POST", TOOLS, &[("Authorization", &format!("Bearer {proxy}"))], body);
+        document.check("POST", TOOLS, &answer);
+    }
+    document.check("POST", TOOLS, &service.send("POST", TOOLS, &[], page));
 }
 
 /// Checks the answers of the MCP server. Those of the protocol's library have no description of their bodies.
@@ -251,6 +267,8 @@ fn mcp(document: &mut Document, service: &Service, token: &str) {
 fn starting(document: &mut Document, sealed: &[String]) {
     let place = crate::support::TestHome::new();
     let token = place.run(&["token", "add", "root", "--role", "admin"]).out.trim().to_owned();
+    let proxy = ["token", "add", "proxy", "--role", "ingest", "--kind", "spool", "--user", "alice"];
+    let proxy = place.run(&proxy).out.trim().to_owned();
     let alice = place.run(&["token", "add", "alice", "--role", "user", "--user", "alice"]).out.trim().to_owned();
     let keys = std::fs::read_dir(place.path(".local/state/tooltrail")).unwrap().next().unwrap().unwrap().path();
     std::fs::create_dir(keys.join("redact-1.key")).unwrap();
@@ -259,6 +277,7 @@ fn starting(document: &mut Document, sealed: &[String]) {
         document.check("GET", target, &service.get(&token, target));
     }
     document.check("POST", "/api/audit/entries", &service.post(&token, r#"{"tool":"t"}"#));
+    document.check("POST", TOOLS, &service.send("POST", TOOLS, &[("Authorization", &format!("Bearer {proxy}"))], "{}"));
     let alice = format!("Bearer {alice}");
     document.check("POST", "/mcp", &service.send("POST", "/mcp", &[("Authorization", &alice)], "{}"));
 }

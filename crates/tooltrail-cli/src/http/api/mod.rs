@@ -16,4 +16,5 @@ pub(crate) mod series;
 pub(crate) mod sessions;
 pub(crate) mod stats;
 pub(crate) mod stream;
+pub(crate) mod tools;
 pub(crate) mod users;

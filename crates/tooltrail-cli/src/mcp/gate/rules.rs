@@ -82,9 +82,9 @@ impl Rules {
         Self { pins: Some(Arc::new(pins)), ..self }
     }
 
-    /// Whether the server's tools must be approved.
-    pub(crate) fn are_pinned(&self) -> bool {
-        self.pins.is_some()
+    /// Returns the tools that must be approved, if the server is pinned.
+    pub(crate) fn pins(&self) -> Option<&PinnedTools> {
+        self.pins.as_deref()
     }
 
     /// Returns rules that refuse every call, because the configuration could not be read.

@@ -193,8 +193,9 @@ impl Shared {
         if pages.is_empty() {
             return;
         }
-        if self.rules.are_pinned() {
-            self.listed(pages);
+        if let Some(pins) = self.rules.pins() {
+            let others = pages.into_iter().filter(|page| !pins.take_in(page)).collect::<Vec<_>>();
+            self.listed(others);
         } else {
             let shared = Arc::clone(self);
             self.lists.pass(pages, move |pages| shared.listed(pages));

@@ -37,6 +37,17 @@ impl Definitions {
         Self { tools, is_known, listed: BTreeSet::new() }
     }
 
+    /// Returns the names on the pages so far of a list that goes on.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(String::as_str)
+    }
+
+    /// Returns these definitions in the middle of a list on whose pages before are these names.
+    pub(crate) fn after(mut self, listed: impl IntoIterator<Item = String>) -> Self {
+        self.listed.extend(listed);
+        self
+    }
+
     /// Returns what is known now, in the middle of the list that these definitions have begun.
     pub(crate) fn over(self, known: Self) -> Self {
         Self { listed: self.listed, ..known }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tooltrail::hex;
@@ -15,7 +15,7 @@ pub(crate) const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEAD_BYTES: usize = 64 * 1024;
 
 /// What a server says of one tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Definition {
     /// SHA-256 of the definition with its members in order, in hex.
     pub(crate) sha256: String,

@@ -15,6 +15,7 @@ use tooltrail::hex;
 
 use crate::mcp::tools::compare::{Definitions, ToolChanges};
 use crate::mcp::tools::definitions::{Definition, ListedTools};
+use crate::mcp::tools::pins::{PinSource, ToolState};
 
 /// The longest file that is read.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -92,6 +93,17 @@ impl ToolStore {
         Ok(found)
     }
 
+    /// Returns what is seen and approved, by hashes.
+    ///
+    /// # Errors
+    /// Any I/O error of the operating system.
+    pub(crate) fn state(&self) -> io::Result<ToolState> {
+        let StoredTools { seen, approved, .. } = self.read()?;
+        let hashes =
+            |tools: BTreeMap<String, SeenTool>| tools.into_iter().map(|(name, tool)| (name, tool.sha256)).collect();
+        Ok(ToolState { seen: hashes(seen), approved: hashes(approved) })
+    }
+
     /// Approves definitions exactly as they were shown.
     ///
     /// # Errors
@@ -119,7 +131,7 @@ impl ToolStore {
     }
 
     /// Returns what tells one version of the file from another.
-    fn version(&self) -> Option<(u64, i64, i64)> {
+    fn version(&self) -> Version {
         let found = self.path().metadata().ok()?;
         Some((found.ino(), found.mtime(), found.mtime_nsec()))
     }
@@ -139,9 +151,20 @@ impl ToolStore {
         let (path, new) = (self.path(), self.path().with_extension("new"));
         let _ = std::fs::remove_file(&new);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        self.give_to_owner(&file)?;
         file.write_all(serde_json::to_string(stored)?.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(new, path)
+    }
+
+    /// Gives a file to the owner of the keys if root has made it, so that the service of that owner can read it.
+    fn give_to_owner(&self, file: &File) -> io::Result<()> {
+        if !rustix::process::geteuid().is_root() {
+            return Ok(());
+        }
+        let above = self.folder.parent().map(std::fs::metadata).transpose()?;
+        let Some(above) = above else { return Ok(()) };
+        std::os::unix::fs::fchown(file, Some(above.uid()), Some(above.gid()))
     }
 
     fn lock(&self) -> io::Result<File> {
@@ -149,7 +172,9 @@ impl ToolStore {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        self.give_to_owner(&File::open(&self.folder)?)?;
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.folder.join("lock"))?;
+        self.give_to_owner(&file)?;
         flock(&file, FlockOperation::LockExclusive)?;
         Ok(file)
     }
@@ -171,6 +196,11 @@ impl SeenTool {
 pub(crate) struct Listing(Option<Definitions>);
 
 impl Listing {
+    /// Returns a list of which pages with these names have come.
+    pub(crate) fn after(listed: impl IntoIterator<Item = String>) -> Self {
+        Self(Some(Definitions::default().after(listed)))
+    }
+
     /// Returns the known definitions together with the pages so far.
     fn resume(&mut self, known: Definitions) -> Definitions {
         match self.0.take() {
@@ -184,46 +214,42 @@ impl Listing {
     }
 }
 
-/// Decides by what is approved whether a tool may be listed and called.
+/// The approvals in the file of a server, which is read again when it has changed.
 #[derive(Debug)]
-pub(crate) struct PinnedTools {
+pub(crate) struct FilePins {
     store: ToolStore,
-    state: Mutex<PinState>,
+    read: Mutex<(Version, ToolState)>,
 }
 
-#[derive(Debug, Default)]
-struct PinState {
-    version: Option<(u64, i64, i64)>,
-    stored: StoredTools,
-}
+/// What tells one version of a file from another.
+type Version = Option<(u64, i64, i64)>;
 
-impl PinnedTools {
+impl FilePins {
     pub(crate) fn new(store: ToolStore) -> Self {
-        Self { store, state: Mutex::default() }
+        Self { store, read: Mutex::default() }
     }
+}
 
-    /// Whether the definition of a tool that was seen last is approved. Before a list is seen in this connection, the one
-    /// of an earlier connection counts.
-    pub(crate) fn allows(&self, tool: &str) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+impl PinSource for FilePins {
+    fn state(&self) -> ToolState {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.store.version();
-        // Somebody may have approved it a moment ago.
-        if version.is_none() || state.version != version {
-            *state = PinState { version, stored: self.store.read().unwrap_or_default() };
+        // Somebody may have approved something a moment ago.
+        if version.is_none() || read.0 != version {
+            *read = (version, self.store.state().unwrap_or_default());
         }
-        let StoredTools { seen, approved, .. } = &state.stored;
-        seen.get(tool).is_some_and(|seen| approved.get(tool).is_some_and(|approved| approved.sha256 == seen.sha256))
+        read.1.clone()
     }
 
-    /// Returns the name of the server, as `tooltrail mcp approve` takes it.
-    pub(crate) fn server(&self) -> &str {
-        &self.store.server
+    fn take_in(&self, _page: &ListedTools, _listed: &[String]) -> bool {
+        false
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::tools::pins::PinnedTools;
 
     fn page(line: &str) -> ListedTools {
         ListedTools::in_line(line.as_bytes()).remove(0)
@@ -233,7 +259,8 @@ mod tests {
     fn only_what_was_approved_as_it_is_is_allowed() {
         let folder = tempfile::tempdir().unwrap();
         let store = ToolStore::new(folder.path().join("tools"), "hub");
-        let pins = PinnedTools::new(store.clone());
+        // Each look is that of a connection that has listed nothing yet.
+        let pins = || PinnedTools::new("hub", Box::new(FilePins::new(store.clone())));
         let list =
             |b: &str| page(&format!(r#"{{"result":{{"tools":[{{"name":"a"}},{{"name":"b","description":"{b}"}}]}}}}"#));
         let take = |page: ListedTools| store.take_in(&mut Listing::default(), page).unwrap();
@@ -242,22 +269,28 @@ mod tests {
             let chosen = all.into_iter().filter(|(name, _)| names.contains(&&**name));
             store.approve(&chosen.map(|(name, (_, seen))| (name, seen)).collect()).unwrap();
         };
-        assert!(!pins.allows("a") && !store.exists());
+        assert!(!pins().allows("a") && !store.exists());
         assert!(take(list("x")).is_empty());
-        assert!(!pins.allows("a"));
+        assert!(!pins().allows("a"));
         approve(&["a", "b"]);
-        assert!(pins.allows("a") && pins.allows("b") && !pins.allows("c"));
+        assert!(pins().allows("a") && pins().allows("b") && !pins().allows("c"));
+        let older = pins();
+        assert!(!older.take_in(&list("x")));
         assert_eq!(take(list("y")).changed, ["b"]);
-        assert!(pins.allows("a") && !pins.allows("b"));
+        assert!(pins().allows("a") && !pins().allows("b"));
+        assert!(older.allows("b"), "the server of that connection is another one");
+        let newer = pins();
+        newer.take_in(&list("z"));
+        assert!(newer.allows("a") && !newer.allows("b"));
         assert!(take(list("y")).is_empty(), "told once");
         assert_eq!(store.unapproved().unwrap().into_keys().collect::<Vec<_>>(), ["b"]);
         // Back to what was approved.
         assert_eq!(take(list("x")).changed, ["b"]);
-        assert!(pins.allows("b"));
+        assert!(pins().allows("b"));
         assert_eq!(take(page(r#"{"result":{"tools":[{"name":"a"}]}}"#)).removed, ["b"]);
-        assert!(!pins.allows("b"));
+        assert!(!pins().allows("b"));
         std::fs::write(store.path(), "damaged").unwrap();
-        assert!(!pins.allows("a") && store.take_in(&mut Listing::default(), list("x")).is_err());
+        assert!(!pins().allows("a") && store.take_in(&mut Listing::default(), list("x")).is_err());
         assert_eq!(std::fs::read(store.path()).unwrap(), b"damaged");
     }
 }

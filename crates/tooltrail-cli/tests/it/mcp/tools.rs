@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::support::{Client, config, entries, own_events, proxy, until};
+use crate::service::Service;
 use crate::support::TestHome;
 
 /// Writes the pages of tools that the server lists.
@@ -110,4 +111,53 @@ fn tools_of_a_pinned_server_wait_for_approval() {
     assert!(denied.len() == 5 && denied.iter().all(|entry| entry["rule"] == "pin"), "{denied:?}");
     // What is stored lies with the keys, not in the home.
     assert!(!place.home().join("tools").exists());
+}
+
+#[test]
+fn with_a_service_only_its_owner_approves() {
+    let place = TestHome::new();
+    let made = place.run(&["token", "add", "agent", "--role", "ingest", "--kind", "spool", "--user", "alice"]);
+    place.file("token", &made.out);
+    std::fs::create_dir(place.path("run")).unwrap();
+    let socket = format!("unix:{}", place.path("run/socket").display());
+    let service = Service::start_as(place, &["--listen", &socket]);
+    service.wait_ready();
+    let place = &service.place;
+    offer(place, &json!([[tool("echo", "Echoes")], [tool("fail", "Fails")]]));
+    let path = config(place, "[mcp.hub]\npin = true\n").display().to_string();
+    let (token, state) = (place.path("token").display().to_string(), place.path("state").display().to_string());
+    let start = || {
+        let to = ["--to", &*socket, "--token-file", &token, "--state", &state];
+        let flags = [&["--config", &*path, "--server", "hub", "--user", "alice"], &to[..]].concat();
+        let mut command = proxy(place, &flags);
+        command.env("MCP_TOOLS", place.path("tools.json"));
+        Client::start(command)
+    };
+    let is_denied = |client: &mut Client| {
+        client.call("echo", &json!({ "text": "x" }))["result"]["content"].to_string().contains("is not approved")
+    };
+    let mut client = start();
+    assert!(is_denied(&mut client));
+    assert_eq!(list(&mut client), [] as [&str; 0]);
+    // What the agent's user approves in its own files does not count.
+    assert_eq!(place.run(&["mcp", "approve", "hub"]).code, Some(1));
+    let approved = place.run(&["mcp", "approve", "alice/hub"]);
+    assert!(approved.code == Some(0) && approved.out.contains("Echoes"), "{}{}", approved.out, approved.err);
+    until("the approval counts", || !is_denied(&mut client));
+    assert_eq!(list(&mut client), ["echo", "fail"]);
+    client.end();
+    offer(place, &json!([[tool("echo", "Echoes, and more")], [tool("fail", "Fails")]]));
+    let mut client = start();
+    assert!(!is_denied(&mut client), "before a list is seen, the stored one decides");
+    assert_eq!(list(&mut client), ["fail"]);
+    assert!(is_denied(&mut client));
+    client.end();
+    until("the change is told", || own_events(place, "tooltrail.tools").len() == 1);
+    let event = own_events(place, "tooltrail.tools").remove(0);
+    assert_eq!((&event["args"]["changed"], &event["user"]), (&json!(["echo"]), &json!("alice")));
+    // Without the service, nothing is approved.
+    service.terminate();
+    let mut client = start();
+    assert_eq!(list(&mut client), [] as [&str; 0]);
+    client.end();
 }
