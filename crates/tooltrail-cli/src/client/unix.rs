@@ -29,7 +29,7 @@ impl Connector for UnixConnector {
 
     fn connect(&self, details: &ConnectionDetails<'_>, _chained: Option<()>) -> Result<Option<UnixTransport>, Error> {
         let owner = owner_of(&self.0)?;
-        let stream = UnixStream::connect(&self.0)?;
+        let stream = connect(&self.0)?;
         check_service(&stream, owner)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
@@ -71,6 +71,19 @@ fn timed(error: io::Error, timeout: NextTimeout) -> Error {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Timeout(timeout.reason),
         _ => error.into(),
     }
+}
+
+/// Connects without waiting: a service that does not accept connections has no room for another one at some time, and the
+/// kernel would let us wait for it.
+fn connect(path: &Path) -> io::Result<UnixStream> {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
+    let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    connect(&stream, &SocketAddrUnix::new(path)?)?;
+    stream.set_nonblocking(false)?;
+    Ok(stream)
 }
 
 fn refused<T>(what: String) -> io::Result<T> {

@@ -14,6 +14,14 @@ const AT_ONCE: Duration = Duration::from_millis(5);
 /// The most bytes that a hook sends itself.
 const AT_ONCE_BYTES_MAX: u64 = 256 << 10;
 
+/// What became of what waited.
+enum AtOnce {
+    /// It is sent.
+    Done,
+    /// Another process sends it.
+    OtherWorks,
+}
+
 /// Where a sender delivers to.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
@@ -29,8 +37,11 @@ impl Delivery {
     /// Sends what waits, if the service answers within some milliseconds. Otherwise a process of its own does it later.
     /// Does nothing if such a process is at work.
     pub(crate) fn deliver_soon(&self) {
-        if self.is_delivered_at_once().unwrap_or(false) {
-            return;
+        match self.deliver_at_once() {
+            Some(AtOnce::OtherWorks) => return,
+            // Whoever has recorded meanwhile has seen the lock, and relies on this process.
+            Some(AtOnce::Done) if !self.spool.has_work() => return,
+            Some(AtOnce::Done) | None => {}
         }
         // A failure is no loss: the next call tries again.
         let _ = self.start_deliverer();
@@ -53,20 +64,20 @@ impl Delivery {
         Ok(Client::new(self.to.parse()?, token, Some(time)))
     }
 
-    /// Whether nothing is left to be sent, or another process sends it.
-    fn is_delivered_at_once(&self) -> Option<bool> {
+    /// Sends what waits, if that is little; `None` if it is not done.
+    fn deliver_at_once(&self) -> Option<AtOnce> {
         let waiting = self.spool.waiting_bytes();
         if waiting == 0 {
-            return Some(true);
+            return Some(AtOnce::Done);
         }
         // Whoever has the lock looks once more after it.
-        let Some(_lock) = self.spool.try_lock().ok()? else { return Some(true) };
+        let Some(_lock) = self.spool.try_lock().ok()? else { return Some(AtOnce::OtherWorks) };
         if waiting > AT_ONCE_BYTES_MAX {
-            return Some(false);
+            return None;
         }
         let client = self.client(AT_ONCE).ok()?;
         let delivered = Deliverer { spool: &self.spool, client: &client }.deliver(Some(AT_ONCE)).ok()?;
-        Some(matches!(delivered, Outcome::Done(_)))
+        matches!(delivered, Outcome::Done(_)).then_some(AtOnce::Done)
     }
 
     /// Starts a process that delivers, and does not wait for it.
