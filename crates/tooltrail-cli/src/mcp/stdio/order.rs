@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::mcp::calls::Moment;
 use crate::mcp::read::Message;
@@ -13,6 +14,9 @@ use crate::mcp::read::Message;
 /// The most pieces that wait for the other thread. It is stopped longer only if its reader takes nothing, and then the
 /// order matters less than memory.
 const WAITING_MAX: usize = 64;
+
+/// How often [`Tickets::wait_until_back`] looks. It waits once in the life of a proxy.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 
 /// Which side sent a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,15 @@ impl Tickets {
         self.under_way[side as usize].store(0, Ordering::SeqCst);
     }
 
+    /// Waits until the bytes of a side that are under way now were looked at, but not longer than this.
+    pub(super) fn wait_until_back(&self, side: Side, longest: Duration) {
+        let under_way = &self.under_way[side as usize];
+        let (ticket, began) = (under_way.load(Ordering::SeqCst), Instant::now());
+        while ticket != 0 && under_way.load(Ordering::SeqCst) == ticket && began.elapsed() < longest {
+            std::thread::sleep(LOOK_PAUSE);
+        }
+    }
+
     /// Returns the smallest ticket whose bytes were not looked at yet.
     fn smallest(&self) -> u64 {
         let under_way = self.under_way.iter().map(|ticket| ticket.load(Ordering::SeqCst));
@@ -78,8 +91,27 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tooltrail::Timestamp;
+
+    #[test]
+    fn bytes_that_are_under_way_are_waited_for() {
+        let tickets = Tickets::default();
+        tickets.wait_until_back(Side::Client, Duration::MAX);
+        let first = tickets.take(Side::Client);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                std::thread::sleep(20 * LOOK_PAUSE);
+                tickets.give_back(Side::Client);
+            });
+            tickets.wait_until_back(Side::Client, Duration::MAX);
+        });
+        assert_eq!(tickets.smallest(), u64::MAX, "waited for ticket {first}");
+        tickets.take(Side::Client);
+        let began = Instant::now();
+        tickets.wait_until_back(Side::Client, 5 * LOOK_PAUSE);
+        assert!(began.elapsed() >= 5 * LOOK_PAUSE, "and not without end");
+        assert_ne!(tickets.smallest(), u64::MAX);
+    }
 
     #[test]
     fn messages_wait_for_smaller_tickets() {

@@ -24,6 +24,10 @@ const OPEN_WAIT: Duration = Duration::from_secs(5);
 /// slow disk. Usually it takes milliseconds.
 const CLOSE_WAIT: Duration = Duration::from_secs(35);
 
+/// How long bytes that were passed on to a server are waited for until they are looked at. It takes longer than some
+/// milliseconds only if a process that the server left holds its stdin and reads nothing.
+const LOOK_WAIT: Duration = Duration::from_secs(1);
+
 /// The longest name or reason in the status file, in characters.
 const STATUS_CHARS_MAX: usize = 300;
 
@@ -243,8 +247,10 @@ impl Shared {
         next.map(|next| next.saturating_sub(now.monotonic))
     }
 
-    /// Ends all open calls, because the server gives no answer any more.
+    /// Ends all open calls, because the server gives no answer any more. A server may end because of bytes that were
+    /// passed on to it a moment ago, so these are looked at first: the call in them was made too.
     pub(super) fn end_all(self: &Arc<Self>, server: ServerEnd) {
+        self.tickets.wait_until_back(Side::Client, LOOK_WAIT);
         let now = self.now();
         let mut state = self.lock();
         let mut changes = Vec::new();
