@@ -15,7 +15,7 @@ use crate::hook::state_folder;
 use crate::mcp::calls::About;
 use crate::mcp::gate::Rules;
 use crate::mcp::stdio::{NOT_STARTED, Start, run as run_server};
-use crate::mcp::tools::{FilePins, PinnedTools, SeenTool, ServicePins, ToolStore};
+use crate::mcp::tools::{FilePins, PinnedTools, SeenTool, ServicePins, ToolStore, in_lines};
 use crate::mcp::trail::{Outlet, StatusFolder};
 use crate::output::{self, Data, talk_error};
 use crate::service::ask_witness::ask_in_background;
@@ -259,6 +259,10 @@ fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
         ));
     }
     found.retain(|name, _| tools.is_empty() || tools.contains(name));
+    // What nobody has seen is approved only by its name.
+    let is_unseen = |now: &Option<SeenTool>| now.as_ref().is_some_and(SeenTool::has_no_text);
+    let left = found.iter().filter(|(_, (_, now))| tools.is_empty() && is_unseen(now));
+    let left = left.map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let mut data = Data::exact();
     if settings.flags.json {
         let tools = found.iter().map(|(name, (before, now))| {
@@ -275,6 +279,10 @@ fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
                 _ => "changed",
             };
             data.line(&format!("{} ({state})", output::escaped(name)))?;
+            if now.as_ref().is_some_and(SeenTool::has_no_text) {
+                data.line(&format!("  its definition is too long to be shown: SHA-256 {}", hash_of(now.as_ref())))?;
+                continue;
+            }
             for (sign, line) in difference(before.as_ref(), now.as_ref()) {
                 data.line(&format!("  {sign} {}", output::escaped(&line)))?;
             }
@@ -284,21 +292,28 @@ fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
     if show {
         return Ok(Exit::Yes.into());
     }
+    found.retain(|name, _| !left.contains(name));
     let count = found.len();
     store.approve(&found.into_iter().map(|(name, (_, now))| (name, now)).collect()).map_err(failed)?;
     if !settings.flags.json {
         output::talk(&format!("{count} definitions of {server} are approved as they are shown here"));
+        for name in left {
+            output::talk(&format!(
+                "{0} is not approved, because it cannot be shown; `tooltrail mcp approve {server} {0}` approves it",
+                output::escaped(&name)
+            ));
+        }
     }
     Ok(Exit::Yes.into())
 }
 
+fn hash_of(tool: Option<&SeenTool>) -> &str {
+    tool.map_or("", |tool| &tool.sha256)
+}
+
 /// Returns the lines of two definitions that differ, with some around them.
 fn difference(before: Option<&SeenTool>, now: Option<&SeenTool>) -> Vec<(char, String)> {
-    let pretty = |tool: Option<&SeenTool>| {
-        let text = tool.map(|tool| tool.text.clone()).unwrap_or_default();
-        let read = serde_json::from_str::<serde_json::Value>(&text);
-        read.map_or(text, |value| serde_json::to_string_pretty(&value).unwrap_or_default())
-    };
+    let pretty = |tool: Option<&SeenTool>| in_lines(tool.map_or("", |tool| &tool.text));
     let (before, now) = (pretty(before), pretty(now));
     line_diff(&before, &now)
 }

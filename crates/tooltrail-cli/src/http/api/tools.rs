@@ -12,7 +12,7 @@ use tooltrail::Event;
 use crate::http::api::params::Params;
 use crate::http::auth::Caller;
 use crate::http::status::{Problem, answer};
-use crate::mcp::tools::{Definition, ListedTools, Listing, ToolChanges, ToolStore};
+use crate::mcp::tools::{Definition, ListedTools, Listing, NAME_BYTES_MAX, ToolChanges, ToolStore};
 use crate::service::Service;
 
 /// The largest body: a page of definitions, as large as a proxy looks at, with its escapes.
@@ -27,10 +27,16 @@ const SERVER_CHARS_MAX: usize = 200;
 struct Page {
     server: String,
     /// The definitions by name. None of them, and `has_more`, only asks.
-    tools: BTreeMap<String, Definition>,
+    tools: BTreeMap<String, Told>,
     /// The names on the pages before.
     listed: Vec<String>,
     has_more: bool,
+}
+
+/// A definition. Its hash is computed here: what is shown to whoever approves it must be what is approved.
+#[derive(Deserialize)]
+struct Told {
+    text: String,
 }
 
 /// Compares a page with what was seen of the same server of the token's user, and answers with what is seen and approved.
@@ -64,6 +70,8 @@ pub(crate) async fn tools(
         let Page { server, tools, listed, has_more } = page;
         let mut changes = ToolChanges::default();
         if !(tools.is_empty() && has_more) {
+            let tools = tools.into_iter().filter(|(name, _)| name.len() <= NAME_BYTES_MAX);
+            let tools = tools.map(|(name, told)| (name, Definition::new(told.text))).collect();
             changes = store.take_in(&mut Listing::after(listed), ListedTools { tools, has_more })?;
         }
         Ok::<_, std::io::Error>((server, changes, store.state()?))

@@ -212,6 +212,8 @@ impl Calls {
             return false;
         }
         let (Some(id), Some(answer)) = (&message.id, &message.outcome) else { return false };
+        let number = self.number_in(id);
+        let id = number.as_ref().unwrap_or(id);
         if let Some(key) = self.by_id.get(id).and_then(VecDeque::front) {
             self.answered(*key, answer, now, changes);
             return false;
@@ -233,6 +235,18 @@ impl Calls {
             None => {}
         }
         false
+    }
+
+    /// Returns the number in an id that is a text, if the client asked with the number: some clients take such an answer.
+    fn number_in(&self, id: &Id) -> Option<Id> {
+        let Id::Text(text) = id else { return None };
+        let is_open = |id: &Id| self.by_id.contains_key(id) || self.asked.contains_key(id);
+        Id::parse(text).filter(|number| matches!(number, Id::Number(_)) && is_open(number) && !is_open(id))
+    }
+
+    /// Whether the client has asked for a list of tools that has not come yet.
+    pub(crate) fn is_list_asked(&self) -> bool {
+        self.asked.values().any(|asked| matches!(asked, Asked::List))
     }
 
     /// Takes the status of a task. A completed one whose result did not come with the status may still be asked for it.

@@ -2,52 +2,22 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::mcp::calls::Calls;
 use crate::mcp::gate::rules::Rules;
+use crate::mcp::tools::{ToolLists, tool_name};
 
-/// An answer to `tools/list`, as far as it matters here.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    result: Option<Listed<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Listed<'a> {
-    #[serde(borrow, default)]
-    tools: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Tool {
-    name: String,
-}
-
-/// Whether a line may be an answer to `tools/list`.
-pub(crate) fn may_list(line: &[u8]) -> bool {
-    memchr::memmem::find(line, b"tools").is_some() || memchr::memmem::find(line, b"\\u").is_some()
-}
-
-/// Returns the line without the tools that the rules hide. The line is a message or a list of messages; `None` if it
-/// cannot be read.
+/// Returns the line without the tools that the rules hide, from every list in it. The line is a message or a list of
+/// messages; `None` if it cannot be read.
 pub(crate) fn without_hidden(line: &[u8], rules: &Rules, calls: &Calls) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(line).ok()?;
-    let answers = if text.trim_start().starts_with('[') {
-        serde_json::from_str::<Vec<Answer<'_>>>(text).ok()?
-    } else {
-        vec![serde_json::from_str::<Answer<'_>>(text).ok()?]
-    };
     let mut out = Vec::with_capacity(line.len());
     let mut from = 0;
-    for tools in answers.into_iter().filter_map(|answer| answer.result).map(|result| result.tools) {
+    for tools in ToolLists::of(text)?.lists {
         let ranges = tools.iter().map(|tool| range(text, tool.get())).collect::<Vec<_>>();
         // A tool whose name cannot be read goes too: a client that reads it otherwise would show it.
-        let is_hidden = |tool: &&RawValue| {
-            serde_json::from_str::<Tool>(tool.get()).map_or(true, |tool| rules.hides(&tool.name, calls))
-        };
+        let is_hidden = |tool: &&RawValue| tool_name(tool).is_none_or(|name| rules.hides(&name, calls));
         let hidden = tools.iter().map(is_hidden).collect::<Vec<_>>();
         for (n, range) in ranges.iter().enumerate().filter(|(n, _)| hidden[*n]) {
             // With a tool goes the comma before it, or the one after it if no tool before it stays.
@@ -104,6 +74,11 @@ mod tests {
         assert_eq!(
             without_hidden(batch.as_bytes(), &rules, &calls).unwrap(),
             b"[{\"id\":1,\"result\":{\"tools\":[]}},{\"id\":2,\"error\":{}}]"
+        );
+        let twice = format!("{{\"result\":{{\"tools\":[{x}]}},\"result\":{{\"tools\":[],\"tools\":[{a},{x}]}}}}");
+        assert_eq!(
+            String::from_utf8(without_hidden(twice.as_bytes(), &rules, &calls).unwrap()).unwrap(),
+            format!("{{\"result\":{{\"tools\":[]}},\"result\":{{\"tools\":[],\"tools\":[{a}]}}}}")
         );
         assert_eq!(without_hidden(b"not json", &rules, &calls), None);
     }

@@ -6,5 +6,5 @@ mod hide;
 mod rules;
 
 pub(crate) use answers::{error_line, refusal, unreadable};
-pub(crate) use hide::{may_list, without_hidden};
+pub(crate) use hide::without_hidden;
 pub(crate) use rules::{Refusal, Rules, Verdict, hook_name, hook_name_parts, slug};

@@ -5,20 +5,17 @@ use std::os::fd::AsFd as _;
 use std::process::ChildStdout;
 use std::sync::Arc;
 
-use crate::mcp::gate::{error_line, may_list, without_hidden};
+use crate::mcp::gate::{error_line, without_hidden};
 use crate::mcp::read::{LineEnd, Message, Scanner};
 use crate::mcp::stdio::event::Event;
 use crate::mcp::stdio::held::{CUT_SHORT, HeldLine};
 use crate::mcp::stdio::order::Side;
 use crate::mcp::stdio::output::{READ_BYTES, read};
 use crate::mcp::stdio::shared::{Shared, Waited, ids, wait};
-use crate::mcp::tools::ListLines;
+use crate::mcp::tools::{LIST_BYTES_MAX, ListLines, may_list};
 
 /// The longest answer that is held whole. A longer one is passed on but for its last bytes.
 const HELD_BYTES_MAX: usize = 1024 * 1024;
-
-/// The longest answer to `tools/list` from which hidden tools are taken.
-const LIST_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Passes bytes on until the server sends no more, or the client reads no more.
 pub(super) fn pass(shared: &Arc<Shared>, server: ChildStdout) {
@@ -50,7 +47,7 @@ fn pass_first(shared: &Arc<Shared>, server: &ChildStdout) -> io::Result<()> {
             scanner.finish(&mut messages);
         }
         shared.looked_at(Side::Server, ticket, std::mem::take(&mut messages));
-        lists.feed(&buffer[..length], |line| shared.may_be_list(line));
+        lists.feed(&buffer[..length], || shared.is_list_asked(), |line| shared.may_be_list(line));
         written?;
         if length == 0 {
             return Ok(());
@@ -71,6 +68,7 @@ struct Holding<'a> {
 impl<'a> Holding<'a> {
     fn new(shared: &'a Arc<Shared>, server: &'a ChildStdout) -> Self {
         let (scanner, line) = (Scanner::new(), HeldLine::default());
+        // A list that is longer is refused as one that cannot be read.
         let bytes_max = if shared.rules.can_hide() { LIST_BYTES_MAX } else { HELD_BYTES_MAX };
         Self { shared, server, scanner, messages: Vec::new(), line, bytes_max }
     }
@@ -129,7 +127,8 @@ impl<'a> Holding<'a> {
         let listed = if was_sent { None } else { self.shared.with_calls(|calls| without_hidden(&line, rules, calls)) };
         match listed {
             Some(listed) => self.shared.output.pass(&listed),
-            None if !has_list => self.shared.output.pass(&line),
+            // Nobody has asked for a list with its id, or it has no object and so no list.
+            None if !has_list && (was_sent || memchr::memchr(b'{', &line).is_none()) => self.shared.output.pass(&line),
             None => {
                 if was_sent {
                     self.shared.output.pass(CUT_SHORT)?;

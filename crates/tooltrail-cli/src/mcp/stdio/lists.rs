@@ -16,22 +16,22 @@ pub(super) struct Lists {
 
 #[derive(Debug)]
 struct Worker {
-    pages: Sender<Vec<ListedTools>>,
+    pages: Sender<ListedTools>,
     thread: JoinHandle<()>,
 }
 
 impl Lists {
     /// Compares pages in a thread of its own, in the order in which they come. The thread goes on with the first `compare`.
-    pub(super) fn pass(&self, pages: Vec<ListedTools>, compare: impl Fn(Vec<ListedTools>) + Send + 'static) {
+    pub(super) fn pass(&self, page: ListedTools, compare: impl Fn(ListedTools) + Send + 'static) {
         let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
         if worker.is_none() {
-            let (sender, received) = channel::<Vec<ListedTools>>();
+            let (sender, received) = channel::<ListedTools>();
             let thread = std::thread::Builder::new().name("tooltrail-lists".to_owned());
             let thread = thread.spawn(move || received.iter().for_each(compare));
             *worker = thread.ok().map(|thread| Worker { pages: sender, thread });
         }
         if let Some(worker) = &*worker {
-            let _ = worker.pages.send(pages);
+            let _ = worker.pages.send(page);
         }
     }
 

@@ -31,8 +31,9 @@ const EXIT_WAIT: Duration = Duration::from_secs(1);
 /// client sends nothing more.
 const DRAIN_WAIT: Duration = Duration::from_millis(500);
 
-/// The bytes of a thread's stack: the threads of a proxy call nothing deep.
-const STACK_BYTES: usize = 256 * 1024;
+/// The bytes of a thread's stack. Definitions of tools are read, 128 levels deep at most, in some hundred KiB. Memory that is
+/// not used costs nothing.
+const STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Finds a folder, which may take a moment; `None` if it is not known.
 pub(crate) type ToolFolder = Box<dyn Fn() -> Option<PathBuf> + Send + Sync>;

@@ -193,33 +193,33 @@ impl Shared {
     /// Takes in a line that may list tools. If the tools must be approved, this ends when it is known what is; otherwise a
     /// thread of its own does it, because the file may be on a slow disk.
     pub(super) fn may_be_list(self: &Arc<Self>, line: &[u8]) {
-        let pages = ListedTools::in_line(line);
-        if pages.is_empty() {
-            return;
-        }
+        let Some(page) = ListedTools::in_line(line) else { return };
         if let Some(pins) = self.rules.pins() {
-            let others = pages.into_iter().filter(|page| !pins.take_in(page)).collect::<Vec<_>>();
-            self.listed(others);
+            if !pins.take_in(&page) {
+                self.listed(page);
+            }
         } else {
             let shared = Arc::clone(self);
-            self.lists.pass(pages, move |pages| shared.listed(pages));
+            self.lists.pass(page, move |page| shared.listed(page));
         }
     }
 
-    /// Compares lists of tools with what was seen before, and records what changed.
-    pub(super) fn listed(self: &Arc<Self>, pages: Vec<ListedTools>) {
+    /// Whether the client has asked for a list of tools that has not come yet.
+    pub(super) fn is_list_asked(&self) -> bool {
+        self.lock().calls.is_list_asked()
+    }
+
+    /// Compares a page of a list with what was seen before, and records what changed.
+    pub(super) fn listed(self: &Arc<Self>, page: ListedTools) {
         let Some(folder) = (self.place.tools)() else { return };
         let (user, server) = self.with_calls(|calls| (calls.user().to_owned(), calls.server_name().map(str::to_owned)));
         let server = server.unwrap_or_else(|| UNNAMED.to_owned());
         let store = ToolStore::new(folder, &server);
-        for page in pages {
-            // If nothing can be stored, the next list is compared with what was stored last.
-            let changes = self.lists.take_in(&store, page);
-            let Some(changes) = changes.ok().filter(|changes| !changes.is_empty()) else { continue };
-            let ToolChanges { added, removed, changed, signs } = changes;
-            let (user, server) = (Some(user.clone()), server.clone());
-            self.record_event(tooltrail::Event::Tools { user, server, added, removed, changed, signs });
-        }
+        // If nothing can be stored, the next list is compared with what was stored last.
+        let changes = self.lists.take_in(&store, page);
+        let Some(changes) = changes.ok().filter(|changes| !changes.is_empty()) else { return };
+        let ToolChanges { added, removed, changed, signs } = changes;
+        self.record_event(tooltrail::Event::Tools { user: Some(user), server, added, removed, changed, signs });
     }
 
     fn record_event(self: &Arc<Self>, event: tooltrail::Event) {

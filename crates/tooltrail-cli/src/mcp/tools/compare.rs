@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mcp::tools::definitions::{Definition, ListedTools};
 use crate::mcp::tools::signs::signs_in;
 
+/// The most tools of one server that are compared: far more than any has. Further ones count as never seen.
+const TOOLS_MAX: usize = 10_000;
+
 /// What changed in the tools of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ToolChanges {
@@ -57,6 +60,9 @@ impl Definitions {
     pub(crate) fn take_in(&mut self, page: ListedTools) -> ToolChanges {
         let mut changes = ToolChanges::default();
         for (name, definition) in page.tools {
+            if self.tools.len() >= TOOLS_MAX && !self.tools.contains_key(&name) {
+                continue;
+            }
             self.listed.insert(name.clone());
             let before = self.tools.insert(name.clone(), definition.clone());
             let kind = match before {

@@ -17,8 +17,11 @@ use crate::mcp::tools::compare::{Definitions, ToolChanges};
 use crate::mcp::tools::definitions::{Definition, ListedTools};
 use crate::mcp::tools::pins::{PinSource, ToolState};
 
-/// The longest file that is read.
+/// The longest file that is read. The names, the hashes and the texts that are kept fit into it, with their escapes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// The most bytes of texts of definitions, of those seen and of those approved. Of the others only the hash is kept.
+const TEXTS_BYTES_MAX: usize = 8 << 20;
 
 /// The longest definition that is kept as text, to show what changed. Of a longer one only its hash is kept.
 const TEXT_BYTES_MAX: usize = 256 << 10;
@@ -64,6 +67,7 @@ impl ToolStore {
     pub(crate) fn take_in(&self, listing: &mut Listing, page: ListedTools) -> io::Result<ToolChanges> {
         let _lock = self.lock()?;
         let mut stored = self.read()?;
+        let before = stored.clone();
         let known = stored.seen.iter().map(|(name, tool)| (name.clone(), tool.definition())).collect();
         let mut definitions = listing.resume(Definitions::known(known, stored.is_known));
         let changes = definitions.take_in(page);
@@ -71,7 +75,10 @@ impl ToolStore {
         stored.is_known = definitions.is_known;
         stored.seen = definitions.tools.iter().map(|(name, tool)| (name.clone(), SeenTool::of(tool))).collect();
         listing.keep(definitions);
-        self.write(&stored)?;
+        bound_texts(&mut stored.seen);
+        if stored != before {
+            self.write(&stored)?;
+        }
         Ok(changes)
     }
 
@@ -117,6 +124,7 @@ impl ToolStore {
                 None => drop(stored.approved.remove(name)),
             }
         }
+        bound_texts(&mut stored.approved);
         self.write(&stored)
     }
 
@@ -180,7 +188,23 @@ impl ToolStore {
     }
 }
 
+/// Leaves out the texts that are too many to be kept.
+fn bound_texts(tools: &mut BTreeMap<String, SeenTool>) {
+    let mut room = TEXTS_BYTES_MAX;
+    for tool in tools.values_mut() {
+        match room.checked_sub(tool.text.len()) {
+            Some(rest) => room = rest,
+            None => tool.text = String::new(),
+        }
+    }
+}
+
 impl SeenTool {
+    /// Whether the text of the definition was too long to be kept.
+    pub(crate) fn has_no_text(&self) -> bool {
+        self.text.is_empty()
+    }
+
     fn of(definition: &Definition) -> Self {
         let text = if definition.text.len() > TEXT_BYTES_MAX { String::new() } else { definition.text.clone() };
         Self { sha256: definition.sha256.clone(), text }
@@ -252,7 +276,7 @@ mod tests {
     use crate::mcp::tools::pins::PinnedTools;
 
     fn page(line: &str) -> ListedTools {
-        ListedTools::in_line(line.as_bytes()).remove(0)
+        ListedTools::in_line(line.as_bytes()).unwrap()
     }
 
     #[test]
@@ -289,6 +313,15 @@ mod tests {
         assert!(pins().allows("b"));
         assert_eq!(take(page(r#"{"result":{"tools":[{"name":"a"}]}}"#)).removed, ["b"]);
         assert!(!pins().allows("b"));
+        // However much a server lists, the file can be read again, and what changes is told.
+        let texts = format!("\"{}\"", "x".repeat(TEXT_BYTES_MAX - 100));
+        let many = |n: usize, last: &str| {
+            let tools = (0..n).map(|n| format!(r#"{{"name":"{n:0>9}","x":{texts}}}"#)).collect::<Vec<_>>().join(",");
+            page(&format!(r#"{{"result":{{"tools":[{tools},{{"name":"{}","x":"{last}"}}]}}}}"#, "y".repeat(256)))
+        };
+        assert_eq!(take(many(60, "1")).added.len(), 61);
+        assert_eq!(take(many(60, "2")).changed.len(), 1);
+        assert!(store.path().metadata().unwrap().len() < FILE_BYTES_MAX / 4);
         std::fs::write(store.path(), "damaged").unwrap();
         assert!(!pins().allows("a") && store.take_in(&mut Listing::default(), list("x")).is_err());
         assert_eq!(std::fs::read(store.path()).unwrap(), b"damaged");

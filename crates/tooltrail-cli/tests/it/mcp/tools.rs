@@ -114,6 +114,36 @@ fn tools_of_a_pinned_server_wait_for_approval() {
 }
 
 #[test]
+fn deep_and_large_definitions_are_compared_like_others() {
+    let place = TestHome::new();
+    let nested = |levels: usize, inner: &str| {
+        let mut value = json!(inner);
+        for _ in 0..levels {
+            value = json!([value]);
+        }
+        let mut tool = tool("a", "Adds");
+        tool["inputSchema"]["properties"] = value;
+        tool
+    };
+    let large = "x".repeat(200_000);
+    for (first, second) in [
+        (nested(125, "a"), nested(125, "b")),
+        (nested(300, "a"), nested(300, "b")),
+        (json!({ "description": large, "name": "a", "x": 1 }), json!({ "description": large, "name": "a", "x": 2 })),
+    ] {
+        for definition in [first, second] {
+            offer(&place, &json!([[definition]]));
+            let mut client = client(&place, "");
+            client.send(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string());
+            assert!(client.line().contains("\"a\""));
+            assert_eq!(client.end().0, Some(0), "the proxy lives");
+        }
+    }
+    // The first list of all is no change.
+    assert_eq!(own_events(&place, "tooltrail.tools").len(), 5);
+}
+
+#[test]
 fn with_a_service_only_its_owner_approves() {
     let place = TestHome::new();
     let made = place.run(&["token", "add", "agent", "--role", "ingest", "--kind", "spool", "--user", "alice"]);
