@@ -105,22 +105,23 @@ fn in_background(delivery: &Delivery) {
     while worked_at.elapsed() < TRIES_FOR {
         // Another process delivers. It looks once more after it has given the lock back.
         let Ok(Some(lock)) = delivery.spool.try_lock() else { return };
-        deliver_until_idle(delivery, &mut worked_at);
+        let left = deliver_until_idle(delivery, &mut worked_at);
         drop(lock);
         // Whoever has recorded meanwhile has seen the lock, and relies on this process.
-        if !delivery.spool.has_work() {
+        if delivery.spool.waiting_bytes() == left {
             return;
         }
     }
 }
 
-fn deliver_until_idle(delivery: &Delivery, worked_at: &mut Instant) {
+/// Returns how many bytes are left that cannot be sent: those of lines that are not whole.
+fn deliver_until_idle(delivery: &Delivery, worked_at: &mut Instant) -> u64 {
     let mut pause = PAUSE_MIN;
     let mut idle_since = Instant::now();
     while worked_at.elapsed() < TRIES_FOR {
         if !delivery.spool.has_work() {
             if idle_since.elapsed() >= IDLE_MAX {
-                return;
+                return 0;
             }
             *worked_at = Instant::now();
             std::thread::sleep(LOOK_EVERY);
@@ -133,7 +134,7 @@ fn deliver_until_idle(delivery: &Delivery, worked_at: &mut Instant) {
         });
         match delivered {
             // What is left is a line that is not whole yet.
-            Ok(Outcome::Done(0)) if idle_since.elapsed() >= IDLE_MAX => return,
+            Ok(Outcome::Done(0)) if idle_since.elapsed() >= IDLE_MAX => return delivery.spool.waiting_bytes(),
             Ok(Outcome::Done(0)) => std::thread::sleep(LOOK_EVERY),
             Ok(Outcome::Done(_)) => {
                 (*worked_at, idle_since, pause) = (Instant::now(), Instant::now(), PAUSE_MIN);
@@ -145,4 +146,5 @@ fn deliver_until_idle(delivery: &Delivery, worked_at: &mut Instant) {
             }
         }
     }
+    delivery.spool.waiting_bytes()
 }

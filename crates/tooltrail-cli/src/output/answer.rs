@@ -161,7 +161,7 @@ pub(crate) fn tell_skipped(skipped: &Skipped, unreadable: &[String]) {
         talk(&format!("skipped: {torn} torn, {nul} with NUL, {invalid_json} not JSON, {too_long} too long"));
     }
     if skipped.unreadable > 0 {
-        let more = skipped.unreadable - unreadable.len() as u64;
+        let more = skipped.unreadable.saturating_sub(unreadable.len() as u64);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         talk(&format!("could not be read: {}{more}", unreadable.join(", ")));
         talk_hint("run it as the owner of the home, or let that user read them");

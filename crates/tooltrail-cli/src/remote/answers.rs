@@ -6,6 +6,9 @@ use tooltrail::{
     Timestamp, ToolStats, Zone,
 };
 
+/// The largest count that is read, so that a million of them can be added.
+const COUNT_MAX: u64 = 1 << 42;
+
 /// Reads `/api/audit/stats`.
 pub(crate) fn stats(answer: &Value) -> Stats {
     let mut stats = Stats::default();
@@ -104,8 +107,9 @@ fn members(value: &Value) -> impl Iterator<Item = (String, &Value)> {
     value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value))
 }
 
+/// Reads a count. A service that tells more than any trail has must not make sums overflow here.
 fn count(value: &Value) -> u64 {
-    value.as_u64().unwrap_or(0)
+    value.as_u64().unwrap_or(0).min(COUNT_MAX)
 }
 
 fn text(value: &Value) -> String {

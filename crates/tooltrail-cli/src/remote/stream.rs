@@ -66,6 +66,9 @@ impl Remote {
     }
 }
 
+/// The longest data of an event, in bytes: an entry is shorter than a line may be.
+const DATA_BYTES_MAX: usize = LINE_BYTES_MAX as usize;
+
 /// Reads events until the stream ends. Returns why it ended; `None` if `take` wants no more.
 fn events(body: impl Read, last_id: &mut Option<String>, take: &mut impl FnMut(Told) -> bool) -> Option<String> {
     let mut reader = BufReader::new(body);
@@ -93,6 +96,9 @@ fn events(body: impl Read, last_id: &mut Option<String>, take: &mut impl FnMut(T
         } else if let Some(name) = line.strip_prefix("event: ") {
             name.clone_into(&mut kind);
         } else if let Some(text) = line.strip_prefix("data: ") {
+            if data.len() + text.len() > DATA_BYTES_MAX {
+                return Some("the service sent an event that is too long".to_owned());
+            }
             if !data.is_empty() {
                 data.push('\r');
             }
@@ -128,6 +134,8 @@ mod tests {
         });
         assert_eq!(told, ["{\"a\":1}", "3 entries are missing here: slow"]);
         assert!(why.is_some() && last.as_deref() == Some("a-3"));
+        let endless = format!("event: entry\n{}", format!("data: {}\n", "x".repeat(60_000)).repeat(100));
+        assert!(events(endless.as_bytes(), &mut last, &mut |_| true).is_some_and(|why| why.contains("too long")));
         assert!(events("event: entry\ndata: x\n\n".as_bytes(), &mut last, &mut |_| false).is_none());
     }
 }

@@ -17,7 +17,7 @@ use crate::tokens::Token;
 /// Longest wait for the request before. It ends within the time in which entries become durable.
 const WAIT: Duration = Duration::from_secs(10);
 
-/// The turn of each token, by its name. There are at most as many as tokens.
+/// The turn of each user, or of each token that is for several. There are at most as many as tokens.
 #[derive(Debug, Default)]
 pub(crate) struct Turns(Mutex<HashMap<String, Arc<AsyncMutex<State>>>>);
 
@@ -40,7 +40,7 @@ impl Turns {
         let busy = Refusal::Busy("entries of this sender are still being written");
         let turn = {
             let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(token.name.clone()).or_default())
+            Arc::clone(turns.entry(sender_of(token)).or_default())
         };
         let Ok(mut state) = tokio::time::timeout(WAIT, turn.lock_owned()).await else { return Err(busy) };
         let (recorder, is_uncertain) = (Arc::clone(recorder), state.is_uncertain);
@@ -55,6 +55,11 @@ impl Turns {
         state.is_uncertain = true;
         Ok(Turn(state))
     }
+}
+
+/// Returns whose entries come with a token: those of one user may come with several, after one was replaced.
+fn sender_of(token: &Token) -> String {
+    token.user.as_ref().map_or_else(|| format!("token {}", token.name), |user| format!("user {user}"))
 }
 
 impl Turn {

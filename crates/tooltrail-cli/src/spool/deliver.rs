@@ -58,6 +58,8 @@ struct Rejected {
 struct Lines {
     bytes: Vec<u8>,
     count: u64,
+    /// How many are too long to be sent.
+    too_long: u64,
     /// Where they end in the file.
     end: u64,
 }
@@ -79,7 +81,7 @@ impl Deliverer<'_> {
     fn deliver_files(&self, time: Option<Duration>) -> io::Result<Outcome> {
         let (begun, mut sent) = (Instant::now(), 0);
         let mut position = Position::read(self.spool.folder());
-        let files = self.spool.day_files();
+        let (files, mut unreadable) = (self.spool.day_files(), None);
         for file in &files {
             let mut opened = None;
             loop {
@@ -90,9 +92,13 @@ impl Deliverer<'_> {
                 if time.is_some_and(|time| begun.elapsed() >= time) {
                     return Ok(Outcome::Later("there was not enough time".to_owned()));
                 }
-                let open = match &mut opened {
-                    Some(open) => open,
-                    none => none.insert(self.open(file)?),
+                let open = match opened.take().map_or_else(|| self.open(file), Ok) {
+                    Ok(open) => opened.insert(open),
+                    // It holds up no other file.
+                    Err(error) => {
+                        unreadable = Some(error);
+                        break;
+                    }
                 };
                 let Some(lines) = lines_of(open, from)? else { break };
                 match self.send(&lines)? {
@@ -101,10 +107,11 @@ impl Deliverer<'_> {
                 }
                 position.set(file, lines.end);
                 position.write(self.spool.folder())?;
+                self.spool.add_lost(lines.too_long);
             }
         }
         self.remove_old(&files, &mut position)?;
-        Ok(Outcome::Done(sent))
+        unreadable.map_or(Ok(Outcome::Done(sent)), Err)
     }
 
     /// Opens a day file, whose lines are made durable before they are sent: what the service has must never be unknown
@@ -127,7 +134,7 @@ impl Deliverer<'_> {
         Ok(match (answer.status, taken) {
             (200 | 207 | 400, Ok(taken)) => {
                 let lost = taken.rejected.iter().filter(|rejected| !rejected.erased).count();
-                self.spool.add_lost(lost as u64);
+                self.spool.add_lost((lost as u64).min(lines.count));
                 Outcome::Done(lines.count)
             }
             (400 | 413, Err(_)) if lines.count > 1 => return self.send_each(lines),
@@ -144,7 +151,7 @@ impl Deliverer<'_> {
     /// Sends the lines one by one, because the service does not take all of them together.
     fn send_each(&self, lines: &Lines) -> io::Result<Outcome> {
         for line in lines.bytes.split_inclusive(|byte| *byte == b'\n') {
-            let one = Lines { bytes: line.to_vec(), count: 1, end: lines.end };
+            let one = Lines { bytes: line.to_vec(), count: 1, too_long: 0, end: lines.end };
             match self.send(&one)? {
                 Outcome::Done(_) => {}
                 other => return Ok(other),
@@ -186,14 +193,16 @@ fn lines_of(file: &File, from: u64) -> io::Result<Option<Lines>> {
             more => read += more,
         }
     }
-    let mut lines = Lines { bytes: Vec::new(), count: 0, end: from };
+    let mut lines = Lines { bytes: Vec::new(), count: 0, too_long: 0, end: from };
     for line in bytes[..read].split_inclusive(|byte| *byte == b'\n') {
         if line.last() != Some(&b'\n') {
             break;
         }
         lines.end += line.len() as u64;
-        // Spaces stand where a line was damaged.
-        if !line.iter().all(u8::is_ascii_whitespace) && line.len() <= LINE_BYTES_MAX {
+        if line.len() > LINE_BYTES_MAX {
+            lines.too_long += 1;
+        } else if !line.iter().all(u8::is_ascii_whitespace) {
+            // Spaces stand where a line was damaged.
             lines.bytes.extend_from_slice(line);
             lines.count += 1;
         }
@@ -201,7 +210,7 @@ fn lines_of(file: &File, from: u64) -> io::Result<Option<Lines>> {
             break;
         }
     }
-    // No recorder writes such a long line. The end of it will be refused, and counted.
+    // No recorder writes such a long line. The end of it will be refused or too long, and counted.
     if lines.end == from && read == REQUEST_BYTES_MAX {
         lines.end += read as u64;
     }
@@ -213,4 +222,23 @@ fn told(status: u16, body: &str) -> String {
     let problem = serde_json::from_str::<serde_json::Value>(body).unwrap_or_default();
     let detail = ["detail", "title"].iter().find_map(|name| problem[*name].as_str()).unwrap_or_default();
     format!("the service answered {status}: {detail}").trim_end_matches([':', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_are_too_long_are_counted_and_hold_nothing_up() {
+        let long = |bytes: usize| "x".repeat(bytes) + "\n";
+        let text = ["{}\n", &long(300 << 10), "  \n", "{}\n", &long(1_700 << 10), "{}\n", "torn"].concat();
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+        let (mut from, mut sent, mut too_long) = (0, 0, 0);
+        while let Some(lines) = lines_of(&file, from).unwrap() {
+            assert!(lines.end > from);
+            (from, sent, too_long) = (lines.end, sent + lines.count, too_long + lines.too_long);
+        }
+        assert_eq!((sent, too_long, from), (3, 2, (text.len() - "torn".len()) as u64));
+    }
 }

@@ -109,7 +109,12 @@ impl Spool {
         let path = self.folder.join("failed");
         // If this fails, the reason is only not told.
         let _ = match why {
-            Some(why) => self.create().and_then(|()| std::fs::write(path, why)),
+            Some(why) => self.create().and_then(|()| {
+                let mut options = OpenOptions::new();
+                let file = open_itself(options.write(true).create(true).mode(0o600), &path)?;
+                file.set_len(0)?;
+                (&file).write_all(why.as_bytes())
+            }),
             None => std::fs::remove_file(path),
         };
     }
@@ -188,6 +193,27 @@ mod tests {
         assert_eq!(take(false), Some(5));
         spool.add_lost(1);
         assert_eq!((take(true), take(true), take(true)), (Some(5), Some(1), None));
+    }
+
+    #[test]
+    fn a_pipe_or_a_link_in_the_place_of_a_note_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = Spool::new(folder.path(), "unix:/s");
+        spool.note_failure(Some("a long reason"));
+        spool.note_failure(Some("why"));
+        assert_eq!(spool.failure().as_deref(), Some("why"));
+        spool.note_failure(None);
+        assert_eq!(spool.failure(), None);
+        let made = std::process::Command::new("mkfifo").arg(spool.folder.join("failed")).status().unwrap();
+        assert!(made.success());
+        spool.note_failure(Some("why"));
+        assert_eq!(spool.failure(), None);
+        std::fs::remove_file(spool.folder.join("failed")).unwrap();
+        let other = folder.path().join("other");
+        std::fs::write(&other, "other").unwrap();
+        std::os::unix::fs::symlink(&other, spool.folder.join("failed")).unwrap();
+        spool.note_failure(Some("why"));
+        assert_eq!(std::fs::read(other).unwrap(), b"other");
     }
 
     #[test]
