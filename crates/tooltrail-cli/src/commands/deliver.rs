@@ -85,7 +85,7 @@ fn wait_for_other(delivery: &Delivery, json: bool) -> Result<ExitCode, Failure> 
             let waiting = delivery.spool.waiting_bytes();
             return Err(Failure::could_not(
                 format!("another process delivers, and {waiting} bytes still wait: {why}"),
-                "mend that: the other process tries again by itself",
+                "mend what is named here; the other process tries again by itself, and ends after 15 minutes",
             ));
         }
         std::thread::sleep(LOOK_EVERY);
@@ -128,7 +128,10 @@ fn deliver_until_idle(delivery: &Delivery, worked_at: &mut Instant) -> u64 {
             continue;
         }
         // The file of the token may be mended meanwhile.
-        let delivered = delivery.client(REQUEST).and_then(|client| {
+        let client = delivery.client(REQUEST);
+        // The deliverer notes its own failures.
+        let _ = client.as_ref().map_err(|why| delivery.spool.note_failure(Some(why)));
+        let delivered = client.and_then(|client| {
             let deliverer = Deliverer { spool: &delivery.spool, client: &client };
             deliverer.deliver(None).map_err(|error| error.to_string())
         });

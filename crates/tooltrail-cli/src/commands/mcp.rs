@@ -247,7 +247,8 @@ fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
     if !store.exists() {
         return Err(Failure::no(
             format!("no list of tools of {server} was seen"),
-            "start the server behind `tooltrail mcp --server NAME` once, and let its client ask for the tools",
+            "start the server behind `tooltrail mcp --server NAME` once, and let its client ask for the tools; where a \
+             service has the trail, its owner names the server as USER/NAME",
         ));
     }
     let mut found = store.unapproved().map_err(failed)?;
@@ -296,7 +297,8 @@ fn approve(args: Approve, settings: &Settings) -> Result<ExitCode, Failure> {
     let count = found.len();
     store.approve(&found.into_iter().map(|(name, (_, now))| (name, now)).collect()).map_err(failed)?;
     if !settings.flags.json {
-        output::talk(&format!("{count} definitions of {server} are approved as they are shown here"));
+        let noun = if count == 1 { "definition" } else { "definitions" };
+        output::talk(&format!("approved {count} {noun} of {server} as shown here"));
         for name in left {
             output::talk(&format!(
                 "{0} is not approved, because it cannot be shown; `tooltrail mcp approve {server} {0}` approves it",

@@ -87,7 +87,9 @@ impl Delivery {
     fn start_deliverer(&self) -> std::io::Result<()> {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["deliver", "--background", "--to", &self.to]);
-        command.arg("--token-file").arg(&self.token_file).arg("--state").arg(&self.state);
+        // It runs in another folder.
+        command.arg("--token-file").arg(std::path::absolute(&self.token_file)?);
+        command.arg("--state").arg(std::path::absolute(&self.state)?);
         // It must not keep the folder of a project in use, nor the pipes of the agent.
         command.current_dir(Path::new("/")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(drop)

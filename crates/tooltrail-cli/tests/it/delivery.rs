@@ -51,9 +51,12 @@ fn event(name: &str, id: u64) -> Value {
 /// Returns the command of a hook that delivers.
 fn hook(place: &TestHome) -> Command {
     let path = |name: &str| place.path(name).to_str().unwrap().to_owned();
-    let (socket, token, state) = (socket(place), path("token"), path("state"));
-    let args = ["hook", "claude-code", "--to", &socket, "--token-file", &token, "--state", &state, "--user", "alice"];
-    place.command(&args)
+    let (socket, state) = (socket(place), path("state"));
+    let args = ["hook", "claude-code", "--to", &socket, "--token-file", "token", "--state", &state, "--user", "alice"];
+    let mut command = place.command(&args);
+    // The deliverer that it starts runs in another folder.
+    command.current_dir(place.path("."));
+    command
 }
 
 fn run_hook(place: &TestHome, event: &Value) {

@@ -168,11 +168,7 @@ impl Rules {
     fn tool(&self, tool: &str, calls: &Calls) -> Option<Refusal> {
         let verdict = self.decide(tool, calls);
         if let Some(pins) = self.pins.as_ref().filter(|pins| !verdict.effect.refuses() && !pins.allows(tool)) {
-            let server = pins.server();
-            let text = format!(
-                "Denied: the definition of {tool} is not approved. `tooltrail mcp approve {server} {tool}` shows what it is, and \
-                 approves it."
-            );
+            let text = format!("Denied: the definition of {tool} is not approved. {}", pins.how_to_approve(tool));
             return Some(Refusal { rule: Some("pin".to_owned()), tool: Some(tool.to_owned()), text });
         }
         verdict.effect.refuses().then(|| {

@@ -21,6 +21,9 @@ pub(crate) trait PinSource: fmt::Debug + Send + Sync {
     /// Returns what is seen and approved now. If that is not known, nothing is approved.
     fn state(&self) -> ToolState;
 
+    /// Whether a service keeps the approvals, so that only its owner gives them.
+    fn is_service(&self) -> bool;
+
     /// Takes in a page of a list, if the source keeps what was seen by itself. `listed` has the names on the pages before.
     /// Returns false if it does not.
     fn take_in(&self, page: &ListedTools, listed: &[String]) -> bool;
@@ -62,8 +65,15 @@ impl PinnedTools {
         definition.is_some_and(|definition| approved.get(tool) == Some(&definition))
     }
 
-    /// Returns the name of the server, as `tooltrail mcp approve` takes it.
-    pub(crate) fn server(&self) -> &str {
-        &self.server
+    /// Returns how somebody sees and approves the definition of a tool, in a sentence.
+    pub(crate) fn how_to_approve(&self, tool: &str) -> String {
+        let server = &self.server;
+        if self.source.is_service() {
+            return format!(
+                "The owner of the service sees it with `tooltrail mcp approve USER/{server} {tool} --show`, where USER is the user \
+                 of the token, and approves it without --show."
+            );
+        }
+        format!("`tooltrail mcp approve {server} {tool} --show` shows it; without --show, it is approved.")
     }
 }

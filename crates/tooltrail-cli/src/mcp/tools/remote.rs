@@ -48,6 +48,10 @@ impl PinSource for ServicePins {
         }
     }
 
+    fn is_service(&self) -> bool {
+        true
+    }
+
     fn take_in(&self, page: &ListedTools, listed: &[String]) -> bool {
         self.report(page, listed);
         true

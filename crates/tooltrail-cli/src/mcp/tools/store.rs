@@ -265,6 +265,10 @@ impl PinSource for FilePins {
         read.1.clone()
     }
 
+    fn is_service(&self) -> bool {
+        false
+    }
+
     fn take_in(&self, _page: &ListedTools, _listed: &[String]) -> bool {
         false
     }
