@@ -16,9 +16,13 @@ fn recover(place: &TestHome) {
 fn a_killed_server_leaves_its_calls_interrupted() {
     for mode in ["buffered", "grouped", "strict"] {
         let place = TestHome::new();
-        let mut client = Client::start(proxy(&place, &["--durability", mode]));
+        let mut command = proxy(&place, &["--durability", mode]);
+        let asked = place.path("asked");
+        command.env("MCP_LOG", &asked);
+        let mut client = Client::start(command);
         client.call("echo", &json!({}));
         client.begin("hang", &json!({}));
+        until("the server has the call", || std::fs::read_to_string(&asked).is_ok_and(|text| text.contains("hang")));
         signal(child_of(client.child.id()).unwrap(), Signal::KILL);
         assert_eq!(client.line(), "");
         assert_eq!(client.end().0, None, "{mode}: the proxy ends by the same signal");
