@@ -18,6 +18,7 @@ mod log;
 mod mcp;
 mod mcp_server;
 mod output;
+mod private_folder;
 mod query_help;
 mod question;
 mod regular_file;

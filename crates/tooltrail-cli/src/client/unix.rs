@@ -73,8 +73,8 @@ fn timed(error: io::Error, timeout: NextTimeout) -> Error {
     }
 }
 
-/// Connects without waiting: a service that does not accept connections has no room for another one at some time, and the
-/// kernel would let us wait for it.
+/// Connects without waiting. The queue of a service that accepts no connections is full at some time, and then the kernel
+/// would make us wait without a bound.
 fn connect(path: &Path) -> io::Result<UnixStream> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, connect, socket};
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None)?;

@@ -1,12 +1,13 @@
 //! What hooks could not record: one line each in a file, until a later hook tells it in the trail.
 
 use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::private_folder;
 use crate::regular_file::open_itself;
 
 /// The longest file, in bytes: some thousand losses. Later ones are not counted.
@@ -41,7 +42,7 @@ impl LossFile {
             lost.why.truncate(at);
         }
         let Ok(line) = serde_json::to_string(&lost) else { return };
-        let _ = create_folder(self.0.parent().unwrap_or(Path::new("/")));
+        let _ = private_folder::create(self.0.parent().unwrap_or(Path::new("/")));
         // A hook must not write into another file, nor wait at a FIFO.
         let file = open_itself(OpenOptions::new().append(true).create(true).mode(0o600), &self.0);
         let Ok(mut file) = file else { return };
@@ -81,14 +82,6 @@ fn read(path: &Path) -> Vec<Lost> {
         return Vec::new();
     }
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Creates a folder for state, which only its owner may read.
-pub(crate) fn create_folder(folder: &Path) -> std::io::Result<()> {
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

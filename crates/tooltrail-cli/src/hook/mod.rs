@@ -20,7 +20,7 @@ mod transcript;
 pub(crate) use args::HookArgs;
 pub(crate) use client::Client;
 pub(crate) use gate::Gates;
-pub(crate) use losses::{LossFile, create_folder};
+pub(crate) use losses::LossFile;
 pub(crate) use paused::PauseFile;
 pub(crate) use run::{COPILOT_HOOKS, run, state_folder};
 #[cfg(test)]

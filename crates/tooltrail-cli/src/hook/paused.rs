@@ -3,6 +3,8 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::private_folder;
+
 /// The file that turns the hooks off while it exists.
 #[derive(Clone, Debug)]
 pub(crate) struct PauseFile(PathBuf);
@@ -24,7 +26,7 @@ impl PauseFile {
     /// Any I/O error of the operating system.
     pub(crate) fn set(&self, off: bool) -> std::io::Result<()> {
         if off {
-            super::losses::create_folder(self.0.parent().unwrap_or(Path::new("/")))?;
+            private_folder::create(self.0.parent().unwrap_or(Path::new("/")))?;
             return std::fs::write(&self.0, "tooltrail agent on turns the hooks on again\n");
         }
         match std::fs::remove_file(&self.0) {

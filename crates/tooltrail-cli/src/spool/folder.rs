@@ -2,13 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tooltrail::hex;
 
+use crate::private_folder;
 use crate::regular_file::open_itself;
 use crate::spool::day_file::DayFile;
 use crate::spool::position::Position;
@@ -164,10 +165,7 @@ impl Spool {
     }
 
     fn create(&self) -> io::Result<()> {
-        match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-            _ => Ok(()),
-        }
+        private_folder::create(&self.folder)
     }
 }
 

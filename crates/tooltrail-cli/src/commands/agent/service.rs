@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::stdin_is_terminal;
+use crate::private_folder;
 use crate::tokens::is_token;
 
 /// The file in the folder for state that says where the installed hooks deliver.
@@ -93,7 +94,7 @@ fn token_on_stdin() -> Result<Option<String>, Failure> {
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| Failure::io("write", path.display(), &error);
     let folder = path.parent().unwrap_or(Path::new("/"));
-    crate::hook::create_folder(folder).map_err(failed)?;
+    private_folder::create(folder).map_err(failed)?;
     let new = path.with_extension("new");
     let _ = std::fs::remove_file(&new);
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new);

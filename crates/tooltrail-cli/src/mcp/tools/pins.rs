@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,9 @@ pub(crate) struct ToolState {
 
 /// Where approvals are kept.
 pub(crate) trait PinSource: fmt::Debug + Send + Sync {
-    /// Returns what is seen and approved now. If that is not known, nothing is approved.
-    fn state(&self) -> ToolState;
+    /// Returns what is seen and approved now. If that is not known, nothing is approved. It is asked for each tool of a
+    /// list, so it copies nothing that grows with the list.
+    fn state(&self) -> Arc<ToolState>;
 
     /// Whether a service keeps the approvals, so that only its owner gives them.
     fn is_service(&self) -> bool;
@@ -56,13 +57,13 @@ impl PinnedTools {
     /// Whether the definition of a tool is approved: the one that the server of this connection has listed. Before it has
     /// listed any, the one that was seen last in another connection counts.
     pub(crate) fn allows(&self, tool: &str) -> bool {
-        let ToolState { mut seen, approved } = self.source.state();
+        let state = self.source.state();
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let definition = match &*current {
-            Some(current) => current.tools.get(tool).map(|definition| definition.sha256.clone()),
-            None => seen.remove(tool),
+            Some(current) => current.tools.get(tool).map(|definition| &definition.sha256),
+            None => state.seen.get(tool),
         };
-        definition.is_some_and(|definition| approved.get(tool) == Some(&definition))
+        definition.is_some_and(|definition| state.approved.get(tool) == Some(definition))
     }
 
     /// Returns how somebody sees and approves the definition of a tool, in a sentence.

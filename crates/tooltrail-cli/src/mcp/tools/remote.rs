@@ -1,7 +1,7 @@
 //! Approvals that a service keeps, so that only its owner can give them.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(crate) type AskService = Box<dyn Fn(String) -> Result<String, String> + Send
 pub(crate) struct ServicePins {
     server: String,
     ask: AskService,
-    known: Mutex<Option<(Instant, ToolState)>>,
+    known: Mutex<Option<(Instant, Arc<ToolState>)>>,
 }
 
 impl ServicePins {
@@ -28,19 +28,19 @@ impl ServicePins {
     }
 
     /// Asks the service, and keeps what it answers. Without an answer, nothing is approved.
-    fn report(&self, page: &ListedTools, listed: &[String]) -> ToolState {
+    fn report(&self, page: &ListedTools, listed: &[String]) -> Arc<ToolState> {
         let ListedTools { tools, has_more } = page;
         let page = json!({ "server": self.server, "tools": tools, "listed": listed, "has_more": has_more });
         let state =
             (self.ask)(page.to_string()).ok().and_then(|answer| serde_json::from_str::<ToolState>(&answer).ok());
-        let state = state.unwrap_or_default();
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), state.clone()));
+        let state = Arc::new(state.unwrap_or_default());
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), Arc::clone(&state)));
         state
     }
 }
 
 impl PinSource for ServicePins {
-    fn state(&self) -> ToolState {
+    fn state(&self) -> Arc<ToolState> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match known {
             Some((at, state)) if at.elapsed() < FRESH => state,

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use tooltrail::hex;
 use crate::mcp::tools::compare::{Definitions, ToolChanges};
 use crate::mcp::tools::definitions::{Definition, ListedTools};
 use crate::mcp::tools::pins::{PinSource, ToolState};
+use crate::private_folder;
 
 /// The longest file that is read. The names, the hashes and the texts that are kept fit into it, with their escapes.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -176,10 +177,7 @@ impl ToolStore {
     }
 
     fn lock(&self) -> io::Result<File> {
-        match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+        private_folder::create(&self.folder)?;
         self.give_to_owner(&File::open(&self.folder)?)?;
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.folder.join("lock"))?;
         self.give_to_owner(&file)?;
@@ -242,7 +240,7 @@ impl Listing {
 #[derive(Debug)]
 pub(crate) struct FilePins {
     store: ToolStore,
-    read: Mutex<(Version, ToolState)>,
+    read: Mutex<(Version, Arc<ToolState>)>,
 }
 
 /// What tells one version of a file from another.
@@ -255,14 +253,14 @@ impl FilePins {
 }
 
 impl PinSource for FilePins {
-    fn state(&self) -> ToolState {
+    fn state(&self) -> Arc<ToolState> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.store.version();
         // Somebody may have approved something a moment ago.
         if version.is_none() || read.0 != version {
-            *read = (version, self.store.state().unwrap_or_default());
+            *read = (version, Arc::new(self.store.state().unwrap_or_default()));
         }
-        read.1.clone()
+        Arc::clone(&read.1)
     }
 
     fn is_service(&self) -> bool {

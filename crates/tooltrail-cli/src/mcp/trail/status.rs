@@ -1,9 +1,11 @@
 //! A small file per proxy that says what it could not record, for the next proxy and for people who look for the reason.
 
-use std::io::{ErrorKind, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::private_folder;
 
 /// The longest status file that is read, in bytes. Ours have some hundred.
 const STATUS_BYTES_MAX: u64 = 16 * 1024;
@@ -41,7 +43,7 @@ impl StatusFolder {
         let Some(folder) = &self.0 else { return };
         let Ok(text) = serde_json::to_string(loss) else { return };
         let (new, path) = (folder.join(format!("{}.new", loss.pid)), path(folder, loss.pid));
-        let _ = create(folder);
+        let _ = private_folder::create(folder);
         if std::fs::write(&new, text + "\n").is_ok() {
             let _ = std::fs::rename(new, path);
         }
@@ -97,14 +99,6 @@ fn remove_leftover(file: &Path) {
 
 fn path(folder: &Path, pid: u32) -> PathBuf {
     folder.join(format!("{pid}.json"))
-}
-
-fn create(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    match std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
 }
 
 fn read(path: &Path) -> Option<Loss> {
